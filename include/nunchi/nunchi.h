@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * nunchi: look into running virtual machines and saved guests from outside.
+ *
+ * The one public header. C99 and C++ clean. Addresses are uint64_t.
+ *
+ * Threads: a guest and everything opened from it is used by one thread at a time; different guests
+ * may be used by different threads at once. The library never prints, never exits and has no
+ * mutable global state; it installs one chaining SIGBUS handler when it first maps a file (opt out
+ * with NUNCHI_CONTEXT_NO_SIGBUS_GUARD).
+ *
+ * Errors: fallible functions return an error object, NULL for success. The caller destroys it.
+ * Outputs come last, are called `ret`, and are untouched on failure.
+ */
+#ifndef NUNCHI_NUNCHI_H
+#define NUNCHI_NUNCHI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NUNCHI_API __attribute__((visibility("default")))
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+enum nunchi_error_code {
+	NUNCHI_ERROR_NOMEM = 1,
+	NUNCHI_ERROR_NOT_FOUND,   /* no such target, view, symbol, type, process … */
+	NUNCHI_ERROR_ARGUMENT,    /* the caller's argument does not make sense */
+	NUNCHI_ERROR_DATA,        /* bytes of the guest or file contradict themselves */
+	NUNCHI_ERROR_TRUNCATED,   /* the saved guest ends before it should */
+	NUNCHI_ERROR_IO,          /* the host's system refused; see nunchi_error_errno() */
+	NUNCHI_ERROR_FAULT,       /* a guest address is not mapped or not in memory */
+	NUNCHI_ERROR_PERMISSION,  /* the host does not let us */
+	NUNCHI_ERROR_UNSUPPORTED, /* this target, kernel or build cannot do that */
+	NUNCHI_ERROR_BUSY,        /* somebody else holds what is needed */
+	NUNCHI_ERROR_GONE,        /* the guest disappeared */
+	NUNCHI_ERROR_REBOOTED,    /* the guest runs another kernel than at attach */
+	NUNCHI_ERROR_NO_KERNEL,   /* no kernel was found in the memory */
+	NUNCHI_ERROR_AMBIGUOUS,   /* witnesses disagree, or a name fits several things */
+	NUNCHI_ERROR_TIMEOUT,
+	NUNCHI_ERROR_CANCELLED,
+	NUNCHI_ERROR_STOP         /* nunchi_cursor_next(): no more rows; not a failure */
+};
+
+struct nunchi_error;
+
+NUNCHI_API enum nunchi_error_code nunchi_error_code(const struct nunchi_error *err);
+/* One line, without a final period. Owned by the error. */
+NUNCHI_API const char *nunchi_error_message(const struct nunchi_error *err);
+/* What to do next, or NULL. Owned by the error. */
+NUNCHI_API const char *nunchi_error_hint(const struct nunchi_error *err);
+/* The guest address the error is about; false if there is none. */
+NUNCHI_API bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret);
+/* The errno behind the error, or 0. */
+NUNCHI_API int nunchi_error_errno(const struct nunchi_error *err);
+NUNCHI_API void nunchi_error_destroy(struct nunchi_error *err);
+
+/* ---- Context --------------------------------------------------------------------------------- */
+
+struct nunchi_context;
+
+enum nunchi_context_flags {
+	NUNCHI_CONTEXT_NO_SIGBUS_GUARD = 1 << 0 /* a file truncated while mapped may then kill us */
+};
+
+NUNCHI_API const char *nunchi_version(void);
+NUNCHI_API struct nunchi_error *nunchi_context_create(unsigned flags, struct nunchi_context **ret);
+/* Every guest of the context must be closed before. NULL is accepted. */
+NUNCHI_API void nunchi_context_destroy(struct nunchi_context *context);
+/*
+ * Asks whatever runs in this context to end soon with NUNCHI_ERROR_CANCELLED, leaving guests
+ * running. Async-signal-safe.
+ */
+NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
+
+/* ---- Finding guests -------------------------------------------------------------------------- */
+
+struct nunchi_found {
+	const char *target;      /* what nunchi_guest_open() takes, as "qemu:demo" */
+	const char *name;        /* the guest's name, "" if it has none */
+	const char *hypervisor;  /* "qemu (tcg)", "qemu (kvm)" … */
+	int64_t pid;             /* of the process that runs it, or -1 */
+	uint64_t memory;         /* bytes of RAM, 0 if unknown */
+	uint32_t vcpus;          /* 0 if unknown */
+	const char *state;       /* "running", "paused" … or "unknown" */
+	const char *access;      /* how its memory would be reached, or why it cannot be */
+};
+
+/* Calls found for each guest on this host until it returns false. The strings live for the call. */
+NUNCHI_API struct nunchi_error *
+nunchi_list(struct nunchi_context *context,
+	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
+
+/* ---- Guests ---------------------------------------------------------------------------------- */
+
+struct nunchi_guest;
+
+enum nunchi_pause {
+	NUNCHI_PAUSE_AUTO,   /* read running; pause only if a result stays torn */
+	NUNCHI_PAUSE_ALWAYS, /* pause while the pages needed are copied */
+	NUNCHI_PAUSE_NEVER
+};
+
+struct nunchi_guest_options {
+	size_t size;              /* sizeof(struct nunchi_guest_options) */
+	enum nunchi_pause pause;
+	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
+	const char *types_path;   /* BTF, vmlinux, ISF .json[.xz]; NULL: from memory */
+};
+
+/*
+ * Opens a guest: "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by content). Reaches
+ * its memory; the kernel in it is found when it is first needed. options may be NULL.
+ */
+NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context,
+						  const char *target,
+						  const struct nunchi_guest_options *options,
+						  struct nunchi_guest **ret);
+NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
+
+/* Finds the kernel now. Everything below does it by itself; call it to time or to check. */
+NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
+
+/* What nunchi knows of the guest and how, in order of display. The strings live as the guest. */
+struct nunchi_fact {
+	const char *topic; /* "target", "memory", "capability", "kernel", "missing" */
+	const char *name;
+	const char *value;
+	const char *evidence; /* where it comes from or why, or NULL */
+};
+
+/*
+ * Calls fact for each. Attaches if it can; a kernel that is not found is a fact of its own, and
+ * the reason is also returned after the other facts were given.
+ */
+NUNCHI_API struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
+						  void (*fact)(const struct nunchi_fact *fact,
+							       void *data),
+						  void *data);
+
+/* Costs since the guest was opened. */
+struct nunchi_timing {
+	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */
+	double attach_ms;
+	double query_ms;
+	uint64_t bytes_read;    /* copied out of the guest's memory */
+	uint64_t pages_touched; /* distinct pages read through windows or copied */
+	uint64_t paused_us;     /* how long we had the guest paused */
+	uint64_t private_kb;    /* private memory of this process now */
+};
+NUNCHI_API void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing *ret);
+
+/* ---- Views ----------------------------------------------------------------------------------- */
+
+enum nunchi_type {
+	NUNCHI_TYPE_INTEGER, /* int64_t */
+	NUNCHI_TYPE_REAL,    /* double */
+	NUNCHI_TYPE_ADDRESS, /* uint64_t, shown as 0x… */
+	NUNCHI_TYPE_TEXT     /* bytes, usually UTF-8, never trusted to be */
+};
+
+struct nunchi_column {
+	const char *name;
+	enum nunchi_type type;
+	const char *description; /* one line, with unit */
+};
+
+struct nunchi_view {
+	const char *name;
+	const char *description; /* one line */
+	const struct nunchi_column *columns;
+	size_t column_count;
+};
+
+/* All views, sorted by name. Static storage. */
+NUNCHI_API const struct nunchi_view *const *nunchi_views(size_t *ret_count);
+/* The view of that name, or NULL. */
+NUNCHI_API const struct nunchi_view *nunchi_view_find(const char *name);
+
+enum nunchi_cell_kind { NUNCHI_CELL_ABSENT, NUNCHI_CELL_VALUE };
+
+/* Why a cell has no value. */
+enum nunchi_absence {
+	NUNCHI_ABSENT_NOT_COMPUTED,   /* the column was not asked for */
+	NUNCHI_ABSENT_NOT_APPLICABLE, /* a kernel thread has no command line */
+	NUNCHI_ABSENT_PAGED_OUT,      /* swapped out: the bytes are not in RAM */
+	NUNCHI_ABSENT_NOT_MAPPED,     /* the guest's page tables or RAM have nothing there */
+	NUNCHI_ABSENT_NOT_SAVED,      /* the saved guest lacks that page */
+	NUNCHI_ABSENT_NO_LAYOUT,      /* this kernel's types lack a field that is needed */
+	NUNCHI_ABSENT_BAD_DATA,       /* the guest's bytes contradict themselves */
+	NUNCHI_ABSENT_LIMIT           /* longer than the limit of what is read */
+};
+
+/* "paged out" and so on. Static storage. */
+NUNCHI_API const char *nunchi_absence_string(enum nunchi_absence absence);
+
+struct nunchi_cell {
+	enum nunchi_cell_kind kind;
+	enum nunchi_type type;
+	enum nunchi_absence absence; /* when absent */
+	int64_t integer;
+	uint64_t address;
+	double real;
+	const char *text; /* not NUL-terminated; valid until the next row */
+	size_t text_size;
+};
+
+struct nunchi_constraint {
+	const char *column;
+	const char *value; /* compared as the column's type; addresses in 0x or decimal */
+};
+
+struct nunchi_query {
+	size_t size;                /* sizeof(struct nunchi_query) */
+	const char *const *columns; /* names wanted, NULL: all */
+	size_t column_count;
+	const struct nunchi_constraint *constraints; /* all must hold */
+	size_t constraint_count;
+	uint64_t limit; /* most rows, 0: no limit */
+};
+
+struct nunchi_cursor;
+
+/* Starts a query. query may be NULL: everything. */
+NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
+						   const struct nunchi_view *view,
+						   const struct nunchi_query *query,
+						   struct nunchi_cursor **ret);
+/* The cursor's columns, in the order asked for. Owned by the cursor. */
+NUNCHI_API const struct nunchi_column *const *nunchi_cursor_columns(const struct nunchi_cursor *cursor,
+								    size_t *ret_count);
+/*
+ * The next row: one cell a column, valid until the next call; NUNCHI_ERROR_STOP at the end.
+ * *ret_torn says that the guest changed the row while it was read, again and again.
+ */
+NUNCHI_API struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
+						   const struct nunchi_cell **ret_cells,
+						   bool *ret_torn);
+/* What could not be shown (a list cut short, a broken link …), or NULL. Ask after the last row. */
+NUNCHI_API const char *nunchi_cursor_warning(const struct nunchi_cursor *cursor, size_t index);
+NUNCHI_API void nunchi_cursor_close(struct nunchi_cursor *cursor);
+
+/* ---- Memory, symbols, types ------------------------------------------------------------------ */
+
+enum nunchi_space {
+	NUNCHI_SPACE_KERNEL,   /* virtual, by the kernel's page table */
+	NUNCHI_SPACE_PROCESS,  /* virtual, by the page table of the process `id` */
+	NUNCHI_SPACE_TABLE,    /* virtual, by the page table whose root (CR3) is `id` */
+	NUNCHI_SPACE_PHYSICAL  /* guest-physical */
+};
+
+struct nunchi_place {
+	enum nunchi_space space;
+	uint64_t id;
+	uint64_t address;
+};
+
+/* Reads exactly size bytes, or fails with the first address that cannot be read. */
+NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
+					    const struct nunchi_place *place, size_t size,
+					    void *buffer);
+
+struct nunchi_translation_level {
+	const char *table;      /* "PML5", "PML4", "PDPT", "PD", "PT" */
+	uint64_t entry_address; /* guest-physical */
+	uint64_t entry;         /* its value */
+	bool present;
+	bool large; /* ends the walk here */
+};
+
+struct nunchi_translation {
+	struct nunchi_translation_level levels[5];
+	size_t level_count;
+	bool mapped;
+	uint64_t physical;  /* when mapped */
+	uint64_t page_size; /* bytes, when mapped */
+	bool writable, user, executable;
+	const char *fault; /* when not mapped: why; static storage */
+};
+
+NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
+						 const struct nunchi_place *place,
+						 struct nunchi_translation *ret);
+
+struct nunchi_symbol {
+	const char *name;   /* owned by the guest, until the next symbol call */
+	uint64_t address;
+	uint64_t offset; /* of the address asked for, from the symbol */
+	char type;       /* nm letter, '?' if unknown */
+	const char *module; /* NULL: the kernel itself */
+};
+
+/* By name, with a suggestion in the hint of the error where one is near. */
+NUNCHI_API struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *name,
+						   struct nunchi_symbol *ret);
+/* The symbol at or before an address. */
+NUNCHI_API struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t address,
+						 struct nunchi_symbol *ret);
+
+struct nunchi_member {
+	const char *name; /* "" for an anonymous member; "(hole)" with hole set */
+	const char *type; /* as C spells it */
+	uint64_t bit_offset;
+	uint64_t bit_size;
+	unsigned depth; /* nesting inside anonymous members, 0 outermost */
+	bool bit_field;
+	bool hole;
+};
+
+struct nunchi_type_info {
+	const char *kind; /* "struct", "union", "enum", "typedef", "int" … */
+	const char *name;
+	const char *target; /* of a typedef: as C spells it; else NULL */
+	uint64_t size;      /* bytes */
+	uint64_t holes;     /* bytes lost to holes and padding */
+	size_t member_count;
+};
+
+/*
+ * The layout of a type ("struct task_struct", "task_struct", "pid_t"). Calls type once, then
+ * member for each member, enumerator (bit_offset is its value) or hole. The strings live for the
+ * call.
+ */
+NUNCHI_API struct nunchi_error *nunchi_type_layout(
+    struct nunchi_guest *guest, const char *name,
+    void (*type)(const struct nunchi_type_info *type, void *data),
+    void (*member)(const struct nunchi_member *member, void *data), void *data);
+
+/* ---- Snapshots ------------------------------------------------------------------------------- */
+
+enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };
+
+/*
+ * Writes the guest's memory to a new file, sparse where it is zero, under a temporary name that
+ * becomes path only when all is written. The pause option of the guest decides whether it is
+ * stopped meanwhile. progress (may be NULL) is given bytes done and in all; false cancels.
+ */
+NUNCHI_API struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *path,
+						enum nunchi_format format,
+						bool (*progress)(uint64_t done, uint64_t total,
+								 void *data),
+						void *data);
+
+/* ---- Output ---------------------------------------------------------------------------------- */
+
+enum nunchi_output { NUNCHI_OUTPUT_TABLE, NUNCHI_OUTPUT_JSON, NUNCHI_OUTPUT_CSV };
+
+struct nunchi_writer;
+
+struct nunchi_writer_options {
+	size_t size; /* sizeof(struct nunchi_writer_options) */
+	enum nunchi_output output;
+	unsigned width; /* of the terminal, 0: unlimited */
+	bool color;
+};
+
+/*
+ * Makes a writer of rows. write is given finished bytes; it returns false to stop (a closed pipe).
+ * A table is held back until the end, or until 1,000 rows set its column widths.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_writer_create(const struct nunchi_writer_options *options,
+		     const struct nunchi_column *const *columns, size_t column_count,
+		     bool (*write)(const char *data, size_t size, void *data2), void *data,
+		     struct nunchi_writer **ret);
+NUNCHI_API struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
+						  const struct nunchi_cell *cells, bool torn);
+/* Writes what is held back. */
+NUNCHI_API struct nunchi_error *nunchi_writer_finish(struct nunchi_writer *writer);
+NUNCHI_API void nunchi_writer_destroy(struct nunchi_writer *writer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

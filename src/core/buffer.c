@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/buffer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_LIMIT ((size_t)64 << 20)
+
+void buffer_init(struct buffer *buf, size_t limit)
+{
+	*buf = (struct buffer){.limit = limit ? limit : DEFAULT_LIMIT};
+}
+
+void buffer_deinit(struct buffer *buf)
+{
+	free(buf->data);
+	*buf = (struct buffer){0};
+}
+
+void buffer_clear(struct buffer *buf)
+{
+	buf->size = 0;
+	buf->failed = false;
+	if (buf->data)
+		buf->data[0] = '\0';
+}
+
+char *buffer_reserve(struct buffer *buf, size_t size)
+{
+	size_t limit = buf->limit ? buf->limit : DEFAULT_LIMIT;
+	size_t capacity = buf->capacity ? buf->capacity : 64;
+	char *data;
+
+	if (buf->failed || size > limit - buf->size) {
+		buf->failed = true;
+		return NULL;
+	}
+	while (capacity <= buf->size + size)
+		capacity *= 2;
+	if (capacity != buf->capacity) {
+		data = realloc(buf->data, capacity);
+		if (!data) {
+			buf->failed = true;
+			return NULL;
+		}
+		buf->data = data;
+		buf->capacity = capacity;
+	}
+	return buf->data + buf->size;
+}
+
+bool buffer_append(struct buffer *buf, const void *data, size_t size)
+{
+	char *to = buffer_reserve(buf, size);
+
+	if (!to)
+		return false;
+	if (size)
+		memcpy(to, data, size);
+	buf->size += size;
+	buf->data[buf->size] = '\0';
+	return true;
+}
+
+bool buffer_append_string(struct buffer *buf, const char *string)
+{
+	return buffer_append(buf, string, strlen(string));
+}
+
+bool buffer_append_char(struct buffer *buf, char c)
+{
+	return buffer_append(buf, &c, 1);
+}
+
+bool buffer_vprintf(struct buffer *buf, const char *format, va_list args)
+{
+	va_list again;
+	int size;
+	char *to;
+
+	va_copy(again, args);
+	size = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	if (size < 0)
+		buf->failed = true;
+	to = size < 0 ? NULL : buffer_reserve(buf, (size_t)size);
+	if (!to)
+		return false;
+	vsnprintf(to, (size_t)size + 1, format, args);
+	buf->size += (size_t)size;
+	return true;
+}
+
+bool buffer_printf(struct buffer *buf, const char *format, ...)
+{
+	va_list args;
+	bool ok;
+
+	va_start(args, format);
+	ok = buffer_vprintf(buf, format, args);
+	va_end(args);
+	return ok;
+}
+
+const char *buffer_string(const struct buffer *buf)
+{
+	return buf->data ? buf->data : "";
+}

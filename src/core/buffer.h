@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A growable byte buffer with a hard limit, for text and bytes of guest-given length. Once an
+ * append fails (no memory, or over the limit) the buffer is marked failed and stays as it was;
+ * check `failed` once at the end.
+ */
+#ifndef NUNCHI_CORE_BUFFER_H
+#define NUNCHI_CORE_BUFFER_H
+
+#include "core/cleanup.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer {
+	char *data; /* always NUL-terminated once anything was appended; NULL before */
+	size_t size;
+	size_t capacity;
+	size_t limit; /* most bytes it may hold; 0 means 64 MiB */
+	bool failed;
+};
+
+void buffer_init(struct buffer *buf, size_t limit);
+void buffer_deinit(struct buffer *buf);
+/* Empties it and clears the failed mark; keeps the storage. */
+void buffer_clear(struct buffer *buf);
+bool buffer_append(struct buffer *buf, const void *data, size_t size);
+bool buffer_append_string(struct buffer *buf, const char *string);
+bool buffer_append_char(struct buffer *buf, char c);
+bool buffer_printf(struct buffer *buf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool buffer_vprintf(struct buffer *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+/* Makes room for size more bytes and gives where to write them (then add to size), or NULL. */
+char *buffer_reserve(struct buffer *buf, size_t size);
+/* The text so far; "" when empty. Owned by the buffer. */
+const char *buffer_string(const struct buffer *buf);
+
+#define _cleanup_buffer_ _cleanup_(buffer_deinit)
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/hash.h"
+
+#include <string.h>
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	x ^= x >> 33;
+	return x;
+}
+
+uint64_t hash_bytes(const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ p[i]) * 0x100000001b3ULL;
+	return mix(h);
+}
+
+void hash_map_init(struct hash_map *map)
+{
+	*map = (struct hash_map){0};
+}
+
+void hash_map_deinit(struct hash_map *map)
+{
+	free(map->entries);
+	hash_map_init(map);
+}
+
+void hash_map_clear(struct hash_map *map)
+{
+	if (map->count)
+		memset(map->entries, 0, map->capacity * sizeof(*map->entries));
+	map->count = 0;
+}
+
+/* The entry of key, or the free one where it belongs; the map is never full. */
+static struct hash_entry *slot(struct hash_entry *entries, size_t capacity, uint64_t key)
+{
+	size_t i = mix(key) & (capacity - 1);
+
+	while (entries[i].used && entries[i].key != key)
+		i = (i + 1) & (capacity - 1);
+	return &entries[i];
+}
+
+static bool grow(struct hash_map *map)
+{
+	size_t capacity = map->capacity ? map->capacity * 2 : 64;
+	struct hash_entry *entries = calloc(capacity, sizeof(*entries));
+
+	if (!entries)
+		return false;
+	for (size_t i = 0; i < map->capacity; i++) {
+		if (map->entries[i].used)
+			*slot(entries, capacity, map->entries[i].key) = map->entries[i];
+	}
+	free(map->entries);
+	map->entries = entries;
+	map->capacity = capacity;
+	return true;
+}
+
+enum hash_result hash_map_insert(struct hash_map *map, uint64_t key, uint64_t value)
+{
+	struct hash_entry *entry;
+
+	if (map->count * 4 >= map->capacity * 3 && !grow(map))
+		return HASH_NOMEM;
+	entry = slot(map->entries, map->capacity, key);
+	if (entry->used)
+		return HASH_EXISTS;
+	*entry = (struct hash_entry){.key = key, .value = value, .used = true};
+	map->count++;
+	return HASH_INSERTED;
+}
+
+uint64_t *hash_map_find(const struct hash_map *map, uint64_t key)
+{
+	struct hash_entry *entry;
+
+	if (!map->count)
+		return NULL;
+	entry = slot(map->entries, map->capacity, key);
+	return entry->used ? &entry->value : NULL;
+}

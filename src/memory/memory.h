@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guest-physical memory: what ranges of RAM there are and how their bytes are reached. The only
+ * place that touches a mapping of guest memory.
+ *
+ * A range is backed by a window (a file mapped read-only, zero-copy) or by a reader (a callback
+ * that copies). Bytes are valid for one generation: for ever on a saved guest, until resume on a
+ * paused one, for one request on a running one (memory_new_generation() starts the next).
+ *
+ * Windows of a live guest's shared file are never touched where the file has a hole, since that
+ * would make it grow: holes are found with SEEK_DATA/SEEK_HOLE and read as zeros.
+ *
+ * If a mapped file is truncated while we read, the SIGBUS guard puts zeros there, the read gives
+ * MEMORY_GONE and the memory stays marked so. Not thread-safe: one thread at a time.
+ */
+#ifndef NUNCHI_MEMORY_MEMORY_H
+#define NUNCHI_MEMORY_MEMORY_H
+
+#include "arch/address.h"
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct memory;
+
+/* Small fault values, for errors that are everyday. Also used for virtual reads. */
+enum memory_fault {
+	MEMORY_OK,
+	MEMORY_NOT_MAPPED, /* virtual: the page tables have nothing there (not present) */
+	MEMORY_PAGED_OUT,  /* virtual: swapped out (set by the operating system's walk alone) */
+	MEMORY_NO_RAM,     /* physical: no RAM at that address */
+	MEMORY_NOT_SAVED,  /* physical: RAM that the saved guest does not contain */
+	MEMORY_IO,         /* the target could not read it */
+	MEMORY_GONE,       /* the guest or its file disappeared */
+	MEMORY_NOT_CAPTURED, /* replaying a capture: the page is not in it */
+};
+
+const char *memory_fault_string(enum memory_fault fault);
+
+/*
+ * Copies size bytes at offset (from the range's start, never beyond its end) into buffer.
+ * Returns MEMORY_OK, _NOT_SAVED, _IO or _GONE; on a fault sets *fault_offset to the first offset
+ * that could not be read (bytes before it are valid).
+ */
+typedef enum memory_fault memory_read_fn(void *data, uint64_t offset, void *buffer, size_t size,
+					 uint64_t *fault_offset);
+
+struct memory_range {
+	gpa_t start;
+	uint64_t size; /* bytes, a multiple of the page size */
+};
+
+/* guard: false leaves SIGBUS alone (the context's opt-out). */
+struct nunchi_error *memory_create(bool guard, struct memory **ret);
+void memory_destroy(struct memory *memory);
+
+enum memory_window_flags {
+	MEMORY_WINDOW_LIVE = 1 << 0, /* shared with a running guest: holes must not be touched */
+};
+
+/*
+ * Adds RAM at start, backed by size bytes of fd from file_offset (both page-aligned unless the
+ * file is a saved guest, where any offset will do). The descriptor is duplicated. A range past the
+ * end of the file is kept and reads as MEMORY_NOT_SAVED.
+ */
+struct nunchi_error *memory_add_window(struct memory *memory, gpa_t start, uint64_t size, int fd,
+				       uint64_t file_offset, unsigned flags);
+/* Adds RAM reached by a callback. destroy (may be NULL) is called with data at the end. */
+struct nunchi_error *memory_add_reader(struct memory *memory, gpa_t start, uint64_t size,
+				       memory_read_fn *read, void (*destroy)(void *data),
+				       void *data);
+/* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
+struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
+/* Sorts; fails if ranges overlap. Call once after the last add, before the first read. */
+struct nunchi_error *memory_seal(struct memory *memory);
+
+/* The RAM ranges in ascending order (neighbours that touch are separate where added so). */
+const struct memory_range *memory_ranges(const struct memory *memory, size_t *ret_count);
+uint64_t memory_total(const struct memory *memory);
+/* One more than the last RAM byte's address. */
+gpa_t memory_end(const struct memory *memory);
+
+/* Copies size bytes; all or a fault, with *ret_fault (may be NULL) the first address concerned. */
+enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer, size_t size,
+			      gpa_t *ret_fault);
+
+/*
+ * A zero-copy pointer to size bytes, valid for this generation; NULL where the bytes are not in
+ * one window, or a hole is among them (then use memory_read()). The guest may change the bytes at
+ * any time: copy once, then check.
+ */
+const void *memory_map(struct memory *memory, gpa_t address, size_t size);
+
+/*
+ * The extent of data at or after address: sets *ret_start and *ret_end (end of that data, at most
+ * the end of its range) and returns true, or false if there is none. What lies between is a hole of
+ * the backing file or no RAM. For scans and snapshots; never touches a hole.
+ */
+bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gpa_t *ret_end);
+
+/* Drops what is valid for one generation only. A saved guest never needs it. */
+void memory_new_generation(struct memory *memory);
+/* Changes with each generation; caches above compare it. Never 0. */
+uint64_t memory_generation(const struct memory *memory);
+
+struct memory_stats {
+	uint64_t bytes_read;
+	uint64_t pages_touched; /* distinct pages, counted while enabled */
+};
+/* Counting distinct pages costs a bit per page of RAM; off at first. */
+struct nunchi_error *memory_count_pages(struct memory *memory);
+struct memory_stats memory_stats(const struct memory *memory);
+/* True once a mapped file shrank under us. */
+bool memory_gone(const struct memory *memory);
+
+/*
+ * Capture: the way to read a consistent state while the guest is paused for as short as possible.
+ * Record what a query reads while the guest runs, pause, memory_capture_fill(), resume, and run
+ * the query again on the copies. Pages it then wants that were not copied give
+ * MEMORY_NOT_CAPTURED and are added to the set, so that the next fill has them.
+ */
+struct nunchi_error *memory_capture_begin(struct memory *memory); /* starts recording */
+struct nunchi_error *memory_capture_fill(struct memory *memory);  /* copies, starts replaying */
+/* Pages wanted since the last fill that it did not have. */
+size_t memory_capture_misses(const struct memory *memory);
+void memory_capture_end(struct memory *memory);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Types of a kernel, whatever they come from (BTF in memory, BTF file, vmlinux with DWARF,
+ * Volatility 3 ISF), in one representation. Immutable, reference-counted. Untrusted input: every
+ * chain of typedefs and qualifiers is bounded.
+ */
+#ifndef NUNCHI_SYMBOLS_TYPE_INDEX_H
+#define NUNCHI_SYMBOLS_TYPE_INDEX_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum type_kind {
+	TYPE_VOID,
+	TYPE_INT,
+	TYPE_FLOAT,
+	TYPE_POINTER,
+	TYPE_ARRAY,
+	TYPE_STRUCT,
+	TYPE_UNION,
+	TYPE_ENUM,
+	TYPE_FORWARD,
+	TYPE_TYPEDEF,
+	TYPE_QUALIFIER, /* const, volatile, restrict, type tag */
+	TYPE_FUNCTION,
+};
+
+typedef uint32_t type_id; /* 0 is void */
+
+struct type {
+	enum type_kind kind;
+	const char *name; /* "" if anonymous; owned by the index */
+	uint64_t size;    /* bytes; 0 where the kind has none (then see type_index_size()) */
+	type_id target;   /* pointee, element, aliased or qualified type, function result */
+	uint32_t count;   /* members, enumerators, parameters, or array elements */
+	bool is_signed;   /* integers and enums */
+};
+
+struct type_member {
+	const char *name; /* "" if anonymous */
+	type_id type;
+	uint64_t bit_offset; /* from the start of the struct or union */
+	uint32_t bit_size;   /* of a bit field, else 0 */
+};
+
+struct type_enumerator {
+	const char *name;
+	int64_t value;
+};
+
+struct type_index;
+
+/*
+ * Copies nothing: data must stay as it is and outlive the index (destroy, if not NULL, is called
+ * with owner then). Validates the whole header and each type's bounds.
+ */
+struct nunchi_error *type_index_from_btf(const void *data, size_t size,
+					 void (*destroy)(void *owner), void *owner,
+					 struct type_index **ret);
+/*
+ * From a file told by content: raw BTF, an ELF file with .BTF or DWARF, ISF .json or .json.xz.
+ */
+struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret);
+struct type_index *type_index_ref(struct type_index *index);
+void type_index_unref(struct type_index *index);
+/* "BTF, 123,456 types" and the like. Owned by the index. */
+const char *type_index_description(const struct type_index *index);
+
+uint32_t type_index_count(const struct type_index *index);
+/* False if id is out of range. */
+bool type_index_get(const struct type_index *index, type_id id, struct type *ret);
+bool type_index_member(const struct type_index *index, type_id id, uint32_t i,
+		       struct type_member *ret);
+bool type_index_enumerator(const struct type_index *index, type_id id, uint32_t i,
+			   struct type_enumerator *ret);
+/* Parameter i of a function prototype. */
+bool type_index_parameter(const struct type_index *index, type_id id, uint32_t i,
+			  struct type_member *ret);
+/*
+ * "struct x", "union x", "enum x" or a bare name (struct first, then union, enum, typedef, base
+ * type). A definition is preferred to a forward declaration.
+ */
+bool type_index_find(const struct type_index *index, const char *name, type_id *ret);
+/* Typedefs and qualifiers resolved. */
+type_id type_index_strip(const struct type_index *index, type_id id);
+/* Size in bytes through typedefs and arrays; pointers have the index's word size. */
+bool type_index_size(const struct type_index *index, type_id id, uint64_t *ret);
+/* As C spells it ("struct list_head *", "char[16]"), into buf. */
+void type_index_spell(const struct type_index *index, type_id id, char *buf, size_t size);
+/* The value of the enumerator of that name, in any enum. */
+bool type_index_enum_value(const struct type_index *index, const char *name, int64_t *ret);
+const char *type_index_suggest(const struct type_index *index, const char *name);
+
+/*
+ * A path to a field: "task_struct.mm", "module.mem[MOD_TEXT].base" (a number or an enumerator as
+ * index), "task_struct.se.exec_start", through anonymous members, typedefs and arrays; never
+ * through pointers. Resolves to its place in the outermost struct.
+ */
+struct type_field {
+	uint64_t offset;   /* bytes from the start of the outermost struct */
+	uint64_t size;     /* bytes of the field; of a bit field: of the smallest load covering it */
+	uint32_t bit_shift; /* of a bit field within that little-endian load */
+	uint32_t bit_size;  /* 0: not a bit field */
+	uint32_t elements;  /* of an array, else 1 */
+	bool is_signed;
+	type_id type;
+};
+/* NUNCHI_ERROR_NOT_FOUND names the first part that is missing. */
+struct nunchi_error *type_index_resolve(const struct type_index *index, const char *path,
+					struct type_field *ret);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A way to reach a guest: its memory, and where there are such, its vCPUs and its state.
+ * Knows nothing of operating systems.
+ */
+#ifndef NUNCHI_TARGET_TARGET_H
+#define NUNCHI_TARGET_TARGET_H
+
+#include "arch/x86/registers.h"
+#include "core/error.h"
+#include "memory/memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum target_capability {
+	TARGET_READ,
+	TARGET_WRITE,
+	TARGET_PAUSE,
+	TARGET_REGISTERS,
+	TARGET_EVENTS,
+	TARGET_CAPABILITY_COUNT
+};
+
+struct target_support {
+	bool available;
+	const char *reason; /* how, or why not; owned by the target, never NULL */
+};
+
+enum target_state { TARGET_RUNNING, TARGET_PAUSED, TARGET_SAVED, TARGET_ENDED, TARGET_UNKNOWN };
+
+struct target;
+
+/* Embedded as the first member of each kind of target. */
+struct target_ops {
+	const char *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml" */
+	void (*destroy)(struct target *target);
+	/* NULL where a saved guest has none of it. */
+	struct nunchi_error *(*pause)(struct target *target);
+	struct nunchi_error *(*resume)(struct target *target);
+	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
+					      struct x86_registers *ret);
+	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
+	struct nunchi_error *(*set_layout)(struct target *target, unsigned n);
+};
+
+struct target {
+	const struct target_ops *ops;
+	struct memory *memory; /* owned */
+	char *name;            /* as the user would say it again: "qemu:demo", "/path/file"; owned */
+	unsigned vcpu_count;   /* 0: unknown */
+	bool live;
+	struct target_support support[TARGET_CAPABILITY_COUNT];
+	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
+	char *vmcoreinfo;
+	size_t vmcoreinfo_size;
+	/* Said to the user: what is incomplete or less sure ("12 of 16 MiB missing at …"); owned. */
+	char **notes;
+	size_t note_count;
+	/*
+	 * Raw files whose layout of RAM around the PCI hole has several candidates: how many there
+	 * are, and which one the memory now has; target_set_layout() changes it (see file/raw.h).
+	 */
+	unsigned layout_count;
+	unsigned layout;
+	/* Kept by target_pause() and target_resume(). */
+	unsigned pause_depth;
+	uint64_t paused_since_us;
+	uint64_t paused_us;
+};
+
+struct target_options {
+	bool sigbus_guard;
+	const volatile bool *cancel; /* polled; may be NULL */
+};
+
+/* Zeroed storage of size bytes (at least struct target) becomes a target with that name. */
+struct nunchi_error *target_init(struct target *target, const struct target_ops *ops,
+				 const char *name);
+
+/* Opens by the user's word: "qemu:…" or a path. */
+struct nunchi_error *target_open(const char *word, const struct target_options *options,
+				 struct target **ret);
+/* Puts back what we paused, closes all, frees. NULL is accepted. */
+void target_close(struct target *target);
+
+/* Stops the vCPUs; counts, so that calls nest. Only our own stop is undone by target_resume(). */
+struct nunchi_error *target_pause(struct target *target);
+struct nunchi_error *target_resume(struct target *target);
+struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret);
+/* What the guest is doing now; TARGET_ENDED once it is gone. */
+struct nunchi_error *target_get_state(struct target *target, enum target_state *ret);
+/* Microseconds for which target_pause() had it stopped, in all. */
+uint64_t target_paused_us(const struct target *target);
+
+/* Only raw files: takes candidate layout n, making a new memory (the old one is destroyed). */
+struct nunchi_error *target_set_layout(struct target *target, unsigned n);
+
+/* Adds a note; drops it silently if memory is short. */
+void target_note(struct target *target, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What nunchi_list() gives, from each kind of target that can enumerate. */
+struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
+				 void *data);
+
+#endif
