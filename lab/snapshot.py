@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Saved guests: RAM file, ELF cores and kdump files, with the oracle's word on them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from common import LabError, replace_directory, run, say, scratch
+from machine import Guest, execute
+from qmp import Qmp
+
+FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
+
+
+def _dump(qmp: Qmp, path: Path, **arguments: object) -> None:
+    qmp.command("dump-guest-memory", timeout=300.0, protocol=f"file:{path}", **arguments)
+
+
+def _take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> None:
+    if "raw" in formats:
+        ram = guest.ram
+        if ram is None:
+            raise LabError(f"{guest.name} has anonymous memory: no raw snapshot")
+        run(["cp", "--sparse=always", str(ram), str(directory / "memory.raw")],
+            what="copying the RAM file")
+    if "elf" in formats:
+        _dump(qmp, directory / "core.elf", paging=False)
+    if "elf-paging" in formats:
+        _dump(qmp, directory / "core-paging.elf", paging=True)
+    if "kdump-zlib" in formats:
+        _dump(qmp, directory / "kdump-zlib.flat", paging=False, format="kdump-zlib")
+
+
+def snapshot(guest: Guest, directory: Path, formats: tuple[str, ...]) -> float:
+    """Pause GUEST, save it in all FORMATS into DIRECTORY, resume it; returns seconds paused."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with Qmp(guest.qmp) as qmp:
+        qmp.command("stop")
+        started = time.monotonic()
+        try:
+            _take(guest, qmp, directory, formats)
+        finally:
+            qmp.command("cont")
+    paused = time.monotonic() - started
+    flat = directory / "kdump-zlib.flat"
+    if "kdump-zlib" in formats:
+        run(["sh", "-c", 'makedumpfile -R "$1" <"$2"', "sh", str(directory / "kdump-zlib"),
+             str(flat)], what="unflattening the kdump file (package makedumpfile)")
+    return paused
+
+
+def oracle(guest: Guest, name: str, extra: str = "") -> bytes:
+    """One pass of the oracle, as JSON lines."""
+    return execute(guest, f"exec oracle {name} {extra}".rstrip(), timeout=300.0)
+
+
+def capture(guest: Guest, directory: Path, formats: tuple[str, ...]) -> None:
+    """Pass A, snapshot, pass B, and what the guest is, as one directory put in place whole."""
+    with scratch(directory.parent, directory.name) as work:
+        started = time.monotonic()
+        (work / "oracle-a.jsonl").write_bytes(oracle(guest, "a", "--symbols"))
+        between = time.monotonic()
+        paused = snapshot(guest, work, formats)
+        resumed = time.monotonic()
+        (work / "oracle-b.jsonl").write_bytes(oracle(guest, "b"))
+        (work / "console.log").write_bytes(guest.console.read_bytes())
+        facts = {"name": guest.name, "kernel": guest.kernel, "marker": guest.marker,
+                 "options": asdict(guest.options), "boot_seconds": guest.boot_seconds,
+                 "oracle_a_seconds": round(between - started, 2),
+                 "paused_seconds": round(paused, 2),
+                 "oracle_b_seconds": round(time.monotonic() - resumed, 2)}
+        facts["options"].pop("mirror")
+        (work / "guest.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        work.chmod(0o755)
+        replace_directory(work, directory)
+    say(f"{guest.name}: captured in {directory} (paused {paused:.1f} s)")
