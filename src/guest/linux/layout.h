@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's structures as this kernel lays them out: layout.def resolved against its types.
+ */
+#ifndef NUNCHI_GUEST_LINUX_LAYOUT_H
+#define NUNCHI_GUEST_LINUX_LAYOUT_H
+
+#include "core/error.h"
+#include "symbols/type_index.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct field {
+	uint32_t offset; /* bytes, in the outermost structure */
+	uint32_t size;
+	uint16_t elements;
+	uint8_t bit_shift;
+	uint8_t bit_size; /* 0: not a bit field */
+	bool present;
+	bool is_signed;
+};
+
+enum layout_struct {
+#define STRUCT(id, ...) LAYOUT_##id,
+#define FIELD(...)
+#include "guest/linux/layout.def"
+#undef STRUCT
+#undef FIELD
+	LAYOUT_STRUCT_COUNT
+};
+
+struct layout {
+	/* Bytes of each structure in all, and up to the end of its last field in the table. */
+	uint32_t size[LAYOUT_STRUCT_COUNT];
+	uint32_t used[LAYOUT_STRUCT_COUNT];
+#define STRUCT(id, ...)
+#define FIELD(id, name, ...) struct field id##_##name;
+#include "guest/linux/layout.def"
+#undef STRUCT
+#undef FIELD
+};
+
+/* Resolves every field; those that this kernel lacks are left with present = false. */
+void layout_resolve(const struct type_index *types, struct layout *ret);
+
+/*
+ * Calls missing for each field that did not resolve ("task_struct.pid"), in the table's order. A
+ * field that has other shapes may be missing rightly: this is for `nunchi info` and tests.
+ */
+void layout_missing(const struct layout *layout, void (*missing)(const char *path, void *data),
+		    void *data);
+
+/* A structure copied out of the guest: check and use the copy, never the guest's bytes twice. */
+struct object {
+	uint64_t address;
+	uint8_t *data; /* owned */
+	size_t size;
+	size_t capacity;
+};
+
+void object_deinit(struct object *object);
+#define _cleanup_object_ _cleanup_(object_deinit)
+
+/* A field of a copy as an unsigned or sign-extended number; 0 where the copy does not reach. */
+uint64_t object_u64(const struct object *object, const struct field *field);
+int64_t object_s64(const struct object *object, const struct field *field);
+/* A character array up to its first NUL: its length, with *ret the bytes; 0 if out of reach. */
+size_t object_text(const struct object *object, const struct field *field, const char **ret);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A Linux kernel found in a guest's memory, and how to read its structures. Everything read is
+ * untrusted.
+ */
+#ifndef NUNCHI_GUEST_LINUX_LINUX_H
+#define NUNCHI_GUEST_LINUX_LINUX_H
+
+#include "guest/linux/layout.h"
+#include "memory/virtual.h"
+#include "symbols/kallsyms.h"
+#include "symbols/symbol_index.h"
+#include "symbols/type_index.h"
+
+enum linux_symbol {
+#define SYMBOL(id, ...) LINUX_##id,
+#include "guest/linux/symbols.def"
+#undef SYMBOL
+	LINUX_SYMBOL_COUNT
+};
+
+/* One line on how something was found or why it is missing, for `nunchi info`. */
+struct linux_fact {
+	const char *topic; /* "kernel", "missing"; static */
+	const char *name;  /* static */
+	char *value;       /* owned */
+	char *evidence;    /* owned, may be NULL */
+};
+
+struct linux_kernel {
+	struct memory *memory;         /* the target's */
+	struct address_space *space;   /* by the kernel's own page table; owned */
+	struct address_space *process; /* switched to one process at a time; owned */
+	unsigned word_size;            /* bytes of a pointer: 8 or 4 */
+	uint64_t text_virtual;         /* address of _text */
+	uint64_t text_physical;
+	uint64_t image_end; /* virtual, one past the image's last mapped byte */
+	uint64_t symbol[LINUX_SYMBOL_COUNT]; /* addresses, 0: this kernel has none */
+	struct layout layout;
+	struct type_index *types; /* NULL: none; then only symbols and memory work */
+	struct symbol_index *symbols; /* all symbols; NULL until linux_symbols() */
+	struct kallsyms *kallsyms;    /* NULL when symbols came from a file */
+	void *rodata;             /* copy of the image's bytes where they cannot be mapped; owned */
+	char *types_missing;      /* why types is NULL; owned */
+	char *symbols_missing;    /* why there are no symbols; owned */
+	char banner[256];
+	struct linux_fact *facts; /* owned */
+	size_t fact_count;
+	const volatile bool *cancel; /* ends long walks; never NULL */
+};
+
+/* ---- Reading (read.c) ------------------------------------------------------------------------ */
+
+/* Copies bytes by the kernel's page table. */
+enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
+			     size_t size);
+enum memory_fault linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret);
+enum memory_fault linux_read_u64(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
+/* A pointer or long of the guest's word size. */
+enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
+/*
+ * Copies a structure as far as layout.def uses it; grows object's storage. MEMORY_NOT_MAPPED for
+ * NULL, MEMORY_IO when the kernel's types have no such structure.
+ */
+enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
+				    uint64_t address, struct object *object);
+/* The same with one field of it read alone. */
+enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
+				   const struct field *field, uint64_t *ret);
+/* A NUL-terminated string of at most limit bytes; its length in *ret (limit: no NUL found). */
+enum memory_fault linux_read_string(struct linux_kernel *kernel, uint64_t address, char *buffer,
+				    size_t limit, size_t *ret);
+/* A per-CPU variable's address on a CPU; false if the kernel's offsets cannot be read. */
+bool linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu, uint64_t *ret);
+/* CPUs that the kernel may have (nr_cpu_ids), at least 1 and at most 8192. */
+unsigned linux_cpu_count(struct linux_kernel *kernel);
+
+/* A walk over a kernel list_head list, bounded and with loops detected. */
+struct linux_list {
+	struct linux_kernel *kernel;
+	uint64_t head;
+	uint64_t at;    /* the current list_head, or head before the first */
+	uint64_t count; /* so far */
+	uint64_t limit;
+	struct hash_map *seen; /* borrowed */
+	bool broken;    /* a link could not be read, did not point back, or looped */
+};
+
+/*
+ * Starts at the list_head at head. seen is emptied. limit bounds the length.
+ */
+void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint64_t head,
+		     uint64_t limit, struct hash_map *seen);
+/* The next list_head's address; false at the end, or when broken (then broken is set). */
+bool linux_list_next(struct linux_list *list, uint64_t *ret);
+
+/* ---- Finding (find.c, attach.c) -------------------------------------------------------------- */
+
+/* All symbols of the kernel, indexed at the first call. */
+struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret);
+/* Text of a symbol's name for function-pointer comparisons: address of a kernel symbol, 0 if none. */
+struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret);
+void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
+		       const char *evidence, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+#endif

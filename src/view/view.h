@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Views: a schema and a provider per guest operating system. Adding a view is one file, one line
+ * in views.def and one in meson.build.
+ *
+ * A view file lists its columns once, as an X-macro:
+ *
+ *	#define COLUMNS(X)                                                                         \
+ *		X(pid, INTEGER, "process id")                                                     \
+ *		X(name, TEXT, "the kernel's name of it (comm)")
+ *	enum { COLUMNS(VIEW_COLUMN_ENUM) };
+ *	static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
+ *	const struct view view_things = {
+ *	    .schema = {"things", "one line", columns, ARRAY_SIZE(columns)},
+ *	    .provider = {...}};
+ *
+ * which makes COLUMN_pid, COLUMN_name … the indexes for the calls below. Names follow osquery's
+ * schema (revision 5.14) where it has the table.
+ */
+#ifndef NUNCHI_VIEW_VIEW_H
+#define NUNCHI_VIEW_VIEW_H
+
+#include "core/buffer.h"
+#include "core/error.h"
+#include "guest/linux/linux.h"
+
+#define VIEW_COLUMN_ENUM(name, type, doc) COLUMN_##name,
+#define VIEW_COLUMN(name, type, doc)      {#name, NUNCHI_TYPE_##type, doc},
+#define VIEW_MAX_COLUMNS                  64
+
+/* What is asked for. */
+struct view_request {
+	uint64_t columns; /* a bit for each column whose cell will be looked at */
+	const struct nunchi_cell *equal[VIEW_MAX_COLUMNS]; /* value a column must have, or NULL */
+	uint64_t limit; /* rows, 0: none; a provider may ignore it */
+};
+
+static inline bool view_wants(const struct view_request *request, unsigned column)
+{
+	return request->columns >> column & 1;
+}
+
+/* True with the value if the column must equal an integer (walk only that process …). */
+bool view_equal_integer(const struct view_request *request, unsigned column, int64_t *ret);
+
+/* A row being filled; cells start as NOT_COMPUTED. */
+struct view_row;
+void row_integer(struct view_row *row, unsigned column, int64_t value);
+void row_real(struct view_row *row, unsigned column, double value);
+void row_address(struct view_row *row, unsigned column, uint64_t value);
+/* Copies the bytes. */
+void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
+void row_string(struct view_row *row, unsigned column, const char *string);
+void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
+/* The absence that a fault amounts to. */
+enum nunchi_absence row_absence_of(enum memory_fault fault);
+/* The guest changed the row while it was read, in every try. */
+void row_torn(struct view_row *row);
+/* Empties the row for another try. */
+void row_reset(struct view_row *row);
+/* Says what could not be shown (a list cut short …); kept once for each text, at most 16. */
+void row_warn(struct view_row *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A pull cursor. */
+struct view_provider {
+	size_t size; /* bytes of the cursor's own state, given zeroed */
+	/* On failure close is not called; clean up. */
+	struct nunchi_error *(*open)(void *state, struct linux_kernel *kernel,
+				     const struct view_request *request);
+	/* Fills the next row; &error_stop at the end. Warnings may be given with either. */
+	struct nunchi_error *(*next)(void *state, struct view_row *row);
+	void (*close)(void *state);
+};
+
+struct view {
+	struct nunchi_view schema;
+	struct view_provider provider;
+};
+
+/* All views in views.def's order, which is alphabetical. */
+const struct view *const *view_registry(size_t *ret_count);
+const struct view *view_find(const char *name);
+
+#endif
