@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tasks: the walk over all processes and their threads.
+ */
+#ifndef NUNCHI_GUEST_LINUX_TASK_H
+#define NUNCHI_GUEST_LINUX_TASK_H
+
+#include "core/hash.h"
+#include "guest/linux/linux.h"
+
+/* The walk's bounds: PID_MAX_LIMIT of include/linux/threads.h. */
+#define LINUX_MAX_TASKS ((uint64_t)4 << 20)
+
+struct linux_tasks {
+	struct linux_kernel *kernel;
+	struct linux_list list;
+	struct hash_map seen;
+	int64_t only_pid; /* -1: all */
+	bool started;
+};
+
+/*
+ * Starts a walk over the processes (thread-group leaders) in the order of the kernel's list;
+ * init_task, which is no process, is left out. only_pid >= 0 yields that one alone.
+ * NUNCHI_ERROR_UNSUPPORTED names the symbol or field that this kernel's data lacks.
+ */
+struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
+				      int64_t only_pid);
+void linux_tasks_deinit(struct linux_tasks *walk);
+/*
+ * Copies the next process's task_struct. False at the end; then walk->list.broken says whether the
+ * list was cut short.
+ */
+bool linux_tasks_next(struct linux_tasks *walk, struct object *task);
+
+/* A walk over one process's threads, the leader first. */
+struct linux_threads {
+	struct linux_kernel *kernel;
+	struct linux_list list;
+	struct hash_map *seen; /* borrowed */
+};
+
+/* leader: a copy from linux_tasks_next(). False if the fields it needs are missing. */
+bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
+			const struct object *leader, struct hash_map *seen);
+bool linux_threads_next(struct linux_threads *walk, struct object *task);
+
+#define LINUX_PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+static inline bool linux_task_is_kernel_thread(const struct linux_kernel *kernel,
+					       const struct object *task)
+{
+	return object_u64(task, &kernel->layout.task_flags) & LINUX_PF_KTHREAD;
+}
+
+/* The letter that /proc shows: R S D T t X Z P I (fs/proc/array.c, get_task_state()). */
+char linux_task_state(const struct linux_kernel *kernel, const struct object *task);
+
+#endif
