@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +19,7 @@ FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
 
 def _dump(qmp: Qmp, path: Path, **arguments: object) -> None:
     qmp.command("dump-guest-memory", timeout=300.0, protocol=f"file:{path}", **arguments)
+    path.chmod(0o644)
 
 
 def _take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> None:
@@ -45,6 +48,8 @@ def snapshot(guest: Guest, directory: Path, formats: tuple[str, ...]) -> float:
         finally:
             qmp.command("cont")
     paused = time.monotonic() - started
+    for core in directory.glob("*.elf"):
+        run(["fallocate", "--dig-holes", str(core)], what=f"making {core.name} sparse")
     flat = directory / "kdump-zlib.flat"
     if "kdump-zlib" in formats:
         run(["sh", "-c", 'makedumpfile -R "$1" <"$2"', "sh", str(directory / "kdump-zlib"),
@@ -54,7 +59,9 @@ def snapshot(guest: Guest, directory: Path, formats: tuple[str, ...]) -> float:
 
 def oracle(guest: Guest, name: str, extra: str = "") -> bytes:
     """One pass of the oracle, as JSON lines."""
-    return execute(guest, f"exec oracle {name} {extra}".rstrip(), timeout=300.0)
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        raise LabError(f"{name!r} is no name of a pass: lower-case letters, digits, '-'")
+    return gzip.decompress(execute(guest, f"exec oracle {name} --gzip {extra}".rstrip(), 300.0))
 
 
 def capture(guest: Guest, directory: Path, formats: tuple[str, ...]) -> None:
