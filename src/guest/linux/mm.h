@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The memory of a process: bytes by its own page table, and its mappings.
+ */
+#ifndef NUNCHI_GUEST_LINUX_MM_H
+#define NUNCHI_GUEST_LINUX_MM_H
+
+#include "guest/linux/linux.h"
+
+/*
+ * Switches kernel->process to the page table whose top is at the kernel-virtual address pgd
+ * (mm_struct.pgd: with page-table isolation, the kernel's half, which maps the process as well).
+ */
+enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd);
+
+/*
+ * Copies bytes of a process. *ret_done (may be NULL) is how many bytes from the start are valid:
+ * all of them with MEMORY_OK, else those before the first page that could not be read.
+ * MEMORY_PAGED_OUT: that page is swapped out; MEMORY_NOT_MAPPED: the process has nothing there, or
+ * never touched it. A page whose access was taken away (PROT_NONE, NUMA balancing) is in memory and
+ * is read.
+ */
+enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
+				     void *buffer, size_t size, size_t *ret_done);
+
+#endif
