@@ -111,6 +111,7 @@ struct nunchi_guest_options {
 	enum nunchi_pause pause;
 	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
 	const char *types_path;   /* BTF, vmlinux, ISF .json[.xz]; NULL: from memory */
+	bool count_pages;         /* keep the set behind nunchi_timing.pages_touched; costs time */
 };
 
 /*
@@ -149,7 +150,7 @@ struct nunchi_timing {
 	double attach_ms;
 	double query_ms;
 	uint64_t bytes_read;    /* copied out of the guest's memory */
-	uint64_t pages_touched; /* distinct pages read through windows or copied */
+	uint64_t pages_touched; /* distinct pages read or copied; 0 without option count_pages */
 	uint64_t paused_us;     /* how long we had the guest paused */
 	uint64_t private_kb;    /* private memory of this process now */
 };
@@ -355,13 +356,24 @@ struct nunchi_writer;
 struct nunchi_writer_options {
 	size_t size; /* sizeof(struct nunchi_writer_options) */
 	enum nunchi_output output;
-	unsigned width; /* of the terminal, 0: unlimited */
-	bool color;
+	unsigned width;  /* of the terminal, 0: unlimited */
+	bool color;      /* a table's header in bold */
+	bool never_torn; /* no row will be torn: CSV does without its column `torn` */
 };
 
 /*
- * Makes a writer of rows. write is given finished bytes; it returns false to stop (a closed pipe).
- * A table is held back until the end, or until 1,000 rows set its column widths.
+ * Makes a writer of rows. write is given finished bytes; if it returns false (a closed pipe, a full
+ * disk) the call at hand ends with NUNCHI_ERROR_CANCELLED. A table is held back until the end, or
+ * until 1,000 rows set its column widths. options may be NULL; columns are copied, and none may be
+ * called "torn" or "absent". Every form keeps value, absence and torn row apart:
+ *
+ *  table  "-" not applicable, "<paged out>" … other absences; a torn row ends in " ~"
+ *  CSV    the same words; a last column `torn`, 0 or 1
+ *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only
+ *
+ * Text in a table and CSV is escaped as nunchi_escape() does, and so that it cannot look like an
+ * absence or a mark (\< and \- in front, \~ at the end). JSON is valid UTF-8 on one line; a byte
+ * 0xNN that is not UTF-8 becomes the lone surrogate \udcNN (Python's surrogateescape).
  */
 NUNCHI_API struct nunchi_error *
 nunchi_writer_create(const struct nunchi_writer_options *options,
@@ -373,6 +385,14 @@ NUNCHI_API struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
 /* Writes what is held back. */
 NUNCHI_API struct nunchi_error *nunchi_writer_finish(struct nunchi_writer *writer);
 NUNCHI_API void nunchi_writer_destroy(struct nunchi_writer *writer);
+
+/*
+ * Makes hostile bytes fit to be shown on one line: printable UTF-8 stays; control and invisible
+ * characters, bytes that are not UTF-8 and the backslash become \n, \t, \r, \\, \xNN or
+ * \u{NNNN}. Writes at most capacity bytes to ret, cut between characters and NUL-terminated, and
+ * gives the size all of it has without the NUL, as snprintf() does.
+ */
+NUNCHI_API size_t nunchi_escape(const char *text, size_t size, char *ret, size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "output/escape.h"
+
+#include "output/unicode.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <nunchi/nunchi.h>
+
+/* How many bytes at the start are ASCII that stands for itself in text and in JSON. */
+static size_t plain_run(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '\\' && text[i] != '"')
+		i++;
+	return i;
+}
+
+static void escape_text_one(struct buffer *out, uint32_t c)
+{
+	switch (c) {
+	case '\\':
+		buffer_append_string(out, "\\\\");
+		break;
+	case '\n':
+		buffer_append_string(out, "\\n");
+		break;
+	case '\t':
+		buffer_append_string(out, "\\t");
+		break;
+	case '\r':
+		buffer_append_string(out, "\\r");
+		break;
+	default:
+		buffer_printf(out, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
+	}
+}
+
+void escape_text(struct buffer *out, const char *text, size_t size)
+{
+	while (size && !out->failed) {
+		size_t length = plain_run(text, size);
+		uint32_t c;
+
+		if (length) {
+			buffer_append(out, text, length);
+		} else if (!(length = unicode_decode(text, size, &c))) {
+			buffer_printf(out, "\\x%02x", (unsigned char)text[0]);
+			length = 1;
+		} else if (c == '\\' || unicode_is_hidden(c)) {
+			escape_text_one(out, c);
+		} else {
+			buffer_append(out, text, length);
+		}
+		text += length;
+		size -= length;
+	}
+}
+
+void escape_cell(struct buffer *out, const char *text, size_t size)
+{
+	if ((size && text[0] == '<') || (size == 1 && text[0] == '-'))
+		buffer_append_char(out, '\\');
+	escape_text(out, text, size);
+}
+
+static void escape_json_one(struct buffer *out, uint32_t c)
+{
+	if (c == '"' || c == '\\')
+		buffer_printf(out, "\\%c", (int)c);
+	else if (c == '\n')
+		buffer_append_string(out, "\\n");
+	else if (c == '\t')
+		buffer_append_string(out, "\\t");
+	else if (c == '\r')
+		buffer_append_string(out, "\\r");
+	else if (c < 0x10000)
+		buffer_printf(out, "\\u%04x", (unsigned)c);
+	else
+		buffer_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
+			      (unsigned)(0xdc00 + (c & 0x3ff)));
+}
+
+void escape_json(struct buffer *out, const char *text, size_t size)
+{
+	buffer_append_char(out, '"');
+	while (size && !out->failed) {
+		size_t length = plain_run(text, size);
+		uint32_t c;
+
+		if (length) {
+			buffer_append(out, text, length);
+		} else if (!(length = unicode_decode(text, size, &c))) {
+			buffer_printf(out, "\\udc%02x", (unsigned char)text[0]);
+			length = 1;
+		} else if (c == '"' || c == '\\' || unicode_is_hidden(c)) {
+			escape_json_one(out, c);
+		} else {
+			buffer_append(out, text, length);
+		}
+		text += length;
+		size -= length;
+	}
+	buffer_append_char(out, '"');
+}
+
+/* The size of an escape; its shape is our own: \c, \xNN or \u{…}. */
+static size_t escape_size(const char *escaped, size_t size)
+{
+	size_t length = 2;
+
+	if (size > 2 && escaped[1] == 'x')
+		length = 4;
+	else if (size > 2 && escaped[1] == 'u')
+		while (length < size && escaped[length - 1] != '}')
+			length++;
+	return length < size ? length : size;
+}
+
+size_t escape_step(const char *escaped, size_t size, size_t *ret_width)
+{
+	uint32_t c;
+	size_t length = unicode_decode(escaped, size, &c);
+	size_t next;
+
+	if (!length)
+		c = '?', length = 1;
+	if (c == '\\') {
+		length = escape_size(escaped, size);
+		*ret_width = length;
+	} else {
+		*ret_width = unicode_width(c);
+	}
+	while ((next = unicode_decode(escaped + length, size - length, &c)) && !unicode_width(c))
+		length += next;
+	return length;
+}
+
+size_t escape_width(const char *escaped, size_t size)
+{
+	size_t total = 0;
+
+	while (size) {
+		size_t length = plain_run(escaped, size);
+		size_t width = length;
+
+		if (!length)
+			length = escape_step(escaped, size, &width);
+		total += width;
+		escaped += length;
+		size -= length;
+	}
+	return total;
+}
+
+size_t nunchi_escape(const char *text, size_t size, char *ret, size_t capacity)
+{
+	_cleanup_buffer_ struct buffer out;
+	size_t kept, length, width;
+
+	buffer_init(&out, 0);
+	escape_text(&out, text, size);
+	for (kept = 0; kept < out.size; kept += length) {
+		length = escape_step(out.data + kept, out.size - kept, &width);
+		if (kept + length >= capacity)
+			break;
+	}
+	if (capacity) {
+		if (kept)
+			memcpy(ret, out.data, kept);
+		ret[kept] = '\0';
+	}
+	return out.size;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* JSON lines: one object a row. */
+#include "output/escape.h"
+#include "output/writer.h"
+
+#include <string.h>
+
+static void json_begin(struct nunchi_writer *writer)
+{
+	(void)writer;
+}
+
+static void append_key(struct buffer *out, const char *name)
+{
+	escape_json(out, name, strlen(name));
+	buffer_append_char(out, ':');
+}
+
+static void append_value(struct buffer *out, const struct nunchi_cell *cell)
+{
+	enum nunchi_absence why;
+
+	if (writer_is_absent(cell, &why)) {
+		buffer_append_string(out, "null");
+	} else if (cell->type == NUNCHI_TYPE_TEXT) {
+		escape_json(out, cell->text, cell->text_size);
+	} else if (cell->type == NUNCHI_TYPE_ADDRESS) {
+		buffer_append_char(out, '"');
+		writer_append_number(out, cell);
+		buffer_append_char(out, '"');
+	} else {
+		writer_append_number(out, cell);
+	}
+}
+
+static void append_absences(struct nunchi_writer *writer, const struct nunchi_cell *cells)
+{
+	enum nunchi_absence why;
+	bool any = false;
+
+	for (size_t i = 0; i < writer->column_count; i++) {
+		const char *text;
+
+		if (!writer_is_absent(&cells[i], &why))
+			continue;
+		buffer_append_string(&writer->out, any ? "," : ",\"absent\":{");
+		append_key(&writer->out, writer->columns[i].name);
+		text = nunchi_absence_string(why);
+		escape_json(&writer->out, text, strlen(text));
+		any = true;
+	}
+	if (any)
+		buffer_append_char(&writer->out, '}');
+}
+
+static struct nunchi_error *json_row(struct nunchi_writer *writer, const struct nunchi_cell *cells,
+				     bool torn)
+{
+	for (size_t i = 0; i < writer->column_count; i++) {
+		buffer_append_char(&writer->out, i ? ',' : '{');
+		append_key(&writer->out, writer->columns[i].name);
+		append_value(&writer->out, &cells[i]);
+	}
+	append_absences(writer, cells);
+	if (torn)
+		buffer_append_string(&writer->out, ",\"torn\":true");
+	buffer_append_string(&writer->out, "}\n");
+	return writer_flush(writer);
+}
+
+const struct writer_ops writer_json = {
+    .begin = json_begin,
+    .row = json_row,
+    .finish = writer_flush,
+};
