@@ -35,6 +35,10 @@ struct target;
 /* Embedded as the first member of each kind of target. */
 struct target_ops {
 	const char *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml" */
+	/*
+	 * Releases what the kind added, not the storage itself. Called when the memory, and with it
+	 * its readers, are gone already, and everything paused was resumed. May be NULL.
+	 */
 	void (*destroy)(struct target *target);
 	/* NULL where a saved guest has none of it. */
 	struct nunchi_error *(*pause)(struct target *target);
@@ -48,14 +52,14 @@ struct target_ops {
 struct target {
 	const struct target_ops *ops;
 	struct memory *memory; /* owned */
-	char *name;            /* as the user would say it again: "qemu:demo", "/path/file"; owned */
-	unsigned vcpu_count;   /* 0: unknown */
+	char *name;          /* as the user would say it again: "qemu:demo", "/path/file"; owned */
+	unsigned vcpu_count; /* 0: unknown */
 	bool live;
 	struct target_support support[TARGET_CAPABILITY_COUNT];
 	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
 	char *vmcoreinfo;
 	size_t vmcoreinfo_size;
-	/* Said to the user: what is incomplete or less sure ("12 of 16 MiB missing at …"); owned. */
+	/* Said to the user: what is incomplete or less sure ("12 of 16 MiB missing"); owned. */
 	char **notes;
 	size_t note_count;
 	/*
@@ -64,10 +68,18 @@ struct target {
 	 */
 	unsigned layout_count;
 	unsigned layout;
-	/* Kept by target_pause() and target_resume(). */
+	/* How often it was reset since it was opened, as far as that was noticed. */
+	unsigned reset_count;
+	/*
+	 * Kept by target_pause() and target_resume(). A kind whose pause needs preparations sets
+	 * paused_since_us itself when the vCPUs stop, or to 0 when they stood still already, and
+	 * adds to paused_us and zeroes paused_since_us itself when they go on.
+	 */
 	unsigned pause_depth;
 	uint64_t paused_since_us;
 	uint64_t paused_us;
+	/* Storage behind support[].reason where target_set_support() made it. */
+	char *support_text[TARGET_CAPABILITY_COUNT];
 };
 
 struct target_options {
@@ -75,9 +87,24 @@ struct target_options {
 	const volatile bool *cancel; /* polled; may be NULL */
 };
 
-/* Zeroed storage of size bytes (at least struct target) becomes a target with that name. */
+/*
+ * Zeroed storage from calloc(), whose first member is a struct target, becomes a target with that
+ * name. Its capabilities start as those of a saved guest: read and nothing else. From then on
+ * target_close() releases it, whatever else fails.
+ */
 struct nunchi_error *target_init(struct target *target, const struct target_ops *ops,
 				 const char *name);
+
+/* Says whether the target can do that, and how or why not. */
+void target_set_support(struct target *target, enum target_capability capability, bool available,
+			const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* "read", "write" … Static storage. */
+const char *target_capability_string(enum target_capability capability);
+/* "running", "paused" … Static storage. */
+const char *target_state_string(enum target_state state);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t target_now_us(void);
 
 /* Opens by the user's word: "qemu:…" or a path. */
 struct nunchi_error *target_open(const char *word, const struct target_options *options,
@@ -105,5 +132,8 @@ void target_note(struct target *target, const char *format, ...)
 /* What nunchi_list() gives, from each kind of target that can enumerate. */
 struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data);
+
+DEFINE_CLEANUP(struct target, target_close)
+#define _cleanup_target_ _cleanup_(cleanup_target_close_p)
 
 #endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/target.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Notes are for people: more than these say nothing new. */
+#define NOTES_MAX 64
+
+static const struct {
+	const char *name;
+	bool available;
+	const char *reason;
+} saved_support[TARGET_CAPABILITY_COUNT] = {
+    [TARGET_READ] = {"read", true, "from the file"},
+    [TARGET_WRITE] = {"write", false, "a saved guest is never changed"},
+    [TARGET_PAUSE] = {"pause", false, "a saved guest does not run"},
+    [TARGET_REGISTERS] = {"registers", false, "the file holds none"},
+    [TARGET_EVENTS] = {"events", false, "a saved guest does not run"},
+};
+
+uint64_t target_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+const char *target_capability_string(enum target_capability capability)
+{
+	return saved_support[capability].name;
+}
+
+const char *target_state_string(enum target_state state)
+{
+	switch (state) {
+	case TARGET_RUNNING:
+		return "running";
+	case TARGET_PAUSED:
+		return "paused";
+	case TARGET_SAVED:
+		return "saved";
+	case TARGET_ENDED:
+		return "ended";
+	case TARGET_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+struct nunchi_error *target_init(struct target *target, const struct target_ops *ops,
+				 const char *name)
+{
+	target->ops = ops;
+	for (unsigned i = 0; i < TARGET_CAPABILITY_COUNT; i++)
+		target->support[i] =
+		    (struct target_support){saved_support[i].available, saved_support[i].reason};
+	target->name = strdup(name);
+	return target->name ? NULL : &error_nomem;
+}
+
+void target_set_support(struct target *target, enum target_capability capability, bool available,
+			const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	free(target->support_text[capability]);
+	target->support_text[capability] = text;
+	target->support[capability].available = available;
+	target->support[capability].reason = text ? text : "(out of memory)";
+}
+
+void target_note(struct target *target, const char *format, ...)
+{
+	char **notes;
+	char *text;
+	va_list args;
+	int size;
+
+	if (target->note_count >= NOTES_MAX)
+		return;
+	notes = realloc(target->notes, (target->note_count + 1) * sizeof(*notes));
+	if (!notes)
+		return;
+	target->notes = notes;
+	va_start(args, format);
+	size = vasprintf(&text, format, args);
+	va_end(args);
+	if (size >= 0)
+		target->notes[target->note_count++] = text;
+}
+
+void target_close(struct target *target)
+{
+	if (!target)
+		return;
+	if (target->pause_depth) {
+		target->pause_depth = 1;
+		nunchi_error_destroy(target_resume(target));
+	}
+	memory_destroy(target->memory);
+	target->memory = NULL;
+	if (target->ops && target->ops->destroy)
+		target->ops->destroy(target);
+	for (size_t i = 0; i < target->note_count; i++)
+		free(target->notes[i]);
+	free(target->notes);
+	for (size_t i = 0; i < TARGET_CAPABILITY_COUNT; i++)
+		free(target->support_text[i]);
+	free(target->vmcoreinfo);
+	free(target->name);
+	free(target);
+}
+
+static struct nunchi_error *unsupported(const struct target *target,
+					enum target_capability capability)
+{
+	return error_create(NUNCHI_ERROR_UNSUPPORTED, "%s: cannot %s: %s", target->name,
+			    capability == TARGET_PAUSE ? "pause it" : "read its registers",
+			    target->support[capability].reason);
+}
+
+struct nunchi_error *target_pause(struct target *target)
+{
+	struct nunchi_error *err;
+
+	if (!target->ops->pause || !target->support[TARGET_PAUSE].available)
+		return unsupported(target, TARGET_PAUSE);
+	if (target->pause_depth) {
+		target->pause_depth++;
+		return NULL;
+	}
+	target->paused_since_us = target_now_us();
+	err = target->ops->pause(target);
+	if (err) {
+		target->paused_since_us = 0;
+		return error_context(err, "%s: cannot pause it", target->name);
+	}
+	target->pause_depth = 1;
+	if (target->memory)
+		memory_new_generation(target->memory);
+	return NULL;
+}
+
+struct nunchi_error *target_resume(struct target *target)
+{
+	struct nunchi_error *err;
+
+	if (!target->pause_depth)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it is not paused by us",
+				    target->name);
+	if (target->pause_depth > 1) {
+		target->pause_depth--;
+		return NULL;
+	}
+	err = target->ops->resume(target);
+	if (err)
+		return error_context(err, "%s: cannot resume it", target->name);
+	target->pause_depth = 0;
+	if (target->paused_since_us)
+		target->paused_us += target_now_us() - target->paused_since_us;
+	target->paused_since_us = 0;
+	if (target->memory)
+		memory_new_generation(target->memory);
+	return NULL;
+}
+
+struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret)
+{
+	if (!target->ops->get_registers || !target->support[TARGET_REGISTERS].available)
+		return unsupported(target, TARGET_REGISTERS);
+	if (target->vcpu_count && vcpu >= target->vcpu_count)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it has no vCPU %u, only 0 to %u",
+				    target->name, vcpu, target->vcpu_count - 1);
+	return error_context(target->ops->get_registers(target, vcpu, ret), "%s: vCPU %u",
+			     target->name, vcpu);
+}
+
+struct nunchi_error *target_get_state(struct target *target, enum target_state *ret)
+{
+	if (target->ops->get_state)
+		return target->ops->get_state(target, ret);
+	*ret = target->live ? TARGET_UNKNOWN : TARGET_SAVED;
+	return NULL;
+}
+
+uint64_t target_paused_us(const struct target *target)
+{
+	uint64_t now = target->paused_since_us ? target_now_us() - target->paused_since_us : 0;
+
+	return target->paused_us + now;
+}
+
+struct nunchi_error *target_set_layout(struct target *target, unsigned n)
+{
+	if (!target->ops->set_layout || n >= target->layout_count)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it has no memory layout %u",
+				    target->name, n);
+	if (n == target->layout)
+		return NULL;
+	return error_context(target->ops->set_layout(target, n), "%s: memory layout %u",
+			     target->name, n);
+}
