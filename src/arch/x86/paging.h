@@ -57,6 +57,19 @@ enum x86_fault x86_walk(const struct x86_paging *paging, x86_read_fn *read, void
 struct x86_paging x86_paging_from_registers(uint64_t cr0, uint64_t cr3, uint64_t cr4,
 					    uint64_t efer);
 
+/*
+ * How the last level of a mode is laid out, for caches that keep page tables: an entry maps a page
+ * if its bit 0 is set and no reserved bit is; the page is at entry & address_mask.
+ */
+struct x86_leaf {
+	unsigned table_shift; /* log2 of the bytes that one page table maps */
+	unsigned entry_shift; /* log2 of an entry's size */
+	uint64_t reserved;
+	uint64_t address_mask;
+};
+
+struct x86_leaf x86_leaf_format(enum x86_mode mode);
+
 const char *x86_fault_string(enum x86_fault fault);
 const char *x86_mode_string(enum x86_mode mode);
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of memory/ share.
+ */
+#ifndef NUNCHI_MEMORY_INTERNAL_H
+#define NUNCHI_MEMORY_INTERNAL_H
+
+#include "memory/memory.h"
+#include "memory/window.h"
+
+struct memory_backing {
+	uint64_t start, size;
+	/* Bytes from start that can be had: fewer than size where the file ends early. */
+	uint64_t available;
+	/*
+	 * Bytes from start that can be copied from base without asking; 0 until the window was
+	 * first used, and for all that is not a mapped window of a saved guest.
+	 */
+	uint64_t direct;
+	const uint8_t *base;      /* of a mapped window; NULL before its first use */
+	struct window_file *file; /* of a window */
+	uint64_t file_offset;
+	memory_read_fn *read; /* of a reader */
+	void (*destroy)(void *data);
+	void *data;
+	uint64_t first_page; /* the number of its first page in `touched` */
+};
+
+/* What makes a read more than a copy. */
+enum memory_watch {
+	MEMORY_WATCH_COUNT = 1 << 0,
+	MEMORY_WATCH_RECORD = 1 << 1,
+	MEMORY_WATCH_REPLAY = 1 << 2,
+};
+
+struct memory {
+	uint64_t generation;
+	const struct memory_backing *last; /* where the last read was; never NULL */
+	unsigned watch;
+	bool guard;
+	bool sealed;
+	struct memory_backing *backings; /* sorted once sealed */
+	struct memory_range *ranges;     /* the same, for memory_ranges() */
+	size_t count, capacity;
+	struct window_file **files;
+	size_t file_count, file_capacity;
+	uint64_t total;
+	uint64_t bytes_read;
+	uint64_t *touched; /* a bit a page */
+	size_t touched_size;
+	uint64_t pages_touched;
+	struct capture *capture;
+};
+
+/* The range with that address, or NULL. */
+struct memory_backing *memory_find(struct memory *memory, uint64_t address);
+/* Reads without counting, recording or replaying. */
+enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
+				  size_t size, uint64_t *ret_fault);
+
+/* Adds the pages of a read to the set. */
+void capture_record(struct capture *capture, uint64_t address, size_t size);
+enum memory_fault capture_read(struct memory *memory, uint64_t address, void *buffer, size_t size,
+			       uint64_t *ret_fault);
+const void *capture_map(struct memory *memory, uint64_t address, size_t size);
+
+#endif

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memory/memory.h"
+
+#include "memory/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* What the architecture can address: 52 bits. */
+#define PHYSICAL_END ((uint64_t)1 << 52)
+/* A real dump has thousands of ranges; a hostile one shall not have us sort for ever. */
+#define MOST_RANGES ((size_t)1 << 20)
+
+/* Stands for "no range was used yet". */
+static const struct memory_backing nowhere;
+
+const char *memory_fault_string(enum memory_fault fault)
+{
+	switch (fault) {
+	case MEMORY_OK:
+		return "no fault";
+	case MEMORY_NOT_MAPPED:
+		return "the page tables map nothing there";
+	case MEMORY_PAGED_OUT:
+		return "the page is swapped out";
+	case MEMORY_NO_RAM:
+		return "there is no RAM at that address";
+	case MEMORY_NOT_SAVED:
+		return "the saved guest does not contain that page";
+	case MEMORY_IO:
+		return "the target could not read it";
+	case MEMORY_GONE:
+		return "the guest or its file disappeared";
+	case MEMORY_NOT_CAPTURED:
+		return "the page is not in the capture";
+	}
+	return "unknown fault";
+}
+
+struct nunchi_error *memory_create(bool guard, struct memory **ret)
+{
+	struct memory *memory = calloc(1, sizeof(*memory));
+
+	if (!memory)
+		return &error_nomem;
+	memory->generation = 1;
+	memory->last = &nowhere;
+	memory->guard = guard;
+	*ret = memory;
+	return NULL;
+}
+
+void memory_destroy(struct memory *memory)
+{
+	if (!memory)
+		return;
+	memory_capture_end(memory);
+	for (size_t i = 0; i < memory->count; i++) {
+		if (memory->backings[i].destroy)
+			memory->backings[i].destroy(memory->backings[i].data);
+	}
+	for (size_t i = 0; i < memory->file_count; i++)
+		window_file_destroy(memory->files[i]);
+	if (memory->touched)
+		munmap(memory->touched, memory->touched_size);
+	free(memory->files);
+	free(memory->backings);
+	free(memory->ranges);
+	free(memory);
+}
+
+/* Doubles an array that is full. */
+static bool reserve(void **array, size_t count, size_t *capacity, size_t element)
+{
+	size_t more = *capacity ? *capacity * 2 : 16;
+	void *grown;
+
+	if (count < *capacity)
+		return true;
+	grown = reallocarray(*array, more, element);
+	if (!grown)
+		return false;
+	*array = grown;
+	*capacity = more;
+	return true;
+}
+
+static struct nunchi_error *check_range(const struct memory *memory, uint64_t start, uint64_t size)
+{
+	if (memory->sealed)
+		return error_create_at(NUNCHI_ERROR_ARGUMENT, start,
+				       "memory is added after it was sealed");
+	if (!size || (start & PAGE_MASK) || (size & PAGE_MASK) || start >= PHYSICAL_END ||
+	    size > PHYSICAL_END - start)
+		return error_create_at(NUNCHI_ERROR_DATA, start,
+				       "a RAM range at 0x%" PRIx64 " of 0x%" PRIx64
+				       " bytes is not made of pages within 52 bits",
+				       start, size);
+	if (memory->count >= MOST_RANGES)
+		return error_create_at(NUNCHI_ERROR_DATA, start, "more than %zu RAM ranges",
+				       MOST_RANGES);
+	return NULL;
+}
+
+static struct nunchi_error *add(struct memory *memory, const struct memory_backing *backing)
+{
+	if (!reserve((void **)&memory->backings, memory->count, &memory->capacity,
+		     sizeof(*memory->backings)))
+		return &error_nomem;
+	memory->backings[memory->count++] = *backing;
+	return NULL;
+}
+
+/* One open file for all windows on it, however many ranges a dump has. */
+static struct nunchi_error *find_file(struct memory *memory, int fd, bool live,
+				      struct window_file **ret)
+{
+	struct nunchi_error *err;
+
+	for (size_t i = memory->file_count; i > 0; i--) {
+		if (window_file_is(memory->files[i - 1], fd, live)) {
+			*ret = memory->files[i - 1];
+			return NULL;
+		}
+	}
+	if (!reserve((void **)&memory->files, memory->file_count, &memory->file_capacity,
+		     sizeof(struct window_file *)))
+		return &error_nomem;
+	err = window_file_create(fd, live, memory->guard, ret);
+	if (!err)
+		memory->files[memory->file_count++] = *ret;
+	return err;
+}
+
+struct nunchi_error *memory_add_window(struct memory *memory, gpa_t start, uint64_t size, int fd,
+				       uint64_t file_offset, unsigned flags)
+{
+	bool live = flags & MEMORY_WINDOW_LIVE;
+	struct memory_backing backing = {.start = start.v, .size = size};
+	struct nunchi_error *err = check_range(memory, start.v, size);
+	uint64_t end;
+
+	if (err)
+		return err;
+	if (__builtin_add_overflow(file_offset, size, &end) || end > INT64_MAX ||
+	    (live && (file_offset & PAGE_MASK)))
+		return error_create_at(NUNCHI_ERROR_DATA, start.v,
+				       "RAM at 0x%" PRIx64 " cannot be at file offset 0x%" PRIx64,
+				       start.v, file_offset);
+	err = find_file(memory, fd, live, &backing.file);
+	if (err)
+		return error_context(err, "RAM at 0x%" PRIx64, start.v);
+	backing.file_offset = file_offset;
+	if (backing.file->size > file_offset)
+		backing.available = backing.file->size - file_offset < size
+					? backing.file->size - file_offset
+					: size;
+	return add(memory, &backing);
+}
+
+struct nunchi_error *memory_add_reader(struct memory *memory, gpa_t start, uint64_t size,
+				       memory_read_fn *read, void (*destroy)(void *data),
+				       void *data)
+{
+	struct memory_backing backing = {
+	    .start = start.v,
+	    .size = size,
+	    .available = size,
+	    .read = read,
+	    .destroy = destroy,
+	    .data = data,
+	};
+	struct nunchi_error *err = check_range(memory, start.v, size);
+
+	return err ? err : add(memory, &backing);
+}
+
+struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size)
+{
+	struct memory_backing backing = {.start = start.v, .size = size};
+	struct nunchi_error *err = check_range(memory, start.v, size);
+
+	return err ? err : add(memory, &backing);
+}
+
+static int compare_backings(const void *a, const void *b)
+{
+	const struct memory_backing *x = a;
+	const struct memory_backing *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* What a file must have mapped to serve its windows. */
+static void extend_file(const struct memory_backing *backing)
+{
+	struct window_file *file = backing->file;
+	uint64_t end = backing->file_offset + backing->available;
+
+	if (!file || !backing->available)
+		return;
+	if (backing->file_offset < file->low)
+		file->low = backing->file_offset;
+	if (end > file->high)
+		file->high = end;
+}
+
+struct nunchi_error *memory_seal(struct memory *memory)
+{
+	uint64_t end = 0;
+
+	if (memory->sealed)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "memory is sealed twice");
+	memory->ranges = calloc(memory->count + 1, sizeof(*memory->ranges));
+	if (!memory->ranges)
+		return &error_nomem;
+	if (memory->count)
+		qsort(memory->backings, memory->count, sizeof(*memory->backings), compare_backings);
+	memory->total = 0;
+	for (size_t i = 0; i < memory->count; i++) {
+		struct memory_backing *backing = &memory->backings[i];
+
+		if (backing->start < end) {
+			free(memory->ranges);
+			memory->ranges = NULL;
+			return error_create_at(NUNCHI_ERROR_DATA, backing->start,
+					       "two RAM ranges overlap at 0x%" PRIx64,
+					       backing->start);
+		}
+		end = backing->start + backing->size;
+		backing->first_page = memory->total >> PAGE_SHIFT;
+		memory->total += backing->size;
+		memory->ranges[i].start = gpa(backing->start);
+		memory->ranges[i].size = backing->size;
+		extend_file(backing);
+	}
+	memory->sealed = true;
+	return NULL;
+}
+
+const struct memory_range *memory_ranges(const struct memory *memory, size_t *ret_count)
+{
+	*ret_count = memory->sealed ? memory->count : 0;
+	return memory->ranges;
+}
+
+uint64_t memory_total(const struct memory *memory)
+{
+	return memory->total;
+}
+
+gpa_t memory_end(const struct memory *memory)
+{
+	const struct memory_backing *last;
+
+	if (!memory->sealed || !memory->count)
+		return gpa(0);
+	last = &memory->backings[memory->count - 1];
+	return gpa(last->start + last->size);
+}
+
+/* The number of ranges that start at or before address. */
+static size_t count_before(const struct memory *memory, uint64_t address)
+{
+	size_t low = 0;
+	size_t high = memory->sealed ? memory->count : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memory->backings[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct memory_backing *memory_find(struct memory *memory, uint64_t address)
+{
+	struct memory_backing *backing;
+	size_t i;
+
+	if (address - memory->last->start < memory->last->size)
+		return (struct memory_backing *)memory->last;
+	i = count_before(memory, address);
+	backing = i ? &memory->backings[i - 1] : NULL;
+	if (!backing || address - backing->start >= backing->size)
+		return NULL;
+	memory->last = backing;
+	return backing;
+}
+
+/* Where a window can be touched, mapping it at its first use; NULL if it cannot. */
+static const uint8_t *window_base(struct memory_backing *backing)
+{
+	if (backing->base)
+		return backing->base;
+	if (!backing->file || !backing->available || !window_file_map(backing->file))
+		return NULL;
+	backing->base = window_file_at(backing->file, backing->file_offset);
+	if (!backing->file->live)
+		backing->direct = backing->available;
+	return backing->base;
+}
+
+/* True if the bytes can be touched: a window that is whole, without a hole there. */
+static bool is_touchable(const struct memory *memory, struct memory_backing *backing,
+			 uint64_t offset, size_t size)
+{
+	return offset < backing->available && size <= backing->available - offset &&
+	       window_base(backing) && !window_file_gone(backing->file) &&
+	       (!backing->file->live || window_file_has_data(backing->file, memory->generation,
+							     backing->file_offset + offset, size));
+}
+
+/* Within one range, of which size bytes are available. */
+static enum memory_fault read_available(struct memory *memory, struct memory_backing *backing,
+					uint64_t offset, void *buffer, size_t size,
+					uint64_t *fault_offset)
+{
+	enum memory_fault fault;
+	uint64_t file_fault;
+
+	if (backing->read)
+		return backing->read(backing->data, offset, buffer, size, fault_offset);
+	if (is_touchable(memory, backing, offset, size)) {
+		memcpy(buffer, backing->base + offset, size);
+		if (!window_file_gone(backing->file))
+			return MEMORY_OK;
+	}
+	fault = window_file_read(backing->file, backing->file_offset + offset, buffer, size,
+				 &file_fault);
+	if (fault != MEMORY_OK)
+		*fault_offset = file_fault - backing->file_offset;
+	return fault;
+}
+
+enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
+				  size_t size, uint64_t *ret_fault)
+{
+	uint8_t *to = buffer;
+
+	while (size) {
+		struct memory_backing *backing = memory_find(memory, address);
+		uint64_t offset, fault_offset;
+		enum memory_fault fault = MEMORY_NO_RAM;
+		size_t n;
+
+		*ret_fault = address;
+		if (!backing)
+			return MEMORY_NO_RAM;
+		offset = address - backing->start;
+		if (offset >= backing->available)
+			return MEMORY_NOT_SAVED;
+		n = size;
+		if (n > backing->available - offset)
+			n = (size_t)(backing->available - offset);
+		fault_offset = offset;
+		fault = read_available(memory, backing, offset, to, n, &fault_offset);
+		if (fault != MEMORY_OK) {
+			/* A reader's word is not taken for it. */
+			if (fault_offset >= offset && fault_offset - offset < n)
+				*ret_fault = backing->start + fault_offset;
+			return fault;
+		}
+		to += n;
+		size -= n;
+		address += n;
+	}
+	return MEMORY_OK;
+}
+
+static void count_touched(struct memory *memory, uint64_t address, size_t size)
+{
+	while (size) {
+		const struct memory_backing *backing = memory_find(memory, address);
+		uint64_t n, page, last;
+
+		if (!backing)
+			return;
+		n = backing->size - (address - backing->start);
+		if (n > size)
+			n = size;
+		page = backing->first_page + ((address - backing->start) >> PAGE_SHIFT);
+		last = backing->first_page + ((address - backing->start + n - 1) >> PAGE_SHIFT);
+		for (; page <= last; page++) {
+			uint64_t bit = (uint64_t)1 << page % 64;
+
+			memory->pages_touched += !(memory->touched[page / 64] & bit);
+			memory->touched[page / 64] |= bit;
+		}
+		address += n;
+		size -= (size_t)n;
+	}
+}
+
+static void watch(struct memory *memory, uint64_t address, size_t size)
+{
+	if (memory->watch & MEMORY_WATCH_COUNT)
+		count_touched(memory, address, size);
+	if (memory->watch & MEMORY_WATCH_RECORD)
+		capture_record(memory->capture, address, size);
+}
+
+static enum memory_fault read_slowly(struct memory *memory, uint64_t address, void *buffer,
+				     size_t size, gpa_t *ret_fault)
+{
+	uint64_t fault_address;
+	enum memory_fault fault;
+
+	if (memory->watch & MEMORY_WATCH_REPLAY)
+		fault = capture_read(memory, address, buffer, size, &fault_address);
+	else
+		fault = memory_read_raw(memory, address, buffer, size, &fault_address);
+	if (memory->watch && size && memory_find(memory, address))
+		watch(memory, address, size);
+	if (fault == MEMORY_OK)
+		memory->bytes_read += size;
+	else if (ret_fault)
+		*ret_fault = gpa(fault_address);
+	return fault;
+}
+
+enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer, size_t size,
+			      gpa_t *ret_fault)
+{
+	const struct memory_backing *backing = memory->last;
+	uint64_t offset = address.v - backing->start;
+
+	if (__builtin_expect(offset < backing->direct && size <= backing->direct - offset &&
+				 !memory->watch,
+			     true)) {
+		if (size == sizeof(uint64_t))
+			memcpy(buffer, backing->base + offset, sizeof(uint64_t));
+		else
+			memcpy(buffer, backing->base + offset, size);
+		if (!window_file_gone(backing->file)) {
+			memory->bytes_read += size;
+			return MEMORY_OK;
+		}
+	}
+	return read_slowly(memory, address.v, buffer, size, ret_fault);
+}
+
+const void *memory_map(struct memory *memory, gpa_t address, size_t size)
+{
+	struct memory_backing *backing = memory_find(memory, address.v);
+	uint64_t offset;
+
+	if (!backing || !size)
+		return NULL;
+	offset = address.v - backing->start;
+	if (memory->watch & MEMORY_WATCH_REPLAY)
+		return capture_map(memory, address.v, size);
+	if (!is_touchable(memory, backing, offset, size))
+		return NULL;
+	if (memory->watch)
+		watch(memory, address.v, size);
+	return backing->base + offset;
+}
+
+/* The first data of one range at or after offset, in whole pages. */
+static bool next_data_in(const struct memory_backing *backing, uint64_t offset, uint64_t *ret_start,
+			 uint64_t *ret_end)
+{
+	uint64_t start, end;
+
+	if (offset >= backing->available)
+		return false;
+	if (backing->read) {
+		*ret_start = offset;
+		*ret_end = backing->available;
+		return true;
+	}
+	if (!window_file_next_data(backing->file, backing->file_offset + offset,
+				   backing->file_offset + backing->available, &start, &end))
+		return false;
+	start = (start - backing->file_offset) & ~PAGE_MASK;
+	end = (end - backing->file_offset + PAGE_MASK) & ~PAGE_MASK;
+	*ret_start = start > offset ? start : offset;
+	*ret_end = end < backing->available ? end : backing->available;
+	return true;
+}
+
+bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gpa_t *ret_end)
+{
+	size_t i = count_before(memory, address.v);
+	uint64_t start, end;
+
+	for (i = i ? i - 1 : 0; memory->sealed && i < memory->count; i++) {
+		const struct memory_backing *backing = &memory->backings[i];
+		uint64_t offset = address.v > backing->start ? address.v - backing->start : 0;
+
+		if (next_data_in(backing, offset, &start, &end)) {
+			*ret_start = gpa(backing->start + start);
+			*ret_end = gpa(backing->start + end);
+			return true;
+		}
+	}
+	return false;
+}
+
+void memory_new_generation(struct memory *memory)
+{
+	memory->generation++;
+}
+
+uint64_t memory_generation(const struct memory *memory)
+{
+	return memory->generation;
+}
+
+struct nunchi_error *memory_count_pages(struct memory *memory)
+{
+	uint64_t pages = memory->total >> PAGE_SHIFT;
+	void *map;
+
+	if (memory->touched)
+		return NULL;
+	if (!memory->sealed)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "pages are counted in unsealed memory");
+	memory->touched_size = (size_t)(pages / 64 + 1) * sizeof(uint64_t);
+	map = mmap(NULL, memory->touched_size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return error_create_errno(
+		    errno, "cannot count the pages of 0x%" PRIx64 " bytes of RAM", memory->total);
+	memory->touched = map;
+	memory->watch |= MEMORY_WATCH_COUNT;
+	/* Whoever keeps pointers asks for them again, and so they are counted. */
+	memory_new_generation(memory);
+	return NULL;
+}
+
+struct memory_stats memory_stats(const struct memory *memory)
+{
+	return (struct memory_stats){
+	    .bytes_read = memory->bytes_read,
+	    .pages_touched = memory->pages_touched,
+	};
+}
+
+bool memory_gone(const struct memory *memory)
+{
+	for (size_t i = 0; i < memory->file_count; i++) {
+		if (window_file_gone(memory->files[i]))
+			return true;
+	}
+	return false;
+}

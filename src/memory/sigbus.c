@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memory/sigbus.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/*
+ * Regions are taken and given back under a lock but never freed, so that the handler, which may
+ * interrupt anything, can walk the list without one. The sequence number is odd while a region is
+ * being changed and differs once it was, so that the handler never mixes two of its lives.
+ */
+struct sigbus_region {
+	struct sigbus_region *_Atomic next;
+	atomic_uint sequence;
+	atomic_uintptr_t start;
+	atomic_size_t size; /* 0: free */
+	atomic_int fd;
+	_Atomic uint64_t offset;
+	atomic_bool *_Atomic gone;
+	struct sigbus_region *next_free; /* under the lock */
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct sigbus_region *_Atomic regions;
+	struct sigbus_region *free;
+	bool installed;
+	struct sigaction previous; /* does not change once installed */
+} guard = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/*
+ * Maps zeros over the page at address, and over all that follows it in the region if that is past
+ * the end of the file: a file that shrank costs one mapping, a bad disk block one for each page.
+ */
+static bool put_zeros(uintptr_t start, size_t size, int fd, uint64_t offset, uintptr_t address)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = address & ~(uintptr_t)(page - 1);
+	size_t rest = start + size - from;
+	size_t length = page;
+	struct stat st;
+
+	if (fstat(fd, &st) ||
+	    (S_ISREG(st.st_mode) && offset + (from - start) >= (uint64_t)st.st_size))
+		length = rest;
+	if (mmap((void *)from, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+	    MAP_FAILED)
+		return true;
+	/* Too many mappings: give up the rest as one. */
+	return mmap((void *)from, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0) != MAP_FAILED;
+}
+
+/* True if address is in a guarded region and can be read now. */
+static bool rescue(uintptr_t address)
+{
+	for (struct sigbus_region *region = atomic_load(&guard.regions); region;
+	     region = atomic_load(&region->next)) {
+		unsigned sequence = atomic_load(&region->sequence);
+		uintptr_t start = atomic_load(&region->start);
+		size_t size = atomic_load(&region->size);
+		int fd = atomic_load(&region->fd);
+		uint64_t offset = atomic_load(&region->offset);
+		atomic_bool *gone = atomic_load(&region->gone);
+
+		if (address - start >= size || sequence % 2 ||
+		    sequence != atomic_load(&region->sequence))
+			continue;
+		atomic_store(gone, true);
+		return put_zeros(start, size, fd, offset, address);
+	}
+	return false;
+}
+
+/* Does what would have happened without the guard. */
+static void chain(int number, siginfo_t *info, void *context)
+{
+	const struct sigaction *previous = &guard.previous;
+	bool sent = info->si_code <= 0; /* by kill() and its like, not by an access */
+
+	if (!(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_IGN && sent)
+		return;
+	/* A one-shot handler expects the next signal to have the default effect. */
+	if ((!(previous->sa_flags & SA_SIGINFO) &&
+	     (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN)) ||
+	    (previous->sa_flags & SA_RESETHAND))
+		signal(number, SIG_DFL);
+	if (previous->sa_flags & SA_SIGINFO)
+		previous->sa_sigaction(number, info, context);
+	else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
+		previous->sa_handler(number);
+	else if (sent)
+		raise(number);
+	/* Else the access is repeated on return, and kills. */
+}
+
+static void handle_sigbus(int number, siginfo_t *info, void *context)
+{
+	int saved_errno = errno;
+
+	if (info->si_code <= 0 || !rescue((uintptr_t)info->si_addr))
+		chain(number, info, context);
+	errno = saved_errno;
+}
+
+/* Under the lock. */
+static struct nunchi_error *install(void)
+{
+	struct sigaction action = {.sa_sigaction = handle_sigbus};
+
+	if (guard.installed)
+		return NULL;
+	/* Read first: the handler may run as soon as it is set. */
+	if (sigaction(SIGBUS, NULL, &guard.previous))
+		return error_create_errno(errno, "cannot read the SIGBUS handler");
+	action.sa_mask = guard.previous.sa_mask;
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK | (guard.previous.sa_flags & SA_RESTART);
+	if (sigaction(SIGBUS, &action, NULL))
+		return error_create_errno(errno, "cannot set the SIGBUS handler");
+	guard.installed = true;
+	return NULL;
+}
+
+/* Under the lock: a region of size 0. */
+static struct sigbus_region *take_region(void)
+{
+	struct sigbus_region *region = guard.free;
+
+	if (region) {
+		guard.free = region->next_free;
+		return region;
+	}
+	region = calloc(1, sizeof(*region));
+	if (region) {
+		atomic_store(&region->next, atomic_load(&guard.regions));
+		atomic_store(&guard.regions, region);
+	}
+	return region;
+}
+
+static void set_region(struct sigbus_region *region, uintptr_t start, size_t size, int fd,
+		       uint64_t offset, atomic_bool *gone)
+{
+	atomic_fetch_add(&region->sequence, 1);
+	atomic_store(&region->start, start);
+	atomic_store(&region->size, size);
+	atomic_store(&region->fd, fd);
+	atomic_store(&region->offset, offset);
+	atomic_store(&region->gone, gone);
+	atomic_fetch_add(&region->sequence, 1);
+}
+
+struct nunchi_error *sigbus_guard_add(void *start, size_t size, int fd, uint64_t offset,
+				      atomic_bool *gone, struct sigbus_region **ret)
+{
+	struct sigbus_region *region = NULL;
+	struct nunchi_error *err;
+
+	pthread_mutex_lock(&guard.lock);
+	err = install();
+	if (!err) {
+		region = take_region();
+		if (region)
+			set_region(region, (uintptr_t)start, size, fd, offset, gone);
+		else
+			err = &error_nomem;
+	}
+	pthread_mutex_unlock(&guard.lock);
+	if (!err)
+		*ret = region;
+	return err;
+}
+
+void sigbus_guard_remove(struct sigbus_region *region)
+{
+	if (!region)
+		return;
+	pthread_mutex_lock(&guard.lock);
+	set_region(region, 0, 0, -1, 0, NULL);
+	region->next_free = guard.free;
+	guard.free = region;
+	pthread_mutex_unlock(&guard.lock);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "memory/virtual.h"
+
+#include "memory/internal.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+/* 16 GiB of addresses mapped by 4 KiB pages fit; 128 KiB. */
+#define REGION_BITS 13
+#define REGIONS     ((size_t)1 << REGION_BITS)
+/* Page tables of which a copy is kept, where they cannot be mapped. */
+#define TABLE_BITS 10
+#define TABLES     ((size_t)1 << TABLE_BITS)
+
+/*
+ * A region is what one page table maps: 2 MiB, or 4 MiB in 32-bit mode. The cache holds for a
+ * region where its page table can be read, or where the large page that covers it is. The entries
+ * of a mapped page table are read afresh each time.
+ */
+#define REGION_LARGE ((uint64_t)1 << 63) /* | address of the region's first byte */
+#define REGION_COPY  ((uint64_t)1 << 62) /* | address of the page table, read through `tables` */
+
+struct region {
+	uint64_t tag; /* region number and epoch; 0: empty, as no epoch is 0 */
+	uint64_t value;
+};
+
+/* Region numbers have at most 64 - 21 bits, an epoch the rest. */
+#define EPOCH_SHIFT 43
+#define EPOCH_END   ((uint64_t)1 << (64 - EPOCH_SHIFT))
+
+/* Copies of page tables, found by their address. */
+struct tables {
+	uint64_t generation;
+	uint64_t tags[TABLES]; /* address | 1, 0: empty */
+	uint8_t pages[TABLES][PAGE_SIZE];
+};
+
+struct address_space {
+	struct memory *memory;
+	struct x86_paging paging;
+	struct x86_leaf leaf;
+	uint64_t generation; /* that of memory for which the cache holds */
+	uint64_t epoch;
+	struct tables *tables; /* NULL until needed */
+	struct region regions[REGIONS];
+};
+
+struct nunchi_error *address_space_create(struct memory *memory, const struct x86_paging *paging,
+					  struct address_space **ret)
+{
+	struct address_space *space = calloc(1, sizeof(*space));
+
+	if (!space)
+		return &error_nomem;
+	space->memory = memory;
+	space->paging = *paging;
+	space->leaf = x86_leaf_format(paging->mode);
+	space->generation = memory->generation;
+	space->epoch = 1;
+	*ret = space;
+	return NULL;
+}
+
+void address_space_destroy(struct address_space *space)
+{
+	if (!space)
+		return;
+	if (space->tables)
+		munmap(space->tables, sizeof(*space->tables));
+	free(space);
+}
+
+const struct x86_paging *address_space_paging(const struct address_space *space)
+{
+	return &space->paging;
+}
+
+struct memory *address_space_memory(const struct address_space *space)
+{
+	return space->memory;
+}
+
+static void drop_regions(struct address_space *space)
+{
+	if (++space->epoch < EPOCH_END)
+		return;
+	memset(space->regions, 0, sizeof(space->regions));
+	space->epoch = 1;
+}
+
+void address_space_switch(struct address_space *space, gpa_t root)
+{
+	if (root.v == space->paging.root.v)
+		return;
+	space->paging.root = root;
+	drop_regions(space);
+}
+
+struct reader {
+	struct memory *memory;
+	enum memory_fault fault;
+};
+
+static bool read_entry(void *data, gpa_t address, size_t size, uint64_t *ret)
+{
+	struct reader *reader = data;
+	uint64_t value = 0;
+
+	reader->fault = memory_read(reader->memory, address, &value, size, NULL);
+	if (reader->fault != MEMORY_OK)
+		return false;
+	*ret = value;
+	return true;
+}
+
+enum x86_fault address_space_walk(struct address_space *space, gva_t address, struct x86_walk *ret)
+{
+	struct reader reader = {.memory = space->memory};
+
+	return x86_walk(&space->paging, read_entry, &reader, address, ret);
+}
+
+/* Entries stand at their natural alignment in the guest, but not always in a saved file. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) entry64_t;
+typedef uint32_t __attribute__((aligned(1), may_alias)) entry32_t;
+
+/* Read exactly once: a running guest changes it. */
+static inline uint64_t load_entry(const struct x86_leaf *leaf, const void *table, uint64_t index)
+{
+	if (leaf->entry_shift == 3)
+		return *((const volatile entry64_t *)table + index);
+	return *((const volatile entry32_t *)table + index);
+}
+
+static struct region *region_slot(struct address_space *space, uint64_t number)
+{
+	return &space->regions[(number ^ number >> REGION_BITS) & (REGIONS - 1)];
+}
+
+static inline uint64_t region_tag(const struct address_space *space, uint64_t number)
+{
+	return number | space->epoch << EPOCH_SHIFT;
+}
+
+/* The copy of the page table at address, made if there is none. */
+static const void *copy_of_table(struct address_space *space, uint64_t address,
+				 enum memory_fault *ret_fault)
+{
+	size_t i = (address >> PAGE_SHIFT) & (TABLES - 1);
+	enum memory_fault fault;
+
+	if (!space->tables) {
+		void *map = mmap(NULL, sizeof(*space->tables), PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (map == MAP_FAILED) {
+			*ret_fault = MEMORY_IO;
+			return NULL;
+		}
+		space->tables = map;
+	}
+	if (space->tables->generation != space->memory->generation) {
+		memset(space->tables->tags, 0, sizeof(space->tables->tags));
+		space->tables->generation = space->memory->generation;
+	}
+	if (space->tables->tags[i] == (address | 1))
+		return space->tables->pages[i];
+	space->tables->tags[i] = 0;
+	fault = memory_read(space->memory, gpa(address), space->tables->pages[i], PAGE_SIZE, NULL);
+	if (fault != MEMORY_OK) {
+		*ret_fault = fault;
+		return NULL;
+	}
+	space->tables->tags[i] = address | 1;
+	return space->tables->pages[i];
+}
+
+/* Keeps what a walk learnt about the region of address. */
+static void keep(struct address_space *space, gva_t address, const struct x86_walk *walk,
+		 bool mapped)
+{
+	uint64_t number = address.v >> space->leaf.table_shift;
+	struct region *region = region_slot(space, number);
+	const struct x86_level *last;
+	uint64_t value;
+
+	if (!walk->level_count)
+		return;
+	last = &walk->levels[walk->level_count - 1];
+	if (last->level == 1) {
+		uint64_t table = last->entry_address.v & ~PAGE_MASK;
+		const void *map = memory_map(space->memory, gpa(table), PAGE_SIZE);
+
+		value = map ? (uint64_t)(uintptr_t)map : REGION_COPY | table;
+	} else if (mapped) {
+		uint64_t within = ((uint64_t)1 << space->leaf.table_shift) - 1;
+
+		value = REGION_LARGE | (walk->address.v & ~within);
+	} else {
+		return;
+	}
+	region->tag = region_tag(space, number);
+	region->value = value;
+}
+
+/* Finds it by a walk, and keeps what it learns. */
+static enum memory_fault translate_slowly(struct address_space *space, gva_t address, gpa_t *ret)
+{
+	struct reader reader = {.memory = space->memory};
+	struct x86_walk walk;
+	enum x86_fault fault = x86_walk(&space->paging, read_entry, &reader, address, &walk);
+
+	keep(space, address, &walk, fault == X86_FAULT_NONE);
+	if (fault == X86_FAULT_NONE) {
+		*ret = walk.address;
+		return MEMORY_OK;
+	}
+	if (fault == X86_FAULT_READ)
+		return reader.fault;
+	/* A lost file reads as zeros, which look like "not present". */
+	return memory_gone(space->memory) ? MEMORY_GONE : MEMORY_NOT_MAPPED;
+}
+
+/*
+ * Where the page table of a cached region can be read; NULL with *ret_fault. What is cached is a
+ * pointer, which has the two high bits clear, or the address of a table that has to be copied.
+ */
+static inline const void *region_table(struct address_space *space, uint64_t value,
+				       enum memory_fault *ret_fault)
+{
+	if (__builtin_expect(!(value & REGION_COPY), true))
+		return (const void *)(uintptr_t)value;
+	return copy_of_table(space, value & ~REGION_COPY, ret_fault);
+}
+
+static inline void check_generation(struct address_space *space)
+{
+	if (__builtin_expect(space->generation != space->memory->generation, false)) {
+		space->generation = space->memory->generation;
+		drop_regions(space);
+	}
+}
+
+/* The cached region of address, or NULL. */
+static inline const struct region *find_region(struct address_space *space, gva_t address)
+{
+	uint64_t number = address.v >> space->leaf.table_shift;
+	const struct region *region = region_slot(space, number);
+
+	check_generation(space);
+	return region->tag == region_tag(space, number) ? region : NULL;
+}
+
+static inline bool entry_maps(const struct x86_leaf *leaf, uint64_t entry)
+{
+	return (entry & (1 | leaf->reserved)) == 1;
+}
+
+static inline enum memory_fault translate(struct address_space *space, gva_t address, gpa_t *ret)
+{
+	const struct region *region = find_region(space, address);
+	const struct x86_leaf *leaf = &space->leaf;
+	uint64_t within = ((uint64_t)1 << leaf->table_shift) - 1;
+	enum memory_fault fault;
+	const void *table;
+	uint64_t entry;
+
+	if (!region)
+		return translate_slowly(space, address, ret);
+	if (region->value & REGION_LARGE) {
+		*ret = gpa((region->value & ~REGION_LARGE) + (address.v & within));
+		return MEMORY_OK;
+	}
+	table = region_table(space, region->value, &fault);
+	if (!table)
+		return fault;
+	entry = load_entry(leaf, table, (address.v & within) >> PAGE_SHIFT);
+	if (__builtin_expect(!entry_maps(leaf, entry), false))
+		return translate_slowly(space, address, ret);
+	*ret = gpa((entry & leaf->address_mask) + (address.v & PAGE_MASK));
+	return MEMORY_OK;
+}
+
+enum memory_fault address_space_translate(struct address_space *space, gva_t address, gpa_t *ret)
+{
+	return translate(space, address, ret);
+}
+
+/*
+ * How many of size bytes from address go on where physical says, by the entries of the region that
+ * was just used: at least to the end of the page.
+ */
+static uint64_t run_in_region(struct address_space *space, gva_t address, uint64_t size,
+			      uint64_t physical)
+{
+	const struct region *region = find_region(space, address);
+	const struct x86_leaf *leaf = &space->leaf;
+	uint64_t within = ((uint64_t)1 << leaf->table_shift) - 1;
+	uint64_t left = within + 1 - (address.v & within);
+	uint64_t run = PAGE_SIZE - (address.v & PAGE_MASK);
+	enum memory_fault fault;
+	const void *table;
+
+	if (size < left)
+		left = size;
+	if (!region)
+		return run < size ? run : size;
+	if (region->value & REGION_LARGE)
+		return left;
+	table = run < left ? region_table(space, region->value, &fault) : NULL;
+	while (table && run < left) {
+		uint64_t entry =
+		    load_entry(leaf, table, ((address.v + run) & within) >> PAGE_SHIFT);
+
+		if (!entry_maps(leaf, entry) || (entry & leaf->address_mask) != physical + run)
+			break;
+		run += PAGE_SIZE;
+	}
+	return run < size ? run : size;
+}
+
+enum memory_fault address_space_translate_run(struct address_space *space, gva_t address,
+					      uint64_t size, gpa_t *ret, uint64_t *ret_size)
+{
+	uint64_t run = 0;
+	gpa_t first;
+	enum memory_fault fault = translate(space, address, &first);
+
+	if (fault != MEMORY_OK)
+		return fault;
+	while (run < size) {
+		gpa_t next = first;
+
+		if (run && (address.v + run < address.v ||
+			    translate(space, gva_add(address, run), &next) != MEMORY_OK ||
+			    next.v != first.v + run))
+			break;
+		run += run_in_region(space, gva_add(address, run), size - run, next.v);
+	}
+	*ret = first;
+	*ret_size = run;
+	return MEMORY_OK;
+}
+
+static enum memory_fault read_runs(struct address_space *space, gva_t address, void *buffer,
+				   size_t size, gva_t *ret_fault)
+{
+	uint8_t *to = buffer;
+	bool wrapped = false;
+
+	while (size) {
+		gpa_t physical, fault_address;
+		enum memory_fault fault = MEMORY_NOT_MAPPED;
+		uint64_t run = 0;
+
+		if (!wrapped)
+			fault = address_space_translate_run(space, address, size, &physical, &run);
+		if (fault == MEMORY_OK) {
+			fault_address = physical;
+			fault = memory_read(space->memory, physical, to, run, &fault_address);
+			if (fault != MEMORY_OK)
+				address = gva_add(address, fault_address.v - physical.v);
+		}
+		if (fault != MEMORY_OK) {
+			if (ret_fault)
+				*ret_fault = address;
+			return fault;
+		}
+		to += run;
+		size -= run;
+		address = gva_add(address, run);
+		wrapped = address.v == 0;
+	}
+	return MEMORY_OK;
+}
+
+enum memory_fault address_space_read(struct address_space *space, gva_t address, void *buffer,
+				     size_t size, gva_t *ret_fault)
+{
+	gpa_t physical;
+
+	if (size <= PAGE_SIZE - (address.v & PAGE_MASK) &&
+	    translate(space, address, &physical) == MEMORY_OK &&
+	    memory_read(space->memory, physical, buffer, size, NULL) == MEMORY_OK)
+		return MEMORY_OK;
+	return read_runs(space, address, buffer, size, ret_fault);
+}
+
+const void *address_space_map(struct address_space *space, gva_t address, size_t size)
+{
+	gpa_t physical;
+	uint64_t run;
+
+	if (!size ||
+	    address_space_translate_run(space, address, size, &physical, &run) != MEMORY_OK ||
+	    run != size)
+		return NULL;
+	return memory_map(space->memory, physical, size);
+}
