@@ -1,8 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Process 1 of a lab guest until the agent takes over.
+# Process 1 of a lab guest until the agent takes over. Runs twice: first on the
+# initramfs, which it copies to a tmpfs, as nothing can pivot away from the
+# initramfs itself; then on that tmpfs.
 export PATH=/bin
 /bin/busybox --install -s /bin
+if [ ! -e /etc/second ]; then
+	mkdir /root-tmpfs
+	mount -t tmpfs -o mode=0755 root /root-tmpfs
+	for entry in bin dev etc init modules proc root run sys tmp; do
+		cp -a "/$entry" /root-tmpfs/
+	done
+	: >/root-tmpfs/etc/second
+	exec switch_root /root-tmpfs /init
+fi
 mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o mode=0755 devtmpfs /dev
@@ -22,6 +33,6 @@ done </modules/order
 . /etc/lab
 case "$LAB_WORKLOAD" in
 none) ;;
-*) [ -x /bin/workload ] && workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 ;;
+*) workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 || echo "init: the workload failed" ;;
 esac
 exec /bin/agent /dev/ttyS1

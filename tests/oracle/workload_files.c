@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Workload: open files, sockets, memory maps. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "workload.h"
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+/* Open files */
+
+static void regular_files(long number)
+{
+	char path[256];
+	int fd;
+
+	(void)number;
+	set_name("files");
+	make_directory("/tmp/files");
+	for (int i = 0; i < HOSTILE_COUNT; i++) {
+		snprintf(path, sizeof(path), "/tmp/files/%s", hostile[i]);
+		fd = open(path, O_RDWR | O_CREAT | (i % 2 ? O_APPEND : 0) | (i % 3 ? 0 : O_CLOEXEC),
+			  0600);
+		REQUIRE(fd >= 0 && write(fd, "some text", 9) == 9);
+		lseek(fd, i * 1000, SEEK_SET);
+		if (i % 5 == 0)
+			unlink(path);
+	}
+	fd = open("/tmp/files/far", O_RDWR | O_CREAT | O_LARGEFILE, 0600);
+	lseek64(fd, 0x123456789abcLL, SEEK_SET);
+	REQUIRE(open("/tmp/files/really (deleted)", O_WRONLY | O_CREAT, 0600) >= 0);
+	ready();
+}
+
+static void special_files(long number)
+{
+	static const char *const paths[] = { "/", "/proc", "/proc/self/maps", "/dev/null",
+					     "/dev/zero", "/dev/kmsg", "/sys/kernel", "/bin/busybox",
+					     "/proc/sys/kernel/hostname" };
+	int pipes[2], fd;
+	sigset_t none;
+
+	(void)number;
+	set_name("special-files");
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		REQUIRE(open(paths[i], O_RDONLY | (i % 2 ? O_NONBLOCK : 0)) >= 0);
+	REQUIRE(open("/bin/busybox", O_PATH) >= 0 && open("/tmp", O_PATH | O_DIRECTORY) >= 0);
+	REQUIRE(pipe(pipes) == 0 && pipe2(pipes, O_NONBLOCK | O_CLOEXEC) == 0);
+	REQUIRE(write(pipes[1], "unread", 6) == 6);
+	sigemptyset(&none);
+	REQUIRE((fd = epoll_create1(0)) >= 0 && eventfd(7, EFD_SEMAPHORE) >= 0);
+	epoll_ctl(fd, EPOLL_CTL_ADD, pipes[0], &(struct epoll_event){ .events = EPOLLIN });
+	REQUIRE(signalfd(-1, &none, 0) >= 0 && timerfd_create(CLOCK_MONOTONIC, 0) >= 0);
+	REQUIRE((fd = inotify_init1(0)) >= 0 && inotify_add_watch(fd, "/tmp", IN_CREATE) >= 0);
+	REQUIRE(memfd_create("a memfd", 0) >= 0 && memfd_create(hostile[0], 0) >= 0);
+	/* Not in every kernel. */
+	if (syscall(SYS_pidfd_open, getpid(), 0) < 0)
+		complain("pidfd_open");
+	mkfifo("/tmp/fifo", 0600);
+	REQUIRE(open("/tmp/fifo", O_RDWR) >= 0);
+	ready();
+}
+
+static void many_files(long count)
+{
+	struct rlimit limit = { 8192, 8192 };
+
+	set_name("many-files");
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	if (count == 1) {
+		/* A sparse table: three entries far apart. */
+		REQUIRE(dup2(0, 300) == 300 && dup2(1, 1000) == 1000 && dup2(2, 4100) == 4100);
+	} else {
+		for (long i = 0; i < count; i++)
+			REQUIRE(open("/dev/null", O_RDONLY) >= 0);
+	}
+	ready();
+}
+
+static void no_files(long number)
+{
+	(void)number;
+	set_name("no-files");
+	for (int fd = 0; fd < 60; fd++)
+		close(fd);
+	ready();
+}
+
+void start_files(void)
+{
+	spawn(regular_files, 0);
+	spawn(special_files, 0);
+	spawn(many_files, 1);
+	spawn(many_files, 70);
+	spawn(many_files, 600);
+	spawn(no_files, 0);
+}
+
+/* Sockets */
+
+static void internet(int family, const struct sockaddr *address, socklen_t size)
+{
+	struct sockaddr_storage bound;
+	socklen_t length = sizeof(bound);
+	int listener = socket(family, SOCK_STREAM, 0), datagram, client;
+
+	if (listener < 0 || bind(listener, address, size) < 0) {
+		complain("an internet socket");
+		return;
+	}
+	REQUIRE(listen(listener, 5) == 0);
+	REQUIRE(getsockname(listener, (struct sockaddr *)&bound, &length) == 0);
+	client = socket(family, SOCK_STREAM, 0);
+	if (connect(client, (struct sockaddr *)&bound, length) < 0 ||
+	    accept(listener, NULL, NULL) < 0)
+		complain("a connection");
+	datagram = socket(family, SOCK_DGRAM, 0);
+	if (bind(datagram, address, size) < 0)
+		complain("a datagram socket");
+}
+
+static void sockets(long number)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(8080),
+				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(8086),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	int pair[2], fd;
+
+	(void)number;
+	set_name("sockets");
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	for (int i = 0; i < HOSTILE_COUNT; i += 3) {
+		snprintf(local.sun_path, sizeof(local.sun_path), "/tmp/socket-%s", hostile[i]);
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		REQUIRE(bind(fd, (struct sockaddr *)&local, sizeof(local)) == 0);
+		REQUIRE(listen(fd, 1) == 0);
+	}
+	memcpy(local.sun_path, "\0abstract\0name", 14);
+	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	REQUIRE(bind(fd, (struct sockaddr *)&local,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 14)) == 0);
+	internet(AF_INET, (struct sockaddr *)&four, sizeof(four));
+	internet(AF_INET6, (struct sockaddr *)&six, sizeof(six));
+	if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) < 0)
+		complain("a netlink socket");
+	if (socket(AF_PACKET, SOCK_RAW, 0) < 0)
+		complain("a packet socket");
+	if (socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) < 0)
+		complain("a raw socket");
+	ready();
+}
+
+void start_sockets(void)
+{
+	spawn(sockets, 0);
+}
+
+/* Memory maps */
+
+static void *map(size_t size, int protection, int flags, int fd, off_t offset)
+{
+	void *at = mmap(NULL, size, protection, flags, fd, offset);
+
+	if (at == MAP_FAILED)
+		complain("mmap");
+	return at;
+}
+
+static void anonymous_maps(long number)
+{
+	char *at;
+
+	(void)number;
+	set_name("anonymous-maps");
+	map(1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map((size_t)1 << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	at = map(1 << 16, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(at != MAP_FAILED);
+	/* One area, pages present and absent in turn, one protected afterwards. */
+	for (int i = 0; i < 16; i += 2)
+		at[i * 4096] = 'x';
+	REQUIRE(mprotect(at + 8192, 4096, PROT_NONE) == 0);
+	map(1 << 16, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	map(1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+	at = map(1 << 14, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, 1 << 14, "a named area") < 0)
+		complain("a named area");
+	if (mmap((void *)0x100000, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		complain("a low mapping");
+	REQUIRE(sbrk(1 << 20) != (void *)-1);
+	ready();
+}
+
+static void huge_maps(long number)
+{
+	const size_t huge = 2 << 20;
+	char *at;
+
+	(void)number;
+	set_name("huge-maps");
+	if (write_text("/proc/sys/vm/nr_hugepages", "4")) {
+		at = map(huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1,
+			 0);
+		if (at != MAP_FAILED)
+			*at = 'h';
+	}
+	at = map(4 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(at != MAP_FAILED);
+	at = (char *)(((uintptr_t)at + huge - 1) & ~(uintptr_t)(huge - 1));
+	if (madvise(at, 2 * huge, MADV_HUGEPAGE) < 0)
+		complain("transparent huge pages");
+	memset(at, 't', 2 * huge);
+	ready();
+}
+
+static void shared_maps(long number)
+{
+	int fd, id;
+	char path[256];
+
+	(void)number;
+	set_name("shared-maps");
+	id = shmget(IPC_PRIVATE, 1 << 16, IPC_CREAT | 0600);
+	REQUIRE(id >= 0 && shmat(id, NULL, 0) != (void *)-1);
+	REQUIRE(shmctl(id, IPC_RMID, NULL) == 0);
+	fd = shm_open("/posix", O_RDWR | O_CREAT, 0600);
+	REQUIRE(fd >= 0 && ftruncate(fd, 1 << 16) == 0);
+	map(1 << 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	fd = memfd_create("mapped memfd", 0);
+	REQUIRE(fd >= 0 && ftruncate(fd, 1 << 16) == 0);
+	map(1 << 16, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 4096);
+	for (int i = 0; i < HOSTILE_COUNT; i++) {
+		snprintf(path, sizeof(path), "/tmp/map-%s", hostile[i]);
+		fd = open(path, O_RDWR | O_CREAT, 0600);
+		REQUIRE(fd >= 0 && ftruncate(fd, 1 << 14) == 0);
+		map(1 << 14, PROT_READ, i % 2 ? MAP_SHARED : MAP_PRIVATE, fd, (i % 3) * 4096);
+		if (i % 4 == 0)
+			unlink(path);
+		close(fd);
+	}
+	/* An offset that takes more than 32 bits. */
+	fd = open("/tmp/map-far", O_RDWR | O_CREAT | O_LARGEFILE, 0600);
+	REQUIRE(fd >= 0 && ftruncate64(fd, 0x300000000LL) == 0);
+	map(4096, PROT_READ, MAP_SHARED, fd, 0x212345000LL);
+	ready();
+}
+
+/* Neighbours of different protection cannot be merged. */
+static void many_maps(long count)
+{
+	char *at = map((size_t)count * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	set_name("many-maps");
+	REQUIRE(at != MAP_FAILED);
+	for (long i = 0; i < count; i += 2)
+		REQUIRE(mprotect(at + i * 4096, 4096, PROT_READ | PROT_WRITE) == 0);
+	ready();
+}
+
+void start_maps(void)
+{
+	spawn(anonymous_maps, 0);
+	spawn(huge_maps, 0);
+	spawn(shared_maps, 0);
+	spawn(many_maps, 1200);
+}
