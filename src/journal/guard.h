@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard: a small process that undoes what we did to a guest if we die before undoing it
+ * ourselves (kill -9, a crash, a closed terminal). It holds a handle of its own to the guest and
+ * one end of a socket whose other end we hold; when that closes while it is armed, it sends the
+ * undo, waits for the answer, removes the journal's record and exits.
+ *
+ * It blocks all signals, has a session of its own, holds no other descriptors, and ends with
+ * guard_destroy(). Not thread-safe.
+ */
+#ifndef NUNCHI_JOURNAL_GUARD_H
+#define NUNCHI_JOURNAL_GUARD_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct guard;
+
+struct guard_plan {
+	int fd;           /* a connected socket over which the undo goes; the guard has a copy */
+	const char *undo; /* bytes to send; copied */
+	size_t undo_size; /* at most 512 */
+	const char *done; /* text in the answer that says it was handled; at most 63 bytes */
+};
+
+struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **ret);
+/*
+ * From now on, undo if we die. record is the path of the journal's record with its cookie, to be
+ * removed afterwards. Fails if the guard is gone (then make a new one).
+ */
+struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t cookie);
+/* It is undone: nothing is left to do. */
+void guard_disarm(struct guard *guard);
+pid_t guard_process(const struct guard *guard);
+/* Ends the process and waits for it. NULL is accepted. */
+void guard_destroy(struct guard *guard);
+
+#endif
