@@ -8,8 +8,7 @@
 #include "core/buffer.h"
 #include "guest/linux/linux.h"
 
-#define LINUX_PATH_MAX            4096 /* bytes, as include/uapi/linux/limits.h */
-#define LINUX_PATH_MAX_COMPONENTS 2048 /* of one byte and a slash each, in LINUX_PATH_MAX */
+#define LINUX_PATH_MAX 4096 /* bytes, as include/uapi/linux/limits.h */
 
 /* The kernel's struct path: addresses of a struct vfsmount and a struct dentry. */
 struct linux_path {
@@ -23,8 +22,9 @@ struct linux_path {
  * the topmost mount; " (deleted)" where the file has no name any more; "pipe:[12345]" and the like
  * for files that never have one. Names may hold any bytes but NUL and '/'.
  *
- * MEMORY_NOT_MAPPED if path is empty; MEMORY_IO if the kernel's types lack a field that is needed,
- * or the links contradict themselves. Appends nothing on a fault.
+ * MEMORY_NOT_MAPPED if path is empty; MEMORY_IO if the kernel's types or symbols lack what is
+ * needed, the links contradict themselves, or the path is longer than LINUX_PATH_MAX. Appends
+ * nothing on a fault.
  */
 enum memory_fault linux_d_path(struct linux_kernel *kernel, const struct linux_path *path,
 			       const struct linux_path *root, struct buffer *ret);
@@ -46,6 +46,15 @@ enum memory_fault linux_fs_pwd(struct linux_kernel *kernel, uint64_t fs, struct 
  * (then use NULL for a root, which differs only where process 1 lives in a chroot).
  */
 bool linux_init_root(struct linux_kernel *kernel, struct linux_path *ret);
+
+/*
+ * Appends the path without regard to whether it was deleted, as the fifth field of
+ * /proc/PID/mountinfo; *ret_below says whether root was on the way (else mountinfo leaves the mount
+ * out).
+ */
+enum memory_fault linux_path_below(struct linux_kernel *kernel, const struct linux_path *path,
+				   const struct linux_path *root, struct buffer *ret,
+				   bool *ret_below);
 
 /*
  * Appends the path of a dentry within its file system, as the fourth field of /proc/PID/mountinfo

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/cgroup.h"
+
+#include <string.h>
+
+#define CGROUP_PATH_MAX 4096 /* PATH_MAX, which the kernel gives it */
+#define KERNFS_NAME_MAX 255
+#define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
+
+/* The name of a node and the node above it; the hierarchy's root has no name and none above. */
+static enum memory_fault read_node(struct linux_kernel *kernel, uint64_t address,
+				   struct object *node, char *name, size_t *ret_size,
+				   uint64_t *ret_parent)
+{
+	const struct layout *layout = &kernel->layout;
+	enum memory_fault fault = linux_read_object(kernel, LAYOUT_kernfs_node, address, node);
+
+	if (fault != MEMORY_OK)
+		return fault;
+	*ret_parent = object_u64(node, &layout->kernfs_node_parent);
+	*ret_size = 0;
+	if (!*ret_parent)
+		return MEMORY_OK;
+	return linux_read_string(kernel, object_u64(node, &layout->kernfs_node_name), name,
+				 KERNFS_NAME_MAX, ret_size);
+}
+
+/* Each step up adds at least the slash to a text of limited size, so that it ends. */
+static enum memory_fault append_node_path(struct linux_kernel *kernel, uint64_t address,
+					  struct buffer *ret)
+{
+	_cleanup_object_ struct object node = {0};
+	char text[CGROUP_PATH_MAX], name[KERNFS_NAME_MAX];
+	size_t start = sizeof(text);
+	uint64_t parent;
+	size_t size;
+
+	for (;;) {
+		enum memory_fault fault = read_node(kernel, address, &node, name, &size, &parent);
+
+		if (fault != MEMORY_OK)
+			return fault;
+		if (!parent)
+			break;
+		if (size + 1 > start)
+			return MEMORY_IO;
+		start -= size + 1;
+		text[start] = '/';
+		memcpy(text + start + 1, name, size);
+		address = parent;
+	}
+	if (start == sizeof(text))
+		text[--start] = '/';
+	return buffer_append(ret, text + start, sizeof(text) - start) ? MEMORY_OK : MEMORY_IO;
+}
+
+enum memory_fault linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
+				    struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t cgroup, node, flags;
+	enum memory_fault fault;
+
+	if (!layout->kernfs_node_parent.present || !layout->kernfs_node_name.present)
+		return MEMORY_IO;
+	if (!css_set)
+		return MEMORY_NOT_MAPPED;
+	fault = linux_read_field(kernel, css_set, &layout->css_set_dfl_cgrp, &cgroup);
+	if (fault == MEMORY_OK)
+		fault = linux_read_field(kernel, cgroup, &layout->cgroup_kn, &node);
+	if (fault == MEMORY_OK)
+		fault = append_node_path(kernel, node, ret);
+	if (fault != MEMORY_OK)
+		return fault;
+	if (linux_read_field(kernel, cgroup, &layout->cgroup_flags, &flags) == MEMORY_OK &&
+	    !(flags & CSS_ONLINE))
+		buffer_append_string(ret, " (deleted)");
+	return MEMORY_OK;
+}

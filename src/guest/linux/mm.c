@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/mm.h"
+
+#include <string.h>
+
+/*
+ * Page-table entries that the processor takes for absent but Linux does not
+ * (arch/x86/include/asm/pgtable_types.h, pgtable-invert.h, pgtable_64.h, pgtable-3level.h).
+ */
+#define PTE_PRESENT  ((uint64_t)1 << 0)
+#define PTE_LARGE    ((uint64_t)1 << 7) /* in a directory; while a large page is being split */
+#define PTE_PROTNONE ((uint64_t)1 << 8) /* the page is there, access is not */
+/* Address bits of an entry: 12 to 51. In entries without PTE_PRESENT they are inverted (L1TF). */
+#define PTE_ADDRESS ((((uint64_t)1 << 52) - 1) & ~PAGE_MASK)
+/*
+ * The kind of a swap entry: bits 59 to 63, or 1 to 5 of a 32-bit entry. The highest kinds are no
+ * swap files but marks (migration, poison, guard): 32 less MAX_SWAPFILES, at most ten of them.
+ */
+#define SWAP_KIND_SHIFT   59
+#define SWAP_KIND_SHIFT32 1
+#define SWAP_KIND_MASK    31
+#define SWAP_KIND_FILES   22
+
+enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd)
+{
+	enum memory_fault fault;
+	gpa_t root;
+
+	if (!pgd)
+		return MEMORY_NOT_MAPPED;
+	fault = address_space_translate(kernel->space, gva(pgd), &root);
+	if (fault != MEMORY_OK)
+		return fault;
+	address_space_switch(kernel->process, root);
+	return MEMORY_OK;
+}
+
+/* Where an entry that the processor takes for absent says that the page is. */
+static enum memory_fault decode_absent(const struct x86_paging *paging,
+				       const struct x86_level *level, gva_t address, gpa_t *ret)
+{
+	uint64_t entry = level->entry;
+	uint64_t in_memory = PTE_PROTNONE | (level->level > 1 ? PTE_LARGE : 0);
+	bool narrow = paging->mode == X86_MODE_32BIT;
+	unsigned shift = PAGE_SHIFT + (level->level - 1) * (narrow ? 10 : 9);
+	uint64_t offset_mask = ((uint64_t)1 << shift) - 1;
+	unsigned kind;
+
+	if (!entry || entry & PTE_PRESENT || level->level > 3)
+		return MEMORY_NOT_MAPPED;
+	if (entry & in_memory) {
+		/* A 32-bit table of two levels has no bits to spare and inverts nothing. */
+		uint64_t place = (narrow ? entry : ~entry) & PTE_ADDRESS & ~offset_mask;
+
+		*ret = gpa(place | (address.v & offset_mask));
+		return MEMORY_OK;
+	}
+	kind = entry >> (narrow ? SWAP_KIND_SHIFT32 : SWAP_KIND_SHIFT) & SWAP_KIND_MASK;
+	return level->level == 1 && kind < SWAP_KIND_FILES ? MEMORY_PAGED_OUT : MEMORY_NOT_MAPPED;
+}
+
+/* Reads within one page whose translation failed. */
+static enum memory_fault read_absent(struct linux_kernel *kernel, gva_t address, void *buffer,
+				     size_t size)
+{
+	struct x86_walk walk = {0};
+	enum memory_fault fault;
+	enum x86_fault why;
+	gpa_t place;
+
+	why = address_space_walk(kernel->process, address, &walk);
+	if (why == X86_FAULT_NONE)
+		return memory_read(kernel->memory, walk.address, buffer, size, NULL);
+	if (why != X86_FAULT_NOT_PRESENT || !walk.level_count)
+		return MEMORY_NOT_MAPPED;
+	fault = decode_absent(address_space_paging(kernel->process),
+			      &walk.levels[walk.level_count - 1], address, &place);
+	if (fault != MEMORY_OK)
+		return fault;
+	return memory_read(kernel->memory, place, buffer, size, NULL);
+}
+
+enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
+				     void *buffer, size_t size, size_t *ret_done)
+{
+	enum memory_fault fault = linux_mm_space(kernel, pgd);
+	size_t done = 0;
+
+	while (fault == MEMORY_OK && done < size) {
+		gva_t at = gva(address + done);
+		size_t piece = PAGE_SIZE - (at.v & PAGE_MASK);
+		char *to = (char *)buffer + done;
+
+		if (piece > size - done)
+			piece = size - done;
+		fault = address_space_read(kernel->process, at, to, piece, NULL);
+		if (fault == MEMORY_NOT_MAPPED)
+			fault = read_absent(kernel, at, to, piece);
+		if (fault == MEMORY_OK)
+			done += piece;
+	}
+	if (ret_done)
+		*ret_done = done;
+	return fault;
+}
