@@ -61,6 +61,16 @@ void row_reset(struct view_row *row);
 /* Says what could not be shown (a list cut short …); kept once for each text, at most 16. */
 void row_warn(struct view_row *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Fills a row and, on a live guest, fills it again until it comes out the same twice; marks it torn
+ * if it never does. fill sets the cells (of a row just emptied) and returns false if the thing
+ * shown is gone: then so does row_settle(). Only the columns in stable are compared: leave out
+ * what changes by itself (times, sizes).
+ */
+bool row_settle(struct view_row *row, const struct linux_kernel *kernel, uint64_t stable,
+		bool (*fill)(void *state, struct view_row *row), void *state);
+#define VIEW_COLUMN_BIT(column) ((uint64_t)1 << (column))
+
 /* A pull cursor. */
 struct view_provider {
 	size_t size; /* bytes of the cursor's own state, given zeroed */

@@ -46,6 +46,7 @@ struct linux_kernel {
 	char banner[256];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
+	bool live;                   /* the guest may change what is being read */
 	const volatile bool *cancel; /* ends long walks; never NULL */
 };
 

@@ -96,7 +96,7 @@ char linux_task_state(const struct linux_kernel *kernel, const struct object *ta
 	uint64_t exit_state = object_u64(task, &kernel->layout.task_exit_state);
 	uint64_t reported = (state | exit_state) & TASK_REPORT;
 
-	if (state == TASK_IDLE)
+	if ((state & TASK_IDLE) == TASK_IDLE)
 		return 'I';
 	if (state & (TASK_RTLOCK_WAIT | TASK_FROZEN))
 		reported = TASK_UNINTERRUPTIBLE;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/attach.h"
+#include "guest/linux/identify.h"
+#include "guest/linux/roots.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Read-only data of the largest kernels is near 30 MiB; this bounds a copy of it. */
+#define MAX_RODATA ((uint64_t)256 << 20)
+
+void linux_kernel_destroy(struct linux_kernel *kernel)
+{
+	if (!kernel)
+		return;
+	address_space_destroy(kernel->space);
+	address_space_destroy(kernel->process);
+	kallsyms_destroy(kernel->kallsyms);
+	symbol_index_unref(kernel->symbols);
+	type_index_unref(kernel->types);
+	for (size_t i = 0; i < kernel->fact_count; i++) {
+		free(kernel->facts[i].value);
+		free(kernel->facts[i].evidence);
+	}
+	free(kernel->facts);
+	free(kernel->rodata);
+	free(kernel->types_missing);
+	free(kernel->symbols_missing);
+	free(kernel);
+}
+DEFINE_CLEANUP(struct linux_kernel, linux_kernel_destroy)
+
+void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
+		       const char *evidence, const char *format, ...)
+{
+	struct linux_fact *facts =
+	    realloc(kernel->facts, (kernel->fact_count + 1) * sizeof(*facts));
+	struct linux_fact fact = {.topic = topic, .name = name};
+	va_list args;
+
+	if (!facts)
+		return;
+	kernel->facts = facts;
+	va_start(args, format);
+	if (vasprintf(&fact.value, format, args) < 0)
+		fact.value = NULL;
+	va_end(args);
+	fact.evidence = evidence ? strdup(evidence) : NULL;
+	if (fact.value)
+		facts[kernel->fact_count++] = fact;
+	else
+		free(fact.evidence);
+}
+
+/* The read-only data as one piece: mapped where the target can, else copied. */
+static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct linux_image *image,
+				       struct kernel_image *ret)
+{
+	uint64_t size = image->rodata_end - image->rodata_start;
+	uint64_t physical = image->physical_start + (image->rodata_start - image->virtual_start);
+	const void *data = memory_map(kernel->memory, gpa(physical), size);
+	gpa_t fault_at = gpa(physical);
+
+	if (!data) {
+		enum memory_fault fault;
+
+		if (size > MAX_RODATA)
+			return error_create_at(NUNCHI_ERROR_DATA, image->rodata_start,
+					       "the kernel's read-only data is said to be %llu MiB",
+					       (unsigned long long)size >> 20);
+		kernel->rodata = malloc(size);
+		if (!kernel->rodata)
+			return &error_nomem;
+		fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
+		if (fault != MEMORY_OK)
+			return error_create_at(
+			    NUNCHI_ERROR_FAULT, fault_at.v,
+			    "the kernel's read-only data at physical 0x%llx cannot be read: %s",
+			    (unsigned long long)fault_at.v, memory_fault_string(fault));
+		data = kernel->rodata;
+	}
+	*ret = (struct kernel_image){
+	    .data = data,
+	    .size = size,
+	    .address = gva(image->rodata_start),
+	    .word_size = kernel->word_size,
+	};
+	return NULL;
+}
+
+/* The address space by the kernel's own table, once its place is known. */
+static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
+					  const struct linux_root *root)
+{
+	uint64_t own = kernel->symbol[LINUX_top_pgt];
+	struct x86_paging paging = root->paging;
+	struct linux_image image;
+	uint64_t physical;
+
+	if (own && linux_image_physical(kernel, own, &physical)) {
+		paging.root = gpa(physical);
+		if (linux_image_find(kernel->memory, &paging, &image) &&
+		    image.virtual_start == root->image.virtual_start &&
+		    image.physical_start == root->image.physical_start)
+			address_space_switch(kernel->space, paging.root);
+	}
+	return address_space_create(kernel->memory, address_space_paging(kernel->space),
+				    &kernel->process);
+}
+
+static struct nunchi_error *attach_root(struct target *target, const struct linux_root *root,
+					const struct linux_attach_options *options,
+					struct linux_kernel **ret)
+{
+	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *kernel =
+	    calloc(1, sizeof(*kernel));
+	struct kernel_image rodata;
+	struct nunchi_error *err;
+
+	if (!kernel)
+		return &error_nomem;
+	kernel->memory = target->memory;
+	kernel->live = target->live;
+	kernel->cancel = options->cancel;
+	kernel->word_size = root->paging.mode >= X86_MODE_4LEVEL ? 8 : 4;
+	kernel->text_virtual = root->image.virtual_start;
+	kernel->text_physical = root->image.physical_start;
+	kernel->image_end = root->image.virtual_end;
+	err = address_space_create(kernel->memory, &root->paging, &kernel->space);
+	if (!err)
+		err = get_rodata(kernel, &root->image, &rodata);
+	if (!err)
+		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
+	if (!err)
+		err = use_own_table(kernel, root);
+	if (!err)
+		err = linux_identify_witnesses(kernel, root, target, &rodata);
+	if (!err)
+		err = linux_identify_types(kernel, &rodata, options->types_path);
+	if (err)
+		return err;
+	*ret = no_cleanup_ptr(kernel);
+	return NULL;
+}
+
+/* Tries the candidates of one source; more than one that holds is ambiguous. */
+static struct nunchi_error *attach_source(struct target *target, enum linux_root_source source,
+					  const struct linux_attach_options *options,
+					  struct nunchi_error **reason, struct linux_kernel **ret)
+{
+	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *found = NULL;
+	struct linux_roots roots = {0};
+
+	linux_roots_collect(&roots, target, source, options->cancel);
+	for (size_t i = 0; i < roots.count; i++) {
+		struct linux_kernel *kernel = NULL;
+		struct nunchi_error *err = attach_root(target, &roots.items[i], options, &kernel);
+
+		if (err && nunchi_error_code(err) != NUNCHI_ERROR_NO_KERNEL)
+			return err;
+		if (err) {
+			nunchi_error_destroy(*reason);
+			*reason = err;
+		} else if (found) {
+			err = error_create(NUNCHI_ERROR_AMBIGUOUS,
+					   "two kernels hold equally well: _text at physical "
+					   "0x%llx and at 0x%llx",
+					   (unsigned long long)found->text_physical,
+					   (unsigned long long)kernel->text_physical);
+			linux_kernel_destroy(kernel);
+			return err;
+		} else {
+			found = kernel;
+		}
+	}
+	if (!found)
+		return &error_not_found;
+	*ret = no_cleanup_ptr(found);
+	return NULL;
+}
+
+static struct nunchi_error *attach_layout(struct target *target,
+					  const struct linux_attach_options *options,
+					  struct nunchi_error **reason, struct linux_kernel **ret)
+{
+	for (int source = 0; source < LINUX_ROOT_SOURCE_COUNT; source++) {
+		struct nunchi_error *err = attach_source(target, (enum linux_root_source)source,
+							 options, reason, ret);
+
+		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
+			return err;
+		nunchi_error_destroy(err);
+		if (*options->cancel)
+			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	}
+	return &error_not_found;
+}
+
+static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error *reason)
+{
+	struct nunchi_error *err;
+
+	err = error_create(NUNCHI_ERROR_NO_KERNEL,
+			   "no Linux kernel found (tried: page tables of the vCPUs, the "
+			   "real-mode trampoline, VMCOREINFO, the start of .data)%s%s",
+			   reason ? "; the nearest candidate: " : "",
+			   reason ? nunchi_error_message(reason) : "");
+	nunchi_error_destroy(reason);
+	if (target->live)
+		return error_hint(err, "a guest in its firmware or boot loader has none yet: try "
+				       "again once it is up; other systems are not supported");
+	return error_hint(err, "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
+			       "kdump, LiME and AVML images of Linux guests");
+}
+
+struct nunchi_error *linux_kernel_attach(struct target *target,
+					 const struct linux_attach_options *options,
+					 struct linux_kernel **ret)
+{
+	unsigned layouts = target->layout_count ? target->layout_count : 1;
+	struct nunchi_error *reason = NULL;
+
+	for (unsigned i = 0; i < layouts; i++) {
+		struct linux_kernel *kernel = NULL;
+		struct nunchi_error *err = NULL;
+
+		if (i)
+			err = target_set_layout(target, i);
+		if (!err)
+			err = attach_layout(target, options, &reason, &kernel);
+		if (!err && layouts > 1 && !linux_identify_layout(kernel)) {
+			linux_kernel_destroy(kernel);
+			err = &error_not_found;
+		}
+		if (!err) {
+			nunchi_error_destroy(reason);
+			*ret = kernel;
+			return NULL;
+		}
+		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+			nunchi_error_destroy(reason);
+			return err;
+		}
+		nunchi_error_destroy(err);
+	}
+	return no_kernel(target, reason);
+}
+
+struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel)
+{
+	char banner[sizeof(kernel->banner)] = "";
+	struct linux_image image;
+	size_t length;
+
+	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space), &image) ||
+	    image.virtual_start != kernel->text_virtual ||
+	    image.physical_start != kernel->text_physical ||
+	    (kernel->symbol[LINUX_linux_banner] &&
+	     (linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
+				sizeof(banner) - 1, &length) != MEMORY_OK ||
+	      strcmp(banner, kernel->banner))))
+		return error_hint(error_create_at(NUNCHI_ERROR_REBOOTED, kernel->text_virtual,
+						  "the kernel found at attach is gone from 0x%llx",
+						  (unsigned long long)kernel->text_virtual),
+				  "the guest rebooted or ended: open it again");
+	return NULL;
+}

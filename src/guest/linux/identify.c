@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/buffer.h"
+#include "guest/linux/identify.h"
+#include "symbols/vmcoreinfo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* A System.map is 5 – 10 MB. */
+#define MAX_MAP_FILE ((off_t)256 << 20)
+
+static const char banner_start[] = "Linux version ";
+
+struct symbol_row {
+	const char *names[4];
+};
+
+static const struct symbol_row symbol_rows[LINUX_SYMBOL_COUNT] = {
+#define SYMBOL(id, ...) [LINUX_##id] = {{__VA_ARGS__}},
+#include "guest/linux/symbols.def"
+#undef SYMBOL
+};
+
+bool linux_image_physical(const struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret)
+{
+	if (virtual < kernel->text_virtual || virtual >= kernel->image_end)
+		return false;
+	*ret = virtual - kernel->text_virtual + kernel->text_physical;
+	return true;
+}
+
+/* ---- Symbols --------------------------------------------------------------------------------- */
+
+static struct nunchi_error *read_map_file(const char *path, struct symbol_index **ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t got;
+
+	if (fd < 0 || fstat(fd, &st))
+		return error_create_errno(errno, "symbols file %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > MAX_MAP_FILE)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "symbols file %s is not a System.map (a text of %d MiB at most)",
+				    path, (int)(MAX_MAP_FILE >> 20));
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return &error_nomem;
+	got = pread(fd, text, (size_t)st.st_size, 0);
+	if (got != st.st_size)
+		return error_create_errno(got < 0 ? errno : EIO, "symbols file %s", path);
+	return error_context(symbol_index_parse_map(text, (size_t)st.st_size, ret),
+			     "symbols file %s", path);
+}
+
+/* Moves the symbols of a file to where this guest's kernel runs. */
+static struct nunchi_error *relocate(const struct linux_kernel *kernel,
+				     const struct symbol_index *map, struct symbol_index **ret)
+{
+	struct symbol_index *moved = NULL;
+	struct nunchi_error *err;
+	uint64_t text, slide;
+	size_t at;
+
+	if (!symbol_index_find(map, "_text", &at) && !symbol_index_find(map, "_stext", &at))
+		return error_create(NUNCHI_ERROR_DATA, "it has neither _text nor _stext");
+	text = symbol_index_get(map, at).address;
+	slide = kernel->text_virtual - text;
+	err = symbol_index_create(&moved);
+	for (size_t i = 0; !err && i < symbol_index_count(map); i++) {
+		struct symbol symbol = symbol_index_get(map, i);
+
+		/* Per-CPU offsets and absolute values below the image do not move. */
+		if (symbol.address >= text)
+			symbol.address += slide;
+		err = symbol_index_add(moved, symbol.name, strlen(symbol.name), symbol.address,
+				       symbol.type);
+	}
+	if (!err)
+		err = symbol_index_seal(moved);
+	if (err) {
+		symbol_index_unref(moved);
+		return err;
+	}
+	*ret = moved;
+	return NULL;
+}
+
+static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel, const char *path)
+{
+	struct symbol_index *map = NULL;
+	struct nunchi_error *err = read_map_file(path, &map);
+
+	if (err)
+		return err;
+	err = error_context(relocate(kernel, map, &kernel->symbols), "symbols file %s", path);
+	symbol_index_unref(map);
+	for (size_t i = 0; !err && i < LINUX_SYMBOL_COUNT; i++) {
+		size_t at;
+
+		for (size_t j = 0; j < ARRAY_SIZE(symbol_rows[i].names); j++) {
+			if (symbol_rows[i].names[j] &&
+			    symbol_index_find(kernel->symbols, symbol_rows[i].names[j], &at)) {
+				kernel->symbol[i] = symbol_index_get(kernel->symbols, at).address;
+				break;
+			}
+		}
+	}
+	if (!err)
+		linux_kernel_fact(kernel, "kernel", "symbols", NULL, "%zu, from %s",
+				  symbol_index_count(kernel->symbols), path);
+	return err;
+}
+
+static struct nunchi_error *lookup_symbols(struct linux_kernel *kernel)
+{
+	const char *names[LINUX_SYMBOL_COUNT * ARRAY_SIZE(symbol_rows[0].names)];
+	uint64_t addresses[ARRAY_SIZE(names)];
+	size_t owner[ARRAY_SIZE(names)];
+	struct nunchi_error *err;
+	size_t count = 0;
+
+	for (size_t i = 0; i < LINUX_SYMBOL_COUNT; i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(symbol_rows[i].names); j++) {
+			if (!symbol_rows[i].names[j])
+				break;
+			owner[count] = i;
+			names[count++] = symbol_rows[i].names[j];
+		}
+	}
+	err = kallsyms_lookup(kernel->kallsyms, names, count, addresses);
+	for (size_t i = 0; !err && i < count; i++) {
+		if (!kernel->symbol[owner[i]])
+			kernel->symbol[owner[i]] = addresses[i];
+	}
+	return err;
+}
+
+struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
+					    const struct kernel_image *rodata, const char *path)
+{
+	struct nunchi_error *err;
+
+	if (path)
+		return symbols_from_file(kernel, path);
+	err = kallsyms_find(rodata, &kernel->kallsyms);
+	if (!err)
+		err = lookup_symbols(kernel);
+	if (!err) {
+		linux_kernel_fact(kernel, "kernel", "symbols",
+				  kallsyms_description(kernel->kallsyms), "%u, from kallsyms",
+				  kallsyms_count(kernel->kallsyms));
+		return NULL;
+	}
+	if (error_is(err, NUNCHI_ERROR_NOMEM))
+		return err;
+	kernel->symbols_missing = strdup(nunchi_error_message(err));
+	nunchi_error_destroy(err);
+	return kernel->symbols_missing ? NULL : &error_nomem;
+}
+
+struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret)
+{
+	struct nunchi_error *err = NULL;
+
+	if (!kernel->symbols && !kernel->kallsyms)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "this kernel's symbols are missing: %s",
+					       kernel->symbols_missing),
+				  "give its System.map with --symbols");
+	if (!kernel->symbols)
+		err = kallsyms_to_index(kernel->kallsyms, &kernel->symbols);
+	if (!err)
+		*ret = kernel->symbols;
+	return err;
+}
+
+struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret)
+{
+	struct symbol_index *symbols;
+	struct nunchi_error *err = linux_symbols(kernel, &symbols);
+	size_t at;
+
+	if (err)
+		return err;
+	*ret = symbol_index_find(symbols, name, &at) ? symbol_index_get(symbols, at).address : 0;
+	return NULL;
+}
+
+/* ---- Witnesses ------------------------------------------------------------------------------- */
+
+/* What was found to agree with the candidate's place, for `nunchi info`. */
+struct witnesses {
+	struct buffer agree;
+	struct buffer contradict;
+	unsigned count;
+};
+
+static void witness(struct witnesses *witnesses, bool agrees, const char *what)
+{
+	struct buffer *buf = agrees ? &witnesses->agree : &witnesses->contradict;
+
+	witnesses->count += agrees;
+	buffer_printf(buf, "%s%s", buf->size ? ", " : "", what);
+}
+
+static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses)
+{
+	uint64_t text = kernel->symbol[LINUX_text];
+	uint64_t physical, phys_base, root;
+
+	/* Symbols from a file were moved so as to agree. */
+	if (kernel->kallsyms && text)
+		witness(witnesses, text == kernel->text_virtual, "kallsyms' _text");
+	if (kernel->word_size == 8 && kernel->symbol[LINUX_phys_base] &&
+	    linux_read_u64(kernel, kernel->symbol[LINUX_phys_base], &phys_base) == MEMORY_OK)
+		witness(witnesses,
+			phys_base == kernel->text_physical -
+					 (kernel->text_virtual - LINUX_KERNEL_MAP),
+			"the variable phys_base");
+	root = address_space_paging(kernel->space)->root.v;
+	if (kernel->symbol[LINUX_top_pgt] &&
+	    linux_image_physical(kernel, kernel->symbol[LINUX_top_pgt], &physical))
+		witness(witnesses, physical == root, "the kernel's own page table");
+}
+
+static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
+		     struct target *target)
+{
+	uint64_t virtual, offset;
+	struct vmcoreinfo info;
+	int64_t phys_base;
+
+	if (!target->vmcoreinfo ||
+	    !vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
+		return;
+	if (vmcoreinfo_symbol(&info, "_stext", &virtual) && kernel->symbol[LINUX_stext])
+		witness(witnesses, virtual == kernel->symbol[LINUX_stext],
+			"the VMCOREINFO note's _stext");
+	if (kernel->word_size == 8 && vmcoreinfo_number(&info, "phys_base", &phys_base))
+		witness(witnesses,
+			(uint64_t)phys_base == kernel->text_physical -
+						   (kernel->text_virtual - LINUX_KERNEL_MAP),
+			"the VMCOREINFO note's phys_base");
+	if (vmcoreinfo_hex(&info, "KERNELOFFSET", &offset))
+		linux_kernel_fact(kernel, "kernel", "KERNELOFFSET", "the VMCOREINFO note", "0x%llx",
+				  (unsigned long long)offset);
+}
+
+/* The banner through the derived page tables: by its symbol, or by its text alone. */
+static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *rodata)
+{
+	uint64_t address = kernel->symbol[LINUX_linux_banner];
+	size_t length;
+
+	if (!address) {
+		const uint8_t *at = memmem(rodata->data, rodata->size, banner_start,
+					   sizeof(banner_start) - 1);
+
+		if (!at)
+			return false;
+		address = rodata->address.v + (uint64_t)(at - rodata->data);
+	}
+	if (linux_read_string(kernel, address, kernel->banner, sizeof(kernel->banner) - 1,
+			      &length) != MEMORY_OK)
+		return false;
+	kernel->banner[length] = '\0';
+	if (length && kernel->banner[length - 1] == '\n')
+		kernel->banner[length - 1] = '\0';
+	return !strncmp(kernel->banner, banner_start, sizeof(banner_start) - 1);
+}
+
+/* Without symbols: what the image itself holds. */
+static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
+		      const struct linux_root *root)
+{
+	if (kernel->symbol[LINUX_text])
+		return;
+	witness(witnesses, root->image.data_start != 0, "the image's sections in the page table");
+	witness(witnesses, true, "the banner in its read-only data");
+}
+
+struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
+					      const struct linux_root *root, struct target *target,
+					      const struct kernel_image *rodata)
+{
+	struct witnesses witnesses = {0};
+	struct nunchi_error *err = NULL;
+
+	buffer_init(&witnesses.agree, 1024);
+	buffer_init(&witnesses.contradict, 1024);
+	if (!read_banner(kernel, rodata)) {
+		err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
+				      "an image at 0x%llx has no \"Linux version\" banner",
+				      (unsigned long long)kernel->text_virtual);
+	} else {
+		ask_symbols(kernel, &witnesses);
+		ask_note(kernel, &witnesses, target);
+		ask_image(kernel, &witnesses, root);
+		if (witnesses.count < 2 || witnesses.contradict.size)
+			err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
+					      "an image at 0x%llx is not borne out: %u witnesses "
+					      "agree (%s), against it: %s",
+					      (unsigned long long)kernel->text_virtual,
+					      witnesses.count, buffer_string(&witnesses.agree),
+					      buffer_string(&witnesses.contradict));
+	}
+	if (!err) {
+		linux_kernel_fact(kernel, "kernel", "banner", NULL, "%s", kernel->banner);
+		linux_kernel_fact(kernel, "kernel", "found by", buffer_string(&witnesses.agree),
+				  "%s", root->how);
+	}
+	buffer_deinit(&witnesses.agree);
+	buffer_deinit(&witnesses.contradict);
+	return err;
+}
+
+/* ---- Types ----------------------------------------------------------------------------------- */
+
+/* struct btf_header of include/uapi/linux/btf.h, as far as the search needs it. */
+struct btf_start {
+	uint16_t magic;
+	uint8_t version;
+	uint8_t flags;
+	uint32_t header_size;
+};
+
+static bool is_kernels_types(struct type_index *types)
+{
+	type_id id;
+
+	return type_index_find(types, "struct task_struct", &id);
+}
+
+/* The BTF blob between its two symbols. */
+static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
+					    const struct kernel_image *rodata)
+{
+	uint64_t start = kernel->symbol[LINUX_start_btf], stop = kernel->symbol[LINUX_stop_btf];
+
+	if (!start || stop <= start || start < rodata->address.v ||
+	    stop - rodata->address.v > rodata->size)
+		return &error_not_found;
+	return type_index_from_btf(rodata->data + (start - rodata->address.v), stop - start, NULL,
+				   NULL, &kernel->types);
+}
+
+/* Without the symbols: the blob in the read-only data that proves itself. */
+static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
+					    const struct kernel_image *rodata)
+{
+	static const struct btf_start start = {0xeb9f, 1, 0, 24};
+	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
+
+	while ((at = memmem(at, (size_t)(end - at), &start, sizeof(start)))) {
+		struct nunchi_error *err =
+		    type_index_from_btf(at, (size_t)(end - at), NULL, NULL, &kernel->types);
+
+		if (!err && is_kernels_types(kernel->types))
+			return NULL;
+		nunchi_error_destroy(err);
+		type_index_unref(kernel->types);
+		kernel->types = NULL;
+		at++;
+	}
+	return &error_not_found;
+}
+
+static struct nunchi_error *types_from_memory(struct linux_kernel *kernel,
+					      const struct kernel_image *rodata)
+{
+	struct nunchi_error *err = types_by_symbol(kernel, rodata);
+
+	if (err && !error_is(err, NUNCHI_ERROR_NOMEM)) {
+		nunchi_error_destroy(err);
+		err = types_by_search(kernel, rodata);
+	}
+	if (!err || error_is(err, NUNCHI_ERROR_NOMEM))
+		return err;
+	nunchi_error_destroy(err);
+	kernel->types_missing =
+	    strdup("no BTF in the kernel's memory (built without CONFIG_DEBUG_INFO_BTF?)");
+	return kernel->types_missing ? NULL : &error_nomem;
+}
+
+static void note_missing(const char *path, void *data)
+{
+	struct buffer *buf = data;
+
+	buffer_printf(buf, "%s%s", buf->size ? ", " : "", path);
+}
+
+struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
+					  const struct kernel_image *rodata, const char *path)
+{
+	struct nunchi_error *err;
+	struct buffer missing;
+
+	if (path)
+		err = type_index_from_file(path, &kernel->types);
+	else
+		err = types_from_memory(kernel, rodata);
+	if (err || !kernel->types)
+		return err;
+	linux_kernel_fact(kernel, "kernel", "types", path ? path : "memory", "%s",
+			  type_index_description(kernel->types));
+	layout_resolve(kernel->types, &kernel->layout);
+	buffer_init(&missing, 0);
+	layout_missing(&kernel->layout, note_missing, &missing);
+	if (missing.size)
+		linux_kernel_fact(kernel, "missing", "fields", "other shapes may serve instead",
+				  "%s", buffer_string(&missing));
+	buffer_deinit(&missing);
+	return NULL;
+}
+
+bool linux_identify_layout(struct linux_kernel *kernel)
+{
+	uint64_t frames, end = memory_end(kernel->memory).v;
+
+	if (!kernel->symbol[LINUX_max_pfn] ||
+	    linux_read_word(kernel, kernel->symbol[LINUX_max_pfn], &frames) != MEMORY_OK)
+		return true;
+	/* The kernel's idea of the end may leave out firmware tables just below it. */
+	return frames <= end >> PAGE_SHIFT && (end >> PAGE_SHIFT) - frames <= 1 << 16;
+}

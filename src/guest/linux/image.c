@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/image.h"
+
+#include <string.h>
+
+#define LARGE_SHIFT 21
+#define LARGE_SIZE  ((uint64_t)1 << LARGE_SHIFT)
+#define ENTRIES     512
+
+/* Page-table entry bits, Intel SDM volume 3, table 4-20 and following. */
+#define PRESENT    ((uint64_t)1 << 0)
+#define WRITABLE   ((uint64_t)1 << 1)
+#define LARGE      ((uint64_t)1 << 7)
+#define NO_EXECUTE ((uint64_t)1 << 63)
+#define FRAME      ((uint64_t)0x000ffffffffff000)
+
+/* Smaller than any kernel, larger than anything else that is executable in one run. */
+#define MIN_IMAGE ((uint64_t)4 << 20)
+
+enum kind { KIND_NONE, KIND_TEXT, KIND_RODATA, KIND_DATA };
+
+/* What has been seen of an image while its pages come by in ascending order. */
+struct scan {
+	struct linux_image image;
+	uint64_t delta; /* virtual minus physical */
+	bool started;
+};
+
+static bool read_table(struct memory *memory, uint64_t address, uint64_t entries[ENTRIES])
+{
+	return memory_read(memory, gpa(address), entries, ENTRIES * sizeof(*entries), NULL) ==
+	       MEMORY_OK;
+}
+
+static enum kind kind_of(uint64_t entry)
+{
+	if (!(entry & PRESENT))
+		return KIND_NONE;
+	if (!(entry & NO_EXECUTE))
+		return KIND_TEXT;
+	return entry & WRITABLE ? KIND_DATA : KIND_RODATA;
+}
+
+/* Takes the next mapped piece; false once it cannot belong to the image any more. */
+static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
+		       enum kind kind)
+{
+	struct linux_image *image = &scan->image;
+
+	if (kind == KIND_NONE)
+		return true;
+	if (!scan->started) {
+		scan->started = true;
+		scan->delta = virtual - physical;
+		image->virtual_start = virtual;
+		image->physical_start = physical;
+	}
+	if (virtual - physical != scan->delta)
+		return false;
+	image->virtual_end = virtual + size;
+	if (kind == KIND_RODATA && !image->data_start) {
+		if (!image->rodata_start)
+			image->rodata_start = virtual;
+		image->rodata_end = virtual + size;
+	}
+	if (kind == KIND_DATA && !image->data_start)
+		image->data_start = virtual;
+	return true;
+}
+
+/* A directory entry: one large page, or a table of small ones. */
+static bool scan_entry(struct scan *scan, struct memory *memory, uint64_t virtual, uint64_t entry)
+{
+	uint64_t table[ENTRIES];
+
+	if (!(entry & PRESENT))
+		return true;
+	if (entry & LARGE)
+		return scan_piece(scan, virtual, entry & FRAME & ~(LARGE_SIZE - 1), LARGE_SIZE,
+				  kind_of(entry));
+	if (!read_table(memory, entry & FRAME, table))
+		return false;
+	for (size_t i = 0; i < ENTRIES; i++) {
+		if (!scan_piece(scan, virtual + (i << PAGE_SHIFT), table[i] & FRAME, PAGE_SIZE,
+				kind_of(table[i])))
+			return false;
+	}
+	return true;
+}
+
+static bool finish(struct scan *scan, struct linux_image *ret)
+{
+	struct linux_image *image = &scan->image;
+
+	if (!scan->started || image->virtual_end - image->virtual_start < MIN_IMAGE)
+		return false;
+	if (!image->rodata_start) {
+		image->rodata_start = image->virtual_start;
+		image->rodata_end = image->virtual_end;
+	}
+	*ret = *image;
+	return true;
+}
+
+/* 64-bit: the image has a gigabyte of address space to itself. */
+static bool find_64(struct memory *memory, const struct x86_paging *paging,
+		    struct linux_image *ret)
+{
+	static const unsigned path_4[] = {511, 510}, path_5[] = {511, 511, 510};
+	bool five = paging->mode == X86_MODE_5LEVEL;
+	const unsigned *path = five ? path_5 : path_4;
+	uint64_t table = paging->root.v, directory[ENTRIES];
+	struct scan scan = {0};
+
+	for (size_t i = 0; i < (five ? 3 : 2); i++) {
+		uint64_t entry;
+
+		if (memory_read(memory, gpa(table + path[i] * 8), &entry, 8, NULL) != MEMORY_OK ||
+		    !(entry & PRESENT) || entry & LARGE)
+			return false;
+		table = entry & FRAME;
+	}
+	if (!read_table(memory, table, directory))
+		return false;
+	for (size_t i = 0; i < ENTRIES; i++) {
+		if (!scan_entry(&scan, memory, LINUX_KERNEL_MAP + (i << LARGE_SHIFT), directory[i]))
+			break;
+	}
+	/* _text is aligned to CONFIG_PHYSICAL_ALIGN, at least 2 MiB on x86-64. */
+	if (scan.image.virtual_start & (LARGE_SIZE - 1) ||
+	    scan.image.physical_start & (LARGE_SIZE - 1))
+		return false;
+	return finish(&scan, ret);
+}
+
+/*
+ * 32-bit with PAE: the image lies in the linear map of low memory, at whatever split of the
+ * address space; it is the first long run of executable pages.
+ */
+static bool find_pae(struct memory *memory, const struct x86_paging *paging,
+		     struct linux_image *ret)
+{
+	uint64_t directory[ENTRIES], pointer;
+	struct scan scan = {0};
+	bool text_ended = false;
+
+	for (unsigned top = 1; top < 4; top++) {
+		if (memory_read(memory, gpa(paging->root.v + top * 8), &pointer, 8, NULL) !=
+			MEMORY_OK ||
+		    !(pointer & PRESENT) || !read_table(memory, pointer & FRAME, directory))
+			continue;
+		for (size_t i = 0; i < ENTRIES; i++) {
+			uint64_t virtual = ((uint64_t)top << 30) + (i << LARGE_SHIFT);
+			enum kind kind = directory[i] & LARGE ? kind_of(directory[i]) : KIND_NONE;
+
+			if (!scan.started && kind != KIND_TEXT)
+				continue;
+			if (kind != KIND_TEXT)
+				text_ended = true;
+			/* Past the data comes free memory, which is mapped just like it. */
+			if (!scan_entry(&scan, memory, virtual, directory[i]) ||
+			    (text_ended && kind == KIND_DATA &&
+			     scan.image.virtual_end - scan.image.data_start >= 8 * LARGE_SIZE))
+				return finish(&scan, ret);
+		}
+	}
+	return finish(&scan, ret);
+}
+
+bool linux_image_find(struct memory *memory, const struct x86_paging *paging,
+		      struct linux_image *ret)
+{
+	switch (paging->mode) {
+	case X86_MODE_4LEVEL:
+	case X86_MODE_5LEVEL:
+		return find_64(memory, paging, ret);
+	case X86_MODE_PAE:
+		return find_pae(memory, paging, ret);
+	case X86_MODE_32BIT:
+		break;
+	}
+	return false;
+}

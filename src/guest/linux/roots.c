@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/roots.h"
+#include "symbols/vmcoreinfo.h"
+
+#include <string.h>
+
+#define PRESENT ((uint64_t)1 << 0)
+#define LARGE   ((uint64_t)1 << 7)
+#define FRAME   ((uint64_t)0x000ffffffffff000)
+
+#define LARGE_SIZE ((uint64_t)2 << 20)
+
+/* include/uapi/linux/magic.h: the last word of every kernel stack. */
+#define STACK_END_MAGIC 0x57ac6e9d
+
+/* reserve_real_mode() takes memory below 1 MiB (arch/x86/realmode/init.c). */
+#define TRAMPOLINE_END 0x100000
+
+/* Page tables of the image lie in .data, whose size this bounds generously. */
+#define MAX_DATA ((uint64_t)32 << 20)
+
+static void add(struct linux_roots *roots, struct memory *memory, const struct x86_paging *paging,
+		const char *how)
+{
+	struct linux_root root = {.paging = *paging, .how = how};
+
+	if (roots->count == LINUX_MAX_ROOTS || !linux_image_find(memory, paging, &root.image))
+		return;
+	for (size_t i = 0; i < roots->count; i++) {
+		const struct linux_root *known = &roots->items[i];
+
+		if (known->image.virtual_start == root.image.virtual_start &&
+		    known->image.physical_start == root.image.physical_start &&
+		    known->paging.mode == root.paging.mode)
+			return;
+	}
+	roots->items[roots->count++] = root;
+}
+
+/* A root of unknown depth: four and five levels cannot both lead to an image. */
+static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t root,
+		   const char *how)
+{
+	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = gpa(root)};
+
+	add(roots, memory, &paging, how);
+	paging.mode = X86_MODE_5LEVEL;
+	add(roots, memory, &paging, how);
+}
+
+static void from_registers(struct linux_roots *roots, struct target *target)
+{
+	unsigned count = target->vcpu_count ? target->vcpu_count : 1;
+
+	if (!target->support[TARGET_REGISTERS].available)
+		return;
+	for (unsigned vcpu = 0; vcpu < count && vcpu < 64 && !roots->count; vcpu++) {
+		struct x86_registers registers;
+		_cleanup_error_ struct nunchi_error *err =
+		    target_get_registers(target, vcpu, &registers);
+		struct x86_paging paging;
+
+		if (err || !(registers.cr0 >> 31))
+			continue;
+		paging = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
+						   registers.efer);
+		add(roots, target->memory, &paging, "CR3 of a vCPU");
+		/* In user mode under KPTI CR3 has the user half, next to the kernel's. */
+		paging.root.v &= ~(uint64_t)PAGE_SIZE;
+		add(roots, target->memory, &paging, "CR3 of a vCPU (kernel half)");
+	}
+}
+
+static void from_trampoline(struct linux_roots *roots, struct memory *memory)
+{
+	for (uint64_t page = 0; page < TRAMPOLINE_END; page += PAGE_SIZE) {
+		uint64_t entry;
+
+		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
+		    entry & PRESENT && !(entry & LARGE) && entry & FRAME)
+			add_64(roots, memory, page, "the real-mode trampoline's page table");
+	}
+}
+
+/* The root that a VMCOREINFO note leads to. */
+static void from_note(struct linux_roots *roots, struct memory *memory,
+		      const struct vmcoreinfo *info, const char *how)
+{
+	uint64_t virtual;
+	int64_t phys_base;
+
+	if (!vmcoreinfo_symbol(info, "init_top_pgt", &virtual) &&
+	    !vmcoreinfo_symbol(info, "init_level4_pgt", &virtual) &&
+	    !vmcoreinfo_symbol(info, "swapper_pg_dir", &virtual))
+		return;
+	if (virtual > UINT32_MAX) {
+		if (vmcoreinfo_number(info, "phys_base", &phys_base))
+			add_64(roots, memory, virtual - LINUX_KERNEL_MAP + (uint64_t)phys_base,
+			       how);
+		return;
+	}
+	/* 32-bit: the linear map begins at one of the CONFIG_VMSPLIT addresses. */
+	static const uint32_t splits[] = {0xc0000000, 0xb0000000, 0x80000000, 0x78000000,
+					  0x40000000};
+	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
+		if (virtual >= splits[i]) {
+			struct x86_paging paging = {.mode = X86_MODE_PAE,
+						    .root = gpa(virtual - splits[i])};
+
+			add(roots, memory, &paging, how);
+			break;
+		}
+	}
+}
+
+static void from_handed_note(struct linux_roots *roots, struct target *target)
+{
+	struct vmcoreinfo info;
+
+	if (target->vmcoreinfo &&
+	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
+		from_note(roots, target->memory, &info, "the VMCOREINFO note handed over");
+}
+
+/*
+ * .data begins on a 2 MiB boundary with init_stack, whose first word is the magic; the image's own
+ * page tables lie in .data too.
+ */
+static void from_data_at(struct linux_roots *roots, struct memory *memory, uint64_t data)
+{
+	for (uint64_t page = data; page < data + MAX_DATA && !roots->count; page += PAGE_SIZE) {
+		uint64_t entry;
+
+		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
+		    entry & PRESENT && (entry & FRAME) >= data &&
+		    (entry & FRAME) < data + MAX_DATA)
+			add_64(roots, memory, page, ".data's boundary and the tables in it");
+	}
+}
+
+static void from_data(struct linux_roots *roots, struct memory *memory, const volatile bool *cancel)
+{
+	gpa_t start, end, at = gpa(0);
+
+	while (!*cancel && !roots->count && memory_next_data(memory, at, &start, &end)) {
+		uint64_t page = (start.v + LARGE_SIZE - 1) & ~(LARGE_SIZE - 1);
+
+		for (; page < end.v && !*cancel && !roots->count; page += LARGE_SIZE) {
+			uint64_t magic;
+
+			if (memory_read(memory, gpa(page), &magic, 8, NULL) == MEMORY_OK &&
+			    magic == STACK_END_MAGIC)
+				from_data_at(roots, memory, page);
+		}
+		at = end;
+	}
+}
+
+static void from_note_scan(struct linux_roots *roots, struct memory *memory,
+			   const volatile bool *cancel)
+{
+	static const char first[] = "OSRELEASE=";
+	gpa_t start, end, at = gpa(0);
+	char page[PAGE_SIZE];
+
+	while (!*cancel && memory_next_data(memory, at, &start, &end)) {
+		uint64_t address = (start.v + PAGE_MASK) & ~PAGE_MASK;
+
+		for (; address < end.v && !*cancel; address += PAGE_SIZE) {
+			struct vmcoreinfo info;
+
+			if (memory_read(memory, gpa(address), page, sizeof(first) - 1, NULL) !=
+				MEMORY_OK ||
+			    memcmp(page, first, sizeof(first) - 1) ||
+			    memory_read(memory, gpa(address), page, sizeof(page), NULL) !=
+				MEMORY_OK ||
+			    !vmcoreinfo_parse(page, sizeof(page), &info))
+				continue;
+			from_note(roots, memory, &info, "a VMCOREINFO page found in memory");
+		}
+		at = end;
+	}
+}
+
+void linux_roots_collect(struct linux_roots *roots, struct target *target,
+			 enum linux_root_source source, const volatile bool *cancel)
+{
+	switch (source) {
+	case LINUX_ROOTS_REGISTERS:
+		from_registers(roots, target);
+		break;
+	case LINUX_ROOTS_TRAMPOLINE:
+		from_trampoline(roots, target->memory);
+		break;
+	case LINUX_ROOTS_VMCOREINFO:
+		from_handed_note(roots, target);
+		break;
+	case LINUX_ROOTS_DATA:
+		from_data(roots, target->memory, cancel);
+		break;
+	case LINUX_ROOTS_NOTE_SCAN:
+		from_note_scan(roots, target->memory, cancel);
+		break;
+	case LINUX_ROOT_SOURCE_COUNT:
+		break;
+	}
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/time.h"
+
+#define NSEC_PER_SEC 1000000000LL
+
+/*
+ * The core timekeeper: since 6.13 in a struct tk_data (tk_core, an array timekeeper_data since
+ * 6.17); before, in an unnamed struct behind a sequence counter that takes one word.
+ */
+static uint64_t timekeeper_address(const struct linux_kernel *kernel)
+{
+	uint64_t core = kernel->symbol[LINUX_timekeeper_data];
+
+	if (!core)
+		core = kernel->symbol[LINUX_tk_core];
+	if (!core)
+		return 0;
+	if (kernel->layout.tk_data_timekeeper.present)
+		return core + kernel->layout.tk_data_timekeeper.offset;
+	return core + 8;
+}
+
+bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object keeper = {0};
+	int64_t real, boot, seconds, nanoseconds;
+	uint64_t shift;
+
+	if (linux_read_object(kernel, LAYOUT_timekeeper, timekeeper_address(kernel), &keeper) !=
+	    MEMORY_OK)
+		return false;
+	real = object_s64(&keeper, &layout->timekeeper_offs_real);
+	boot = object_s64(&keeper, &layout->timekeeper_offs_boot);
+	seconds = object_s64(&keeper, &layout->timekeeper_xtime_sec) +
+		  object_s64(&keeper, &layout->timekeeper_wall_sec);
+	shift = object_u64(&keeper, &layout->timekeeper_shift);
+	if (shift > 63 || seconds < 0 || seconds > INT64_MAX / NSEC_PER_SEC / 2)
+		return false;
+	nanoseconds = object_s64(&keeper, &layout->timekeeper_wall_nsec) +
+		      (int64_t)(object_u64(&keeper, &layout->timekeeper_xtime_nsec) >> shift);
+	*ret = (struct linux_clock){
+	    .boot_ns = (int64_t)((uint64_t)real - (uint64_t)boot),
+	    .uptime_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + (uint64_t)nanoseconds +
+				   (uint64_t)boot),
+	};
+	return true;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's clocks. Source: include/linux/timekeeper_internal.h, kernel/time/timekeeping.c.
+ */
+#ifndef NUNCHI_GUEST_LINUX_TIME_H
+#define NUNCHI_GUEST_LINUX_TIME_H
+
+#include "guest/linux/linux.h"
+
+struct linux_clock {
+	int64_t boot_ns;   /* wall clock at boot, ns since 1970 (getboottime64()) */
+	int64_t uptime_ns; /* since boot, sleep included, at the last timer tick */
+};
+
+/* False if the kernel's timekeeper cannot be found or read. */
+bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret);
+
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "view/cursor.h"
+#include "view/row.h"
+
+#include <string.h>
+
+/* A live query is kept in memory until it is whole; this bounds it. */
+#define MAX_KEPT_BYTES  ((size_t)512 << 20)
+/* Pauses for one query: a page that is wanted only after another was copied needs one more. */
+#define MAX_CAPTURES    6
+
+struct kept_row {
+	bool torn;
+	struct nunchi_cell cells[]; /* then their text */
+};
+
+struct view_cursor {
+	struct view_source source;
+	const struct view *view;
+	struct view_request request;
+	struct nunchi_cell equal[VIEW_MAX_COLUMNS];
+	char *equal_text[VIEW_MAX_COLUMNS];
+	const struct nunchi_column *columns[VIEW_MAX_COLUMNS];
+	unsigned column_index[VIEW_MAX_COLUMNS];
+	size_t column_count;
+	uint64_t given;
+
+	void *state; /* the provider's, or NULL */
+	struct view_row row;
+	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* the row as given out */
+
+	struct kept_row **kept; /* of a live guest; NULL while streaming */
+	size_t kept_count, kept_capacity, kept_bytes, kept_next;
+	bool any_torn;
+	bool keeping;
+};
+
+static bool column_by_name(const struct view *view, const char *name, unsigned *ret)
+{
+	for (size_t i = 0; i < view->schema.column_count; i++) {
+		if (!strcmp(view->schema.columns[i].name, name)) {
+			*ret = (unsigned)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct nunchi_error *no_such_column(const struct view *view, const char *name)
+{
+	return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "the view %s has no column \"%s\"",
+				       view->schema.name, name),
+			  "nunchi views %s lists its columns", view->schema.name);
+}
+
+static struct nunchi_error *take_columns(struct view_cursor *cursor,
+					 const struct nunchi_query *query)
+{
+	const struct view *view = cursor->view;
+
+	if (!query || !query->columns) {
+		for (size_t i = 0; i < view->schema.column_count; i++)
+			cursor->column_index[cursor->column_count++] = (unsigned)i;
+	} else {
+		if (query->column_count > VIEW_MAX_COLUMNS)
+			return error_create(NUNCHI_ERROR_ARGUMENT, "more than %d columns",
+					    VIEW_MAX_COLUMNS);
+		for (size_t i = 0; i < query->column_count; i++) {
+			if (!column_by_name(view, query->columns[i],
+					    &cursor->column_index[cursor->column_count]))
+				return no_such_column(view, query->columns[i]);
+			cursor->column_count++;
+		}
+	}
+	for (size_t i = 0; i < cursor->column_count; i++) {
+		unsigned index = cursor->column_index[i];
+
+		cursor->request.columns |= (uint64_t)1 << index;
+		cursor->columns[i] = &view->schema.columns[index];
+	}
+	return NULL;
+}
+
+static struct nunchi_error *take_constraints(struct view_cursor *cursor,
+					     const struct nunchi_query *query)
+{
+	for (size_t i = 0; query && i < query->constraint_count; i++) {
+		const struct nunchi_constraint *constraint = &query->constraints[i];
+		struct nunchi_error *err;
+		unsigned index;
+
+		if (!column_by_name(cursor->view, constraint->column, &index))
+			return no_such_column(cursor->view, constraint->column);
+		if (cursor->request.equal[index])
+			return error_create(NUNCHI_ERROR_ARGUMENT,
+					    "two constraints on the column %s", constraint->column);
+		cursor->equal_text[index] = strdup(constraint->value);
+		if (!cursor->equal_text[index])
+			return &error_nomem;
+		err = row_parse_cell(&cursor->view->schema.columns[index],
+				     cursor->equal_text[index], &cursor->equal[index]);
+		if (err)
+			return err;
+		cursor->request.equal[index] = &cursor->equal[index];
+		cursor->request.columns |= (uint64_t)1 << index;
+	}
+	return NULL;
+}
+
+static void stop_provider(struct view_cursor *cursor)
+{
+	if (cursor->state && cursor->view->provider.close)
+		cursor->view->provider.close(cursor->state);
+	free(cursor->state);
+	cursor->state = NULL;
+}
+
+static struct nunchi_error *start_provider(struct view_cursor *cursor)
+{
+	const struct view_provider *provider = &cursor->view->provider;
+	struct nunchi_error *err;
+
+	stop_provider(cursor);
+	cursor->state = calloc(1, provider->size ? provider->size : 1);
+	if (!cursor->state)
+		return &error_nomem;
+	err = provider->open(cursor->state, cursor->source.kernel, &cursor->request);
+	if (err) {
+		free(cursor->state);
+		cursor->state = NULL;
+	}
+	return err;
+}
+
+static bool row_matches(const struct view_cursor *cursor)
+{
+	for (size_t i = 0; i < cursor->view->schema.column_count; i++) {
+		if (cursor->request.equal[i] &&
+		    !row_cell_equals(&cursor->row.cells[i], cursor->request.equal[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The provider's next row that passes the filters, in cursor->row. */
+static struct nunchi_error *next_match(struct view_cursor *cursor)
+{
+	for (;;) {
+		struct nunchi_error *err;
+
+		if (*cursor->source.kernel->cancel)
+			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+		row_reset(&cursor->row);
+		err = cursor->view->provider.next(cursor->state, &cursor->row);
+		if (!err)
+			err = row_finish(&cursor->row);
+		if (err || row_matches(cursor))
+			return err;
+	}
+}
+
+static void drop_kept(struct view_cursor *cursor)
+{
+	for (size_t i = 0; i < cursor->kept_count; i++)
+		free(cursor->kept[i]);
+	cursor->kept_count = 0;
+	cursor->kept_bytes = 0;
+	cursor->any_torn = false;
+}
+
+static struct nunchi_error *keep_row(struct view_cursor *cursor)
+{
+	size_t size = sizeof(struct kept_row) + cursor->column_count * sizeof(struct nunchi_cell);
+	struct kept_row *kept;
+	size_t text = size;
+
+	for (size_t i = 0; i < cursor->column_count; i++)
+		size += cursor->row.cells[cursor->column_index[i]].text_size;
+	if (size > MAX_KEPT_BYTES - cursor->kept_bytes)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "the result is larger than %zu MiB",
+					       MAX_KEPT_BYTES >> 20),
+				  "ask for fewer columns, or set a limit or a constraint");
+	if (cursor->kept_count == cursor->kept_capacity) {
+		size_t capacity = cursor->kept_capacity ? cursor->kept_capacity * 2 : 256;
+		struct kept_row **more = realloc(cursor->kept, capacity * sizeof(*more));
+
+		if (!more)
+			return &error_nomem;
+		cursor->kept = more;
+		cursor->kept_capacity = capacity;
+	}
+	kept = malloc(size);
+	if (!kept)
+		return &error_nomem;
+	kept->torn = cursor->row.torn;
+	for (size_t i = 0; i < cursor->column_count; i++) {
+		const struct nunchi_cell *cell = &cursor->row.cells[cursor->column_index[i]];
+
+		kept->cells[i] = *cell;
+		if (cell->text_size) {
+			memcpy((char *)kept + text, cell->text, cell->text_size);
+			kept->cells[i].text = (char *)kept + text;
+			text += cell->text_size;
+		}
+	}
+	cursor->kept[cursor->kept_count++] = kept;
+	cursor->kept_bytes += size;
+	cursor->any_torn |= kept->torn;
+	return NULL;
+}
+
+/* Runs the whole query and keeps its rows. */
+static struct nunchi_error *run_kept(struct view_cursor *cursor)
+{
+	struct nunchi_error *err;
+
+	drop_kept(cursor);
+	row_deinit(&cursor->row);
+	row_init(&cursor->row, cursor->view);
+	err = start_provider(cursor);
+	while (!err && !(cursor->request.limit && cursor->kept_count == cursor->request.limit)) {
+		err = next_match(cursor);
+		if (!err)
+			err = keep_row(cursor);
+	}
+	stop_provider(cursor);
+	return err == &error_stop ? NULL : err;
+}
+
+/* Copies what is wanted while the guest is paused, resumes it, and runs the query on the copies. */
+static struct nunchi_error *run_captured(struct view_cursor *cursor)
+{
+	struct memory *memory = cursor->source.kernel->memory;
+	struct nunchi_error *err = memory_capture_begin(memory);
+
+	if (!err)
+		err = run_kept(cursor);
+	for (int i = 0; !err && i < MAX_CAPTURES; i++) {
+		struct nunchi_error *resumed;
+
+		err = target_pause(cursor->source.target);
+		if (err)
+			break;
+		err = memory_capture_fill(memory);
+		resumed = target_resume(cursor->source.target);
+		if (resumed) {
+			nunchi_error_destroy(err);
+			err = resumed;
+		}
+		if (!err)
+			err = run_kept(cursor);
+		if (!err && !memory_capture_misses(memory))
+			break;
+	}
+	memory_capture_end(memory);
+	return err;
+}
+
+static struct nunchi_error *run_live(struct view_cursor *cursor)
+{
+	struct target *target = cursor->source.target;
+	struct nunchi_error *err;
+
+	cursor->keeping = true;
+	memory_new_generation(cursor->source.kernel->memory);
+	if (cursor->source.pause == NUNCHI_PAUSE_ALWAYS)
+		return error_context(run_captured(cursor), "with the guest paused");
+	err = run_kept(cursor);
+	if (!err && cursor->any_torn && cursor->source.pause == NUNCHI_PAUSE_AUTO &&
+	    target->support[TARGET_PAUSE].available)
+		err = run_captured(cursor);
+	return err;
+}
+
+struct nunchi_error *view_cursor_create(const struct view_source *source, const struct view *view,
+					const struct nunchi_query *query, struct view_cursor **ret)
+{
+	struct view_cursor *cursor = calloc(1, sizeof(*cursor));
+	struct nunchi_error *err;
+
+	if (!cursor)
+		return &error_nomem;
+	cursor->source = *source;
+	cursor->view = view;
+	cursor->request.limit = query ? query->limit : 0;
+	row_init(&cursor->row, view);
+	err = take_columns(cursor, query);
+	if (!err)
+		err = take_constraints(cursor, query);
+	if (!err)
+		err = source->target->live ? run_live(cursor) : start_provider(cursor);
+	if (err) {
+		view_cursor_destroy(cursor);
+		return error_context(err, "view %s", view->schema.name);
+	}
+	*ret = cursor;
+	return NULL;
+}
+
+void view_cursor_destroy(struct view_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	stop_provider(cursor);
+	drop_kept(cursor);
+	free(cursor->kept);
+	row_deinit(&cursor->row);
+	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
+		free(cursor->equal_text[i]);
+	free(cursor);
+}
+
+const struct nunchi_column *const *view_cursor_columns(const struct view_cursor *cursor,
+						       size_t *ret_count)
+{
+	*ret_count = cursor->column_count;
+	return cursor->columns;
+}
+
+struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
+				      const struct nunchi_cell **ret_cells, bool *ret_torn)
+{
+	struct nunchi_error *err;
+
+	if (cursor->keeping) {
+		if (cursor->kept_next == cursor->kept_count)
+			return &error_stop;
+		*ret_cells = cursor->kept[cursor->kept_next]->cells;
+		*ret_torn = cursor->kept[cursor->kept_next++]->torn;
+		return NULL;
+	}
+	if (!cursor->state || (cursor->request.limit && cursor->given == cursor->request.limit))
+		return &error_stop;
+	err = next_match(cursor);
+	if (err) {
+		stop_provider(cursor);
+		return err;
+	}
+	for (size_t i = 0; i < cursor->column_count; i++)
+		cursor->cells[i] = cursor->row.cells[cursor->column_index[i]];
+	cursor->given++;
+	*ret_cells = cursor->cells;
+	*ret_torn = cursor->row.torn;
+	return NULL;
+}
+
+const char *view_cursor_warning(const struct view_cursor *cursor, size_t index)
+{
+	return index < cursor->row.warning_count ? cursor->row.warnings[index] : NULL;
+}

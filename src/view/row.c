@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/hash.h"
+#include "view/row.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text of all cells of one row: environments and command lines are limited before. */
+#define ROW_TEXT_LIMIT ((size_t)16 << 20)
+
+void row_init(struct view_row *row, const struct view *view)
+{
+	memset(row, 0, sizeof(*row));
+	row->view = view;
+	buffer_init(&row->text, ROW_TEXT_LIMIT);
+	row_reset(row);
+}
+
+void row_deinit(struct view_row *row)
+{
+	buffer_deinit(&row->text);
+	for (size_t i = 0; i < row->warning_count; i++)
+		free(row->warnings[i]);
+	row->warning_count = 0;
+}
+
+void row_reset(struct view_row *row)
+{
+	buffer_clear(&row->text);
+	row->torn = false;
+	for (size_t i = 0; i < row->view->schema.column_count; i++)
+		row->cells[i] = (struct nunchi_cell){
+		    .kind = NUNCHI_CELL_ABSENT,
+		    .type = row->view->schema.columns[i].type,
+		    .absence = NUNCHI_ABSENT_NOT_COMPUTED,
+		};
+}
+
+void row_integer(struct view_row *row, unsigned column, int64_t value)
+{
+	row->cells[column].kind = NUNCHI_CELL_VALUE;
+	row->cells[column].integer = value;
+}
+
+void row_real(struct view_row *row, unsigned column, double value)
+{
+	row->cells[column].kind = NUNCHI_CELL_VALUE;
+	row->cells[column].real = value;
+}
+
+void row_address(struct view_row *row, unsigned column, uint64_t value)
+{
+	row->cells[column].kind = NUNCHI_CELL_VALUE;
+	row->cells[column].address = value;
+}
+
+void row_text(struct view_row *row, unsigned column, const void *text, size_t size)
+{
+	row->text_offset[column] = row->text.size;
+	if (!buffer_append(&row->text, text, size)) {
+		row_absent(row, column, NUNCHI_ABSENT_LIMIT);
+		return;
+	}
+	row->cells[column].kind = NUNCHI_CELL_VALUE;
+	row->cells[column].text_size = size;
+}
+
+void row_string(struct view_row *row, unsigned column, const char *string)
+{
+	row_text(row, column, string, strlen(string));
+}
+
+void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why)
+{
+	row->cells[column].kind = NUNCHI_CELL_ABSENT;
+	row->cells[column].absence = why;
+	row->cells[column].text_size = 0;
+}
+
+enum nunchi_absence row_absence_of(enum memory_fault fault)
+{
+	switch (fault) {
+	case MEMORY_PAGED_OUT:
+		return NUNCHI_ABSENT_PAGED_OUT;
+	case MEMORY_NOT_SAVED:
+		return NUNCHI_ABSENT_NOT_SAVED;
+	case MEMORY_NOT_MAPPED:
+	case MEMORY_NO_RAM:
+		return NUNCHI_ABSENT_NOT_MAPPED;
+	default:
+		return NUNCHI_ABSENT_BAD_DATA;
+	}
+}
+
+void row_torn(struct view_row *row)
+{
+	row->torn = true;
+}
+
+void row_warn(struct view_row *row, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	if (row->warning_count == ROW_MAX_WARNINGS)
+		return;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (!text)
+		return;
+	for (size_t i = 0; i < row->warning_count; i++) {
+		if (!strcmp(row->warnings[i], text)) {
+			free(text);
+			return;
+		}
+	}
+	row->warnings[row->warning_count++] = text;
+}
+
+struct nunchi_error *row_finish(struct view_row *row)
+{
+	if (row->text.failed && row->text.size < ROW_TEXT_LIMIT / 2)
+		return &error_nomem;
+	for (size_t i = 0; i < row->view->schema.column_count; i++) {
+		struct nunchi_cell *cell = &row->cells[i];
+
+		if (cell->kind == NUNCHI_CELL_VALUE && cell->type == NUNCHI_TYPE_TEXT)
+			cell->text = buffer_string(&row->text) + row->text_offset[i];
+	}
+	return NULL;
+}
+
+bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *wanted)
+{
+	if (cell->kind != NUNCHI_CELL_VALUE)
+		return false;
+	switch (cell->type) {
+	case NUNCHI_TYPE_INTEGER:
+		return cell->integer == wanted->integer;
+	case NUNCHI_TYPE_REAL:
+		return cell->real == wanted->real;
+	case NUNCHI_TYPE_ADDRESS:
+		return cell->address == wanted->address;
+	case NUNCHI_TYPE_TEXT:
+		return cell->text_size == wanted->text_size &&
+		       !memcmp(cell->text, wanted->text, cell->text_size);
+	}
+	return false;
+}
+
+struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
+				    struct nunchi_cell *ret)
+{
+	struct nunchi_cell cell = {.kind = NUNCHI_CELL_VALUE, .type = column->type};
+	char *end = NULL;
+
+	errno = 0;
+	switch (column->type) {
+	case NUNCHI_TYPE_INTEGER:
+		cell.integer = strtoll(value, &end, 0);
+		break;
+	case NUNCHI_TYPE_REAL:
+		cell.real = strtod(value, &end);
+		break;
+	case NUNCHI_TYPE_ADDRESS:
+		cell.address = strtoull(value, &end, 0);
+		break;
+	case NUNCHI_TYPE_TEXT:
+		cell.text = value;
+		cell.text_size = strlen(value);
+		break;
+	}
+	if (column->type != NUNCHI_TYPE_TEXT && (errno || end == value || *end))
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "column %s takes a number, which \"%s\" is not", column->name,
+				    value);
+	*ret = cell;
+	return NULL;
+}
+
+static uint64_t digest(const struct view_row *row, uint64_t stable)
+{
+	uint64_t hash = hash_bytes(row->text.data, row->text.size);
+
+	for (size_t i = 0; i < row->view->schema.column_count; i++) {
+		const struct nunchi_cell *cell = &row->cells[i];
+		uint64_t parts[] = {hash, cell->kind,    cell->absence,
+				    (uint64_t)cell->integer, cell->address, cell->text_size};
+
+		if (stable >> i & 1)
+			hash = hash_bytes(parts, sizeof(parts));
+	}
+	return hash;
+}
+
+bool row_settle(struct view_row *row, const struct linux_kernel *kernel, uint64_t stable,
+		bool (*fill)(void *state, struct view_row *row), void *state)
+{
+	uint64_t before = 0;
+
+	for (int tries = 0; tries < 5; tries++) {
+		uint64_t now;
+
+		row_reset(row);
+		if (!fill(state, row))
+			return false;
+		if (!kernel->live)
+			return true;
+		now = digest(row, stable);
+		if (tries && now == before)
+			return true;
+		before = now;
+	}
+	row_torn(row);
+	return true;
+}
+
+bool view_equal_integer(const struct view_request *request, unsigned column, int64_t *ret)
+{
+	const struct nunchi_cell *cell = request->equal[column];
+
+	if (!cell || cell->type != NUNCHI_TYPE_INTEGER)
+		return false;
+	*ret = cell->integer;
+	return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The row that a provider fills and the cursor hands out.
+ */
+#ifndef NUNCHI_VIEW_ROW_H
+#define NUNCHI_VIEW_ROW_H
+
+#include "view/view.h"
+
+#define ROW_MAX_WARNINGS 16
+
+struct view_row {
+	const struct view *view;
+	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* by the schema's column index */
+	size_t text_offset[VIEW_MAX_COLUMNS];       /* in text, which moves while it grows */
+	struct buffer text;
+	bool torn;
+	char *warnings[ROW_MAX_WARNINGS];
+	size_t warning_count;
+};
+
+void row_init(struct view_row *row, const struct view *view);
+void row_deinit(struct view_row *row);
+/* Points the text cells at their bytes. NUNCHI_ERROR_NOMEM if storing them had failed. */
+struct nunchi_error *row_finish(struct view_row *row);
+/* True if the cell is a value equal to the wanted one (which has the same type). */
+bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *wanted);
+/* Reads a constraint's text as a column's type; text stays borrowed. */
+struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
+				    struct nunchi_cell *ret);
+
+#endif
