@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "symbols/btf_names.h"
+
+#include <string.h>
+
+/*
+ * Slots looked at in all while a table is filled, for each name. At most two thirds are occupied,
+ * so that honest names need about two; names chosen to collide must not cost hours.
+ */
+#define STEPS_PER_NAME 16
+/* Longest name kept; KSYM_NAME_LEN is 512. */
+#define NAME_LIMIT  511
+#define CLASS_SHIFT 28
+#define ID_MASK     ((1u << CLASS_SHIFT) - 1)
+#define MULTIPLIER  0x9e3779b97f4a7c15ULL
+
+enum enumerator_form { FORM_UNSIGNED, FORM_SIGNED, FORM_64 };
+
+static uint64_t load64(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/*
+ * Hashes a string eight bytes at a time; at least seven readable bytes must follow its end. Names
+ * are hashed by the ten thousand on the attach path, which rules out a byte-wise hash. False if the
+ * name is longer than NAME_LIMIT.
+ */
+static bool hash_name(const char *name, unsigned salt, uint32_t *ret)
+{
+	uint64_t hash = salt * MULTIPLIER;
+
+	for (int i = 0; i <= NAME_LIMIT / 8; i++, name += 8) {
+		uint64_t word = load64(name);
+		uint64_t zeros = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
+
+		if (zeros)
+			word &= (zeros & -zeros) - 1; /* the bits below the first zero byte's top */
+		hash = (hash ^ word) * MULTIPLIER;
+		hash ^= hash >> 29;
+		if (zeros) {
+			*ret = (uint32_t)(hash >> 32);
+			return true;
+		}
+	}
+	return false;
+}
+
+enum btf_class btf_class_of(const struct btf_record *record)
+{
+	switch (record->kind) {
+	case BTF_STRUCT:
+		return BTF_CLASS_STRUCT;
+	case BTF_UNION:
+		return BTF_CLASS_UNION;
+	case BTF_ENUM:
+	case BTF_ENUM64:
+		return BTF_CLASS_ENUM;
+	case BTF_TYPEDEF:
+		return BTF_CLASS_TYPEDEF;
+	case BTF_INT:
+	case BTF_FLOAT:
+		return BTF_CLASS_BASE;
+	case BTF_FWD:
+		return record->kind_flag ? BTF_CLASS_FORWARD_UNION : BTF_CLASS_FORWARD_STRUCT;
+	default:
+		return BTF_CLASSES;
+	}
+}
+
+/* arena, if not NULL, may have room. */
+static struct nunchi_error *allocate(struct btf_names *names, uint64_t count, struct btf *arena)
+{
+	uint64_t capacity = 64;
+
+	while (capacity * 2 < count * 3)
+		capacity *= 2;
+	if (arena)
+		names->slots = btf_take_arena(arena, capacity * sizeof(*names->slots));
+	names->borrowed = names->slots;
+	if (!names->slots)
+		names->slots = calloc(capacity, sizeof(*names->slots));
+	names->mask = (uint32_t)(capacity - 1);
+	names->steps = count * STEPS_PER_NAME + capacity;
+	return names->slots ? NULL : &error_nomem;
+}
+
+/* What is looked for. A slot matches where the name and the bits of value under mask agree. */
+struct probe {
+	const char *name;
+	uint32_t offset; /* of the name if it is one of btf's, else 0 */
+	uint32_t hash;
+	uint32_t value, mask;
+};
+
+static bool matches(const struct btf_slot *slot, const struct btf *btf, const struct probe *probe)
+{
+	return slot->hash == probe->hash && (slot->value & probe->mask) == probe->value &&
+	       (slot->name == probe->offset || !strcmp(btf_name(btf, slot->name), probe->name));
+}
+
+/* The slot that matches, or the free one where it belongs: a third of them is always free. */
+static struct btf_slot *find_slot(const struct btf_names *names, const struct btf *btf,
+				  const struct probe *probe)
+{
+	uint32_t i = probe->hash & names->mask;
+
+	while (names->slots[i].value && !matches(&names->slots[i], btf, probe))
+		i = (i + 1) & names->mask;
+	return &names->slots[i];
+}
+
+/* The same while filling; NULL once that took too many steps. */
+static struct btf_slot *claim_slot(struct btf_names *names, const struct btf *btf,
+				   const struct probe *probe)
+{
+	struct btf_slot *slot = find_slot(names, btf, probe);
+	uint64_t steps = (((uint32_t)(slot - names->slots) - probe->hash) & names->mask) + 1;
+
+	if (steps > names->steps)
+		return NULL;
+	names->steps -= steps;
+	return slot;
+}
+
+static struct probe type_probe(const char *name, uint32_t offset, enum btf_class class)
+{
+	return (struct probe){.name = name,
+			      .offset = offset,
+			      .value = (uint32_t) class << CLASS_SHIFT,
+			      .mask = ~ID_MASK};
+}
+
+static struct nunchi_error *too_many_collisions(const char *name)
+{
+	return error_create(NUNCHI_ERROR_DATA,
+			    "BTF names were chosen to collide (at \"%.64s\"): not a kernel's",
+			    name);
+}
+
+static struct nunchi_error *insert_type(struct btf_names *names, const struct btf *btf, type_id id)
+{
+	struct btf_record record, old;
+	struct btf_slot *slot;
+	enum btf_class class;
+	struct probe probe;
+
+	if (!btf_record(btf, id, &record) || !record.name || record.name >= btf->strings_size)
+		return NULL;
+	class = btf_class_of(&record);
+	probe = type_probe(btf_name(btf, record.name), record.name, class);
+	if (class == BTF_CLASSES || !hash_name(probe.name, class, &probe.hash))
+		return NULL;
+	slot = claim_slot(names, btf, &probe);
+	if (!slot)
+		return too_many_collisions(probe.name);
+	/* The first that has members stays. */
+	if (slot->value &&
+	    (!record.vlen || !btf_record(btf, slot->value & ID_MASK, &old) || old.vlen))
+		return NULL;
+	*slot = (struct btf_slot){probe.hash, probe.value | id, record.name};
+	return NULL;
+}
+
+struct nunchi_error *btf_names_init(struct btf_names *names, struct btf *btf)
+{
+	struct nunchi_error *err;
+
+	*names = (struct btf_names){0};
+	err = allocate(names, btf->listed_count, btf);
+	for (uint32_t i = 0; !err && i < btf->listed_count; i++)
+		err = insert_type(names, btf, btf->listed[i]);
+	if (err)
+		btf_names_deinit(names);
+	return err;
+}
+
+/*
+ * An enumerator is kept as the offset of its element in the type records, which is a multiple of
+ * four in BTF that compilers write; where it is not (hostile data) it is left out.
+ */
+static struct nunchi_error *insert_enumerator(struct btf_names *names, const struct btf *btf,
+					      const uint8_t *element, enum enumerator_form form)
+{
+	uint32_t offset = (uint32_t)(element - btf->types);
+	uint32_t name = btf_load(element);
+	struct probe probe = {.name = btf_name(btf, name), .offset = name};
+	struct btf_slot *slot;
+
+	if (offset & 3 || !*probe.name || !hash_name(probe.name, 0, &probe.hash))
+		return NULL;
+	slot = claim_slot(names, btf, &probe);
+	if (!slot)
+		return too_many_collisions(probe.name);
+	if (!slot->value)
+		*slot = (struct btf_slot){probe.hash, offset | form, name};
+	return NULL;
+}
+
+static struct nunchi_error *insert_enum(struct btf_names *names, const struct btf *btf,
+					const struct btf_record *record, uint64_t *budget)
+{
+	enum enumerator_form form = FORM_64;
+	struct nunchi_error *err = NULL;
+	size_t size = 12;
+
+	if (record->kind == BTF_ENUM) {
+		form = record->kind_flag || !btf->enum_signs ? FORM_SIGNED : FORM_UNSIGNED;
+		size = 8;
+	}
+	for (uint32_t i = 0; !err && i < record->vlen && *budget; i++, --*budget)
+		err = insert_enumerator(names, btf, record->payload + i * size, form);
+	return err;
+}
+
+static bool enum_record(const struct btf *btf, type_id id, struct btf_record *ret)
+{
+	return btf_record(btf, id, ret) && (ret->kind == BTF_ENUM || ret->kind == BTF_ENUM64);
+}
+
+struct nunchi_error *btf_names_init_enumerators(struct btf_names *names, const struct btf *btf)
+{
+	struct nunchi_error *err;
+	struct btf_record record;
+	uint64_t count = 0;
+
+	*names = (struct btf_names){0};
+	for (uint32_t i = 0; i < btf->listed_count; i++) {
+		if (enum_record(btf, btf->listed[i], &record))
+			count += record.vlen;
+	}
+	err = allocate(names, count, NULL);
+	/* A live guest may have grown an enum meanwhile: no more than there is room for. */
+	for (uint32_t i = 0; !err && i < btf->listed_count; i++) {
+		if (enum_record(btf, btf->listed[i], &record))
+			err = insert_enum(names, btf, &record, &count);
+	}
+	if (err)
+		btf_names_deinit(names);
+	return err;
+}
+
+void btf_names_deinit(struct btf_names *names)
+{
+	if (!names->borrowed)
+		free(names->slots);
+	*names = (struct btf_names){0};
+}
+
+/* A caller's name, as hash_name() wants it; false if it is no name. */
+static bool pad(const char *name, size_t size, char padded[NAME_LIMIT + 9])
+{
+	if (!size || size > NAME_LIMIT || memchr(name, 0, size))
+		return false;
+	memcpy(padded, name, size);
+	memset(padded + size, 0, 9);
+	return true;
+}
+
+bool btf_names_find(const struct btf_names *names, const struct btf *btf, enum btf_class class,
+		    const char *name, size_t size, type_id *ret)
+{
+	char padded[NAME_LIMIT + 9];
+	struct probe probe = type_probe(padded, 0, class);
+	struct btf_slot *slot;
+
+	if (!pad(name, size, padded) || !hash_name(padded, class, &probe.hash))
+		return false;
+	slot = find_slot(names, btf, &probe);
+	if (!slot->value)
+		return false;
+	*ret = slot->value & ID_MASK;
+	return true;
+}
+
+bool btf_names_enumerator(const struct btf_names *names, const struct btf *btf, const char *name,
+			  size_t size, int64_t *ret)
+{
+	char padded[NAME_LIMIT + 9];
+	struct probe probe = {.name = padded};
+	struct btf_slot *slot;
+	const uint8_t *element;
+	uint32_t low;
+
+	if (!pad(name, size, padded) || !hash_name(padded, 0, &probe.hash))
+		return false;
+	slot = find_slot(names, btf, &probe);
+	if (!slot->value)
+		return false;
+	element = btf->types + (slot->value & ~3u);
+	low = btf_load(element + 4);
+	switch ((enum enumerator_form)(slot->value & 3)) {
+	case FORM_UNSIGNED:
+		*ret = low;
+		break;
+	case FORM_SIGNED:
+		*ret = (int32_t)low;
+		break;
+	case FORM_64:
+		*ret = (int64_t)(low | (uint64_t)btf_load(element + 8) << 32);
+		break;
+	}
+	return true;
+}
