@@ -12,10 +12,7 @@ struct memory_backing {
 	uint64_t start, size;
 	/* Bytes from start that can be had: fewer than size where the file ends early. */
 	uint64_t available;
-	/*
-	 * Bytes from start that can be copied from base without asking; 0 until the window was
-	 * first used, and for all that is not a mapped window of a saved guest.
-	 */
+	/* Of those, from start, what is mapped at base: 0 until the window was first used. */
 	uint64_t direct;
 	const uint8_t *base;      /* of a mapped window; NULL before its first use */
 	struct window_file *file; /* of a window */

@@ -301,8 +301,7 @@ static const uint8_t *window_base(struct memory_backing *backing)
 	if (!backing->file || !backing->available || !window_file_map(backing->file))
 		return NULL;
 	backing->base = window_file_at(backing->file, backing->file_offset);
-	if (!backing->file->live)
-		backing->direct = backing->available;
+	backing->direct = backing->available;
 	return backing->base;
 }
 
@@ -310,31 +309,76 @@ static const uint8_t *window_base(struct memory_backing *backing)
 static bool is_touchable(const struct memory *memory, struct memory_backing *backing,
 			 uint64_t offset, size_t size)
 {
-	return offset < backing->available && size <= backing->available - offset &&
-	       window_base(backing) && !window_file_gone(backing->file) &&
-	       (!backing->file->live || window_file_has_data(backing->file, memory->generation,
-							     backing->file_offset + offset, size));
+	enum window_state state;
+
+	if (offset >= backing->available || size > backing->available - offset ||
+	    !window_base(backing) || window_file_gone(backing->file))
+		return false;
+	return !backing->file->careful ||
+	       (window_file_run(backing->file, memory->generation, backing->file_offset + offset,
+				size, &state) == size &&
+		state == WINDOW_DATA);
+}
+
+/* A window that cannot be mapped, or has lost a part: asks the file itself. */
+static enum memory_fault read_file(const struct memory_backing *backing, uint64_t offset,
+				   void *buffer, size_t size, uint64_t *fault_offset)
+{
+	uint64_t at;
+	enum memory_fault fault =
+	    window_file_read(backing->file, backing->file_offset + offset, buffer, size, &at);
+
+	if (fault != MEMORY_OK)
+		*fault_offset = at - backing->file_offset;
+	return fault;
+}
+
+/* The mapped window of a careful file, extent by extent. */
+static enum memory_fault read_carefully(const struct memory *memory,
+					const struct memory_backing *backing, uint64_t offset,
+					void *buffer, size_t size, uint64_t *fault_offset)
+{
+	uint8_t *to = buffer;
+
+	while (size) {
+		enum window_state state;
+		size_t n = window_file_run(backing->file, memory->generation,
+					   backing->file_offset + offset, size, &state);
+		enum memory_fault fault = MEMORY_OK;
+
+		if (state == WINDOW_DATA)
+			memcpy(to, backing->base + offset, n);
+		else if (state == WINDOW_HOLE)
+			memset(to, 0, n);
+		else
+			fault = read_file(backing, offset, to, n, fault_offset);
+		if (fault != MEMORY_OK)
+			return fault;
+		to += n;
+		offset += n;
+		size -= n;
+	}
+	return MEMORY_OK;
 }
 
 /* Within one range, of which size bytes are available. */
-static enum memory_fault read_available(struct memory *memory, struct memory_backing *backing,
+static enum memory_fault read_available(const struct memory *memory, struct memory_backing *backing,
 					uint64_t offset, void *buffer, size_t size,
 					uint64_t *fault_offset)
 {
-	enum memory_fault fault;
-	uint64_t file_fault;
+	enum memory_fault fault = MEMORY_OK;
 
 	if (backing->read)
 		return backing->read(backing->data, offset, buffer, size, fault_offset);
-	if (is_touchable(memory, backing, offset, size)) {
+	if (!window_base(backing) || window_file_gone(backing->file))
+		return read_file(backing, offset, buffer, size, fault_offset);
+	if (backing->file->careful)
+		fault = read_carefully(memory, backing, offset, buffer, size, fault_offset);
+	else
 		memcpy(buffer, backing->base + offset, size);
-		if (!window_file_gone(backing->file))
-			return MEMORY_OK;
-	}
-	fault = window_file_read(backing->file, backing->file_offset + offset, buffer, size,
-				 &file_fault);
-	if (fault != MEMORY_OK)
-		*fault_offset = file_fault - backing->file_offset;
+	/* What was lost meanwhile reads as zeros: ask again for what is left. */
+	if (fault == MEMORY_OK && window_file_gone(backing->file))
+		return read_file(backing, offset, buffer, size, fault_offset);
 	return fault;
 }
 
@@ -424,6 +468,13 @@ static enum memory_fault read_slowly(struct memory *memory, uint64_t address, vo
 	return fault;
 }
 
+static inline bool may_copy(const struct memory *memory, const struct memory_backing *backing,
+			    uint64_t offset, size_t size)
+{
+	return !backing->file->careful || window_file_is_known(backing->file, memory->generation,
+							       backing->file_offset + offset, size);
+}
+
 enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer, size_t size,
 			      gpa_t *ret_fault)
 {
@@ -431,7 +482,7 @@ enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer
 	uint64_t offset = address.v - backing->start;
 
 	if (__builtin_expect(offset < backing->direct && size <= backing->direct - offset &&
-				 !memory->watch,
+				 !memory->watch && may_copy(memory, backing, offset, size),
 			     true)) {
 		if (size == sizeof(uint64_t))
 			memcpy(buffer, backing->base + offset, sizeof(uint64_t));
@@ -463,8 +514,8 @@ const void *memory_map(struct memory *memory, gpa_t address, size_t size)
 }
 
 /* The first data of one range at or after offset, in whole pages. */
-static bool next_data_in(const struct memory_backing *backing, uint64_t offset, uint64_t *ret_start,
-			 uint64_t *ret_end)
+static bool next_data_in(const struct memory *memory, const struct memory_backing *backing,
+			 uint64_t offset, uint64_t *ret_start, uint64_t *ret_end)
 {
 	uint64_t start, end;
 
@@ -475,7 +526,7 @@ static bool next_data_in(const struct memory_backing *backing, uint64_t offset, 
 		*ret_end = backing->available;
 		return true;
 	}
-	if (!window_file_next_data(backing->file, backing->file_offset + offset,
+	if (!window_file_next_data(backing->file, memory->generation, backing->file_offset + offset,
 				   backing->file_offset + backing->available, &start, &end))
 		return false;
 	start = (start - backing->file_offset) & ~PAGE_MASK;
@@ -494,7 +545,7 @@ bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gp
 		const struct memory_backing *backing = &memory->backings[i];
 		uint64_t offset = address.v > backing->start ? address.v - backing->start : 0;
 
-		if (next_data_in(backing, offset, &start, &end)) {
+		if (next_data_in(memory, backing, offset, &start, &end)) {
 			*ret_start = gpa(backing->start + start);
 			*ret_end = gpa(backing->start + end);
 			return true;

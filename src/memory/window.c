@@ -8,18 +8,18 @@
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#define CHUNK_PAGES 512
-#define CHUNK_WORDS (CHUNK_PAGES / 64)
-#define CHUNK_SHIFT (PAGE_SHIFT + 9)
+#define CHUNK_PAGES WINDOW_CHUNK_PAGES
 
-/* What is known of 2 MiB of a live file. Zeros, and what an older generation left, mean nothing. */
-struct window_chunk {
-	uint64_t generation;
-	uint64_t data[CHUNK_WORDS]; /* a bit a page: has data, may be touched */
-	uint64_t hole[CHUNK_WORDS]; /* a bit a page: a hole, must not be touched */
-};
+/* From this many unknown pages on it pays to ask about all of them at once. */
+#define ASK_TOGETHER 4
+
+/* cachestat(2) is younger than the C library may be; its number is the same everywhere. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 
 /* Regular files have a size; block devices tell their end; other devices do not say. */
 static uint64_t size_of_file(int fd, const struct stat *st)
@@ -32,25 +32,15 @@ static uint64_t size_of_file(int fd, const struct stat *st)
 	return end > 0 ? (uint64_t)end : UINT64_MAX;
 }
 
-/*
- * A hole of hugetlbfs cannot be told from data (it has no SEEK_HOLE), and touching it takes a huge
- * page from the pool; pread() gives zeros there (fs/hugetlbfs/inode.c, hugetlbfs_read_iter()).
- */
-static bool may_be_mapped(int fd, bool live)
-{
-	struct statfs fs;
-
-	return !(live && fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC);
-}
-
 struct nunchi_error *window_file_create(int fd, bool live, bool guarded, struct window_file **ret)
 {
 	_cleanup_free_ struct window_file *file = calloc(1, sizeof(*file));
 	struct stat st;
+	struct statfs fs;
 
 	if (!file)
 		return &error_nomem;
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) || fstatfs(fd, &fs))
 		return error_create_errno(errno, "cannot examine the file of guest memory");
 	if (S_ISDIR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
@@ -63,7 +53,14 @@ struct nunchi_error *window_file_create(int fd, bool live, bool guarded, struct 
 	file->inode = st.st_ino;
 	file->live = live;
 	file->guarded = guarded;
-	file->mappable = may_be_mapped(fd, live);
+	file->tmpfs = fs.f_type == TMPFS_MAGIC;
+	file->careful = live || file->tmpfs;
+	/*
+	 * A hole of hugetlbfs cannot be told from data (it has no SEEK_HOLE), and touching it takes
+	 * a huge page from the pool; pread() gives zeros (Linux, fs/hugetlbfs/inode.c,
+	 * hugetlbfs_read_iter()).
+	 */
+	file->mappable = !(live && fs.f_type == HUGETLBFS_MAGIC);
 	file->size = size_of_file(fd, &st);
 	file->low = UINT64_MAX;
 	*ret = no_cleanup_ptr(file);
@@ -129,7 +126,7 @@ static bool map_file(struct window_file *file)
 		if (err)
 			return false;
 	}
-	return !file->live || map_chunks(file);
+	return !file->careful || map_chunks(file);
 }
 
 bool window_file_map(struct window_file *file)
@@ -166,70 +163,145 @@ enum memory_fault window_file_read(struct window_file *file, uint64_t offset, vo
 	return MEMORY_OK;
 }
 
-/* Finds out about one page; a hole is noted as far as it goes within the chunk. */
-static bool learn_page(struct window_file *file, struct window_chunk *chunk, uint64_t page)
+/* Sets the bits of pages first..end-1, which are in the chunk. */
+static void mark(uint64_t *bits, uint64_t first, uint64_t end)
 {
-	uint64_t offset = file->map_offset + (page << PAGE_SHIFT);
-	uint64_t end = (page | (CHUNK_PAGES - 1)) + 1;
-	off_t data = lseek(file->fd, (off_t)offset, SEEK_DATA);
-	uint64_t first;
-
-	if (data >= 0 && (uint64_t)data < offset + PAGE_SIZE) {
-		chunk->data[page / 64 % CHUNK_WORDS] |= (uint64_t)1 << page % 64;
-		return true;
-	}
-	/* Past the last data, or an error: then nothing is certain but that it is not data. */
-	first = data >= 0 ? ((uint64_t)data - file->map_offset) >> PAGE_SHIFT : end;
-	for (uint64_t i = page; i < first && i < end; i++)
-		chunk->hole[i / 64 % CHUNK_WORDS] |= (uint64_t)1 << i % 64;
-	return false;
+	for (uint64_t page = first; page < end; page++)
+		bits[page / 64 % WINDOW_CHUNK_WORDS] |= (uint64_t)1 << page % 64;
 }
 
-static bool page_has_data(struct window_file *file, uint64_t generation, uint64_t page)
+static uint64_t offset_of(const struct window_file *file, uint64_t page)
+{
+	return file->map_offset + (page << PAGE_SHIFT);
+}
+
+/* The first page after `page` that is not all data, at most end; one if that is not known. */
+static uint64_t seek_hole(const struct window_file *file, uint64_t page, uint64_t end)
+{
+	off_t hole = lseek(file->fd, (off_t)offset_of(file, page), SEEK_HOLE);
+	uint64_t first;
+
+	if (hole < 0 || (uint64_t)hole <= offset_of(file, page))
+		return page + 1;
+	/* A page with some data is a page with data. */
+	first = ((uint64_t)hole - file->map_offset + PAGE_MASK) >> PAGE_SHIFT;
+	return first < end ? first : end;
+}
+
+/*
+ * True if tmpfs has all those pages, in RAM or swapped out. Its SEEK_HOLE looks at every page up to
+ * the next hole (8 ms a GiB), which may be at the end of the file; this looks only at what is asked
+ * for (Linux 6.5, mm/filemap.c, filemap_cachestat()). *ret_told is false where there is no such
+ * call, or we may not use it.
+ */
+static bool has_all(const struct window_file *file, uint64_t page, uint64_t end, bool *ret_told)
+{
+	struct {
+		uint64_t offset, length;
+	} range = {offset_of(file, page), (end - page) << PAGE_SHIFT};
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} status;
+
+	*ret_told = syscall(SYS_cachestat, file->fd, &range, &status, 0) == 0;
+	return *ret_told && status.cached + status.evicted == end - page;
+}
+
+/* `page` has data: the end of the data that can be found cheaply. wanted and end are after page. */
+static uint64_t end_of_data(const struct window_file *file, uint64_t page, uint64_t wanted,
+			    uint64_t end)
+{
+	bool told;
+
+	if (!file->tmpfs)
+		return seek_hole(file, page, end);
+	if (wanted - page < ASK_TOGETHER)
+		return page + 1;
+	if (has_all(file, page, wanted, &told))
+		return wanted;
+	/* There is a hole among them, so it is near. */
+	return told ? seek_hole(file, page, wanted) : page + 1;
+}
+
+/* Finds out about a page, and what can be had with it: pages up to wanted will be asked for. */
+static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t page,
+		  uint64_t wanted)
+{
+	uint64_t end = (page | (CHUNK_PAGES - 1)) + 1;
+	off_t data = lseek(file->fd, (off_t)offset_of(file, page), SEEK_DATA);
+	uint64_t first;
+
+	if (data >= 0 && (uint64_t)data < offset_of(file, page + 1)) {
+		mark(chunk->data, page, end_of_data(file, page, wanted < end ? wanted : end, end));
+	} else if (data >= 0 || errno == ENXIO) {
+		first = data >= 0 ? ((uint64_t)data - file->map_offset) >> PAGE_SHIFT : end;
+		mark(chunk->hole, page, first < end ? first : end);
+	}
+}
+
+/* The state of a page that is in a file; wanted as for learn(). */
+static enum window_state state_of(struct window_file *file, uint64_t generation, uint64_t page,
+				  uint64_t wanted)
 {
 	struct window_chunk *chunk = &file->chunks[page / CHUNK_PAGES];
 	uint64_t bit = (uint64_t)1 << page % 64;
-	unsigned word = page / 64 % CHUNK_WORDS;
+	unsigned word = page / 64 % WINDOW_CHUNK_WORDS;
 
 	if (chunk->generation != generation)
 		*chunk = (struct window_chunk){.generation = generation};
+	if (!((chunk->data[word] | chunk->hole[word]) & bit))
+		learn(file, chunk, page, wanted);
 	if (chunk->data[word] & bit)
-		return true;
-	if (chunk->hole[word] & bit)
-		return false;
-	return learn_page(file, chunk, page);
+		return WINDOW_DATA;
+	return chunk->hole[word] & bit ? WINDOW_HOLE : WINDOW_UNKNOWN;
 }
 
-bool window_file_has_data(struct window_file *file, uint64_t generation, uint64_t offset,
-			  size_t size)
+size_t window_file_run(struct window_file *file, uint64_t generation, uint64_t offset, size_t size,
+		       enum window_state *ret)
 {
-	uint64_t page = (offset - file->map_offset) >> PAGE_SHIFT;
-	uint64_t last = (offset - file->map_offset + size - 1) >> PAGE_SHIFT;
+	uint64_t within = offset - file->map_offset;
+	uint64_t page = within >> PAGE_SHIFT;
+	uint64_t end = ((within + size - 1) >> PAGE_SHIFT) + 1;
+	enum window_state state;
 
-	for (; page <= last; page++) {
-		if (!page_has_data(file, generation, page))
-			return false;
-	}
-	return true;
+	generation = window_file_generation(file, generation);
+	state = state_of(file, generation, page, end);
+	while (++page < end && state_of(file, generation, page, end) == state)
+		;
+	*ret = state;
+	if (page == end)
+		return size;
+	return (size_t)((page << PAGE_SHIFT) - within);
 }
 
-bool window_file_next_data(const struct window_file *file, uint64_t offset, uint64_t end,
-			   uint64_t *ret_start, uint64_t *ret_end)
+/* Looks for an extent of the file; its end may be far after what is asked for. */
+static bool find_extent(const struct window_file *file, uint64_t offset, uint64_t *ret_start,
+			uint64_t *ret_end)
 {
 	off_t start = lseek(file->fd, (off_t)offset, SEEK_DATA);
-	off_t stop;
+	off_t end;
 
 	if (start < 0 && errno == ENXIO)
 		return false;
-	if (start < 0) {
-		*ret_start = offset;
-		*ret_end = end;
-		return true;
+	end = start < 0 ? -1 : lseek(file->fd, start, SEEK_HOLE);
+	*ret_start = start < 0 ? offset : (uint64_t)start;
+	*ret_end = end > start ? (uint64_t)end : UINT64_MAX;
+	return true;
+}
+
+bool window_file_next_data(struct window_file *file, uint64_t generation, uint64_t offset,
+			   uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+{
+	generation = window_file_generation(file, generation);
+	if (file->extent_generation != generation || offset < file->extent_start ||
+	    offset >= file->extent_end) {
+		if (!find_extent(file, offset, &file->extent_start, &file->extent_end))
+			return false;
+		file->extent_generation = generation;
 	}
-	if ((uint64_t)start >= end)
+	if (file->extent_start >= end)
 		return false;
-	stop = lseek(file->fd, start, SEEK_HOLE);
-	*ret_start = (uint64_t)start;
-	*ret_end = stop > start && (uint64_t)stop < end ? (uint64_t)stop : end;
+	*ret_start = file->extent_start > offset ? file->extent_start : offset;
+	*ret_end = file->extent_end < end ? file->extent_end : end;
 	return true;
 }

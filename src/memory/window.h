@@ -3,9 +3,10 @@
  * A file that backs guest memory: mapped once, read-only, for all windows on it. Private to
  * memory/.
  *
- * On a live guest's file a page is touched through the mapping only if the file was found to have
- * data there in this generation; everything else is read with pread(), which gives zeros for a
- * hole and allocates nothing.
+ * Touching a hole of tmpfs through a mapping allocates a page. So where a file lives there, or is
+ * a running guest's, a page is touched only if the file was found to have data there in this
+ * generation; holes read as zeros, and what the kernel says nothing about is read with pread(),
+ * which allocates nothing.
  */
 #ifndef NUNCHI_MEMORY_WINDOW_H
 #define NUNCHI_MEMORY_WINDOW_H
@@ -16,13 +17,25 @@
 #include <sys/types.h>
 
 struct sigbus_region;
-struct window_chunk;
+#define WINDOW_CHUNK_PAGES 512
+#define WINDOW_CHUNK_WORDS (WINDOW_CHUNK_PAGES / 64)
+
+/* What is known of 2 MiB of a careful file; what an older generation left means nothing. */
+struct window_chunk {
+	uint64_t generation;
+	uint64_t data[WINDOW_CHUNK_WORDS]; /* a bit a page: has data, may be touched */
+	uint64_t hole[WINDOW_CHUNK_WORDS]; /* a bit a page: a hole, must not be touched */
+};
+
+enum window_state { WINDOW_DATA, WINDOW_HOLE, WINDOW_UNKNOWN };
 
 struct window_file {
 	int fd;
 	dev_t device;
 	ino_t inode;
-	bool live;
+	bool live; /* of a running guest: holes come and go with generations */
+	bool tmpfs;
+	bool careful; /* holes must not be touched: live or tmpfs */
 	bool guarded;
 	bool mappable;      /* false: mmap() is refused or would do harm; only pread() */
 	bool tried;         /* to map it */
@@ -33,8 +46,10 @@ struct window_file {
 	size_t map_size;
 	atomic_bool gone; /* zeros stand in the mapping for bytes of the file */
 	struct sigbus_region *region;
-	struct window_chunk *chunks; /* what is known of holes; live only */
+	struct window_chunk *chunks; /* what is known of holes; careful files only */
 	size_t chunks_size;          /* bytes */
+	/* The extent that window_file_next_data() last found, for one generation. */
+	uint64_t extent_generation, extent_start, extent_end;
 };
 
 /* Duplicates fd. */
@@ -56,12 +71,31 @@ static inline bool window_file_gone(const struct window_file *file)
 	return __builtin_expect(atomic_load_explicit(&file->gone, memory_order_relaxed), false);
 }
 
+/* What is known of holes in a running guest's file holds for a generation, else for ever. */
+static inline uint64_t window_file_generation(const struct window_file *file, uint64_t generation)
+{
+	return file->live ? generation : 1;
+}
+
+/* True if the bytes are in one page that is known to be data. */
+static inline bool window_file_is_known(const struct window_file *file, uint64_t generation,
+					uint64_t offset, size_t size)
+{
+	uint64_t page = (offset - file->map_offset) >> PAGE_SHIFT;
+	const struct window_chunk *chunk = &file->chunks[page / WINDOW_CHUNK_PAGES];
+
+	return (offset & PAGE_MASK) + size <= PAGE_SIZE &&
+	       chunk->generation == window_file_generation(file, generation) &&
+	       chunk->data[page / 64 % WINDOW_CHUNK_WORDS] >> page % 64 & 1;
+}
+
 /*
- * Live files: true if the file was found to have data in every page of the size bytes at offset,
- * so that they can be touched. Asks the kernel about pages it does not know yet.
+ * How many of size bytes from offset are in the same state, and which: data may be touched, a hole
+ * is zeros, and the unknown is for window_file_read(). Only careful files that are mapped. Asks
+ * the kernel about pages it does not know yet.
  */
-bool window_file_has_data(struct window_file *file, uint64_t generation, uint64_t offset,
-			  size_t size);
+size_t window_file_run(struct window_file *file, uint64_t generation, uint64_t offset, size_t size,
+		       enum window_state *ret);
 /* Copies by pread(). MEMORY_OK, _IO or _GONE with the first file offset concerned. */
 enum memory_fault window_file_read(struct window_file *file, uint64_t offset, void *buffer,
 				   size_t size, uint64_t *fault_offset);
@@ -69,7 +103,7 @@ enum memory_fault window_file_read(struct window_file *file, uint64_t offset, vo
  * The first extent of data at or after offset and before end: false if there is none. A file
  * system that cannot tell makes everything data.
  */
-bool window_file_next_data(const struct window_file *file, uint64_t offset, uint64_t end,
-			   uint64_t *ret_start, uint64_t *ret_end);
+bool window_file_next_data(struct window_file *file, uint64_t generation, uint64_t offset,
+			   uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 
 #endif
