@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/guest.h"
+#include "view/cursor.h"
+
+struct nunchi_cursor {
+	struct nunchi_guest *guest;
+	struct view_cursor *cursor;
+};
+
+const struct nunchi_view *const *nunchi_views(size_t *ret_count)
+{
+	/* struct view begins with its schema, so its address is the schema's. */
+	_Static_assert(offsetof(struct view, schema) == 0, "schema comes first");
+	return (const struct nunchi_view *const *)view_registry(ret_count);
+}
+
+const struct nunchi_view *nunchi_view_find(const char *name)
+{
+	const struct view *view = view_find(name);
+
+	return view ? &view->schema : NULL;
+}
+
+struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct nunchi_view *view,
+					const struct nunchi_query *query,
+					struct nunchi_cursor **ret)
+{
+	struct view_source source = {.target = guest->target, .pause = guest->pause};
+	struct nunchi_error *err = guest_kernel(guest, &source.kernel);
+	double start = guest_clock_ms();
+	struct nunchi_cursor *cursor;
+
+	if (err)
+		return err;
+	cursor = calloc(1, sizeof(*cursor));
+	if (!cursor)
+		return &error_nomem;
+	cursor->guest = guest;
+	err = view_cursor_create(&source, (const struct view *)view, query, &cursor->cursor);
+	guest->query_ms += guest_clock_ms() - start;
+	if (err) {
+		free(cursor);
+		return guest_error(guest, err);
+	}
+	*ret = cursor;
+	return NULL;
+}
+
+const struct nunchi_column *const *nunchi_cursor_columns(const struct nunchi_cursor *cursor,
+							 size_t *ret_count)
+{
+	return view_cursor_columns(cursor->cursor, ret_count);
+}
+
+struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
+					const struct nunchi_cell **ret_cells, bool *ret_torn)
+{
+	double start = guest_clock_ms();
+	struct nunchi_error *err = view_cursor_next(cursor->cursor, ret_cells, ret_torn);
+
+	cursor->guest->query_ms += guest_clock_ms() - start;
+	return err;
+}
+
+const char *nunchi_cursor_warning(const struct nunchi_cursor *cursor, size_t index)
+{
+	return view_cursor_warning(cursor->cursor, index);
+}
+
+void nunchi_cursor_close(struct nunchi_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	view_cursor_destroy(cursor->cursor);
+	free(cursor);
+}
+
+const char *nunchi_absence_string(enum nunchi_absence absence)
+{
+	static const char *const strings[] = {
+	    [NUNCHI_ABSENT_NOT_COMPUTED] = "not computed",
+	    [NUNCHI_ABSENT_NOT_APPLICABLE] = "not applicable",
+	    [NUNCHI_ABSENT_PAGED_OUT] = "paged out",
+	    [NUNCHI_ABSENT_NOT_MAPPED] = "not mapped",
+	    [NUNCHI_ABSENT_NOT_SAVED] = "not saved",
+	    [NUNCHI_ABSENT_NO_LAYOUT] = "no layout",
+	    [NUNCHI_ABSENT_BAD_DATA] = "bad data",
+	    [NUNCHI_ABSENT_LIMIT] = "too long",
+	};
+
+	return (size_t)absence < ARRAY_SIZE(strings) ? strings[absence] : "unknown";
+}

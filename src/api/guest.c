@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/guest.h"
+#include "target/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *nunchi_version(void)
+{
+	return NUNCHI_VERSION;
+}
+
+struct nunchi_error *nunchi_context_create(unsigned flags, struct nunchi_context **ret)
+{
+	struct nunchi_context *context;
+
+	if (flags & ~(unsigned)NUNCHI_CONTEXT_NO_SIGBUS_GUARD)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "unknown context flags 0x%x", flags);
+	context = calloc(1, sizeof(*context));
+	if (!context)
+		return &error_nomem;
+	context->flags = flags;
+	*ret = context;
+	return NULL;
+}
+
+void nunchi_context_destroy(struct nunchi_context *context)
+{
+	free(context);
+}
+
+void nunchi_context_cancel(struct nunchi_context *context)
+{
+	context->cancelled = true;
+}
+
+struct nunchi_error *nunchi_list(struct nunchi_context *context,
+				 bool (*found)(const struct nunchi_found *guest, void *data),
+				 void *data)
+{
+	(void)context;
+	return target_list(found, data);
+}
+
+double guest_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi_error *err)
+{
+	return error_context(err, "%s", guest->target->name);
+}
+
+static bool copy_string(const char *from, char **to)
+{
+	*to = from ? strdup(from) : NULL;
+	return !from || *to;
+}
+
+struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const char *target,
+				       const struct nunchi_guest_options *options,
+				       struct nunchi_guest **ret)
+{
+	struct target_options target_options = {
+	    .sigbus_guard = !(context->flags & NUNCHI_CONTEXT_NO_SIGBUS_GUARD),
+	    .cancel = &context->cancelled,
+	};
+	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
+	struct nunchi_error *err = NULL;
+
+	if (!guest)
+		return &error_nomem;
+	guest->context = context;
+	if (options) {
+		guest->pause = options->pause;
+		if (!copy_string(options->symbols_path, &guest->symbols_path) ||
+		    !copy_string(options->types_path, &guest->types_path))
+			err = &error_nomem;
+	}
+	if (!err)
+		err = target_open(target, &target_options, &guest->target);
+	if (!err && options && options->count_pages)
+		err = memory_count_pages(guest->target->memory);
+	if (err) {
+		nunchi_guest_close(guest);
+		return err;
+	}
+	*ret = guest;
+	return NULL;
+}
+
+void nunchi_guest_close(struct nunchi_guest *guest)
+{
+	if (!guest)
+		return;
+	linux_kernel_destroy(guest->kernel);
+	target_close(guest->target);
+	free(guest->symbols_path);
+	free(guest->types_path);
+	free(guest);
+}
+
+struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
+{
+	struct linux_kernel *kernel;
+
+	return guest_kernel(guest, &kernel);
+}
+
+struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret)
+{
+	struct linux_attach_options options = {
+	    .symbols_path = guest->symbols_path,
+	    .types_path = guest->types_path,
+	    .cancel = &guest->context->cancelled,
+	};
+	double start = guest_clock_ms();
+	struct nunchi_error *err = NULL;
+
+	if (guest->target->live)
+		memory_new_generation(guest->target->memory);
+	if (!guest->kernel)
+		err = linux_kernel_attach(guest->target, &options, &guest->kernel);
+	else if (guest->target->live)
+		err = linux_kernel_check(guest->kernel);
+	guest->attach_ms += guest_clock_ms() - start;
+	if (err)
+		return guest_error(guest, err);
+	*ret = guest->kernel;
+	return NULL;
+}
+
+static uint64_t private_kb(void)
+{
+	unsigned long long total = 0, value;
+	char line[256];
+	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Private_Clean: %llu", &value) == 1 ||
+		    sscanf(line, "Private_Dirty: %llu", &value) == 1)
+			total += value;
+	}
+	fclose(file);
+	return total;
+}
+
+void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing *ret)
+{
+	struct memory_stats stats = memory_stats(guest->target->memory);
+	struct nunchi_timing timing = {
+	    .size = ret->size,
+	    .attach_ms = guest->attach_ms,
+	    .query_ms = guest->query_ms,
+	    .bytes_read = stats.bytes_read,
+	    .pages_touched = stats.pages_touched,
+	    .paused_us = target_paused_us(guest->target),
+	    .private_kb = private_kb(),
+	};
+
+	memcpy(ret, &timing, ret->size < sizeof(timing) ? ret->size : sizeof(timing));
+}
+
+struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *path,
+				     enum nunchi_format format,
+				     bool (*progress)(uint64_t done, uint64_t total, void *data),
+				     void *data)
+{
+	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
+	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
+
+	if (guest->target->live)
+		memory_new_generation(guest->target->memory);
+	if (!err) {
+		err = snapshot_write(guest->target, path, format, progress, data,
+				     &guest->context->cancelled);
+		if (pause) {
+			struct nunchi_error *resumed = target_resume(guest->target);
+
+			if (resumed) {
+				nunchi_error_destroy(err);
+				err = resumed;
+			}
+		}
+	}
+	return guest_error(guest, err);
+}

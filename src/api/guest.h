@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What stands behind the public header: the context and the guest.
+ */
+#ifndef NUNCHI_API_GUEST_H
+#define NUNCHI_API_GUEST_H
+
+#include "guest/linux/attach.h"
+#include "guest/linux/image.h"
+#include "target/target.h"
+
+struct nunchi_context {
+	unsigned flags;
+	volatile bool cancelled;
+};
+
+struct nunchi_guest {
+	struct nunchi_context *context;
+	struct target *target;
+	struct linux_kernel *kernel; /* NULL until attached */
+	enum nunchi_pause pause;
+	char *symbols_path, *types_path;
+	double attach_ms, query_ms;
+};
+
+/* Attaches if that was not done; on a live guest also checks that the same kernel still runs. */
+struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret);
+
+/* Milliseconds of a clock that only goes forward. */
+double guest_clock_ms(void);
+
+/* Names the guest in an error that leaves the library. */
+struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi_error *err);
+
+/* The address space a place is in; NULL for guest-physical. Attaches where that needs the kernel. */
+struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi_place *place,
+				 struct address_space **ret);
+
+#endif

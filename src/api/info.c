@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/guest.h"
+
+#include <stdio.h>
+
+struct info {
+	void (*fact)(const struct nunchi_fact *fact, void *data);
+	void *data;
+};
+
+static void give(const struct info *info, const char *topic, const char *name, const char *value,
+		 const char *evidence)
+{
+	struct nunchi_fact fact = {topic, name, value, evidence};
+
+	info->fact(&fact, info->data);
+}
+
+static void give_target(const struct info *info, const struct target *target)
+{
+	static const char *const states[] = {"running", "paused", "saved", "ended", "unknown"};
+	static const char *const capabilities[] = {"read", "write", "pause", "registers",
+						   "events"};
+	char text[64];
+
+	give(info, "target", "name", target->name, NULL);
+	give(info, "target", "kind", target->ops->kind, NULL);
+	if (target->ops->get_state) {
+		enum target_state state = TARGET_UNKNOWN;
+		_cleanup_error_ struct nunchi_error *err =
+		    target_get_state((struct target *)target, &state);
+
+		if (!err && (size_t)state < ARRAY_SIZE(states))
+			give(info, "target", "state", states[state], NULL);
+	}
+	if (target->vcpu_count) {
+		snprintf(text, sizeof(text), "%u", target->vcpu_count);
+		give(info, "target", "vcpus", text, NULL);
+	}
+	for (size_t i = 0; i < target->note_count; i++)
+		give(info, "target", "note", target->notes[i], NULL);
+	for (size_t i = 0; i < TARGET_CAPABILITY_COUNT; i++)
+		give(info, "capability", capabilities[i],
+		     target->support[i].available ? "yes" : "no", target->support[i].reason);
+}
+
+static void give_memory(const struct info *info, const struct target *target)
+{
+	const struct memory_range *ranges;
+	char name[64], value[64];
+	size_t count;
+
+	snprintf(value, sizeof(value), "%llu MiB",
+		 (unsigned long long)memory_total(target->memory) >> 20);
+	give(info, "memory", "size", value, NULL);
+	ranges = memory_ranges(target->memory, &count);
+	for (size_t i = 0; i < count && i < 16; i++) {
+		snprintf(name, sizeof(name), "range %zu", i);
+		snprintf(value, sizeof(value), "0x%llx – 0x%llx",
+			 (unsigned long long)ranges[i].start.v,
+			 (unsigned long long)(ranges[i].start.v + ranges[i].size));
+		give(info, "memory", name, value, NULL);
+	}
+	if (count > 16) {
+		snprintf(value, sizeof(value), "%zu in all", count);
+		give(info, "memory", "ranges", value, NULL);
+	}
+}
+
+static void give_kernel(const struct info *info, struct linux_kernel *kernel)
+{
+	const struct x86_paging *paging = address_space_paging(kernel->space);
+	char value[128];
+
+	for (size_t i = 0; i < kernel->fact_count; i++)
+		give(info, kernel->facts[i].topic, kernel->facts[i].name, kernel->facts[i].value,
+		     kernel->facts[i].evidence);
+	snprintf(value, sizeof(value), "%s, root 0x%llx", x86_mode_string(paging->mode),
+		 (unsigned long long)paging->root.v);
+	give(info, "kernel", "paging", value, NULL);
+	snprintf(value, sizeof(value), "virtual 0x%llx, physical 0x%llx",
+		 (unsigned long long)kernel->text_virtual,
+		 (unsigned long long)kernel->text_physical);
+	give(info, "kernel", "image", value, NULL);
+	if (kernel->word_size == 8) {
+		/* CONFIG_PHYSICAL_START of every distribution's x86-64 kernel is 16 MiB. */
+		snprintf(value, sizeof(value), "virtual +0x%llx, physical %+lld MiB",
+			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000),
+			 ((long long)kernel->text_physical - 0x1000000) / (1 << 20));
+		give(info, "kernel", "kaslr", value, "shifts from where it is linked to run");
+	}
+	if (kernel->symbols_missing)
+		give(info, "missing", "symbols", kernel->symbols_missing,
+		     "give the kernel's System.map with --symbols");
+	if (kernel->types_missing)
+		give(info, "missing", "types", kernel->types_missing,
+		     "give a BTF file, vmlinux or ISF with --types");
+}
+
+struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
+				       void (*fact)(const struct nunchi_fact *fact, void *data),
+				       void *data)
+{
+	struct info info = {fact, data};
+	struct linux_kernel *kernel;
+	struct nunchi_error *err;
+
+	/* Attaching first: it may choose among the layouts of a raw file. */
+	err = guest_kernel(guest, &kernel);
+	give_target(&info, guest->target);
+	give_memory(&info, guest->target);
+	if (err)
+		give(&info, "missing", "kernel", nunchi_error_message(err),
+		     nunchi_error_hint(err));
+	else
+		give_kernel(&info, kernel);
+	return err;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/guest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Anonymous members inside anonymous members; the kernel has at most 4. */
+#define MAX_DEPTH 16
+
+struct layout_print {
+	const struct type_index *types;
+	void (*member)(const struct nunchi_member *member, void *data);
+	void *data;
+	uint64_t holes; /* bits */
+	size_t count;
+	bool counting; /* first pass: holes and members only */
+};
+
+static const char *const kind_names[] = {
+    [TYPE_VOID] = "void",       [TYPE_INT] = "int",
+    [TYPE_FLOAT] = "float",     [TYPE_POINTER] = "pointer",
+    [TYPE_ARRAY] = "array",     [TYPE_STRUCT] = "struct",
+    [TYPE_UNION] = "union",     [TYPE_ENUM] = "enum",
+    [TYPE_FORWARD] = "forward", [TYPE_TYPEDEF] = "typedef",
+    [TYPE_QUALIFIER] = "qualifier", [TYPE_FUNCTION] = "function",
+};
+
+static void give(struct layout_print *print, const struct nunchi_member *member)
+{
+	print->count += !member->hole;
+	if (member->hole)
+		print->holes += member->bit_size;
+	if (!print->counting)
+		print->member(member, print->data);
+}
+
+static void give_hole(struct layout_print *print, uint64_t start, uint64_t end, unsigned depth)
+{
+	struct nunchi_member hole = {
+	    .name = "(hole)",
+	    .type = "",
+	    .bit_offset = start,
+	    .bit_size = end - start,
+	    .depth = depth,
+	    .hole = true,
+	};
+
+	if (end > start)
+		give(print, &hole);
+}
+
+static void print_members(struct layout_print *print, type_id id, uint64_t base, unsigned depth)
+{
+	struct type type, member_type;
+	uint64_t end = base, size;
+
+	if (depth > MAX_DEPTH || !type_index_get(print->types, id, &type))
+		return;
+	for (uint32_t i = 0; i < type.count; i++) {
+		struct nunchi_member out = {.depth = depth};
+		struct type_member member;
+		char spelled[512];
+		type_id stripped;
+		bool anonymous;
+
+		if (!type_index_member(print->types, id, i, &member))
+			return;
+		stripped = type_index_strip(print->types, member.type);
+		anonymous = !member.name[0] &&
+			    type_index_get(print->types, stripped, &member_type) &&
+			    (member_type.kind == TYPE_STRUCT || member_type.kind == TYPE_UNION);
+		type_index_spell(print->types, member.type, spelled, sizeof(spelled));
+		if (!type_index_size(print->types, member.type, &size))
+			size = 0;
+		out.name = member.name;
+		out.type = spelled;
+		out.bit_offset = base + member.bit_offset;
+		out.bit_size = member.bit_size ? member.bit_size : size * 8;
+		out.bit_field = member.bit_size != 0;
+		if (type.kind == TYPE_STRUCT)
+			give_hole(print, end, out.bit_offset, depth);
+		give(print, &out);
+		if (anonymous)
+			print_members(print, stripped, out.bit_offset, depth + 1);
+		if (out.bit_offset + out.bit_size > end)
+			end = out.bit_offset + out.bit_size;
+	}
+	if (type.kind == TYPE_STRUCT)
+		give_hole(print, end, base + type.size * 8, depth);
+}
+
+static void print_enumerators(struct layout_print *print, type_id id, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct type_enumerator enumerator;
+		struct nunchi_member out = {.type = ""};
+
+		if (!type_index_enumerator(print->types, id, i, &enumerator))
+			return;
+		out.name = enumerator.name;
+		out.bit_offset = (uint64_t)enumerator.value;
+		give(print, &out);
+	}
+}
+
+static void print_body(struct layout_print *print, type_id id, const struct type *type)
+{
+	if (type->kind == TYPE_STRUCT || type->kind == TYPE_UNION)
+		print_members(print, id, 0, 0);
+	else if (type->kind == TYPE_ENUM)
+		print_enumerators(print, id, type->count);
+}
+
+static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, const char *name)
+{
+	const char *near = type_index_suggest(kernel->types, name);
+	struct nunchi_error *err =
+	    error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in this kernel", name);
+
+	return near ? error_hint(err, "did you mean %s?", near) : err;
+}
+
+struct nunchi_error *nunchi_type_layout(struct nunchi_guest *guest, const char *name,
+					void (*give_type)(const struct nunchi_type_info *type,
+							  void *data),
+					void (*member)(const struct nunchi_member *member,
+						       void *data),
+					void *data)
+{
+	struct layout_print print = {.member = member, .data = data, .counting = true};
+	struct nunchi_type_info info = {0};
+	struct linux_kernel *kernel;
+	struct nunchi_error *err = guest_kernel(guest, &kernel);
+	char target[512];
+	struct type type;
+	type_id id, body;
+
+	if (err)
+		return err;
+	if (!kernel->types)
+		return guest_error(
+		    guest, error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+						   "this kernel's types are missing: %s",
+						   kernel->types_missing),
+				      "give them with --types (a BTF file, vmlinux or ISF)"));
+	if (!type_index_find(kernel->types, name, &id) ||
+	    !type_index_get(kernel->types, id, &type))
+		return guest_error(guest, no_such_type(kernel, name));
+	info.kind = (size_t)type.kind < ARRAY_SIZE(kind_names) ? kind_names[type.kind] : "type";
+	info.name = type.name;
+	if (!type_index_size(kernel->types, id, &info.size))
+		info.size = 0;
+	if (type.kind == TYPE_TYPEDEF) {
+		type_index_spell(kernel->types, type.target, target, sizeof(target));
+		info.target = target;
+	}
+	body = type_index_strip(kernel->types, id);
+	print.types = kernel->types;
+	if (type_index_get(kernel->types, body, &type)) {
+		print_body(&print, body, &type);
+		info.holes = print.holes / 8;
+		info.member_count = print.count;
+	}
+	give_type(&info, data);
+	print.counting = false;
+	print_body(&print, body, &type);
+	return NULL;
+}
