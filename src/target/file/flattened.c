@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/file/flattened.h"
+
+#include "target/file/bytes.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	TYPE_OFFSET = 16, /* struct makedumpfile_header: signature[16], type, version */
+	VERSION_OFFSET = 24,
+	TYPE_FLATTENED = 1,
+	VERSION_FLATTENED = 1,
+	RECORD_HEADER_SIZE = 16,
+};
+
+struct record {
+	uint64_t start, size; /* in the unflattened file */
+	uint64_t position;    /* of the bytes in the flattened file */
+};
+
+struct records {
+	struct record *items;
+	size_t count, capacity;
+};
+
+struct flattened {
+	struct source file;     /* owned once parsed */
+	struct records records; /* in order of start, disjoint */
+	uint64_t size;
+	size_t recent;
+};
+
+static void flattened_destroy(void *data)
+{
+	struct flattened *flat = data;
+
+	if (!flat)
+		return;
+	source_deinit(&flat->file);
+	free(flat->records.items);
+	free(flat);
+}
+
+static void cleanup_flattened(struct flattened **flat)
+{
+	flattened_destroy(*flat);
+}
+
+bool flattened_matches(const void *start, size_t size)
+{
+	return size >= sizeof(FLATTENED_SIGNATURE) &&
+	       !memcmp(start, FLATTENED_SIGNATURE, sizeof(FLATTENED_SIGNATURE));
+}
+
+static bool append(struct records *records, struct record record)
+{
+	if (records->count == records->capacity) {
+		size_t capacity = records->capacity ? 2 * records->capacity : 1024;
+		struct record *items = reallocarray(records->items, capacity, sizeof(*items));
+
+		if (!items)
+			return false;
+		records->items = items;
+		records->capacity = capacity;
+	}
+	records->items[records->count++] = record;
+	return true;
+}
+
+static struct nunchi_error *read_records(const struct source *file, struct records *records,
+					 struct flattened_info *info)
+{
+	uint64_t at = FLATTENED_HEADER_SIZE, fault;
+
+	info->cut_off = true;
+	for (;;) {
+		uint8_t header[RECORD_HEADER_SIZE];
+		struct record record;
+		uint64_t there;
+
+		if (file->read(file->data, at, header, sizeof(header), &fault) != MEMORY_OK)
+			return NULL;
+		record.start = load_be64(header);
+		record.size = load_be64(header + 8);
+		record.position = at + sizeof(header);
+		if (record.start == UINT64_MAX && record.size == UINT64_MAX) {
+			info->cut_off = false;
+			return NULL;
+		}
+		if (record.start > INT64_MAX || record.size > INT64_MAX - record.start)
+			return error_create(NUNCHI_ERROR_DATA,
+					    "the flattened record at offset 0x%" PRIx64
+					    " has impossible offset 0x%" PRIx64 ", size 0x%" PRIx64,
+					    at, record.start, record.size);
+		there = record.position < file->size ? file->size - record.position : 0;
+		if (record.size > there)
+			record.size = there;
+		if (record.size && !append(records, record))
+			return &error_nomem;
+		if (records->count > FLATTENED_RECORD_LIMIT)
+			return error_create(
+			    NUNCHI_ERROR_DATA,
+			    "more than %zu flattened records up to offset 0x%" PRIx64,
+			    FLATTENED_RECORD_LIMIT, at);
+		at = record.position + record.size;
+		if (at >= file->size)
+			return NULL;
+	}
+}
+
+/* Position in the flattened file tells which of two records is the later one. */
+static int compare(const void *a, const void *b)
+{
+	const struct record *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->position < y->position ? -1 : x->position > y->position;
+}
+
+static bool overlap(const struct records *records)
+{
+	for (size_t i = 1; i < records->count; i++) {
+		if (records->items[i - 1].start + records->items[i - 1].size >
+		    records->items[i].start)
+			return true;
+	}
+	return false;
+}
+
+/* ---- Records that replace earlier ones: a sweep with a heap, the latest record on top -------- */
+
+static void heap_push(struct records *heap, struct record record)
+{
+	size_t i = heap->count++;
+
+	while (i && heap->items[(i - 1) / 2].position < record.position) {
+		heap->items[i] = heap->items[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	heap->items[i] = record;
+}
+
+static void heap_pop(struct records *heap)
+{
+	struct record last = heap->items[--heap->count];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child + 1 < heap->count &&
+		    heap->items[child + 1].position > heap->items[child].position)
+			child++;
+		if (child >= heap->count || heap->items[child].position <= last.position)
+			break;
+		heap->items[i] = heap->items[child];
+		i = child;
+	}
+	heap->items[i] = last;
+}
+
+/* Appends the part of record in [from, to). */
+static bool append_part(struct records *out, const struct record *record, uint64_t from,
+			uint64_t to)
+{
+	return append(out, (struct record){.start = from,
+					   .size = to - from,
+					   .position = record->position + (from - record->start)});
+}
+
+/* Takes sorted records apart so that each byte belongs to the latest record that gives it. */
+static bool resolve(const struct records *in, struct records *heap, struct records *out)
+{
+	uint64_t at = 0;
+	size_t next = 0;
+
+	while (next < in->count || heap->count) {
+		uint64_t end;
+
+		while (heap->count && heap->items[0].start + heap->items[0].size <= at)
+			heap_pop(heap);
+		if (!heap->count) {
+			if (next == in->count)
+				break;
+			at = in->items[next].start;
+		}
+		while (next < in->count && in->items[next].start <= at)
+			heap_push(heap, in->items[next++]);
+		end = heap->items[0].start + heap->items[0].size;
+		if (next < in->count && in->items[next].start < end)
+			end = in->items[next].start;
+		if (end > at && !append_part(out, &heap->items[0], at, end))
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+static bool sort_records(struct records *records)
+{
+	struct records heap = {0}, out = {0};
+	bool ok;
+
+	if (records->count)
+		qsort(records->items, records->count, sizeof(*records->items), compare);
+	if (!overlap(records))
+		return true;
+	heap.items = calloc(records->count, sizeof(*heap.items));
+	ok = heap.items && resolve(records, &heap, &out);
+	free(heap.items);
+	if (!ok) {
+		free(out.items);
+		return false;
+	}
+	free(records->items);
+	*records = out;
+	return true;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* The record that holds offset, or the next after it. */
+static size_t search(struct flattened *flat, uint64_t offset)
+{
+	const struct record *items = flat->records.items;
+	size_t low = 0, high = flat->records.count;
+
+	if (flat->recent < high && items[flat->recent].start <= offset &&
+	    offset - items[flat->recent].start < items[flat->recent].size)
+		return flat->recent;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (items[middle].start + items[middle].size <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	flat->recent = low;
+	return low;
+}
+
+static enum memory_fault flattened_read(void *data, uint64_t offset, void *buffer, size_t size,
+					uint64_t *fault_offset)
+{
+	struct flattened *flat = data;
+	size_t done = 0;
+
+	for (size_t i = search(flat, offset); done < size;) {
+		uint64_t at = offset + done, part, fault = 0;
+		const struct record *record = &flat->records.items[i];
+		enum memory_fault result;
+
+		*fault_offset = at;
+		if (at < offset || i >= flat->records.count)
+			return MEMORY_NOT_SAVED;
+		if (record->start > at) {
+			part = record->start - at;
+			if (part > size - done)
+				part = size - done;
+			memset((char *)buffer + done, 0, (size_t)part);
+			done += (size_t)part;
+			continue;
+		}
+		part = record->start + record->size - at;
+		if (part > size - done)
+			part = size - done;
+		result = flat->file.read(flat->file.data, record->position + (at - record->start),
+					 (char *)buffer + done, (size_t)part, &fault);
+		if (result != MEMORY_OK)
+			return result;
+		done += (size_t)part;
+		i++;
+	}
+	return MEMORY_OK;
+}
+
+static struct nunchi_error *check_header(const struct source *file)
+{
+	uint8_t header[RECORD_HEADER_SIZE + 16];
+	struct nunchi_error *err;
+
+	err = source_read(file, 0, header, sizeof(header), "the header of the flattened file");
+	if (err)
+		return err;
+	if (load_be64(header + TYPE_OFFSET) != TYPE_FLATTENED ||
+	    load_be64(header + VERSION_OFFSET) != VERSION_FLATTENED)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "a flattened file of type %" PRIu64 ", version %" PRIu64
+				    "; only type 1, version 1 is known",
+				    load_be64(header + TYPE_OFFSET),
+				    load_be64(header + VERSION_OFFSET));
+	return NULL;
+}
+
+struct nunchi_error *flattened_parse(struct source *file, struct source *ret_source,
+				     struct flattened_info *ret_info)
+{
+	_cleanup_(cleanup_flattened) struct flattened *flat = calloc(1, sizeof(*flat));
+	struct flattened_info info = {0};
+	struct nunchi_error *err;
+
+	if (!flat)
+		return &error_nomem;
+	err = check_header(file);
+	if (!err)
+		err = read_records(file, &flat->records, &info);
+	if (err)
+		return err;
+	if (!flat->records.count)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_TRUNCATED, "the flattened file holds no record"),
+		    "the dump was interrupted: dump the guest again");
+	info.record_count = flat->records.count;
+	if (!sort_records(&flat->records))
+		return &error_nomem;
+	flat->size = flat->records.items[flat->records.count - 1].start +
+		     flat->records.items[flat->records.count - 1].size;
+	flat->file = *file;
+	file->destroy = NULL;
+	*ret_info = info;
+	*ret_source = (struct source){
+	    .read = flattened_read, .destroy = flattened_destroy, .size = flat->size, .fd = -1};
+	ret_source->data = no_cleanup_ptr(flat);
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * kdump-compressed files of makedumpfile and QEMU: header, sub header, notes, two bitmaps (which
+ * pages are RAM, which are saved), a descriptor for each saved page, and the pages, each packed by
+ * itself with zlib, LZO, snappy or zstd, or plain.
+ *
+ * Decoded here, not by libkdumpfile: the flattened form needs reads through an index, which
+ * libkdumpfile up to 0.5.2 knows nothing of and which its interface of file descriptors does not
+ * allow; 0.5.1 (Debian 12) writes past its buffer on a descriptor whose size exceeds a page, and
+ * takes bytes past the end of a truncated file for zeros.
+ *
+ * Sources: makedumpfile's diskdump_mod.h and IMPLEMENTATION, QEMU's include/sysemu/dump.h.
+ */
+#ifndef NUNCHI_TARGET_FILE_KDUMP_H
+#define NUNCHI_TARGET_FILE_KDUMP_H
+
+#include "core/error.h"
+#include "target/file/extents.h"
+#include "target/file/notes.h"
+#include "target/file/source.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 16 TiB of guest memory. */
+#define KDUMP_PAGE_LIMIT ((uint64_t)1 << 32)
+/* Runs of RAM pages: real guests have tens. */
+#define KDUMP_RUN_LIMIT ((size_t)1 << 18)
+
+enum kdump_compression {
+	KDUMP_ZLIB = 1 << 0,
+	KDUMP_LZO = 1 << 1,
+	KDUMP_SNAPPY = 1 << 2,
+	KDUMP_ZSTD = 1 << 5,
+	KDUMP_COMPRESSION_MASK = KDUMP_ZLIB | KDUMP_LZO | KDUMP_SNAPPY | KDUMP_ZSTD,
+};
+
+struct kdump_info {
+	bool x86_64;
+	unsigned compression; /* what the header announces; 0: none */
+	uint32_t dump_level;  /* makedumpfile's -d: what was left out */
+	uint64_t ram_pages;
+	uint64_t saved_pages;
+	uint64_t cut_off_pages; /* saved, but past the end of the file */
+};
+
+bool kdump_matches(const void *start, size_t size);
+/* "zlib" and so on; "none" for 0. */
+const char *kdump_compression_string(unsigned compression);
+
+/*
+ * Reads the headers of file, which it takes over unless it fails. Gives a source of guest memory
+ * by guest-physical address (owned by the caller), the RAM in it, normalized, and the notes.
+ */
+struct nunchi_error *kdump_parse(struct source *file, struct source *ret_source,
+				 struct extents *ret_extents, struct notes *ret_notes,
+				 struct kdump_info *ret_info);
+
+#endif

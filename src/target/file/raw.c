@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/file/raw.h"
+
+#define FOUR_GIB ((uint64_t)1 << 32)
+
+/* In order of likelihood. */
+static const struct raw_layout layouts[] = {
+    {0, "offset = address"},
+    {0xc0000000, "without the PCI hole of QEMU's pc (RAM to 3 GiB, then from 4 GiB)"},
+    {0x80000000, "without the PCI hole of QEMU's q35 (RAM to 2 GiB, then from 4 GiB)"},
+    {0xe0000000, "without the PCI hole of QEMU's pc (RAM to 3.5 GiB, then from 4 GiB)"},
+    {0xb0000000, "without the PCI hole of QEMU's q35 (RAM to 2.75 GiB, then from 4 GiB)"},
+    {0xf0000000, "without the hole of a Xen HVM guest (RAM to 3.75 GiB, then from 4 GiB)"},
+};
+
+const struct raw_layout *raw_layout(uint64_t size, unsigned n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
+		if (layouts[i].split >= (size & ~PAGE_MASK) && i)
+			continue;
+		if (!n--)
+			return &layouts[i];
+	}
+	return NULL;
+}
+
+unsigned raw_layout_count(uint64_t size)
+{
+	unsigned n = 0;
+
+	while (raw_layout(size, n))
+		n++;
+	return n;
+}
+
+struct nunchi_error *raw_extents(uint64_t size, unsigned n, struct extents *ret)
+{
+	const struct raw_layout *layout = raw_layout(size, n);
+	_cleanup_extents_ struct extents extents = {0};
+	struct nunchi_error *err;
+
+	if (!layout)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no layout %u of this file", n);
+	size &= ~PAGE_MASK;
+	if (layout->split) {
+		err = extents_add(&extents, 0, layout->split, 0);
+		if (!err)
+			err = extents_add(&extents, FOUR_GIB, size - layout->split, layout->split);
+	} else {
+		err = extents_add(&extents, 0, size, 0);
+	}
+	if (!err)
+		err = extents_normalize(&extents, size);
+	if (err)
+		return err;
+	*ret = extents;
+	extents = (struct extents){0};
+	return NULL;
+}
