@@ -14,6 +14,8 @@ from common import LabError, replace_directory, run, say, scratch
 from machine import Guest, execute
 from qmp import Qmp
 
+# What a pass of the oracle started in the guest has ended by then.
+SETTLE_SECONDS = 0.5
 FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
 
 
@@ -70,6 +72,7 @@ def capture(guest: Guest, directory: Path, formats: tuple[str, ...]) -> None:
         started = time.monotonic()
         (work / "oracle-a.jsonl").write_bytes(oracle(guest, "a", "--symbols"))
         between = time.monotonic()
+        time.sleep(SETTLE_SECONDS)
         paused = snapshot(guest, work, formats)
         resumed = time.monotonic()
         (work / "oracle-b.jsonl").write_bytes(oracle(guest, "b"))

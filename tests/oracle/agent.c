@@ -102,12 +102,12 @@ static void drain(int fd, struct frame *frame, unsigned char *buffer, size_t siz
 	}
 }
 
-/* Run COMMAND and send what it prints. */
+/* Run COMMAND and send what it prints; in a process of its own. */
 static void serve(const char *id, const char *command)
 {
 	static unsigned char buffer[1 << 20];
-	struct frame frame;
 	int pipes[2], status = 127 << 8;
+	struct frame frame;
 	pid_t child;
 
 	frame_begin(&frame, id);
@@ -128,25 +128,55 @@ static void serve(const char *id, const char *command)
 	close(pipes[1]);
 	/*
 	 * The command's own end counts, not the pipe's: what it left running in
-	 * the background may hold that open. Orphans are ours to reap, too.
+	 * the background may hold that open.
 	 */
-	for (int ended = 0; !ended;) {
+	for (pid_t ended = 0; ended == 0;) {
 		struct pollfd waiting = { .fd = pipes[0], .events = POLLIN };
-		pid_t pid;
-		int one;
 
 		if (poll(&waiting, 1, 20) > 0 && !(waiting.revents & POLLIN))
 			usleep(1000);
-		while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
-			if (pid != child)
-				continue;
-			status = one;
-			ended = 1;
-		}
+		ended = waitpid(child, &status, WNOHANG);
 		drain(pipes[0], &frame, buffer, sizeof(buffer));
 	}
-	close(pipes[0]);
 	frame_end(&frame, id, exit_status(status));
+}
+
+static volatile pid_t server;
+
+/* Process 1 reaps everybody. */
+static void on_child(int number)
+{
+	int saved = errno;
+	pid_t pid;
+
+	(void)number;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		if (pid == server)
+			server = 0;
+	errno = saved;
+}
+
+/*
+ * Serve in a child, so that this process looks the same in every pass of the
+ * oracle as it does in between.
+ */
+static void serve_apart(const char *id, const char *command)
+{
+	sigset_t blocked, before;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	server = fork();
+	if (server == 0) {
+		signal(SIGCHLD, SIG_DFL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		serve(id, command);
+		_exit(0);
+	}
+	while (server > 0)
+		sigsuspend(&before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int open_port(const char *path)
@@ -203,6 +233,8 @@ int main(int argc, char **argv)
 		perror(path);
 		return 1;
 	}
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child, .sa_flags = SA_RESTART },
+		  NULL);
 	frame_begin(&ready, "0");
 	frame_end(&ready, "0", 0);
 	while (read_line(fd, line) == 0) {
@@ -211,7 +243,7 @@ int main(int argc, char **argv)
 		if (!command)
 			continue;
 		*command++ = '\0';
-		serve(line, command);
+		serve_apart(line, command);
 	}
 	/* Process 1 must not end. */
 	for (;;)

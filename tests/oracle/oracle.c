@@ -425,6 +425,13 @@ static void emit_processes(void)
 	free(pids);
 }
 
+static void emit_observer(pid_t pid)
+{
+	row_begin("observer");
+	row_number("pid", pid);
+	row_end();
+}
+
 int main(int argc, char **argv)
 {
 	bool compress = false, symbols = false;
@@ -438,9 +445,10 @@ int main(int argc, char **argv)
 		symbols |= !strcmp(argv[i], "--symbols");
 	}
 	emit_meta(argv[1]);
-	row_begin("observer");
-	row_number("pid", getpid());
-	row_end();
+	emit_observer(getpid());
+	/* Under the agent our parent is there for this pass, too. */
+	if (getppid() != 1)
+		emit_observer(getppid());
 	emit_processes();
 	for (size_t i = 0; i < namespace_count; i++)
 		emit_mounts(namespaces[i].inode, namespaces[i].pids, namespaces[i].count);
