@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Markers, names and num_syms. Before the token table stand the markers (right before it, or, in
+ * 6.1.y to 6.3, with seqs_of_names between), before them the names, before them num_syms:
+ *
+ *	num_syms   u32, or a long before 4.20
+ *	names      of each symbol a size and that many tokens
+ *	markers    of every 256th symbol its offset in names; u32, or long before 4.20
+ *
+ * Markers are known by their shape: from 0, in steps of 256 names. Then num_syms must fit the
+ * number of markers, and 256 names from each marker must lead exactly to the next and the last
+ * names to the markers themselves. That proves all three and the form of the sizes.
+ */
+#include "symbols/kallsyms_private.h"
+
+/* 256 names of one token, and of as many as the longest name has letters. */
+#define STEP_MIN (KALLSYMS_GROUP * 2)
+#define STEP_MAX (KALLSYMS_GROUP * (SYMBOL_NAME_MAX + 3))
+/* seqs_of_names: u32 each in early 6.2, three bytes later. */
+#define SEARCH_MAX (SYMBOL_COUNT_MAX * 4 + 64)
+/* The markers are at least that long where they have to be searched for. */
+#define SEARCH_STEP 32
+/* Label alignment. */
+#define PADDING_MAX 8
+/* Full proofs tried before one token table; more than one or two means that somebody plays. */
+#define PROOFS_MAX 16
+
+struct marker_run {
+	size_t at;      /* of the 0 */
+	uint32_t count; /* as many as have the shape */
+	unsigned width;
+};
+
+static bool marker(const struct kernel_image *image, size_t at, unsigned width, uint32_t *ret)
+{
+	if (width == 8 && kallsyms_u32(image->data + at + 4))
+		return false;
+	*ret = kallsyms_u32(image->data + at);
+	return true;
+}
+
+static bool is_step(uint32_t low, uint32_t high)
+{
+	return high > low && high - low >= STEP_MIN && high - low <= STEP_MAX;
+}
+
+/*
+ * The run of markers that the one at `at` belongs to. If there is none, *broken is the place
+ * below which the search goes on.
+ */
+static bool run_at(const struct kernel_image *image, size_t at, size_t end, unsigned width,
+		   struct marker_run *ret, size_t *broken)
+{
+	struct marker_run found = {.at = at, .count = 1, .width = width};
+	uint32_t value, other;
+
+	*broken = at;
+	if (!marker(image, at, width, &value))
+		return false;
+	while (value) {
+		if (found.count > KALLSYMS_GROUPS_MAX || found.at < width ||
+		    !marker(image, found.at - width, width, &other) || !is_step(other, value))
+			return false;
+		found.at -= width;
+		found.count++;
+		*broken = found.at;
+		value = other;
+	}
+	if (!marker(image, at, width, &value))
+		return false;
+	for (; found.count < KALLSYMS_GROUPS_MAX; found.count++, value = other) {
+		at += width;
+		if (at + width > end || !marker(image, at, width, &other) || !is_step(value, other))
+			break;
+	}
+	*ret = found;
+	return found.count > 1;
+}
+
+/* Goes over `count` names; false if they do not fit. */
+static bool skip_names(const struct kallsyms *k, size_t at, size_t end, uint32_t count,
+		       bool long_sizes, size_t *ret)
+{
+	const uint8_t *tokens;
+	size_t size;
+
+	while (count--) {
+		if (!kallsyms_next_name(k->image.data, &at, end, long_sizes, &tokens, &size))
+			return false;
+	}
+	*ret = at;
+	return true;
+}
+
+static bool is_zero(const uint8_t *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (data[i])
+			return false;
+	}
+	return true;
+}
+
+/* Whether k's count, names and copied markers fit each other. */
+static bool prove(struct kallsyms *k, bool long_sizes)
+{
+	uint32_t last = k->group_count - 1;
+	size_t at;
+
+	if (!skip_names(k, k->names + k->markers[last], k->markers_at,
+			k->count - last * KALLSYMS_GROUP, long_sizes, &at))
+		return false;
+	if (k->markers_at - at >= PADDING_MAX || !is_zero(k->image.data + at, k->markers_at - at))
+		return false;
+	k->names_end = at;
+	k->long_sizes = long_sizes;
+	for (uint32_t i = 0; i < last; i++) {
+		if (!skip_names(k, k->names + k->markers[i], k->markers_at, KALLSYMS_GROUP,
+				long_sizes, &at) ||
+		    at != k->names + k->markers[i + 1])
+			return false;
+	}
+	return true;
+}
+
+/* The number of symbols that stands before names, as u32 or, padded or long, as u64. */
+static bool count_before(const struct kallsyms *k, size_t names, unsigned width, uint32_t *ret)
+{
+	const uint8_t *data = k->image.data;
+
+	if (names < width || (width == 8 && (names % 8 || kallsyms_u32(data + names - 4))))
+		return false;
+	*ret = kallsyms_u32(data + names - width);
+	return *ret > (k->group_count - 1) * KALLSYMS_GROUP &&
+	       *ret <= k->group_count * KALLSYMS_GROUP;
+}
+
+/* Searches the start of the names, given the (copied) markers, from the latest place down. */
+static bool find_start(struct kallsyms *k, unsigned *proofs)
+{
+	size_t last = k->markers[k->group_count - 1];
+	size_t high = k->markers_at > last ? (k->markers_at - last) & ~(size_t)3 : 0;
+	size_t low = high > STEP_MAX + PADDING_MAX ? high - STEP_MAX - PADDING_MAX : 4;
+
+	for (size_t names = high; names >= low && names >= 4; names -= 4) {
+		for (unsigned width = 4; width <= k->image.word_size; width += 4) {
+			if (!count_before(k, names, width, &k->count))
+				continue;
+			k->names = names;
+			k->count_at = names - width;
+			if ((*proofs)++ >= PROOFS_MAX)
+				return false;
+			if (prove(k, true) || prove(k, false))
+				return true;
+		}
+	}
+	return false;
+}
+
+static struct nunchi_error *copy_markers(struct kallsyms *k, const struct marker_run *run)
+{
+	free(k->markers);
+	k->markers_at = run->at;
+	k->markers = calloc(run->count, sizeof(*k->markers));
+	if (!k->markers)
+		return &error_nomem;
+	for (uint32_t i = 0; i < run->count; i++)
+		k->markers[i] = kallsyms_u32(k->image.data + run->at + i * run->width);
+	return NULL;
+}
+
+/* Proves names with these markers; what follows the last may look like one more, or two. */
+static struct nunchi_error *try_run(struct kallsyms *k, const struct marker_run *run,
+				    unsigned *proofs, bool *ret)
+{
+	struct nunchi_error *err = copy_markers(k, run);
+
+	*ret = false;
+	if (err)
+		return err;
+	for (uint32_t spare = 0; !*ret && spare < 3 && run->count - spare > 1; spare++) {
+		k->group_count = run->count - spare;
+		*ret = find_start(k, proofs);
+	}
+	return NULL;
+}
+
+static struct nunchi_error *find_with_width(struct kallsyms *k, unsigned width, bool *ret)
+{
+	size_t end = k->token_table & ~(size_t)3;
+	size_t low = end > SEARCH_MAX ? end - SEARCH_MAX : 0;
+	unsigned proofs = 0;
+	bool found = false;
+
+	for (size_t at = end; at >= low + SEARCH_STEP && !found && proofs <= PROOFS_MAX;) {
+		struct marker_run run;
+		size_t broken;
+
+		/* Close to the table every place, since there may be few markers. */
+		at -= end - at < 64 ? 4 : SEARCH_STEP;
+		if (at + width > end)
+			continue;
+		if (run_at(&k->image, at, end, width, &run, &broken)) {
+			struct nunchi_error *err = try_run(k, &run, &proofs, &found);
+
+			if (err)
+				return err;
+			broken = run.at;
+		}
+		at = broken < at ? broken : at;
+	}
+	*ret = found;
+	return NULL;
+}
+
+struct nunchi_error *kallsyms_find_names(struct kallsyms *k, bool *ret)
+{
+	struct nunchi_error *err = find_with_width(k, 4, ret);
+
+	if (!err && !*ret && k->image.word_size == 8)
+		err = find_with_width(k, 8, ret);
+	return err;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The token table: 256 strings, one after the other, and the u16 index of where each begins
+ * (scripts/kallsyms.c: write_src()). Every character that occurs in a name stays a token of its
+ * own, digits always, hence "0\0001\000…9\000" in every table. UTF-16 digits look the same; the
+ * index tells them apart and says where the table starts.
+ */
+#include "symbols/kallsyms_private.h"
+
+#define RUN_SIZE   20
+#define TOKEN_MAX  255               /* the longest seen has 19 */
+#define TABLE_MAX  ((size_t)1 << 16) /* the index is of u16 */
+#define INDEX_SIZE (KALLSYMS_TOKENS * sizeof(uint16_t))
+
+static const uint8_t run[RUN_SIZE] = {'0', 0, '1', 0, '2', 0, '3', 0, '4', 0,
+				      '5', 0, '6', 0, '7', 0, '8', 0, '9', 0};
+
+/*
+ * A run of 20 bytes holds, whole, the four bytes at one multiple of 16 or another, and those four
+ * say where in the run they are: so only they are looked at.
+ */
+static bool run_around(const struct kernel_image *image, size_t at, size_t *ret)
+{
+	uint32_t word = kallsyms_u32(image->data + at);
+	size_t into;
+
+	if ((word & 0xfff0fff0) == 0x00300030)
+		into = (word & 0xf) * 2;
+	else if ((word & 0xf0fff0ff) == 0x30003000)
+		into = (word >> 8 & 0xf) * 2 - 1;
+	else
+		return false;
+	if (into > RUN_SIZE - sizeof(word) || into > at || image->size - (at - into) < RUN_SIZE ||
+	    memcmp(image->data + at - into, run, RUN_SIZE))
+		return false;
+	*ret = at - into;
+	return true;
+}
+
+bool kallsyms_next_anchor(const struct kernel_image *image, size_t *at, size_t *ret)
+{
+	for (size_t p = *at; p < image->size && image->size - p >= sizeof(uint32_t); p += 16) {
+		if (run_around(image, p, ret)) {
+			*at = *ret + RUN_SIZE;
+			return true;
+		}
+	}
+	*at = image->size;
+	return false;
+}
+
+/* Where token `count` after the one at `at` begins; false if a token is too long. */
+static bool skip_tokens(const uint8_t *data, size_t size, size_t at, unsigned count, size_t *ret)
+{
+	while (count--) {
+		size_t limit = size - at < TOKEN_MAX + 1 ? size - at : TOKEN_MAX + 1;
+		const uint8_t *end = memchr(data + at, 0, limit);
+
+		if (!end)
+			return false;
+		at = (size_t)(end - data) + 1;
+	}
+	*ret = at;
+	return true;
+}
+
+/* Whether index could be that of a table whose digits' tokens stand in a row; where '0' is in it.
+ */
+static bool is_index(const uint8_t *index, size_t *ret)
+{
+	uint16_t zero = kallsyms_u16(index + '0' * 2);
+
+	if (kallsyms_u16(index) || zero < '0')
+		return false;
+	for (unsigned digit = 1; digit < 10; digit++) {
+		if (kallsyms_u16(index + ('0' + digit) * 2) != zero + digit * 2)
+			return false;
+	}
+	*ret = zero;
+	return true;
+}
+
+/* Fills the tokens from text, a copy of the table, if the copied index is what the text implies. */
+static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const uint8_t *index)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
+		size_t size = strnlen(tokens->text + at, table_size - at);
+
+		if (size == table_size - at || size > TOKEN_MAX ||
+		    kallsyms_u16(index + i * 2) != at)
+			return false;
+		tokens->offset[i] = (uint16_t)at;
+		tokens->size[i] = (uint8_t)size;
+		memset(tokens->head[i], 0, KALLSYMS_TOKEN_SHORT);
+		memcpy(tokens->head[i], tokens->text + at,
+		       size < KALLSYMS_TOKEN_SHORT ? size : KALLSYMS_TOKEN_SHORT);
+		at += size + 1;
+	}
+	return at == table_size;
+}
+
+/* Tries the index at `index` for a table that ends at `end` and has '0' at anchor. */
+static struct nunchi_error *try_index(struct kallsyms *k, size_t anchor, size_t end, size_t index,
+				      bool *ret)
+{
+	const uint8_t *data = k->image.data;
+	uint8_t copy[INDEX_SIZE];
+	size_t zero, table, table_size;
+
+	*ret = false;
+	memcpy(copy, data + index, sizeof(copy));
+	if (!is_index(copy, &zero) || zero > anchor)
+		return NULL;
+	table = anchor - zero;
+	table_size = end - table;
+	if (table_size > TABLE_MAX)
+		return NULL;
+	free(k->tokens.text);
+	k->tokens.text = malloc(table_size);
+	if (!k->tokens.text)
+		return &error_nomem;
+	memcpy(k->tokens.text, data + table, table_size);
+	if (fill_tokens(&k->tokens, table_size, copy)) {
+		k->token_table = table;
+		k->token_index = index;
+		*ret = true;
+	}
+	return NULL;
+}
+
+struct nunchi_error *kallsyms_read_tokens(struct kallsyms *k, size_t anchor, bool *ret)
+{
+	const struct kernel_image *image = &k->image;
+	struct nunchi_error *err = NULL;
+	bool found = false;
+	size_t end;
+
+	if (skip_tokens(image->data, image->size, anchor, KALLSYMS_TOKENS - '0', &end)) {
+		/* Labels are aligned to 8, or less; an image starts on a page. */
+		for (size_t index = (end + 1) & ~(size_t)1;
+		     !err && !found && index < end + 8 && index <= image->size &&
+		     image->size - index >= INDEX_SIZE;
+		     index += 2)
+			err = try_index(k, anchor, end, index, &found);
+	}
+	if (!err)
+		*ret = found;
+	return err;
+}

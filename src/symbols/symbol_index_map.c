@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * System.map and /proc/kallsyms: "address letter name" a line, the latter with "\t[module]" after
+ * the names of modules (scripts/mksysmap, kernel/kallsyms.c: s_show()).
+ */
+#include "symbols/symbol_index_private.h"
+
+#include <string.h>
+
+struct line {
+	uint64_t address;
+	char type;
+	const char *name;
+	size_t name_size;
+	bool of_module;
+};
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static bool is_name_byte(char c)
+{
+	return (unsigned char)c > ' ' && c != 0x7f;
+}
+
+/* One line without its newline. */
+static bool parse_line(const char *text, size_t size, struct line *ret)
+{
+	struct line line = {0};
+	size_t i = 0;
+
+	for (; i < size && hex_digit(text[i]) >= 0; i++) {
+		if (i == 16)
+			return false;
+		line.address = line.address << 4 | (uint64_t)hex_digit(text[i]);
+	}
+	if (!i || size - i < 4 || text[i] != ' ' || !is_name_byte(text[i + 1]) ||
+	    text[i + 2] != ' ')
+		return false;
+	line.type = text[i + 1];
+	i += 3;
+	line.name = text + i;
+	while (i < size && is_name_byte(text[i]))
+		i++;
+	line.name_size = (size_t)(text + i - line.name);
+	if (!line.name_size || line.name_size > SYMBOL_NAME_MAX)
+		return false;
+	while (i < size && (text[i] == ' ' || text[i] == '\t'))
+		i++;
+	line.of_module = i < size && text[i] == '[';
+	if (i < size && !line.of_module)
+		return false;
+	*ret = line;
+	return true;
+}
+
+static struct nunchi_error *bad_line(size_t number)
+{
+	return error_hint(
+	    error_create(NUNCHI_ERROR_DATA,
+			 "line %zu of the symbol map is not \"address letter name\"", number),
+	    "give the System.map of the guest's kernel (not the stub that some packages put in "
+	    "/boot), or its /proc/kallsyms read as root");
+}
+
+static struct nunchi_error *check_map(const struct symbol_index *index)
+{
+	if (!index->count)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_DATA, "the symbol map names no symbol of the kernel"),
+		    "give the System.map of the guest's kernel");
+	if (!index->addresses[index->count - 1])
+		return error_hint(
+		    error_create(NUNCHI_ERROR_DATA, "all addresses in the symbol map are zero"),
+		    "/proc/kallsyms hides them from users: read it as root with "
+		    "kernel.kptr_restrict below 2");
+	return NULL;
+}
+
+DEFINE_CLEANUP(struct symbol_index, symbol_index_unref)
+
+struct nunchi_error *symbol_index_parse_map(const char *text, size_t size,
+					    struct symbol_index **ret)
+{
+	_cleanup_(cleanup_symbol_index_unref_p) struct symbol_index *index = NULL;
+	struct nunchi_error *err = symbol_index_create(&index);
+	size_t number = 0;
+
+	for (size_t at = 0; !err && at < size;) {
+		const char *end = memchr(text + at, '\n', size - at);
+		size_t next = end ? (size_t)(end - text) + 1 : size;
+		size_t length = (end ? next - 1 : next) - at;
+		struct line line;
+
+		number++;
+		if (length && text[at + length - 1] == '\r')
+			length--;
+		if (!length)
+			; /* an empty line means nothing */
+		else if (!parse_line(text + at, length, &line))
+			err = bad_line(number);
+		else if (!line.of_module)
+			err = symbol_index_add(index, line.name, line.name_size, line.address,
+					       line.type);
+		at = next;
+	}
+	if (!err)
+		err = symbol_index_seal(index);
+	if (!err)
+		err = check_map(index);
+	if (err)
+		return err;
+	*ret = no_cleanup_ptr(index);
+	return NULL;
+}

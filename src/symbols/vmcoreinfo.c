@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "symbols/vmcoreinfo.h"
+
+#include <string.h>
+
+/* Kernels give it one page, notes in files somewhat more. */
+#define TEXT_MAX ((size_t)64 << 10)
+
+static bool is_text(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
+/* The size of the line that starts at text, without its newline; false if it is not KEY=value. */
+static bool line_size(const char *text, size_t size, size_t *ret)
+{
+	bool has_key = false;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '\n') {
+			*ret = i;
+			return has_key;
+		}
+		if (!is_text(text[i]))
+			return false;
+		has_key |= text[i] == '=' && i;
+	}
+	return false;
+}
+
+/* Takes prefix off the front of the text if it is there. */
+static bool skip(const char **text, size_t *size, const char *prefix, size_t prefix_size)
+{
+	if (*size < prefix_size || memcmp(*text, prefix, prefix_size))
+		return false;
+	*text += prefix_size;
+	*size -= prefix_size;
+	return true;
+}
+
+/* The value of the line "before name after=". */
+static bool get_value(const struct vmcoreinfo *info, const char *before, const char *name,
+		      const char *after, const char **ret, size_t *ret_size)
+{
+	for (size_t at = 0; at < info->size;) {
+		const char *text = info->text + at;
+		const char *end = memchr(text, '\n', info->size - at);
+		size_t size = end ? (size_t)(end - text) : info->size - at;
+
+		at += size + 1;
+		if (!skip(&text, &size, before, strlen(before)) ||
+		    !skip(&text, &size, name, strlen(name)) ||
+		    !skip(&text, &size, after, strlen(after)) || !skip(&text, &size, "=", 1))
+			continue;
+		*ret = text;
+		*ret_size = size;
+		return true;
+	}
+	return false;
+}
+
+static int digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 16;
+}
+
+/* All of text as one number of 64 bits at most. */
+static bool parse_digits(const char *text, size_t size, unsigned base, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!size)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		unsigned digit = (unsigned)digit_of(text[i]);
+
+		if (digit >= base || __builtin_mul_overflow(value, (uint64_t)base, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)digit, &value))
+			return false;
+	}
+	*ret = value;
+	return true;
+}
+
+static bool parse_hex(const char *text, size_t size, uint64_t *ret)
+{
+	skip(&text, &size, "0x", 2);
+	return parse_digits(text, size, 16, ret);
+}
+
+/* Every kernel that writes the note puts its page size in it. */
+static bool has_page_size(const struct vmcoreinfo *info)
+{
+	const char *text;
+	uint64_t value;
+	size_t size;
+
+	return get_value(info, "", "PAGESIZE", "", &text, &size) &&
+	       parse_digits(text, size, 10, &value) && value && !(value & (value - 1));
+}
+
+bool vmcoreinfo_parse(const void *data, size_t size, struct vmcoreinfo *ret)
+{
+	static const char first[] = "OSRELEASE=";
+	struct vmcoreinfo info = {.text = data};
+	size_t length;
+
+	if (size < sizeof(first) || memcmp(data, first, sizeof(first) - 1))
+		return false;
+	if (info.text[sizeof(first) - 1] < '0' || info.text[sizeof(first) - 1] > '9')
+		return false;
+	if (size > TEXT_MAX)
+		size = TEXT_MAX;
+	while (line_size(info.text + info.size, size - info.size, &length))
+		info.size += length + 1;
+	if (!has_page_size(&info))
+		return false;
+	*ret = info;
+	return true;
+}
+
+bool vmcoreinfo_get(const struct vmcoreinfo *info, const char *key, const char **ret,
+		    size_t *ret_size)
+{
+	return get_value(info, "", key, "", ret, ret_size);
+}
+
+bool vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t *ret)
+{
+	const char *text;
+	size_t size;
+
+	return get_value(info, "SYMBOL(", name, ")", &text, &size) && parse_hex(text, size, ret);
+}
+
+bool vmcoreinfo_hex(const struct vmcoreinfo *info, const char *key, uint64_t *ret)
+{
+	const char *text;
+	size_t size;
+
+	return get_value(info, "", key, "", &text, &size) && parse_hex(text, size, ret);
+}
+
+bool vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, int64_t *ret)
+{
+	bool negative, parsed;
+	const char *text;
+	uint64_t value;
+	size_t size;
+
+	if (!get_value(info, "NUMBER(", name, ")", &text, &size))
+		return false;
+	negative = skip(&text, &size, "-", 1);
+	if (skip(&text, &size, "0x", 2))
+		parsed = parse_digits(text, size, 16, &value);
+	else
+		parsed =
+		    parse_digits(text, size, 10, &value) && value <= (uint64_t)INT64_MAX + negative;
+	if (!parsed)
+		return false;
+	*ret = (int64_t)(negative ? -value : value);
+	return true;
+}
