@@ -74,19 +74,3 @@ void nunchi_cursor_close(struct nunchi_cursor *cursor)
 	view_cursor_destroy(cursor->cursor);
 	free(cursor);
 }
-
-const char *nunchi_absence_string(enum nunchi_absence absence)
-{
-	static const char *const strings[] = {
-	    [NUNCHI_ABSENT_NOT_COMPUTED] = "not computed",
-	    [NUNCHI_ABSENT_NOT_APPLICABLE] = "not applicable",
-	    [NUNCHI_ABSENT_PAGED_OUT] = "paged out",
-	    [NUNCHI_ABSENT_NOT_MAPPED] = "not mapped",
-	    [NUNCHI_ABSENT_NOT_SAVED] = "not saved",
-	    [NUNCHI_ABSENT_NO_LAYOUT] = "no layout",
-	    [NUNCHI_ABSENT_BAD_DATA] = "bad data",
-	    [NUNCHI_ABSENT_LIMIT] = "too long",
-	};
-
-	return (size_t)absence < ARRAY_SIZE(strings) ? strings[absence] : "unknown";
-}

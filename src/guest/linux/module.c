@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/module.h"
+
+#define MAX_MODULES 65536
+/* enum mod_mem_type of include/linux/module.h has 7 kinds; more are not read. */
+#define MAX_REGIONS 16
+
+/* include/linux/panic.h: the letter of each taint flag, by its bit. */
+static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
+
+struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel)
+{
+	*walk = (struct linux_modules){.kernel = kernel};
+	if (!kernel->types || !kernel->layout.module_list.present)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "modules cannot be walked: the layout of struct "
+					       "module is missing"),
+				  "give the kernel's types with --types");
+	if (!kernel->symbol[LINUX_modules])
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "modules cannot be walked: the symbol modules is "
+					       "missing"),
+				  "give the kernel's System.map with --symbols");
+	hash_map_init(&walk->seen);
+	linux_list_init(&walk->list, kernel, kernel->symbol[LINUX_modules], MAX_MODULES,
+			&walk->seen);
+	return NULL;
+}
+
+void linux_modules_deinit(struct linux_modules *walk)
+{
+	hash_map_deinit(&walk->seen);
+}
+
+bool linux_modules_next(struct linux_modules *walk, struct object *module)
+{
+	uint64_t node;
+
+	if (!linux_list_next(&walk->list, &node))
+		return false;
+	if (linux_read_object(walk->kernel, LAYOUT_module,
+			      node - walk->kernel->layout.module_list.offset,
+			      module) == MEMORY_OK)
+		return true;
+	walk->list.broken = true;
+	return false;
+}
+
+uint64_t linux_module_size(struct linux_kernel *kernel, const struct object *module)
+{
+	const struct layout *layout = &kernel->layout;
+	uint32_t stride = layout->size[LAYOUT_module_memory];
+	uint64_t sum = 0, size;
+
+	if (!layout->module_mem.present)
+		return object_u64(module, &layout->module_text_size) +
+		       object_u64(module, &layout->module_init_size);
+	for (unsigned i = 0; stride && i < MAX_REGIONS; i++) {
+		if ((i + 1) * stride > layout->module_mem.size)
+			break;
+		if (linux_read_field(kernel,
+				     module->address + layout->module_mem.offset + i * stride,
+				     &layout->module_memory_size, &size) == MEMORY_OK)
+			sum += size;
+	}
+	return sum;
+}
+
+static bool append_user(struct linux_kernel *kernel, uint64_t use, struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t source;
+	char name[64];
+	size_t length;
+
+	if (linux_read_field(kernel, use, &layout->module_use_source, &source) != MEMORY_OK ||
+	    linux_read_string(kernel, source + layout->module_name.offset, name, sizeof(name),
+			      &length) != MEMORY_OK)
+		return false;
+	if (ret->size)
+		buffer_append_char(ret, ',');
+	buffer_append(ret, name, length);
+	return true;
+}
+
+bool linux_module_users(struct linux_kernel *kernel, const struct object *module,
+			struct hash_map *seen, struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	struct linux_list list;
+	uint64_t node;
+
+	if (!layout->module_source_list.present || !layout->module_use_source_list.present)
+		return false;
+	linux_list_init(&list, kernel, module->address + layout->module_source_list.offset,
+			MAX_MODULES, seen);
+	while (linux_list_next(&list, &node)) {
+		if (!append_user(kernel, node - layout->module_use_source_list.offset, ret))
+			return false;
+	}
+	/* Set up once and for all: it cannot be unloaded. */
+	if (object_u64(module, &layout->module_init) && !object_u64(module, &layout->module_exit))
+		buffer_printf(ret, "%s[permanent]", ret->size ? "," : "");
+	return !list.broken;
+}
+
+void linux_module_taints(struct linux_kernel *kernel, const struct object *module,
+			 struct buffer *ret)
+{
+	uint64_t taints = object_u64(module, &kernel->layout.module_taints);
+
+	for (size_t i = 0; taint_letters[i]; i++) {
+		if (taints >> i & 1)
+			buffer_append_char(ret, taint_letters[i]);
+	}
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Kernel modules. Source: kernel/module/{main,procfs}.c (kernel/module.c before 5.19),
+ * include/linux/module.h.
+ */
+#ifndef NUNCHI_GUEST_LINUX_MODULE_H
+#define NUNCHI_GUEST_LINUX_MODULE_H
+
+#include "core/buffer.h"
+#include "core/hash.h"
+#include "guest/linux/linux.h"
+
+enum linux_module_state {
+	LINUX_MODULE_LIVE,
+	LINUX_MODULE_COMING,
+	LINUX_MODULE_GOING,
+	LINUX_MODULE_UNFORMED, /* being set up; /proc/modules leaves it out */
+};
+
+struct linux_modules {
+	struct linux_kernel *kernel;
+	struct linux_list list;
+	struct hash_map seen;
+};
+
+/* Starts a walk over the list of modules; NUNCHI_ERROR_UNSUPPORTED says what is missing. */
+struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel);
+void linux_modules_deinit(struct linux_modules *walk);
+/* Copies the next struct module; false at the end, then see walk->list.broken. */
+bool linux_modules_next(struct linux_modules *walk, struct object *module);
+
+/* Bytes of all its regions. */
+uint64_t linux_module_size(struct linux_kernel *kernel, const struct object *module);
+/* Appends the names of the modules that use it, separated by commas. */
+bool linux_module_users(struct linux_kernel *kernel, const struct object *module,
+			struct hash_map *seen, struct buffer *ret);
+/* Appends the letters of its taints, as /proc/modules shows them. */
+void linux_module_taints(struct linux_kernel *kernel, const struct object *module,
+			 struct buffer *ret);
+
+#endif

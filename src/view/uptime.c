@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/time.h"
+#include "view/view.h"
+
+#define COLUMNS(X)                                                                                 \
+	X(days, INTEGER, "whole days since boot")                                                  \
+	X(hours, INTEGER, "hours beyond the days")                                                 \
+	X(minutes, INTEGER, "minutes beyond the hours")                                            \
+	X(seconds, INTEGER, "seconds beyond the minutes")                                          \
+	X(total_seconds, INTEGER, "seconds since boot, at the last timer tick")                    \
+	X(boot_time, INTEGER, "boot, seconds since 1970, by the guest's clock")
+
+enum { COLUMNS(VIEW_COLUMN_ENUM) };
+static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
+
+struct uptime {
+	struct linux_kernel *kernel;
+	bool done;
+};
+
+static struct nunchi_error *uptime_open(void *data, struct linux_kernel *kernel,
+					const struct view_request *request)
+{
+	struct uptime *state = data;
+
+	(void)request;
+	state->kernel = kernel;
+	return NULL;
+}
+
+static struct nunchi_error *uptime_next(void *data, struct view_row *row)
+{
+	struct uptime *state = data;
+	struct linux_clock clock;
+	int64_t seconds;
+
+	if (state->done)
+		return &error_stop;
+	state->done = true;
+	if (!linux_clock_read(state->kernel, &clock))
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "the kernel's timekeeper cannot be found or read");
+	seconds = clock.uptime_ns / 1000000000;
+	row_integer(row, COLUMN_days, seconds / 86400);
+	row_integer(row, COLUMN_hours, seconds / 3600 % 24);
+	row_integer(row, COLUMN_minutes, seconds / 60 % 60);
+	row_integer(row, COLUMN_seconds, seconds % 60);
+	row_integer(row, COLUMN_total_seconds, seconds);
+	row_integer(row, COLUMN_boot_time, clock.boot_ns / 1000000000);
+	return NULL;
+}
+
+const struct view view_uptime = {
+    .schema = {"uptime", "time since the guest booted", columns, ARRAY_SIZE(columns)},
+    .provider = {sizeof(struct uptime), uptime_open, uptime_next, NULL},
+};
