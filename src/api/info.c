@@ -18,9 +18,6 @@ static void give(const struct info *info, const char *topic, const char *name, c
 
 static void give_target(const struct info *info, const struct target *target)
 {
-	static const char *const states[] = {"running", "paused", "saved", "ended", "unknown"};
-	static const char *const capabilities[] = {"read", "write", "pause", "registers",
-						   "events"};
 	char text[64];
 
 	give(info, "target", "name", target->name, NULL);
@@ -30,8 +27,8 @@ static void give_target(const struct info *info, const struct target *target)
 		_cleanup_error_ struct nunchi_error *err =
 		    target_get_state((struct target *)target, &state);
 
-		if (!err && (size_t)state < ARRAY_SIZE(states))
-			give(info, "target", "state", states[state], NULL);
+		if (!err)
+			give(info, "target", "state", target_state_string(state), NULL);
 	}
 	if (target->vcpu_count) {
 		snprintf(text, sizeof(text), "%u", target->vcpu_count);
@@ -39,8 +36,8 @@ static void give_target(const struct info *info, const struct target *target)
 	}
 	for (size_t i = 0; i < target->note_count; i++)
 		give(info, "target", "note", target->notes[i], NULL);
-	for (size_t i = 0; i < TARGET_CAPABILITY_COUNT; i++)
-		give(info, "capability", capabilities[i],
+	for (unsigned i = 0; i < TARGET_CAPABILITY_COUNT; i++)
+		give(info, "capability", target_capability_string((enum target_capability)i),
 		     target->support[i].available ? "yes" : "no", target->support[i].reason);
 }
 

@@ -182,7 +182,7 @@ struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_in
 
 struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret)
 {
-	struct symbol_index *symbols;
+	struct symbol_index *symbols = NULL;
 	struct nunchi_error *err = linux_symbols(kernel, &symbols);
 	size_t at;
 

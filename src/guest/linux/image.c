@@ -133,16 +133,59 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging,
 	return finish(&scan, ret);
 }
 
+/* A kernel of 32 bits has its writable data, page tables among it, within this of the start of it. */
+#define MAX_DATA_32 ((uint64_t)32 << 20)
+
+/* 32-bit: the next piece of the linear map; false when the image is complete. */
+static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
+			  uint64_t entry)
+{
+	bool writable = entry & WRITABLE || !(entry & PRESENT);
+
+	if (!scan->image.data_start && writable && scan->started) {
+		if (scan->image.virtual_end - scan->image.virtual_start >= MIN_IMAGE)
+			scan->image.data_start = virtual;
+		else
+			*scan = (struct scan){0};
+	}
+	/* Before the image and behind its data lies free memory, writable and executable or not. */
+	if (!scan->started && (writable || virtual & (LARGE_SIZE - 1)))
+		return true;
+	if (scan->image.data_start && virtual - scan->image.data_start >= MAX_DATA_32)
+		return false;
+	return scan_piece(scan, virtual, physical, size,
+			  !writable && !(entry & NO_EXECUTE) ? KIND_TEXT
+			  : writable			     ? KIND_DATA
+							     : KIND_RODATA);
+}
+
+static bool scan_entry_32(struct scan *scan, struct memory *memory, uint64_t virtual,
+			  uint64_t entry)
+{
+	uint64_t table[ENTRIES];
+
+	if (!(entry & PRESENT) || entry & LARGE)
+		return scan_piece_32(scan, virtual, entry & FRAME & ~(LARGE_SIZE - 1), LARGE_SIZE,
+				     entry);
+	if (!read_table(memory, entry & FRAME, table))
+		return false;
+	for (size_t i = 0; i < ENTRIES; i++) {
+		if (!scan_piece_32(scan, virtual + (i << PAGE_SHIFT), table[i] & FRAME, PAGE_SIZE,
+				   table[i]))
+			return false;
+	}
+	return true;
+}
+
 /*
  * 32-bit with PAE: the image lies in the linear map of low memory, at whatever split of the
- * address space; it is the first long run of executable pages.
+ * address space; it is the first long read-only run there (mark_rodata_ro()).
  */
 static bool find_pae(struct memory *memory, const struct x86_paging *paging,
 		     struct linux_image *ret)
 {
 	uint64_t directory[ENTRIES], pointer;
 	struct scan scan = {0};
-	bool text_ended = false;
 
 	for (unsigned top = 1; top < 4; top++) {
 		if (memory_read(memory, gpa(paging->root.v + top * 8), &pointer, 8, NULL) !=
@@ -150,21 +193,12 @@ static bool find_pae(struct memory *memory, const struct x86_paging *paging,
 		    !(pointer & PRESENT) || !read_table(memory, pointer & FRAME, directory))
 			continue;
 		for (size_t i = 0; i < ENTRIES; i++) {
-			uint64_t virtual = ((uint64_t)top << 30) + (i << LARGE_SHIFT);
-			enum kind kind = directory[i] & LARGE ? kind_of(directory[i]) : KIND_NONE;
-
-			if (!scan.started && kind != KIND_TEXT)
-				continue;
-			if (kind != KIND_TEXT)
-				text_ended = true;
-			/* Past the data comes free memory, which is mapped just like it. */
-			if (!scan_entry(&scan, memory, virtual, directory[i]) ||
-			    (text_ended && kind == KIND_DATA &&
-			     scan.image.virtual_end - scan.image.data_start >= 8 * LARGE_SIZE))
-				return finish(&scan, ret);
+			if (!scan_entry_32(&scan, memory, ((uint64_t)top << 30) + (i << LARGE_SHIFT),
+					   directory[i]))
+				return scan.image.data_start && finish(&scan, ret);
 		}
 	}
-	return finish(&scan, ret);
+	return scan.image.data_start && finish(&scan, ret);
 }
 
 bool linux_image_find(struct memory *memory, const struct x86_paging *paging,

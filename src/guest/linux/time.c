@@ -5,7 +5,7 @@
 
 /*
  * The core timekeeper: since 6.13 in a struct tk_data (tk_core, an array timekeeper_data since
- * 6.17); before, in an unnamed struct behind a sequence counter that takes one word.
+ * 6.17); before, in an unnamed struct behind a sequence counter.
  */
 static uint64_t timekeeper_address(const struct linux_kernel *kernel)
 {
@@ -17,7 +17,7 @@ static uint64_t timekeeper_address(const struct linux_kernel *kernel)
 		return 0;
 	if (kernel->layout.tk_data_timekeeper.present)
 		return core + kernel->layout.tk_data_timekeeper.offset;
-	return core + 8;
+	return core + (kernel->layout.size[LAYOUT_seqcount] > 8 ? 16 : 8);
 }
 
 bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
