@@ -129,9 +129,9 @@ static void take_notes(struct file_target *file, struct notes *notes)
 		return;
 	file->vcpus = no_cleanup_ptr(notes->vcpus);
 	target->vcpu_count = (unsigned)notes->vcpu_count;
-	target->support[TARGET_REGISTERS] = (struct target_support){
-	    true, notes->has_control ? "from QEMU's notes in the file"
-				     : "from the file's notes, without control registers"};
+	target_set_support(target, TARGET_REGISTERS, true, "%s",
+			   notes->has_control ? "from QEMU's notes in the file"
+					      : "from the file's notes, without control registers");
 }
 
 static void note_missing(struct file_target *file, uint64_t missing, uint64_t total)
