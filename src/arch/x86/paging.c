@@ -49,7 +49,8 @@ static const struct level_format formats_pae[] = {
      .may_be_large = true,
      .large_reserved = BITS(62, 52) | BITS(20, 13),
      .has_permissions = true},
-    {.shift = 30, .index_bits = 2, .reserved = BITS(63, 52) | BITS(8, 5) | BITS(2, 1)},
+    /* Bits 5 and 6 are reserved too, but QEMU's emulation marks these entries as accessed. */
+    {.shift = 30, .index_bits = 2, .reserved = BITS(63, 52) | BITS(8, 7) | BITS(2, 1)},
 };
 
 static const struct level_format formats_long[] = {
