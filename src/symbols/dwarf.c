@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every compile unit repeats the types it uses. Units are read in turn; a named type is taken where
+ * its name and size are first met, and what refers to it gets its id whether it is known yet or
+ * not, so that only types without a name are followed deeper.
+ */
+#include "symbols/dwarf.h"
+
+#include "config.h"
+
+#ifdef HAVE_LIBDW
+
+#include "core/hash.h"
+#include "symbols/btf_writer.h"
+#include "symbols/type_index_private.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <string.h>
+
+#define DEPTH_LIMIT 48 /* types without a name inside of one another */
+#define LIST_LIMIT  (1u << 20)
+
+struct reader {
+	struct btf_writer writer;
+	struct hash_map anonymous; /* ids, by the offset of the entry */
+	unsigned word_size;
+};
+
+/* Members, enumerators or parameters while a type is read. */
+struct list {
+	union {
+		struct type_member *members;
+		struct type_enumerator *enumerators;
+		type_id *parameters;
+		void *data;
+	};
+	uint32_t count, capacity;
+};
+
+static void list_deinit(struct list *list)
+{
+	free(list->data);
+}
+
+/* Makes room for one more element. */
+static bool list_grow(struct list *list, size_t size)
+{
+	uint32_t capacity = list->capacity ? list->capacity * 2 : 32;
+	void *data;
+
+	if (list->count < list->capacity)
+		return true;
+	data = capacity <= LIST_LIMIT ? reallocarray(list->data, capacity, size) : NULL;
+	if (!data)
+		return false;
+	list->data = data;
+	list->capacity = capacity;
+	return true;
+}
+
+static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth);
+
+static const char *name_of(Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+
+	return name ? name : "";
+}
+
+static bool number_of(Dwarf_Die *die, unsigned name, Dwarf_Word *ret)
+{
+	Dwarf_Attribute memory, *attribute = dwarf_attr_integrate(die, name, &memory);
+
+	return attribute && !dwarf_formudata(attribute, ret);
+}
+
+static uint64_t size_of(Dwarf_Die *die)
+{
+	Dwarf_Word size;
+
+	return number_of(die, DW_AT_byte_size, &size) ? size : 0;
+}
+
+static bool type_die(Dwarf_Die *die, Dwarf_Die *ret)
+{
+	Dwarf_Attribute memory, *attribute = dwarf_attr_integrate(die, DW_AT_type, &memory);
+
+	return attribute && dwarf_formref_die(attribute, ret);
+}
+
+/* What the entry's type attribute leads to; void if it has none. */
+static type_id target_of(struct reader *reader, Dwarf_Die *die, unsigned depth)
+{
+	Dwarf_Die target;
+
+	return type_die(die, &target) ? convert(reader, &target, depth + 1) : 0;
+}
+
+/* Bytes from the start of the struct: a number, or (until DWARF 3) an expression that adds one. */
+static uint64_t location_of(Dwarf_Die *die)
+{
+	Dwarf_Attribute memory, *attribute;
+	Dwarf_Word number;
+	Dwarf_Op *expression;
+	size_t length;
+
+	attribute = dwarf_attr_integrate(die, DW_AT_data_member_location, &memory);
+	if (!attribute)
+		return 0;
+	if (!dwarf_formudata(attribute, &number))
+		return number;
+	if (!dwarf_getlocation(attribute, &expression, &length) && length == 1 &&
+	    expression[0].atom == DW_OP_plus_uconst)
+		return expression[0].number;
+	return 0;
+}
+
+/* The size of the integer that holds a bit field, for the older way to say where it is. */
+static uint64_t storage_size(Dwarf_Die *die)
+{
+	Dwarf_Die type, next;
+	uint64_t size = size_of(die);
+
+	if (size || !type_die(die, &type))
+		return size;
+	for (unsigned i = 0; i < DEPTH_LIMIT; i++) {
+		size = size_of(&type);
+		if (size || !type_die(&type, &next))
+			return size;
+		type = next;
+	}
+	return 0;
+}
+
+static void place_member(Dwarf_Die *die, struct type_member *member)
+{
+	uint64_t start = location_of(die) * 8;
+	Dwarf_Word bits, offset;
+
+	member->bit_offset = start;
+	if (!number_of(die, DW_AT_bit_size, &bits))
+		return;
+	member->bit_size = (uint32_t)bits;
+	if (number_of(die, DW_AT_data_bit_offset, &offset))
+		member->bit_offset = offset;
+	else if (number_of(die, DW_AT_bit_offset, &offset)) /* from the most significant bit */
+		member->bit_offset = start + storage_size(die) * 8 - offset - bits;
+}
+
+static void read_members(struct reader *reader, Dwarf_Die *die, unsigned depth, struct list *list)
+{
+	Dwarf_Die child;
+
+	if (dwarf_child(die, &child))
+		return;
+	do {
+		struct type_member *member;
+
+		if (dwarf_tag(&child) != DW_TAG_member)
+			continue;
+		if (!list_grow(list, sizeof(*list->members))) {
+			reader->writer.problem = "a type has too many members";
+			return;
+		}
+		member = &list->members[list->count++];
+		*member = (struct type_member){.name = name_of(&child),
+					       .type = target_of(reader, &child, depth)};
+		place_member(&child, member);
+	} while (!dwarf_siblingof(&child, &child));
+}
+
+static void define_struct(struct reader *reader, Dwarf_Die *die, enum btf_kind kind, type_id id,
+			  unsigned depth)
+{
+	_cleanup_(list_deinit) struct list list = {0};
+
+	read_members(reader, die, depth, &list);
+	btf_writer_struct(&reader->writer, id, kind, name_of(die), size_of(die), list.members,
+			  list.count);
+}
+
+/* gcc writes negative values in the signed form; the short unsigned forms carry no sign. */
+static int64_t value_of(Dwarf_Die *die)
+{
+	Dwarf_Attribute memory, *attribute = dwarf_attr(die, DW_AT_const_value, &memory);
+	Dwarf_Sword number = 0;
+	Dwarf_Word word = 0;
+
+	if (!attribute)
+		return 0;
+	if (dwarf_whatform(attribute) == DW_FORM_sdata ||
+	    dwarf_whatform(attribute) == DW_FORM_implicit_const)
+		dwarf_formsdata(attribute, &number);
+	else if (!dwarf_formudata(attribute, &word))
+		number = (int64_t)word;
+	return number;
+}
+
+static void define_enum(struct reader *reader, Dwarf_Die *die, type_id id)
+{
+	_cleanup_(list_deinit) struct list list = {0};
+	Dwarf_Die child;
+	bool more = !dwarf_child(die, &child);
+
+	for (; more; more = !dwarf_siblingof(&child, &child)) {
+		if (dwarf_tag(&child) != DW_TAG_enumerator)
+			continue;
+		if (!list_grow(&list, sizeof(*list.enumerators))) {
+			reader->writer.problem = "a type has too many enumerators";
+			return;
+		}
+		list.enumerators[list.count++] =
+		    (struct type_enumerator){.name = name_of(&child), .value = value_of(&child)};
+	}
+	btf_writer_enum(&reader->writer, id, name_of(die), size_of(die), list.enumerators,
+			list.count);
+}
+
+static void define_prototype(struct reader *reader, Dwarf_Die *die, type_id id, unsigned depth)
+{
+	_cleanup_(list_deinit) struct list list = {0};
+	type_id result = target_of(reader, die, depth);
+	Dwarf_Die child;
+	bool more = !dwarf_child(die, &child);
+
+	for (; more; more = !dwarf_siblingof(&child, &child)) {
+		bool variadic = dwarf_tag(&child) == DW_TAG_unspecified_parameters;
+
+		if (!variadic && dwarf_tag(&child) != DW_TAG_formal_parameter)
+			continue;
+		if (!list_grow(&list, sizeof(*list.parameters))) {
+			reader->writer.problem = "a function has too many parameters";
+			return;
+		}
+		list.parameters[list.count++] = variadic ? 0 : target_of(reader, &child, depth);
+	}
+	btf_writer_prototype(&reader->writer, id, result, list.parameters, list.count);
+}
+
+/* Writes the type under id, which its entry defines. */
+static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned depth)
+{
+	Dwarf_Word encoding = 0;
+
+	switch (dwarf_tag(die)) {
+	case DW_TAG_base_type:
+		number_of(die, DW_AT_encoding, &encoding);
+		btf_writer_base(&reader->writer, id, name_of(die), size_of(die),
+				encoding == DW_ATE_signed || encoding == DW_ATE_signed_char,
+				encoding == DW_ATE_float || encoding == DW_ATE_complex_float);
+		break;
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+		define_struct(reader, die, BTF_STRUCT, id, depth);
+		break;
+	case DW_TAG_union_type:
+		define_struct(reader, die, BTF_UNION, id, depth);
+		break;
+	case DW_TAG_enumeration_type:
+		define_enum(reader, die, id);
+		break;
+	case DW_TAG_typedef:
+		btf_writer_typedef(&reader->writer, id, name_of(die),
+				   target_of(reader, die, depth));
+		break;
+	case DW_TAG_subroutine_type:
+		define_prototype(reader, die, id, depth);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The id of a type without a name; each entry is read once. */
+static type_id convert_anonymous(struct reader *reader, Dwarf_Die *die, unsigned depth)
+{
+	uint64_t offset = dwarf_dieoffset(die);
+	uint64_t *found = hash_map_find(&reader->anonymous, offset);
+	type_id id;
+
+	if (found)
+		return (type_id)*found;
+	id = btf_writer_anonymous(&reader->writer);
+	if (hash_map_insert(&reader->anonymous, offset, id) == HASH_NOMEM)
+		reader->writer.problem = "out of memory";
+	define(reader, die, id, depth);
+	return id;
+}
+
+static enum btf_kind named_kind(int tag)
+{
+	switch (tag) {
+	case DW_TAG_base_type:
+		return BTF_INT;
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+		return BTF_STRUCT;
+	case DW_TAG_union_type:
+		return BTF_UNION;
+	case DW_TAG_enumeration_type:
+		return BTF_ENUM;
+	case DW_TAG_typedef:
+		return BTF_TYPEDEF;
+	default:
+		return BTF_VOID;
+	}
+}
+
+/* The id of a type by its name. *ret_complete tells whether this entry defines it. */
+static type_id convert_named(struct reader *reader, Dwarf_Die *die, enum btf_kind kind,
+			     const char *name, bool *ret_complete)
+{
+	*ret_complete = !dwarf_hasattr(die, DW_AT_declaration);
+	return btf_writer_named(&reader->writer, kind, name,
+				!*ret_complete        ? BTF_SIZE_UNKNOWN
+				: kind == BTF_TYPEDEF ? 0
+						      : size_of(die));
+}
+
+/* Each dimension is an entry of its own below the array's; the first is the outermost. */
+static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned depth)
+{
+	uint64_t counts[DEPTH_LIMIT];
+	unsigned dimensions = 0;
+	type_id id = target_of(reader, die, depth);
+	Dwarf_Die child;
+	bool more = !dwarf_child(die, &child);
+
+	for (; more && dimensions < DEPTH_LIMIT; more = !dwarf_siblingof(&child, &child)) {
+		Dwarf_Word number;
+
+		if (dwarf_tag(&child) != DW_TAG_subrange_type)
+			continue;
+		counts[dimensions] = 0;
+		if (number_of(&child, DW_AT_count, &number))
+			counts[dimensions] = number;
+		else if (number_of(&child, DW_AT_upper_bound, &number))
+			/* An empty array's bound is -1, in a form as short as may be. */
+			counts[dimensions] = (number & 0xffffffff) == 0xffffffff ? 0 : number + 1;
+		dimensions++;
+	}
+	if (!dimensions)
+		return btf_writer_array(&reader->writer, id, 0);
+	while (dimensions--)
+		id = btf_writer_array(&reader->writer, id, counts[dimensions]);
+	return id;
+}
+
+static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth)
+{
+	const char *name = name_of(die);
+	int tag = dwarf_tag(die);
+	enum btf_kind kind = named_kind(tag);
+	bool complete;
+
+	if (depth >= DEPTH_LIMIT || reader->writer.problem)
+		return 0;
+	if (kind != BTF_VOID)
+		return *name ? convert_named(reader, die, kind, name, &complete)
+			     : convert_anonymous(reader, die, depth);
+	switch (tag) {
+	case DW_TAG_pointer_type:
+	case DW_TAG_reference_type:
+	case DW_TAG_rvalue_reference_type:
+		return btf_writer_derived(&reader->writer, BTF_PTR, target_of(reader, die, depth));
+	case DW_TAG_const_type:
+		return btf_writer_derived(&reader->writer, BTF_CONST,
+					  target_of(reader, die, depth));
+	case DW_TAG_volatile_type:
+		return btf_writer_derived(&reader->writer, BTF_VOLATILE,
+					  target_of(reader, die, depth));
+	case DW_TAG_restrict_type:
+		return btf_writer_derived(&reader->writer, BTF_RESTRICT,
+					  target_of(reader, die, depth));
+	case DW_TAG_array_type:
+		return convert_array(reader, die, depth);
+	case DW_TAG_subroutine_type:
+		return convert_anonymous(reader, die, depth);
+	default: /* no type of C, or one that wraps another (atomic) */
+		return target_of(reader, die, depth);
+	}
+}
+
+/* Defines the named types below an entry: a unit, or a type (clang nests them). */
+static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
+{
+	Dwarf_Die die;
+	bool more = !dwarf_child(parent, &die);
+
+	for (; more && !reader->writer.problem; more = !dwarf_siblingof(&die, &die)) {
+		enum btf_kind kind = named_kind(dwarf_tag(&die));
+		const char *name;
+		bool complete;
+		type_id id;
+
+		if (kind == BTF_VOID)
+			continue;
+		name = name_of(&die);
+		if (!*name)
+			continue;
+		id = convert_named(reader, &die, kind, name, &complete);
+		if (!complete || btf_writer_defined(&reader->writer, id))
+			continue;
+		define(reader, &die, id, 0);
+		if ((kind == BTF_STRUCT || kind == BTF_UNION) && depth < DEPTH_LIMIT)
+			read_types(reader, &die, depth + 1);
+	}
+}
+
+/* Rust's view of a kernel structure bears the same name and may say less. */
+static bool is_rust(Dwarf_Die *unit)
+{
+	Dwarf_Word language;
+
+	return number_of(unit, DW_AT_language, &language) && language == DW_LANG_Rust;
+}
+
+static void read_units(struct reader *reader, Dwarf *dwarf)
+{
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die, memory;
+	uint8_t address_size;
+	uint8_t type;
+
+	while (!dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL)) {
+		if ((type != DW_UT_compile && type != DW_UT_partial && type != DW_UT_type) ||
+		    is_rust(&die))
+			continue;
+		if (!reader->word_size && dwarf_diecu(&die, &memory, &address_size, NULL) &&
+		    (address_size == 4 || address_size == 8))
+			reader->word_size = address_size;
+		read_types(reader, &die, 0);
+	}
+}
+
+static void dwarf_end_p(Dwarf **dwarf)
+{
+	if (*dwarf)
+		dwarf_end(*dwarf);
+}
+
+static void reader_deinit(struct reader *reader)
+{
+	btf_writer_deinit(&reader->writer);
+	hash_map_deinit(&reader->anonymous);
+}
+
+/* The file's own memory is given back before the index is made. */
+static struct nunchi_error *read_file(int fd, struct reader *reader, void **ret, size_t *ret_size)
+{
+	_cleanup_(dwarf_end_p) Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+
+	if (!dwarf)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_NOT_FOUND, "neither .BTF nor DWARF types (%s)",
+				 dwarf_errmsg(-1)),
+		    "take the vmlinux of the distribution's package of debugging symbols");
+	read_units(reader, dwarf);
+	if (reader->writer.count <= 1)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF names no types");
+	return btf_writer_finish(&reader->writer, ret, ret_size);
+}
+
+struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
+{
+	_cleanup_(reader_deinit) struct reader reader = {0};
+	struct type_index_source source = {.format = "DWARF", .enum_signs = true, .destroy = free};
+	struct nunchi_error *err;
+	size_t size;
+
+	btf_writer_init(&reader.writer);
+	hash_map_init(&reader.anonymous);
+	err = read_file(fd, &reader, &source.owner, &size);
+	if (err)
+		return err;
+	source.word_size = reader.word_size;
+	err = type_index_create(source.owner, size, &source, ret);
+	if (err)
+		free(source.owner);
+	return err;
+}
+
+#else
+
+struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
+{
+	(void)fd;
+	(void)ret;
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "no .BTF section, and DWARF needs a build with libdw"),
+			  "rebuild with -Ddwarf=enabled (elfutils' libdw), or give BTF or ISF");
+}
+
+#endif

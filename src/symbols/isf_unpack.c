@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "symbols/isf.h"
+
+#include "config.h"
+
+#ifdef HAVE_LZMA
+
+#include "core/buffer.h"
+
+#include <lzma.h>
+
+/* xz -9 takes 65 MiB to unpack. */
+#define DECODER_MEMORY ((uint64_t)128 << 20)
+/* Tables of whole kernels have 30 to 60 MB. */
+#define TEXT_LIMIT ((size_t)512 << 20)
+#define CHUNK      ((size_t)1 << 20)
+
+static struct nunchi_error *describe(lzma_ret status, uint64_t offset)
+{
+	switch (status) {
+	case LZMA_MEM_ERROR:
+		return &error_nomem;
+	case LZMA_MEMLIMIT_ERROR:
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "unpacking it takes more than 128 MiB of memory");
+	case LZMA_BUF_ERROR:
+		return error_create(NUNCHI_ERROR_TRUNCATED,
+				    "the .xz data ends too early, after %llu bytes",
+				    (unsigned long long)offset);
+	default:
+		return error_create(NUNCHI_ERROR_DATA,
+				    "the .xz data is damaged near byte %llu (liblzma error %d)",
+				    (unsigned long long)offset, (int)status);
+	}
+}
+
+static struct nunchi_error *unpack(lzma_stream *stream, struct buffer *text)
+{
+	lzma_ret status = LZMA_OK;
+
+	while (status == LZMA_OK) {
+		char *room = buffer_reserve(text, CHUNK);
+
+		if (!room)
+			return error_create(NUNCHI_ERROR_DATA, "it unpacks to more than 512 MiB");
+		stream->next_out = (uint8_t *)room;
+		stream->avail_out = CHUNK;
+		status = lzma_code(stream, LZMA_FINISH);
+		text->size += CHUNK - stream->avail_out;
+	}
+	return status == LZMA_STREAM_END ? NULL : describe(status, stream->total_in);
+}
+
+struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_t *ret_size)
+{
+	lzma_stream stream = LZMA_STREAM_INIT;
+	_cleanup_buffer_ struct buffer text;
+	struct nunchi_error *err;
+	lzma_ret status;
+
+	buffer_init(&text, TEXT_LIMIT);
+	status = lzma_stream_decoder(&stream, DECODER_MEMORY, LZMA_CONCATENATED);
+	if (status != LZMA_OK)
+		return describe(status, 0);
+	stream.next_in = data;
+	stream.avail_in = size;
+	err = unpack(&stream, &text);
+	lzma_end(&stream);
+	if (err)
+		return err;
+	*ret_size = text.size;
+	*ret = no_cleanup_ptr(text.data);
+	return NULL;
+}
+
+#else
+
+struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_t *ret_size)
+{
+	(void)data;
+	(void)size;
+	(void)ret;
+	(void)ret_size;
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, ".xz needs a build with liblzma"),
+			  "unpack the file with xz -d, or rebuild with -Dxz=enabled (liblzma)");
+}
+
+#endif
