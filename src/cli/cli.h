@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The command: a program on the public header alone, one file a subcommand. A subcommand is a
+ * struct command; its help, its options' parsing and the shell completion come from that.
+ */
+#ifndef NUNCHI_CLI_CLI_H
+#define NUNCHI_CLI_CLI_H
+
+#include <nunchi/nunchi.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Exit statuses. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* What getopt gives for options without a letter. */
+enum {
+	OPTION_JSON = 256,
+	OPTION_CSV,
+	OPTION_PAUSE,
+	OPTION_TIMING,
+	OPTION_SYMBOLS,
+	OPTION_TYPES,
+	OPTION_COLOR,
+	OPTION_NO_COLOR,
+	OPTION_VERSION,
+	OPTION_COLUMNS,
+	OPTION_WHERE,
+	OPTION_LIMIT,
+	OPTION_PID,
+	OPTION_CR3,
+	OPTION_PHYS,
+	OPTION_FORMAT,
+	OPTION_PROGRESS
+};
+
+struct cli_option {
+	const char *name;
+	int letter;           /* a character, or one of OPTION_… */
+	const char *argument; /* as help shows it, NULL if it takes none */
+	const char *help;
+};
+
+struct cli;
+
+struct command {
+	const char *name;
+	const char *arguments; /* as help shows them */
+	const char *summary;   /* one line */
+	const char *description;
+	const char *examples; /* lines, each ending in a newline */
+	const struct cli_option *options;
+	size_t option_count;
+	int least, most;   /* arguments */
+	size_t state_size; /* of what option() fills and run() uses, given zeroed */
+	/* Takes one of `options`; a status other than CLI_DONE ends the program. */
+	int (*option)(struct cli *cli, void *state, int letter, const char *value);
+	int (*run)(struct cli *cli, void *state, char **arguments, int count);
+	/* Frees what the state holds; may be NULL. */
+	void (*clean)(void *state);
+};
+
+struct cli {
+	const struct command *command; /* NULL until it is known */
+	struct nunchi_context *context;
+	struct nunchi_guest *guest;
+	struct nunchi_guest_options guest_options;
+	const char *target; /* being worked on, for errors; NULL if none */
+	enum nunchi_output output;
+	bool help;
+	bool version;
+	bool timing;
+	bool color;
+	unsigned width;  /* of the terminal, 0 if there is none */
+	int write_errno; /* why standard output takes no more, 0 if it does */
+};
+
+/* ---- commands.c ---- */
+
+extern const struct command *const commands[];
+extern const size_t command_count;
+const struct command *command_find(const char *name);
+/* The command most like the word, or NULL. */
+const char *command_suggest(const char *word);
+
+extern const struct command command_help;
+extern const struct command command_info;
+extern const struct command command_list;
+extern const struct command command_log;
+extern const struct command command_modules;
+extern const struct command command_ps;
+extern const struct command command_read;
+extern const struct command command_show;
+extern const struct command command_snapshot;
+extern const struct command command_symbol;
+extern const struct command command_translate;
+extern const struct command command_type;
+extern const struct command command_version;
+extern const struct command command_views;
+
+/* ---- options.c ---- */
+
+/*
+ * Takes the options before the subcommand, and finds it. *ret_index is its place in argv, or argc
+ * if there is none.
+ */
+int options_before(struct cli *cli, int argc, char **argv, int *ret_index);
+/*
+ * Takes the options of and after cli->command, which is argv[0]; *ret_arguments is where the
+ * *ret_count others stand, in argv itself.
+ */
+int options_after(struct cli *cli, void *state, int argc, char **argv, char ***ret_arguments,
+		  int *ret_count);
+/* Prints what the command does and takes. */
+void options_help(struct cli *cli, const struct command *command);
+/* Prints the options that every command takes. */
+void options_help_common(struct cli *cli);
+
+/* ---- print.c: everything that is printed ---- */
+
+/* Standard output, buffered; data is the struct cli. False once nobody takes it. */
+bool cli_write(const char *data, size_t size, void *cli);
+/* For text of our own only. */
+void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Text from elsewhere, escaped. */
+void cli_print_escaped(struct cli *cli, const char *text);
+/* The text escaped, to be freed; never NULL. */
+char *cli_escape(const char *text, size_t size);
+/* Whether a signal asked us to end. */
+bool cli_interrupted(void);
+
+/* Prints and destroys the error; gives the exit status. NULL gives CLI_DONE. */
+int cli_fail(struct cli *cli, struct nunchi_error *err);
+/* Says that something is wrong, in words of our own, and gives CLI_FAILED. */
+int cli_fail_with(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Says what is wrong with how we were called, and gives CLI_USAGE. */
+int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void cli_warn(struct cli *cli, const char *text);
+
+/* ---- rows.c ---- */
+
+/* A writer to standard output in the form asked for. */
+struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,
+				size_t count, bool never_torn, struct nunchi_writer **ret);
+/* The same for an array of columns; its rows are never torn. */
+struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column *columns,
+				     size_t count, struct nunchi_writer **ret);
+
+/* A row of a query; the cells live for the call. */
+typedef struct nunchi_error *cli_row(const struct nunchi_cell *cells, bool torn, void *data);
+/* Gives row each row, then prints the warnings. Gives the exit status. */
+int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
+	     cli_row *row, void *data);
+/* Prints the rows of a query as they come. */
+int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query);
+/* Opens cli->guest; prints why if it cannot. */
+int cli_open(struct cli *cli, const char *target);
+
+struct nunchi_cell cell_integer(int64_t value);
+struct nunchi_cell cell_address(uint64_t value);
+/* NULL is an absence. */
+struct nunchi_cell cell_text(const char *text);
+struct nunchi_cell cell_not_applicable(void);
+
+/* ---- select.c: --columns, --where and --limit ---- */
+
+#define SELECT_MOST_COLUMNS 64
+#define SELECT_MOST_WHERE   16
+
+struct select {
+	const char *columns_text; /* as given */
+	char *columns_split;      /* the same, cut at its commas; owned */
+	const char *columns[SELECT_MOST_COLUMNS];
+	char *where_split[SELECT_MOST_WHERE]; /* owned */
+	struct nunchi_constraint where[SELECT_MOST_WHERE];
+	struct nunchi_query query;
+};
+
+#define SELECT_OPTION_COUNT 3
+extern const struct cli_option select_options[SELECT_OPTION_COUNT];
+int select_option(struct cli *cli, void *select, int letter, const char *value);
+/* Checks the names against the view and completes the query. */
+int select_finish(struct cli *cli, struct select *select, const struct nunchi_view *view);
+void select_clean(void *select);
+
+/* ---- show.c ---- */
+
+/* The view of that name, which the user gave. */
+int view_argument(struct cli *cli, const char *name, const struct nunchi_view **ret);
+/* Shows what is selected of a view of the target. */
+int show_selected(struct cli *cli, struct select *select, const char *target, const char *name);
+
+/* ---- place.c: addresses ---- */
+
+/* A whole number: decimal or 0x…. */
+bool parse_number(const char *text, uint64_t *ret);
+/* The same with an optional k, M or G behind it (powers of 1024). */
+bool parse_size(const char *text, uint64_t *ret);
+/* "0x…", a decimal number or 16 hexadecimal digits beginning with a letter. */
+bool parse_address(const char *text, uint64_t *ret);
+/* ADDRESS or SYMBOL, either with +OFFSET; gives the exit status. */
+int place_resolve(struct cli *cli, const char *text, struct nunchi_place *place);
+
+/* Which page table, of --pid, --cr3 and --phys. */
+int place_option(struct cli *cli, struct nunchi_place *place, int letter, const char *value);
+
+/* ---- suggest.c ---- */
+
+/* The candidate most like the word, or NULL if none is near. name(i) gives candidates, then NULL.
+ */
+const char *suggest(const char *word, const char *(*name)(size_t i, const void *data),
+		    const void *data);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <string.h>
+
+/* In the order of help. */
+const struct command *const commands[] = {
+    &command_list,    &command_info,     &command_views,  &command_show,    &command_ps,
+    &command_modules, &command_log,      &command_symbol, &command_type,    &command_translate,
+    &command_read,    &command_snapshot, &command_help,   &command_version,
+};
+const size_t command_count = ARRAY_SIZE(commands);
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static const char *command_name(size_t i, const void *data)
+{
+	(void)data;
+	return i < command_count ? commands[i]->name : NULL;
+}
+
+const char *command_suggest(const char *word)
+{
+	return suggest(word, command_name, NULL);
+}

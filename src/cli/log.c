@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The view `kernel_log` as dmesg prints it. */
+#include "cli.h"
+
+#include <stdlib.h>
+
+static const char *const wanted[] = {"time", "message"};
+enum { TIME, MESSAGE };
+
+/* "[    1.234567] text", a row a line whatever the text holds. */
+static struct nunchi_error *print_line(const struct nunchi_cell *cells, bool torn, void *data)
+{
+	struct cli *cli = data;
+	char *text;
+
+	if (cells[TIME].kind == NUNCHI_CELL_VALUE)
+		cli_printf(cli, "[%12.6f] ", cells[TIME].real);
+	else
+		cli_printf(cli, "[%12s] ", "?");
+	if (cells[MESSAGE].kind == NUNCHI_CELL_VALUE) {
+		text = cli_escape(cells[MESSAGE].text, cells[MESSAGE].text_size);
+		cli_printf(cli, "%s", text);
+		free(text);
+	} else {
+		cli_printf(cli, "<%s>", nunchi_absence_string(cells[MESSAGE].absence));
+	}
+	cli_printf(cli, torn ? " ~\n" : "\n");
+	return NULL;
+}
+
+static int log_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	struct select *select = state;
+	const struct nunchi_view *view = NULL;
+	int status;
+
+	(void)count;
+	if (cli->output != NUNCHI_OUTPUT_TABLE || select->columns_text)
+		return show_selected(cli, select, arguments[0], "kernel_log");
+	status = view_argument(cli, "kernel_log", &view);
+	if (!status)
+		status = select_finish(cli, select, view);
+	if (!status)
+		status = cli_open(cli, arguments[0]);
+	if (status)
+		return status;
+	select->query.columns = wanted;
+	select->query.column_count = ARRAY_SIZE(wanted);
+	return cli_rows(cli, view, &select->query, print_line, cli);
+}
+
+const struct command command_log = {
+    .name = "log",
+    .arguments = "TARGET",
+    .summary = "the kernel's log, as dmesg shows it",
+    .description = "Shows the kernel's log from its ring buffer in memory, a record a line with "
+		   "the seconds\nsince boot. With --json, --csv or --columns it is the view "
+		   "kernel_log.",
+    .examples = "  nunchi log qemu:demo\n"
+		"  nunchi log memory.raw --where level=3\n"
+		"  nunchi log memory.raw --json --limit 20\n",
+    .options = select_options,
+    .option_count = SELECT_OPTION_COUNT,
+    .least = 1,
+    .most = 1,
+    .state_size = sizeof(struct select),
+    .option = select_option,
+    .run = log_run,
+    .clean = select_clean,
+};

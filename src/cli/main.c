@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* What the handler of signals needs. */
+static struct nunchi_context *volatile running_context;
+static volatile sig_atomic_t signal_number;
+
+/* Asks for an orderly end, in which the guest goes on running; a second signal does not wait. */
+static void on_signal(int number)
+{
+	int saved_errno = errno;
+
+	if (signal_number)
+		_exit(128 + number);
+	signal_number = number;
+	if (running_context)
+		nunchi_context_cancel(running_context);
+	errno = saved_errno;
+}
+
+bool cli_interrupted(void)
+{
+	return signal_number != 0;
+}
+
+static void catch_signals(void)
+{
+	static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction old;
+
+	/* A reader that went away shows as EPIPE, after which everything is still put back. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
+		if (!sigaction(caught[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(caught[i], &action, NULL);
+}
+
+static void look_at_terminal(struct cli *cli)
+{
+	const char *no_color = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO))
+		return;
+	cli->color = !(no_color && *no_color) && term && strcmp(term, "dumb");
+	cli->width = 80;
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		cli->width = size.ws_col;
+}
+
+static int run_command(struct cli *cli, void *state, int argc, char **argv)
+{
+	const struct command *command = cli->command;
+	char **arguments;
+	int count, status;
+
+	status = options_after(cli, state, argc, argv, &arguments, &count);
+	if (status)
+		return status;
+	if (cli->help) {
+		options_help(cli, command);
+		return CLI_DONE;
+	}
+	if (count < command->least || count > command->most)
+		return cli_misuse(cli, NULL, count < command->least ? "needs %s" : "takes %s",
+				  command->arguments[0] ? command->arguments : "no argument");
+	status = cli_fail(cli, nunchi_context_create(0, &cli->context));
+	if (status)
+		return status;
+	running_context = cli->context;
+	if (signal_number)
+		return CLI_FAILED;
+	return command->run(cli, state, arguments, count);
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	int index, status;
+	void *state;
+
+	status = options_before(cli, argc, argv, &index);
+	if (status)
+		return status;
+	if (cli->version)
+		return command_version.run(cli, NULL, NULL, 0);
+	if (index == argc) {
+		if (cli->help)
+			return command_help.run(cli, NULL, NULL, 0);
+		return cli_misuse(cli, NULL, "no command given");
+	}
+	cli->command = command_find(argv[index]);
+	if (!cli->command)
+		return cli_misuse(cli, command_suggest(argv[index]), "there is no command \"%s\"",
+				  argv[index]);
+	state = calloc(1, cli->command->state_size + 1);
+	if (!state)
+		return cli_fail_with(cli, "out of memory");
+	status = run_command(cli, state, argc - index, argv + index);
+	if (cli->command->clean)
+		cli->command->clean(state);
+	free(state);
+	return status;
+}
+
+static void print_timing(const struct cli *cli)
+{
+	struct nunchi_timing timing = {.size = sizeof(timing)};
+
+	nunchi_guest_timing(cli->guest, &timing);
+	fprintf(stderr,
+		"{\"attach_ms\":%.3f,\"query_ms\":%.3f,\"bytes_read\":%" PRIu64
+		",\"pages_touched\":%" PRIu64 ",\"paused_us\":%" PRIu64 ",\"private_kb\":%" PRIu64
+		"}\n",
+		timing.attach_ms, timing.query_ms, timing.bytes_read, timing.pages_touched,
+		timing.paused_us, timing.private_kb);
+}
+
+/* What was printed is not done before it is written. */
+static int finish_output(struct cli *cli, int status)
+{
+	errno = 0;
+	if ((fflush(stdout) || ferror(stdout)) && !cli->write_errno)
+		cli->write_errno = errno ? errno : EIO;
+	if (!cli->write_errno && close(STDOUT_FILENO) && errno != EINTR && errno != EBADF)
+		cli->write_errno = errno;
+	if (cli->write_errno == EPIPE)
+		return CLI_DONE;
+	if (cli->write_errno) {
+		cli->target = NULL;
+		return cli_fail_with(cli, "cannot write to standard output: %s",
+				     strerror(cli->write_errno));
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options)}};
+	static char buffer[65536];
+	int status;
+
+	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+	catch_signals();
+	look_at_terminal(&cli);
+	status = run(&cli, argc, argv);
+	status = finish_output(&cli, status);
+	if (cli.guest && cli.timing)
+		print_timing(&cli);
+	nunchi_guest_close(cli.guest);
+	running_context = NULL;
+	nunchi_context_destroy(cli.context);
+	return signal_number ? 128 + signal_number : status;
+}

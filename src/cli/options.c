@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_OPTIONS 32
+
+static const struct cli_option common_options[] = {
+    {"json", OPTION_JSON, NULL, "one JSON object a line"},
+    {"csv", OPTION_CSV, NULL, "comma-separated values"},
+    {"pause", OPTION_PAUSE, "auto|always|never",
+     "whether a running guest is paused while it is read; auto (the default): only if the "
+     "result stays torn otherwise"},
+    {"symbols", OPTION_SYMBOLS, "FILE", "take symbols from a System.map, not from memory"},
+    {"types", OPTION_TYPES, "FILE", "take types from BTF, a vmlinux or ISF (.json, .json.xz)"},
+    {"timing", OPTION_TIMING, NULL, "what it cost, as a JSON object on standard error"},
+    {"color", OPTION_COLOR, "auto|always|never", "whether headers are bold"},
+    {"no-color", OPTION_NO_COLOR, NULL, "the same as --color never"},
+    {"help", 'h', NULL, "what a command does, with examples"},
+};
+/* Before the command, where there is nothing else to give it a meaning. */
+static const struct cli_option version_option = {"version", OPTION_VERSION, NULL, "the version"};
+
+struct option_set {
+	const struct cli_option *known[MOST_OPTIONS];
+	struct option getopt[MOST_OPTIONS + 1];
+	char letters[2 + 2 * MOST_OPTIONS + 1]; /* for getopt: "+:ho:" */
+	size_t count;
+};
+
+static void add_option(struct option_set *set, const struct cli_option *option)
+{
+	size_t length = strlen(set->letters);
+
+	if (set->count == MOST_OPTIONS)
+		return;
+	set->known[set->count] = option;
+	set->getopt[set->count].name = option->name;
+	set->getopt[set->count].has_arg = option->argument ? required_argument : no_argument;
+	set->getopt[set->count].val = option->letter;
+	set->count++;
+	if (option->letter < 256) {
+		set->letters[length++] = (char)option->letter;
+		if (option->argument)
+			set->letters[length] = ':';
+	}
+}
+
+static void build_set(struct option_set *set, const struct command *command)
+{
+	*set = (struct option_set){0};
+	/* Before the command the first word that is no option ends them. */
+	strcpy(set->letters, command ? ":" : "+:");
+	for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
+		add_option(set, &common_options[i]);
+	if (!command)
+		add_option(set, &version_option);
+	for (size_t i = 0; command && i < command->option_count; i++)
+		add_option(set, &command->options[i]);
+}
+
+static int take_pause(struct cli *cli, const char *value)
+{
+	if (!strcmp(value, "auto"))
+		cli->guest_options.pause = NUNCHI_PAUSE_AUTO;
+	else if (!strcmp(value, "always"))
+		cli->guest_options.pause = NUNCHI_PAUSE_ALWAYS;
+	else if (!strcmp(value, "never"))
+		cli->guest_options.pause = NUNCHI_PAUSE_NEVER;
+	else
+		return cli_misuse(cli, NULL, "--pause takes auto, always or never, not \"%s\"",
+				  value);
+	return CLI_DONE;
+}
+
+static int take_color(struct cli *cli, const char *value)
+{
+	if (!strcmp(value, "always"))
+		cli->color = true;
+	else if (!strcmp(value, "never"))
+		cli->color = false;
+	else if (strcmp(value, "auto"))
+		return cli_misuse(cli, NULL, "--color takes auto, always or never, not \"%s\"",
+				  value);
+	return CLI_DONE;
+}
+
+/* One of the common options; -1 if it is none. */
+static int take_common(struct cli *cli, int letter, const char *value)
+{
+	switch (letter) {
+	case OPTION_JSON:
+		cli->output = NUNCHI_OUTPUT_JSON;
+		break;
+	case OPTION_CSV:
+		cli->output = NUNCHI_OUTPUT_CSV;
+		break;
+	case OPTION_PAUSE:
+		return take_pause(cli, value);
+	case OPTION_SYMBOLS:
+		cli->guest_options.symbols_path = value;
+		break;
+	case OPTION_TYPES:
+		cli->guest_options.types_path = value;
+		break;
+	case OPTION_TIMING:
+		cli->timing = cli->guest_options.count_pages = true;
+		break;
+	case OPTION_COLOR:
+		return take_color(cli, value);
+	case OPTION_NO_COLOR:
+		cli->color = false;
+		break;
+	case 'h':
+		cli->help = true;
+		break;
+	case OPTION_VERSION:
+		cli->version = true;
+		break;
+	default:
+		return -1;
+	}
+	return CLI_DONE;
+}
+
+static const char *option_name(size_t i, const void *set_pointer)
+{
+	const struct option_set *set = set_pointer;
+
+	return i < set->count ? set->known[i]->name : NULL;
+}
+
+/* Says what getopt_long() did not like about argv[optind - 1]. */
+static int refuse(struct cli *cli, const struct option_set *set, char **argv, int result)
+{
+	const char *word = argv[optind - 1];
+	char name[64];
+	const char *near;
+
+	if (result == ':')
+		return cli_misuse(cli, NULL, "option %s needs a value", word);
+	if (strncmp(word, "--", 2))
+		return cli_misuse(cli, NULL, "there is no option -%c", optopt);
+	for (size_t i = 0; i < set->count; i++)
+		if (optopt == set->known[i]->letter)
+			return cli_misuse(cli, NULL, "option --%s takes no value",
+					  set->known[i]->name);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	near = suggest(name, option_name, set);
+	if (!near)
+		return cli_misuse(cli, NULL, "there is no option %s", word);
+	snprintf(name, sizeof(name), "--%s", near);
+	return cli_misuse(cli, name, "there is no option %s", word);
+}
+
+static int take_options(struct cli *cli, const struct command *command, void *state, int argc,
+			char **argv)
+{
+	struct option_set set;
+	int result, status;
+
+	build_set(&set, command);
+	optind = 0; /* begin anew, also with the order of words */
+	opterr = 0;
+	while ((result = getopt_long(argc, argv, set.letters, set.getopt, NULL)) != -1) {
+		if (result == '?' || result == ':')
+			return refuse(cli, &set, argv, result);
+		status = take_common(cli, result, optarg);
+		if (status < 0)
+			status = command->option(cli, state, result, optarg);
+		if (status)
+			return status;
+	}
+	return CLI_DONE;
+}
+
+int options_before(struct cli *cli, int argc, char **argv, int *ret_index)
+{
+	int status = take_options(cli, NULL, NULL, argc, argv);
+
+	if (!status)
+		*ret_index = optind;
+	return status;
+}
+
+int options_after(struct cli *cli, void *state, int argc, char **argv, char ***ret_arguments,
+		  int *ret_count)
+{
+	int status = take_options(cli, cli->command, state, argc, argv);
+
+	if (!status) {
+		*ret_arguments = argv + optind;
+		*ret_count = argc - optind;
+	}
+	return status;
+}
+
+/* "  -o, --output FILE   help", the help broken into lines. */
+static void print_option(struct cli *cli, const struct cli_option *option)
+{
+	enum { INDENT = 26, RIGHT = 79 };
+	const char *help = option->help;
+	char left[64];
+	int column;
+
+	snprintf(left, sizeof(left), option->letter < 256 ? "  -%c, --%s%s%s" : "  %c   --%s%s%s",
+		 option->letter < 256 ? option->letter : ' ', option->name,
+		 option->argument ? " " : "", option->argument ? option->argument : "");
+	cli_printf(cli, "%s", left);
+	column = (int)strlen(left);
+	if (column > INDENT - 2) {
+		cli_printf(cli, "\n");
+		column = 0;
+	}
+	cli_printf(cli, "%*s", INDENT - column, "");
+	column = INDENT;
+	while (*help) {
+		int word = (int)strcspn(help, " ");
+
+		if (column > INDENT && column + word > RIGHT) {
+			cli_printf(cli, "\n%*s", INDENT, "");
+			column = INDENT;
+		}
+		cli_printf(cli, "%.*s", word, help);
+		column += word;
+		help += word;
+		if (*help) {
+			help++;
+			if (column + 1 + (int)strcspn(help, " ") <= RIGHT)
+				cli_printf(cli, " ");
+			column++;
+		}
+	}
+	cli_printf(cli, "\n");
+}
+
+void options_help_common(struct cli *cli)
+{
+	cli_printf(cli, "\nOptions of every command, before or after its name:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
+		print_option(cli, &common_options[i]);
+}
+
+void options_help(struct cli *cli, const struct command *command)
+{
+	cli_printf(cli, "usage: nunchi %s [OPTION]…%s%s\n\n%s\n", command->name,
+		   command->arguments[0] ? " " : "", command->arguments, command->description);
+	if (command->option_count)
+		cli_printf(cli, "\nOptions:\n");
+	for (size_t i = 0; i < command->option_count; i++)
+		print_option(cli, &command->options[i]);
+	options_help_common(cli);
+	cli_printf(cli,
+		   "\nExamples:\n%s\nExit status: 0 done, 1 failed, 2 wrong use; 128 + N when "
+		   "ended by signal N.\n",
+		   command->examples);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool cli_write(const char *data, size_t size, void *cli_pointer)
+{
+	struct cli *cli = cli_pointer;
+
+	if (!cli->write_errno && fwrite(data, 1, size, stdout) != size)
+		cli->write_errno = errno ? errno : EIO;
+	return !cli->write_errno;
+}
+
+void cli_printf(struct cli *cli, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (!cli->write_errno && vfprintf(stdout, format, args) < 0)
+		cli->write_errno = errno ? errno : EIO;
+	va_end(args);
+}
+
+char *cli_escape(const char *text, size_t size)
+{
+	size_t needed = nunchi_escape(text, size, NULL, 0);
+	char *escaped = malloc(needed + 1);
+
+	if (!escaped) {
+		fputs("nunchi: out of memory\n", stderr);
+		exit(CLI_FAILED);
+	}
+	nunchi_escape(text, size, escaped, needed + 1);
+	return escaped;
+}
+
+void cli_print_escaped(struct cli *cli, const char *text)
+{
+	char *escaped = cli_escape(text, strlen(text));
+
+	cli_write(escaped, strlen(escaped), cli);
+	free(escaped);
+}
+
+/* The library names the target in most messages itself. */
+static bool names_target(const char *message, const char *target)
+{
+	size_t length = strlen(target);
+
+	return !strncmp(message, target, length) || (length > 3 && strstr(message, target));
+}
+
+/* "nunchi: qemu:demo: message", and the hint on a line of its own. */
+static void print_message(const struct cli *cli, const char *message, const char *hint)
+{
+	char *shown = cli_escape(message, strlen(message));
+
+	fflush(stdout);
+	fputs("nunchi: ", stderr);
+	if (cli->target && !names_target(message, cli->target)) {
+		char *target = cli_escape(cli->target, strlen(cli->target));
+
+		fprintf(stderr, "%s: ", target);
+		free(target);
+	}
+	fprintf(stderr, "%s\n", shown);
+	free(shown);
+	if (hint) {
+		shown = cli_escape(hint, strlen(hint));
+		fprintf(stderr, "  hint: %s\n", shown);
+		free(shown);
+	}
+}
+
+/* The message with the guest address it is about, unless it says that itself. To be freed. */
+static char *message_with_address(const struct nunchi_error *err)
+{
+	const char *message = nunchi_error_message(err);
+	char address[24] = "";
+	uint64_t value;
+	char *text;
+
+	if (nunchi_error_address(err, &value)) {
+		snprintf(address, sizeof(address), "0x%" PRIx64, value);
+		if (!strstr(message, address) &&
+		    asprintf(&text, "%s (at %s)", message, address) >= 0)
+			return text;
+	}
+	return strdup(message);
+}
+
+int cli_fail(struct cli *cli, struct nunchi_error *err)
+{
+	enum nunchi_error_code code;
+	char *message;
+
+	if (!err)
+		return CLI_DONE;
+	code = nunchi_error_code(err);
+	/* Of its own doing, or said at the end by main(). */
+	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
+		message = message_with_address(err);
+		print_message(cli, message ? message : "out of memory", nunchi_error_hint(err));
+		free(message);
+	}
+	nunchi_error_destroy(err);
+	return code == NUNCHI_ERROR_ARGUMENT ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_fail_with(struct cli *cli, const char *format, ...)
+{
+	char *message;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&message, format, args) < 0)
+		message = NULL;
+	va_end(args);
+	print_message(cli, message ? message : "out of memory", NULL);
+	free(message);
+	return CLI_FAILED;
+}
+
+int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
+{
+	char *message, *shown;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&message, format, args) < 0)
+		message = NULL;
+	va_end(args);
+	shown = cli_escape(message ? message : "", message ? strlen(message) : 0);
+	free(message);
+	fflush(stdout);
+	fprintf(stderr, "nunchi: %s%s%s\n", cli->command ? cli->command->name : "",
+		cli->command ? ": " : "", shown);
+	free(shown);
+	if (hint)
+		fprintf(stderr, "  did you mean \"%s\"?\n", hint);
+	if (cli->command)
+		fprintf(stderr, "  hint: \"nunchi help %s\" shows how it is used\n",
+			cli->command->name);
+	else
+		fputs("  hint: \"nunchi help\" shows the commands\n", stderr);
+	return CLI_USAGE;
+}
+
+void cli_warn(struct cli *cli, const char *text)
+{
+	char *message;
+
+	if (asprintf(&message, "warning: %s", text) < 0)
+		return;
+	print_message(cli, message, NULL);
+	free(message);
+}

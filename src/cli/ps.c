@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The view `processes` as a tree. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Children further down are not indented further. */
+#define MOST_INDENT 30
+
+static const char *const wanted[] = {
+    "pid",     "parent",           "uid",          "state", "threads", "name", "start_time",
+    "cmdline", "is_kernel_thread", "resident_size"};
+enum { PID, PARENT, UID, STATE, THREADS, NAME, START, CMDLINE, IS_KERNEL, RESIDENT };
+
+static const struct nunchi_column columns[] = {
+    {"PID", NUNCHI_TYPE_INTEGER, "process id"},
+    {"PPID", NUNCHI_TYPE_INTEGER, "of the parent"},
+    {"UID", NUNCHI_TYPE_INTEGER, "real user id"},
+    {"STATE", NUNCHI_TYPE_TEXT, "R, S, D, T, t, Z or I"},
+    {"THREADS", NUNCHI_TYPE_INTEGER, "how many"},
+    {"RSS_KB", NUNCHI_TYPE_INTEGER, "memory in RAM, KiB"},
+    {"START", NUNCHI_TYPE_TEXT, "UTC, by the guest's clock"},
+    {"NAME", NUNCHI_TYPE_TEXT, "the kernel's name for it, [in brackets] for a kernel thread"},
+    {"CMDLINE", NUNCHI_TYPE_TEXT, "command line"},
+};
+
+struct process {
+	int64_t pid, parent;
+	struct nunchi_cell cells[ARRAY_SIZE(wanted)]; /* texts point into text */
+	char *text;                                   /* owned */
+	bool torn;
+	bool pushed;
+};
+
+/* A process about to be printed. */
+struct branch {
+	struct process *process;
+	unsigned depth;
+};
+
+struct tree {
+	struct process *all; /* sorted by parent, then pid */
+	size_t count, capacity;
+	int64_t *pids; /* sorted */
+	struct branch *stack;
+	size_t stack_size;
+	bool failed; /* out of memory */
+};
+
+static bool copy_texts(struct process *process)
+{
+	size_t size = 0;
+	char *to;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		size += process->cells[i].text_size;
+	to = process->text = malloc(size + 1);
+	if (!to)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		struct nunchi_cell *cell = &process->cells[i];
+
+		if (cell->text_size)
+			memcpy(to, cell->text, cell->text_size);
+		cell->text = to;
+		to += cell->text_size;
+	}
+	return true;
+}
+
+static bool grow(struct tree *tree)
+{
+	size_t capacity = tree->capacity ? tree->capacity * 2 : 256;
+	struct process *all;
+
+	if (tree->count < tree->capacity)
+		return true;
+	all = reallocarray(tree->all, capacity, sizeof(*all));
+	if (!all)
+		return false;
+	tree->all = all;
+	tree->capacity = capacity;
+	return true;
+}
+
+static int64_t integer_or(const struct nunchi_cell *cell, int64_t otherwise)
+{
+	return cell->kind == NUNCHI_CELL_VALUE ? cell->integer : otherwise;
+}
+
+static struct nunchi_error *add_process(const struct nunchi_cell *cells, bool torn, void *data)
+{
+	struct tree *tree = data;
+	struct process *process;
+
+	if (tree->failed || !grow(tree)) {
+		tree->failed = true;
+		return NULL;
+	}
+	process = &tree->all[tree->count];
+	*process = (struct process){.torn = torn};
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		process->cells[i] = cells[i];
+		if (cells[i].kind != NUNCHI_CELL_VALUE || cells[i].type != NUNCHI_TYPE_TEXT)
+			process->cells[i].text_size = 0;
+	}
+	process->pid = integer_or(&cells[PID], -1);
+	process->parent = integer_or(&cells[PARENT], -1);
+	tree->failed = !copy_texts(process);
+	tree->count += !tree->failed;
+	return NULL;
+}
+
+static int compare_processes(const void *a_pointer, const void *b_pointer)
+{
+	const struct process *a = a_pointer, *b = b_pointer;
+
+	if (a->parent != b->parent)
+		return a->parent < b->parent ? -1 : 1;
+	return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The first process with that parent, or the end. */
+static size_t first_child(const struct tree *tree, int64_t parent)
+{
+	size_t low = 0, high = tree->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (tree->all[mid].parent < parent)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* Puts a process on the stack, once: the stack never holds more than all of them. */
+static void push(struct tree *tree, struct process *process, unsigned depth)
+{
+	if (process->pushed)
+		return;
+	process->pushed = true;
+	tree->stack[tree->stack_size++] = (struct branch){process, depth};
+}
+
+static void push_children(struct tree *tree, int64_t parent, unsigned depth)
+{
+	size_t first = first_child(tree, parent);
+	size_t end = first;
+
+	while (end < tree->count && tree->all[end].parent == parent)
+		end++;
+	while (end > first)
+		push(tree, &tree->all[--end], depth);
+}
+
+/*
+ * "  name", or "  [name]" of a kernel thread. A process may call itself "[name]" or "  name" too;
+ * then its name comes in quotes.
+ */
+static struct nunchi_cell name_cell(const struct process *process, unsigned depth, char *text,
+				    size_t capacity)
+{
+	const struct nunchi_cell *name = &process->cells[NAME];
+	bool kernel = integer_or(&process->cells[IS_KERNEL], 0) == 1;
+	unsigned indent = 2 * (depth < MOST_INDENT / 2 ? depth : MOST_INDENT / 2);
+	struct nunchi_cell cell = *name;
+	size_t size = name->text_size;
+
+	if (name->kind != NUNCHI_CELL_VALUE)
+		return *name;
+	if (size > capacity - indent - 2)
+		size = capacity - indent - 2;
+	memset(text, ' ', indent);
+	cell.text = text;
+	cell.text_size = indent;
+	if (kernel)
+		text[cell.text_size++] = '[';
+	else if (size && strchr("[ \"", name->text[0]))
+		text[cell.text_size++] = '"';
+	memcpy(text + cell.text_size, name->text, size);
+	cell.text_size += size;
+	if (cell.text_size > indent + size)
+		text[cell.text_size++] = kernel ? ']' : '"';
+	return cell;
+}
+
+static struct nunchi_cell start_cell(const struct nunchi_cell *cell, char *text, size_t capacity)
+{
+	time_t seconds = (time_t)cell->integer;
+	struct tm tm;
+
+	if (cell->kind != NUNCHI_CELL_VALUE)
+		return *cell;
+	if (!gmtime_r(&seconds, &tm) || !strftime(text, capacity, "%Y-%m-%d %H:%M", &tm))
+		snprintf(text, capacity, "%" PRId64, cell->integer);
+	return cell_text(text);
+}
+
+static struct nunchi_error *write_process(struct nunchi_writer *writer,
+					  const struct process *process, unsigned depth)
+{
+	const struct nunchi_cell *from = process->cells;
+	struct nunchi_cell resident = from[RESIDENT];
+	char start[32], name[128];
+	struct nunchi_cell cells[] = {
+	    from[PID],     from[PARENT], from[UID],   from[STATE],
+	    from[THREADS], resident,     from[START], name_cell(process, depth, name, sizeof(name)),
+	    from[CMDLINE],
+	};
+
+	cells[5].integer /= 1024;
+	cells[6] = start_cell(&from[START], start, sizeof(start));
+	return nunchi_writer_row(writer, cells, process->torn);
+}
+
+static struct nunchi_error *write_branches(struct nunchi_writer *writer, struct tree *tree)
+{
+	while (tree->stack_size) {
+		struct branch branch = tree->stack[--tree->stack_size];
+		struct nunchi_error *err = write_process(writer, branch.process, branch.depth);
+
+		if (err)
+			return err;
+		push_children(tree, branch.process->pid, branch.depth + 1);
+	}
+	return NULL;
+}
+
+/* Trees from those without a parent; then whatever is left, whose parents run in a circle. */
+static struct nunchi_error *write_tree(struct nunchi_writer *writer, struct tree *tree)
+{
+	struct nunchi_error *err;
+
+	for (size_t i = tree->count; i-- > 0;) {
+		struct process *process = &tree->all[i];
+
+		if (process->parent == process->pid ||
+		    !bsearch(&process->parent, tree->pids, tree->count, sizeof(*tree->pids),
+			     compare_pids))
+			push(tree, process, 0);
+	}
+	err = write_branches(writer, tree);
+	for (size_t i = 0; i < tree->count && !err; i++) {
+		push(tree, &tree->all[i], 0);
+		err = write_branches(writer, tree);
+	}
+	return err ? err : nunchi_writer_finish(writer);
+}
+
+static int print_tree(struct cli *cli, struct tree *tree)
+{
+	struct nunchi_writer *writer;
+	struct nunchi_error *err;
+
+	tree->pids = calloc(tree->count + 1, sizeof(*tree->pids));
+	tree->stack = calloc(tree->count + 1, sizeof(*tree->stack));
+	if (tree->failed || !tree->pids || !tree->stack)
+		return cli_fail_with(cli, "out of memory");
+	qsort(tree->all, tree->count, sizeof(*tree->all), compare_processes);
+	for (size_t i = 0; i < tree->count; i++)
+		tree->pids[i] = tree->all[i].pid;
+	qsort(tree->pids, tree->count, sizeof(*tree->pids), compare_pids);
+	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
+	if (err)
+		return cli_fail(cli, err);
+	err = write_tree(writer, tree);
+	nunchi_writer_destroy(writer);
+	return cli_fail(cli, err);
+}
+
+static int ps_tree(struct cli *cli, const struct nunchi_view *view)
+{
+	const struct nunchi_query query = {
+	    .size = sizeof(query), .columns = wanted, .column_count = ARRAY_SIZE(wanted)};
+	struct tree tree = {0};
+	int status, printed;
+
+	status = cli_rows(cli, view, &query, add_process, &tree);
+	printed = tree.count || !status ? print_tree(cli, &tree) : CLI_DONE;
+	for (size_t i = 0; i < tree.count; i++)
+		free(tree.all[i].text);
+	free(tree.all);
+	free(tree.pids);
+	free(tree.stack);
+	return status ? status : printed;
+}
+
+static int ps_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	const struct nunchi_view *view = NULL;
+	int status = view_argument(cli, "processes", &view);
+
+	(void)state;
+	(void)count;
+	if (!status)
+		status = cli_open(cli, arguments[0]);
+	if (status)
+		return status;
+	return cli->output == NUNCHI_OUTPUT_TABLE ? ps_tree(cli, view) : cli_show(cli, view, NULL);
+}
+
+const struct command command_ps = {
+    .name = "ps",
+    .arguments = "TARGET",
+    .summary = "processes, as a tree",
+    .description =
+	"Shows the processes as a tree: children stand below and further in than their parent.\n"
+	"Kernel threads are [in brackets]; a process that calls itself so comes in quotes.\n"
+	"RSS_KB is memory in RAM in KiB, START is in UTC by the guest's clock. With --json and\n"
+	"--csv it is the same as \"nunchi show TARGET processes\".",
+    .examples = "  nunchi ps qemu:demo\n"
+		"  nunchi ps memory.raw\n"
+		"  nunchi ps qemu:demo --pause always --timing\n",
+    .least = 1,
+    .most = 1,
+    .run = ps_run,
+};

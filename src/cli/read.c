@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK ((size_t)64 << 10)
+#define LINE  16
+
+static const struct nunchi_column columns[] = {
+    {"address", NUNCHI_TYPE_ADDRESS, "of the first byte"},
+    {"hex", NUNCHI_TYPE_TEXT, "the bytes, two digits each"},
+};
+
+static const struct cli_option read_options[] = {
+    {"output", 'o', "FILE", "write the bytes themselves to FILE (- for standard output)"},
+    {"pid", OPTION_PID, "N", "ADDRESS is one of process N"},
+    {"cr3", OPTION_CR3, "ADDRESS", "read through the page table whose root is there"},
+    {"phys", OPTION_PHYS, NULL, "ADDRESS is guest-physical"},
+};
+
+struct read_state {
+	struct nunchi_place place;
+	const char *output;
+	/* Where the bytes go: rows, a file, or (neither) a dump as text. */
+	struct nunchi_writer *writer;
+	char *temporary; /* name of the file until it is whole; owned */
+	int fd;
+};
+
+static int read_option(struct cli *cli, void *state, int letter, const char *value)
+{
+	struct read_state *read = state;
+
+	if (letter != 'o')
+		return place_option(cli, &read->place, letter, value);
+	read->output = value;
+	return CLI_DONE;
+}
+
+/* "ffffffff81e00000  4c 69 6e …  |Linux ver…|" */
+static void print_line(struct cli *cli, uint64_t address, const uint8_t *bytes, size_t count)
+{
+	char line[128];
+	char *p = line;
+
+	p += snprintf(p, sizeof(line), "%016" PRIx64 " ", address);
+	for (size_t i = 0; i < LINE; i++) {
+		if (i % 8 == 0)
+			*p++ = ' ';
+		p += snprintf(p, 4, i < count ? "%02x " : "   ", i < count ? bytes[i] : 0);
+	}
+	*p++ = ' ';
+	*p++ = '|';
+	for (size_t i = 0; i < count; i++)
+		*p++ = (char)(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.');
+	*p++ = '|';
+	*p++ = '\n';
+	cli_write(line, (size_t)(p - line), cli);
+}
+
+static struct nunchi_error *write_line(struct nunchi_writer *writer, uint64_t address,
+				       const uint8_t *bytes, size_t count)
+{
+	char hex[2 * LINE + 1];
+	struct nunchi_cell cells[] = {cell_address(address), cell_text("")};
+
+	for (size_t i = 0; i < count; i++)
+		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+	cells[1].text = hex;
+	cells[1].text_size = 2 * count;
+	return nunchi_writer_row(writer, cells, false);
+}
+
+static int write_all(struct cli *cli, struct read_state *read, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t written = write(read->fd, bytes, size);
+
+		if (written < 0 && errno == EINTR && !cli_interrupted())
+			continue;
+		if (written <= 0)
+			return cli_fail_with(cli, "cannot write %s: %s", read->output,
+					     strerror(errno));
+		bytes += written;
+		size -= (size_t)written;
+	}
+	return CLI_DONE;
+}
+
+static int put(struct cli *cli, struct read_state *read, uint64_t address, const uint8_t *bytes,
+	       size_t size)
+{
+	struct nunchi_error *err = NULL;
+
+	if (read->output && read->fd < 0)
+		return cli_write((const char *)bytes, size, cli) ? CLI_DONE : CLI_FAILED;
+	if (read->output)
+		return write_all(cli, read, bytes, size);
+	for (size_t at = 0; at < size && !err && !cli->write_errno; at += LINE) {
+		size_t count = size - at < LINE ? size - at : LINE;
+
+		if (read->writer)
+			err = write_line(read->writer, address + at, bytes + at, count);
+		else
+			print_line(cli, address + at, bytes + at, count);
+	}
+	return cli_fail(cli, err) || cli->write_errno ? CLI_FAILED : CLI_DONE;
+}
+
+/* Reads and puts out what there is before the address at which reading failed. */
+static int put_readable(struct cli *cli, struct read_state *read, size_t size, uint8_t *buffer,
+			const struct nunchi_error *failure)
+{
+	uint64_t at;
+	struct nunchi_error *err;
+
+	if (!nunchi_error_address(failure, &at) || at <= read->place.address ||
+	    at - read->place.address >= size)
+		return CLI_DONE;
+	size = (size_t)(at - read->place.address);
+	err = nunchi_read(cli->guest, &read->place, size, buffer);
+	if (!err)
+		return put(cli, read, read->place.address, buffer, size);
+	nunchi_error_destroy(err);
+	return CLI_DONE;
+}
+
+static int put_range(struct cli *cli, struct read_state *read, uint64_t length, uint8_t *buffer)
+{
+	while (length) {
+		size_t size = length < CHUNK ? (size_t)length : CHUNK;
+		struct nunchi_error *err;
+		int status;
+
+		if (cli_interrupted())
+			return CLI_FAILED;
+		err = nunchi_read(cli->guest, &read->place, size, buffer);
+		if (err) {
+			put_readable(cli, read, size, buffer, err);
+			return cli_fail(cli, err);
+		}
+		status = put(cli, read, read->place.address, buffer, size);
+		if (status)
+			return status;
+		read->place.address += size;
+		length -= size;
+	}
+	return CLI_DONE;
+}
+
+/* A new file comes under a temporary name beside its own; a device or pipe is written to. */
+static int open_output(struct cli *cli, struct read_state *read)
+{
+	struct stat st;
+
+	if (!strcmp(read->output, "-"))
+		return CLI_DONE;
+	if (!stat(read->output, &st) && !S_ISREG(st.st_mode)) {
+		read->fd = open(read->output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	} else if (asprintf(&read->temporary, "%s.XXXXXX", read->output) < 0) {
+		read->temporary = NULL;
+		return cli_fail_with(cli, "out of memory");
+	} else {
+		read->fd = mkostemp(read->temporary, O_CLOEXEC);
+	}
+	if (read->fd >= 0)
+		return CLI_DONE;
+	free(read->temporary);
+	read->temporary = NULL;
+	return cli_fail_with(cli, "cannot make %s: %s", read->output, strerror(errno));
+}
+
+static int close_output(struct cli *cli, struct read_state *read, int status)
+{
+	if (read->fd >= 0 && close(read->fd) && !status)
+		status = cli_fail_with(cli, "cannot write %s: %s", read->output, strerror(errno));
+	if (!read->temporary)
+		return status;
+	if (!status && rename(read->temporary, read->output))
+		status = cli_fail_with(cli, "cannot make %s: %s", read->output, strerror(errno));
+	if (status)
+		unlink(read->temporary);
+	free(read->temporary);
+	read->temporary = NULL;
+	return status;
+}
+
+static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
+{
+	uint8_t *buffer = malloc(CHUNK);
+	int status, finished = CLI_DONE;
+
+	if (!buffer)
+		return cli_fail_with(cli, "out of memory");
+	if (read->output)
+		status = open_output(cli, read);
+	else if (cli->output != NUNCHI_OUTPUT_TABLE)
+		status = cli_fail(
+		    cli, cli_list_writer(cli, columns, ARRAY_SIZE(columns), &read->writer));
+	else
+		status = CLI_DONE;
+	if (!status)
+		status = put_range(cli, read, length, buffer);
+	if (read->writer)
+		finished = cli_fail(cli, nunchi_writer_finish(read->writer));
+	nunchi_writer_destroy(read->writer);
+	free(buffer);
+	return close_output(cli, read, status ? status : finished);
+}
+
+static int read_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	struct read_state *read = state;
+	uint64_t length, last;
+	int status;
+
+	(void)count;
+	read->fd = -1;
+	if (!parse_size(arguments[2], &length) || !length)
+		return cli_misuse(cli, NULL, "\"%s\" is not a length: 128, 0x80, 4k, 1M",
+				  arguments[2]);
+	status = cli_open(cli, arguments[0]);
+	if (!status)
+		status = place_resolve(cli, arguments[1], &read->place);
+	if (status)
+		return status;
+	if (__builtin_add_overflow(read->place.address, length - 1, &last))
+		return cli_misuse(cli, NULL,
+				  "%s bytes from 0x%" PRIx64 " go beyond the last address",
+				  arguments[2], read->place.address);
+	return put_to(cli, read, length);
+}
+
+const struct command command_read = {
+    .name = "read",
+    .arguments = "TARGET ADDRESS|SYMBOL[+OFFSET] LENGTH",
+    .summary = "bytes of the guest's memory",
+    .description =
+	"Shows bytes of the guest's memory: address, hexadecimal, ASCII. ADDRESS is virtual, of\n"
+	"the kernel unless an option says otherwise: 0x…, decimal, or 16 hexadecimal digits as\n"
+	"kernel logs have them. LENGTH may end in k, M or G and may be in 0x. What can be read\n"
+	"before an address that cannot is shown before the failure. A file that -o makes is for\n"
+	"its owner alone, and has its name only once it is whole.",
+    .examples = "  nunchi read qemu:demo linux_banner 128\n"
+		"  nunchi read qemu:demo 0x400000 4k --pid 1 -o text.bin\n"
+		"  nunchi read memory.raw 0 0x100 --phys --json\n",
+    .options = read_options,
+    .option_count = ARRAY_SIZE(read_options),
+    .least = 3,
+    .most = 3,
+    .state_size = sizeof(struct read_state),
+    .option = read_option,
+    .run = read_run,
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,
+				size_t count, bool never_torn, struct nunchi_writer **ret)
+{
+	struct nunchi_writer_options options = {
+	    .size = sizeof(options),
+	    .output = cli->output,
+	    .width = cli->width,
+	    .color = cli->color,
+	    .never_torn = never_torn,
+	};
+
+	return nunchi_writer_create(&options, columns, count, cli_write, cli, ret);
+}
+
+struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column *columns,
+				     size_t count, struct nunchi_writer **ret)
+{
+	const struct nunchi_column *pointers[16];
+
+	if (count > ARRAY_SIZE(pointers))
+		count = ARRAY_SIZE(pointers);
+	for (size_t i = 0; i < count; i++)
+		pointers[i] = &columns[i];
+	return cli_writer(cli, pointers, count, true, ret);
+}
+
+int cli_open(struct cli *cli, const char *target)
+{
+	cli->target = target;
+	return cli_fail(cli,
+			nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest));
+}
+
+static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, void *data)
+{
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err;
+	const char *warning;
+	bool torn;
+
+	do {
+		err = nunchi_cursor_next(cursor, &cells, &torn);
+		if (!err)
+			err = row(cells, torn, data);
+	} while (!err);
+	for (size_t i = 0; (warning = nunchi_cursor_warning(cursor, i)); i++)
+		cli_warn(cli, warning);
+	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP)
+		return cli_fail(cli, err);
+	nunchi_error_destroy(err);
+	return CLI_DONE;
+}
+
+int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
+	     cli_row *row, void *data)
+{
+	struct nunchi_cursor *cursor;
+	struct nunchi_error *err = nunchi_cursor_open(cli->guest, view, query, &cursor);
+	int status;
+
+	if (err)
+		return cli_fail(cli, err);
+	status = drain(cli, cursor, row, data);
+	nunchi_cursor_close(cursor);
+	return status;
+}
+
+static struct nunchi_error *write_row(const struct nunchi_cell *cells, bool torn, void *writer)
+{
+	return nunchi_writer_row(writer, cells, torn);
+}
+
+int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query)
+{
+	const struct nunchi_column *const *columns;
+	struct nunchi_writer *writer = NULL;
+	struct nunchi_cursor *cursor;
+	struct nunchi_error *err;
+	int status, finished;
+	size_t count;
+
+	err = nunchi_cursor_open(cli->guest, view, query, &cursor);
+	if (err)
+		return cli_fail(cli, err);
+	columns = nunchi_cursor_columns(cursor, &count);
+	status = cli_fail(cli, cli_writer(cli, columns, count, false, &writer));
+	if (!status) {
+		status = drain(cli, cursor, write_row, writer);
+		/* What was found before a failure is shown all the same. */
+		finished = cli_fail(cli, nunchi_writer_finish(writer));
+		status = status ? status : finished;
+	}
+	nunchi_writer_destroy(writer);
+	nunchi_cursor_close(cursor);
+	return status;
+}
+
+struct nunchi_cell cell_integer(int64_t value)
+{
+	return (struct nunchi_cell){
+	    .kind = NUNCHI_CELL_VALUE, .type = NUNCHI_TYPE_INTEGER, .integer = value};
+}
+
+struct nunchi_cell cell_address(uint64_t value)
+{
+	return (struct nunchi_cell){
+	    .kind = NUNCHI_CELL_VALUE, .type = NUNCHI_TYPE_ADDRESS, .address = value};
+}
+
+struct nunchi_cell cell_not_applicable(void)
+{
+	return (struct nunchi_cell){.kind = NUNCHI_CELL_ABSENT,
+				    .absence = NUNCHI_ABSENT_NOT_APPLICABLE};
+}
+
+struct nunchi_cell cell_text(const char *text)
+{
+	if (!text)
+		return cell_not_applicable();
+	return (struct nunchi_cell){.kind = NUNCHI_CELL_VALUE,
+				    .type = NUNCHI_TYPE_TEXT,
+				    .text = text,
+				    .text_size = strlen(text)};
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct cli_option snapshot_options[] = {
+    {"format", OPTION_FORMAT, "elf|lime|raw", "form of the file; elf is the default"},
+    {"progress", OPTION_PROGRESS, NULL,
+     "say how far it is every two seconds, where standard error is no terminal"},
+};
+
+struct snapshot_state {
+	enum nunchi_format format;
+	bool progress;
+	bool terminal;
+	bool shown; /* the line on the terminal is not ended */
+	double last;
+};
+
+static int snapshot_option(struct cli *cli, void *state, int letter, const char *value)
+{
+	struct snapshot_state *snapshot = state;
+
+	if (letter == OPTION_PROGRESS)
+		snapshot->progress = true;
+	else if (!strcmp(value, "elf"))
+		snapshot->format = NUNCHI_FORMAT_ELF;
+	else if (!strcmp(value, "lime"))
+		snapshot->format = NUNCHI_FORMAT_LIME;
+	else if (!strcmp(value, "raw"))
+		snapshot->format = NUNCHI_FORMAT_RAW;
+	else
+		return cli_misuse(cli, NULL, "--format takes elf, lime or raw, not \"%s\"", value);
+	return CLI_DONE;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static bool progress(uint64_t done, uint64_t total, void *data)
+{
+	struct snapshot_state *snapshot = data;
+	double time = now();
+
+	if (cli_interrupted())
+		return false;
+	if (!snapshot->terminal && !snapshot->progress)
+		return true;
+	if (time - snapshot->last < (snapshot->terminal ? 0.1 : 2.0) && done < total)
+		return true;
+	snapshot->last = time;
+	snapshot->shown = snapshot->terminal;
+	fprintf(stderr, "%s%3d %%  %" PRIu64 " of %" PRIu64 " MiB%s",
+		snapshot->terminal ? "\r" : "",
+		total ? (int)((double)done * 100.0 / (double)total) : 100, done >> 20, total >> 20,
+		snapshot->terminal ? "" : "\n");
+	return true;
+}
+
+static int snapshot_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	struct snapshot_state *snapshot = state;
+	struct nunchi_error *err;
+	int status = cli_open(cli, arguments[0]);
+
+	(void)count;
+	if (status)
+		return status;
+	snapshot->terminal = isatty(STDERR_FILENO);
+	snapshot->last = now();
+	err = nunchi_snapshot(cli->guest, arguments[1], snapshot->format, progress, snapshot);
+	if (snapshot->shown)
+		fputs("\n", stderr);
+	return cli_fail(cli, err);
+}
+
+const struct command command_snapshot = {
+    .name = "snapshot",
+    .arguments = "TARGET FILE",
+    .summary = "save a guest's memory to a file",
+    .description =
+	"Writes the guest's memory to a new file, sparse where it is zero, as an ELF core, LiME "
+	"or\n"
+	"raw file. The guest's own memory does not grow by it. It goes on running meanwhile\n"
+	"unless --pause always is given. The file has its name only once it is whole.",
+    .examples = "  nunchi snapshot qemu:demo demo.elf\n"
+		"  nunchi snapshot qemu:demo demo.lime --format lime --pause always\n",
+    .options = snapshot_options,
+    .option_count = ARRAY_SIZE(snapshot_options),
+    .least = 2,
+    .most = 2,
+    .state_size = sizeof(struct snapshot_state),
+    .option = snapshot_option,
+    .run = snapshot_run,
+};

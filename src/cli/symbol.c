@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+static const struct nunchi_column columns[] = {
+    {"address", NUNCHI_TYPE_ADDRESS, "virtual address of the symbol"},
+    {"type", NUNCHI_TYPE_TEXT, "letter as nm has it"},
+    {"name", NUNCHI_TYPE_TEXT, "of the symbol"},
+    {"offset", NUNCHI_TYPE_ADDRESS, "from the symbol to the address asked for"},
+    {"module", NUNCHI_TYPE_TEXT, "it belongs to"},
+};
+
+static struct nunchi_error *write_symbol(struct cli *cli, const struct nunchi_symbol *symbol)
+{
+	const char type[2] = {symbol->type, '\0'};
+	struct nunchi_cell cells[] = {cell_address(symbol->address), cell_text(type),
+				      cell_text(symbol->name), cell_address(symbol->offset),
+				      cell_text(symbol->module)};
+	struct nunchi_writer *writer;
+	struct nunchi_error *err;
+
+	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
+	if (err)
+		return err;
+	err = nunchi_writer_row(writer, cells, false);
+	if (!err)
+		err = nunchi_writer_finish(writer);
+	nunchi_writer_destroy(writer);
+	return err;
+}
+
+static int symbol_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	struct nunchi_symbol symbol;
+	struct nunchi_error *err;
+	uint64_t address;
+	int status = cli_open(cli, arguments[0]);
+
+	(void)state;
+	(void)count;
+	if (status)
+		return status;
+	if (parse_address(arguments[1], &address))
+		err = nunchi_symbol_at(cli->guest, address, &symbol);
+	else
+		err = nunchi_symbol_find(cli->guest, arguments[1], &symbol);
+	return cli_fail(cli, err ? err : write_symbol(cli, &symbol));
+}
+
+const struct command command_symbol = {
+    .name = "symbol",
+    .arguments = "TARGET NAME|ADDRESS",
+    .summary = "the address of a kernel symbol, or the symbol at an address",
+    .description =
+	"Looks a symbol of the guest's kernel or modules up by its name, or finds the symbol at\n"
+	"or before an address (0x…, decimal, or 16 hexadecimal digits as kernel logs have them);\n"
+	"offset is then the distance from the symbol.",
+    .examples = "  nunchi symbol qemu:demo init_task\n"
+		"  nunchi symbol memory.raw 0xffffffff81001234\n"
+		"  nunchi symbol memory.raw ffffffff81001234 --json\n",
+    .least = 2,
+    .most = 2,
+    .run = symbol_run,
+};

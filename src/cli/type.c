@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct nunchi_column member_columns[] = {
+    {"offset", NUNCHI_TYPE_INTEGER, "bytes from the start"},
+    {"size", NUNCHI_TYPE_INTEGER, "bytes"},
+    {"bits", NUNCHI_TYPE_TEXT, "of a bit field: its first bit and how many"},
+    {"type", NUNCHI_TYPE_TEXT, "as C spells it"},
+    {"name", NUNCHI_TYPE_TEXT, "of the member"},
+};
+
+static const struct nunchi_column machine_columns[] = {
+    {"offset", NUNCHI_TYPE_INTEGER, "bytes from the start"},
+    {"size", NUNCHI_TYPE_INTEGER, "bytes"},
+    {"bit", NUNCHI_TYPE_INTEGER, "of a bit field: its first bit in the byte at offset"},
+    {"bits", NUNCHI_TYPE_INTEGER, "of a bit field: how many"},
+    {"type", NUNCHI_TYPE_TEXT, "as C spells it"},
+    {"name", NUNCHI_TYPE_TEXT, "of the member"},
+    {"depth", NUNCHI_TYPE_INTEGER, "nesting in anonymous members"},
+    {"hole", NUNCHI_TYPE_INTEGER, "1 if nothing is there"},
+};
+
+static const struct nunchi_column enum_columns[] = {
+    {"value", NUNCHI_TYPE_INTEGER, "of the enumerator"},
+    {"name", NUNCHI_TYPE_TEXT, "of the enumerator"},
+};
+
+struct layout {
+	struct cli *cli;
+	struct nunchi_writer *writer;
+	struct nunchi_error *err;
+	bool is_enum;
+};
+
+/* The first line: "struct list_head: 16 bytes, 2 members". */
+static void print_heading(struct cli *cli, const struct nunchi_type_info *type, bool is_enum)
+{
+	if (cli->output != NUNCHI_OUTPUT_TABLE)
+		return;
+	cli_print_escaped(cli, type->kind);
+	cli_printf(cli, " ");
+	cli_print_escaped(cli, type->name);
+	if (type->target) {
+		cli_printf(cli, " = ");
+		cli_print_escaped(cli, type->target);
+	}
+	cli_printf(cli, ": %" PRIu64 " byte%s", type->size, type->size == 1 ? "" : "s");
+	if (type->member_count)
+		cli_printf(cli, ", %zu %s%s", type->member_count, is_enum ? "enumerator" : "member",
+			   type->member_count == 1 ? "" : "s");
+	if (type->holes)
+		cli_printf(cli, ", %" PRIu64 " in holes", type->holes);
+	cli_printf(cli, "\n");
+}
+
+static void give_type(const struct nunchi_type_info *type, void *data)
+{
+	struct layout *layout = data;
+	struct cli *cli = layout->cli;
+
+	/* A typedef's own kind does not tell; no other type has members without a size. */
+	layout->is_enum =
+	    !strcmp(type->kind, "enum") || (type->target && !strncmp(type->target, "enum ", 5));
+	print_heading(cli, type, layout->is_enum);
+	if (!type->member_count)
+		return;
+	if (layout->is_enum)
+		layout->err =
+		    cli_list_writer(cli, enum_columns, ARRAY_SIZE(enum_columns), &layout->writer);
+	else if (cli->output == NUNCHI_OUTPUT_TABLE)
+		layout->err = cli_list_writer(cli, member_columns, ARRAY_SIZE(member_columns),
+					      &layout->writer);
+	else
+		layout->err = cli_list_writer(cli, machine_columns, ARRAY_SIZE(machine_columns),
+					      &layout->writer);
+}
+
+static struct nunchi_error *write_enumerator(struct nunchi_writer *writer,
+					     const struct nunchi_member *member)
+{
+	struct nunchi_cell cells[] = {cell_integer((int64_t)member->bit_offset),
+				      cell_text(member->name)};
+
+	return nunchi_writer_row(writer, cells, false);
+}
+
+static struct nunchi_error *write_for_people(struct nunchi_writer *writer,
+					     const struct nunchi_member *member)
+{
+	bool bits = member->bit_field || member->bit_offset % 8 || member->bit_size % 8;
+	char bit_text[64], name[256];
+	struct nunchi_cell cells[] = {
+	    cell_integer((int64_t)(member->bit_offset / 8)),
+	    bits ? cell_not_applicable() : cell_integer((int64_t)(member->bit_size / 8)),
+	    cell_text(""),
+	    cell_text(member->type),
+	    cell_text(name),
+	};
+
+	snprintf(bit_text, sizeof(bit_text), "%u+%" PRIu64, (unsigned)(member->bit_offset % 8),
+		 member->bit_size);
+	if (bits)
+		cells[2] = cell_text(bit_text);
+	snprintf(name, sizeof(name), "%*s%s", (int)(2 * (member->depth < 32 ? member->depth : 32)),
+		 "", member->name);
+	cells[4] = cell_text(name);
+	return nunchi_writer_row(writer, cells, false);
+}
+
+static struct nunchi_error *write_for_machines(struct nunchi_writer *writer,
+					       const struct nunchi_member *member)
+{
+	bool bits = member->bit_field || member->bit_offset % 8 || member->bit_size % 8;
+	struct nunchi_cell none = cell_not_applicable();
+	struct nunchi_cell cells[] = {
+	    cell_integer((int64_t)(member->bit_offset / 8)),
+	    bits ? none : cell_integer((int64_t)(member->bit_size / 8)),
+	    bits ? cell_integer((int64_t)(member->bit_offset % 8)) : none,
+	    bits ? cell_integer((int64_t)member->bit_size) : none,
+	    cell_text(member->type[0] ? member->type : NULL),
+	    cell_text(member->hole || !member->name[0] ? NULL : member->name),
+	    cell_integer(member->depth),
+	    cell_integer(member->hole),
+	};
+
+	return nunchi_writer_row(writer, cells, false);
+}
+
+static void give_member(const struct nunchi_member *member, void *data)
+{
+	struct layout *layout = data;
+
+	if (layout->err || !layout->writer)
+		return;
+	if (layout->is_enum)
+		layout->err = write_enumerator(layout->writer, member);
+	else if (layout->cli->output == NUNCHI_OUTPUT_TABLE)
+		layout->err = write_for_people(layout->writer, member);
+	else
+		layout->err = write_for_machines(layout->writer, member);
+}
+
+static int type_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	struct layout layout = {.cli = cli};
+	struct nunchi_error *err;
+	int status = cli_open(cli, arguments[0]);
+
+	(void)state;
+	(void)count;
+	if (status)
+		return status;
+	err = nunchi_type_layout(cli->guest, arguments[1], give_type, give_member, &layout);
+	status = cli_fail(cli, err);
+	if (!status && !layout.err && layout.writer)
+		layout.err = nunchi_writer_finish(layout.writer);
+	nunchi_writer_destroy(layout.writer);
+	return status | cli_fail(cli, layout.err);
+}
+
+const struct command command_type = {
+    .name = "type",
+    .arguments = "TARGET TYPE",
+    .summary = "the layout of a kernel type",
+    .description =
+	"Shows a structure, union, enumeration or typedef of the guest's kernel, by its name with\n"
+	"or without \"struct\" (and so on) in front: each member's offset and size in bytes, and\n"
+	"the holes. Members of anonymous members are indented. Bit fields have their first bit in\n"
+	"the byte at offset and their number of bits, as 3+1. With --json and --csv they have\n"
+	"columns for that, for the nesting and for holes.",
+    .examples = "  nunchi type qemu:demo list_head\n"
+		"  nunchi type memory.raw \"struct task_struct\"\n"
+		"  nunchi type memory.raw pid_type --json\n",
+    .least = 2,
+    .most = 2,
+    .run = type_run,
+};
