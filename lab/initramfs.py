@@ -46,9 +46,8 @@ def busybox(arch: str, mirror: str | None) -> Path:
     with locked(target.with_name(f".{target.name}.lock")):
         if target.exists():
             return target
-        apt = PrivateApt(BUSYBOX_SUITE, arch, mirror)
-        with locked(apt.root / "lock"), scratch(target.parent, "busybox") as work:
-            apt.update()
+        with (PrivateApt(BUSYBOX_SUITE, arch, mirror) as apt,
+              scratch(target.parent, "busybox") as work):
             (deb,) = apt.download(["busybox-static"], work)
             run(["dpkg", "-x", str(deb), str(work / "tree")], what="unpacking busybox")
             found = [path for path in (work / "tree/bin/busybox", work / "tree/usr/bin/busybox")

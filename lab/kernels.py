@@ -143,17 +143,36 @@ def _suite_lines(suite: str, mirror: str | None, keyring: Path, arch: str) -> st
 
 
 class PrivateApt:
-    """apt with its state, cache and sources in a directory of ours."""
+    """apt with its state, cache and sources in a directory of ours; one user at a time."""
 
     def __init__(self, suite: str, arch: str, mirror: str | None) -> None:
         self.root = cache_root() / "apt" / f"{suite}-{arch}"
+        self.lock = locked(self.root / "lock")
+        self.suite, self.arch, self.mirror = suite, arch, mirror
+        self.options: list[str] = []
+
+    def __enter__(self) -> PrivateApt:
+        self.lock.__enter__()
+        try:
+            self._prepare()
+            run(["apt-get", *self.options, "update", "-q"],
+                what=f"reading the package lists of {self.suite}")
+        except BaseException:
+            self.lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.lock.__exit__(None, None, None)
+
+    def _prepare(self) -> None:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
         keyring = _keyring(self.root)
         sources = self.root / "sources.list"
-        sources.write_text(_suite_lines(suite, mirror, keyring, arch), encoding="ascii")
-        self.suite = suite
+        sources.write_text(_suite_lines(self.suite, self.mirror, keyring, self.arch),
+                           encoding="ascii")
         self.options = [
             "-o", f"Dir::State={self.root}/state",
             "-o", f"Dir::State::status={self.root}/status",
@@ -162,14 +181,10 @@ class PrivateApt:
             "-o", "Dir::Etc::SourceParts=-",
             "-o", "Dir::Etc::Preferences=-",
             "-o", "Dir::Etc::PreferencesParts=-",
-            "-o", f"APT::Architecture={arch}",
-            "-o", f"APT::Architectures={arch}",
+            "-o", f"APT::Architecture={self.arch}",
+            "-o", f"APT::Architectures={self.arch}",
             "-o", f"APT::Sandbox::User={'root' if os.geteuid() == 0 else ''}",
         ]
-
-    def update(self) -> None:
-        run(["apt-get", *self.options, "update", "-q"],
-            what=f"reading the package lists of {self.suite}")
 
     def depends(self, package: str) -> list[str]:
         """Names PACKAGE's candidate version depends on."""
@@ -266,15 +281,17 @@ def _assemble(tree: Path, result: Path) -> dict[str, object]:
     trees = [path for path in (tree / "lib/modules" / version,
                                tree / "usr/lib/modules" / version) if path.is_dir()]
     modules = _collect_modules(trees[0], result / "modules") if trees else []
-    return {"version": version, "modules": modules}
+    return {"version": version, "wanted": WANTED_MODULES, "modules": modules}
 
 
 def load(suite: str, flavour: str) -> Kernel | None:
-    """The kernel already in the cache, if any."""
+    """The kernel already in the cache, if any, with the modules wanted today."""
     path = cache_root() / "kernels" / f"{suite}-{flavour}"
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
+        return None
+    if tuple(manifest.get("wanted", ())) != WANTED_MODULES:
         return None
     return Kernel(suite, flavour, manifest["version"], path, tuple(manifest["modules"]))
 
@@ -291,9 +308,8 @@ def fetch(suite: str, flavour: str, *, mirror: str | None = None,
         if kernel and not refresh:
             return kernel
         say(f"fetching the {flavour} kernel of {suite}")
-        apt = PrivateApt(suite, architecture(flavour), mirror)
-        with locked(apt.root / "lock"), scratch(parent, f"{suite}-{flavour}") as work:
-            apt.update()
+        with (PrivateApt(suite, architecture(flavour), mirror) as apt,
+              scratch(parent, f"{suite}-{flavour}") as work):
             packages = _resolve(apt, flavour)
             (work / "debs").mkdir()
             for deb in apt.download(packages, work / "debs"):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import initramfs
 import kernels
-from common import LabError, cache_root, locked, say, write_atomic
+from common import LabError, cache_root, locked, say, uninterrupted, write_atomic
 from qmp import Qmp
 
 SOCKET_PATH_LIMIT = 100
@@ -249,8 +249,9 @@ def execute(guest: Guest, command: str, timeout: float = 120.0) -> bytes:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
             port.settimeout(10)
             port.connect(str(guest.serial))
-            port.sendall(f"{frame} {command}\n".encode("utf-8", "surrogateescape"))
-            output, status = frames.wait(frame, timeout, f"running {command.split()[0]}")
+            request = f"{frame} {int(timeout) + 1} {command}\n"
+            port.sendall(request.encode("utf-8", "surrogateescape"))
+            output, status = frames.wait(frame, timeout + 10, f"running {command.split()[0]}")
     if status != 0:
         raise LabError(f"{guest.name}: {command} ended with {status}\n"
                        f"{output[-2000:].decode('utf-8', 'replace')}")
@@ -259,15 +260,15 @@ def execute(guest: Guest, command: str, timeout: float = 120.0) -> bytes:
 
 def _start(guest: Guest, kernel: kernels.Kernel) -> None:
     guest.command = qemu_command(guest, kernel)
-    with open(guest.directory / "qemu.log", "wb") as log:
+    with open(guest.directory / "qemu.log", "wb") as log, uninterrupted():
         try:
             process = subprocess.Popen(guest.command, stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=log, start_new_session=True)
         except FileNotFoundError:
             raise LabError(f"{guest.command[0]} is not installed "
                            "(package qemu-system-x86)") from None
-    guest.pid = process.pid
-    guest.pid_start = _start_time(process.pid)
+        guest.pid = process.pid
+        guest.pid_start = _start_time(process.pid)
 
 
 def boot(name: str, options: Options) -> Guest:
@@ -299,9 +300,6 @@ def boot(name: str, options: Options) -> Guest:
         except BaseException:
             if guest.pid:
                 _end_process(guest.pid, guest.pid_start, grace=2.0)
-            failed = run_root() / f".{name}.console"
-            if guest.console.exists():
-                shutil.copyfile(guest.console, failed)
             shutil.rmtree(directory, ignore_errors=True)
             raise
     say(f"{name}: {kernel.version} ready in {guest.boot_seconds} s, process {guest.pid}")

@@ -4,8 +4,8 @@
  * serial port and sends what it prints through QEMU's debug port (0xe9), which
  * takes whole buffers and is far faster than a serial port.
  *
- * A request is one line, "ID COMMAND", COMMAND being given to /bin/sh -c. The
- * answer is a line "NUNCHI-BEGIN ID", the output, and a line
+ * A request is one line, "ID SECONDS COMMAND", COMMAND being given to /bin/sh -c
+ * and killed, with its session, when SECONDS are over. The answer is a line "NUNCHI-BEGIN ID", the output, and a line
  * "NUNCHI-END ID BYTES CRC32 STATUS" (CRC as in zlib, hexadecimal; STATUS is
  * the exit status, 128 + signal if killed). Frame 0 is sent once, when the
  * guest is ready.
@@ -102,8 +102,16 @@ static void drain(int fd, struct frame *frame, unsigned char *buffer, size_t siz
 	}
 }
 
+static volatile sig_atomic_t overdue;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	overdue = 1;
+}
+
 /* Run COMMAND and send what it prints; in a process of its own. */
-static void serve(const char *id, const char *command)
+static void serve(const char *id, unsigned int seconds, const char *command)
 {
 	static unsigned char buffer[1 << 20];
 	int pipes[2], status = 127 << 8;
@@ -130,11 +138,14 @@ static void serve(const char *id, const char *command)
 	 * The command's own end counts, not the pipe's: what it left running in
 	 * the background may hold that open.
 	 */
+	alarm(seconds);
 	for (pid_t ended = 0; ended == 0;) {
 		struct pollfd waiting = { .fd = pipes[0], .events = POLLIN };
 
 		if (poll(&waiting, 1, 20) > 0 && !(waiting.revents & POLLIN))
 			usleep(1000);
+		if (overdue)
+			kill(-child, SIGKILL);
 		ended = waitpid(child, &status, WNOHANG);
 		drain(pipes[0], &frame, buffer, sizeof(buffer));
 	}
@@ -160,7 +171,7 @@ static void on_child(int number)
  * Serve in a child, so that this process looks the same in every pass of the
  * oracle as it does in between.
  */
-static void serve_apart(const char *id, const char *command)
+static void serve_apart(const char *id, unsigned int seconds, const char *command)
 {
 	sigset_t blocked, before;
 
@@ -170,8 +181,9 @@ static void serve_apart(const char *id, const char *command)
 	server = fork();
 	if (server == 0) {
 		signal(SIGCHLD, SIG_DFL);
+		signal(SIGALRM, on_alarm);
 		sigprocmask(SIG_SETMASK, &before, NULL);
-		serve(id, command);
+		serve(id, seconds, command);
 		_exit(0);
 	}
 	while (server > 0)
@@ -238,12 +250,12 @@ int main(int argc, char **argv)
 	frame_begin(&ready, "0");
 	frame_end(&ready, "0", 0);
 	while (read_line(fd, line) == 0) {
-		char *command = strchr(line, ' ');
+		char id[33];
+		unsigned int seconds;
+		int command = 0;
 
-		if (!command)
-			continue;
-		*command++ = '\0';
-		serve_apart(line, command);
+		if (sscanf(line, "%32s %u %n", id, &seconds, &command) == 2 && command > 0)
+			serve_apart(id, seconds, line + command);
 	}
 	/* Process 1 must not end. */
 	for (;;)
