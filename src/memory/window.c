@@ -223,6 +223,16 @@ static uint64_t end_of_data(const struct window_file *file, uint64_t page, uint6
 	return told ? seek_hole(file, page, wanted) : page + 1;
 }
 
+/* After the last data: the first page that does not end within the file, which may have shrunk. */
+static uint64_t last_hole_end(const struct window_file *file)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) || (uint64_t)st.st_size < file->map_offset)
+		return 0;
+	return ((uint64_t)st.st_size - file->map_offset) >> PAGE_SHIFT;
+}
+
 /* Finds out about a page, and what can be had with it: pages up to wanted will be asked for. */
 static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t page,
 		  uint64_t wanted)
@@ -234,7 +244,8 @@ static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t
 	if (data >= 0 && (uint64_t)data < offset_of(file, page + 1)) {
 		mark(chunk->data, page, end_of_data(file, page, wanted < end ? wanted : end, end));
 	} else if (data >= 0 || errno == ENXIO) {
-		first = data >= 0 ? ((uint64_t)data - file->map_offset) >> PAGE_SHIFT : end;
+		first = data >= 0 ? ((uint64_t)data - file->map_offset) >> PAGE_SHIFT
+				  : last_hole_end(file);
 		mark(chunk->hole, page, first < end ? first : end);
 	}
 }
