@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach.h"
 #include "guest/linux/identify.h"
+#include "guest/linux/infer.h"
 #include "guest/linux/roots.h"
 
 #include <stdarg.h>
@@ -135,9 +136,11 @@ static struct nunchi_error *attach_root(struct target *target, const struct linu
 	if (!err)
 		err = use_own_table(kernel, root);
 	if (!err)
-		err = linux_identify_witnesses(kernel, root, target, &rodata);
-	if (!err)
 		err = linux_identify_types(kernel, &rodata, options->types_path);
+	if (!err) {
+		linux_infer_symbols(kernel, root->image.data_start);
+		err = linux_identify_witnesses(kernel, root, target, &rodata);
+	}
 	if (err)
 		return err;
 	*ret = no_cleanup_ptr(kernel);

@@ -229,27 +229,49 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 		witness(witnesses, physical == root, "the kernel's own page table");
 }
 
-static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
-		     struct target *target)
+/* The first task: its own parent, and its memory's page table is the one we came by. */
+static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses)
 {
-	uint64_t virtual, offset;
+	const struct layout *layout = &kernel->layout;
+	uint64_t address = kernel->symbol[LINUX_init_task], pgd;
+	_cleanup_object_ struct object task = {0};
+	gpa_t root;
+
+	if (!address || linux_read_object(kernel, LAYOUT_task, address, &task) != MEMORY_OK)
+		return;
+	witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
+		"init_task, its own parent");
+	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
+	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
+			     &pgd) == MEMORY_OK &&
+	    pgd >= kernel->text_virtual && pgd < kernel->image_end &&
+	    address_space_translate(kernel->space, gva(pgd), &root) == MEMORY_OK)
+		witness(witnesses, root.v == address_space_paging(kernel->space)->root.v,
+			"the page table of init_mm");
+}
+
+/* The VMCOREINFO note: the one handed over, or the one by which the root was found. */
+static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
+		     const struct linux_root *root, const struct target *target)
+{
+	uint64_t stext = root->note_stext;
 	struct vmcoreinfo info;
 	int64_t phys_base;
 
-	if (!target->vmcoreinfo ||
-	    !vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
-		return;
-	if (vmcoreinfo_symbol(&info, "_stext", &virtual) && kernel->symbol[LINUX_stext])
-		witness(witnesses, virtual == kernel->symbol[LINUX_stext],
+	if (target->vmcoreinfo &&
+	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info)) {
+		if (!vmcoreinfo_symbol(&info, "_stext", &stext))
+			stext = root->note_stext;
+		if (kernel->word_size == 8 && vmcoreinfo_number(&info, "phys_base", &phys_base))
+			witness(witnesses,
+				(uint64_t)phys_base ==
+				    kernel->text_physical -
+					(kernel->text_virtual - LINUX_KERNEL_MAP),
+				"the VMCOREINFO note's phys_base");
+	}
+	if (stext && kernel->kallsyms && kernel->symbol[LINUX_stext])
+		witness(witnesses, stext == kernel->symbol[LINUX_stext],
 			"the VMCOREINFO note's _stext");
-	if (kernel->word_size == 8 && vmcoreinfo_number(&info, "phys_base", &phys_base))
-		witness(witnesses,
-			(uint64_t)phys_base == kernel->text_physical -
-						   (kernel->text_virtual - LINUX_KERNEL_MAP),
-			"the VMCOREINFO note's phys_base");
-	if (vmcoreinfo_hex(&info, "KERNELOFFSET", &offset))
-		linux_kernel_fact(kernel, "kernel", "KERNELOFFSET", "the VMCOREINFO note", "0x%llx",
-				  (unsigned long long)offset);
 }
 
 /* The banner through the derived page tables: by its symbol, or by its text alone. */
@@ -282,7 +304,6 @@ static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 	if (kernel->symbol[LINUX_text])
 		return;
 	witness(witnesses, root->image.data_start != 0, "the image's sections in the page table");
-	witness(witnesses, true, "the banner in its read-only data");
 }
 
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
@@ -300,7 +321,8 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 				      (unsigned long long)kernel->text_virtual);
 	} else {
 		ask_symbols(kernel, &witnesses);
-		ask_note(kernel, &witnesses, target);
+		ask_init_task(kernel, &witnesses);
+		ask_note(kernel, &witnesses, root, target);
 		ask_image(kernel, &witnesses, root);
 		if (witnesses.count < 2 || witnesses.contradict.size)
 			err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,

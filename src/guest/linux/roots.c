@@ -19,10 +19,10 @@
 /* Page tables of the image lie in .data, whose size this bounds generously. */
 #define MAX_DATA ((uint64_t)32 << 20)
 
-static void add(struct linux_roots *roots, struct memory *memory, const struct x86_paging *paging,
-		const char *how)
+static void add_noted(struct linux_roots *roots, struct memory *memory,
+		      const struct x86_paging *paging, const char *how, uint64_t note_stext)
 {
-	struct linux_root root = {.paging = *paging, .how = how};
+	struct linux_root root = {.paging = *paging, .how = how, .note_stext = note_stext};
 
 	if (roots->count == LINUX_MAX_ROOTS || !linux_image_find(memory, paging, &root.image))
 		return;
@@ -37,15 +37,21 @@ static void add(struct linux_roots *roots, struct memory *memory, const struct x
 	roots->items[roots->count++] = root;
 }
 
+static void add(struct linux_roots *roots, struct memory *memory, const struct x86_paging *paging,
+		const char *how)
+{
+	add_noted(roots, memory, paging, how, 0);
+}
+
 /* A root of unknown depth: four and five levels cannot both lead to an image. */
 static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t root,
-		   const char *how)
+		   const char *how, uint64_t note_stext)
 {
 	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = gpa(root)};
 
-	add(roots, memory, &paging, how);
+	add_noted(roots, memory, &paging, how, note_stext);
 	paging.mode = X86_MODE_5LEVEL;
-	add(roots, memory, &paging, how);
+	add_noted(roots, memory, &paging, how, note_stext);
 }
 
 static void from_registers(struct linux_roots *roots, struct target *target)
@@ -78,7 +84,7 @@ static void from_trampoline(struct linux_roots *roots, struct memory *memory)
 
 		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
 		    entry & PRESENT && !(entry & LARGE) && entry & FRAME)
-			add_64(roots, memory, page, "the real-mode trampoline's page table");
+			add_64(roots, memory, page, "the real-mode trampoline's page table", 0);
 	}
 }
 
@@ -86,9 +92,11 @@ static void from_trampoline(struct linux_roots *roots, struct memory *memory)
 static void from_note(struct linux_roots *roots, struct memory *memory,
 		      const struct vmcoreinfo *info, const char *how)
 {
-	uint64_t virtual;
+	uint64_t virtual, stext;
 	int64_t phys_base;
 
+	if (!vmcoreinfo_symbol(info, "_stext", &stext))
+		stext = 0;
 	if (!vmcoreinfo_symbol(info, "init_top_pgt", &virtual) &&
 	    !vmcoreinfo_symbol(info, "init_level4_pgt", &virtual) &&
 	    !vmcoreinfo_symbol(info, "swapper_pg_dir", &virtual))
@@ -96,7 +104,7 @@ static void from_note(struct linux_roots *roots, struct memory *memory,
 	if (virtual > UINT32_MAX) {
 		if (vmcoreinfo_number(info, "phys_base", &phys_base))
 			add_64(roots, memory, virtual - LINUX_KERNEL_MAP + (uint64_t)phys_base,
-			       how);
+			       how, stext);
 		return;
 	}
 	/* 32-bit: the linear map begins at one of the CONFIG_VMSPLIT addresses. */
@@ -107,7 +115,7 @@ static void from_note(struct linux_roots *roots, struct memory *memory,
 			struct x86_paging paging = {.mode = X86_MODE_PAE,
 						    .root = gpa(virtual - splits[i])};
 
-			add(roots, memory, &paging, how);
+			add_noted(roots, memory, &paging, how, stext);
 			break;
 		}
 	}
@@ -134,7 +142,7 @@ static void from_data_at(struct linux_roots *roots, struct memory *memory, uint6
 		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
 		    entry & PRESENT && (entry & FRAME) >= data &&
 		    (entry & FRAME) < data + MAX_DATA)
-			add_64(roots, memory, page, ".data's boundary and the tables in it");
+			add_64(roots, memory, page, ".data's boundary and the tables in it", 0);
 	}
 }
 

@@ -12,7 +12,8 @@
 struct linux_root {
 	struct x86_paging paging;
 	struct linux_image image;
-	const char *how; /* static */
+	const char *how;     /* static */
+	uint64_t note_stext; /* where a VMCOREINFO note that led here says _stext is, or 0 */
 };
 
 #define LINUX_MAX_ROOTS 32

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The open files of a process. Source: fs/file.c, fs/proc/fd.c.
+ */
+#ifndef NUNCHI_GUEST_LINUX_FILES_H
+#define NUNCHI_GUEST_LINUX_FILES_H
+
+#include "guest/linux/linux.h"
+
+#define LINUX_MAX_FDS    ((uint64_t)1 << 20) /* sysctl_nr_open's default */
+#define LINUX_O_CLOEXEC  02000000            /* include/uapi/asm-generic/fcntl.h */
+#define LINUX_FILES_BITS 4096                /* descriptors looked at in one read */
+
+struct linux_files {
+	struct linux_kernel *kernel;
+	uint64_t files; /* address of the files_struct */
+	struct object table;
+	uint64_t count; /* descriptors that the table has room for, at most LINUX_MAX_FDS */
+	uint64_t next;  /* descriptor to look at */
+	bool limited;   /* the table has room for more */
+	bool broken;    /* the table could not be read to its end */
+	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that holds next */
+	bool has_bits;
+};
+
+struct linux_open_file {
+	uint64_t file;  /* address of the struct file */
+	uint64_t flags; /* as in /proc/PID/fdinfo: O_CLOEXEC is the descriptor's */
+	int64_t offset; /* bytes */
+	uint64_t inode; /* number */
+	bool has_inode;
+};
+
+/* files: task.files. A fault if the table cannot be read. */
+enum memory_fault linux_files_init(struct linux_files *walk, struct linux_kernel *kernel,
+				   uint64_t files);
+void linux_files_deinit(struct linux_files *walk);
+/* The next descriptor that is in use; false at the end. */
+bool linux_files_next(struct linux_files *walk, uint64_t *ret);
+/* What the descriptor refers to now; false if it is not open. file is for the copy. */
+bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
+		     struct linux_open_file *ret);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/maple.h"
+
+/*
+ * Links between nodes carry the node's kind in their low bits, which an aligned node does not need;
+ * the tree's own link to its first node has ENTRY_INTERNAL set as well (lib/maple_tree.c).
+ */
+#define NODE_MASK       ((uint64_t)255)
+#define NODE_TYPE_SHIFT 3
+#define NODE_TYPE_MASK  15
+#define ENTRY_KIND      3
+#define ENTRY_INTERNAL  2 /* not a pointer: a node, or the mark of a reserved range */
+#define ENTRY_RESERVED  4096
+
+enum node_type { NODE_DENSE, NODE_LEAF, NODE_RANGE, NODE_ALLOC };
+
+#define MAX_HEIGHT   31 /* MAPLE_HEIGHT_MAX */
+#define MAX_TRIES    8
+#define MAX_DESCENTS ((uint64_t)4 << 20)
+
+struct shape {
+	const struct field *pivot; /* the last index of each slot but the last; NULL: one each */
+	const struct field *slot;
+};
+
+static bool node_shape(const struct layout *layout, unsigned type, struct shape *ret)
+{
+	switch (type) {
+	case NODE_DENSE:
+		*ret = (struct shape){NULL, &layout->maple_node_slot};
+		return true;
+	case NODE_LEAF:
+	case NODE_RANGE:
+		*ret =
+		    (struct shape){&layout->maple_node_range_pivot, &layout->maple_node_range_slot};
+		return true;
+	case NODE_ALLOC:
+		*ret =
+		    (struct shape){&layout->maple_node_alloc_pivot, &layout->maple_node_alloc_slot};
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint64_t element(const struct linux_maple *walk, const struct field *array, unsigned i)
+{
+	unsigned word = walk->kernel->word_size;
+	struct field one = *array;
+
+	if (i >= array->elements)
+		return 0;
+	one.offset += i * word;
+	one.size = word;
+	return object_u64(&walk->node, &one);
+}
+
+/* The last index of a slot that begins at first, in a node that ends at last. */
+static bool slot_end(const struct linux_maple *walk, const struct shape *shape, unsigned slot,
+		     uint64_t first, uint64_t last, uint64_t *ret)
+{
+	uint64_t end = last;
+
+	if (slot >= shape->slot->elements)
+		return false;
+	if (!shape->pivot)
+		end = first;
+	else if (slot < shape->pivot->elements)
+		end = element(walk, shape->pivot, slot);
+	/* A pivot that was not set ends the node. */
+	if (shape->pivot && !end && slot)
+		end = last;
+	if (end < first || end > last)
+		return false;
+	*ret = end;
+	return true;
+}
+
+bool linux_maple_init(struct linux_maple *walk, struct linux_kernel *kernel, uint64_t tree)
+{
+	const struct layout *layout = &kernel->layout;
+
+	*walk = (struct linux_maple){.kernel = kernel, .tree = tree};
+	walk->top = kernel->word_size == 4 ? UINT32_MAX : UINT64_MAX;
+	return layout->maple_tree_root.present && layout->maple_node_parent.present &&
+	       layout->maple_node_slot.present && layout->maple_node_range_pivot.present &&
+	       layout->maple_node_range_slot.present && layout->maple_node_alloc_pivot.present &&
+	       layout->maple_node_alloc_slot.present;
+}
+
+void linux_maple_deinit(struct linux_maple *walk)
+{
+	object_deinit(&walk->node);
+}
+
+void linux_maple_seek(struct linux_maple *walk, uint64_t at)
+{
+	walk->at = at;
+	walk->in_leaf = false;
+	walk->done = false;
+}
+
+/* Copies the node of a link; false if it is no node or was taken out of the tree. */
+static bool read_node(struct linux_maple *walk, uint64_t link, struct shape *ret)
+{
+	const struct layout *layout = &walk->kernel->layout;
+	uint64_t address = link & ~NODE_MASK;
+
+	walk->type = link >> NODE_TYPE_SHIFT & NODE_TYPE_MASK;
+	return node_shape(layout, walk->type, ret) &&
+	       linux_read_object(walk->kernel, LAYOUT_maple_node, address, &walk->node) ==
+		   MEMORY_OK &&
+	       (object_u64(&walk->node, &layout->maple_node_parent) & ~NODE_MASK) != address;
+}
+
+/* Finds the leaf that covers walk->at; without success walk->in_leaf stays false. */
+static void descend(struct linux_maple *walk, uint64_t link)
+{
+	uint64_t first = 0, last = walk->top;
+
+	for (unsigned height = 0; height < MAX_HEIGHT; height++) {
+		struct shape shape;
+		unsigned slot = 0;
+		uint64_t end;
+
+		if (!read_node(walk, link, &shape))
+			return;
+		if (walk->type == NODE_DENSE || walk->type == NODE_LEAF) {
+			walk->in_leaf = true;
+			walk->slot = 0;
+			walk->first = first;
+			walk->last = last;
+			return;
+		}
+		for (;;) {
+			if (!slot_end(walk, &shape, slot, first, last, &end))
+				return;
+			if (end >= walk->at)
+				break;
+			first = end + 1;
+			slot++;
+		}
+		last = end;
+		link = element(walk, shape.slot, slot);
+	}
+}
+
+/* A tree of one entry at 0 has no node. */
+static bool next_single(struct linux_maple *walk, uint64_t entry, uint64_t *ret_entry,
+			uint64_t *ret_first)
+{
+	bool given = walk->at == 0 && entry && (entry & ENTRY_KIND) != ENTRY_INTERNAL;
+
+	walk->done = true;
+	walk->at = 1;
+	if (given) {
+		*ret_entry = entry;
+		*ret_first = 0;
+	}
+	return given;
+}
+
+static bool begin_leaf(struct linux_maple *walk, uint64_t *ret_root)
+{
+	uint64_t root;
+
+	if (walk->descents++ >= MAX_DESCENTS || walk->tries++ >= MAX_TRIES) {
+		walk->broken = true;
+		walk->done = true;
+		return false;
+	}
+	*ret_root = 0;
+	if (linux_read_field(walk->kernel, walk->tree, &walk->kernel->layout.maple_tree_root,
+			     &root) != MEMORY_OK)
+		return true;
+	*ret_root = root;
+	if ((root & ENTRY_KIND) != ENTRY_INTERNAL || root < ENTRY_RESERVED)
+		return false;
+	descend(walk, root);
+	return true;
+}
+
+/* All up to end was looked at. */
+static void pass(struct linux_maple *walk, uint64_t end)
+{
+	walk->done = end == walk->top;
+	walk->at = end + 1;
+	walk->tries = 0;
+}
+
+/* The next entry of the leaf at hand; leaves it at its end, or to be found again if it is bad. */
+static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t *ret_first)
+{
+	struct shape shape;
+	uint64_t end;
+
+	node_shape(&walk->kernel->layout, walk->type, &shape);
+	while (walk->in_leaf) {
+		uint64_t first = walk->first, entry;
+
+		if (!slot_end(walk, &shape, walk->slot, first, walk->last, &end)) {
+			walk->in_leaf = false;
+			/* A dense node covers fewer indexes than the link to it may. */
+			if (walk->type == NODE_DENSE)
+				pass(walk, walk->last);
+			return false;
+		}
+		entry = element(walk, shape.slot, walk->slot++);
+		walk->in_leaf = end < walk->last;
+		walk->first = end + 1;
+		if (end < walk->at)
+			continue;
+		pass(walk, end);
+		if (entry && (entry & ENTRY_KIND) != ENTRY_INTERNAL) {
+			*ret_entry = entry;
+			*ret_first = first;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool linux_maple_next(struct linux_maple *walk, uint64_t *ret_entry, uint64_t *ret_first)
+{
+	while (!walk->done && !*walk->kernel->cancel) {
+		uint64_t root;
+
+		if (walk->in_leaf) {
+			if (next_in_leaf(walk, ret_entry, ret_first))
+				return true;
+			continue;
+		}
+		if (!begin_leaf(walk, &root) && !walk->done)
+			return next_single(walk, root, ret_entry, ret_first);
+	}
+	return false;
+}

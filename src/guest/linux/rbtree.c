@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/rbtree.h"
+
+#define COLOR_MASK 3 /* the low bits of __rb_parent_color */
+
+struct links {
+	uint64_t parent, left, right;
+};
+
+static bool read_links(struct linux_rbtree *walk, uint64_t node, struct links *ret)
+{
+	const struct layout *layout = &walk->kernel->layout;
+
+	if (linux_read_field(walk->kernel, node, &layout->rb_node_parent_color, &ret->parent) !=
+		MEMORY_OK ||
+	    linux_read_field(walk->kernel, node, &layout->rb_node_left, &ret->left) != MEMORY_OK ||
+	    linux_read_field(walk->kernel, node, &layout->rb_node_right, &ret->right) != MEMORY_OK)
+		return false;
+	ret->parent &= ~(uint64_t)COLOR_MASK;
+	return true;
+}
+
+/* Puts node and all that stand to the left of it on the stack. */
+static void push_left(struct linux_rbtree *walk, uint64_t parent, uint64_t node)
+{
+	while (node && !walk->broken) {
+		struct links links;
+
+		if (walk->depth == LINUX_RBTREE_HEIGHT || walk->seen->count >= walk->limit ||
+		    hash_map_insert(walk->seen, node, 0) != HASH_INSERTED ||
+		    !read_links(walk, node, &links) || links.parent != parent) {
+			walk->broken = true;
+			return;
+		}
+		walk->stack[walk->depth++] = node;
+		parent = node;
+		node = links.left;
+	}
+}
+
+void linux_rbtree_init(struct linux_rbtree *walk, struct linux_kernel *kernel, uint64_t root,
+		       uint64_t limit, struct hash_map *seen)
+{
+	hash_map_clear(seen);
+	*walk = (struct linux_rbtree){.kernel = kernel, .limit = limit, .seen = seen};
+	push_left(walk, 0, root);
+}
+
+bool linux_rbtree_next(struct linux_rbtree *walk, uint64_t *ret)
+{
+	struct links links;
+	uint64_t node;
+
+	if (walk->broken || !walk->depth || *walk->kernel->cancel)
+		return false;
+	node = walk->stack[--walk->depth];
+	if (!read_links(walk, node, &links)) {
+		walk->broken = true;
+		return false;
+	}
+	push_left(walk, node, links.right);
+	*ret = node;
+	return true;
+}
