@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A thin front of meson, ninja, the lab and the tests. `make demo` and `make check` install what
+# they need (scripts/setup); the others expect it.
+
+BUILD := build
+PREFIX ?= /usr/local
+
+.PHONY: all setup demo check bench fuzz install clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix $(PREFIX) >/dev/null
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@lab/demo
+
+check: setup
+	@$(MAKE) --no-print-directory all
+	@tests/run
+
+bench: all
+	@bench/run
+
+fuzz:
+	@fuzz/run
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-*
