@@ -11,37 +11,78 @@ static const struct nunchi_column columns[] = {
     {"evidence", NUNCHI_TYPE_TEXT, "how it is known, or why it is so"},
 };
 
-struct facts {
-	struct cli *cli;
-	struct nunchi_writer *writer; /* NULL: grouped text */
-	struct nunchi_error *err;
-	char topic[64];
+/* A fact kept until all are known, its strings owned. */
+struct kept {
+	char *topic, *name, *value, *evidence;
+	bool printed;
 };
 
-/* One group a topic: its name, then "  name          value  (evidence)" lines. */
-static void print_fact(const struct nunchi_fact *fact, void *data)
+struct facts {
+	struct kept *kept; /* for people: grouped by topic */
+	size_t count, capacity;
+	bool failed;
+	struct nunchi_writer *writer; /* for programs: one by one */
+	struct nunchi_error *err;
+};
+
+static void keep_fact(const struct nunchi_fact *fact, void *data)
 {
 	struct facts *facts = data;
-	struct cli *cli = facts->cli;
+	struct kept *kept;
 
-	if (strncmp(facts->topic, fact->topic, sizeof(facts->topic) - 1)) {
-		if (facts->topic[0])
-			cli_printf(cli, "\n");
-		snprintf(facts->topic, sizeof(facts->topic), "%s", fact->topic);
-		cli_printf(cli, "%s", cli->color ? "\033[1m" : "");
-		cli_print_escaped(cli, fact->topic);
-		cli_printf(cli, "%s\n", cli->color ? "\033[0m" : "");
+	if (facts->count == facts->capacity) {
+		size_t capacity = facts->capacity ? facts->capacity * 2 : 64;
+
+		kept = reallocarray(facts->kept, capacity, sizeof(*kept));
+		if (!kept) {
+			facts->failed = true;
+			return;
+		}
+		facts->kept = kept;
+		facts->capacity = capacity;
 	}
-	cli_printf(cli, "  ");
-	cli_print_escaped(cli, fact->name);
-	cli_printf(cli, "%*s  ", (int)(strlen(fact->name) < 14 ? 14 - strlen(fact->name) : 0), "");
-	cli_print_escaped(cli, fact->value);
-	if (fact->evidence) {
-		cli_printf(cli, "  (");
-		cli_print_escaped(cli, fact->evidence);
-		cli_printf(cli, ")");
+	kept = &facts->kept[facts->count++];
+	*kept = (struct kept){
+	    .topic = cli_escape(fact->topic, strlen(fact->topic)),
+	    .name = cli_escape(fact->name, strlen(fact->name)),
+	    .value = cli_escape(fact->value, strlen(fact->value)),
+	};
+	if (fact->evidence)
+		kept->evidence = cli_escape(fact->evidence, strlen(fact->evidence));
+}
+
+/* "  name          value  (evidence)" for each of the topic. */
+static void print_topic(struct cli *cli, struct facts *facts, size_t first)
+{
+	const char *topic = facts->kept[first].topic;
+
+	cli_printf(cli, cli->color ? "%s\033[1m%s\033[0m\n" : "%s%s\n", first ? "\n" : "", topic);
+	for (size_t i = first; i < facts->count; i++) {
+		struct kept *kept = &facts->kept[i];
+
+		if (strcmp(kept->topic, topic))
+			continue;
+		kept->printed = true;
+		cli_printf(cli, "  %-12s  %s", kept->name, kept->value);
+		if (kept->evidence)
+			cli_printf(cli, "  (%s)", kept->evidence);
+		cli_printf(cli, "\n");
 	}
-	cli_printf(cli, "\n");
+}
+
+static int print_facts(struct cli *cli, struct facts *facts)
+{
+	for (size_t i = 0; i < facts->count; i++)
+		if (!facts->kept[i].printed)
+			print_topic(cli, facts, i);
+	for (size_t i = 0; i < facts->count; i++) {
+		free(facts->kept[i].topic);
+		free(facts->kept[i].name);
+		free(facts->kept[i].value);
+		free(facts->kept[i].evidence);
+	}
+	free(facts->kept);
+	return facts->failed ? cli_fail_with(cli, "out of memory") : CLI_DONE;
 }
 
 static void write_fact(const struct nunchi_fact *fact, void *data)
@@ -56,7 +97,7 @@ static void write_fact(const struct nunchi_fact *fact, void *data)
 
 static int info_run(struct cli *cli, void *state, char **arguments, int count)
 {
-	struct facts facts = {.cli = cli};
+	struct facts facts = {0};
 	struct nunchi_error *err;
 	int status = cli_open(cli, arguments[0]);
 
@@ -64,8 +105,11 @@ static int info_run(struct cli *cli, void *state, char **arguments, int count)
 	(void)count;
 	if (status)
 		return status;
-	if (cli->output == NUNCHI_OUTPUT_TABLE)
-		return cli_fail(cli, nunchi_guest_info(cli->guest, print_fact, &facts));
+	if (cli->output == NUNCHI_OUTPUT_TABLE) {
+		err = nunchi_guest_info(cli->guest, keep_fact, &facts);
+		status = print_facts(cli, &facts);
+		return cli_fail(cli, err) | status;
+	}
 	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &facts.writer);
 	if (err)
 		return cli_fail(cli, err);

@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* Children further down are not indented further. */
-#define MOST_INDENT 30
+#define MOST_DEPTH 16
 
 static const char *const wanted[] = {
     "pid",     "parent",           "uid",          "state", "threads", "name", "start_time",
@@ -19,12 +19,11 @@ static const struct nunchi_column columns[] = {
     {"PID", NUNCHI_TYPE_INTEGER, "process id"},
     {"PPID", NUNCHI_TYPE_INTEGER, "of the parent"},
     {"UID", NUNCHI_TYPE_INTEGER, "real user id"},
-    {"STATE", NUNCHI_TYPE_TEXT, "R, S, D, T, t, Z or I"},
-    {"THREADS", NUNCHI_TYPE_INTEGER, "how many"},
+    {"S", NUNCHI_TYPE_TEXT, "state: R, S, D, T, t, Z or I"},
+    {"THR", NUNCHI_TYPE_INTEGER, "threads"},
     {"RSS_KB", NUNCHI_TYPE_INTEGER, "memory in RAM, KiB"},
     {"START", NUNCHI_TYPE_TEXT, "UTC, by the guest's clock"},
-    {"NAME", NUNCHI_TYPE_TEXT, "the kernel's name for it, [in brackets] for a kernel thread"},
-    {"CMDLINE", NUNCHI_TYPE_TEXT, "command line"},
+    {"COMMAND", NUNCHI_TYPE_TEXT, "command line, or [name] of a kernel thread"},
 };
 
 struct process {
@@ -167,34 +166,34 @@ static void push_children(struct tree *tree, int64_t parent, unsigned depth)
 }
 
 /*
- * "  name", or "  [name]" of a kernel thread. A process may call itself "[name]" or "  name" too;
- * then its name comes in quotes.
+ * What a process calls itself, indented: its command line, or its name. "[name]" is said of kernel
+ * threads alone and " <paged out>" of a command line that is not there, so a process that writes
+ * such things of itself, or spaces like an indent, has them in quotes. To be freed.
  */
-static struct nunchi_cell name_cell(const struct process *process, unsigned depth, char *text,
-				    size_t capacity)
+static char *command_text(const struct process *process, unsigned depth, size_t *ret_size)
 {
 	const struct nunchi_cell *name = &process->cells[NAME];
+	const struct nunchi_cell *cmdline = &process->cells[CMDLINE];
 	bool kernel = integer_or(&process->cells[IS_KERNEL], 0) == 1;
-	unsigned indent = 2 * (depth < MOST_INDENT / 2 ? depth : MOST_INDENT / 2);
-	struct nunchi_cell cell = *name;
-	size_t size = name->text_size;
+	const struct nunchi_cell *from = kernel || !cmdline->text_size ? name : cmdline;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_size);
+	bool quote;
 
-	if (name->kind != NUNCHI_CELL_VALUE)
-		return *name;
-	if (size > capacity - indent - 2)
-		size = capacity - indent - 2;
-	memset(text, ' ', indent);
-	cell.text = text;
-	cell.text_size = indent;
-	if (kernel)
-		text[cell.text_size++] = '[';
-	else if (size && strchr("[ \"", name->text[0]))
-		text[cell.text_size++] = '"';
-	memcpy(text + cell.text_size, name->text, size);
-	cell.text_size += size;
-	if (cell.text_size > indent + size)
-		text[cell.text_size++] = kernel ? ']' : '"';
-	return cell;
+	if (!out)
+		return NULL;
+	quote = from->text_size && !kernel &&
+		(strchr("[ \"", from->text[0]) || from->text[from->text_size - 1] == '>');
+	fprintf(out, "%*s", (int)(2 * (depth < MOST_DEPTH ? depth : MOST_DEPTH)), "");
+	fputs(kernel ? "[" : quote ? "\"" : "", out);
+	fwrite(from->text, 1, from->text_size, out);
+	fputs(kernel ? "]" : quote ? "\"" : "", out);
+	if (cmdline->kind != NUNCHI_CELL_VALUE && cmdline->absence != NUNCHI_ABSENT_NOT_APPLICABLE)
+		fprintf(out, " <%s>", nunchi_absence_string(cmdline->absence));
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
 }
 
 static struct nunchi_cell start_cell(const struct nunchi_cell *cell, char *text, size_t capacity)
@@ -213,17 +212,29 @@ static struct nunchi_error *write_process(struct nunchi_writer *writer,
 					  const struct process *process, unsigned depth)
 {
 	const struct nunchi_cell *from = process->cells;
-	struct nunchi_cell resident = from[RESIDENT];
-	char start[32], name[128];
+	struct nunchi_error *err;
+	char start[32];
 	struct nunchi_cell cells[] = {
-	    from[PID],     from[PARENT], from[UID],   from[STATE],
-	    from[THREADS], resident,     from[START], name_cell(process, depth, name, sizeof(name)),
-	    from[CMDLINE],
+	    from[PID],
+	    from[PARENT],
+	    from[UID],
+	    from[STATE],
+	    from[THREADS],
+	    from[RESIDENT],
+	    start_cell(&from[START], start, sizeof(start)),
+	    cell_text(""),
 	};
+	struct nunchi_cell *command = &cells[ARRAY_SIZE(cells) - 1];
+	char *text = command_text(process, depth, &command->text_size);
 
 	cells[5].integer /= 1024;
-	cells[6] = start_cell(&from[START], start, sizeof(start));
-	return nunchi_writer_row(writer, cells, process->torn);
+	if (text)
+		command->text = text;
+	else
+		*command = from[NAME];
+	err = nunchi_writer_row(writer, cells, process->torn);
+	free(text);
+	return err;
 }
 
 static struct nunchi_error *write_branches(struct nunchi_writer *writer, struct tree *tree)
@@ -318,9 +329,12 @@ const struct command command_ps = {
     .summary = "processes, as a tree",
     .description =
 	"Shows the processes as a tree: children stand below and further in than their parent.\n"
-	"Kernel threads are [in brackets]; a process that calls itself so comes in quotes.\n"
-	"RSS_KB is memory in RAM in KiB, START is in UTC by the guest's clock. With --json and\n"
-	"--csv it is the same as \"nunchi show TARGET processes\".",
+	"Kernel threads are [in brackets]; a process that calls itself so comes in quotes. S is\n"
+	"the state, THR the number of threads, RSS_KB memory in RAM in KiB, START is in UTC by "
+	"the\n"
+	"guest's clock. Where the command line is not in RAM, the kernel's name for the process\n"
+	"stands with the reason. With --json and --csv it is the same as \"nunchi show TARGET\n"
+	"processes\".",
     .examples = "  nunchi ps qemu:demo\n"
 		"  nunchi ps memory.raw\n"
 		"  nunchi ps qemu:demo --pause always --timing\n",

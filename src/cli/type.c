@@ -5,6 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct nunchi_column type_columns[] = {
+    {"kind", NUNCHI_TYPE_TEXT, "struct, union, enum, typedef …"},
+    {"name", NUNCHI_TYPE_TEXT, "of the type"},
+    {"target", NUNCHI_TYPE_TEXT, "of a typedef"},
+    {"size", NUNCHI_TYPE_INTEGER, "bytes"},
+    {"holes", NUNCHI_TYPE_INTEGER, "bytes lost to holes"},
+    {"members", NUNCHI_TYPE_INTEGER, "how many, or enumerators"},
+};
+
 static const struct nunchi_column member_columns[] = {
     {"offset", NUNCHI_TYPE_INTEGER, "bytes from the start"},
     {"size", NUNCHI_TYPE_INTEGER, "bytes"},
@@ -31,16 +40,16 @@ static const struct nunchi_column enum_columns[] = {
 
 struct layout {
 	struct cli *cli;
-	struct nunchi_writer *writer;
+	struct nunchi_writer *writer; /* of the members, made for the first one */
 	struct nunchi_error *err;
 	bool is_enum;
 };
 
-/* The first line: "struct list_head: 16 bytes, 2 members". */
-static void print_heading(struct cli *cli, const struct nunchi_type_info *type, bool is_enum)
+/* "struct list_head: 16 bytes, 2 members". */
+static void print_heading(struct cli *cli, const struct nunchi_type_info *type)
 {
-	if (cli->output != NUNCHI_OUTPUT_TABLE)
-		return;
+	bool is_enum = !strcmp(type->kind, "enum");
+
 	cli_print_escaped(cli, type->kind);
 	cli_printf(cli, " ");
 	cli_print_escaped(cli, type->name);
@@ -53,30 +62,55 @@ static void print_heading(struct cli *cli, const struct nunchi_type_info *type, 
 		cli_printf(cli, ", %zu %s%s", type->member_count, is_enum ? "enumerator" : "member",
 			   type->member_count == 1 ? "" : "s");
 	if (type->holes)
-		cli_printf(cli, ", %" PRIu64 " in holes", type->holes);
+		cli_printf(cli, ", %" PRIu64 " byte%s in holes", type->holes,
+			   type->holes == 1 ? "" : "s");
 	cli_printf(cli, "\n");
+}
+
+static struct nunchi_error *write_type(struct cli *cli, const struct nunchi_type_info *type)
+{
+	struct nunchi_cell cells[] = {
+	    cell_text(type->kind),
+	    cell_text(type->name),
+	    cell_text(type->target),
+	    cell_integer((int64_t)type->size),
+	    cell_integer((int64_t)type->holes),
+	    cell_integer((int64_t)type->member_count),
+	};
+	struct nunchi_writer *writer;
+	struct nunchi_error *err =
+	    cli_list_writer(cli, type_columns, ARRAY_SIZE(type_columns), &writer);
+
+	if (err)
+		return err;
+	err = nunchi_writer_row(writer, cells, false);
+	if (!err)
+		err = nunchi_writer_finish(writer);
+	nunchi_writer_destroy(writer);
+	return err;
 }
 
 static void give_type(const struct nunchi_type_info *type, void *data)
 {
 	struct layout *layout = data;
+
+	if (layout->cli->output == NUNCHI_OUTPUT_TABLE)
+		print_heading(layout->cli, type);
+	else if (layout->cli->output == NUNCHI_OUTPUT_JSON || !type->member_count)
+		layout->err = write_type(layout->cli, type);
+}
+
+static struct nunchi_error *open_writer(struct layout *layout)
+{
 	struct cli *cli = layout->cli;
 
-	/* A typedef's own kind does not tell; no other type has members without a size. */
-	layout->is_enum =
-	    !strcmp(type->kind, "enum") || (type->target && !strncmp(type->target, "enum ", 5));
-	print_heading(cli, type, layout->is_enum);
-	if (!type->member_count)
-		return;
 	if (layout->is_enum)
-		layout->err =
-		    cli_list_writer(cli, enum_columns, ARRAY_SIZE(enum_columns), &layout->writer);
-	else if (cli->output == NUNCHI_OUTPUT_TABLE)
-		layout->err = cli_list_writer(cli, member_columns, ARRAY_SIZE(member_columns),
-					      &layout->writer);
-	else
-		layout->err = cli_list_writer(cli, machine_columns, ARRAY_SIZE(machine_columns),
-					      &layout->writer);
+		return cli_list_writer(cli, enum_columns, ARRAY_SIZE(enum_columns),
+				       &layout->writer);
+	if (cli->output == NUNCHI_OUTPUT_TABLE)
+		return cli_list_writer(cli, member_columns, ARRAY_SIZE(member_columns),
+				       &layout->writer);
+	return cli_list_writer(cli, machine_columns, ARRAY_SIZE(machine_columns), &layout->writer);
 }
 
 static struct nunchi_error *write_enumerator(struct nunchi_writer *writer,
@@ -134,7 +168,12 @@ static void give_member(const struct nunchi_member *member, void *data)
 {
 	struct layout *layout = data;
 
-	if (layout->err || !layout->writer)
+	if (!layout->err && !layout->writer) {
+		/* Enumerators have no type, and what a typedef stands for shows here alone. */
+		layout->is_enum = !member->type[0] && !member->hole;
+		layout->err = open_writer(layout);
+	}
+	if (layout->err)
 		return;
 	if (layout->is_enum)
 		layout->err = write_enumerator(layout->writer, member);
@@ -170,8 +209,8 @@ const struct command command_type = {
 	"Shows a structure, union, enumeration or typedef of the guest's kernel, by its name with\n"
 	"or without \"struct\" (and so on) in front: each member's offset and size in bytes, and\n"
 	"the holes. Members of anonymous members are indented. Bit fields have their first bit in\n"
-	"the byte at offset and their number of bits, as 3+1. With --json and --csv they have\n"
-	"columns for that, for the nesting and for holes.",
+	"the byte at offset and their number of bits, as 3+1. With --json and --csv there are\n"
+	"columns for that, for the nesting and for holes; JSON has the type itself first.",
     .examples = "  nunchi type qemu:demo list_head\n"
 		"  nunchi type memory.raw \"struct task_struct\"\n"
 		"  nunchi type memory.raw pid_type --json\n",
