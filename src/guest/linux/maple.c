@@ -194,7 +194,10 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 	struct shape shape;
 	uint64_t end;
 
-	node_shape(&walk->kernel->layout, walk->type, &shape);
+	if (!node_shape(&walk->kernel->layout, walk->type, &shape)) {
+		walk->in_leaf = false;
+		return false;
+	}
 	while (walk->in_leaf) {
 		uint64_t first = walk->first, entry;
 

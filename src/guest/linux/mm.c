@@ -103,3 +103,25 @@ enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, 
 		*ret_done = done;
 	return fault;
 }
+
+bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
+		      const struct field *field)
+{
+	const struct field *pid = &kernel->layout.task_pid;
+	uint64_t now;
+
+	return linux_read_field(kernel, task->address, pid, &now) == MEMORY_OK &&
+	       now == object_u64(task, pid) &&
+	       linux_read_field(kernel, task->address, field, &now) == MEMORY_OK &&
+	       now == object_u64(task, field);
+}
+
+bool linux_task_has_other_threads(struct linux_kernel *kernel, const struct object *task)
+{
+	uint64_t signal = object_u64(task, &kernel->layout.task_signal);
+	uint64_t count;
+
+	return linux_read_field(kernel, signal, &kernel->layout.signal_nr_threads, &count) ==
+		   MEMORY_OK &&
+	       count > 1;
+}

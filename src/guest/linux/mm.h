@@ -23,4 +23,14 @@ enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd);
 enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
 				     void *buffer, size_t size, size_t *ret_done);
 
+/*
+ * Whether the task that was copied is still the same process and still has the same thing in one
+ * of its fields (task_mm, task_files …): what was read through that field belongs to it then.
+ */
+bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
+		      const struct field *field);
+
+/* Whether the process of that thread-group leader has more threads than this one. */
+bool linux_task_has_other_threads(struct linux_kernel *kernel, const struct object *task);
+
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The environment of a process: the area that /proc/PID/environ shows, cut into variables.
+ */
+#ifndef NUNCHI_GUEST_LINUX_ENVIRONMENT_H
+#define NUNCHI_GUEST_LINUX_ENVIRONMENT_H
+
+#include "guest/linux/linux.h"
+
+/* The most that is read of one process; execve() itself allows 6 MiB. */
+#define LINUX_MAX_ENVIRONMENT   ((size_t)1 << 20)
+#define LINUX_ENVIRONMENT_PAGES (LINUX_MAX_ENVIRONMENT / PAGE_SIZE + 1)
+
+struct linux_environment {
+	uint64_t start; /* address in the process */
+	char *data;     /* owned */
+	size_t size;
+	size_t capacity;
+	size_t at; /* where the next variable begins */
+	bool more; /* the area goes on behind the limit */
+	/* Of each page that the area touches, in order: whether it was read. */
+	enum memory_fault fault[LINUX_ENVIRONMENT_PAGES];
+};
+
+/*
+ * One variable. Bytes are borrowed from the environment. Where a page is missing, has_key or
+ * has_value is false and why says the reason (NOT_APPLICABLE: there is no "=").
+ */
+struct linux_variable {
+	const char *key;
+	size_t key_size;
+	const char *value;
+	size_t value_size;
+	bool has_key, has_value;
+	enum nunchi_absence why;
+};
+
+void linux_environment_init(struct linux_environment *environment);
+void linux_environment_deinit(struct linux_environment *environment);
+/* Empties it, keeping the storage. */
+void linux_environment_clear(struct linux_environment *environment);
+/* Reads the area of the process. mm: a copy of its mm_struct. */
+void linux_environment_read(struct linux_environment *environment, struct linux_kernel *kernel,
+			    const struct object *mm);
+/* A number that changes with what was read. */
+uint64_t linux_environment_digest(const struct linux_environment *environment);
+/* The next variable; false at the end. */
+bool linux_environment_next(struct linux_environment *environment, struct linux_variable *ret);
+
+#endif

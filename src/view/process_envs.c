@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/environment.h"
+#include "guest/linux/mm.h"
+#include "guest/linux/task.h"
+#include "view/view.h"
+
+#define COLUMNS(X)                                                                                 \
+	X(pid, INTEGER, "process id")                                                              \
+	X(key, TEXT, "name of the variable: what stands before the first =")                       \
+	X(value, TEXT, "value of the variable")                                                    \
+	X(position, INTEGER, "place in the environment, from 0")
+
+enum { COLUMNS(VIEW_COLUMN_ENUM) };
+static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
+
+struct envs {
+	struct linux_kernel *kernel;
+	struct linux_tasks tasks;
+	struct linux_environment environment;
+	int64_t pid;
+	int64_t position;
+	bool torn;
+	struct object task, mm;
+};
+
+static struct nunchi_error *envs_open(void *data, struct linux_kernel *kernel,
+				      const struct view_request *request)
+{
+	struct envs *state = data;
+	const struct layout *layout = &kernel->layout;
+	int64_t pid = -1;
+	struct nunchi_error *err;
+
+	if (view_equal_integer(request, COLUMN_pid, &pid) && pid < 0)
+		pid = INT64_MAX;
+	err = linux_tasks_init(&state->tasks, kernel, pid);
+	if (err)
+		return err;
+	if (!layout->task_mm.present || !layout->mm_pgd.present || !layout->mm_env_start.present ||
+	    !layout->mm_env_end.present) {
+		linux_tasks_deinit(&state->tasks);
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "environments cannot be read: this kernel's types lack "
+				    "task_struct.mm or a field of mm_struct");
+	}
+	state->kernel = kernel;
+	linux_environment_init(&state->environment);
+	return NULL;
+}
+
+/*
+ * Reads the environment of the process at hand. On a running guest it must come out the same twice,
+ * while the process keeps its memory.
+ */
+static void read_environment(struct envs *state)
+{
+	struct linux_kernel *kernel = state->kernel;
+	const struct field *field = &kernel->layout.task_mm;
+	uint64_t mm = object_u64(&state->task, field);
+	uint64_t before = 0;
+
+	linux_environment_clear(&state->environment);
+	state->torn = false;
+	if (!mm)
+		return;
+	for (int tries = 0; tries < 5; tries++) {
+		uint64_t now;
+
+		linux_environment_clear(&state->environment);
+		if (linux_read_object(kernel, LAYOUT_mm, mm, &state->mm) != MEMORY_OK)
+			return;
+		linux_environment_read(&state->environment, kernel, &state->mm);
+		if (!kernel->live)
+			return;
+		if (!linux_task_keeps(kernel, &state->task, field)) {
+			linux_environment_clear(&state->environment);
+			return;
+		}
+		now = linux_environment_digest(&state->environment);
+		if (tries && now == before)
+			return;
+		before = now;
+	}
+	state->torn = true;
+}
+
+static void fill(struct envs *state, const struct linux_variable *variable, struct view_row *row)
+{
+	row_reset(row);
+	row_integer(row, COLUMN_pid, state->pid);
+	row_integer(row, COLUMN_position, state->position++);
+	if (variable->has_key)
+		row_text(row, COLUMN_key, variable->key, variable->key_size);
+	else
+		row_absent(row, COLUMN_key, variable->why);
+	if (variable->has_value)
+		row_text(row, COLUMN_value, variable->value, variable->value_size);
+	else
+		row_absent(row, COLUMN_value, variable->why);
+	if (state->torn)
+		row_torn(row);
+}
+
+static struct nunchi_error *envs_next(void *data, struct view_row *row)
+{
+	struct envs *state = data;
+	struct linux_variable variable;
+
+	while (!linux_environment_next(&state->environment, &variable)) {
+		if (!linux_tasks_next(&state->tasks, &state->task)) {
+			if (state->tasks.list.broken)
+				row_warn(row,
+					 "the list of processes is cut short after %llu: a link is "
+					 "broken",
+					 (unsigned long long)state->tasks.list.count);
+			return &error_stop;
+		}
+		state->pid = object_s64(&state->task, &state->kernel->layout.task_pid);
+		state->position = 0;
+		read_environment(state);
+	}
+	fill(state, &variable, row);
+	return NULL;
+}
+
+static void envs_close(void *data)
+{
+	struct envs *state = data;
+
+	linux_tasks_deinit(&state->tasks);
+	linux_environment_deinit(&state->environment);
+	object_deinit(&state->task);
+	object_deinit(&state->mm);
+}
+
+const struct view view_process_envs = {
+    .schema = {"process_envs", "environment of all processes, as it is in their memory now",
+	       columns, ARRAY_SIZE(columns)},
+    .provider = {sizeof(struct envs), envs_open, envs_next, envs_close},
+};
