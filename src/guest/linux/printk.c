@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/printk.h"
+
+/* CONFIG_LOG_BUF_SHIFT is at most 25, log_buf_len= on the command line at most 2 GiB. */
+#define MAX_LOG_BITS 31
+/* LOG_LINE_MAX and its kin are near 1,000 bytes; a text length is a u16. */
+#define MAX_TEXT 65536
+
+/* enum desc_state, in the two highest bits of prb_desc.state_var. */
+#define DESC_FINALIZED 2
+
+/* A data block that failed or has no text has bit 0 of its position set. */
+#define LPOS_DATALESS 1
+
+static struct nunchi_error *unsupported(const char *what)
+{
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "the kernel's log cannot be read: %s is missing", what),
+			  "give the kernel's System.map with --symbols and its types with --types");
+}
+
+static struct nunchi_error *init_plain(struct linux_log *log)
+{
+	struct linux_kernel *kernel = log->kernel;
+	uint32_t length, first, next;
+
+	if (!kernel->layout.printk_log_size.present)
+		return unsupported("the layout of its records");
+	if (linux_read_word(kernel, kernel->symbol[LINUX_log_buf], &log->buffer) != MEMORY_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_buf_len], &length) != MEMORY_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_first_idx], &first) != MEMORY_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_next_idx], &next) != MEMORY_OK ||
+	    linux_read_u64(kernel, kernel->symbol[LINUX_log_first_seq], &log->next_seq) !=
+		MEMORY_OK)
+		return error_create(NUNCHI_ERROR_FAULT, "the kernel's log cannot be read");
+	log->plain = true;
+	log->size = length;
+	log->at = first;
+	log->end = next;
+	log->left = length / 16; /* no record is smaller than its header */
+	return NULL;
+}
+
+struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *kernel)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t ring, id_mask = kernel->word_size == 8 ? UINT64_MAX >> 2 : UINT32_MAX >> 2;
+
+	*log = (struct linux_log){.kernel = kernel};
+	if (!kernel->types)
+		return unsupported("the kernel's types");
+	if (!kernel->symbol[LINUX_prb])
+		return kernel->symbol[LINUX_log_first_idx] ? init_plain(log)
+							   : unsupported("the symbol prb");
+	if (!layout->printk_ring_descs.present || !layout->prb_desc_state.present)
+		return unsupported("the layout of the ring");
+	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != MEMORY_OK ||
+	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != MEMORY_OK)
+		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
+				       "the kernel's log cannot be read");
+	if (object_u64(&log->ring, &layout->printk_ring_count_bits) > MAX_LOG_BITS ||
+	    object_u64(&log->ring, &layout->printk_ring_size_bits) > MAX_LOG_BITS) {
+		linux_log_deinit(log);
+		return error_create_at(NUNCHI_ERROR_DATA, ring,
+				       "the kernel's log has a nonsensical size");
+	}
+	log->count = (uint64_t)1 << object_u64(&log->ring, &layout->printk_ring_count_bits);
+	log->size = (uint64_t)1 << object_u64(&log->ring, &layout->printk_ring_size_bits);
+	log->at = object_u64(&log->ring, &layout->printk_ring_tail_id) & id_mask;
+	log->end = (object_u64(&log->ring, &layout->printk_ring_head_id) + 1) & id_mask;
+	log->left = log->count;
+	return NULL;
+}
+
+void linux_log_deinit(struct linux_log *log)
+{
+	object_deinit(&log->ring);
+}
+
+static enum memory_fault read_text(struct linux_kernel *kernel, uint64_t address, uint64_t length,
+				   struct buffer *text)
+{
+	enum memory_fault fault;
+	char *to;
+
+	buffer_clear(text);
+	if (length > MAX_TEXT)
+		length = MAX_TEXT;
+	to = buffer_reserve(text, length);
+	if (!to)
+		return MEMORY_IO;
+	fault = linux_read(kernel, address, to, length);
+	if (fault == MEMORY_OK)
+		text->size = length;
+	return fault;
+}
+
+/*
+ * The text of a block: behind a word with the descriptor's id. A block that would run over the end
+ * of the ring stands at its start instead.
+ */
+static enum memory_fault read_block(struct linux_log *log, uint64_t id, const struct object *desc,
+				    uint64_t length, struct buffer *text)
+{
+	const struct layout *layout = &log->kernel->layout;
+	uint64_t begin = object_u64(desc, &layout->prb_desc_begin);
+	uint64_t next = object_u64(desc, &layout->prb_desc_next);
+	uint64_t data = object_u64(&log->ring, &layout->printk_ring_data);
+	uint64_t start = begin & (log->size - 1), size, word = log->kernel->word_size, owner;
+
+	buffer_clear(text);
+	if (begin & LPOS_DATALESS || next & LPOS_DATALESS)
+		return MEMORY_OK;
+	if (begin / log->size == (next - 1) / log->size) {
+		size = next - begin;
+	} else {
+		start = 0;
+		size = next & (log->size - 1);
+	}
+	if (size <= word || size > log->size - start ||
+	    linux_read_word(log->kernel, data + start, &owner) != MEMORY_OK || owner != id)
+		return MEMORY_IO;
+	if (length > size - word)
+		length = size - word;
+	return read_text(log->kernel, data + start + word, length, text);
+}
+
+/* One descriptor; false if it holds no finished record with that id. */
+static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log_record *ret,
+			    struct buffer *text)
+{
+	struct linux_kernel *kernel = log->kernel;
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object desc = {0}, info = {0};
+	uint64_t index = id & (log->count - 1), state, again;
+	unsigned flag_shift = kernel->word_size * 8 - 2;
+	uint64_t address = object_u64(&log->ring, &layout->printk_ring_descs) +
+			   index * layout->size[LAYOUT_prb_desc];
+
+	if (linux_read_object(kernel, LAYOUT_prb_desc, address, &desc) != MEMORY_OK ||
+	    linux_read_object(kernel, LAYOUT_printk_info,
+			      object_u64(&log->ring, &layout->printk_ring_infos) +
+				  index * layout->size[LAYOUT_printk_info],
+			      &info) != MEMORY_OK)
+		return false;
+	state = object_u64(&desc, &layout->prb_desc_state);
+	if (state >> flag_shift != DESC_FINALIZED ||
+	    (state & (((uint64_t)1 << flag_shift) - 1)) != id)
+		return false;
+	*ret = (struct linux_log_record){
+	    .seq = object_u64(&info, &layout->printk_info_seq),
+	    .time_ns = object_u64(&info, &layout->printk_info_time),
+	    .facility = (unsigned)object_u64(&info, &layout->printk_info_facility),
+	    .level = (unsigned)object_u64(&info, &layout->printk_info_level),
+	    .caller = object_u64(&info, &layout->printk_info_caller),
+	    .has_caller = layout->printk_info_caller.present,
+	};
+	ret->text_fault = read_block(log, id, &desc,
+				     object_u64(&info, &layout->printk_info_length), text);
+	/* Recycled while it was read: then all of it is another record's. */
+	return linux_read_field(kernel, address, &layout->prb_desc_state, &again) == MEMORY_OK &&
+	       again == state;
+}
+
+static bool next_plain(struct linux_log *log, struct linux_log_record *ret, struct buffer *text)
+{
+	struct linux_kernel *kernel = log->kernel;
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object record = {0};
+	uint64_t size = 0;
+
+	while (log->at != log->end && log->left--) {
+		if (log->at >= log->size ||
+		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, &record) !=
+			MEMORY_OK)
+			return false;
+		size = object_u64(&record, &layout->printk_log_size);
+		if (size)
+			break;
+		log->at = 0; /* the rest of the buffer is unused */
+	}
+	if (!size || log->at == log->end)
+		return false;
+	*ret = (struct linux_log_record){
+	    .seq = log->next_seq++,
+	    .time_ns = object_u64(&record, &layout->printk_log_time),
+	    .facility = (unsigned)object_u64(&record, &layout->printk_log_facility),
+	    .level = (unsigned)object_u64(&record, &layout->printk_log_level),
+	    .caller = object_u64(&record, &layout->printk_log_caller),
+	    .has_caller = layout->printk_log_caller.present,
+	};
+	ret->text_fault =
+	    read_text(kernel, log->buffer + log->at + layout->size[LAYOUT_printk_log],
+		      object_u64(&record, &layout->printk_log_length), text);
+	log->at += size;
+	return true;
+}
+
+bool linux_log_next(struct linux_log *log, struct linux_log_record *ret, struct buffer *text)
+{
+	uint64_t id_mask = log->kernel->word_size == 8 ? UINT64_MAX >> 2 : UINT32_MAX >> 2;
+
+	if (log->plain)
+		return next_plain(log, ret, text);
+	while (log->at != log->end && log->left && !*log->kernel->cancel) {
+		uint64_t id = log->at;
+
+		log->at = (id + 1) & id_mask;
+		log->left--;
+		if (read_descriptor(log, id, ret, text))
+			return true;
+	}
+	return false;
+}
