@@ -50,10 +50,10 @@ struct cli;
 
 struct command {
 	const char *name;
-	const char *arguments; /* as help shows them */
-	const char *summary;   /* one line */
-	const char *description;
-	const char *examples; /* lines, each ending in a newline */
+	const char *arguments;   /* as help shows them */
+	const char *summary;     /* one line */
+	const char *description; /* paragraphs, a newline between two */
+	const char *examples;    /* lines, each ending in a newline */
 	const struct cli_option *options;
 	size_t option_count;
 	int least, most;   /* arguments */
@@ -127,6 +127,13 @@ void options_help_common(struct cli *cli);
 bool cli_write(const char *data, size_t size, void *cli);
 /* For text of our own only. */
 void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * For text of our own only, broken into lines of at most 79 columns. It begins in that column; the
+ * lines that follow are indented.
+ */
+void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent);
+/* How many characters the text has. */
+int cli_columns(const char *text, int size);
 /* Text from elsewhere, escaped. */
 void cli_print_escaped(struct cli *cli, const char *text);
 /* The text escaped, to be freed; never NULL. */

@@ -5,16 +5,21 @@
 
 static void print_overview(struct cli *cli)
 {
-	cli_printf(cli,
-		   "usage: nunchi [OPTION]… COMMAND [OPTION]… [ARGUMENT]…\n\n"
-		   "Looks into running virtual machines and saved guests from outside: no agent "
-		   "in the\nguest, no debug symbols, no profile.\n\nCommands:\n");
+	cli_printf(cli, "usage: nunchi [OPTION]… COMMAND [OPTION]… [ARGUMENT]…\n\n");
+	cli_print_wrapped(cli,
+			  "Looks into running virtual machines and saved guests from outside: no "
+			  "agent in the guest, no debug symbols, no profile.",
+			  0, 0);
+	cli_printf(cli, "\nCommands:\n");
 	for (size_t i = 0; i < command_count; i++)
 		cli_printf(cli, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	cli_printf(cli,
-		   "\nA TARGET is qemu:NAME, qemu:PID, qemu:SOCKET (a QMP socket), or the path "
-		   "of a saved\nguest: raw memory, ELF core, kdump, LiME or AVML, told by "
-		   "content.\n");
+	cli_printf(cli, "\n");
+	cli_print_wrapped(
+	    cli,
+	    "A TARGET is qemu:NAME, qemu:PID, qemu:SOCKET (a QMP socket), or the path "
+	    "of a saved guest: raw memory, ELF core, kdump, LiME or AVML, told by "
+	    "content.",
+	    0, 0);
 	options_help_common(cli);
 	cli_printf(cli,
 		   "\nExamples:\n"

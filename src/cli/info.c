@@ -126,8 +126,9 @@ const struct command command_info = {
     .arguments = "TARGET",
     .summary = "what is known of a guest, and how",
     .description =
-	"Shows how the guest is reached and what can be done with it (each yes or no with its\n"
-	"reason), its memory, the kernel found in it and by which evidence, and what is missing.",
+	"Shows how the guest is reached and what can be done with it (each yes or no with "
+	"its reason), its memory, the kernel found in it and by which evidence, and what is "
+	"missing.",
     .examples = "  nunchi info qemu:demo\n"
 		"  nunchi info core.elf --json\n",
     .least = 1,

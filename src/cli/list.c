@@ -73,10 +73,11 @@ const struct command command_list = {
     .name = "list",
     .arguments = "",
     .summary = "running guests found on this host",
-    .description = "Finds the guests that run on this host: QEMU processes (system emulation and "
-		   "KVM, with\nlibvirt or without) and their QMP sockets. The first column is what "
-		   "other commands\ntake as TARGET, the last one says how the guest's memory would "
-		   "be reached, or why\nit cannot be.",
+    .description =
+	"Finds the guests that run on this host: QEMU processes (system emulation and KVM, "
+	"with libvirt or without) and their QMP sockets. The first column is what other "
+	"commands take as TARGET, the last one says how the guest's memory would be reached, "
+	"or why it cannot be.",
     .examples = "  nunchi list\n"
 		"  nunchi list --json\n",
     .run = list_run,

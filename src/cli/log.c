@@ -53,9 +53,9 @@ const struct command command_log = {
     .name = "log",
     .arguments = "TARGET",
     .summary = "the kernel's log, as dmesg shows it",
-    .description = "Shows the kernel's log from its ring buffer in memory, a record a line with "
-		   "the seconds\nsince boot. With --json, --csv or --columns it is the view "
-		   "kernel_log.",
+    .description =
+	"Shows the kernel's log from its ring buffer in memory, a record a line with the "
+	"seconds since boot. With --json, --csv or --columns it is the view kernel_log.",
     .examples = "  nunchi log qemu:demo\n"
 		"  nunchi log memory.raw --where level=3\n"
 		"  nunchi log memory.raw --json --limit 20\n",

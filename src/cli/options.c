@@ -197,43 +197,24 @@ int options_after(struct cli *cli, void *state, int argc, char **argv, char ***r
 	return status;
 }
 
-/* "  -o, --output FILE   help", the help broken into lines. */
+/* "  -o, --output FILE      help". */
 static void print_option(struct cli *cli, const struct cli_option *option)
 {
-	enum { INDENT = 26, RIGHT = 79 };
-	const char *help = option->help;
+	enum { INDENT = 26 };
 	char left[64];
 	int column;
 
 	snprintf(left, sizeof(left), option->letter < 256 ? "  -%c, --%s%s%s" : "  %c   --%s%s%s",
 		 option->letter < 256 ? option->letter : ' ', option->name,
 		 option->argument ? " " : "", option->argument ? option->argument : "");
+	column = cli_columns(left, (int)strlen(left));
 	cli_printf(cli, "%s", left);
-	column = (int)strlen(left);
 	if (column > INDENT - 2) {
 		cli_printf(cli, "\n");
 		column = 0;
 	}
 	cli_printf(cli, "%*s", INDENT - column, "");
-	column = INDENT;
-	while (*help) {
-		int word = (int)strcspn(help, " ");
-
-		if (column > INDENT && column + word > RIGHT) {
-			cli_printf(cli, "\n%*s", INDENT, "");
-			column = INDENT;
-		}
-		cli_printf(cli, "%.*s", word, help);
-		column += word;
-		help += word;
-		if (*help) {
-			help++;
-			if (column + 1 + (int)strcspn(help, " ") <= RIGHT)
-				cli_printf(cli, " ");
-			column++;
-		}
-	}
-	cli_printf(cli, "\n");
+	cli_print_wrapped(cli, option->help, INDENT, INDENT);
 }
 
 void options_help_common(struct cli *cli)
@@ -245,8 +226,9 @@ void options_help_common(struct cli *cli)
 
 void options_help(struct cli *cli, const struct command *command)
 {
-	cli_printf(cli, "usage: nunchi %s [OPTION]…%s%s\n\n%s\n", command->name,
-		   command->arguments[0] ? " " : "", command->arguments, command->description);
+	cli_printf(cli, "usage: nunchi %s [OPTION]…%s%s\n\n", command->name,
+		   command->arguments[0] ? " " : "", command->arguments);
+	cli_print_wrapped(cli, command->description, 0, 0);
 	if (command->option_count)
 		cli_printf(cli, "\nOptions:\n");
 	for (size_t i = 0; i < command->option_count; i++)

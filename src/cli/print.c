@@ -26,6 +26,43 @@ void cli_printf(struct cli *cli, const char *format, ...)
 	va_end(args);
 }
 
+int cli_columns(const char *text, int size)
+{
+	int columns = 0;
+
+	for (int i = 0; i < size; i++)
+		columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return columns;
+}
+
+void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent)
+{
+	bool first = true;
+
+	while (*text) {
+		int size = (int)strcspn(text, " \n");
+		int columns = cli_columns(text, size);
+
+		if (!first && column + 1 + columns > 79) {
+			cli_printf(cli, "\n%*s", indent, "");
+			column = indent;
+		} else if (!first) {
+			cli_printf(cli, " ");
+			column++;
+		}
+		cli_printf(cli, "%.*s", size, text);
+		column += columns;
+		text += size;
+		first = *text == '\n';
+		if (first) {
+			cli_printf(cli, "\n\n%*s", indent, "");
+			column = indent;
+		}
+		text += *text != '\0';
+	}
+	cli_printf(cli, "\n");
+}
+
 char *cli_escape(const char *text, size_t size)
 {
 	size_t needed = nunchi_escape(text, size, NULL, 0);

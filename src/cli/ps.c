@@ -328,13 +328,12 @@ const struct command command_ps = {
     .arguments = "TARGET",
     .summary = "processes, as a tree",
     .description =
-	"Shows the processes as a tree: children stand below and further in than their parent.\n"
-	"Kernel threads are [in brackets]; a process that calls itself so comes in quotes. S is\n"
-	"the state, THR the number of threads, RSS_KB memory in RAM in KiB, START is in UTC by "
-	"the\n"
-	"guest's clock. Where the command line is not in RAM, the kernel's name for the process\n"
-	"stands with the reason. With --json and --csv it is the same as \"nunchi show TARGET\n"
-	"processes\".",
+	"Shows the processes as a tree: children stand below and further in than their "
+	"parent. Kernel threads are [in brackets]; a process that calls itself so comes in "
+	"quotes. S is the state, THR the number of threads, RSS_KB memory in RAM in KiB, "
+	"START is in UTC by the guest's clock. Where the command line is not in RAM, the "
+	"kernel's name for the process stands with the reason. With --json and --csv it is "
+	"the same as \"nunchi show TARGET processes\".",
     .examples = "  nunchi ps qemu:demo\n"
 		"  nunchi ps memory.raw\n"
 		"  nunchi ps qemu:demo --pause always --timing\n",

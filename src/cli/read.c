@@ -242,11 +242,11 @@ const struct command command_read = {
     .arguments = "TARGET ADDRESS|SYMBOL[+OFFSET] LENGTH",
     .summary = "bytes of the guest's memory",
     .description =
-	"Shows bytes of the guest's memory: address, hexadecimal, ASCII. ADDRESS is virtual, of\n"
-	"the kernel unless an option says otherwise: 0x…, decimal, or 16 hexadecimal digits as\n"
-	"kernel logs have them. LENGTH may end in k, M or G and may be in 0x. What can be read\n"
-	"before an address that cannot is shown before the failure. A file that -o makes is for\n"
-	"its owner alone, and has its name only once it is whole.",
+	"Shows bytes of the guest's memory: address, hexadecimal, ASCII. ADDRESS is virtual, "
+	"of the kernel unless an option says otherwise: 0x…, decimal, or 16 hexadecimal "
+	"digits as kernel logs have them. LENGTH may end in k, M or G and may be in 0x. What "
+	"can be read before an address that cannot is shown before the failure. A file that "
+	"-o makes is for its owner alone, and has its name only once it is whole.",
     .examples = "  nunchi read qemu:demo linux_banner 128\n"
 		"  nunchi read qemu:demo 0x400000 4k --pid 1 -o text.bin\n"
 		"  nunchi read memory.raw 0 0x100 --phys --json\n",

@@ -44,13 +44,13 @@ const struct command command_show = {
     .arguments = "TARGET VIEW",
     .summary = "the rows of a view",
     .description =
-	"Shows the rows of a view of a guest. A filter saves work: with --where pid=1 only that\n"
-	"process is read, and a column that is not asked for is not computed.\n\n"
-	"A cell without a value says why: - means not applicable, <paged out> that the guest has\n"
-	"it swapped out, <not mapped>, <not saved> (the saved guest lacks the page), <no layout>\n"
-	"(this kernel's types lack a field), <bad data>, <too long>. A row that the guest changed\n"
-	"while it was read, again and again, ends in ~. Control characters, invisible ones and\n"
-	"bytes that are not UTF-8 are shown escaped.",
+	"Shows the rows of a view of a guest. A filter saves work: with --where pid=1 only "
+	"that process is read, and a column that is not asked for is not computed.\nA cell "
+	"without a value says why: - means not applicable, <paged out> that the guest has it "
+	"swapped out, <not mapped>, <not saved> (the saved guest lacks the page), <no "
+	"layout> (this kernel's types lack a field), <bad data>, <too long>. A row that the "
+	"guest changed while it was read, again and again, ends in ~. Control characters, "
+	"invisible ones and bytes that are not UTF-8 are shown escaped.",
     .examples = "  nunchi show qemu:demo processes\n"
 		"  nunchi show memory.raw processes --columns pid,name,cmdline --where uid=0\n"
 		"  nunchi show qemu:demo kernel_modules --json\n",

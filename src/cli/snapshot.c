@@ -87,10 +87,10 @@ const struct command command_snapshot = {
     .arguments = "TARGET FILE",
     .summary = "save a guest's memory to a file",
     .description =
-	"Writes the guest's memory to a new file, sparse where it is zero, as an ELF core, LiME "
-	"or\n"
-	"raw file. The guest's own memory does not grow by it. It goes on running meanwhile\n"
-	"unless --pause always is given. The file has its name only once it is whole.",
+	"Writes the guest's memory to a new file, sparse where it is zero, as an ELF core, "
+	"LiME or raw file. The guest's own memory does not grow by it. It goes on running "
+	"meanwhile unless --pause always is given. The file has its name only once it is "
+	"whole.",
     .examples = "  nunchi snapshot qemu:demo demo.elf\n"
 		"  nunchi snapshot qemu:demo demo.lime --format lime --pause always\n",
     .options = snapshot_options,

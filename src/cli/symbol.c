@@ -51,9 +51,9 @@ const struct command command_symbol = {
     .arguments = "TARGET NAME|ADDRESS",
     .summary = "the address of a kernel symbol, or the symbol at an address",
     .description =
-	"Looks a symbol of the guest's kernel or modules up by its name, or finds the symbol at\n"
-	"or before an address (0x…, decimal, or 16 hexadecimal digits as kernel logs have them);\n"
-	"offset is then the distance from the symbol.",
+	"Looks a symbol of the guest's kernel or modules up by its name, or finds the symbol "
+	"at or before an address (0x…, decimal, or 16 hexadecimal digits as kernel logs have "
+	"them); offset is then the distance from the symbol.",
     .examples = "  nunchi symbol qemu:demo init_task\n"
 		"  nunchi symbol memory.raw 0xffffffff81001234\n"
 		"  nunchi symbol memory.raw ffffffff81001234 --json\n",

@@ -111,11 +111,11 @@ const struct command command_translate = {
     .arguments = "TARGET ADDRESS|SYMBOL[+OFFSET]",
     .summary = "a virtual address through the guest's page tables",
     .description =
-	"Walks the guest's page tables for a virtual address and shows each level's entry, and\n"
-	"the page they lead to: its guest-physical address, its size and what is allowed there\n"
-	"(r, w, x; u for user mode, k for the kernel alone). Without an option the kernel's own\n"
-	"page table is used. An address that is not mapped is a failure, after the levels that\n"
-	"led there.",
+	"Walks the guest's page tables for a virtual address and shows each level's entry, "
+	"and the page they lead to: its guest-physical address, its size and what is allowed "
+	"there (r, w, x; u for user mode, k for the kernel alone). Without an option the "
+	"kernel's own page table is used. An address that is not mapped is a failure, after "
+	"the levels that led there.",
     .examples = "  nunchi translate qemu:demo linux_banner\n"
 		"  nunchi translate memory.raw 0x7ffd12345678 --pid 1\n"
 		"  nunchi translate memory.raw ffff888000001000 --cr3 0x2a10000\n",

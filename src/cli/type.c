@@ -206,11 +206,12 @@ const struct command command_type = {
     .arguments = "TARGET TYPE",
     .summary = "the layout of a kernel type",
     .description =
-	"Shows a structure, union, enumeration or typedef of the guest's kernel, by its name with\n"
-	"or without \"struct\" (and so on) in front: each member's offset and size in bytes, and\n"
-	"the holes. Members of anonymous members are indented. Bit fields have their first bit in\n"
-	"the byte at offset and their number of bits, as 3+1. With --json and --csv there are\n"
-	"columns for that, for the nesting and for holes; JSON has the type itself first.",
+	"Shows a structure, union, enumeration or typedef of the guest's kernel, by its name "
+	"with or without \"struct\" (and so on) in front: each member's offset and size in "
+	"bytes, and the holes. Members of anonymous members are indented. Bit fields have "
+	"their first bit in the byte at offset and their number of bits, as 3+1. With --json "
+	"and --csv there are columns for that, for the nesting and for holes; JSON has the "
+	"type itself first.",
     .examples = "  nunchi type qemu:demo list_head\n"
 		"  nunchi type memory.raw \"struct task_struct\"\n"
 		"  nunchi type memory.raw pid_type --json\n",

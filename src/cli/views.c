@@ -86,8 +86,9 @@ const struct command command_views = {
     .name = "views",
     .arguments = "[VIEW]",
     .summary = "what can be shown of a guest",
-    .description = "Lists the views, or the columns of one view. Names follow osquery's tables "
-		   "where it has\nthe table.",
+    .description =
+	"Lists the views, or the columns of one view. Names follow osquery's tables where it "
+	"has the table.",
     .examples = "  nunchi views\n"
 		"  nunchi views processes\n"
 		"  nunchi views processes --csv\n",
