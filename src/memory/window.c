@@ -273,10 +273,8 @@ size_t window_file_run(struct window_file *file, uint64_t generation, uint64_t o
 	uint64_t within = offset - file->map_offset;
 	uint64_t page = within >> PAGE_SHIFT;
 	uint64_t end = ((within + size - 1) >> PAGE_SHIFT) + 1;
-	enum window_state state;
+	enum window_state state = state_of(file, generation, page, end);
 
-	generation = window_file_generation(file, generation);
-	state = state_of(file, generation, page, end);
 	while (++page < end && state_of(file, generation, page, end) == state)
 		;
 	*ret = state;
@@ -303,12 +301,12 @@ static bool find_extent(const struct window_file *file, uint64_t offset, uint64_
 bool window_file_next_data(struct window_file *file, uint64_t generation, uint64_t offset,
 			   uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
 {
-	generation = window_file_generation(file, generation);
-	if (file->extent_generation != generation || offset < file->extent_start ||
+	if (file->extent_generation != generation || offset < file->extent_from ||
 	    offset >= file->extent_end) {
 		if (!find_extent(file, offset, &file->extent_start, &file->extent_end))
 			return false;
 		file->extent_generation = generation;
+		file->extent_from = offset;
 	}
 	if (file->extent_start >= end)
 		return false;

@@ -48,8 +48,9 @@ struct window_file {
 	struct sigbus_region *region;
 	struct window_chunk *chunks; /* what is known of holes; careful files only */
 	size_t chunks_size;          /* bytes */
-	/* The extent that window_file_next_data() last found, for one generation. */
-	uint64_t extent_generation, extent_start, extent_end;
+	/* The extent that window_file_next_data() last found, looking from where; a generation's.
+	 */
+	uint64_t extent_generation, extent_from, extent_start, extent_end;
 };
 
 /* Duplicates fd. */
@@ -71,12 +72,6 @@ static inline bool window_file_gone(const struct window_file *file)
 	return __builtin_expect(atomic_load_explicit(&file->gone, memory_order_relaxed), false);
 }
 
-/* What is known of holes in a running guest's file holds for a generation, else for ever. */
-static inline uint64_t window_file_generation(const struct window_file *file, uint64_t generation)
-{
-	return file->live ? generation : 1;
-}
-
 /* True if the bytes are in one page that is known to be data. */
 static inline bool window_file_is_known(const struct window_file *file, uint64_t generation,
 					uint64_t offset, size_t size)
@@ -84,8 +79,7 @@ static inline bool window_file_is_known(const struct window_file *file, uint64_t
 	uint64_t page = (offset - file->map_offset) >> PAGE_SHIFT;
 	const struct window_chunk *chunk = &file->chunks[page / WINDOW_CHUNK_PAGES];
 
-	return (offset & PAGE_MASK) + size <= PAGE_SIZE &&
-	       chunk->generation == window_file_generation(file, generation) &&
+	return (offset & PAGE_MASK) + size <= PAGE_SIZE && chunk->generation == generation &&
 	       chunk->data[page / 64 % WINDOW_CHUNK_WORDS] >> page % 64 & 1;
 }
 
