@@ -58,13 +58,16 @@ static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, u
 	if (virtual - physical != scan->delta)
 		return false;
 	image->virtual_end = virtual + size;
-	if (kind == KIND_RODATA && !image->data_start) {
-		if (!image->rodata_start)
-			image->rodata_start = virtual;
-		image->rodata_end = virtual + size;
-	}
-	if (kind == KIND_DATA && !image->data_start)
+	if (kind == KIND_RODATA && !image->rodata_start)
+		image->rodata_start = virtual & ~(LARGE_SIZE - 1);
+	/*
+	 * Sections begin on large pages. The gaps between them were freed and may hold anything by
+	 * now, writable or not, so that only a whole large page tells where the data begins.
+	 */
+	if (kind == KIND_DATA && size == LARGE_SIZE && !image->data_start) {
 		image->data_start = virtual;
+		image->rodata_end = virtual;
+	}
 	return true;
 }
 
@@ -94,9 +97,9 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 
 	if (!scan->started || image->virtual_end - image->virtual_start < MIN_IMAGE)
 		return false;
-	if (!image->rodata_start) {
+	if (!image->rodata_start || image->rodata_start >= image->rodata_end) {
 		image->rodata_start = image->virtual_start;
-		image->rodata_end = image->virtual_end;
+		image->rodata_end = image->data_start ? image->data_start : image->virtual_end;
 	}
 	*ret = *image;
 	return true;
