@@ -443,11 +443,15 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 
 bool linux_identify_layout(struct linux_kernel *kernel)
 {
-	uint64_t frames, end = memory_end(kernel->memory).v;
+	uint64_t end = memory_end(kernel->memory).v >> PAGE_SHIFT, frames = 0, physical;
 
+	/* Not by the page tables: in a wrong layout those above the hole are out of reach. */
 	if (!kernel->symbol[LINUX_max_pfn] ||
-	    linux_read_word(kernel, kernel->symbol[LINUX_max_pfn], &frames) != MEMORY_OK)
+	    !linux_image_physical(kernel, kernel->symbol[LINUX_max_pfn], &physical))
 		return true;
+	if (memory_read(kernel->memory, gpa(physical), &frames, kernel->word_size, NULL) !=
+	    MEMORY_OK)
+		return false;
 	/* The kernel's idea of the end may leave out firmware tables just below it. */
-	return frames <= end >> PAGE_SHIFT && (end >> PAGE_SHIFT) - frames <= 1 << 16;
+	return frames <= end && end - frames <= 1 << 16;
 }
