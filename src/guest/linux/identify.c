@@ -453,5 +453,5 @@ bool linux_identify_layout(struct linux_kernel *kernel)
 	    MEMORY_OK)
 		return false;
 	/* The kernel's idea of the end may leave out firmware tables just below it. */
-	return frames <= end && end - frames <= 1 << 16;
+	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
 }
