@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for nunchi(1). What can be completed is asked of nunchi itself: commands and
+# options from its help, views and columns from `nunchi views`, guests from `nunchi list`.
+
+# The commands: the words that begin the lines below "Commands:".
+_nunchi_commands()
+{
+	"$1" help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+# The options that the help of a command names.
+_nunchi_options()
+{
+	"$1" help ${2:+"$2"} 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z0-9-]*\).*/\2/p'
+}
+
+# The first column of a list; nothing that the shell would take for more than a word.
+_nunchi_first()
+{
+	"$@" --csv 2>/dev/null | sed -n '2,$s/^\([A-Za-z0-9_:./-]*\),.*/\1/p'
+}
+
+_nunchi_reply()
+{
+	mapfile -t COMPREPLY < <(compgen "$@")
+}
+
+# What an option's value may be. Fails if the word before is no option with a value.
+_nunchi_value()
+{
+	local program=$1 view=$2 before=''
+
+	case $prev in
+	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
+	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
+	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
+	--limit | --pid | --cr3) ;;
+	--symbols | --types | --output | -o)
+		compopt -o filenames
+		_nunchi_reply -f -- "$cur"
+		;;
+	--columns)
+		[[ $cur == *,* ]] && before=${cur%,*},
+		compopt -o nospace
+		_nunchi_reply -P "$before" -W "$(_nunchi_first "$program" views "$view")" \
+			-- "${cur##*,}"
+		;;
+	--where)
+		compopt -o nospace
+		_nunchi_reply -S = -W "$(_nunchi_first "$program" views "$view")" -- "$cur"
+		;;
+	*) return 1 ;;
+	esac
+}
+
+# The next argument of a command that has so many already.
+_nunchi_argument()
+{
+	local program=$1 command=$2 count=$3 files
+
+	case $command,$count in
+	help,0) _nunchi_reply -W "$(_nunchi_commands "$program")" -- "$cur" ;;
+	views,0 | show,1) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
+	list,* | version,* | help,* | views,*) ;;
+	*,0)
+		compopt -o filenames
+		_nunchi_reply -f -- "$cur"
+		files=("${COMPREPLY[@]}")
+		_nunchi_reply -W "$(_nunchi_first "$program" list)" -- "$cur"
+		COMPREPLY+=("${files[@]}")
+		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
+		;;
+	snapshot,1)
+		compopt -o filenames
+		_nunchi_reply -f -- "$cur"
+		;;
+	esac
+}
+
+_nunchi()
+{
+	local program=${COMP_WORDS[0]} command='' view='' count=0 i
+	local cur prev words cword
+
+	if declare -F _get_comp_words_by_ref >/dev/null; then
+		_get_comp_words_by_ref -n := cur prev words cword
+	else
+		cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+		words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+	fi
+	COMPREPLY=()
+
+	# The command, and how many arguments it has so far.
+	for ((i = 1; i < cword; i++)); do
+		case ${words[i]} in
+		--pause | --symbols | --types | --color | --columns | --where | --limit | --pid | \
+			--cr3 | --format | --output | -o)
+			((i++))
+			;;
+		-*) ;;
+		*)
+			if [[ -z $command ]]; then
+				command=${words[i]}
+			elif ((++count == 2)); then
+				view=${words[i]}
+			fi
+			;;
+		esac
+	done
+	case $command in
+	modules) view=kernel_modules ;;
+	log) view=kernel_log ;;
+	esac
+
+	_nunchi_value "$program" "$view" && return
+	if [[ $cur == -* ]]; then
+		_nunchi_reply -W "$(_nunchi_options "$program" "$command")" -- "$cur"
+	elif [[ -z $command ]]; then
+		_nunchi_reply -W "$(_nunchi_commands "$program")" -- "$cur"
+	else
+		_nunchi_argument "$program" "$command" "$count"
+	fi
+}
+
+complete -F _nunchi nunchi
