@@ -110,14 +110,32 @@ static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
 				    &kernel->process);
 }
 
-static struct nunchi_error *attach_root(struct target *target, const struct linux_root *root,
-					const struct linux_attach_options *options,
+/* One search for the kernel, over the candidates and the layouts of the memory. */
+struct search {
+	struct target *target;
+	const struct linux_attach_options *options;
+	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
+	uint64_t frames;             /* page frames there must be, by a kernel in a wrong layout */
+};
+
+static struct nunchi_error *wrong_layout(struct search *search, uint64_t frames)
+{
+	search->frames = frames;
+	return error_create(NUNCHI_ERROR_NO_KERNEL,
+			    "its memory ends at 0x%llx, where this layout has none",
+			    (unsigned long long)frames << PAGE_SHIFT);
+}
+
+static struct nunchi_error *attach_root(struct search *search, const struct linux_root *root,
 					struct linux_kernel **ret)
 {
 	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *kernel =
 	    calloc(1, sizeof(*kernel));
+	const struct linux_attach_options *options = search->options;
+	struct target *target = search->target;
 	struct kernel_image rodata;
 	struct nunchi_error *err;
+	uint64_t frames;
 
 	if (!kernel)
 		return &error_nomem;
@@ -133,6 +151,8 @@ static struct nunchi_error *attach_root(struct target *target, const struct linu
 		err = get_rodata(kernel, &root->image, &rodata);
 	if (!err)
 		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
+	if (!err && target->layout_count > 1 && !linux_identify_layout(kernel, &frames))
+		err = wrong_layout(search, frames);
 	if (!err)
 		err = use_own_table(kernel, root);
 	if (!err)
@@ -147,24 +167,29 @@ static struct nunchi_error *attach_root(struct target *target, const struct linu
 	return NULL;
 }
 
+/* True if an error says no more than that a candidate is not it. */
+static bool is_refusal(const struct nunchi_error *err)
+{
+	return error_is(err, NUNCHI_ERROR_NO_KERNEL) || error_is(err, NUNCHI_ERROR_FAULT);
+}
+
 /* Tries the candidates of one source; more than one that holds is ambiguous. */
-static struct nunchi_error *attach_source(struct target *target, enum linux_root_source source,
-					  const struct linux_attach_options *options,
-					  struct nunchi_error **reason, struct linux_kernel **ret)
+static struct nunchi_error *attach_source(struct search *search, enum linux_root_source source,
+					  struct linux_kernel **ret)
 {
 	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *found = NULL;
 	struct linux_roots roots = {0};
 
-	linux_roots_collect(&roots, target, source, options->cancel);
+	linux_roots_collect(&roots, search->target, source, search->options->cancel);
 	for (size_t i = 0; i < roots.count; i++) {
 		struct linux_kernel *kernel = NULL;
-		struct nunchi_error *err = attach_root(target, &roots.items[i], options, &kernel);
+		struct nunchi_error *err = attach_root(search, &roots.items[i], &kernel);
 
-		if (err && nunchi_error_code(err) != NUNCHI_ERROR_NO_KERNEL)
+		if (err && !is_refusal(err))
 			return err;
 		if (err) {
-			nunchi_error_destroy(*reason);
-			*reason = err;
+			nunchi_error_destroy(search->reason);
+			search->reason = err;
 		} else if (found) {
 			err = error_create(NUNCHI_ERROR_AMBIGUOUS,
 					   "two kernels hold equally well: _text at physical "
@@ -183,19 +208,47 @@ static struct nunchi_error *attach_source(struct target *target, enum linux_root
 	return NULL;
 }
 
-static struct nunchi_error *attach_layout(struct target *target,
-					  const struct linux_attach_options *options,
-					  struct nunchi_error **reason, struct linux_kernel **ret)
+/* Tries some sources in the layout that the memory now has, the surest first. */
+static struct nunchi_error *attach_layout(struct search *search, enum linux_root_source first,
+					  enum linux_root_source last, struct linux_kernel **ret)
 {
-	for (int source = 0; source < LINUX_ROOT_SOURCE_COUNT; source++) {
-		struct nunchi_error *err = attach_source(target, (enum linux_root_source)source,
-							 options, reason, ret);
+	for (int source = first; source <= (int)last && !search->frames; source++) {
+		struct nunchi_error *err =
+		    attach_source(search, (enum linux_root_source)source, ret);
 
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		nunchi_error_destroy(err);
-		if (*options->cancel)
+		if (*search->options->cancel)
 			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	}
+	return &error_not_found;
+}
+
+/* The same in every layout that the memory may have. */
+static struct nunchi_error *attach_layouts(struct search *search, enum linux_root_source first,
+					   enum linux_root_source last, struct linux_kernel **ret)
+{
+	struct target *target = search->target;
+	unsigned layouts = target->layout_count ? target->layout_count : 1;
+	uint64_t wanted = 0;
+
+	for (unsigned i = 0; i < layouts; i++) {
+		struct nunchi_error *err = NULL;
+
+		if (target->layout != i)
+			err = target_set_layout(target, i);
+		/* Once a kernel told where its memory ends, only that layout is worth a look. */
+		if (!err && wanted && !linux_layout_fits(target->memory, wanted))
+			continue;
+		search->frames = 0;
+		if (!err)
+			err = attach_layout(search, first, last, ret);
+		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
+			return err;
+		nunchi_error_destroy(err);
+		if (search->frames)
+			wanted = search->frames;
 	}
 	return &error_not_found;
 }
@@ -221,33 +274,21 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 					 const struct linux_attach_options *options,
 					 struct linux_kernel **ret)
 {
-	unsigned layouts = target->layout_count ? target->layout_count : 1;
-	struct nunchi_error *reason = NULL;
+	struct search search = {.target = target, .options = options};
+	struct nunchi_error *err;
 
-	for (unsigned i = 0; i < layouts; i++) {
-		struct linux_kernel *kernel = NULL;
-		struct nunchi_error *err = NULL;
-
-		if (i)
-			err = target_set_layout(target, i);
-		if (!err)
-			err = attach_layout(target, options, &reason, &kernel);
-		if (!err && layouts > 1 && !linux_identify_layout(kernel)) {
-			linux_kernel_destroy(kernel);
-			err = &error_not_found;
-		}
-		if (!err) {
-			nunchi_error_destroy(reason);
-			*ret = kernel;
-			return NULL;
-		}
-		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-			nunchi_error_destroy(reason);
-			return err;
-		}
+	err = attach_layouts(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		/* What follows looks at all of the memory. */
 		nunchi_error_destroy(err);
+		err = attach_layouts(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_NOTE_SCAN, ret);
 	}
-	return no_kernel(target, reason);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		nunchi_error_destroy(err);
+		return no_kernel(target, search.reason);
+	}
+	nunchi_error_destroy(search.reason);
+	return err;
 }
 
 struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel)

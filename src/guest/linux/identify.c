@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/buffer.h"
 #include "guest/linux/identify.h"
+#include "core/buffer.h"
 #include "symbols/vmcoreinfo.h"
 
 #include <errno.h>
@@ -45,9 +45,10 @@ static struct nunchi_error *read_map_file(const char *path, struct symbol_index 
 	if (fd < 0 || fstat(fd, &st))
 		return error_create_errno(errno, "symbols file %s", path);
 	if (!S_ISREG(st.st_mode) || st.st_size > MAX_MAP_FILE)
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "symbols file %s is not a System.map (a text of %d MiB at most)",
-				    path, (int)(MAX_MAP_FILE >> 20));
+		return error_create(
+		    NUNCHI_ERROR_ARGUMENT,
+		    "symbols file %s is not a System.map (a text of %d MiB at most)", path,
+		    (int)(MAX_MAP_FILE >> 20));
 	text = malloc((size_t)st.st_size + 1);
 	if (!text)
 		return &error_nomem;
@@ -220,8 +221,8 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 	if (kernel->word_size == 8 && kernel->symbol[LINUX_phys_base] &&
 	    linux_read_u64(kernel, kernel->symbol[LINUX_phys_base], &phys_base) == MEMORY_OK)
 		witness(witnesses,
-			phys_base == kernel->text_physical -
-					 (kernel->text_virtual - LINUX_KERNEL_MAP),
+			phys_base ==
+			    kernel->text_physical - (kernel->text_virtual - LINUX_KERNEL_MAP),
 			"the variable phys_base");
 	root = address_space_paging(kernel->space)->root.v;
 	if (kernel->symbol[LINUX_top_pgt] &&
@@ -281,8 +282,8 @@ static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *
 	size_t length;
 
 	if (!address) {
-		const uint8_t *at = memmem(rodata->data, rodata->size, banner_start,
-					   sizeof(banner_start) - 1);
+		const uint8_t *at =
+		    memmem(rodata->data, rodata->size, banner_start, sizeof(banner_start) - 1);
 
 		if (!at)
 			return false;
@@ -441,17 +442,25 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 	return NULL;
 }
 
-bool linux_identify_layout(struct linux_kernel *kernel)
+bool linux_layout_fits(const struct memory *memory, uint64_t frames)
 {
-	uint64_t end = memory_end(kernel->memory).v >> PAGE_SHIFT, frames = 0, physical;
+	uint64_t end = memory_end(memory).v >> PAGE_SHIFT;
+
+	/* The kernel's idea of the end may leave out firmware tables just below it. */
+	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
+}
+
+bool linux_identify_layout(const struct linux_kernel *kernel, uint64_t *ret_frames)
+{
+	uint64_t frames = 0, physical;
 
 	/* Not by the page tables: in a wrong layout those above the hole are out of reach. */
 	if (!kernel->symbol[LINUX_max_pfn] ||
-	    !linux_image_physical(kernel, kernel->symbol[LINUX_max_pfn], &physical))
+	    !linux_image_physical(kernel, kernel->symbol[LINUX_max_pfn], &physical) ||
+	    memory_read(kernel->memory, gpa(physical), &frames, kernel->word_size, NULL) !=
+		MEMORY_OK ||
+	    linux_layout_fits(kernel->memory, frames))
 		return true;
-	if (memory_read(kernel->memory, gpa(physical), &frames, kernel->word_size, NULL) !=
-	    MEMORY_OK)
-		return false;
-	/* The kernel's idea of the end may leave out firmware tables just below it. */
-	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
+	*ret_frames = frames;
+	return false;
 }

@@ -12,7 +12,8 @@
 /* The guest-physical address of an address within the kernel's image. */
 bool linux_image_physical(const struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret);
 
-/* Fills kernel->symbol from a file or the image. Missing kallsyms is no error: see symbols_missing. */
+/* Fills kernel->symbol from a file or the image. Missing kallsyms is no error: see symbols_missing.
+ */
 struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata, const char *path);
 /* NUNCHI_ERROR_NO_KERNEL unless two independent witnesses agree and none contradicts. */
@@ -22,7 +23,12 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 /* Finds the types and resolves the layout. Missing types are no error: see types_missing. */
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path);
-/* True if the end of the guest's memory is where the kernel knows it to be. */
-bool linux_identify_layout(struct linux_kernel *kernel);
+/*
+ * True if the guest's memory ends where the kernel knows it to; else false with the page frames
+ * there should be.
+ */
+bool linux_identify_layout(const struct linux_kernel *kernel, uint64_t *ret_frames);
+/* True if memory of that many frames fits what the memory now has. */
+bool linux_layout_fits(const struct memory *memory, uint64_t frames);
 
 #endif
