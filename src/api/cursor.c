@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "api/guest.h"
 #include "view/cursor.h"
+#include "api/guest.h"
 
 struct nunchi_cursor {
 	struct nunchi_guest *guest;

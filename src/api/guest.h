@@ -32,7 +32,8 @@ double guest_clock_ms(void);
 /* Names the guest in an error that leaves the library. */
 struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi_error *err);
 
-/* The address space a place is in; NULL for guest-physical. Attaches where that needs the kernel. */
+/* The address space a place is in; NULL for guest-physical. Attaches where that needs the kernel.
+ */
 struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi_place *place,
 				 struct address_space **ret);
 

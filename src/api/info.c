@@ -107,8 +107,7 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	give_target(&info, guest->target);
 	give_memory(&info, guest->target);
 	if (err)
-		give(&info, "missing", "kernel", nunchi_error_message(err),
-		     nunchi_error_hint(err));
+		give(&info, "missing", "kernel", nunchi_error_message(err), nunchi_error_hint(err));
 	else
 		give_kernel(&info, kernel);
 	return err;

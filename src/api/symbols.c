@@ -48,12 +48,11 @@ struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t addre
 	if (address < kernel->text_virtual || address >= kernel->image_end ||
 	    !symbol_index_at(symbols, address, &at))
 		return guest_error(
-		    guest,
-		    error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
-				    "0x%llx is not in the kernel's image (0x%llx – 0x%llx)",
-				    (unsigned long long)address,
-				    (unsigned long long)kernel->text_virtual,
-				    (unsigned long long)kernel->image_end));
+		    guest, error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
+					   "0x%llx is not in the kernel's image (0x%llx – 0x%llx)",
+					   (unsigned long long)address,
+					   (unsigned long long)kernel->text_virtual,
+					   (unsigned long long)kernel->image_end));
 	symbol = symbol_index_get(symbols, at);
 	*ret = (struct nunchi_symbol){.name = symbol.name,
 				      .address = symbol.address,

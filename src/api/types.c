@@ -17,11 +17,11 @@ struct layout_print {
 };
 
 static const char *const kind_names[] = {
-    [TYPE_VOID] = "void",       [TYPE_INT] = "int",
-    [TYPE_FLOAT] = "float",     [TYPE_POINTER] = "pointer",
-    [TYPE_ARRAY] = "array",     [TYPE_STRUCT] = "struct",
-    [TYPE_UNION] = "union",     [TYPE_ENUM] = "enum",
-    [TYPE_FORWARD] = "forward", [TYPE_TYPEDEF] = "typedef",
+    [TYPE_VOID] = "void",           [TYPE_INT] = "int",
+    [TYPE_FLOAT] = "float",         [TYPE_POINTER] = "pointer",
+    [TYPE_ARRAY] = "array",         [TYPE_STRUCT] = "struct",
+    [TYPE_UNION] = "union",         [TYPE_ENUM] = "enum",
+    [TYPE_FORWARD] = "forward",     [TYPE_TYPEDEF] = "typedef",
     [TYPE_QUALIFIER] = "qualifier", [TYPE_FUNCTION] = "function",
 };
 
@@ -120,12 +120,10 @@ static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, cons
 	return near ? error_hint(err, "did you mean %s?", near) : err;
 }
 
-struct nunchi_error *nunchi_type_layout(struct nunchi_guest *guest, const char *name,
-					void (*give_type)(const struct nunchi_type_info *type,
-							  void *data),
-					void (*member)(const struct nunchi_member *member,
-						       void *data),
-					void *data)
+struct nunchi_error *
+nunchi_type_layout(struct nunchi_guest *guest, const char *name,
+		   void (*give_type)(const struct nunchi_type_info *type, void *data),
+		   void (*member)(const struct nunchi_member *member, void *data), void *data)
 {
 	struct layout_print print = {.member = member, .data = data, .counting = true};
 	struct nunchi_type_info info = {0};
@@ -143,8 +141,7 @@ struct nunchi_error *nunchi_type_layout(struct nunchi_guest *guest, const char *
 						   "this kernel's types are missing: %s",
 						   kernel->types_missing),
 				      "give them with --types (a BTF file, vmlinux or ISF)"));
-	if (!type_index_find(kernel->types, name, &id) ||
-	    !type_index_get(kernel->types, id, &type))
+	if (!type_index_find(kernel->types, name, &id) || !type_index_get(kernel->types, id, &type))
 		return guest_error(guest, no_such_type(kernel, name));
 	info.kind = (size_t)type.kind < ARRAY_SIZE(kind_names) ? kind_names[type.kind] : "type";
 	info.name = type.name;

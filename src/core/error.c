@@ -97,7 +97,8 @@ struct nunchi_error *error_create_errno(int errnum, const char *format, ...)
 	if (err->is_static)
 		return err;
 	err->errnum = errnum;
-	if (asprintf(&message, "%s: %s", err->message, strerror_r(errnum, text, sizeof(text))) >= 0) {
+	if (asprintf(&message, "%s: %s", err->message, strerror_r(errnum, text, sizeof(text))) >=
+	    0) {
 		free(err->message);
 		err->message = message;
 	}

@@ -5,9 +5,9 @@
 #include <string.h>
 
 /* A live query is kept in memory until it is whole; this bounds it. */
-#define MAX_KEPT_BYTES  ((size_t)512 << 20)
+#define MAX_KEPT_BYTES ((size_t)512 << 20)
 /* Pauses for one query: a page that is wanted only after another was copied needs one more. */
-#define MAX_CAPTURES    6
+#define MAX_CAPTURES 6
 
 struct kept_row {
 	bool torn;

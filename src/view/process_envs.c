@@ -118,6 +118,10 @@ static struct nunchi_error *envs_next(void *data, struct view_row *row)
 		state->pid = object_s64(&state->task, &state->kernel->layout.task_pid);
 		state->position = 0;
 		read_environment(state);
+		if (state->environment.unmapped)
+			row_warn(row,
+				 "process %lld has unmapped the memory that held its environment",
+				 (long long)state->pid);
 	}
 	fill(state, &variable, row);
 	return NULL;

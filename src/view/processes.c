@@ -104,9 +104,9 @@ static void put_path(struct processes *state, struct view_row *row, unsigned col
 		     const struct linux_path *path)
 {
 	buffer_clear(&state->text);
-	put_text(state, row, column,
-		 linux_d_path(state->kernel, path, state->has_root ? &state->root : NULL,
-			      &state->text));
+	put_text(
+	    state, row, column,
+	    linux_d_path(state->kernel, path, state->has_root ? &state->root : NULL, &state->text));
 }
 
 static void put_executable(struct processes *state, struct view_row *row)
@@ -314,16 +314,15 @@ static void put_task(struct processes *state, struct view_row *row)
 	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));
 	row_address(row, COLUMN_task, task->address);
 	parent = object_u64(task, &layout->task_real_parent);
-	if (parent &&
-	    linux_read_field(kernel, parent, &layout->task_tgid, &tgid) == MEMORY_OK)
+	if (parent && linux_read_field(kernel, parent, &layout->task_tgid, &tgid) == MEMORY_OK)
 		row_integer(row, COLUMN_parent, (int32_t)tgid);
 	else
 		row_absent(row, COLUMN_parent, NUNCHI_ABSENT_NOT_MAPPED);
 	if (state->has_clock && layout->task_start_boottime.present)
-		row_integer(row, COLUMN_start_time,
-			    state->clock.boot_ns / 1000000000 +
-				(int64_t)(object_u64(task, &layout->task_start_boottime) /
-					  1000000000));
+		row_integer(
+		    row, COLUMN_start_time,
+		    state->clock.boot_ns / 1000000000 +
+			(int64_t)(object_u64(task, &layout->task_start_boottime) / 1000000000));
 	else
 		row_absent(row, COLUMN_start_time, NUNCHI_ABSENT_NO_LAYOUT);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/hash.h"
 #include "view/row.h"
+#include "core/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -187,8 +187,9 @@ static uint64_t digest(const struct view_row *row, uint64_t stable)
 
 	for (size_t i = 0; i < row->view->schema.column_count; i++) {
 		const struct nunchi_cell *cell = &row->cells[i];
-		uint64_t parts[] = {hash, cell->kind,    cell->absence,
-				    (uint64_t)cell->integer, cell->address, cell->text_size};
+		uint64_t parts[] = {hash,          cell->kind,
+				    cell->absence, (uint64_t)cell->integer,
+				    cell->address, cell->text_size};
 
 		if (stable >> i & 1)
 			hash = hash_bytes(parts, sizeof(parts));

@@ -57,22 +57,22 @@ static bool fill(void *data, struct view_row *row)
 	row_text(row, COLUMN_state, &letter, 1);
 	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
 	row_integer(row, COLUMN_cpu, object_s64(task, &layout->task_cpu));
-	row_integer(row, COLUMN_user_time, (int64_t)(object_u64(task, &layout->task_utime) / 1000000));
+	row_integer(row, COLUMN_user_time,
+		    (int64_t)(object_u64(task, &layout->task_utime) / 1000000));
 	row_integer(row, COLUMN_system_time,
 		    (int64_t)(object_u64(task, &layout->task_stime) / 1000000));
 	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));
 	row_address(row, COLUMN_task, task->address);
 	if (state->has_clock && layout->task_start_boottime.present)
-		row_integer(row, COLUMN_start_time,
-			    state->clock.boot_ns / 1000000000 +
-				(int64_t)(object_u64(task, &layout->task_start_boottime) /
-					  1000000000));
+		row_integer(
+		    row, COLUMN_start_time,
+		    state->clock.boot_ns / 1000000000 +
+			(int64_t)(object_u64(task, &layout->task_start_boottime) / 1000000000));
 	else
 		row_absent(row, COLUMN_start_time, NUNCHI_ABSENT_NO_LAYOUT);
 	if (linux_read_object(kernel, LAYOUT_cred, object_u64(task, &layout->task_real_cred),
 			      &state->cred) == MEMORY_OK) {
-		row_integer(row, COLUMN_uid,
-			    (uint32_t)object_u64(&state->cred, &layout->cred_uid));
+		row_integer(row, COLUMN_uid, (uint32_t)object_u64(&state->cred, &layout->cred_uid));
 		row_integer(row, COLUMN_euid,
 			    (uint32_t)object_u64(&state->cred, &layout->cred_euid));
 	} else {
@@ -113,8 +113,8 @@ static struct nunchi_error *threads_next(void *data, struct view_row *row)
 			row_warn(row, "a list of threads is cut short: a link is broken");
 		if (!linux_tasks_next(&state->processes, &state->leader))
 			break;
-		state->walking = linux_threads_init(&state->walk, state->kernel, &state->leader,
-						    &state->seen);
+		state->walking =
+		    linux_threads_init(&state->walk, state->kernel, &state->leader, &state->seen);
 		if (!state->walking)
 			row_warn(row, "threads cannot be walked: this kernel's signal_struct has "
 				      "no field thread_head");

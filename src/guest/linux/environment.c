@@ -3,6 +3,7 @@
 
 #include "core/hash.h"
 #include "guest/linux/mm.h"
+#include "guest/linux/vma.h"
 
 #include <string.h>
 
@@ -22,6 +23,7 @@ void linux_environment_clear(struct linux_environment *environment)
 	environment->size = 0;
 	environment->at = 0;
 	environment->more = false;
+	environment->unmapped = false;
 }
 
 static size_t page_of(const struct linux_environment *environment, size_t offset)
@@ -43,11 +45,32 @@ static bool make_room(struct linux_environment *environment, size_t size)
 	return true;
 }
 
+/* Reads page by page; false if nothing is mapped in any of them. */
+static bool read_pages(struct linux_environment *environment, struct linux_kernel *kernel,
+		       uint64_t pgd)
+{
+	bool any = false;
+
+	for (size_t at = 0; at < environment->size;) {
+		uint64_t address = environment->start + at;
+		size_t piece = PAGE_SIZE - (address & PAGE_MASK);
+		enum memory_fault fault;
+
+		if (piece > environment->size - at)
+			piece = environment->size - at;
+		fault =
+		    linux_process_read(kernel, pgd, address, environment->data + at, piece, NULL);
+		environment->fault[page_of(environment, at)] = fault;
+		any |= fault != MEMORY_NOT_MAPPED;
+		at += piece;
+	}
+	return any;
+}
+
 void linux_environment_read(struct linux_environment *environment, struct linux_kernel *kernel,
 			    const struct object *mm)
 {
 	const struct layout *layout = &kernel->layout;
-	uint64_t pgd = object_u64(mm, &layout->mm_pgd);
 	uint64_t start = object_u64(mm, &layout->mm_env_start);
 	uint64_t end = object_u64(mm, &layout->mm_env_end);
 
@@ -62,14 +85,11 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 		return;
 	}
 	environment->size = end - start;
-	for (size_t at = 0; at < environment->size;) {
-		size_t piece = PAGE_SIZE - ((start + at) & PAGE_MASK);
-
-		if (piece > environment->size - at)
-			piece = environment->size - at;
-		environment->fault[page_of(environment, at)] = linux_process_read(
-		    kernel, pgd, start + at, environment->data + at, piece, NULL);
-		at += piece;
+	if (!read_pages(environment, kernel, object_u64(mm, &layout->mm_pgd)) &&
+	    !linux_vma_overlaps(kernel, mm->address, start, end)) {
+		environment->size = 0;
+		environment->more = false;
+		environment->unmapped = true;
 	}
 }
 

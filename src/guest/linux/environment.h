@@ -16,8 +16,9 @@ struct linux_environment {
 	char *data;     /* owned */
 	size_t size;
 	size_t capacity;
-	size_t at; /* where the next variable begins */
-	bool more; /* the area goes on behind the limit */
+	size_t at;     /* where the next variable begins */
+	bool more;     /* the area goes on behind the limit */
+	bool unmapped; /* the process itself took the area out of its memory */
 	/* Of each page that the area touches, in order: whether it was read. */
 	enum memory_fault fault[LINUX_ENVIRONMENT_PAGES];
 };

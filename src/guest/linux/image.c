@@ -106,8 +106,7 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 }
 
 /* 64-bit: the image has a gigabyte of address space to itself. */
-static bool find_64(struct memory *memory, const struct x86_paging *paging,
-		    struct linux_image *ret)
+static bool find_64(struct memory *memory, const struct x86_paging *paging, struct linux_image *ret)
 {
 	static const unsigned path_4[] = {511, 510}, path_5[] = {511, 511, 510};
 	bool five = paging->mode == X86_MODE_5LEVEL;
@@ -136,7 +135,8 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging,
 	return finish(&scan, ret);
 }
 
-/* A kernel of 32 bits has its writable data, page tables among it, within this of the start of it. */
+/* A kernel of 32 bits has its writable data, page tables among it, within this of the start of it.
+ */
 #define MAX_DATA_32 ((uint64_t)32 << 20)
 
 /* 32-bit: the next piece of the linear map; false when the image is complete. */
@@ -158,7 +158,7 @@ static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical
 		return false;
 	return scan_piece(scan, virtual, physical, size,
 			  !writable && !(entry & NO_EXECUTE) ? KIND_TEXT
-			  : writable			     ? KIND_DATA
+			  : writable                         ? KIND_DATA
 							     : KIND_RODATA);
 }
 
@@ -196,7 +196,8 @@ static bool find_pae(struct memory *memory, const struct x86_paging *paging,
 		    !(pointer & PRESENT) || !read_table(memory, pointer & FRAME, directory))
 			continue;
 		for (size_t i = 0; i < ENTRIES; i++) {
-			if (!scan_entry_32(&scan, memory, ((uint64_t)top << 30) + (i << LARGE_SHIFT),
+			if (!scan_entry_32(&scan, memory,
+					   ((uint64_t)top << 30) + (i << LARGE_SHIFT),
 					   directory[i]))
 				return scan.image.data_start && finish(&scan, ret);
 		}

@@ -17,7 +17,8 @@ struct linux_image {
 	uint64_t virtual_start; /* of _text */
 	uint64_t virtual_end;   /* one past the last byte mapped */
 	uint64_t physical_start;
-	/* Virtual; the end of the text may be among it; up to all of the image if flags do not tell. */
+	/* Virtual; the end of the text may be among it; up to all of the image if flags do not
+	 * tell. */
 	uint64_t rodata_start;
 	uint64_t rodata_end;
 	uint64_t data_start; /* virtual, of the first writable byte; 0 if the flags do not tell */

@@ -34,15 +34,15 @@ struct linux_kernel {
 	unsigned word_size;            /* bytes of a pointer: 8 or 4 */
 	uint64_t text_virtual;         /* address of _text */
 	uint64_t text_physical;
-	uint64_t image_end; /* virtual, one past the image's last mapped byte */
+	uint64_t image_end;                  /* virtual, one past the image's last mapped byte */
 	uint64_t symbol[LINUX_SYMBOL_COUNT]; /* addresses, 0: this kernel has none */
 	struct layout layout;
-	struct type_index *types; /* NULL: none; then only symbols and memory work */
+	struct type_index *types;     /* NULL: none; then only symbols and memory work */
 	struct symbol_index *symbols; /* all symbols; NULL until linux_symbols() */
 	struct kallsyms *kallsyms;    /* NULL when symbols came from a file */
-	void *rodata;             /* copy of the image's bytes where they cannot be mapped; owned */
-	char *types_missing;      /* why types is NULL; owned */
-	char *symbols_missing;    /* why there are no symbols; owned */
+	void *rodata;          /* copy of the image's bytes where they cannot be mapped; owned */
+	char *types_missing;   /* why types is NULL; owned */
+	char *symbols_missing; /* why there are no symbols; owned */
 	char banner[256];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
@@ -84,7 +84,7 @@ struct linux_list {
 	uint64_t count; /* so far */
 	uint64_t limit;
 	struct hash_map *seen; /* borrowed */
-	bool broken;    /* a link could not be read, did not point back, or looped */
+	bool broken;           /* a link could not be read, did not point back, or looped */
 };
 
 /*
@@ -99,7 +99,8 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret);
 
 /* All symbols of the kernel, indexed at the first call. */
 struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret);
-/* Text of a symbol's name for function-pointer comparisons: address of a kernel symbol, 0 if none. */
+/* Text of a symbol's name for function-pointer comparisons: address of a kernel symbol, 0 if none.
+ */
 struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret);
 void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
 		       const char *evidence, const char *format, ...)

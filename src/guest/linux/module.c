@@ -39,8 +39,7 @@ bool linux_modules_next(struct linux_modules *walk, struct object *module)
 	if (!linux_list_next(&walk->list, &node))
 		return false;
 	if (linux_read_object(walk->kernel, LAYOUT_module,
-			      node - walk->kernel->layout.module_list.offset,
-			      module) == MEMORY_OK)
+			      node - walk->kernel->layout.module_list.offset, module) == MEMORY_OK)
 		return true;
 	walk->list.broken = true;
 	return false;

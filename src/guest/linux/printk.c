@@ -155,8 +155,8 @@ static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log
 	    .caller = object_u64(&info, &layout->printk_info_caller),
 	    .has_caller = layout->printk_info_caller.present,
 	};
-	ret->text_fault = read_block(log, id, &desc,
-				     object_u64(&info, &layout->printk_info_length), text);
+	ret->text_fault =
+	    read_block(log, id, &desc, object_u64(&info, &layout->printk_info_length), text);
 	/* Recycled while it was read: then all of it is another record's. */
 	return linux_read_field(kernel, address, &layout->prb_desc_state, &again) == MEMORY_OK &&
 	       again == state;
@@ -189,9 +189,8 @@ static bool next_plain(struct linux_log *log, struct linux_log_record *ret, stru
 	    .caller = object_u64(&record, &layout->printk_log_caller),
 	    .has_caller = layout->printk_log_caller.present,
 	};
-	ret->text_fault =
-	    read_text(kernel, log->buffer + log->at + layout->size[LAYOUT_printk_log],
-		      object_u64(&record, &layout->printk_log_length), text);
+	ret->text_fault = read_text(kernel, log->buffer + log->at + layout->size[LAYOUT_printk_log],
+				    object_u64(&record, &layout->printk_log_length), text);
 	log->at += size;
 	return true;
 }

@@ -24,9 +24,9 @@ struct linux_log {
 
 struct linux_log_record {
 	uint64_t seq;
-	uint64_t time_ns; /* since boot */
+	uint64_t time_ns;         /* since boot */
 	unsigned facility, level; /* as syslog(3) */
-	uint64_t caller;  /* bit 31 set: a CPU's number, else a task's id */
+	uint64_t caller;          /* bit 31 set: a CPU's number, else a task's id */
 	bool has_caller;
 	enum memory_fault text_fault; /* why the text is missing, or MEMORY_OK */
 };

@@ -110,10 +110,9 @@ bool linux_process_resident(struct linux_kernel *kernel, const struct object *mm
 				return false;
 			part = kernel->word_size == 8 ? (int64_t)word : (int32_t)word;
 		} else if (!layout->mm_rss_percpu.present ||
-			   !percpu_counter_sum(kernel,
-					       mm->address + layout->mm_rss_percpu.offset +
-						   which * stride,
-					       &part)) {
+			   !percpu_counter_sum(
+			       kernel, mm->address + layout->mm_rss_percpu.offset + which * stride,
+			       &part)) {
 			return false;
 		}
 		/* A counter may be below zero for a moment; the kernel shows that as 0. */

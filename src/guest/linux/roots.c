@@ -44,8 +44,8 @@ static void add(struct linux_roots *roots, struct memory *memory, const struct x
 }
 
 /* A root of unknown depth: four and five levels cannot both lead to an image. */
-static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t root,
-		   const char *how, uint64_t note_stext)
+static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t root, const char *how,
+		   uint64_t note_stext)
 {
 	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = gpa(root)};
 
@@ -103,8 +103,8 @@ static void from_note(struct linux_roots *roots, struct memory *memory,
 		return;
 	if (virtual > UINT32_MAX) {
 		if (vmcoreinfo_number(info, "phys_base", &phys_base))
-			add_64(roots, memory, virtual - LINUX_KERNEL_MAP + (uint64_t)phys_base,
-			       how, stext);
+			add_64(roots, memory, virtual - LINUX_KERNEL_MAP + (uint64_t)phys_base, how,
+			       stext);
 		return;
 	}
 	/* 32-bit: the linear map begins at one of the CONFIG_VMSPLIT addresses. */
@@ -140,8 +140,7 @@ static void from_data_at(struct linux_roots *roots, struct memory *memory, uint6
 		uint64_t entry;
 
 		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
-		    entry & PRESENT && (entry & FRAME) >= data &&
-		    (entry & FRAME) < data + MAX_DATA)
+		    entry & PRESENT && (entry & FRAME) >= data && (entry & FRAME) < data + MAX_DATA)
 			add_64(roots, memory, page, ".data's boundary and the tables in it", 0);
 	}
 }

@@ -14,13 +14,13 @@ struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_ker
 					       kernel->types_missing),
 				  "give them with --types (a BTF file, vmlinux or ISF)");
 	if (!kernel->symbol[LINUX_init_task])
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "processes cannot be walked: the symbol init_task "
-					       "is missing%s%s",
-					       kernel->symbols_missing ? ": " : "",
-					       kernel->symbols_missing ? kernel->symbols_missing
-								       : ""),
-				  "give the kernel's System.map with --symbols");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED,
+				 "processes cannot be walked: the symbol init_task "
+				 "is missing%s%s",
+				 kernel->symbols_missing ? ": " : "",
+				 kernel->symbols_missing ? kernel->symbols_missing : ""),
+		    "give the kernel's System.map with --symbols");
 	if (!layout->task_tasks.present || !layout->task_pid.present)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "processes cannot be walked: this kernel's task_struct has no "

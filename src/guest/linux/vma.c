@@ -7,9 +7,12 @@
 #define MAX_TRIES     4
 #define NAME_MAX_ANON 80 /* ANON_VMA_NAME_MAX_LEN of mm/madvise.c */
 
-#define FMODE_BACKING ((uint64_t)1 << 25) /* include/linux/fs.h */
-#define HAS_VSYSCALL  ((uint64_t)1 << 1)  /* MM_CONTEXT_HAS_VSYSCALL of asm/mmu.h */
-#define VSYSCALL_NONE 2 /* vsyscall_mode in arch/x86/entry/vsyscall/vsyscall_64.c */
+/*
+ * FMODE_BACKING of include/linux/fs.h: bit 25 at first, later bit 24, while 25 got another meaning.
+ */
+#define FMODE_BACKING_EITHER ((uint64_t)3 << 24)
+#define HAS_VSYSCALL         ((uint64_t)1 << 1) /* MM_CONTEXT_HAS_VSYSCALL of asm/mmu.h */
+#define VSYSCALL_NONE        2 /* vsyscall_mode in arch/x86/entry/vsyscall/vsyscall_64.c */
 
 bool linux_vmas_init(struct linux_vmas *walk, struct linux_kernel *kernel, uint64_t mm)
 {
@@ -108,31 +111,42 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 }
 
 /*
- * The path and the inode that a file stands for. A stacked file system (overlay) maps the file
- * beneath it, and keeps beside that the path by which it was opened.
+ * A stacked file system (overlay) maps the file beneath it, in a larger structure that also keeps
+ * the path by which it was opened. The mode says so, but in a bit that moved; so what follows the
+ * file must also be a path: a mount and a name on one and the same file system.
  */
+static bool read_user_path(struct linux_kernel *kernel, const struct object *file,
+			   struct linux_path *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t on_mount, on_dentry;
+
+	return layout->backing_file_user_path.present &&
+	       object_u64(file, &layout->file_mode) & FMODE_BACKING_EITHER &&
+	       linux_read_path(kernel, file->address + layout->backing_file_user_path.offset,
+			       ret) == MEMORY_OK &&
+	       linux_read_field(kernel, ret->mnt - layout->mount_vfsmount.offset, &layout->mount_sb,
+				&on_mount) == MEMORY_OK &&
+	       linux_read_field(kernel, ret->dentry, &layout->dentry_sb, &on_dentry) == MEMORY_OK &&
+	       on_mount && on_mount == on_dentry;
+}
+
+/* The path and the inode that a mapped file stands for. */
 static enum memory_fault read_file(struct linux_kernel *kernel, uint64_t file,
 				   struct linux_path *ret_path, uint64_t *ret_inode)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object copy = {0};
 	enum memory_fault fault = linux_read_object(kernel, LAYOUT_file, file, &copy);
-	bool backing;
 
 	if (fault != MEMORY_OK)
 		return fault;
 	if (!layout->file_path.present)
 		return MEMORY_IO;
+	if (read_user_path(kernel, &copy, ret_path))
+		return linux_read_field(kernel, ret_path->dentry, &layout->dentry_inode, ret_inode);
 	*ret_inode = object_u64(&copy, &layout->file_inode);
-	backing = layout->backing_file_user_path.present &&
-		  object_u64(&copy, &layout->file_mode) & FMODE_BACKING;
-	if (!backing)
-		return linux_read_path(kernel, file + layout->file_path.offset, ret_path);
-	fault = linux_read_path(kernel, file + layout->backing_file_user_path.offset, ret_path);
-	if (fault == MEMORY_OK)
-		fault =
-		    linux_read_field(kernel, ret_path->dentry, &layout->dentry_inode, ret_inode);
-	return fault;
+	return linux_read_path(kernel, file + layout->file_path.offset, ret_path);
 }
 
 static enum memory_fault read_inode(struct linux_kernel *kernel, uint64_t inode,
@@ -238,6 +252,24 @@ void linux_vma_describe(struct linux_kernel *kernel, const struct object *mm,
 	given = anon_name(layout, vma, true);
 	ret->name_fault = given ? append_anon_name(kernel, "[anon_shmem:", given, ret_name)
 				: linux_d_path(kernel, &path, root, ret_name);
+}
+
+bool linux_vma_overlaps(struct linux_kernel *kernel, uint64_t mm, uint64_t start, uint64_t end)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object vma = {0};
+	struct linux_vmas walk;
+	bool found = true;
+
+	if (linux_vmas_init(&walk, kernel, mm)) {
+		found = false;
+		while (!found && linux_vmas_next(&walk, &vma) &&
+		       object_u64(&vma, &layout->vma_start) < end)
+			found = object_u64(&vma, &layout->vma_end) > start;
+		found |= walk.broken;
+	}
+	linux_vmas_deinit(&walk);
+	return found;
 }
 
 bool linux_gate_vma(struct linux_kernel *kernel, const struct object *mm, struct object *vma)

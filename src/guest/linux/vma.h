@@ -33,6 +33,9 @@ void linux_vmas_deinit(struct linux_vmas *walk);
 /* Copies the next vm_area_struct in ascending order of address; false at the end. */
 bool linux_vmas_next(struct linux_vmas *walk, struct object *vma);
 
+/* Whether the process has a mapping in that range; true also where it cannot be told. */
+bool linux_vma_overlaps(struct linux_kernel *kernel, uint64_t mm, uint64_t start, uint64_t end);
+
 /* What a mapping is of. */
 struct linux_mapping {
 	uint64_t offset; /* bytes, in the file */
