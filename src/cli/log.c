@@ -3,27 +3,45 @@
 #include "cli.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const wanted[] = {"time", "message"};
 enum { TIME, MESSAGE };
 
-/* "[    1.234567] text", a row a line whatever the text holds. */
-static struct nunchi_error *print_line(const struct nunchi_cell *cells, bool torn, void *data)
+/* Lines after a record's first are indented, so that none looks like another record. */
+static void print_message(struct cli *cli, const struct nunchi_cell *message)
+{
+	const char *text = message->text;
+	size_t left = message->text_size;
+
+	while (left) {
+		const char *newline = memchr(text, '\n', left);
+		size_t size = newline ? (size_t)(newline - text) : left;
+		char *escaped = cli_escape(text, size);
+
+		cli_printf(cli, "%s", escaped);
+		free(escaped);
+		size += newline != NULL;
+		text += size;
+		left -= size;
+		if (left)
+			cli_printf(cli, "\n%15s", "");
+	}
+}
+
+/* "[    1.234567] text". */
+static struct nunchi_error *print_record(const struct nunchi_cell *cells, bool torn, void *data)
 {
 	struct cli *cli = data;
-	char *text;
 
 	if (cells[TIME].kind == NUNCHI_CELL_VALUE)
 		cli_printf(cli, "[%12.6f] ", cells[TIME].real);
 	else
 		cli_printf(cli, "[%12s] ", "?");
-	if (cells[MESSAGE].kind == NUNCHI_CELL_VALUE) {
-		text = cli_escape(cells[MESSAGE].text, cells[MESSAGE].text_size);
-		cli_printf(cli, "%s", text);
-		free(text);
-	} else {
+	if (cells[MESSAGE].kind == NUNCHI_CELL_VALUE)
+		print_message(cli, &cells[MESSAGE]);
+	else
 		cli_printf(cli, "<%s>", nunchi_absence_string(cells[MESSAGE].absence));
-	}
 	cli_printf(cli, torn ? " ~\n" : "\n");
 	return NULL;
 }
@@ -46,7 +64,7 @@ static int log_run(struct cli *cli, void *state, char **arguments, int count)
 		return status;
 	select->query.columns = wanted;
 	select->query.column_count = ARRAY_SIZE(wanted);
-	return cli_rows(cli, view, &select->query, print_line, cli);
+	return cli_rows(cli, view, &select->query, print_record, cli);
 }
 
 const struct command command_log = {

@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the command says and how it ends, without a guest: cli.py path/to/nunchi."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+NUNCHI = None
+COMMANDS = ("list info views show ps modules log symbol type translate read snapshot help "
+            "version").split()
+
+
+def run(*args, **kwargs):
+    kwargs.setdefault("stdout", subprocess.PIPE)
+    kwargs.setdefault("timeout", 60)
+    return subprocess.run([NUNCHI, *args], stderr=subprocess.PIPE, text=True,
+                          encoding="utf-8", errors="surrogateescape", **kwargs)
+
+
+class Help(unittest.TestCase):
+    def check_help(self, *args):
+        done = run(*args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), args)
+        self.assertIn("usage: nunchi", done.stdout)
+        self.assertIn("\nExamples:\n  nunchi ", done.stdout)
+        self.assertIn("Exit status:", done.stdout)
+        for line in done.stdout.splitlines():
+            self.assertLessEqual(len(line), 79, line)
+        return done.stdout
+
+    def test_every_command(self):
+        for command in COMMANDS:
+            text = self.check_help("help", command)
+            self.assertEqual(text, self.check_help(command, "--help"))
+            self.assertEqual(text, self.check_help("-h", command))
+            self.assertRegex(text, r"\n  nunchi " + command)
+
+    def test_overview_lists_every_command(self):
+        text = self.check_help("--help")
+        self.assertEqual(text, self.check_help("help"))
+        listed = re.findall(r"^  ([a-z]+) ", text[text.index("Commands:"):], re.M)
+        self.assertEqual(listed[:len(COMMANDS)], COMMANDS)
+
+    def test_version(self):
+        self.assertRegex(run("version").stdout, r"^nunchi \d+\.\d+\.\d+\n$")
+        self.assertEqual(run("version").stdout, run("--version").stdout)
+
+
+class WrongUse(unittest.TestCase):
+    def check_wrong(self, *args, says=()):
+        done = run(*args)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+        self.assertTrue(done.stderr.startswith("nunchi: "), done.stderr)
+        self.assertIn("hint:", done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+
+    def test_no_command(self):
+        self.check_wrong()
+        self.check_wrong("--json")
+
+    def test_mistyped_command(self):
+        self.check_wrong("sho", says=['"sho"', 'did you mean "show"?'])
+        self.check_wrong("snpashot", says=['did you mean "snapshot"?'])
+        self.check_wrong("help", "modles", says=['did you mean "modules"?'])
+        self.check_wrong("xyzzyx")
+        self.assertNotIn("did you mean", run("xyzzyx").stderr)
+
+    def test_mistyped_view_and_column(self):
+        self.check_wrong("show", "x", "proceses", says=['did you mean "processes"?'])
+        self.check_wrong("views", "thread", says=['did you mean "threads"?'])
+        self.check_wrong("show", "x", "processes", "--columns", "pid,nmae",
+                         says=['"nmae"', 'did you mean "name"?'])
+        self.check_wrong("show", "x", "processes", "--columns", "pid,")
+        self.check_wrong("show", "x", "processes", "--where", "pdi=1",
+                         says=['did you mean "pid"?'])
+
+    def test_mistyped_option(self):
+        self.check_wrong("--jsno", "list", says=['did you mean "--json"?'])
+        self.check_wrong("show", "x", "processes", "--colums=pid",
+                         says=['did you mean "--columns"?'])
+        self.check_wrong("list", "-x", says=["-x"])
+        self.check_wrong("list", "--json=1", says=["takes no value"])
+        self.check_wrong("show", "x", "processes", "--limit", says=["needs a value"])
+
+    def test_values(self):
+        self.check_wrong("list", "--pause", "sometimes", says=["auto, always or never"])
+        self.check_wrong("list", "--color", "blue")
+        self.check_wrong("show", "x", "processes", "--limit", "0")
+        self.check_wrong("show", "x", "processes", "--limit", "-1")
+        self.check_wrong("show", "x", "processes", "--where", "pid")
+        self.check_wrong("read", "x", "0", "8q", says=['"8q"'])
+        self.check_wrong("read", "x", "0", "0")
+        self.check_wrong("read", "x", "0", "99999999999999999999")
+        self.check_wrong("read", "x", "0", "17179869184G")
+        self.check_wrong("read", "x", "0", "8", "--pid", "one")
+        self.check_wrong("read", "x", "0", "8", "--pid", "1", "--phys")
+        self.check_wrong("translate", "x", "0", "--cr3", "y")
+        self.check_wrong("snapshot", "x", "y", "--format", "zip")
+
+    def test_arguments(self):
+        for args in (["show"], ["show", "x"], ["show", "x", "processes", "y"], ["ps"],
+                     ["list", "x"], ["read", "x", "0"], ["version", "x"], ["views", "a", "b"]):
+            self.check_wrong(*args)
+
+    def test_what_was_typed_is_shown_escaped(self):
+        done = run("a\x1b[31mb\n\u202e")
+        self.assertIn("a\\x1b[31mb\\n\\u{202e}", done.stderr)
+        self.assertNotIn("\x1b", done.stderr)
+
+
+class Failure(unittest.TestCase):
+    def setUp(self):
+        self.file = tempfile.NamedTemporaryFile(suffix=".raw")
+        self.addCleanup(self.file.close)
+
+    def check_failed(self, *args, says=()):
+        done = run(*args)
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        self.assertTrue(done.stderr.startswith("nunchi: "), done.stderr)
+        self.assertIn("\n  hint: ", done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+            self.assertEqual(done.stderr.count(text), 1, done.stderr)
+        return done
+
+    def test_missing_file(self):
+        for command in (["ps"], ["info"], ["modules"], ["symbol", "init_task"],
+                        ["type", "list_head"], ["translate", "0"], ["read", "0", "8"],
+                        ["snapshot", "/tmp/never"]):
+            self.check_failed(command[0], "/nonexistent/guest", *command[1:],
+                              says=["/nonexistent/guest", "No such file"])
+
+    def test_no_memory_image(self):
+        self.file.write(b"root:x:0:0:root:/root:/bin/sh\n" * 1000)
+        self.file.flush()
+        self.check_failed("ps", self.file.name, says=[self.file.name])
+        self.check_failed("ps", os.path.dirname(self.file.name))
+
+    def test_no_kernel(self):
+        self.file.truncate(16 << 20)
+        done = run("ps", self.file.name)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(self.file.name, done.stderr)
+        self.assertIn("\n  hint: ", done.stderr)
+
+    def test_no_such_guest(self):
+        self.check_failed("ps", "qemu:no-such-guest", says=["no-such-guest"])
+
+    def test_hostile_file_name(self):
+        done = run("ps", "/nonexistent/\x1b[31m\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertNotIn("\x1b", done.stderr)
+        self.assertIn("\\x1b[31m\\n", done.stderr)
+
+    def test_signal_ends_in_order(self):
+        # A pipe has no end that is reached: opening it waits until the signal comes.
+        with tempfile.TemporaryDirectory() as directory:
+            fifo = os.path.join(directory, "fifo")
+            os.mkfifo(fifo)
+            process = subprocess.Popen([NUNCHI, "ps", fifo], stderr=subprocess.PIPE)
+            try:
+                process.wait(0.5)
+                self.assertEqual(process.returncode, 1)  # refused, which is as good
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                self.assertIn(process.wait(5), (1, 130))
+            process.stderr.close()
+
+    def test_timing_of_what_was_opened(self):
+        self.file.truncate(16 << 20)
+        done = run("read", self.file.name, "0x1000", "16", "--phys", "--timing")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        timing = json.loads(done.stderr)
+        self.assertEqual(sorted(timing), ["attach_ms", "bytes_read", "pages_touched", "paused_us",
+                                          "private_kb", "query_ms"])
+        self.assertGreaterEqual(timing["bytes_read"], 16)
+        self.assertEqual(timing["paused_us"], 0)
+
+
+class Read(unittest.TestCase):
+    """Physical memory needs no kernel."""
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.path = os.path.join(self.directory.name, "memory")
+        self.size = 16 << 20
+        with open(self.path, "wb") as file:
+            file.truncate(self.size)
+            file.seek(0x1000)
+            file.write(bytes(range(256)))
+
+    def read(self, *args):
+        return run("read", self.path, *args, "--phys")
+
+    def test_dump(self):
+        done = self.read("0x1040", "20")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout.splitlines(), [
+            "0000000000001040  40 41 42 43 44 45 46 47  48 49 4a 4b 4c 4d 4e 4f  "
+            "|@ABCDEFGHIJKLMNO|",
+            "0000000000001050  50 51 52 53" + " " * 39 + "|PQRS|"])
+
+    def test_dump_of_what_is_not_printable(self):
+        done = self.read("0x1070", "32")
+        self.assertIn("|pqrstuvwxyz{|}~.|", done.stdout)
+        self.assertIn("|................|", done.stdout)
+
+    def test_json_and_csv(self):
+        rows = [json.loads(line) for line in self.read("0x10f0", "0x11", "--json")
+                .stdout.splitlines()]
+        self.assertEqual(rows, [{"address": "0x10f0", "hex": bytes(range(240, 256)).hex()},
+                                {"address": "0x1100", "hex": "00"}])
+        rows = list(csv.reader(io.StringIO(self.read("4336", "2", "--csv").stdout)))
+        self.assertEqual(rows, [["address", "hex"], ["0x10f0", "f0f1"]])
+
+    def test_to_a_file(self):
+        out = os.path.join(self.directory.name, "out")
+        done = self.read("0x1000", "1k", "-o", out)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        with open(out, "rb") as file:
+            self.assertEqual(file.read(), bytes(range(256)) + bytes(768))
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o600)
+        self.assertEqual(sorted(os.listdir(self.directory.name)), ["memory", "out"])
+
+    def test_to_standard_output(self):
+        done = subprocess.run([NUNCHI, "read", self.path, "0x1000", "256", "--phys", "-o", "-"],
+                              stdout=subprocess.PIPE, check=True)
+        self.assertEqual(done.stdout, bytes(range(256)))
+
+    def test_past_the_end(self):
+        done = self.read(hex(self.size - 16), "32")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stdout.splitlines()), 1)
+        self.assertIn(hex(self.size), done.stderr)
+        out = os.path.join(self.directory.name, "out")
+        done = self.read(hex(self.size - 16), "32", "-o", out)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(os.listdir(self.directory.name), ["memory"])
+
+    def test_beyond_the_last_address(self):
+        done = self.read("0xffffffffffffffff", "2")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        done = self.read("0xffffffffffffffff+1", "2")
+        self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_full_disk(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        done = self.read("0", "1M", "-o", "/dev/full")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left", done.stderr)
+        for args in (["help"], ["views"], ["views", "--json"], ["version"],
+                     ["read", self.path, "0", "1M", "--phys"],
+                     ["read", self.path, "0", "1M", "--phys", "-o", "-"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                done = run(*args, stdout=full)
+            self.assertEqual(done.returncode, 1, args)
+            self.assertEqual(done.stderr.count("No space left"), 1, done.stderr)
+
+    def test_closed_standard_output(self):
+        done = run("version", stdout=None, preexec_fn=lambda: os.close(1))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("standard output", done.stderr)
+
+    def test_broken_pipe_ends_quietly(self):
+        for extra in ([], ["--json"], ["--csv"], ["-o", "-"]):
+            with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                process.stdout.read(10)
+                process.stdout.close()
+                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.wait(60), 0)
+
+
+class Views(unittest.TestCase):
+    def rows(self, *args):
+        return list(csv.DictReader(io.StringIO(run("views", *args, "--csv").stdout)))
+
+    def test_list(self):
+        names = [row["view"] for row in self.rows()]
+        self.assertEqual(names, sorted(names))
+        self.assertIn("processes", names)
+        self.assertEqual(names, [json.loads(line)["view"] for line in
+                                 run("--json", "views").stdout.splitlines()])
+
+    def test_every_view_and_column_is_documented(self):
+        for view in self.rows():
+            self.assertTrue(view["description"])
+            columns = self.rows(view["view"])
+            self.assertTrue(columns)
+            for column in columns:
+                self.assertRegex(column["column"], r"^[a-z][a-z0-9_]*$")
+                self.assertIn(column["type"], ("integer", "real", "address", "text"))
+                self.assertTrue(column["description"])
+
+    def test_columns_that_commands_use(self):
+        self.assertLessEqual({"pid", "parent", "uid", "state", "threads", "resident_size", "name",
+                              "start_time", "cmdline", "is_kernel_thread"},
+                             {row["column"] for row in self.rows("processes")})
+        self.assertLessEqual({"time", "message"},
+                             {row["column"] for row in self.rows("kernel_log")})
+        self.assertTrue(self.rows("kernel_modules"))
+
+    def on_terminal(self, columns, *args, **environment):
+        """What the command prints to a terminal of so many columns."""
+        import fcntl
+        import struct
+        import termios
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+        process = subprocess.Popen([NUNCHI, *args], stdout=slave, stderr=slave,
+                                   env={**os.environ, "TERM": "xterm", "NO_COLOR": "",
+                                        **environment})
+        os.close(slave)
+        text = b""
+        while select.select([master], [], [], 30)[0]:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        os.close(master)
+        self.assertEqual(process.wait(30), 0)
+        return text.decode().replace("\r\n", "\n")
+
+    def test_table_fits_the_terminal(self):
+        text = self.on_terminal(60, "views", "processes", "--no-color")
+        self.assertTrue(all(len(line) <= 60 for line in text.splitlines()), text)
+        self.assertIn("…", text)
+        self.assertNotIn("…", run("views", "processes").stdout)
+
+    def test_color(self):
+        self.assertTrue(self.on_terminal(80, "views").startswith("\033[1m"))
+        self.assertNotIn("\033", self.on_terminal(80, "views", "--no-color"))
+        self.assertNotIn("\033", self.on_terminal(80, "views", "--color=never"))
+        self.assertNotIn("\033", self.on_terminal(80, "views", NO_COLOR="1"))
+        self.assertNotIn("\033", run("views").stdout)
+        self.assertIn("\033", run("views", "--color", "always").stdout)
+
+
+class List(unittest.TestCase):
+    def test_list(self):
+        done = run("list", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for line in done.stdout.splitlines():
+            self.assertIn("target", json.loads(line))
+        self.assertTrue(run("list", "--csv").stdout.startswith("target,name,hypervisor,"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: cli.py NUNCHI [TEST]...")
+    NUNCHI = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
