@@ -7,13 +7,18 @@
 
 static void json_begin(struct nunchi_writer *writer)
 {
-	(void)writer;
-}
+	for (size_t i = 0; i < writer->column_count; i++) {
+		struct writer_column *column = &writer->columns[i];
+		_cleanup_buffer_ struct buffer key;
 
-static void append_key(struct buffer *out, const char *name)
-{
-	escape_json(out, name, strlen(name));
-	buffer_append_char(out, ':');
+		buffer_init(&key, 0);
+		escape_json(&key, column->name, strlen(column->name));
+		buffer_append_char(&key, ':');
+		if (key.failed)
+			writer->out.failed = true;
+		else
+			column->key = no_cleanup_ptr(key.data);
+	}
 }
 
 static void append_value(struct buffer *out, const struct nunchi_cell *cell)
@@ -44,7 +49,7 @@ static void append_absences(struct nunchi_writer *writer, const struct nunchi_ce
 		if (!writer_is_absent(&cells[i], &why))
 			continue;
 		buffer_append_string(&writer->out, any ? "," : ",\"absent\":{");
-		append_key(&writer->out, writer->columns[i].name);
+		buffer_append_string(&writer->out, writer->columns[i].key);
 		text = nunchi_absence_string(why);
 		escape_json(&writer->out, text, strlen(text));
 		any = true;
@@ -56,9 +61,11 @@ static void append_absences(struct nunchi_writer *writer, const struct nunchi_ce
 static struct nunchi_error *json_row(struct nunchi_writer *writer, const struct nunchi_cell *cells,
 				     bool torn)
 {
+	if (writer->out.failed)
+		return &error_nomem;
 	for (size_t i = 0; i < writer->column_count; i++) {
 		buffer_append_char(&writer->out, i ? ',' : '{');
-		append_key(&writer->out, writer->columns[i].name);
+		buffer_append_string(&writer->out, writer->columns[i].key);
 		append_value(&writer->out, &cells[i]);
 	}
 	append_absences(writer, cells);

@@ -207,8 +207,10 @@ void nunchi_writer_destroy(struct nunchi_writer *writer)
 {
 	if (!writer)
 		return;
-	for (size_t i = 0; i < writer->column_count; i++)
+	for (size_t i = 0; i < writer->column_count; i++) {
 		free(writer->columns[i].name);
+		free(writer->columns[i].key);
+	}
 	free(writer->columns);
 	free(writer->cells);
 	free(writer->torn);

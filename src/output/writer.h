@@ -31,6 +31,7 @@ struct writer_ops {
 
 struct writer_column {
 	char *name;   /* owned */
+	char *key;    /* JSON: the name as it is written before each value; owned */
 	size_t width; /* table: columns it takes on the screen */
 	enum nunchi_type type;
 	bool is_text;
