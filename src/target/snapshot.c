@@ -163,22 +163,30 @@ static struct nunchi_error *add_bytes(struct snapshot *snapshot, uint64_t addres
 	return err;
 }
 
-/* A page that cannot be read as a whole: what is there of it, with zeros between. */
+static bool is_there(struct snapshot *snapshot, uint64_t address)
+{
+	uint8_t piece[PIECE];
+
+	return memory_read(snapshot->memory, gpa(address), piece, PIECE, NULL) == MEMORY_OK;
+}
+
+/*
+ * A page that cannot be read as a whole: what is there of it, with zeros between. Such pages stand
+ * at the ends of RAM; one that lacks both its ends counts as missing without a closer look.
+ */
 static struct nunchi_error *add_broken_page(struct snapshot *snapshot, uint64_t address)
 {
 	uint8_t *page = snapshot->buffer;
-	size_t lost = 0;
 
+	if (!is_there(snapshot, address) && !is_there(snapshot, address + PAGE_SIZE - PIECE))
+		return add_missing(snapshot, address, PAGE_SIZE);
 	for (size_t at = 0; at < PAGE_SIZE; at += PIECE) {
 		if (memory_read(snapshot->memory, gpa(address + at), page + at, PIECE, NULL) ==
 		    MEMORY_OK)
 			continue;
 		memset(page + at, 0, PIECE);
-		lost += PIECE;
+		snapshot->missing += PIECE;
 	}
-	if (lost == PAGE_SIZE)
-		return add_missing(snapshot, address, PAGE_SIZE);
-	snapshot->missing += lost;
 	return add_bytes(snapshot, address, page, PAGE_SIZE);
 }
 

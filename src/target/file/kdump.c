@@ -176,7 +176,9 @@ static struct nunchi_error *read_headers(const struct source *file, struct layou
 				    "the kdump header (version %" PRIu32 ") makes no sense: not "
 				    "4096-byte blocks of a little-endian machine",
 				    layout->version);
-	if (strncmp(machine, "x86_64", 7) && strncmp(machine + 1, "86", 2) && machine[0])
+	/* "x86_64", "i386" to "i686"; older writers leave it empty. */
+	if (machine[0] && strncmp(machine, "x86_64", 7) &&
+	    (machine[0] != 'i' || strncmp(machine + 2, "86", 3)))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "the kdump file is of a machine other than x86");
 	err = source_read(file, BLOCK, sub, sizeof(sub), "the kdump sub header");

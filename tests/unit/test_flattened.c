@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "saved_guest.h"
+#include "target/file/flattened.h"
+#include "target/file/kdump.h"
+
+static bool all(uint64_t pfn)
+{
+	(void)pfn;
+	return true;
+}
+
+static struct blob kdump_file(void)
+{
+	return write_kdump(
+	    &(struct writer_kdump){.method = KDUMP_ZLIB, .pages = 500, .ram = all, .saved = all});
+}
+
+static void test_kdump(void **state)
+{
+	const enum flatten_style styles[] = {FLATTEN_PLAIN, FLATTEN_SHUFFLED, FLATTEN_REWRITTEN};
+	const size_t records[] = {100, 4096, 16384};
+	struct blob file = kdump_file();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(styles); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(records); j++) {
+			struct blob flat = write_flattened(&file, records[j], styles[i]);
+			struct target *target = saved_open(&flat);
+
+			assert_string_equal(target->ops->kind, "kdump");
+			saved_has(target, 0, 500 * WRITER_PAGE);
+			assert_int_equal(target->note_count, 0);
+			target_close(target);
+			blob_free(&flat);
+		}
+	}
+	blob_free(&file);
+}
+
+static void test_elf(void **state)
+{
+	const struct writer_segment segments[] = {{.address = 0x1000, .filesz = 0x9e000},
+						  {.address = 0x100000, .filesz = MIB}};
+	struct blob file = write_elf(&(struct writer_elf){.segments = segments, .count = 2});
+	struct blob flat = write_flattened(&file, 65536, FLATTEN_REWRITTEN);
+	struct target *target = saved_open(&flat);
+
+	(void)state;
+	assert_string_equal(target->ops->kind, "elf");
+	saved_has(target, 0x1000, 0x9e000);
+	saved_has(target, 0x100000, MIB);
+	target_close(target);
+	blob_free(&file);
+	blob_free(&flat);
+}
+
+/* The bytes themselves: any overlap, holes, reads across all of it. */
+static void test_bytes(void **state)
+{
+	static const struct {
+		uint64_t start, size;
+		uint8_t value;
+	} records[] = {
+	    {100, 50, 1}, {120, 10, 2}, {0, 110, 3},    {300, 100, 4}, {290, 120, 5},
+	    {350, 1, 6},  {500, 10, 7}, {499, 12, 8},   {100, 1, 9},   {400, 100, 10},
+	    {700, 5, 11}, {702, 1, 12}, {640, 100, 13}, {641, 1, 14},
+	};
+	uint8_t wanted[800] = {0}, bytes[800], fill[200];
+	_cleanup_source_ struct source file = {0}, inner = {0};
+	struct flattened_info info;
+	struct blob flat = {0};
+	uint64_t fault = 0;
+
+	(void)state;
+	blob_put(&flat, 0, FLATTENED_SIGNATURE, 13);
+	blob_put64_be(&flat, 16, 1);
+	blob_put64_be(&flat, 24, 1);
+	blob_put(&flat, 4095, "", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		memset(fill, records[i].value, sizeof(fill));
+		memset(wanted + records[i].start, records[i].value, records[i].size);
+		blob_put64_be(&flat, flat.size, records[i].start);
+		blob_put64_be(&flat, flat.size, records[i].size);
+		blob_append(&flat, fill, records[i].size);
+	}
+	blob_put64_be(&flat, flat.size, UINT64_MAX);
+	blob_put64_be(&flat, flat.size, UINT64_MAX);
+	file = source_of_bytes(flat.data, flat.size);
+	assert_null(flattened_parse(&file, &inner, &info));
+	assert_int_equal(info.record_count, ARRAY_SIZE(records));
+	assert_false(info.cut_off);
+	assert_int_equal(inner.size, 740);
+	for (size_t start = 0; start < 740; start += 13) {
+		for (size_t size = 1; size <= 740 - start; size += 37) {
+			assert_int_equal(inner.read(inner.data, start, bytes, size, &fault),
+					 MEMORY_OK);
+			assert_memory_equal(bytes, wanted + start, size);
+		}
+	}
+	assert_int_equal(inner.read(inner.data, 730, bytes, 20, &fault), MEMORY_NOT_SAVED);
+	assert_int_equal(fault, 740);
+	assert_int_equal(inner.read(inner.data, UINT64_MAX - 4, bytes, 20, &fault),
+			 MEMORY_NOT_SAVED);
+	blob_free(&flat);
+}
+
+static void test_truncated(void **state)
+{
+	struct blob file = kdump_file(), flat = write_flattened(&file, 4096, FLATTEN_CUT_OFF);
+	struct target *target = saved_open(&flat);
+
+	(void)state;
+	/* Only the end record is missing. */
+	assert_true(saved_notes(target, "without its end record"));
+	saved_has(target, 0, 500 * WRITER_PAGE);
+	target_close(target);
+	flat.size -= file.size / 3;
+	target = saved_open(&flat);
+	assert_true(saved_notes(target, "without its end record"));
+	assert_true(saved_notes(target, "of guest memory are missing"));
+	saved_has(target, 0, 300 * WRITER_PAGE);
+	saved_lacks(target, 499 * WRITER_PAGE, 1, MEMORY_NOT_SAVED);
+	target_close(target);
+	flat.size = 4096;
+	saved_refused(&flat, NUNCHI_ERROR_TRUNCATED, "no record");
+	flat.size = 20;
+	saved_refused(&flat, NUNCHI_ERROR_TRUNCATED, "header of the flattened file");
+	blob_free(&file);
+	blob_free(&flat);
+}
+
+static void test_refused(void **state)
+{
+	struct blob file = {0}, flat;
+
+	(void)state;
+	blob_put(&file, 0, "something else altogether", 26);
+	flat = write_flattened(&file, 4096, FLATTEN_PLAIN);
+	saved_refused(&flat, NUNCHI_ERROR_UNSUPPORTED, "neither a kdump file nor an ELF core");
+	blob_put64_be(&flat, 4096, (uint64_t)INT64_MAX - 3);
+	saved_refused(&flat, NUNCHI_ERROR_DATA, "record at offset 0x1000 has impossible offset");
+	blob_put64_be(&flat, 16, 2);
+	saved_refused(&flat, NUNCHI_ERROR_UNSUPPORTED, "type 2");
+	blob_free(&file);
+	blob_free(&flat);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_kdump),   cmocka_unit_test(test_elf),
+	    cmocka_unit_test(test_bytes),   cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests_name("flattened", tests, NULL, NULL);
+}
