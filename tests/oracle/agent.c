@@ -5,10 +5,10 @@
  * takes whole buffers and is far faster than a serial port.
  *
  * A request is one line, "ID SECONDS COMMAND", COMMAND being given to /bin/sh -c
- * and killed, with its session, when SECONDS are over. The answer is a line "NUNCHI-BEGIN ID", the output, and a line
- * "NUNCHI-END ID BYTES CRC32 STATUS" (CRC as in zlib, hexadecimal; STATUS is
- * the exit status, 128 + signal if killed). Frame 0 is sent once, when the
- * guest is ready.
+ * and killed, with its session, when SECONDS are over. The answer is a line
+ * "NUNCHI-BEGIN ID", the output, and a line "NUNCHI-END ID BYTES CRC32 STATUS"
+ * (CRC as in zlib, hexadecimal; STATUS is the exit status, 128 + signal if
+ * killed). Frame 0 is sent once, when the guest is ready.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,10 +45,7 @@ static void crc_prepare(void)
 
 static void port_write(const void *data, size_t size)
 {
-	asm volatile("rep outsb"
-		     : "+S"(data), "+c"(size)
-		     : "d"((uint16_t)DEBUG_PORT)
-		     : "memory");
+	asm volatile("rep outsb" : "+S"(data), "+c"(size) : "d"((uint16_t)DEBUG_PORT) : "memory");
 }
 
 static void port_text(const char *text)
@@ -140,7 +137,7 @@ static void serve(const char *id, unsigned int seconds, const char *command)
 	 */
 	alarm(seconds);
 	for (pid_t ended = 0; ended == 0;) {
-		struct pollfd waiting = { .fd = pipes[0], .events = POLLIN };
+		struct pollfd waiting = {.fd = pipes[0], .events = POLLIN};
 
 		if (poll(&waiting, 1, 20) > 0 && !(waiting.revents & POLLIN))
 			usleep(1000);
@@ -245,7 +242,7 @@ int main(int argc, char **argv)
 		perror(path);
 		return 1;
 	}
-	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = on_child, .sa_flags = SA_RESTART },
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = on_child, .sa_flags = SA_RESTART},
 		  NULL);
 	frame_begin(&ready, "0");
 	frame_end(&ready, "0", 0);

@@ -219,7 +219,7 @@ static void row_cmdline(long pid)
 
 static void row_stat(const struct stat_fields *stat)
 {
-	char state[2] = { stat->state, '\0' };
+	char state[2] = {stat->state, '\0'};
 
 	row_text("state", state);
 	row_number("parent", stat->number[4]);
@@ -236,9 +236,9 @@ static void row_stat(const struct stat_fields *stat)
 
 static void emit_process(long pid, const struct bytes *status, const struct stat_fields *stat)
 {
-	static const char *const user[] = { "uid", "euid", "suid" };
-	static const char *const group[] = { "gid", "egid", "sgid" };
-	static const char *const others[] = { "cgroup", "ipc", "net", "user", "uts" };
+	static const char *const user[] = {"uid", "euid", "suid"};
+	static const char *const group[] = {"gid", "egid", "sgid"};
+	static const char *const others[] = {"cgroup", "ipc", "net", "user", "uts"};
 	char column[32];
 
 	row_begin("processes");

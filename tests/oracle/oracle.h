@@ -33,15 +33,13 @@ int output_flush(bool compress);
 /* Read a whole file; false if it cannot be opened or read. RET is valid until
  * the next call with the same SLOT (0 to 3). */
 bool read_file(int slot, struct bytes *ret, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 /* Where a symbolic link leads; false if it cannot be read. */
-bool read_link(struct bytes *ret, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+bool read_link(struct bytes *ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The first number of a file, or -1. */
 long long read_number(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Numerically named entries of a directory, in its own order; -1 if it cannot be read. */
-ssize_t list_numbers(long **ret, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+ssize_t list_numbers(long **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Undo octal escapes (\040) in place. */
 void unescape_octal(struct bytes *text);
 /* Undo hexadecimal escapes (\x1b) in place. */

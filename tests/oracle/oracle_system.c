@@ -112,7 +112,7 @@ void emit_modules(void)
 
 static void row_unescaped(const char *column, char *text)
 {
-	struct bytes bytes = { text, strlen(text) };
+	struct bytes bytes = {text, strlen(text)};
 
 	unescape_octal(&bytes);
 	row_bytes(column, bytes.data, bytes.size);
@@ -243,15 +243,16 @@ void emit_system(void)
 	row_end();
 }
 
-/* One record of /dev/kmsg: "priority,seq,microseconds,flags[,...];text\n" and " KEY=value" lines. */
+/* One record of /dev/kmsg: "priority,seq,microseconds,flags[,...];text\n" and " KEY=value" lines.
+ */
 static void emit_record(char *record)
 {
 	unsigned long long priority, sequence, microseconds;
 	char *text = strchr(record, ';'), *end;
 	int flags = 0;
 
-	if (!text || sscanf(record, "%llu,%llu,%llu,%n", &priority, &sequence, &microseconds,
-			    &flags) != 3)
+	if (!text ||
+	    sscanf(record, "%llu,%llu,%llu,%n", &priority, &sequence, &microseconds, &flags) != 3)
 		return;
 	*text++ = '\0';
 	end = strchr(text, '\n');
@@ -264,7 +265,7 @@ static void emit_record(char *record)
 	row_unsigned("timestamp_us", microseconds);
 	row_bytes("flags", record + flags, strcspn(record + flags, ","));
 	row_text("message_raw", text);
-	struct bytes message = { text, strlen(text) };
+	struct bytes message = {text, strlen(text)};
 	unescape_hex(&message);
 	row_bytes("message", message.data, message.size);
 	row_text("dictionary_raw", end ? end : "");

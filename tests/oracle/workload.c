@@ -28,28 +28,30 @@
 enum { READY_FD = 60, INSTRUCTION_FD = 61, MANAGER_FD = 62, READY_TIMEOUT_MS = 30000 };
 
 const char *const hostile[HOSTILE_COUNT] = {
-	"line\nbreak",
-	"\033[31mred\033[0m",
-	"tab\tback\\slash",
-	"quo\"te'd",
-	"bad\xff\xfe\x80utf",
-	"눈치 이름",
-	"a) S 1 (b",
-	" lead trail ",
-	"\x01\x7f\x9b" "31m",
-	"cut-눈치눈치",
-	"$(reboot)`x`",
-	"-rf *",
-	"\r\nOK",
-	"\xe2\x80\xae" "drawkcab",
-	"\xed\xa0\x80surrogate",
-	"%s%n%d",
-	"{\"a\":1}",
-	"<b>&amp;<b>",
-	"back\\012slash",
-	"\xc0\xafoverlong",
-	"😀\xf0\x9f\x98",
-	"a,b;c|d&e",
+    "line\nbreak",
+    "\033[31mred\033[0m",
+    "tab\tback\\slash",
+    "quo\"te'd",
+    "bad\xff\xfe\x80utf",
+    "눈치 이름",
+    "a) S 1 (b",
+    " lead trail ",
+    "\x01\x7f\x9b"
+    "31m",
+    "cut-눈치눈치",
+    "$(reboot)`x`",
+    "-rf *",
+    "\r\nOK",
+    "\xe2\x80\xae"
+    "drawkcab",
+    "\xed\xa0\x80surrogate",
+    "%s%n%d",
+    "{\"a\":1}",
+    "<b>&amp;<b>",
+    "back\\012slash",
+    "\xc0\xafoverlong",
+    "😀\xf0\x9f\x98",
+    "a,b;c|d&e",
 };
 
 char *argument_start, *argument_end, *environment_end;
@@ -118,7 +120,7 @@ bool make_directory(const char *path)
 /* Wait for a child's ready byte. */
 static void await(int fd, pid_t pid)
 {
-	struct pollfd waiting = { .fd = fd, .events = POLLIN };
+	struct pollfd waiting = {.fd = fd, .events = POLLIN};
 	char byte;
 
 	if (poll(&waiting, 1, READY_TIMEOUT_MS) != 1 || read(fd, &byte, 1) != 1)
@@ -239,8 +241,8 @@ int main(int argc, char **argv, char **envp)
 
 	remember_arguments(argc, argv, envp);
 	got = fcntl(INSTRUCTION_FD, F_GETFD) < 0
-		      ? -1
-		      : read(INSTRUCTION_FD, instruction, sizeof(instruction) - 1);
+		  ? -1
+		  : read(INSTRUCTION_FD, instruction, sizeof(instruction) - 1);
 	if (got > 0) {
 		instruction[got] = '\0';
 		close(INSTRUCTION_FD);

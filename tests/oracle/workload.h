@@ -21,12 +21,12 @@ void rest(void) __attribute__((noreturn));
 /* Report what could not be set up; the workload goes on. */
 void complain(const char *what);
 /* Die with a message if CONDITION does not hold. */
-#define REQUIRE(condition)                                                                 \
-	do {                                                                               \
-		if (!(condition)) {                                                        \
-			complain(#condition);                                              \
-			_exit(1);                                                          \
-		}                                                                          \
+#define REQUIRE(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			complain(#condition);                                                      \
+			_exit(1);                                                                  \
+		}                                                                                  \
 	} while (0)
 
 /* Fork, let ROLE(NUMBER) set itself up, return its process id when it is ready. */
@@ -49,16 +49,16 @@ bool copy_file(const char *from, const char *to);
 bool make_directory(const char *path);
 
 /* One function a family; each in the file named. */
-void start_names(void);	      /* workload_process.c */
+void start_names(void); /* workload_process.c */
 void start_arguments(void);
 void start_credentials(void);
 void start_states(void);
 void start_threads(void);
 void start_times(void);
-void start_files(void);	      /* workload_files.c */
+void start_files(void); /* workload_files.c */
 void start_sockets(void);
 void start_maps(void);
-void start_mounts(void);      /* workload_system.c */
+void start_mounts(void); /* workload_system.c */
 void start_executables(void);
 void start_cgroups(void);
 void start_containers(void);

@@ -29,7 +29,7 @@
 #include "workload.h"
 
 #ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
@@ -60,9 +60,10 @@ static void regular_files(long number)
 
 static void special_files(long number)
 {
-	static const char *const paths[] = { "/", "/proc", "/proc/self/maps", "/dev/null",
-					     "/dev/zero", "/dev/kmsg", "/sys/kernel", "/bin/busybox",
-					     "/proc/sys/kernel/hostname" };
+	static const char *const paths[] = {
+	    "/",           "/proc",        "/proc/self/maps",
+	    "/dev/null",   "/dev/zero",    "/dev/kmsg",
+	    "/sys/kernel", "/bin/busybox", "/proc/sys/kernel/hostname"};
 	int pipes[2], fd;
 	sigset_t none;
 
@@ -75,7 +76,7 @@ static void special_files(long number)
 	REQUIRE(write(pipes[1], "unread", 6) == 6);
 	sigemptyset(&none);
 	REQUIRE((fd = epoll_create1(0)) >= 0 && eventfd(7, EFD_SEMAPHORE) >= 0);
-	epoll_ctl(fd, EPOLL_CTL_ADD, pipes[0], &(struct epoll_event){ .events = EPOLLIN });
+	epoll_ctl(fd, EPOLL_CTL_ADD, pipes[0], &(struct epoll_event){.events = EPOLLIN});
 	REQUIRE(signalfd(-1, &none, 0) >= 0 && timerfd_create(CLOCK_MONOTONIC, 0) >= 0);
 	REQUIRE((fd = inotify_init1(0)) >= 0 && inotify_add_watch(fd, "/tmp", IN_CREATE) >= 0);
 	REQUIRE(memfd_create("a memfd", 0) >= 0 && memfd_create(hostile[0], 0) >= 0);
@@ -89,7 +90,7 @@ static void special_files(long number)
 
 static void many_files(long count)
 {
-	struct rlimit limit = { 8192, 8192 };
+	struct rlimit limit = {8192, 8192};
 
 	set_name("many-files");
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -147,11 +148,11 @@ static void internet(int family, const struct sockaddr *address, socklen_t size)
 
 static void sockets(long number)
 {
-	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(8080),
-				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(8086),
-				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	struct sockaddr_in four = {
+	    .sin_family = AF_INET, .sin_port = htons(8080), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in6 six = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(8086), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_un local = {.sun_family = AF_UNIX};
 	int pair[2], fd;
 
 	(void)number;
@@ -229,8 +230,8 @@ static void huge_maps(long number)
 	(void)number;
 	set_name("huge-maps");
 	if (write_text("/proc/sys/vm/nr_hugepages", "4")) {
-		at = map(huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1,
-			 0);
+		at = map(huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+			 -1, 0);
 		if (at != MAP_FAILED)
 			*at = 'h';
 	}

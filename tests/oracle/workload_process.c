@@ -24,7 +24,7 @@
 
 #define SELF "/bin/workload"
 
-static char *const plain_environment[] = { "PATH=/bin", "HOME=/root", NULL };
+static char *const plain_environment[] = {"PATH=/bin", "HOME=/root", NULL};
 
 /* Names */
 
@@ -157,7 +157,7 @@ static void start_long_arguments(void)
 	static char text[100000], *many[1002], name[1002][24];
 
 	memset(text, 'x', 6000);
-	spawn_program(SELF, (char *[]){ "one-long", text, "after", NULL }, plain_environment, "rest");
+	spawn_program(SELF, (char *[]){"one-long", text, "after", NULL}, plain_environment, "rest");
 	for (int i = 0; i < 1000; i++) {
 		snprintf(name[i], sizeof(name[i]), "argument-%d", i);
 		many[i] = name[i];
@@ -165,27 +165,28 @@ static void start_long_arguments(void)
 	many[1000] = NULL;
 	spawn_program(SELF, many, plain_environment, "rest");
 	memset(text, 'y', sizeof(text) - 1);
-	spawn_program(SELF, (char *[]){ "huge", text, NULL }, plain_environment, "rest");
-	spawn_program(SELF, (char *[]){ "huge-environment", NULL },
-		      (char *[]){ "SMALL=1", text, "LAST=1", NULL }, "rest");
+	spawn_program(SELF, (char *[]){"huge", text, NULL}, plain_environment, "rest");
+	spawn_program(SELF, (char *[]){"huge-environment", NULL},
+		      (char *[]){"SMALL=1", text, "LAST=1", NULL}, "rest");
 	/* 4095, 4096 and 4097 bytes in all, the NULs counted. */
 	for (size_t size = 4095; size <= 4097; size++) {
 		memset(text, 'z', sizeof(text) - 1);
 		text[size - strlen("page") - 2] = '\0';
-		spawn_program(SELF, (char *[]){ "page", text, NULL }, plain_environment, "rest");
+		spawn_program(SELF, (char *[]){"page", text, NULL}, plain_environment, "rest");
 	}
 }
 
 static void start_titles(void)
 {
-	static const char *const instructions[] = { "title", "spill", "zero", "unmap",
-						    "long-title" };
+	static const char *const instructions[] = {"title", "spill", "zero", "unmap", "long-title"};
 
 	for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++)
-		spawn_program(SELF, (char *[]){ "titled", "--with", "some arguments", NULL },
-			      (char *[]){ "PATH=/bin", "ROOM=for the title to run over into, a "
-					  "long value that nobody needs, and some more of it, "
-					  "and still more", "TAIL=left alone", NULL },
+		spawn_program(SELF, (char *[]){"titled", "--with", "some arguments", NULL},
+			      (char *[]){"PATH=/bin",
+					 "ROOM=for the title to run over into, a "
+					 "long value that nobody needs, and some more of it, "
+					 "and still more",
+					 "TAIL=left alone", NULL},
 			      instructions[i]);
 }
 
@@ -200,14 +201,14 @@ void start_arguments(void)
 	}
 	all[HOSTILE_COUNT] = environment[HOSTILE_COUNT] = NULL;
 	spawn_program(SELF, all, plain_environment, "rest");
-	spawn_program(SELF, (char *[]){ "hostile-environment", NULL }, environment, "rest");
+	spawn_program(SELF, (char *[]){"hostile-environment", NULL}, environment, "rest");
 	/* Names of variables may be as bad, and need not hold a '='. */
-	spawn_program(SELF, (char *[]){ "odd-environment", NULL }, all, "rest");
-	spawn_program(SELF, (char *[]){ "no-environment", NULL }, (char *[]){ NULL }, "rest");
-	spawn_program(SELF, (char *[]){ "empties", "", "", "between", "", NULL },
-		      (char *[]){ "", "A=", "=B", "", NULL }, "rest");
-	spawn_program(SELF, (char *[]){ "", NULL }, plain_environment, "rest");
-	spawn_program(SELF, (char *[]){ "spaces in argv0", " a  b ", NULL }, plain_environment,
+	spawn_program(SELF, (char *[]){"odd-environment", NULL}, all, "rest");
+	spawn_program(SELF, (char *[]){"no-environment", NULL}, (char *[]){NULL}, "rest");
+	spawn_program(SELF, (char *[]){"empties", "", "", "between", "", NULL},
+		      (char *[]){"", "A=", "=B", "", NULL}, "rest");
+	spawn_program(SELF, (char *[]){"", NULL}, plain_environment, "rest");
+	spawn_program(SELF, (char *[]){"spaces in argv0", " a  b ", NULL}, plain_environment,
 		      "rest");
 	start_long_arguments();
 	start_titles();
@@ -217,9 +218,9 @@ void start_arguments(void)
 
 static void credentials(long number)
 {
-	static const id_t ids[][3] = { { 1, 2, 3 },	   { 0, 1000, 0 },   { 1000, 0, 0 },
-				       { 65534, 65534, 65534 }, { 0, 0, 4294967294u },
-				       { 2147483648u, 7, 2147483647u } };
+	static const id_t ids[][3] = {{1, 2, 3},           {0, 1000, 0},
+				      {1000, 0, 0},        {65534, 65534, 65534},
+				      {0, 0, 4294967294u}, {2147483648u, 7, 2147483647u}};
 	const id_t *id = ids[number];
 	gid_t groups[64];
 
@@ -301,7 +302,7 @@ static void on_terminal(long number)
 
 static void real_time(long number)
 {
-	struct sched_param parameters = { .sched_priority = number ? 0 : 50 };
+	struct sched_param parameters = {.sched_priority = number ? 0 : 50};
 	cpu_set_t cpus;
 
 	set_name(number ? "sched-idle" : "sched-fifo");

@@ -16,10 +16,10 @@
 
 #define SELF "/bin/workload"
 
-static char *const plain_environment[] = { "PATH=/bin", NULL };
+static char *const plain_environment[] = {"PATH=/bin", NULL};
 
-static void try_mount(const char *source, const char *target, const char *type,
-		      unsigned long flags, const char *data)
+static void try_mount(const char *source, const char *target, const char *type, unsigned long flags,
+		      const char *data)
 {
 	if (!make_directory(target) || mount(source, target, type, flags, data) < 0)
 		complain(target);
@@ -96,7 +96,7 @@ static pid_t run_copy(const char *path)
 		complain(path);
 		return -1;
 	}
-	return spawn_program(path, (char *[]){ "copied", NULL }, plain_environment, "rest");
+	return spawn_program(path, (char *[]){"copied", NULL}, plain_environment, "rest");
 }
 
 void start_executables(void)
@@ -125,12 +125,12 @@ void start_executables(void)
 	run_copy("/tmp/gone-directory/program");
 	unlink("/tmp/gone-directory/program");
 	rmdir("/tmp/gone-directory");
-	spawn_program("/run/overlay/merged/from-below", (char *[]){ "lower", NULL },
+	spawn_program("/run/overlay/merged/from-below", (char *[]){"lower", NULL},
 		      plain_environment, "rest");
 	run_copy("/run/overlay/merged/from-above");
-	spawn_program("/run/disk/inside/on-a-disk", (char *[]){ "disk", NULL }, plain_environment,
+	spawn_program("/run/disk/inside/on-a-disk", (char *[]){"disk", NULL}, plain_environment,
 		      "rest");
-	spawn_program("/run/bound/workload", (char *[]){ "bound", NULL }, plain_environment, "rest");
+	spawn_program("/run/bound/workload", (char *[]){"bound", NULL}, plain_environment, "rest");
 }
 
 /* Control groups */
@@ -239,7 +239,7 @@ static void change_root(long number)
 	snprintf(root, sizeof(root), "/tmp/container-%ld", number);
 	REQUIRE(make_directory(root) && mount("container", root, "tmpfs", 0, "mode=755") == 0);
 	for (size_t i = 0; i < 4; i++) {
-		static const char *const names[] = { "bin", "proc", "old", "tmp" };
+		static const char *const names[] = {"bin", "proc", "old", "tmp"};
 
 		snprintf(path, sizeof(path), "%s/%s", root, names[i]);
 		REQUIRE(make_directory(path));
@@ -257,7 +257,7 @@ static void change_root(long number)
 
 static void contained(long number)
 {
-	static const uid_t users[] = { 0, 33, 1000 };
+	static const uid_t users[] = {0, 33, 1000};
 
 	set_name("contained");
 	if (number > 0)
@@ -278,7 +278,7 @@ static void container_init(long number)
 	set_name("container-init");
 	for (long i = 0; i < 3; i++)
 		spawn(contained, i);
-	spawn_program("/bin/workload", (char *[]){ "inside", "눈치", NULL }, plain_environment,
+	spawn_program("/bin/workload", (char *[]){"inside", "눈치", NULL}, plain_environment,
 		      "rest");
 	ready();
 }
@@ -313,7 +313,7 @@ static void container(long number)
 
 static void chrooted(long number)
 {
-	static const char *const roots[] = { "/tmp/jail", "/tmp/jail\n\033[1m" };
+	static const char *const roots[] = {"/tmp/jail", "/tmp/jail\n\033[1m"};
 	char path[64];
 
 	set_name("chrooted");
@@ -341,8 +341,8 @@ void write_log(void)
 
 	for (int i = 0; fd >= 0 && i < HOSTILE_COUNT; i++) {
 		/* Facilities 1 (user) to 23, every level. */
-		int size = snprintf(text, sizeof(text), "<%d>nunchi: %s end", (1 + i) << 3 | (i & 7),
-				    hostile[i]);
+		int size = snprintf(text, sizeof(text), "<%d>nunchi: %s end",
+				    (1 + i) << 3 | (i & 7), hostile[i]);
 
 		if (write(fd, text, (size_t)size) != size)
 			complain("/dev/kmsg");
