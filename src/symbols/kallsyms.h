@@ -18,7 +18,7 @@
 struct kernel_image {
 	const uint8_t *data;
 	size_t size;
-	gva_t address;      /* of data[0] */
+	gva_t address;      /* of data[0]; a multiple of 8 */
 	unsigned word_size; /* 8 or 4 bytes */
 };
 

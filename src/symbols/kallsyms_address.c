@@ -20,7 +20,8 @@
 #define LABELS_MAX 8
 
 /* The entry i of the table, which the caller knows to be inside the image. */
-static inline uint64_t decode(const struct kallsyms *k, enum kallsyms_encoding encoding, uint32_t i)
+static inline __attribute__((always_inline)) uint64_t
+decode(const struct kallsyms *k, enum kallsyms_encoding encoding, uint32_t i)
 {
 	unsigned word_size = k->image.word_size;
 	uint64_t mask = word_size == 8 ? UINT64_MAX : UINT32_MAX;
@@ -47,6 +48,31 @@ uint64_t kallsyms_address(const struct kallsyms *k, uint32_t i)
 	return decode(k, k->encoding, i);
 }
 
+static inline __attribute__((always_inline)) void
+copy_with(const struct kallsyms *k, enum kallsyms_encoding encoding, uint64_t *ret)
+{
+	for (uint32_t i = 0; i < k->count; i++)
+		ret[i] = decode(k, encoding, i);
+}
+
+/* With the encoding as a constant in each, which the compiler makes loops of their own of. */
+void kallsyms_copy_addresses(const struct kallsyms *k, uint64_t *ret)
+{
+	switch (k->encoding) {
+	case KALLSYMS_ADDRESSES:
+		copy_with(k, KALLSYMS_ADDRESSES, ret);
+		break;
+	case KALLSYMS_OFFSETS:
+		copy_with(k, KALLSYMS_OFFSETS, ret);
+		break;
+	case KALLSYMS_OFFSETS_PERCPU:
+		copy_with(k, KALLSYMS_OFFSETS_PERCPU, ret);
+		break;
+	default:
+		copy_with(k, KALLSYMS_OFFSETS_PLACE, ret);
+	}
+}
+
 static inline __attribute__((always_inline)) bool ascends_with(const struct kallsyms *k,
 							       enum kallsyms_encoding encoding)
 {
@@ -62,7 +88,6 @@ static inline __attribute__((always_inline)) bool ascends_with(const struct kall
 	return true;
 }
 
-/* With the encoding as a constant in each, which the compiler makes loops of their own of. */
 static bool ascends(const struct kallsyms *k)
 {
 	switch (k->encoding) {

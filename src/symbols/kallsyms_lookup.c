@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A few names out of all, without decoding any: the names wanted make a tree of letters, and over
- * it a machine that takes tokens; most symbols fall out of it at their first token or second. Its
- * transitions are worked out when first met.
+ * it a machine that takes tokens. Its transitions are worked out when first met, but for the first
+ * two tokens: which pairs of them lead anywhere is known in a bit each, and most symbols are done
+ * with after that one look.
  */
 #include "symbols/kallsyms_private.h"
 
@@ -22,13 +23,18 @@ struct node {
 	char letter;
 };
 
+struct token_set {
+	uint32_t bits[KALLSYMS_TOKENS / 32];
+};
+
 struct matcher {
 	const struct kallsyms_tokens *tokens;
 	struct node *nodes;
 	uint32_t node_count;
 	uint32_t (*rows)[KALLSYMS_TOKENS];
 	uint32_t row_count, row_capacity;
-	bool *found; /* by name wanted */
+	struct token_set pairs[KALLSYMS_TOKENS]; /* by the first token */
+	bool *found;                             /* by name wanted */
 	size_t missing;
 };
 
@@ -80,6 +86,46 @@ static void add_name(struct matcher *matcher, const char *name, uint32_t wanted)
 	}
 }
 
+/* Where a token leads from a node of the tree. */
+static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token)
+{
+	const char *text = matcher->tokens->text + matcher->tokens->offset[token];
+	const char *end = text + matcher->tokens->size[token];
+
+	if (node == START && text < end) {
+		node = ROOT;
+		text++;
+	}
+	while (text < end && node != DEAD)
+		node = find_child(matcher, node, *text++);
+	return node;
+}
+
+/* Sets the bits of the tokens that lead on from a state. */
+static void fill_row(const struct matcher *matcher, uint32_t state, struct token_set *row)
+{
+	for (unsigned token = 0; token < KALLSYMS_TOKENS; token++) {
+		if (walk(matcher, state, (uint8_t)token) != DEAD)
+			row->bits[token / 32] |= 1U << token % 32;
+	}
+}
+
+static void fill_pairs(struct matcher *matcher)
+{
+	struct token_set after_letter = {0};
+
+	/* Many first tokens are no more than the letter: their row is made once. */
+	fill_row(matcher, ROOT, &after_letter);
+	for (unsigned first = 0; first < KALLSYMS_TOKENS; first++) {
+		uint32_t state = walk(matcher, START, (uint8_t)first);
+
+		if (state == ROOT)
+			matcher->pairs[first] = after_letter;
+		else if (state != DEAD)
+			fill_row(matcher, state, &matcher->pairs[first]);
+	}
+}
+
 static struct nunchi_error *matcher_init(struct matcher *matcher, const struct kallsyms *k,
 					 const char *const *names, size_t count)
 {
@@ -100,22 +146,8 @@ static struct nunchi_error *matcher_init(struct matcher *matcher, const struct k
 	matcher->node_count = FIRST_FREE;
 	for (size_t i = 0; i < count; i++)
 		add_name(matcher, names[i], (uint32_t)i);
+	fill_pairs(matcher);
 	return NULL;
-}
-
-/* Where a token leads from a node of the tree. */
-static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token)
-{
-	const char *text = matcher->tokens->text + matcher->tokens->offset[token];
-	const char *end = text + matcher->tokens->size[token];
-
-	if (node == START && text < end) {
-		node = ROOT;
-		text++;
-	}
-	while (text < end && node != DEAD)
-		node = find_child(matcher, node, *text++);
-	return node;
 }
 
 /* The row of a state, made when it is first met; NULL if memory is short. */
@@ -137,6 +169,12 @@ static inline uint32_t *get_row(struct matcher *matcher, uint32_t state)
 	memset(matcher->rows[matcher->row_count], 0xff, sizeof(*matcher->rows));
 	node->row = matcher->row_count++;
 	return matcher->rows[node->row];
+}
+
+/* Whether a name that starts with these two tokens can be one of those wanted. */
+static inline bool may_match(const struct matcher *matcher, const uint8_t *codes)
+{
+	return matcher->pairs[codes[0]].bits[codes[1] / 32] >> codes[1] % 32 & 1;
 }
 
 /*
@@ -176,6 +214,8 @@ static struct nunchi_error *match_group(struct matcher *matcher, const struct ka
 
 		if (!kallsyms_next_name(k->image.data, &at, end, k->long_sizes, &codes, &size))
 			return kallsyms_changed(k, at);
+		if (size > 1 && !may_match(matcher, codes))
+			continue;
 		if (!match(matcher, codes, size, &wanted))
 			return &error_nomem;
 		if (wanted != NONE && !matcher->found[wanted]) {
@@ -214,6 +254,7 @@ struct nunchi_error *kallsyms_lookup(const struct kallsyms *kallsyms, const char
 	if (err)
 		return err;
 	fill_repeated(&matcher, names, count, addresses);
-	memcpy(ret_addresses, addresses, count * sizeof(*addresses));
+	for (size_t i = 0; i < count; i++)
+		ret_addresses[i] = addresses[i];
 	return NULL;
 }

@@ -24,6 +24,7 @@
 /* Private copy of the token table. */
 struct kallsyms_tokens {
 	uint8_t size[KALLSYMS_TOKENS];
+	uint8_t longest;                                  /* of the sizes */
 	char head[KALLSYMS_TOKENS][KALLSYMS_TOKEN_SHORT]; /* padded with zeros */
 	uint16_t offset[KALLSYMS_TOKENS];                 /* into text, of the whole token */
 	char *text;
@@ -152,6 +153,8 @@ enum kallsyms_agreement {
 enum kallsyms_agreement kallsyms_find_addresses(struct kallsyms *k);
 /* The address of symbol i < count. */
 uint64_t kallsyms_address(const struct kallsyms *k, uint32_t i);
+/* The same of all symbols. */
+void kallsyms_copy_addresses(const struct kallsyms *k, uint64_t *ret);
 
 /* kallsyms_decode.c: the error for names at `at` that are no longer as they were proven. */
 struct nunchi_error *kallsyms_changed(const struct kallsyms *k, size_t at);

@@ -85,6 +85,7 @@ static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const
 {
 	size_t at = 0;
 
+	tokens->longest = 0;
 	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
 		size_t size = strnlen(tokens->text + at, table_size - at);
 
@@ -93,6 +94,8 @@ static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const
 			return false;
 		tokens->offset[i] = (uint16_t)at;
 		tokens->size[i] = (uint8_t)size;
+		if (size > tokens->longest)
+			tokens->longest = (uint8_t)size;
 		memset(tokens->head[i], 0, KALLSYMS_TOKEN_SHORT);
 		memcpy(tokens->head[i], tokens->text + at,
 		       size < KALLSYMS_TOKEN_SHORT ? size : KALLSYMS_TOKEN_SHORT);

@@ -19,10 +19,10 @@ struct symbol {
 };
 
 struct nunchi_error *symbol_index_create(struct symbol_index **ret);
-/* name need not be NUL-terminated; at most 512 bytes. */
+/* name need not be NUL-terminated; 1 to 512 bytes, none of them NUL. */
 struct nunchi_error *symbol_index_add(struct symbol_index *index, const char *name,
 				      size_t name_size, uint64_t address, char type);
-/* Sorts and hashes; no more adds after it. */
+/* Sorts; no more adds after it, and threads may share it. */
 struct nunchi_error *symbol_index_seal(struct symbol_index *index);
 struct symbol_index *symbol_index_ref(struct symbol_index *index);
 void symbol_index_unref(struct symbol_index *index);
@@ -34,7 +34,7 @@ struct symbol symbol_index_get(const struct symbol_index *index, size_t i);
 bool symbol_index_find(const struct symbol_index *index, const char *name, size_t *ret);
 /* Position of the last symbol at or before address; false if none. */
 bool symbol_index_at(const struct symbol_index *index, uint64_t address, size_t *ret);
-/* The name nearest in spelling, or NULL. Owned by the index. */
+/* The name nearest in spelling, or NULL if none is near. Owned by the index. */
 const char *symbol_index_suggest(const struct symbol_index *index, const char *name);
 
 /*
