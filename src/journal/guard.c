@@ -341,6 +341,14 @@ void guard_disarm(struct guard *guard)
 	tell(guard, &message);
 }
 
+void guard_leave(struct guard *guard)
+{
+	if (!guard)
+		return;
+	close(guard->socket);
+	free(guard);
+}
+
 pid_t guard_process(const struct guard *guard)
 {
 	return guard->pid;

@@ -35,6 +35,11 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
 struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t cookie);
 /* It is undone: nothing is left to do. */
 void guard_disarm(struct guard *guard);
+/*
+ * Lets go of a guard that is armed: it undoes now, for as long as that takes (some seconds at
+ * most), and ends by itself. For when we cannot undo ourselves. Frees; NULL is accepted.
+ */
+void guard_leave(struct guard *guard);
 pid_t guard_process(const struct guard *guard);
 /* Ends the process and waits for it. NULL is accepted. */
 void guard_destroy(struct guard *guard);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/find.h"
+#include "target/qemu/scan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- Words ------------------------------------------------------------------------------------
+ */
+
+static bool parse_pid(const char *word, pid_t *ret)
+{
+	struct scan scan = {word, word + strlen(word)};
+	uint64_t pid;
+
+	if (!scan_decimal(&scan, &pid) || scan.at != scan.end || !pid || pid > INT32_MAX)
+		return false;
+	*ret = (pid_t)pid;
+	return true;
+}
+
+static size_t count_named(const struct qemu_processes *all, const char *name)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		count += !strcmp(all->entries[i].cmdline.name, name);
+	return count;
+}
+
+char *qemu_target_word(const struct qemu_process *process, const struct qemu_processes *all)
+{
+	const char *name = process->cmdline.name;
+	char *word;
+	pid_t pid;
+	int size;
+
+	if (name[0] && !strchr(name, '/') && !parse_pid(name, &pid) && count_named(all, name) == 1)
+		size = asprintf(&word, "qemu:%s", name);
+	else
+		size = asprintf(&word, "qemu:%d", process->pid);
+	return size < 0 ? NULL : word;
+}
+
+/* Hands entry i out of the list. */
+static void take(struct qemu_processes *all, size_t i, struct qemu_process *ret)
+{
+	*ret = all->entries[i];
+	all->count--;
+	memmove(&all->entries[i], &all->entries[i + 1], (all->count - i) * sizeof(*all->entries));
+}
+
+static struct nunchi_error *hint_guests(struct nunchi_error *err, const struct qemu_processes *all)
+{
+	_cleanup_buffer_ struct buffer list;
+
+	if (!all->count)
+		return error_hint(err, "no QEMU process is to be seen on this host");
+	buffer_init(&list, 4096);
+	for (size_t i = 0; i < all->count; i++) {
+		_cleanup_free_ char *word = qemu_target_word(&all->entries[i], all);
+
+		buffer_printf(&list, "%s%s", i ? ", " : "", word ? word : "");
+	}
+	return error_hint(err, "running are: %s", buffer_string(&list));
+}
+
+static struct nunchi_error *find_by_name(const char *name, struct qemu_process *ret)
+{
+	_cleanup_qemu_processes_ struct qemu_processes all = {0};
+	_cleanup_buffer_ struct buffer pids;
+	struct nunchi_error *err = qemu_processes_find(&all);
+	size_t found = 0;
+
+	if (err)
+		return err;
+	buffer_init(&pids, 4096);
+	for (size_t i = 0; i < all.count; i++) {
+		if (strcmp(all.entries[i].cmdline.name, name))
+			continue;
+		buffer_printf(&pids, "%s%d", pids.size ? ", " : "", all.entries[i].pid);
+		found = i;
+	}
+	switch (count_named(&all, name)) {
+	case 0:
+		return hint_guests(
+		    error_create(NUNCHI_ERROR_NOT_FOUND, "no QEMU guest \"%s\" runs here", name),
+		    &all);
+	case 1:
+		take(&all, found, ret);
+		return NULL;
+	default:
+		return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
+					       "several QEMU guests are named \"%s\": processes %s",
+					       name, buffer_string(&pids)),
+				  "name one by its process, as qemu:%.*s",
+				  (int)strcspn(buffer_string(&pids), ","), buffer_string(&pids));
+	}
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
+static bool has_socket(const struct qemu_process *process, const char *path)
+{
+	for (size_t i = 0; i < process->cmdline.socket_count; i++) {
+		_cleanup_free_ char *own = qemu_process_socket_path(process, i);
+
+		if (own && same_file(own, path))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * By its socket: the process that listens, or, where another one (libvirt) made the socket and
+ * passed it on, the one that has it on its command line.
+ */
+static struct nunchi_error *find_by_socket(const char *path, struct qemu_process *ret)
+{
+	_cleanup_qmp_client_ struct qmp_client *client = NULL;
+	_cleanup_qemu_processes_ struct qemu_processes all = {0};
+	struct nunchi_error *err = qmp_client_create(path, &client);
+
+	if (err && !error_is(err, NUNCHI_ERROR_BUSY))
+		return err;
+	nunchi_error_destroy(err);
+	if (client && qmp_client_peer(client) > 0) {
+		err = qemu_process_load(qmp_client_peer(client), ret);
+		if (!err)
+			return NULL;
+		nunchi_error_destroy(err);
+	}
+	err = qemu_processes_find(&all);
+	if (err)
+		return err;
+	for (size_t i = 0; i < all.count; i++) {
+		if (has_socket(&all.entries[i], path)) {
+			take(&all, i, ret);
+			return NULL;
+		}
+	}
+	return error_hint(
+	    error_create(NUNCHI_ERROR_NOT_FOUND, "no QEMU process is behind the socket %s", path),
+	    "it must be a QMP socket of a QEMU on this host, as given with -qmp unix:%s,server=on",
+	    path);
+}
+
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISSOCK(st.st_mode);
+}
+
+struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char **ret_socket)
+{
+	struct nunchi_error *err;
+	char *socket;
+	pid_t pid;
+
+	if (!word[0])
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "qemu: is not followed by a name, process or socket");
+	if (strchr(word, '/') || is_socket(word)) {
+		socket = strdup(word);
+		if (!socket)
+			return &error_nomem;
+		err = find_by_socket(word, ret);
+		if (err)
+			free(socket);
+		else
+			*ret_socket = socket;
+		return err;
+	}
+	*ret_socket = NULL;
+	if (parse_pid(word, &pid)) {
+		err = qemu_process_load(pid, ret);
+		if (!err)
+			return NULL;
+		nunchi_error_destroy(err);
+	}
+	return find_by_name(word, ret);
+}
+
+/* ---- Sockets ----------------------------------------------------------------------------------
+ */
+
+/*
+ * Whether it is this process that listens. The kernel names who called listen(): with libvirt that
+ * is not QEMU itself. What it must not be is another QEMU.
+ */
+static bool is_peer(const struct qemu_process *process, const struct qmp_client *client)
+{
+	struct qemu_process other;
+	struct nunchi_error *err;
+	pid_t peer = qmp_client_peer(client);
+
+	if (peer <= 0 || peer == process->pid)
+		return true;
+	err = qemu_process_load(peer, &other);
+	if (err) {
+		nunchi_error_destroy(err);
+		return true;
+	}
+	qemu_process_deinit(&other);
+	return false;
+}
+
+/* The path of the n-th socket, those of the process after the one that was named. */
+static char *nth_path(const struct qemu_process *process, const char *socket, size_t n)
+{
+	if (!socket)
+		return qemu_process_socket_path(process, n);
+	return n ? qemu_process_socket_path(process, n - 1) : strdup(socket);
+}
+
+size_t qemu_connect_all(const struct qemu_process *process, const char *socket,
+			struct qmp_client *clients[CMDLINE_SOCKETS_MAX + 1],
+			struct nunchi_error **ret_err)
+{
+	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0), count = 0;
+
+	*ret_err = NULL;
+	for (size_t i = 0; i < paths; i++) {
+		_cleanup_free_ char *path = nth_path(process, socket, i);
+		struct qmp_client *client = NULL;
+		struct nunchi_error *err;
+
+		if (!path || (i && socket && same_file(path, socket)))
+			continue;
+		err = qmp_client_create(path, &client);
+		if (err) {
+			if (*ret_err)
+				nunchi_error_destroy(err);
+			else
+				*ret_err = err;
+		} else if (is_peer(process, client)) {
+			clients[count++] = client;
+		} else {
+			qmp_client_destroy(client);
+		}
+	}
+	return count;
+}
+
+static struct nunchi_error *no_socket(const struct qemu_process *process)
+{
+	struct nunchi_error *err;
+
+	if (process->cmdline.has_other_qmp)
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+				   "its QMP monitor is not on a Unix socket");
+	else if (process->cmdline.socket_count)
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "its QMP socket cannot be reached");
+	else
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "it was started without a QMP socket");
+	return error_hint(err, "start QEMU with -qmp unix:/PATH,server=on,wait=off");
+}
+
+static bool is_libvirt(const char *holder)
+{
+	return strstr(holder, "libvirtd") || strstr(holder, "virtqemud");
+}
+
+/* Says who has the first socket that somebody is found to have. */
+static struct nunchi_error *busy(const struct qemu_process *process, const char *socket)
+{
+	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0);
+	_cleanup_buffer_ struct buffer holder;
+
+	buffer_init(&holder, 256);
+	for (size_t i = 0; i < paths; i++) {
+		_cleanup_free_ char *path = nth_path(process, socket, i);
+		struct nunchi_error *err;
+
+		if (!path || !process_socket_holder(path, &holder))
+			continue;
+		err = error_create(NUNCHI_ERROR_BUSY, "its QMP socket %s is in use by %s", path,
+				   buffer_string(&holder));
+		if (is_libvirt(buffer_string(&holder)))
+			return error_hint(err,
+					  "libvirt keeps it: virsh qemu-monitor-command %s --hmp "
+					  "stop (and cont) works beside it; or give the guest a "
+					  "second -qmp socket through qemu:commandline",
+					  process->cmdline.name);
+		return error_hint(err, "end that program, or give QEMU a second -qmp socket");
+	}
+	return error_hint(
+	    error_create(NUNCHI_ERROR_BUSY, "its QMP socket is in use by another program"),
+	    "end that program, or give QEMU a second -qmp socket");
+}
+
+struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,
+				  const struct qmp_wait *wait, struct qmp_client **ret)
+{
+	struct qmp_client *clients[CMDLINE_SOCKETS_MAX + 1];
+	struct nunchi_error *err = NULL, *connect_err;
+	size_t count = qemu_connect_all(process, socket, clients, &connect_err), chosen = 0;
+
+	if (count) {
+		nunchi_error_destroy(connect_err);
+		err = qmp_client_negotiate(clients, count, wait, &chosen);
+	} else {
+		err = connect_err ? connect_err : no_socket(process);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (err || i != chosen)
+			qmp_client_destroy(clients[i]);
+	}
+	if (error_is(err, NUNCHI_ERROR_BUSY)) {
+		nunchi_error_destroy(err);
+		return busy(process, socket);
+	}
+	if (!err)
+		*ret = clients[chosen];
+	return err;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/process.h"
+#include "target/qemu/scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_MAX ((size_t)16 << 20)
+/* The kernel's argument area is larger, a guest's command line never near that. */
+#define ARGUMENTS_MAX   ((size_t)1 << 20)
+#define DESCRIPTORS_MAX 4096
+
+/* ---- /proc ------------------------------------------------------------------------------------
+ */
+
+static struct nunchi_error *read_limited(pid_t pid, const char *name, size_t limit,
+					 struct buffer *ret)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_create_errno(errno, "%s", path);
+	do {
+		size_t want = limit - ret->size < 65536 ? limit - ret->size : 65536;
+		char *to = buffer_reserve(ret, want);
+
+		if (!to)
+			return &error_nomem;
+		n = read(fd, to, want);
+		if (n > 0)
+			ret->size += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0)
+		return error_create_errno(errno, "%s", path);
+	return NULL;
+}
+
+struct nunchi_error *process_read(pid_t pid, const char *name, struct buffer *ret)
+{
+	return read_limited(pid, name, FILE_MAX, ret);
+}
+
+struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret)
+{
+	_cleanup_buffer_ struct buffer text;
+	struct nunchi_error *err;
+	const char *close;
+	struct scan scan, word;
+
+	buffer_init(&text, 0);
+	err = process_read(pid, "stat", &text);
+	if (err) {
+		nunchi_error_destroy(err);
+		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
+	}
+	/* The name, in parentheses, may hold anything; start_time is field 22, the 20th after. */
+	close = text.size ? memrchr(text.data, ')', text.size) : NULL;
+	scan = (struct scan){close ? close + 1 : text.data, text.data + text.size};
+	for (int i = 0; i < 19; i++) {
+		scan_spaces(&scan);
+		scan_word(&scan, &word);
+	}
+	scan_spaces(&scan);
+	if (!close || !scan_decimal(&scan, ret))
+		return error_create(NUNCHI_ERROR_DATA, "/proc/%d/stat has an unknown form", pid);
+	return NULL;
+}
+
+struct nunchi_error *process_maps(pid_t pid, struct maps *ret)
+{
+	_cleanup_buffer_ struct buffer text;
+	struct nunchi_error *err;
+
+	buffer_init(&text, 0);
+	err = process_read(pid, "maps", &text);
+	if (!err)
+		err = maps_parse(buffer_string(&text), text.size, ret);
+	return error_context(err, "process %d", pid);
+}
+
+void process_name(pid_t pid, char *ret, size_t size)
+{
+	_cleanup_buffer_ struct buffer text;
+
+	buffer_init(&text, 0);
+	nunchi_error_destroy(read_limited(pid, "comm", 64, &text));
+	snprintf(ret, size, "%.*s", (int)strcspn(buffer_string(&text), "\n"),
+		 text.size ? buffer_string(&text) : "?");
+}
+
+struct nunchi_error *process_check_access(pid_t pid)
+{
+	char path[64];
+
+	/* Asks for the same permission as process_vm_readv(2). */
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return NULL;
+	if (errno == ENOENT || errno == ESRCH)
+		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
+	return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
+				       "the memory of process %d may not be read by this user",
+				       pid),
+			  "run as root, or with CAP_SYS_PTRACE, or as the user QEMU runs as with "
+			  "kernel.yama.ptrace_scope=0");
+}
+
+/* Calls f with the target of each open descriptor until it returns true. */
+static bool any_descriptor(pid_t pid, bool (*f)(const char *target, void *data), void *data)
+{
+	char path[64], target[256];
+	struct dirent *entry;
+	bool found = false;
+	unsigned count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && count++ < DESCRIPTORS_MAX && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		found = f(target, data);
+	}
+	closedir(dir);
+	return found;
+}
+
+static bool is_kvm(const char *target, void *data)
+{
+	*(bool *)data = true;
+	return !strcmp(target, "anon_inode:kvm-vm");
+}
+
+const char *process_accel(const struct qemu_process *process)
+{
+	bool readable = false;
+
+	if (any_descriptor(process->pid, is_kvm, &readable))
+		return "kvm";
+	if (process->cmdline.accel == CMDLINE_ACCEL_KVM)
+		return "kvm";
+	if (readable || process->cmdline.accel == CMDLINE_ACCEL_TCG)
+		return "tcg";
+	return "?";
+}
+
+/* ---- QEMU processes ---------------------------------------------------------------------------
+ */
+
+/* The last part of a path, without the mark of a program that was replaced by an update. */
+static void base_name(const char *path, char *ret, size_t size)
+{
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	size_t length = strlen(base);
+	static const char deleted[] = " (deleted)";
+
+	if (length > sizeof(deleted) - 1 && !strcmp(base + length - (sizeof(deleted) - 1), deleted))
+		length -= sizeof(deleted) - 1;
+	snprintf(ret, size, "%.*s", (int)(length < size ? length : size - 1), base);
+}
+
+static bool is_qemu(const char *program)
+{
+	return strstr(program, "qemu-system-") || !strcmp(program, "qemu-kvm") ||
+	       !strcmp(program, "kvm");
+}
+
+static bool is_x86(const char *program)
+{
+	const char *arch = strstr(program, "qemu-system-");
+
+	if (!arch)
+		return true;
+	arch += strlen("qemu-system-");
+	return !strncmp(arch, "x86_64", 6) || !strncmp(arch, "i386", 4);
+}
+
+/* By the program it runs, or if that is hidden from us, by the name it was called by. */
+static bool find_program(pid_t pid, const struct buffer *arguments, char *ret, size_t size)
+{
+	char path[64], target[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n > 0) {
+		target[n] = '\0';
+		base_name(target, ret, size);
+	} else {
+		base_name(buffer_string(arguments), ret, size);
+	}
+	return is_qemu(ret);
+}
+
+struct nunchi_error *qemu_process_load(pid_t pid, struct qemu_process *ret)
+{
+	_cleanup_buffer_ struct buffer arguments;
+	struct qemu_process process = {.pid = pid};
+	struct nunchi_error *err;
+
+	buffer_init(&arguments, 0);
+	err = read_limited(pid, "cmdline", ARGUMENTS_MAX, &arguments);
+	if (!err)
+		err = process_start_time(pid, &process.start_time);
+	if (err)
+		return err;
+	/* No arguments: a thread of the kernel, or a process that has ended. */
+	if (!arguments.size ||
+	    !find_program(pid, &arguments, process.program, sizeof(process.program)))
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "process %d is not QEMU", pid);
+	process.is_x86 = is_x86(process.program);
+	err = cmdline_parse(arguments.data, arguments.size, &process.cmdline);
+	if (err)
+		return err;
+	if (process.cmdline.is_xen) {
+		qemu_process_deinit(&process);
+		return error_create(NUNCHI_ERROR_NOT_FOUND,
+				    "process %d is the device model of a Xen guest", pid);
+	}
+	*ret = process;
+	return NULL;
+}
+
+void qemu_process_deinit(struct qemu_process *process)
+{
+	cmdline_deinit(&process->cmdline);
+}
+
+static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t pid)
+{
+	struct qemu_process process, *entries;
+	struct nunchi_error *err = qemu_process_load(pid, &process);
+
+	if (err == &error_nomem)
+		return err;
+	if (err) {
+		/* Not QEMU, or gone since it was listed. */
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	entries = realloc(processes->entries, (processes->count + 1) * sizeof(*entries));
+	if (!entries) {
+		qemu_process_deinit(&process);
+		return &error_nomem;
+	}
+	processes->entries = entries;
+	entries[processes->count++] = process;
+	return NULL;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct qemu_process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+struct nunchi_error *qemu_processes_find(struct qemu_processes *ret)
+{
+	struct qemu_processes processes = {0};
+	struct nunchi_error *err = NULL;
+	struct dirent *entry;
+	DIR *dir = opendir("/proc");
+
+	if (!dir)
+		return error_create_errno(errno, "/proc");
+	while (!err && (entry = readdir(dir))) {
+		struct scan scan = {entry->d_name, entry->d_name + strlen(entry->d_name)};
+		uint64_t pid;
+
+		if (scan_decimal(&scan, &pid) && scan.at == scan.end && pid < INT32_MAX)
+			err = add_process(&processes, (pid_t)pid);
+	}
+	closedir(dir);
+	if (err) {
+		qemu_processes_deinit(&processes);
+		return err;
+	}
+	if (processes.count)
+		qsort(processes.entries, processes.count, sizeof(*processes.entries), compare_pids);
+	*ret = processes;
+	return NULL;
+}
+
+void qemu_processes_deinit(struct qemu_processes *processes)
+{
+	for (size_t i = 0; i < processes->count; i++)
+		qemu_process_deinit(&processes->entries[i]);
+	free(processes->entries);
+	*processes = (struct qemu_processes){0};
+}

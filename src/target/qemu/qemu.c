@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/qemu.h"
+#include "target/qemu/find.h"
+#include "target/qemu/internal.h"
+#include "target/qemu/monitor.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* ---- State ------------------------------------------------------------------------------------
+ */
+
+bool qemu_is_alive(const struct qemu_target *qemu)
+{
+	struct pollfd pfd = {.fd = qemu->pidfd, .events = POLLIN};
+	struct nunchi_error *err;
+	uint64_t start_time;
+
+	if (qemu->pidfd >= 0)
+		return poll(&pfd, 1, 0) == 0;
+	err = process_start_time(qemu->process.pid, &start_time);
+	if (err) {
+		nunchi_error_destroy(err);
+		return false;
+	}
+	return start_time == qemu->process.start_time;
+}
+
+struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_running,
+				       bool *ret_paused)
+{
+	const struct qmp_wait wait = qemu_wait(qemu);
+	_cleanup_json_ json_t *value = NULL;
+	struct nunchi_error *err =
+	    qmp_client_execute(qemu->qmp, "query-status", NULL, &wait, &value);
+	const char *status = json_string_value(json_object_get(value, "status"));
+
+	qemu->base.reset_count = qemu->resets_before + qmp_client_resets(qemu->qmp);
+	if (err)
+		return err;
+	if (!status)
+		return error_create(NUNCHI_ERROR_DATA, "QMP: query-status gives no status");
+	*ret_running = json_is_true(json_object_get(value, "running"));
+	*ret_paused = !strcmp(status, "paused");
+	return NULL;
+}
+
+static struct nunchi_error *get_state(struct target *target, enum target_state *ret)
+{
+	struct qemu_target *qemu = qemu_of(target);
+	struct nunchi_error *err;
+	bool running, paused;
+
+	if (!qemu_is_alive(qemu)) {
+		*ret = TARGET_ENDED;
+		return NULL;
+	}
+	if (!qemu->qmp) {
+		*ret = TARGET_UNKNOWN;
+		return NULL;
+	}
+	err = qemu_query_status(qemu, &running, &paused);
+	if (err && !qemu_is_alive(qemu)) {
+		nunchi_error_destroy(err);
+		*ret = TARGET_ENDED;
+		return NULL;
+	}
+	if (!err)
+		*ret = running ? TARGET_RUNNING : TARGET_PAUSED;
+	return err;
+}
+
+static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret)
+{
+	struct qemu_target *qemu = qemu_of(target);
+	const struct qmp_wait wait = qemu_wait(qemu);
+	_cleanup_free_ char *text = NULL;
+	struct nunchi_error *err =
+	    qmp_client_human(qemu->qmp, "info registers", (int)vcpu, &wait, &text);
+
+	return err ? err : monitor_parse_registers(text, strlen(text), vcpu, ret);
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------
+ */
+
+static void destroy(struct target *target)
+{
+	struct qemu_target *qemu = qemu_of(target);
+
+	guard_destroy(qemu->guard);
+	journal_abandon(qemu->journal);
+	qmp_client_destroy(qemu->qmp);
+	if (qemu->pidfd >= 0)
+		close(qemu->pidfd);
+	qemu_process_deinit(&qemu->process);
+	free(qemu->socket);
+	free(qemu->no_qmp);
+}
+
+static const struct target_ops qemu_ops = {
+    .kind = "qemu",
+    .destroy = destroy,
+    .pause = qemu_pause,
+    .resume = qemu_resume,
+    .get_registers = get_registers,
+    .get_state = get_state,
+};
+
+/*
+ * One guest and no later one: a process, when it started, and since which boot of the host (the
+ * journal may be in /tmp, which can outlive a boot).
+ */
+static void make_key(struct qemu_target *qemu)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char boot[9] = "";
+
+	if (fd < 0 || read(fd, boot, 8) != 8)
+		snprintf(boot, sizeof(boot), "0");
+	snprintf(qemu->key, sizeof(qemu->key), "qemu-%s-%d-%" PRIu64, boot, qemu->process.pid,
+		 qemu->process.start_time);
+}
+
+/*
+ * What a QMP connection is needed for is said to be missing with the reason; memory may still be
+ * reached without it.
+ */
+static void describe_capabilities(struct qemu_target *qemu)
+{
+	struct target *target = &qemu->base;
+
+	target_set_support(target, TARGET_WRITE, false,
+			   "nunchi only reads the memory of QEMU's guests");
+	target_set_support(target, TARGET_EVENTS, false,
+			   "QEMU has them only in its gdb stub, which stops the guest for each");
+	if (qemu->qmp) {
+		target_set_support(target, TARGET_PAUSE, true,
+				   "stop and cont over QMP (QEMU %u.%u)",
+				   qmp_client_major(qemu->qmp), qmp_client_minor(qemu->qmp));
+		target_set_support(target, TARGET_REGISTERS, true, "info registers over QMP");
+	} else {
+		target_set_support(target, TARGET_PAUSE, false, "%s", qemu->no_qmp);
+		target_set_support(target, TARGET_REGISTERS, false, "%s", qemu->no_qmp);
+	}
+}
+
+static struct nunchi_error *explain_no_qmp(struct qemu_target *qemu,
+					   const struct nunchi_error *reason)
+{
+	const char *hint = nunchi_error_hint(reason);
+	int size;
+
+	if (hint)
+		size = asprintf(&qemu->no_qmp, "%s (%s)", nunchi_error_message(reason), hint);
+	else
+		size = asprintf(&qemu->no_qmp, "%s", nunchi_error_message(reason));
+	if (size >= 0)
+		return NULL;
+	qemu->no_qmp = NULL;
+	return &error_nomem;
+}
+
+static void count_vcpus(struct qemu_target *qemu)
+{
+	const struct qmp_wait wait = qemu_wait(qemu);
+	_cleanup_json_ json_t *value = NULL;
+	size_t count;
+
+	nunchi_error_destroy(qmp_client_execute(qemu->qmp, "query-cpus-fast", NULL, &wait, &value));
+	count = json_array_size(value);
+	if (count && count < 65536)
+		qemu->base.vcpu_count = (unsigned)count;
+}
+
+static struct nunchi_error *connect_qmp(struct qemu_target *qemu, const struct qemu_limits *limits)
+{
+	const struct qmp_wait wait = {qmp_now_us() + QEMU_GREETING_US, qemu->cancel};
+	_cleanup_error_ struct nunchi_error *err = NULL;
+
+	if (limits->forbid_qmp)
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "QMP is not to be used");
+	else
+		err = qemu_connect(&qemu->process, qemu->socket, &wait, &qemu->qmp);
+	if (!err) {
+		count_vcpus(qemu);
+		return NULL;
+	}
+	if (error_is(err, NUNCHI_ERROR_CANCELLED) || err == &error_nomem) {
+		struct nunchi_error *out = err;
+
+		err = NULL;
+		return out;
+	}
+	return explain_no_qmp(qemu, err);
+}
+
+/* The target of a process; takes process and socket. */
+static struct nunchi_error *create(struct qemu_process *process, char *socket, const char *word,
+				   struct qemu_target **ret)
+{
+	struct qemu_target *qemu = calloc(1, sizeof(*qemu));
+	struct nunchi_error *err;
+
+	if (!qemu) {
+		qemu_process_deinit(process);
+		free(socket);
+		return &error_nomem;
+	}
+	qemu->process = *process;
+	qemu->socket = socket;
+	qemu->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	qemu->base.live = true;
+	qemu->base.vcpu_count = process->cmdline.vcpus;
+	make_key(qemu);
+	err = target_init(&qemu->base, &qemu_ops, word);
+	if (err)
+		target_close(&qemu->base);
+	else
+		*ret = qemu;
+	return err;
+}
+
+static struct nunchi_error *set_up(struct qemu_target *qemu, const struct target_options *options,
+				   const struct qemu_limits *limits)
+{
+	struct nunchi_error *err;
+
+	if (!qemu->process.is_x86)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "%s runs a guest that is not x86, which nunchi does not know",
+				    qemu->process.program);
+	err = connect_qmp(qemu, limits);
+	if (err)
+		return err;
+	describe_capabilities(qemu);
+	qemu_repair(qemu);
+	return qemu_map_memory(qemu, options->sigbus_guard, limits);
+}
+
+struct nunchi_error *qemu_target_open_limited(const char *word,
+					      const struct target_options *options,
+					      const struct qemu_limits *limits, struct target **ret)
+{
+	_cleanup_free_ char *name = NULL;
+	struct qemu_process process;
+	struct qemu_target *qemu;
+	struct nunchi_error *err;
+	char *socket = NULL;
+
+	if (!strncmp(word, "qemu:", 5))
+		word += 5;
+	if (asprintf(&name, "qemu:%s", word) < 0) {
+		name = NULL;
+		return &error_nomem;
+	}
+	err = qemu_find(word, &process, &socket);
+	if (!err)
+		err = create(&process, socket, name, &qemu);
+	if (err)
+		return err;
+	qemu->cancel = options->cancel;
+	err = set_up(qemu, options, limits);
+	if (err) {
+		target_close(&qemu->base);
+		return error_context(err, "%s", name);
+	}
+	*ret = &qemu->base;
+	return NULL;
+}
+
+struct nunchi_error *qemu_target_open(const char *word, const struct target_options *options,
+				      struct target **ret)
+{
+	const struct qemu_limits limits = {0};
+
+	return qemu_target_open_limited(word, options, &limits, ret);
+}

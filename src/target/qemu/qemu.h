@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guests of QEMU on this host, system emulation or KVM, unpatched, 4.0 to 10.x.
+ */
+#ifndef NUNCHI_TARGET_QEMU_QEMU_H
+#define NUNCHI_TARGET_QEMU_QEMU_H
+
+#include "target/target.h"
+
+/* Opens "qemu:NAME", "qemu:PID" or "qemu:SOCKET" (or the word without "qemu:"). */
+struct nunchi_error *qemu_target_open(const char *word, const struct target_options *options,
+				      struct target **ret);
+
+/* Calls found for each QEMU guest until it returns false (*ret_stopped). Waits at most 200 ms. */
+struct nunchi_error *qemu_list(bool (*found)(const struct nunchi_found *guest, void *data),
+			       void *data, bool *ret_stopped);
+
+/* Whether exactly one QEMU guest has that name: for suggestions. */
+bool qemu_has_guest(const char *name);
+
+/* For tests: what a target may use. Zeroed means everything. */
+struct qemu_limits {
+	unsigned forbid_ways; /* enum ram_allow (ram.h) */
+	bool forbid_qmp;
+};
+struct nunchi_error *qemu_target_open_limited(const char *word,
+					      const struct target_options *options,
+					      const struct qemu_limits *limits,
+					      struct target **ret);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/qmp.h"
+
+#include <string.h>
+
+/* Deeper than any answer of QEMU's, and no deeper than jansson's own recursion limit. */
+#define DEPTH_MAX 512
+
+enum qmp_frame qmp_frame(struct qmp_framer *framer, const char *data, size_t size, size_t *ret_end)
+{
+	for (; framer->scanned < size; framer->scanned++) {
+		const char c = data[framer->scanned];
+
+		if (framer->in_string) {
+			if (framer->escaped)
+				framer->escaped = false;
+			else if (c == '\\')
+				framer->escaped = true;
+			else if (c == '"')
+				framer->in_string = false;
+			continue;
+		}
+		if (framer->depth == 0 && c != '{' && !strchr(" \t\r\n", c))
+			return QMP_FRAME_BROKEN;
+		if (c == '\0')
+			return QMP_FRAME_BROKEN;
+		if (c == '"') {
+			framer->in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++framer->depth > DEPTH_MAX)
+				return QMP_FRAME_BROKEN;
+		} else if ((c == '}' || c == ']') && --framer->depth == 0) {
+			*ret_end = ++framer->scanned;
+			return QMP_FRAME_COMPLETE;
+		}
+	}
+	return QMP_FRAME_MORE;
+}
+
+static struct nunchi_error *not_qmp(struct qmp_message *message, const char *what)
+{
+	qmp_message_deinit(message);
+	return error_create(NUNCHI_ERROR_DATA, "QMP: %s", what);
+}
+
+static void parse_greeting(const json_t *qmp, struct qmp_message *message)
+{
+	const json_t *version = json_object_get(json_object_get(qmp, "version"), "qemu");
+
+	message->kind = QMP_GREETING;
+	message->major = (unsigned)json_integer_value(json_object_get(version, "major"));
+	message->minor = (unsigned)json_integer_value(json_object_get(version, "minor"));
+}
+
+struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp_message *ret)
+{
+	struct qmp_message message = {.id = -1};
+	const json_t *value;
+	json_error_t why;
+
+	if (size > QMP_MESSAGE_MAX)
+		return error_create(NUNCHI_ERROR_DATA, "QMP: a message of %zu bytes", size);
+	message.json = json_loadb(data, size, JSON_ALLOW_NUL, &why);
+	if (!message.json)
+		return error_create(NUNCHI_ERROR_DATA, "QMP: a message that is not JSON: %s",
+				    why.text);
+	value = json_object_get(message.json, "id");
+	if (json_is_integer(value))
+		message.id = json_integer_value(value);
+	if ((value = json_object_get(message.json, "QMP"))) {
+		parse_greeting(value, &message);
+	} else if ((value = json_object_get(message.json, "event"))) {
+		message.kind = QMP_EVENT;
+		message.text = json_string_value(value);
+		if (!message.text)
+			return not_qmp(&message, "an event without a name");
+	} else if ((value = json_object_get(message.json, "error"))) {
+		message.kind = QMP_ERROR;
+		message.text = json_string_value(json_object_get(value, "desc"));
+		if (!message.text)
+			message.text = "an error without a description";
+	} else if ((value = json_object_get(message.json, "return"))) {
+		message.kind = QMP_RETURN;
+		message.value = value;
+	} else {
+		return not_qmp(&message, "a message that is neither answer nor event");
+	}
+	*ret = message;
+	return NULL;
+}
+
+void qmp_message_deinit(struct qmp_message *message)
+{
+	json_decref(message->json);
+	*message = (struct qmp_message){.id = -1};
+}
+
+bool qmp_command(struct buffer *out, int64_t id, const char *name, const json_t *arguments)
+{
+	json_t *command = json_pack("{s:s, s:I}", "execute", name, "id", (json_int_t)id);
+	char *text;
+	bool ok;
+
+	/* json_object_set() counts a reference of its own, which is not a change of the value. */
+	if (command && arguments &&
+	    json_object_set(command, "arguments", (json_t *)arguments) != 0) {
+		json_decref(command);
+		return false;
+	}
+	text = command ? json_dumps(command, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	json_decref(command);
+	ok = text && buffer_append_string(out, text) && buffer_append_char(out, '\n');
+	free(text);
+	return ok;
+}

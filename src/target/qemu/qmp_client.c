@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/qmp_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+/* How often a wait looks at the cancel flag. */
+#define SLICE_MS 20
+/* Sockets of all guests of a host can be waited for at once. */
+#define CLIENTS_MAX  4096
+#define RECEIVE_SIZE 65536
+/* The id of qmp_capabilities; those of commands follow. */
+#define CAPABILITIES_ID 0
+
+struct qmp_client {
+	int fd;
+	enum qmp_phase phase;
+	pid_t peer;
+	unsigned major, minor;
+	unsigned resets;
+	bool half_sent; /* a command was sent in part: QEMU must be resynchronised */
+	int64_t next_id;
+	struct buffer input;
+	struct qmp_framer framer;
+	struct qmp_message
+	    answer; /* the last return or error; answered says whether there is one */
+	bool answered;
+};
+
+uint64_t qmp_now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------ */
+
+/*
+ * A socket's address has room for 108 bytes, and paths under libvirt's folders need more: so it is
+ * opened by its path and connected to by its descriptor.
+ */
+static struct nunchi_error *connect_path(int fd, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_cleanup_close_ int place = open(path, O_PATH | O_CLOEXEC);
+
+	if (place < 0)
+		return error_create_errno(errno, "QMP socket %s", path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return NULL;
+	if (errno == EAGAIN)
+		return error_create(NUNCHI_ERROR_BUSY,
+				    "QMP socket %s: too many others wait for it already", path);
+	if (errno == ECONNREFUSED)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "QMP socket %s: nobody listens there",
+				    path);
+	return error_create_errno(errno, "QMP socket %s", path);
+}
+
+struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	struct qmp_client *client;
+	struct nunchi_error *err;
+
+	if (fd < 0)
+		return error_create_errno(errno, "cannot make a socket");
+	err = connect_path(fd, path);
+	if (err)
+		return err;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		peer.pid = 0;
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return &error_nomem;
+	client->fd = no_cleanup_fd(fd);
+	client->peer = peer.pid;
+	client->next_id = CAPABILITIES_ID + 1;
+	client->answer.id = -1;
+	buffer_init(&client->input, QMP_MESSAGE_MAX + RECEIVE_SIZE);
+	*ret = client;
+	return NULL;
+}
+
+void qmp_client_destroy(struct qmp_client *client)
+{
+	if (!client)
+		return;
+	qmp_message_deinit(&client->answer);
+	buffer_deinit(&client->input);
+	close(client->fd);
+	free(client);
+}
+
+int qmp_client_fd(const struct qmp_client *client)
+{
+	return client->fd;
+}
+
+pid_t qmp_client_peer(const struct qmp_client *client)
+{
+	return client->peer;
+}
+
+enum qmp_phase qmp_client_phase(const struct qmp_client *client)
+{
+	return client->phase;
+}
+
+unsigned qmp_client_major(const struct qmp_client *client)
+{
+	return client->major;
+}
+
+unsigned qmp_client_minor(const struct qmp_client *client)
+{
+	return client->minor;
+}
+
+unsigned qmp_client_resets(const struct qmp_client *client)
+{
+	return client->resets;
+}
+
+/* ---- Waiting and sending --------------------------------------------------------------------- */
+
+static struct nunchi_error *check_wait(const struct qmp_wait *wait)
+{
+	if (wait->cancel && *wait->cancel)
+		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	if (qmp_now_us() >= wait->deadline_us)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_TIMEOUT, "QMP: QEMU does not answer in time"),
+		    "its main loop may be held up by a slow disk or a migration; try again");
+	return NULL;
+}
+
+/* Waits for an event on one of the descriptors, at most a slice of time. */
+static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait)
+{
+	uint64_t now = qmp_now_us();
+	uint64_t left = wait->deadline_us > now ? wait->deadline_us - now : 0;
+	int ms = left / 1000 >= SLICE_MS ? SLICE_MS : (int)(left / 1000) + 1;
+
+	poll(pfds, count, ms);
+}
+
+static struct nunchi_error *closed(struct qmp_client *client)
+{
+	client->phase = QMP_PHASE_DEAD;
+	return error_create(NUNCHI_ERROR_GONE, "QMP: QEMU closed the connection");
+}
+
+static struct nunchi_error *send_all(struct qmp_client *client, const char *data, size_t size,
+				     const struct qmp_wait *wait)
+{
+	size_t sent = 0;
+
+	while (sent < size) {
+		ssize_t n = send(client->fd, data + sent, size - sent, MSG_NOSIGNAL);
+		struct pollfd pfd = {.fd = client->fd, .events = POLLOUT};
+		struct nunchi_error *err;
+
+		if (n > 0) {
+			sent += (size_t)n;
+			client->half_sent = sent < size;
+			continue;
+		}
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return closed(client);
+		err = check_wait(wait);
+		if (err)
+			return err;
+		wait_slice(&pfd, 1, wait);
+	}
+	return NULL;
+}
+
+static struct nunchi_error *send_command(struct qmp_client *client, int64_t id, const char *name,
+					 const json_t *arguments, const struct qmp_wait *wait)
+{
+	_cleanup_buffer_ struct buffer out;
+
+	buffer_init(&out, 0);
+	if (client->half_sent)
+		buffer_append_string(&out, QMP_RESYNC);
+	if (!qmp_command(&out, id, name, arguments))
+		return &error_nomem;
+	return send_all(client, out.data, out.size, wait);
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------- */
+
+static void handle(struct qmp_client *client, struct qmp_message *message)
+{
+	const struct qmp_wait at_once = {.deadline_us = qmp_now_us()};
+
+	if (message->kind == QMP_EVENT) {
+		client->resets += strcmp(message->text, "RESET") == 0;
+	} else if (client->phase == QMP_PHASE_GREETING) {
+		if (message->kind != QMP_GREETING) {
+			client->phase = QMP_PHASE_DEAD;
+			return;
+		}
+		client->major = message->major;
+		client->minor = message->minor;
+		client->phase = QMP_PHASE_CAPABILITIES;
+		/* The socket's buffer is empty yet: this does not wait. */
+		nunchi_error_destroy(
+		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, &at_once));
+	} else if (client->phase == QMP_PHASE_CAPABILITIES) {
+		client->phase = message->kind == QMP_RETURN ? QMP_PHASE_READY : QMP_PHASE_DEAD;
+	} else if (message->kind == QMP_RETURN || message->kind == QMP_ERROR) {
+		qmp_message_deinit(&client->answer);
+		client->answer = *message;
+		client->answered = true;
+		*message = (struct qmp_message){.id = -1};
+	}
+}
+
+/* Takes one message out of the input, if there is a whole one. */
+static bool take_message(struct qmp_client *client)
+{
+	struct qmp_message message;
+	struct nunchi_error *err;
+	size_t end;
+
+	switch (qmp_frame(&client->framer, client->input.data, client->input.size, &end)) {
+	case QMP_FRAME_MORE:
+		if (client->input.size > QMP_MESSAGE_MAX)
+			client->phase = QMP_PHASE_DEAD;
+		return false;
+	case QMP_FRAME_BROKEN:
+		client->phase = QMP_PHASE_DEAD;
+		return false;
+	case QMP_FRAME_COMPLETE:
+		break;
+	}
+	err = qmp_message_parse(client->input.data, end, &message);
+	memmove(client->input.data, client->input.data + end, client->input.size - end);
+	client->input.size -= end;
+	client->framer = (struct qmp_framer){0};
+	if (err) {
+		nunchi_error_destroy(err);
+		client->phase = QMP_PHASE_DEAD;
+		return false;
+	}
+	handle(client, &message);
+	qmp_message_deinit(&message);
+	return client->phase != QMP_PHASE_DEAD;
+}
+
+/* Reads once; false if nothing came. */
+static bool receive(struct qmp_client *client)
+{
+	char *to = buffer_reserve(&client->input, RECEIVE_SIZE);
+	ssize_t n;
+
+	if (!to) {
+		client->phase = QMP_PHASE_DEAD;
+		return false;
+	}
+	n = recv(client->fd, to, RECEIVE_SIZE, MSG_DONTWAIT);
+	if (n > 0) {
+		client->input.size += (size_t)n;
+		return true;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		client->phase = QMP_PHASE_DEAD;
+	return false;
+}
+
+void qmp_client_advance(struct qmp_client *client)
+{
+	/* An answer that is not fetched stays; more is read only when it is. */
+	while (client->phase != QMP_PHASE_DEAD && !client->answered) {
+		if (client->input.size && take_message(client))
+			continue;
+		if (client->phase == QMP_PHASE_DEAD || !receive(client))
+			break;
+	}
+}
+
+static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
+					 const struct qmp_wait *wait)
+{
+	for (;;) {
+		struct pollfd pfd = {.fd = client->fd, .events = POLLIN};
+		struct nunchi_error *err;
+
+		qmp_client_advance(client);
+		if (client->answered && client->answer.id == id)
+			return NULL;
+		if (client->answered) {
+			/* To an earlier command that we no longer wait for, or to garbage. */
+			client->answered = false;
+			continue;
+		}
+		if (client->phase == QMP_PHASE_DEAD)
+			return closed(client);
+		err = check_wait(wait);
+		if (err)
+			return err;
+		wait_slice(&pfd, 1, wait);
+	}
+}
+
+/* ---- Negotiating ----------------------------------------------------------------------------- */
+
+/* Adds the living to pfds; *ret is one that is ready, if any is. */
+static size_t advance_all(struct qmp_client *const *clients, size_t count, struct pollfd *pfds,
+			  size_t *ret)
+{
+	size_t alive = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!clients[i])
+			continue;
+		qmp_client_advance(clients[i]);
+		if (clients[i]->phase == QMP_PHASE_READY && *ret == count)
+			*ret = i;
+		if (clients[i]->phase != QMP_PHASE_DEAD)
+			pfds[alive++] = (struct pollfd){.fd = clients[i]->fd, .events = POLLIN};
+	}
+	return alive;
+}
+
+struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, size_t count,
+					  const struct qmp_wait *wait, size_t *ret)
+{
+	_cleanup_free_ struct pollfd *pfds = NULL;
+	size_t ready = count;
+
+	if (count > CLIENTS_MAX)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "QMP: too many sockets at once");
+	pfds = calloc(count ? count : 1, sizeof(*pfds));
+	if (!pfds)
+		return &error_nomem;
+	for (;;) {
+		size_t alive = advance_all(clients, count, pfds, &ready);
+		struct nunchi_error *err;
+
+		if (ready < count) {
+			*ret = ready;
+			return NULL;
+		}
+		if (!alive)
+			return error_create(NUNCHI_ERROR_UNSUPPORTED,
+					    "QMP: what answers there does not speak QMP");
+		err = check_wait(wait);
+		if (error_is(err, NUNCHI_ERROR_TIMEOUT)) {
+			nunchi_error_destroy(err);
+			return error_create(NUNCHI_ERROR_BUSY,
+					    "QMP: another client has the socket");
+		}
+		if (err)
+			return err;
+		wait_slice(pfds, alive, wait);
+	}
+}
+
+/* ---- Commands -------------------------------------------------------------------------------- */
+
+struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *command,
+					const json_t *arguments, const struct qmp_wait *wait,
+					json_t **ret)
+{
+	int64_t id = client->next_id++;
+	struct nunchi_error *err;
+
+	if (client->phase != QMP_PHASE_READY)
+		return closed(client);
+	client->answered = false;
+	err = send_command(client, id, command, arguments, wait);
+	if (!err)
+		err = await_answer(client, id, wait);
+	if (err)
+		return error_context(err, "%s", command);
+	client->answered = false;
+	if (client->answer.kind == QMP_ERROR)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "QEMU refuses %s: %s", command,
+				    client->answer.text);
+	if (ret)
+		*ret = json_incref((json_t *)client->answer.value);
+	return NULL;
+}
+
+struct nunchi_error *qmp_client_human(struct qmp_client *client, const char *line, int vcpu,
+				      const struct qmp_wait *wait, char **ret)
+{
+	_cleanup_json_ json_t *arguments = json_pack("{s:s}", "command-line", line), *value = NULL;
+	struct nunchi_error *err;
+	const char *text;
+	char *copy;
+
+	if (!arguments ||
+	    (vcpu >= 0 && json_object_set_new(arguments, "cpu-index", json_integer(vcpu))))
+		return &error_nomem;
+	err = qmp_client_execute(client, "human-monitor-command", arguments, wait, &value);
+	if (err)
+		return error_context(err, "\"%s\"", line);
+	text = json_string_value(value);
+	if (!text)
+		return error_create(NUNCHI_ERROR_DATA, "QMP: \"%s\" gave no text", line);
+	copy = strdup(text);
+	if (!copy)
+		return &error_nomem;
+	*ret = copy;
+	return NULL;
+}

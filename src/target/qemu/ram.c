@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/qemu/ram.h"
+#include "target/qemu/monitor.h"
+#include "target/qemu/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+
+#define HUGETLBFS_MAGIC 0x958458f6
+/* Pages looked up and read at once. */
+#define BATCH  512
+#define IOVECS 64
+/* How much `xp` is asked for at once: QEMU's main loop stands still while it prints. */
+#define MONITOR_BYTES ((size_t)16384)
+/* Of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+
+struct ram_host {
+	unsigned references;
+	pid_t pid;
+	int pagemap; /* -1: may not be read */
+	bool has_maps;
+	bool readable; /* process_vm_readv(2) is allowed */
+	struct maps maps;
+};
+
+/* ---- The process ------------------------------------------------------------------------------
+ */
+
+struct nunchi_error *ram_host_create(pid_t pid, struct ram_host **ret)
+{
+	struct ram_host *host = calloc(1, sizeof(*host));
+	struct nunchi_error *err;
+	char path[64];
+
+	if (!host)
+		return &error_nomem;
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	host->references = 1;
+	host->pid = pid;
+	host->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	err = process_check_access(pid);
+	host->readable = !err;
+	nunchi_error_destroy(err);
+	err = process_maps(pid, &host->maps);
+	host->has_maps = !err;
+	nunchi_error_destroy(err);
+	*ret = host;
+	return NULL;
+}
+
+void ram_host_unref(struct ram_host *host)
+{
+	if (!host || --host->references)
+		return;
+	if (host->pagemap >= 0)
+		close(host->pagemap);
+	maps_deinit(&host->maps);
+	free(host);
+}
+
+const struct maps *ram_host_maps(const struct ram_host *host)
+{
+	return host->has_maps ? &host->maps : NULL;
+}
+
+/* ---- Files behind mappings --------------------------------------------------------------------
+ */
+
+/*
+ * Whether fd is the file of the mapping. Some file systems (btrfs, overlays) give another device
+ * number to stat(2) than to the mapping: then the path must agree.
+ */
+static bool is_file_of(int fd, const char *link, const struct mapping *mapping)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || st.st_ino != mapping->inode || !S_ISREG(st.st_mode))
+		return false;
+	return (major(st.st_dev) == mapping->major && minor(st.st_dev) == mapping->minor) ||
+	       !strcmp(link, mapping->path);
+}
+
+/* Among the descriptors of the process. */
+static int open_descriptor(pid_t pid, const struct mapping *mapping)
+{
+	char path[64], link[4096];
+	struct dirent *entry;
+	int found = -1;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && found < 0 && (entry = readdir(dir))) {
+		struct stat st;
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+
+		/* Looked at before it is opened: opening a pipe or a terminal could do things. */
+		if (n <= 0 || fstatat(dirfd(dir), entry->d_name, &st, 0) ||
+		    st.st_ino != mapping->inode || !S_ISREG(st.st_mode))
+			continue;
+		link[n] = '\0';
+		found = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (found >= 0 && !is_file_of(found, link, mapping)) {
+			close(found);
+			found = -1;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The very file that is mapped, read-only, or -1. */
+static int open_mapped(pid_t pid, const struct mapping *mapping)
+{
+	char path[128];
+	int fd;
+
+	/* Names exactly this mapping, but only for root (CAP_CHECKPOINT_RESTORE). */
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start,
+		 mapping->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	fd = open_descriptor(pid, mapping);
+	if (fd >= 0)
+		return fd;
+	if (mapping->path[0] != '/')
+		return -1;
+	fd = open(mapping->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0 && !is_file_of(fd, mapping->path, mapping)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * Whether the file system tells holes from data. hugetlbfs and others call all of it data, and a
+ * touch of what is none allocates it.
+ */
+static bool shows_holes(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs) || fs.f_type == HUGETLBFS_MAGIC || fstat(fd, &st))
+		return false;
+	/* All data by its word, but not by its blocks: its word is not to be trusted. */
+	return lseek(fd, 0, SEEK_HOLE) < st.st_size || st.st_blocks * 512 >= st.st_size;
+}
+
+/* ---- Readers -----------------------------------------------------------------------------------
+ */
+
+enum absent {
+	ABSENT_ZERO,  /* anonymous memory: a page the process has not is zeros */
+	ABSENT_FILE,  /* private mapping of a file: what it has not is in the file */
+	ABSENT_TOUCH, /* not known: read it, whatever that does */
+};
+
+struct reader {
+	struct ram_host *host;
+	uint64_t base; /* host address of offset 0 */
+	int fd;        /* of the file behind it, or -1 */
+	uint64_t file_base;
+	enum absent absent;
+};
+
+static void destroy_reader(void *data)
+{
+	struct reader *reader = data;
+
+	ram_host_unref(reader->host);
+	if (reader->fd >= 0)
+		close(reader->fd);
+	free(reader);
+}
+
+/* Holes read as zeros, without being allocated; so does what is beyond the end. */
+static enum memory_fault read_file(const struct reader *reader, uint64_t offset, void *buffer,
+				   size_t size, uint64_t *fault_offset)
+{
+	char *to = buffer;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(reader->fd, to + done, size - done,
+				  (off_t)(reader->file_base + offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			*fault_offset = offset + done;
+			return MEMORY_IO;
+		}
+		if (n == 0) {
+			memset(to + done, 0, size - done);
+			break;
+		}
+		done += (size_t)n;
+	}
+	return MEMORY_OK;
+}
+
+static enum memory_fault read_whole_file(void *data, uint64_t offset, void *buffer, size_t size,
+					 uint64_t *fault_offset)
+{
+	return read_file(data, offset, buffer, size, fault_offset);
+}
+
+/* A batch that failed as a whole is read page by page, to find where. */
+static enum memory_fault find_fault(const struct reader *reader, uint64_t offset, char *buffer,
+				    size_t size, uint64_t *fault_offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		uint64_t address = reader->base + offset + done;
+		size_t left = size - done, page = PAGE_SIZE - (address & PAGE_MASK);
+		size_t part = page < left ? page : left;
+		struct iovec local = {buffer + done, part};
+		struct iovec remote = {(void *)(uintptr_t)address, part};
+		ssize_t n = process_vm_readv(reader->host->pid, &local, 1, &remote, 1, 0);
+
+		if (n != (ssize_t)part) {
+			*fault_offset = offset + done;
+			return n < 0 && errno == ESRCH ? MEMORY_GONE : MEMORY_IO;
+		}
+		done += part;
+	}
+	return MEMORY_OK;
+}
+
+/* Parts of one read that lie in the process, gathered to be read in one call. */
+struct gather {
+	struct iovec local[IOVECS], remote[IOVECS];
+	uint64_t offsets[IOVECS];
+	size_t count;
+	size_t bytes;
+};
+
+static enum memory_fault flush(const struct reader *reader, struct gather *gather,
+			       uint64_t *fault_offset)
+{
+	enum memory_fault fault = MEMORY_OK;
+	ssize_t n;
+
+	if (!gather->count)
+		return MEMORY_OK;
+	n = process_vm_readv(reader->host->pid, gather->local, gather->count, gather->remote,
+			     gather->count, 0);
+	for (size_t i = 0; n != (ssize_t)gather->bytes && !fault && i < gather->count; i++)
+		fault = find_fault(reader, gather->offsets[i], gather->local[i].iov_base,
+				   gather->local[i].iov_len, fault_offset);
+	gather->count = gather->bytes = 0;
+	return fault;
+}
+
+static enum memory_fault add_present(const struct reader *reader, struct gather *gather,
+				     uint64_t offset, char *buffer, size_t size,
+				     uint64_t *fault_offset)
+{
+	size_t i = gather->count++;
+
+	gather->local[i] = (struct iovec){buffer, size};
+	gather->remote[i] = (struct iovec){(void *)(uintptr_t)(reader->base + offset), size};
+	gather->offsets[i] = offset;
+	gather->bytes += size;
+	return gather->count == IOVECS ? flush(reader, gather, fault_offset) : MEMORY_OK;
+}
+
+/* What the process has no page for. */
+static enum memory_fault read_absent(const struct reader *reader, uint64_t offset, char *buffer,
+				     size_t size, uint64_t *fault_offset)
+{
+	if (reader->absent == ABSENT_FILE)
+		return read_file(reader, offset, buffer, size, fault_offset);
+	memset(buffer, 0, size);
+	return MEMORY_OK;
+}
+
+/*
+ * Which of count pages from address on the process has. A page that is there, or in swap, is read
+ * from the process. MEMORY_GONE when the process has ended, whatever has its id now.
+ */
+static enum memory_fault look_up(const struct reader *reader, uint64_t address, size_t count,
+				 uint64_t *entries)
+{
+	ssize_t n;
+
+	if (reader->host->pagemap < 0 || reader->absent == ABSENT_TOUCH) {
+		memset(entries, 0xff, count * sizeof(*entries));
+		return MEMORY_OK;
+	}
+	n = pread(reader->host->pagemap, entries, count * sizeof(*entries),
+		  (off_t)(address / PAGE_SIZE * sizeof(*entries)));
+	return n == (ssize_t)(count * sizeof(*entries)) ? MEMORY_OK : MEMORY_GONE;
+}
+
+static bool is_present(uint64_t entry)
+{
+	return entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
+}
+
+/* One batch: at most BATCH pages, of which the first and the last may be parts. */
+static enum memory_fault read_batch(const struct reader *reader, uint64_t offset, char *buffer,
+				    size_t size, uint64_t *fault_offset)
+{
+	uint64_t entries[BATCH], address = reader->base + offset;
+	size_t pages = (size_t)(((address & PAGE_MASK) + size + PAGE_MASK) / PAGE_SIZE);
+	struct gather gather = {.count = 0};
+	enum memory_fault fault = look_up(reader, address, pages, entries);
+	size_t done = 0;
+
+	*fault_offset = offset;
+	for (size_t i = 0, next; !fault && i < pages; i = next) {
+		bool present = is_present(entries[i]);
+		uint64_t end;
+		size_t part;
+
+		for (next = i + 1; next < pages && is_present(entries[next]) == present; next++)
+			;
+		end = (address & ~PAGE_MASK) + next * PAGE_SIZE - address;
+		part = (end < size ? (size_t)end : size) - done;
+		if (present)
+			fault = add_present(reader, &gather, offset + done, buffer + done, part,
+					    fault_offset);
+		else
+			fault =
+			    read_absent(reader, offset + done, buffer + done, part, fault_offset);
+		done += part;
+	}
+	if (fault)
+		return fault;
+	return flush(reader, &gather, fault_offset);
+}
+
+static enum memory_fault read_process(void *data, uint64_t offset, void *buffer, size_t size,
+				      uint64_t *fault_offset)
+{
+	const struct reader *reader = data;
+	char *to = buffer;
+	size_t done = 0;
+
+	while (done < size) {
+		uint64_t within = (reader->base + offset + done) & PAGE_MASK;
+		size_t most = (size_t)(BATCH * PAGE_SIZE - within);
+		size_t part = size - done < most ? size - done : most;
+		enum memory_fault fault =
+		    read_batch(reader, offset + done, to + done, part, fault_offset);
+
+		if (fault)
+			return fault;
+		done += part;
+	}
+	return MEMORY_OK;
+}
+
+/* Takes fd. */
+static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *host,
+				       const struct ram_piece *piece, memory_read_fn *read, int fd,
+				       uint64_t file_base, enum absent absent)
+{
+	struct reader *reader = malloc(sizeof(*reader));
+	struct nunchi_error *err;
+
+	if (!reader) {
+		if (fd >= 0)
+			close(fd);
+		return &error_nomem;
+	}
+	host->references++;
+	*reader = (struct reader){
+	    .host = host, .base = piece->host, .fd = fd, .file_base = file_base, .absent = absent};
+	err =
+	    memory_add_reader(memory, gpa(piece->start), piece->size, read, destroy_reader, reader);
+	if (err)
+		destroy_reader(reader);
+	return err;
+}
+
+/* ---- The monitor -------------------------------------------------------------------------------
+ */
+
+struct monitor_reader {
+	struct qmp_client **client;
+	uint64_t start;
+};
+
+/* At most MONITOR_BYTES, in whole words. */
+static enum memory_fault read_words(const struct monitor_reader *reader, uint64_t offset,
+				    void *words, size_t size)
+{
+	const struct qmp_wait wait = {.deadline_us = qmp_now_us() + QMP_COMMAND_US};
+	uint64_t address = reader->start + offset;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_error_ struct nunchi_error *err = NULL;
+	char line[64];
+
+	if (!*reader->client)
+		return MEMORY_IO;
+	snprintf(line, sizeof(line), "xp /%zugx 0x%" PRIx64, size / 8, address);
+	err = qmp_client_human(*reader->client, line, -1, &wait, &text);
+	if (!err)
+		err = monitor_parse_xp(text, strlen(text), address, words, size);
+	if (!err)
+		return MEMORY_OK;
+	return error_is(err, NUNCHI_ERROR_GONE) ? MEMORY_GONE : MEMORY_IO;
+}
+
+static enum memory_fault read_monitor(void *data, uint64_t offset, void *buffer, size_t size,
+				      uint64_t *fault_offset)
+{
+	const struct monitor_reader *reader = data;
+	char words[MONITOR_BYTES], *to = buffer;
+	size_t done = 0;
+
+	while (done < size) {
+		uint64_t first = (offset + done) & ~(uint64_t)7;
+		size_t skip = (size_t)(offset + done - first);
+		size_t want = (skip + (size - done) + 7) & ~(size_t)7;
+		enum memory_fault fault;
+		size_t part;
+
+		if (want > MONITOR_BYTES)
+			want = MONITOR_BYTES;
+		fault = read_words(reader, first, words, want);
+		if (fault) {
+			*fault_offset = offset + done;
+			return fault;
+		}
+		part = want - skip < size - done ? want - skip : size - done;
+		memcpy(to + done, words + skip, part);
+		done += part;
+	}
+	return MEMORY_OK;
+}
+
+struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **client,
+				     uint64_t start, uint64_t size, struct ram_ways *ways)
+{
+	struct monitor_reader *reader = malloc(sizeof(*reader));
+	struct nunchi_error *err;
+
+	if (!reader)
+		return &error_nomem;
+	*reader = (struct monitor_reader){client, start};
+	err = memory_add_reader(memory, gpa(start), size, read_monitor, free, reader);
+	if (err)
+		free(reader);
+	else
+		ways->monitor += size;
+	return err;
+}
+
+/* ---- Adding RAM --------------------------------------------------------------------------------
+ */
+
+/* By the file behind it: *ret_added is false if that is not possible. */
+static struct nunchi_error *add_shared(struct memory *memory, struct ram_host *host,
+				       const struct ram_piece *piece, const struct mapping *mapping,
+				       unsigned allow, struct ram_ways *ways, bool *ret_added)
+{
+	_cleanup_close_ int fd = open_mapped(host->pid, mapping);
+	uint64_t offset = mapping->offset + (piece->host - mapping->start);
+	struct nunchi_error *err;
+
+	*ret_added = false;
+	if (fd < 0)
+		return NULL;
+	if ((allow & RAM_ALLOW_WINDOW) && shows_holes(fd)) {
+		err = memory_add_window(memory, gpa(piece->start), piece->size, fd, offset,
+					MEMORY_WINDOW_LIVE);
+		if (err)
+			return err;
+		ways->mapped += piece->size;
+		*ret_added = true;
+		return NULL;
+	}
+	if (!(allow & RAM_ALLOW_FILE))
+		return NULL;
+	err = add_reader(memory, host, piece, read_whole_file, no_cleanup_fd(fd), offset,
+			 ABSENT_FILE);
+	if (!err) {
+		ways->file += piece->size;
+		*ret_added = true;
+	}
+	return err;
+}
+
+/* Where the bytes of a process may not be read: QEMU's monitor, if there is one. */
+static struct nunchi_error *add_by_monitor(struct memory *memory, struct ram_host *host,
+					   struct qmp_client **client,
+					   const struct ram_piece *piece, unsigned allow,
+					   struct ram_ways *ways)
+{
+	struct nunchi_error *err;
+
+	if (*client && (allow & RAM_ALLOW_MONITOR))
+		return ram_add_monitor(memory, client, piece->start, piece->size, ways);
+	err = process_check_access(host->pid);
+	if (err)
+		return err;
+	return error_create_at(NUNCHI_ERROR_PERMISSION, piece->start,
+			       "no way to the memory at 0x%" PRIx64 " is open to this user",
+			       piece->start);
+}
+
+static struct nunchi_error *add_process(struct memory *memory, struct ram_host *host,
+					const struct ram_piece *piece,
+					const struct mapping *mapping, struct ram_ways *ways)
+{
+	enum absent absent = ABSENT_ZERO;
+	struct nunchi_error *err;
+	uint64_t offset = 0;
+	int fd = -1;
+
+	if (mapping->inode) {
+		fd = open_mapped(host->pid, mapping);
+		offset = mapping->offset + (piece->host - mapping->start);
+		absent = fd >= 0 ? ABSENT_FILE : ABSENT_TOUCH;
+	}
+	err = add_reader(memory, host, piece, read_process, fd, offset, absent);
+	if (!err)
+		ways->process += piece->size;
+	return err;
+}
+
+/* A part that lies in one mapping. */
+static struct nunchi_error *add_part(struct memory *memory, struct ram_host *host,
+				     struct qmp_client **client, const struct ram_piece *piece,
+				     const struct mapping *mapping, unsigned allow,
+				     struct ram_ways *ways)
+{
+	struct nunchi_error *err;
+	bool added = false;
+
+	if (mapping->shared && mapping->inode) {
+		err = add_shared(memory, host, piece, mapping, allow, ways, &added);
+		if (err || added)
+			return err;
+	}
+	if (host->readable && (allow & RAM_ALLOW_PROCESS))
+		return add_process(memory, host, piece, mapping, ways);
+	return add_by_monitor(memory, host, client, piece, allow, ways);
+}
+
+struct nunchi_error *ram_add(struct memory *memory, struct ram_host *host,
+			     struct qmp_client **client, const struct ram_piece *piece,
+			     unsigned allow, struct ram_ways *ways)
+{
+	uint64_t done = 0;
+
+	if (!host->has_maps)
+		return add_by_monitor(memory, host, client, piece, allow, ways);
+	while (done < piece->size) {
+		struct ram_piece part = {.start = piece->start + done, .host = piece->host + done};
+		const struct mapping *mapping = maps_find(&host->maps, part.host, 1);
+		struct nunchi_error *err;
+
+		if (!mapping)
+			return error_create_at(NUNCHI_ERROR_DATA, part.start,
+					       "QEMU says that the memory at 0x%" PRIx64
+					       " is at 0x%" PRIx64
+					       " in its process, where nothing is mapped",
+					       part.start, part.host);
+		part.size = mapping->end - part.host;
+		if (part.size > piece->size - done)
+			part.size = piece->size - done;
+		err = add_part(memory, host, client, &part, mapping, allow, ways);
+		if (err)
+			return err;
+		done += part.size;
+	}
+	return NULL;
+}

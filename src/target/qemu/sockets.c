@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which Unix sockets a QEMU listens on, and who is connected to them. */
+#include "target/qemu/process.h"
+#include "target/qemu/scan.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A host with more sockets than this gets no answer who holds one. */
+#define DIAG_BYTES_MAX ((size_t)64 << 20)
+/* Looking through every process's descriptors may not take longer. */
+#define SEARCH_NS 500000000
+
+/* ---- Sockets by descriptor ---------------------------------------------------------------------
+ */
+
+/* The path of the socket with that inode, from a table like /proc/net/unix. Caller frees. */
+static char *path_of_inode(const struct buffer *table, uint64_t inode)
+{
+	struct scan rest = {buffer_string(table), buffer_string(table) + table->size}, line;
+
+	while (scan_line(&rest, &line)) {
+		struct scan word;
+		uint64_t found;
+		bool ok = true;
+
+		for (int i = 0; ok && i < 6; i++) {
+			scan_spaces(&line);
+			ok = scan_word(&line, &word);
+		}
+		scan_spaces(&line);
+		if (!ok || !scan_decimal(&line, &found) || found != inode ||
+		    !scan_literal(&line, " "))
+			continue;
+		return *line.at == '/' ? strndup(line.at, (size_t)(line.end - line.at)) : NULL;
+	}
+	return NULL;
+}
+
+static char *path_of_descriptor(pid_t pid, int fd)
+{
+	_cleanup_buffer_ struct buffer table;
+	char path[64], target[64];
+	uint64_t inode;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return NULL;
+	struct scan scan = {target, target + n};
+	if (!scan_literal(&scan, "socket:[") || !scan_decimal(&scan, &inode))
+		return NULL;
+	buffer_init(&table, 0);
+	nunchi_error_destroy(process_read(pid, "net/unix", &table));
+	return path_of_inode(&table, inode);
+}
+
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The path as QEMU's process sees it, from here. Caller frees. */
+static char *path_from_here(pid_t pid, const char *path)
+{
+	char *made;
+
+	if (path[0] == '/') {
+		if (is_socket(path))
+			return strdup(path);
+		/* In a container of its own. */
+		return asprintf(&made, "/proc/%d/root%s", pid, path) < 0 ? NULL : made;
+	}
+	return asprintf(&made, "/proc/%d/cwd/%s", pid, path) < 0 ? NULL : made;
+}
+
+char *qemu_process_socket_path(const struct qemu_process *process, size_t index)
+{
+	const struct cmdline_socket *socket = &process->cmdline.sockets[index];
+	_cleanup_free_ char *by_fd = NULL;
+
+	if (socket->path)
+		return path_from_here(process->pid, socket->path);
+	by_fd = path_of_descriptor(process->pid, socket->fd);
+	return by_fd ? path_from_here(process->pid, by_fd) : NULL;
+}
+
+/* ---- Who is connected --------------------------------------------------------------------------
+ */
+
+/* Asks the kernel for all Unix sockets with their peers and files: sock_diag(7). */
+static bool ask(int fd)
+{
+	struct {
+		struct nlmsghdr header;
+		struct unix_diag_req request;
+	} message = {
+	    .header = {.nlmsg_len = sizeof(message),
+		       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	    .request = {.sdiag_family = AF_UNIX,
+			.udiag_states = 1 << TCP_ESTABLISHED,
+			.udiag_show = UDIAG_SHOW_VFS | UDIAG_SHOW_PEER},
+	};
+
+	return send(fd, &message, sizeof(message), 0) == sizeof(message);
+}
+
+/*
+ * The inode of the socket at the other end, if this one was accepted (has an inode) from the
+ * listening socket whose file has inode `file`.
+ */
+static bool parse_peer(const struct nlmsghdr *header, uint64_t file, uint32_t *ret)
+{
+	const struct unix_diag_msg *message = NLMSG_DATA(header);
+	const struct rtattr *attribute = (const struct rtattr *)(message + 1);
+	size_t left;
+	uint32_t peer = 0;
+	bool ours = false;
+
+	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)) || !message->udiag_ino)
+		return false;
+	left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+		if (attribute->rta_type == UNIX_DIAG_VFS &&
+		    RTA_PAYLOAD(attribute) >= sizeof(struct unix_diag_vfs)) {
+			const struct unix_diag_vfs *vfs = RTA_DATA(attribute);
+
+			ours = vfs->udiag_vfs_ino == (uint32_t)file;
+		} else if (attribute->rta_type == UNIX_DIAG_PEER &&
+			   RTA_PAYLOAD(attribute) >= sizeof(peer)) {
+			memcpy(&peer, RTA_DATA(attribute), sizeof(peer));
+		}
+	}
+	*ret = peer;
+	return ours && peer;
+}
+
+/* Looks for it in one packet of the answer; *ret_more is false at its end. */
+static bool find_in_packet(void *packet, size_t size, uint64_t file, uint32_t *ret, bool *ret_more)
+{
+	size_t left = size;
+
+	for (struct nlmsghdr *header = packet; NLMSG_OK(header, left);
+	     header = NLMSG_NEXT(header, left)) {
+		if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) {
+			*ret_more = false;
+			return false;
+		}
+		if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY && parse_peer(header, file, ret))
+			return true;
+	}
+	return false;
+}
+
+static bool find_peer(uint64_t file, uint32_t *ret)
+{
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	struct timeval second = {.tv_sec = 1};
+	size_t total = 0;
+	bool more = true;
+	/* Aligned for the headers in it. */
+	_cleanup_free_ void *packet = malloc(65536);
+
+	if (fd < 0 || !packet || !ask(fd) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)))
+		return false;
+	while (more && total < DIAG_BYTES_MAX) {
+		ssize_t n = recv(fd, packet, 65536, 0);
+
+		if (n <= 0)
+			return false;
+		total += (size_t)n;
+		if (find_in_packet(packet, (size_t)n, file, ret, &more))
+			return true;
+	}
+	return false;
+}
+
+static bool has_descriptor(const char *pid, const char *wanted)
+{
+	char path[300], target[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		found = !strcmp(target, wanted);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool process_socket_holder(const char *path, struct buffer *ret)
+{
+	int64_t deadline = now_ns() + SEARCH_NS;
+	char wanted[64], name[64];
+	struct dirent *entry;
+	bool found = false;
+	struct stat st;
+	uint32_t peer;
+	DIR *dir;
+
+	if (stat(path, &st) || !find_peer(st.st_ino, &peer))
+		return false;
+	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu32 "]", peer);
+	dir = opendir("/proc");
+	while (dir && !found && now_ns() < deadline && (entry = readdir(dir))) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    !has_descriptor(entry->d_name, wanted))
+			continue;
+		process_name((pid_t)strtol(entry->d_name, NULL, 10), name, sizeof(name));
+		found = buffer_printf(ret, "%s (pid %s)", name, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
