@@ -139,7 +139,7 @@ class Failure(unittest.TestCase):
                         ["type", "list_head"], ["translate", "0"], ["read", "0", "8"],
                         ["snapshot", "/tmp/never"]):
             self.check_failed(command[0], "/nonexistent/guest", *command[1:],
-                              says=["/nonexistent/guest", "No such file"])
+                              says=["/nonexistent/guest", "no such file"])
 
     def test_no_memory_image(self):
         self.file.write(b"root:x:0:0:root:/root:/bin/sh\n" * 1000)
@@ -155,7 +155,7 @@ class Failure(unittest.TestCase):
         self.assertIn("\n  hint: ", done.stderr)
 
     def test_no_such_guest(self):
-        self.check_failed("ps", "qemu:no-such-guest", says=["no-such-guest"])
+        self.check_failed("ps", "qemu:no-such-guest", says=["qemu:no-such-guest"])
 
     def test_hostile_file_name(self):
         done = run("ps", "/nonexistent/\x1b[31m\n")

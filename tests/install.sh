@@ -78,7 +78,7 @@ export LD_LIBRARY_PATH
 for program in c-shared c++-shared c-static c++-static; do
 	status=0
 	"$root/$program" /nonexistent/guest >"$root/out" 2>"$root/err" || status=$?
-	if [ $status -ne 1 ] || ! grep -q 'No such file' "$root/err"; then
+	if [ $status -ne 1 ] || ! grep -q 'no such file' "$root/err"; then
 		cat "$root/err" >&2
 		fail "$program does not say what is wrong (status $status)"
 	fi
