@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 /*
  * Regions are taken and given back under a lock but never freed, so that the handler, which may
@@ -18,8 +16,6 @@ struct sigbus_region {
 	atomic_uint sequence;
 	atomic_uintptr_t start;
 	atomic_size_t size; /* 0: free */
-	atomic_int fd;
-	_Atomic uint64_t offset;
 	atomic_bool *_Atomic gone;
 	struct sigbus_region *next_free; /* under the lock */
 };
@@ -32,27 +28,19 @@ static struct {
 	struct sigaction previous; /* does not change once installed */
 } guard = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/*
- * Maps zeros over the page at address, and over all that follows it in the region if that is past
- * the end of the file: a file that shrank costs one mapping, a bad disk block one for each page.
- */
-static bool put_zeros(uintptr_t start, size_t size, int fd, uint64_t offset, uintptr_t address)
+static bool map_zeros(uintptr_t start, size_t size)
+{
+	return mmap((void *)start, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		    0) != MAP_FAILED;
+}
+
+/* Puts zeros in place of the page; of all that follows too, once there are too many mappings. */
+static bool replace_page(uintptr_t start, size_t size, uintptr_t address)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uintptr_t from = address & ~(uintptr_t)(page - 1);
-	size_t rest = start + size - from;
-	size_t length = page;
-	struct stat st;
 
-	if (fstat(fd, &st) ||
-	    (S_ISREG(st.st_mode) && offset + (from - start) >= (uint64_t)st.st_size))
-		length = rest;
-	if (mmap((void *)from, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	    MAP_FAILED)
-		return true;
-	/* Too many mappings: give up the rest as one. */
-	return mmap((void *)from, rest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		    0) != MAP_FAILED;
+	return map_zeros(from, page) || map_zeros(from, start + size - from);
 }
 
 /* True if address is in a guarded region and can be read now. */
@@ -63,15 +51,13 @@ static bool rescue(uintptr_t address)
 		unsigned sequence = atomic_load(&region->sequence);
 		uintptr_t start = atomic_load(&region->start);
 		size_t size = atomic_load(&region->size);
-		int fd = atomic_load(&region->fd);
-		uint64_t offset = atomic_load(&region->offset);
 		atomic_bool *gone = atomic_load(&region->gone);
 
 		if (address - start >= size || sequence % 2 ||
 		    sequence != atomic_load(&region->sequence))
 			continue;
 		atomic_store(gone, true);
-		return put_zeros(start, size, fd, offset, address);
+		return replace_page(start, size, address);
 	}
 	return false;
 }
@@ -142,20 +128,18 @@ static struct sigbus_region *take_region(void)
 	return region;
 }
 
-static void set_region(struct sigbus_region *region, uintptr_t start, size_t size, int fd,
-		       uint64_t offset, atomic_bool *gone)
+static void set_region(struct sigbus_region *region, uintptr_t start, size_t size,
+		       atomic_bool *gone)
 {
 	atomic_fetch_add(&region->sequence, 1);
 	atomic_store(&region->start, start);
 	atomic_store(&region->size, size);
-	atomic_store(&region->fd, fd);
-	atomic_store(&region->offset, offset);
 	atomic_store(&region->gone, gone);
 	atomic_fetch_add(&region->sequence, 1);
 }
 
-struct nunchi_error *sigbus_guard_add(void *start, size_t size, int fd, uint64_t offset,
-				      atomic_bool *gone, struct sigbus_region **ret)
+struct nunchi_error *sigbus_guard_add(void *start, size_t size, atomic_bool *gone,
+				      struct sigbus_region **ret)
 {
 	struct sigbus_region *region = NULL;
 	struct nunchi_error *err;
@@ -165,7 +149,7 @@ struct nunchi_error *sigbus_guard_add(void *start, size_t size, int fd, uint64_t
 	if (!err) {
 		region = take_region();
 		if (region)
-			set_region(region, (uintptr_t)start, size, fd, offset, gone);
+			set_region(region, (uintptr_t)start, size, gone);
 		else
 			err = &error_nomem;
 	}
@@ -180,7 +164,7 @@ void sigbus_guard_remove(struct sigbus_region *region)
 	if (!region)
 		return;
 	pthread_mutex_lock(&guard.lock);
-	set_region(region, 0, 0, -1, 0, NULL);
+	set_region(region, 0, 0, NULL);
 	region->next_free = guard.free;
 	guard.free = region;
 	pthread_mutex_unlock(&guard.lock);

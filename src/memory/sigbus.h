@@ -14,16 +14,15 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct sigbus_region;
 
 /*
- * Guards size bytes at start, a mapping of fd from offset. *gone, which must outlive the region,
- * is set once zeros stand in for bytes of the file.
+ * Guards size bytes at start, a mapping. *gone, which must outlive the region, is set once zeros
+ * stand in for bytes of the file.
  */
-struct nunchi_error *sigbus_guard_add(void *start, size_t size, int fd, uint64_t offset,
-				      atomic_bool *gone, struct sigbus_region **ret);
+struct nunchi_error *sigbus_guard_add(void *start, size_t size, atomic_bool *gone,
+				      struct sigbus_region **ret);
 /* To be called before the region is unmapped. NULL is accepted. */
 void sigbus_guard_remove(struct sigbus_region *region);
 

@@ -205,7 +205,10 @@ static void keep(struct address_space *space, gva_t address, const struct x86_wa
 	region->value = value;
 }
 
-/* Finds it by a walk, and keeps what it learns. */
+/*
+ * Finds it by a walk, and keeps what it learns. Also asked when a kept page table maps nothing
+ * there: it may be one of a lost file, which reads as zeros, and then the walk says so.
+ */
 static enum memory_fault translate_slowly(struct address_space *space, gva_t address, gpa_t *ret)
 {
 	struct reader reader = {.memory = space->memory};
@@ -217,10 +220,7 @@ static enum memory_fault translate_slowly(struct address_space *space, gva_t add
 		*ret = walk.address;
 		return MEMORY_OK;
 	}
-	if (fault == X86_FAULT_READ)
-		return reader.fault;
-	/* A lost file reads as zeros, which look like "not present". */
-	return memory_gone(space->memory) ? MEMORY_GONE : MEMORY_NOT_MAPPED;
+	return fault == X86_FAULT_READ ? reader.fault : MEMORY_NOT_MAPPED;
 }
 
 /*

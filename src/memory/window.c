@@ -120,8 +120,8 @@ static bool map_file(struct window_file *file)
 		return false;
 	file->map = map;
 	if (file->guarded) {
-		_cleanup_error_ struct nunchi_error *err = sigbus_guard_add(
-		    map, file->map_size, file->fd, file->map_offset, &file->gone, &file->region);
+		_cleanup_error_ struct nunchi_error *err =
+		    sigbus_guard_add(map, file->map_size, &file->gone, &file->region);
 
 		if (err)
 			return false;

@@ -227,6 +227,7 @@ struct source {
 	uint64_t bad; /* offset from which it fails */
 	enum memory_fault fault;
 	unsigned calls, destroyed;
+	bool lies; /* about where */
 };
 
 static enum memory_fault read_source(void *data, uint64_t offset, void *buffer, size_t size,
@@ -238,7 +239,7 @@ static enum memory_fault read_source(void *data, uint64_t offset, void *buffer, 
 	assert_true(offset + size <= 0x4000);
 	for (size_t i = 0; i < size; i++) {
 		if (offset + i >= source->bad) {
-			*fault_offset = offset + i;
+			*fault_offset = source->lies ? UINT64_MAX : offset + i;
 			return source->fault;
 		}
 		((uint8_t *)buffer)[i] = (uint8_t)(offset + i);
@@ -287,6 +288,8 @@ static void test_readers_and_neighbours(void **state)
 	/* What a reader could not read, at its place. */
 	assert_fault(memory, 0xd000, 0x2000, MEMORY_IO, 0xe345);
 	assert_int_equal(memory_read(memory, gpa(0xd000), bytes, 0x1345, NULL), MEMORY_OK);
+	bad.lies = true;
+	assert_fault(memory, 0xe000, 0x1000, MEMORY_IO, 0xe000);
 	memory_destroy(memory);
 	assert_int_equal(source.destroyed, 1);
 	assert_int_equal(bad.destroyed, 1);
@@ -378,6 +381,7 @@ static void test_holes_are_never_touched(void **state)
 			memcpy(&value, buffer + at, 8);
 			assert_int_equal(value, data ? pattern(at) : 0);
 		}
+		expect_extent(memory, 4 * MIB, 7 * MIB, 7 * MIB + 0x1000);
 		expect_extent(memory, 0, MIB, MIB + (64 << 10));
 		expect_extent(memory, MIB + 0x2345, MIB + 0x2345, MIB + (64 << 10));
 		expect_extent(memory, MIB + (64 << 10), 7 * MIB, 7 * MIB + 0x1000);
@@ -418,6 +422,7 @@ static void test_generations_of_holes(void **state)
 	assert_null(memory_seal(memory));
 	generation = memory_generation(memory);
 	assert_int_not_equal(generation, 0);
+	expect_extent(memory, MIB, MIB, MIB + (64 << 10));
 	assert_non_null(memory_map(memory, gpa(MIB), 0x1000));
 	assert_reads(memory, 2 * MIB, 0);
 	/* The guest gives a page back, as a balloon does, and takes another. */
@@ -578,6 +583,19 @@ static struct memory *guarded(int fd, uint64_t size, unsigned flags)
 	return memory;
 }
 
+static unsigned count_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned lines = 0;
+	int c;
+
+	require(file);
+	while ((c = fgetc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
 static void truncate_while_mapped(bool tmpfs, unsigned flags)
 {
 	int fd = temporary(tmpfs);
@@ -586,6 +604,7 @@ static void truncate_while_mapped(bool tmpfs, unsigned flags)
 	uint64_t value = 1;
 	uint8_t *bytes = malloc(4 * MIB);
 	gpa_t at = gpa(0);
+	unsigned mappings;
 
 	fill(fd, 0, 4 * MIB);
 	memory = guarded(fd, 4 * MIB, flags);
@@ -594,6 +613,7 @@ static void truncate_while_mapped(bool tmpfs, unsigned flags)
 	require(map && map[MIB / 8] == pattern(MIB));
 	require(ftruncate(fd, (off_t)MIB) == 0);
 	require(!memory_gone(memory));
+	mappings = count_mappings();
 	/* What is left can be read; what is lost says so. */
 	require(memory_read(memory, gpa(MIB - 8), &value, 8, NULL) == MEMORY_OK);
 	require(value == pattern(MIB - 8));
@@ -607,6 +627,10 @@ static void truncate_while_mapped(bool tmpfs, unsigned flags)
 	/* Pointers given out before read as zeros there, below and above the first touch. */
 	require(map[2 * MIB / 8] == 0 && map[4 * MIB / 8 - 1] == 0 && map[MIB / 8] == 0);
 	require(map[0] == pattern(0));
+	for (uint64_t at_page = MIB; at_page < 4 * MIB; at_page += 0x1000)
+		require(map[at_page / 8] == 0);
+	/* Neighbours that are lost become one mapping. */
+	require(count_mappings() <= mappings + 4);
 	require(!memory_map(memory, gpa(0), 8));
 	memory_destroy(memory);
 	free(bytes);

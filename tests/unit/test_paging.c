@@ -162,8 +162,9 @@ static uint64_t reserved_bits(enum x86_mode mode, unsigned level, bool large)
 {
 	uint64_t high = mode == X86_MODE_PAE ? UINT64_C(0x7ff) << 52 : 0;
 
+	/* Not 6:5, which the manual reserves too: QEMU's emulation marks these entries accessed. */
 	if (mode == X86_MODE_PAE && level == 3)
-		return UINT64_C(0xfff) << 52 | 0x1e6;
+		return UINT64_C(0xfff) << 52 | 0x186;
 	if (!large)
 		return high | (level > 3 ? WRITER_PS : 0);
 	if (mode == X86_MODE_32BIT)

@@ -5,13 +5,16 @@
 #include "page_writer.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -146,9 +149,8 @@ static uint64_t pick_address(enum x86_mode mode, uint64_t *seed)
 }
 
 /* A page somewhere; what stands in its way is overwritten, even the tables by nonsense. */
-static void scribble(struct page_writer *writer, uint64_t *seed)
+static void scribble(struct page_writer *writer, uint64_t address, uint64_t *seed)
 {
-	uint64_t address = writer_address(writer->mode, pick_address(writer->mode, seed));
 	unsigned level = 1 + next_random(seed) % writer_largest(writer->mode);
 	struct x86_paging paging = writer_paging(writer);
 	struct guest plain = {.ram = writer->ram};
@@ -160,7 +162,7 @@ static void scribble(struct page_writer *writer, uint64_t *seed)
 	if (next_random(seed) % 8 == 0) {
 		/* Any entry of the walk becomes anything: not present, large, reserved, outside. */
 		size_t i = next_random(seed) % walk.level_count;
-		uint64_t entry = next_random(seed) & UINT64_C(0x80000000007ff0ff);
+		uint64_t entry = next_random(seed) & UINT64_C(0x80100000007ff0ff);
 
 		if (walk.levels[i].entry_address.v >= TABLES)
 			writer_put(writer, walk.levels[i].entry_address.v, entry);
@@ -184,11 +186,22 @@ static void compare_with_walks(enum way way, enum x86_mode mode, uint64_t *seed)
 	guest_init(&guest, way);
 	writer_init(&writer, mode, guest.ram, RAM_SIZE, TABLES);
 	space = open_space(&guest, &writer);
-	for (int round = 0; round < 10; round++) {
-		for (int i = 0; i < 200; i++)
-			scribble(&writer, seed);
+	for (int round = 0; round < 20; round++) {
+		uint64_t touched[200];
+
+		for (size_t i = 0; i < ARRAY_SIZE(touched); i++) {
+			touched[i] = writer_address(mode, pick_address(mode, seed));
+			scribble(&writer, touched[i], seed);
+			/* Often the same page again. */
+			if (next_random(seed) % 2)
+				scribble(&writer, touched[i], seed);
+		}
 		memory_new_generation(guest.memory);
-		for (int i = 0; i < 2000; i++)
+		for (size_t i = 0; i < ARRAY_SIZE(touched); i++)
+			check_address(&guest, space, touched[i] ^ PAGE_SIZE);
+		for (size_t i = 0; i < ARRAY_SIZE(touched); i++)
+			check_address(&guest, space, touched[i]);
+		for (int i = 0; i < 1000; i++)
 			check_address(&guest, space, pick_address(mode, seed));
 	}
 	address_space_destroy(space);
@@ -228,6 +241,12 @@ static void test_generations(void **state)
 		writer_map(&writer, 0x400000, 0x7000, 1, 0);
 		assert_int_equal(address_space_translate(space, gva(0x400123), &at), MEMORY_OK);
 		assert_int_equal(at.v, way == WAY_READER ? 0x5123 : 0x7123);
+		memory_new_generation(guest.memory);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(address_space_translate(space, gva(0x400123), &at),
+					 MEMORY_OK);
+			assert_int_equal(at.v, 0x7123);
+		}
 		writer_put(&writer, writer_entry(&writer, 0x400000, 2), 0);
 		memory_new_generation(guest.memory);
 		assert_int_equal(address_space_translate(space, gva(0x400123), &at),
@@ -265,36 +284,26 @@ static void test_switch(void **state)
 	guest_deinit(&guest);
 }
 
-/* The cache is emptied by counting; the count comes round after two million. */
-static void test_many_generations(void **state)
+/* The cache is emptied by counting, and the count comes round after two million. */
+static void test_many_switches(void **state)
 {
 	struct page_writer writer;
 	struct address_space *space;
 	struct guest guest;
-	uint64_t entry;
 	gpa_t at;
 
 	(void)state;
 	guest_init(&guest, WAY_SAVED);
 	writer_init(&writer, X86_MODE_4LEVEL, guest.ram, RAM_SIZE, TABLES);
-	writer_map(&writer, 0x400000, 0x5000, 1, 0);
 	writer_map(&writer, 0x40000000, 0, 2, 0);
 	space = open_space(&guest, &writer);
-	assert_int_equal(address_space_translate(space, gva(0x400000), &at), MEMORY_OK);
 	assert_int_equal(address_space_translate(space, gva(0x40000000), &at), MEMORY_OK);
-	entry = writer_entry(&writer, 0x40000000, 2);
-	writer_put(&writer, entry, 0);
-	for (int i = 0; i < (3 << 20); i++) {
-		memory_new_generation(guest.memory);
-		assert_int_equal(address_space_translate(space, gva(0x400000), &at), MEMORY_OK);
-		if (i % 1024 == 0)
-			assert_int_equal(address_space_translate(space, gva(0x40000000), &at),
-					 MEMORY_NOT_MAPPED);
-	}
-	/* Every epoch there is was in use once; the stale region of the first is not believed. */
-	for (int i = 0; i < (3 << 20); i++) {
-		memory_new_generation(guest.memory);
-		if (address_space_translate(space, gva(0x40000000), &at) != MEMORY_NOT_MAPPED)
+	writer_put(&writer, writer_entry(&writer, 0x40000000, 2), 0);
+	/* The region kept under the first count is not believed under any later one. */
+	for (int i = 0; i < (5 << 20); i++) {
+		address_space_switch(space, gpa(i % 2 ? writer.root : 0));
+		if (i % 2 &&
+		    address_space_translate(space, gva(0x40000000), &at) != MEMORY_NOT_MAPPED)
 			fail_msg("a stale region was believed in round %d", i);
 	}
 	address_space_destroy(space);
@@ -522,6 +531,60 @@ static void test_tables_in_a_hole(void **state)
 	guest_deinit(&guest);
 }
 
+/* In a child, where the handler of SIGBUS is not cmocka's. */
+static int lose_tables(struct guest *guest, struct address_space *space)
+{
+	gpa_t at;
+	gva_t fault = gva(0);
+	uint64_t value;
+
+	signal(SIGBUS, SIG_DFL);
+	if (address_space_translate(space, gva(0x400000), &at) != MEMORY_OK ||
+	    address_space_translate(space, gva(0x400000), &at) != MEMORY_OK)
+		return 1;
+	if (ftruncate(guest->fd, PAGE_SIZE))
+		return 2;
+	/* The page table that was kept is zeros now, which is not to be taken for "not present". */
+	if (address_space_translate(space, gva(0x400000), &at) != MEMORY_GONE)
+		return 3;
+	if (address_space_read(space, gva(0x400000), &value, 8, &fault) != MEMORY_GONE ||
+	    fault.v != 0x400000)
+		return 4;
+	return address_space_map(space, gva(0x400000), 8) ? 5 : 0;
+}
+
+static void test_lost_tables(void **state)
+{
+	(void)state;
+	for (int way = WAY_SAVED; way <= WAY_LIVE; way++) {
+		struct page_writer writer;
+		struct address_space *space;
+		struct guest guest;
+		int status;
+		pid_t pid;
+
+		guest_init(&guest, way);
+		memory_destroy(guest.memory);
+		assert_null(memory_create(true, &guest.memory));
+		assert_null(memory_add_window(guest.memory, gpa(0), RAM_SIZE, guest.fd,
+					      (uint64_t)(guest.ram - (uint8_t *)guest.map),
+					      way == WAY_LIVE ? MEMORY_WINDOW_LIVE : 0));
+		assert_null(memory_seal(guest.memory));
+		writer_init(&writer, X86_MODE_4LEVEL, guest.ram, RAM_SIZE, TABLES);
+		writer_map(&writer, 0x400000, 0x5000, 1, 0);
+		space = open_space(&guest, &writer);
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0)
+			_exit(lose_tables(&guest, space));
+		assert_true(pid > 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		address_space_destroy(space);
+		guest_deinit(&guest);
+	}
+}
+
 /* Every table is the same one, or every entry is all ones. */
 static void test_hostile_tables(void **state)
 {
@@ -559,12 +622,13 @@ int main(void)
 	    cmocka_unit_test(test_same_as_walks),
 	    cmocka_unit_test(test_generations),
 	    cmocka_unit_test(test_switch),
-	    cmocka_unit_test(test_many_generations),
+	    cmocka_unit_test(test_many_switches),
 	    cmocka_unit_test(test_many_copied_tables),
 	    cmocka_unit_test(test_runs_and_reads),
 	    cmocka_unit_test(test_large_pages),
 	    cmocka_unit_test(test_end_of_addresses),
 	    cmocka_unit_test(test_tables_in_a_hole),
+	    cmocka_unit_test(test_lost_tables),
 	    cmocka_unit_test(test_hostile_tables),
 	};
 
