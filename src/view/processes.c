@@ -10,7 +10,7 @@
 
 #define COLUMNS(X)                                                                                 \
 	X(pid, INTEGER, "process id, in the first pid namespace")                                  \
-	X(name, TEXT, "the kernel's name for it (comm), at most 15 bytes")                         \
+	X(name, TEXT, "the kernel's name for it (comm); kernel threads in full")                   \
 	X(path, TEXT, "path of the executable")                                                    \
 	X(cmdline, TEXT, "command line, arguments separated by spaces")                            \
 	X(state, TEXT, "R running, S sleeping, D waiting, T stopped, t traced, Z zombie, I idle")  \
@@ -303,12 +303,12 @@ static void put_task(struct processes *state, struct view_row *row)
 	const struct layout *layout = &kernel->layout;
 	const struct object *task = &state->task;
 	uint64_t parent, tgid;
-	const char *comm;
 	char letter = linux_task_state(kernel, task);
-	size_t length = object_text(task, &layout->task_comm, &comm);
 
 	put_field(row, COLUMN_pid, task, &layout->task_pid);
-	row_text(row, COLUMN_name, length ? comm : "", length);
+	buffer_clear(&state->text);
+	linux_task_name(kernel, task, &state->text);
+	put_text(state, row, COLUMN_name, MEMORY_OK);
 	row_text(row, COLUMN_state, &letter, 1);
 	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
 	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));

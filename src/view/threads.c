@@ -7,7 +7,7 @@
 #define COLUMNS(X)                                                                                 \
 	X(tid, INTEGER, "thread id, in the first pid namespace")                                   \
 	X(tgid, INTEGER, "process id of the thread's process")                                     \
-	X(name, TEXT, "the kernel's name for it (comm), at most 15 bytes")                         \
+	X(name, TEXT, "the kernel's name for it (comm); kernel threads in full")                   \
 	X(state, TEXT, "R running, S sleeping, D waiting, T stopped, t traced, Z zombie, I idle")  \
 	X(uid, INTEGER, "real user id")                                                            \
 	X(euid, INTEGER, "effective user id")                                                      \
@@ -33,6 +33,7 @@ struct threads {
 	bool walking;
 	struct hash_map seen;
 	struct object leader, task, cred;
+	struct buffer name;
 	struct linux_clock clock;
 	bool has_clock;
 };
@@ -43,16 +44,15 @@ static bool fill(void *data, struct view_row *row)
 	struct linux_kernel *kernel = state->kernel;
 	const struct layout *layout = &kernel->layout;
 	struct object *task = &state->task;
-	const char *comm;
-	size_t length;
 	char letter;
 
 	if (linux_read_object(kernel, LAYOUT_task, task->address, task) != MEMORY_OK)
 		return false;
 	row_integer(row, COLUMN_tid, object_s64(task, &layout->task_pid));
 	row_integer(row, COLUMN_tgid, object_s64(task, &layout->task_tgid));
-	length = object_text(task, &layout->task_comm, &comm);
-	row_text(row, COLUMN_name, length ? comm : "", length);
+	buffer_clear(&state->name);
+	linux_task_name(kernel, task, &state->name);
+	row_text(row, COLUMN_name, buffer_string(&state->name), state->name.size);
 	letter = linux_task_state(kernel, task);
 	row_text(row, COLUMN_state, &letter, 1);
 	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
@@ -96,6 +96,7 @@ static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel
 		return err;
 	state->kernel = kernel;
 	hash_map_init(&state->seen);
+	buffer_init(&state->name, 0);
 	state->has_clock = linux_clock_read(kernel, &state->clock);
 	return NULL;
 }
@@ -131,6 +132,7 @@ static void threads_close(void *data)
 
 	linux_tasks_deinit(&state->processes);
 	hash_map_deinit(&state->seen);
+	buffer_deinit(&state->name);
 	object_deinit(&state->leader);
 	object_deinit(&state->task);
 	object_deinit(&state->cred);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/task.h"
 
+#include <string.h>
+
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
 				      int64_t only_pid)
 {
@@ -85,6 +87,54 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task)
 		return true;
 	walk->list.broken = true;
 	return false;
+}
+
+/* What a worker of a workqueue does or did last. */
+static void append_work(struct linux_kernel *kernel, uint64_t address, struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object worker = {0};
+	const char *desc;
+	size_t length;
+
+	if (linux_read_object(kernel, LAYOUT_worker, address, &worker) != MEMORY_OK ||
+	    !object_u64(&worker, &layout->worker_pool))
+		return;
+	length = object_text(&worker, &layout->worker_desc, &desc);
+	if (!length)
+		return;
+	buffer_append_char(ret, object_u64(&worker, &layout->worker_current_work) ? '+' : '-');
+	buffer_append(ret, desc, length);
+}
+
+void linux_task_name(struct linux_kernel *kernel, const struct object *task, struct buffer *ret)
+{
+	enum { PF_WQ_WORKER = 0x20, MOST = 63 };
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object kthread = {0};
+	size_t start = ret->size, length;
+	char full[MOST + 1];
+	uint64_t name;
+	const char *comm;
+	bool worker;
+
+	if (linux_task_is_kernel_thread(kernel, task))
+		linux_read_object(kernel, LAYOUT_kthread, object_u64(task, &layout->task_kthread),
+				  &kthread);
+	worker = object_u64(task, &layout->task_flags) & PF_WQ_WORKER;
+	name = object_u64(&kthread, &layout->kthread_full_name);
+	/* format_worker_id() names workers in full since 6.11; before, they go by comm. */
+	if (name && linux_read_string(kernel, name, full, MOST, &length) == MEMORY_OK &&
+	    (!worker || (length > 8 && !memcmp(full, "kworker/", 8)))) {
+		buffer_append(ret, full, length);
+	} else {
+		length = object_text(task, &layout->task_comm, &comm);
+		buffer_append(ret, length ? comm : "", length);
+	}
+	if (worker)
+		append_work(kernel, object_u64(&kthread, &layout->kthread_data), ret);
+	if (ret->size > start + MOST)
+		ret->size = start + MOST;
 }
 
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task)

@@ -5,6 +5,7 @@
 #ifndef NUNCHI_GUEST_LINUX_TASK_H
 #define NUNCHI_GUEST_LINUX_TASK_H
 
+#include "core/buffer.h"
 #include "core/hash.h"
 #include "guest/linux/linux.h"
 
@@ -52,6 +53,13 @@ static inline bool linux_task_is_kernel_thread(const struct linux_kernel *kernel
 {
 	return object_u64(task, &kernel->layout.task_flags) & LINUX_PF_KTHREAD;
 }
+
+/*
+ * Appends the name that /proc shows: comm, for a kernel thread in full, for a worker with what it
+ * does ("+", or did: "-"). Source: fs/proc/array.c, proc_task_name(); kernel/workqueue.c,
+ * wq_worker_comm(). At most 63 bytes.
+ */
+void linux_task_name(struct linux_kernel *kernel, const struct object *task, struct buffer *ret);
 
 /* The letter that /proc shows: R S D T t X Z P I (fs/proc/array.c, get_task_state()). */
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task);

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Compares what nunchi says of a guest with what the guest says of itself.
+
+The guest's oracle ran once before the guest was looked at (pass A) and once after (pass B). A
+value is right if it equals that of A or of B; a row that stands in both must be there; a row that
+is there must stand in one. Nothing else is forgiven, but for what TOLERANCES bounds.
+"""
+import collections
+import dataclasses
+import json
+import re
+from typing import Any, Callable, Iterable
+
+Row = dict[str, Any]
+
+
+@dataclasses.dataclass
+class View:
+    key: tuple[str, ...]
+    exact: tuple[str, ...]
+    tolerant: dict[str, Callable[[Any, list[Any]], bool]] = dataclasses.field(default_factory=dict)
+    uncompared: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Result:
+    rows: int = 0
+    cells: int = 0
+    wrong: list[str] = dataclasses.field(default_factory=list)
+
+
+def near(bound: float, part: float) -> Callable[[Any, list[Any]], bool]:
+    """Within bound, or part of the value, of what A and B span."""
+    def check(value: Any, said: list[Any]) -> bool:
+        said = [number or 0 for number in said]
+        value = value or 0
+        slack = max(bound, part * max(said))
+        return min(said) - slack <= value <= max(said) + slack
+    return check
+
+
+# The kernel shows CPU times scaled to the scheduler's clock, in ticks of 10 ms; we show the sum of
+# the ticks it counted, which lags behind for short bursts.
+CPU_TIME = near(1000, 0.5)
+# Counters of pages are kept per CPU or per task and folded in batches of 64 pages or so.
+SIZE = near(1 << 20, 0.1)
+
+# Process 1 of the lab's guests takes the host's orders, and kernel threads do the kernel's work:
+# they run between the passes, on any CPU.
+AGENT = 1
+# What a worker does or did last follows its name, and changes as often.
+WORK = re.compile(r"^(kworker/u?\d+:\d+H?)[-+].*")
+
+POINTER = "the guest does not tell addresses of its structures"
+
+VIEWS = {
+    "processes": View(
+        ("pid",),
+        ("name", "path", "cmdline", "state", "cwd", "root", "uid", "gid", "euid", "egid", "suid",
+         "sgid", "on_disk", "start_time", "parent", "pgroup", "session", "threads", "nice",
+         "cgroup_path", "is_kernel_thread", "pid_namespace", "mount_namespace"),
+        {"user_time": CPU_TIME, "system_time": CPU_TIME, "resident_size": SIZE,
+         "total_size": SIZE},
+        {"page_table_root": POINTER, "task": POINTER}),
+    "threads": View(
+        ("tid",),
+        ("tgid", "name", "state", "nice", "start_time", "cpu"),
+        {"user_time": CPU_TIME, "system_time": CPU_TIME},
+        {"task": POINTER, "uid": "the oracle prints it for processes",
+         "euid": "the oracle prints it for processes",
+         "is_kernel_thread": "the oracle prints it for processes"}),
+    "process_memory_map": View(
+        ("pid", "start"),
+        ("end", "permissions", "offset", "device", "inode", "path", "pseudo")),
+    "process_envs": View(("pid", "position"), ("key", "value")),
+    "process_open_files": View(
+        ("pid", "fd"), ("path", "offset", "flags", "inode"), {}, {"file": POINTER}),
+    "kernel_modules": View(
+        ("name",), ("size", "used_by", "status", "address", "references", "taint"), {},
+        {"module": POINTER, "address_end": "the guest shows no size of the code alone"}),
+    "mounts": View(
+        ("mount_namespace", "mount_id"),
+        ("parent_id", "device", "path", "root", "type", "flags", "device_number")),
+    "kernel_info": View(
+        (), ("version", "arguments", "banner", "build", "machine"), {},
+        {"text_virtual": "checked through the view symbols", "text_physical": POINTER}),
+    "system_info": View(
+        (), ("hostname", "cpu_type", "cpu_brand", "cpu_logical_cores", "physical_memory",
+             "hardware_vendor", "hardware_model", "hardware_version", "hardware_serial")),
+    "uptime": View(
+        (), ("boot_time",),
+        {"total_seconds": lambda value, said: int(min(said)) <= value <= max(said) + 1},
+        {"days": "total_seconds in another form", "hours": "likewise", "minutes": "likewise",
+         "seconds": "likewise"}),
+    "kernel_log": View(
+        ("seq",), ("time", "facility", "level", "message"), {},
+        {"caller": "/dev/kmsg shows it only if the kernel was told to"}),
+    "symbols": View((), ()),
+}
+
+
+def join_arguments(raw: str) -> str:
+    return raw.rstrip("\0").replace("\0", " ")
+
+
+def expect_process(row: Row, meta: Row) -> Row:
+    out = dict(row)
+    out["cmdline"] = join_arguments(row["cmdline_raw"] or "")
+    out["start_time"] = meta["boot_time"] + row["start_time_ticks"] // meta["clk_tck"]
+    return out
+
+
+def expect_thread(row: Row, meta: Row) -> Row:
+    out = dict(row, tgid=row["pid"])
+    out["start_time"] = meta["boot_time"] + row["start_time_ticks"] // meta["clk_tck"]
+    return out
+
+
+def expect_map(row: Row, meta: Row) -> Row:
+    pseudo = int(row["path"][:1] == "[" or not row["path"])
+    return dict(row, pseudo=pseudo)
+
+
+def expect_env(row: Row, meta: Row) -> Row:
+    key, _, value = row["raw"].partition("=")
+    return {"pid": row["pid"], "position": row["index"], "key": key, "value": value}
+
+
+def expect_file(row: Row, meta: Row) -> Row:
+    out = dict(row, offset=row["pos"])
+    if out["inode"] is None:
+        del out["inode"]  # fdinfo has it since 5.14
+    return out
+
+
+def expect_module(row: Row, meta: Row) -> Row:
+    return dict(row, references=row["refcount"], used_by=row["used_by"].rstrip(",") or "-")
+
+
+def expect_kernel(row: Row, meta: Row) -> Row:
+    return dict(row, build=meta["version"], machine=meta["machine"])
+
+
+def expect_system(row: Row, meta: Row) -> Row:
+    return dict(row, cpu_type=meta["machine"], hardware_vendor=row["dmi_sys_vendor"],
+                hardware_model=row["dmi_product_name"],
+                hardware_version=row["dmi_product_version"],
+                hardware_serial=row["dmi_product_serial"])
+
+
+EXPECT: dict[str, Callable[[Row, Row], Row]] = {
+    "processes": expect_process,
+    "threads": expect_thread,
+    "process_memory_map": expect_map,
+    "process_envs": expect_env,
+    "process_open_files": expect_file,
+    "kernel_modules": expect_module,
+    "kernel_info": expect_kernel,
+    "system_info": expect_system,
+    "uptime": lambda row, meta: dict(row, boot_time=meta["boot_time"]),
+    "kernel_log": lambda row, meta: dict(row, time=row["timestamp_us"]),
+}
+
+
+class Oracle:
+    """One pass: rows by view, the oracle's own processes left out."""
+
+    def __init__(self, lines: Iterable[str]):
+        self.rows: dict[str, list[Row]] = collections.defaultdict(list)
+        self.observers: set[int] = set()
+        self.meta: Row = {}
+        for line in lines:
+            row = json.loads(line)
+            view = row.pop("view")
+            if view == "meta":
+                self.meta = row
+            elif view == "observer":
+                self.observers.add(row["pid"])
+            else:
+                self.rows[view].append(row)
+
+    def view(self, name: str, observers: set[int]) -> list[Row]:
+        expect = EXPECT.get(name, lambda row, meta: row)
+        return [expect(row, self.meta) for row in self.rows[name]
+                if row.get("pid") not in observers or "pid" not in row
+                or name == "mounts"]
+
+
+def normal(value: Any) -> Any:
+    """Nothing, in its several spellings; addresses as numbers."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.startswith("0x"):
+        try:
+            return int(value, 16)
+        except ValueError:
+            return value
+    return value
+
+
+def of_nunchi(name: str, row: Row) -> Row:
+    if name == "kernel_log":
+        # Microseconds, cut as /dev/kmsg cuts them.
+        return dict(row, time=int(row["time"] * 1e6 + 0.0005))
+    return row
+
+
+def index(rows: list[Row], key: tuple[str, ...]) -> dict[tuple, Row]:
+    return {tuple(normal(row[part]) for part in key): row for row in rows}
+
+
+def compare_row(view: View, where: str, row: Row, said: list[Row], result: Result) -> None:
+    for column in view.exact:
+        if column == "cpu" and (row["tid"] == AGENT or row["is_kernel_thread"]):
+            continue
+        if not any(column in one for one in said):
+            continue  # this kernel does not tell
+        values = [normal(one.get(column)) for one in said]
+        result.cells += 1
+        if column == "name" and row.get("is_kernel_thread"):
+            values = [WORK.sub(r"\1", value) for value in values]
+            row = dict(row, name=WORK.sub(r"\1", row["name"]))
+        if normal(row.get(column)) not in values:
+            result.wrong.append(f"{where}.{column}: nunchi {row.get(column)!r}, guest {values!r}"
+                                f" {row.get('absent', '')}")
+    for column, check in view.tolerant.items():
+        values = [one.get(column) for one in said]
+        result.cells += 1
+        if not check(row.get(column), values):
+            result.wrong.append(f"{where}.{column}: nunchi {row.get(column)!r} is not near "
+                                f"{values!r}")
+    unknown = set(row) - set(view.exact) - set(view.tolerant) - set(view.uncompared) - \
+        set(view.key) - {"absent"}
+    if unknown:
+        result.wrong.append(f"{where}: columns declared nowhere: {sorted(unknown)}")
+    if row.get("torn"):
+        result.wrong.append(f"{where}: torn")
+
+
+def compare_symbols(rows: list[Row], a: Oracle, b: Oracle) -> Result:
+    said = collections.Counter((row["name"], row["address"], row["type"])
+                               for row in a.rows["symbols"] or b.rows["symbols"])
+    got = collections.Counter((row["name"], int(row["address"], 16), row["type"]) for row in rows)
+    result = Result(len(rows), 3 * len(rows))
+    for what, counter in (("missing", said - got), ("not in the guest", got - said)):
+        result.wrong += [f"symbols: {name} {address:x} {letter} {what}"
+                         for name, address, letter in counter]
+    return result
+
+
+def compare(name: str, rows: list[Row], a: Oracle, b: Oracle) -> Result:
+    """Rows of nunchi against both passes."""
+    if name == "symbols":
+        return compare_symbols(rows, a, b)
+    view, result = VIEWS[name], Result()
+    observers = a.observers | b.observers
+    in_a, in_b = (index(one.view(name, observers), view.key) for one in (a, b))
+    got: dict[tuple, Row] = {}
+    for row in (of_nunchi(name, row) for row in rows):
+        key = tuple(normal(row[part]) for part in view.key)
+        if key in got:
+            result.wrong.append(f"{name}{key}: twice")
+        got[key] = row
+    for key, row in got.items():
+        said = [one[key] for one in (in_a, in_b) if key in one]
+        where = f"{name}{key if len(key) != 1 else '(' + repr(key[0]) + ')'}"
+        result.rows += 1
+        if said:
+            compare_row(view, where, row, said, result)
+        else:
+            result.wrong.append(f"{where}: not in the guest: {row}")
+    for key in in_a.keys() & in_b.keys() - got.keys():
+        result.wrong.append(f"{name}{key}: missing: {in_a[key]}")
+    return result
