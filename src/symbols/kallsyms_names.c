@@ -18,8 +18,8 @@
 #define STEP_MAX (KALLSYMS_GROUP * (SYMBOL_NAME_MAX + 3))
 /* seqs_of_names: u32 each in early 6.2, three bytes later. */
 #define SEARCH_MAX (SYMBOL_COUNT_MAX * 4 + 64)
-/* The markers are at least that long where they have to be searched for. */
-#define SEARCH_STEP 32
+/* The least that markers take: with less than two there is nothing to prove. */
+#define SEARCH_STEP 8
 /* Label alignment. */
 #define PADDING_MAX 8
 /* Full proofs tried before one token table; more than one or two means that somebody plays. */
@@ -196,10 +196,7 @@ static struct nunchi_error *find_with_width(struct kallsyms *k, unsigned width, 
 		struct marker_run run;
 		size_t broken;
 
-		/* Close to the table every place, since there may be few markers. */
-		at -= end - at < 64 ? 4 : SEARCH_STEP;
-		if (at + width > end)
-			continue;
+		at -= SEARCH_STEP;
 		if (run_at(&k->image, at, end, width, &run, &broken)) {
 			struct nunchi_error *err = try_run(k, &run, &proofs, &found);
 

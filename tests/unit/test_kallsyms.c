@@ -45,6 +45,8 @@ static const struct writer_layout layouts[] = {
      .count = 3000},
     {"two markers", 8, WRITE_PERCPU, WRITE_SEQS_3, 4, 8, .addresses_last = true, .long_sizes = true,
      .count = 270},
+    {"two markers before seqs", 8, WRITE_PERCPU, WRITE_SEQS_3, 4, 8, .long_sizes = true,
+     .count = 271},
     {"exactly full groups", 8, WRITE_OFFSETS, WRITE_NO_SEQS, 4, 8, .count = 1024 - 8},
 };
 

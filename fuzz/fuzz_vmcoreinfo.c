@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "symbols/vmcoreinfo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct vmcoreinfo info;
+	const char *text;
+	uint64_t value;
+	int64_t number;
+	size_t length;
+
+	if (!vmcoreinfo_parse(data, size, &info))
+		return 0;
+	if (info.text != (const char *)data || info.size > size || !info.size ||
+	    info.text[info.size - 1] != '\n' || memchr(info.text, 0, info.size))
+		abort();
+	if (!vmcoreinfo_get(&info, "OSRELEASE", &text, &length) || !length || text < info.text ||
+	    text + length > info.text + info.size)
+		abort();
+	vmcoreinfo_symbol(&info, "init_uts_ns", &value);
+	vmcoreinfo_number(&info, "phys_base", &number);
+	vmcoreinfo_hex(&info, "KERNELOFFSET", &value);
+	return 0;
+}
