@@ -10,10 +10,11 @@
 #define BIT_OFFSET_LIMIT 0xffffff
 
 struct btf_writer_slot {
-	uint32_t record; /* offset in records */
-	uint32_t size;   /* of the record; 0: not defined */
-	uint32_t name; /* by which it is referred to; its record may have none */
-	enum btf_kind kind;
+	uint32_t record;    /* offset in records */
+	uint32_t size;      /* of the record; 0: not defined */
+	uint32_t name;      /* by which it is referred to; its record may have none */
+	enum btf_kind kind; /* by which it is referred to */
+	enum btf_kind record_kind;
 	type_id alias; /* of a declaration: the type that defines it, else 0 */
 };
 
@@ -157,7 +158,7 @@ static void put_word(struct btf_writer *writer, uint32_t word)
 }
 
 /* Starts the record of id; false if it must not be written. */
-static bool start(struct btf_writer *writer, type_id id, enum btf_kind kind, const char *name,
+static bool start(struct btf_writer *writer, type_id id, enum btf_kind kind, uint32_t name,
 		  uint32_t vlen, bool kind_flag, uint64_t word)
 {
 	uint32_t info = (uint32_t)kind << 24 | vlen | (kind_flag ? BTF_KIND_FLAG : 0);
@@ -169,8 +170,8 @@ static bool start(struct btf_writer *writer, type_id id, enum btf_kind kind, con
 		return false;
 	}
 	writer->slots[id].record = (uint32_t)writer->records.size;
-	writer->slots[id].kind = kind;
-	put_word(writer, put_string(writer, name));
+	writer->slots[id].record_kind = kind;
+	put_word(writer, name);
 	put_word(writer, info);
 	put_word(writer, (uint32_t)word);
 	return true;
@@ -186,7 +187,8 @@ void btf_writer_base(struct btf_writer *writer, type_id id, const char *name, ui
 {
 	uint32_t bits = size <= 16 ? (uint32_t)size * 8 : 0;
 
-	if (!start(writer, id, is_float ? BTF_FLOAT : BTF_INT, name, 0, false, size))
+	if (!start(writer, id, is_float ? BTF_FLOAT : BTF_INT, put_string(writer, name), 0, false,
+		   size))
 		return;
 	if (!is_float)
 		put_word(writer, bits | (is_signed ? 1u << 24 : 0));
@@ -195,7 +197,7 @@ void btf_writer_base(struct btf_writer *writer, type_id id, const char *name, ui
 
 void btf_writer_typedef(struct btf_writer *writer, type_id id, const char *name, type_id target)
 {
-	if (start(writer, id, BTF_TYPEDEF, name, 0, false, target))
+	if (start(writer, id, BTF_TYPEDEF, put_string(writer, name), 0, false, target))
 		end(writer, id);
 }
 
@@ -218,7 +220,7 @@ void btf_writer_struct(struct btf_writer *writer, type_id id, enum btf_kind kind
 		fail(writer, "a struct is too large");
 		return;
 	}
-	if (!start(writer, id, kind, name, count, bit_fields, size))
+	if (!start(writer, id, kind, put_string(writer, name), count, bit_fields, size))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
 		put_word(writer, put_string(writer, members[i].name));
@@ -244,7 +246,8 @@ void btf_writer_enum(struct btf_writer *writer, type_id id, const char *name, ui
 	/* Of eight bytes a negative value and a huge one are the same; gcc has made it signed. */
 	for (uint32_t i = 0; i < count && wide; i++)
 		is_signed |= enumerators[i].value < 0;
-	if (!start(writer, id, wide ? BTF_ENUM64 : BTF_ENUM, name, count, is_signed, size))
+	if (!start(writer, id, wide ? BTF_ENUM64 : BTF_ENUM, put_string(writer, name), count,
+		   is_signed, size))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
 		put_word(writer, put_string(writer, enumerators[i].name));
@@ -258,7 +261,7 @@ void btf_writer_enum(struct btf_writer *writer, type_id id, const char *name, ui
 void btf_writer_prototype(struct btf_writer *writer, type_id id, type_id result,
 			  const type_id *parameters, uint32_t count)
 {
-	if (!start(writer, id, BTF_FUNC_PROTO, "", count, false, result))
+	if (!start(writer, id, BTF_FUNC_PROTO, 0, count, false, result))
 		return;
 	for (uint32_t i = 0; i < count; i++) {
 		put_word(writer, 0);
@@ -290,7 +293,7 @@ type_id btf_writer_derived(struct btf_writer *writer, enum btf_kind kind, type_i
 	type_id id;
 
 	if (!find_derived(writer, kind, target, 0, &id) &&
-	    start(writer, id, kind, "", 0, false, target))
+	    start(writer, id, kind, 0, 0, false, target))
 		end(writer, id);
 	return id;
 }
@@ -304,7 +307,7 @@ type_id btf_writer_array(struct btf_writer *writer, type_id element, uint64_t co
 		return 0;
 	}
 	if (!find_derived(writer, BTF_ARRAY, element, count, &id) &&
-	    start(writer, id, BTF_ARRAY, "", 0, false, 0)) {
+	    start(writer, id, BTF_ARRAY, 0, 0, false, 0)) {
 		put_word(writer, element);
 		put_word(writer, 0);
 		put_word(writer, (uint32_t)count);
@@ -318,7 +321,6 @@ static void declare(struct btf_writer *writer, type_id id)
 {
 	struct btf_writer_slot *slot = &writer->slots[id];
 	enum btf_kind kind = slot->kind;
-	const char *name = writer->problem ? "" : writer->strings.data + slot->name;
 	bool is_union = kind == BTF_UNION;
 	uint32_t size = kind == BTF_ENUM ? 4 : 0;
 
@@ -326,7 +328,7 @@ static void declare(struct btf_writer *writer, type_id id)
 		kind = BTF_FWD;
 	else if (kind != BTF_ENUM)
 		kind = BTF_TYPEDEF;
-	if (start(writer, id, kind, name, 0, is_union, size))
+	if (start(writer, id, kind, slot->name, 0, is_union, size))
 		end(writer, id);
 }
 
@@ -343,7 +345,7 @@ static void relink(const struct btf_writer *writer, uint8_t *word)
 static void relink_record(const struct btf_writer *writer, const struct btf_writer_slot *slot,
 			  uint8_t *record)
 {
-	switch (slot->kind) {
+	switch (slot->record_kind) {
 	case BTF_PTR:
 	case BTF_TYPEDEF:
 	case BTF_VOLATILE:

@@ -49,9 +49,7 @@ static struct nunchi_error *parse(const struct table *table, struct isf_span val
 	json_error_t error;
 	json_t *json;
 
-	/* Unsigned numbers above INT64_MAX become reals instead of an error. */
-	json =
-	    json_loadb(value.data, value.size, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+	json = json_loadb(value.data, value.size, JSON_DECODE_ANY, &error);
 	if (!json)
 		return broken(table, value.data + error.position, error.text);
 	*ret = json;
@@ -266,21 +264,12 @@ static int compare_enumerators(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int64_t constant(const json_t *value)
-{
-	double real = json_real_value(value);
-
-	if (json_is_integer(value))
-		return json_integer_value(value);
-	return real > 0 && real < 18446744073709551616.0 ? (int64_t)(uint64_t)real : 0;
-}
-
 static struct nunchi_error *read_enum(struct table *table, const char *name, struct isf_span value)
 {
 	_cleanup_json_ json_t *json = NULL;
 	_cleanup_free_ struct type_enumerator *enumerators = NULL;
 	struct nunchi_error *err = parse(table, value, &json);
-	json_t *constants, *number_value;
+	json_t *constants, *value_json;
 	const char *key;
 	uint32_t count = 0;
 	uint64_t size;
@@ -293,10 +282,10 @@ static struct nunchi_error *read_enum(struct table *table, const char *name, str
 	enumerators = calloc(json_object_size(constants) + 1, sizeof(*enumerators));
 	if (!enumerators)
 		return &error_nomem;
-	json_object_foreach(constants, key, number_value)
+	json_object_foreach(constants, key, value_json)
 	{
 		enumerators[count++] =
-		    (struct type_enumerator){.name = key, .value = constant(number_value)};
+		    (struct type_enumerator){.name = key, .value = json_integer_value(value_json)};
 	}
 	qsort(enumerators, count, sizeof(*enumerators), compare_enumerators);
 	btf_writer_enum(&table->writer,

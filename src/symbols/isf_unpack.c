@@ -54,11 +54,10 @@ static struct nunchi_error *unpack(lzma_stream *stream, struct buffer *text)
 struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_t *ret_size)
 {
 	lzma_stream stream = LZMA_STREAM_INIT;
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {.limit = TEXT_LIMIT};
 	struct nunchi_error *err;
 	lzma_ret status;
 
-	buffer_init(&text, TEXT_LIMIT);
 	status = lzma_stream_decoder(&stream, DECODER_MEMORY, LZMA_CONCATENATED);
 	if (status != LZMA_OK)
 		return describe(status, 0);

@@ -235,9 +235,8 @@ static struct nunchi_error *from_bytes(struct buffer *text, bool packed, struct 
 				   "\xfd"
 				   "7zXZ",
 				   6)) {
-		_cleanup_buffer_ struct buffer unpacked;
+		_cleanup_buffer_ struct buffer unpacked = {0};
 
-		buffer_init(&unpacked, FILE_LIMIT);
 		err = isf_unpack(text->data, text->size, &unpacked.data, &unpacked.size);
 		return err ? err : from_bytes(&unpacked, true, ret);
 	}
@@ -248,7 +247,7 @@ static struct nunchi_error *from_bytes(struct buffer *text, bool packed, struct 
 
 static struct nunchi_error *from_fd(int fd, struct type_index **ret)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {.limit = FILE_LIMIT};
 	char magic[SELFMAG] = {0};
 	struct nunchi_error *err;
 	struct stat st;
@@ -259,7 +258,6 @@ static struct nunchi_error *from_fd(int fd, struct type_index **ret)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "not a regular file");
 	if (read_at(fd, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG))
 		return from_elf(fd, ret);
-	buffer_init(&text, FILE_LIMIT);
 	err = read_whole(fd, &text);
 	return err ? err : from_bytes(&text, false, ret);
 }

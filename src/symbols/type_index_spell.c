@@ -102,11 +102,7 @@ static void left_qualifier(struct speller *speller, type_id id, const struct typ
 static void left_pointer(struct speller *speller, const struct type *type)
 {
 	left(speller, type->target);
-	if (binds_tighter(speller->index, type->target))
-		put(speller, last(speller) == '(' ? "(" : " (");
-	else if (last(speller) != '*' && last(speller) != '(')
-		put(speller, " ");
-	put(speller, "*");
+	put_word(speller, binds_tighter(speller->index, type->target) ? "(*" : "*");
 }
 
 static void left_forward(struct speller *speller, type_id id, const char *name)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * BTF, and BTF that changes after it was indexed, as that of a live guest may: the last 24 bytes of
+ * the input are eight changes (a place in 16 bits, a byte).
+ */
+#include "symbols/type_index.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPES    4096
+#define ELEMENTS 64
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+/* A name given out must be a string, and stay inside of the memory that holds names. */
+static void use_name(const char *name)
+{
+	check(name && strlen(name) < SIZE_MAX);
+}
+
+static void use_path(const struct type_index *index, const struct type *type, const char *member)
+{
+	struct type_field field = {0};
+	struct nunchi_error *err;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%.100s.%.100s", type->name, member);
+	err = type_index_resolve(index, path, &field);
+	check(err || field.bit_size == 0 || field.bit_shift + field.bit_size <= field.size * 8);
+	nunchi_error_destroy(err);
+	snprintf(path, sizeof(path), "%.100s.%.100s[1]", type->name, member);
+	nunchi_error_destroy(type_index_resolve(index, path, &field));
+}
+
+static void use_element(const struct type_index *index, type_id id, const struct type *type,
+			uint32_t i)
+{
+	struct type_enumerator enumerator;
+	struct type_member member;
+	int64_t value;
+
+	if (type_index_member(index, id, i, &member)) {
+		use_name(member.name);
+		use_path(index, type, member.name);
+	}
+	if (type_index_parameter(index, id, i, &member))
+		use_name(member.name);
+	if (type_index_enumerator(index, id, i, &enumerator)) {
+		use_name(enumerator.name);
+		type_index_enum_value(index, enumerator.name, &value);
+	}
+}
+
+static void use(const struct type_index *index)
+{
+	uint32_t count = type_index_count(index);
+	char spelling[200];
+	struct type type;
+	uint64_t size;
+	type_id found;
+
+	for (type_id id = 0; id <= count && id < TYPES; id++) {
+		type_index_spell(index, id, spelling, sizeof(spelling));
+		use_name(spelling);
+		check(type_index_strip(index, id) < count);
+		type_index_size(index, id, &size);
+		if (!type_index_get(index, id, &type))
+			continue;
+		use_name(type.name);
+		if (type_index_find(index, type.name, &found))
+			check(found && found < count);
+		for (uint32_t i = 0; i < type.count && i < ELEMENTS; i++)
+			use_element(index, id, &type, i);
+		type_index_member(index, id, UINT32_MAX, &(struct type_member){0});
+	}
+	type_index_suggest(index, "struct_x");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	size_t changes = size >= 24 ? 24 : 0, rest = size - changes;
+	uint8_t *copy = malloc(rest ? rest : 1);
+	struct type_index *index = NULL;
+	struct nunchi_error *err;
+
+	memcpy(copy, data, rest);
+	err = type_index_from_btf(copy, rest, NULL, NULL, &index);
+	if (err) {
+		check(!index && *nunchi_error_message(err));
+		nunchi_error_destroy(err);
+		free(copy);
+		return 0;
+	}
+	use(index);
+	for (size_t i = 0; i < changes && rest; i += 3)
+		copy[(data[rest + i] | data[rest + i + 1] << 8) % rest] = data[rest + i + 2];
+	use(index);
+	type_index_unref(index);
+	free(copy);
+	return 0;
+}
