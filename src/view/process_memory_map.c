@@ -138,7 +138,7 @@ static bool next_mapping(struct memory_map *state, struct view_row *row)
 		return true;
 	if (!state->in_gate && state->walk.broken &&
 	    linux_task_keeps(state->kernel, &state->task, &state->kernel->layout.task_mm))
-		row_warn(row, "process %lld: its list of mappings is cut short after %llu",
+		row_warn(row, "process %lld: its list of mappings is broken: only %llu are shown",
 			 (long long)state->pid, (unsigned long long)state->walk.count);
 	if (!state->in_gate && linux_gate_vma(state->kernel, &state->mm, &state->vma)) {
 		state->in_gate = true;

@@ -286,9 +286,9 @@ enum memory_fault linux_d_path(struct linux_kernel *kernel, const struct linux_p
 	bool unlinked;
 	size_t empty;
 
+	climb_init(&climb, kernel);
 	if (!path->mnt || !path->dentry)
 		return MEMORY_NOT_MAPPED;
-	climb_init(&climb, kernel);
 	fault = linux_read_object(kernel, LAYOUT_dentry, path->dentry, &climb.dentry);
 	if (fault != MEMORY_OK)
 		return fault;
@@ -397,6 +397,23 @@ enum memory_fault linux_file_path(struct linux_kernel *kernel, uint64_t file,
 
 	fault = read_path_field(kernel, file, &kernel->layout.file_path, &path);
 	return fault == MEMORY_OK ? linux_d_path(kernel, &path, root, ret) : fault;
+}
+
+enum memory_fault linux_file_unlinked(struct linux_kernel *kernel, uint64_t file, bool *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object dentry = {0};
+	struct linux_path path;
+	enum memory_fault fault;
+
+	if (!layout->dentry_hash_pprev.present)
+		return MEMORY_IO;
+	fault = read_path_field(kernel, file, &layout->file_path, &path);
+	if (fault == MEMORY_OK)
+		fault = linux_read_object(kernel, LAYOUT_dentry, path.dentry, &dentry);
+	if (fault == MEMORY_OK)
+		*ret = is_unlinked(kernel, &dentry);
+	return fault;
 }
 
 enum memory_fault linux_fs_root(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret)

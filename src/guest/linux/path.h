@@ -37,6 +37,12 @@ enum memory_fault linux_read_path(struct linux_kernel *kernel, uint64_t address,
 enum memory_fault linux_file_path(struct linux_kernel *kernel, uint64_t file,
 				  const struct linux_path *root, struct buffer *ret);
 
+/*
+ * Whether an open file's name was removed since (which a name that ends in " (deleted)" does not
+ * prove). MEMORY_OK with the answer, or a fault.
+ */
+enum memory_fault linux_file_unlinked(struct linux_kernel *kernel, uint64_t file, bool *ret);
+
 /* The root and the working directory of a task, by the address of its fs_struct (task.fs). */
 enum memory_fault linux_fs_root(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret);
 enum memory_fault linux_fs_pwd(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret);

@@ -55,13 +55,15 @@ static bool next_in_tree(struct linux_vmas *walk, struct object *vma)
 	while (linux_maple_next(&walk->maple, &address, &first)) {
 		if (read_vma(walk, address, vma))
 			return true;
-		if (walk->tries++ == MAX_TRIES) {
+		/* Look again, for the tree may have changed; then go on behind it. */
+		if (walk->tries++ < MAX_TRIES) {
+			linux_maple_seek(&walk->maple, walk->end);
+		} else {
+			walk->tries = 0;
 			walk->broken = true;
-			return false;
 		}
-		linux_maple_seek(&walk->maple, walk->end);
 	}
-	walk->broken = walk->maple.broken;
+	walk->broken |= walk->maple.broken;
 	return false;
 }
 
@@ -85,7 +87,7 @@ static bool next_in_list(struct linux_vmas *walk, struct object *vma)
 		    linux_read_field(walk->kernel, walk->mm, &layout->mm_mmap, &walk->next) !=
 			MEMORY_OK) {
 			walk->broken = true;
-			return false;
+			walk->next = 0;
 		}
 	}
 	return false;
@@ -95,8 +97,6 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 {
 	bool found;
 
-	if (walk->broken)
-		return false;
 	if (walk->count == MAX_VMAS) {
 		walk->broken = true;
 		return false;

@@ -23,7 +23,7 @@ struct linux_vmas {
 	uint64_t count;
 	unsigned tries;
 	bool is_tree;
-	bool broken; /* cut short: what is there contradicts itself in every try */
+	bool broken; /* some are left out: what is there contradicts itself in every try */
 	struct linux_maple maple;
 };
 

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The walks over maple trees, red-black trees, mappings and open files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "guest/linux/files.h"
+#include "guest/linux/rbtree.h"
+#include "guest/linux/vma.h"
+
+#include "toy_kernel.h"
+
+#define L (&toy->kernel.layout)
+
+enum { DENSE, LEAF, RANGE, ALLOC };
+
+static int setup(void **state)
+{
+	struct toy *toy = malloc(sizeof(*toy));
+
+	toy_init(toy);
+	*state = toy;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	toy_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void maple_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_maple_tree, &L->maple_tree_root, 8, 8);
+	toy_field(toy, LAYOUT_maple_node, &L->maple_node_parent, 0, 8);
+	toy_array(toy, LAYOUT_maple_node, &L->maple_node_slot, 8, 8, 31);
+	toy_array(toy, LAYOUT_maple_node, &L->maple_node_range_pivot, 8, 8, 15);
+	toy_array(toy, LAYOUT_maple_node, &L->maple_node_range_slot, 128, 8, 16);
+	toy_array(toy, LAYOUT_maple_node, &L->maple_node_alloc_pivot, 8, 8, 9);
+	toy_array(toy, LAYOUT_maple_node, &L->maple_node_alloc_slot, 80, 8, 10);
+}
+
+static uint64_t link_to(uint64_t node, unsigned type)
+{
+	return node | type << 3 | 4;
+}
+
+/* A node of count slots; the last slot's end is not written (it is the node's). */
+static uint64_t maple_node(struct toy *toy, unsigned type, const uint64_t *slots,
+			   const uint64_t *ends, unsigned count)
+{
+	uint64_t node = toy_alloc(toy, 256);
+	const struct field *pivot =
+	    type == ALLOC ? &L->maple_node_alloc_pivot : &L->maple_node_range_pivot;
+	const struct field *slot =
+	    type == ALLOC ? &L->maple_node_alloc_slot : &L->maple_node_range_slot;
+
+	toy_put(toy, node, 1, 8);
+	for (unsigned i = 0; i < count; i++) {
+		toy_put(toy, node + slot->offset + 8 * i, slots[i], 8);
+		if (i + 1 < count)
+			toy_put(toy, node + pivot->offset + 8 * i, ends[i], 8);
+	}
+	return node;
+}
+
+static uint64_t maple_tree(struct toy *toy, uint64_t root)
+{
+	uint64_t tree = toy_alloc(toy, 24);
+
+	toy_put(toy, tree + 8, root, 8);
+	return tree;
+}
+
+/* Walks all; gives the entries. */
+static size_t maple_all(struct toy *toy, uint64_t tree, uint64_t *ret, size_t limit,
+			bool *ret_broken)
+{
+	struct linux_maple walk;
+	uint64_t entry, first;
+	size_t count = 0;
+
+	assert_true(linux_maple_init(&walk, &toy->kernel, tree));
+	while (count < limit && linux_maple_next(&walk, &entry, &first))
+		ret[count++] = entry;
+	*ret_broken = walk.broken;
+	linux_maple_deinit(&walk);
+	return count;
+}
+
+static void test_maple_heights(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t out[64], leaves[3], root, middle;
+	bool broken;
+
+	maple_layout(toy);
+	leaves[0] = maple_node(toy, LEAF, (uint64_t[]){0, 0x1000, 0, 0x2000},
+			       (uint64_t[]){9, 19, 29, 0}, 4);
+	leaves[1] = maple_node(toy, LEAF, (uint64_t[]){0x3000, 0x406 /* reserved */, 0x4000},
+			       (uint64_t[]){49, 59, 0}, 3);
+	leaves[2] = maple_node(toy, LEAF, (uint64_t[]){0x5000, 0}, (uint64_t[]){1000, 0}, 2);
+	middle =
+	    maple_node(toy, ALLOC, (uint64_t[]){link_to(leaves[0], LEAF), link_to(leaves[1], LEAF)},
+		       (uint64_t[]){39, 0}, 2);
+	root =
+	    maple_node(toy, RANGE, (uint64_t[]){link_to(middle, ALLOC), link_to(leaves[2], LEAF)},
+		       (uint64_t[]){69, 0}, 2);
+	assert_int_equal(
+	    maple_all(toy, maple_tree(toy, link_to(root, RANGE) | 2), out, 64, &broken), 5);
+	assert_false(broken);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(out[i], (i + 1) * 0x1000);
+}
+
+/* All sixteen slots in use: the last has no pivot, the data behind it is an entry. */
+static void test_maple_full_leaf(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t slots[16], ends[16], out[32], node;
+	bool broken;
+
+	maple_layout(toy);
+	for (unsigned i = 0; i < 16; i++) {
+		slots[i] = (i + 1) * 0x100;
+		ends[i] = i * 10 + 9;
+	}
+	node = maple_node(toy, LEAF, slots, ends, 16);
+	assert_int_equal(maple_all(toy, maple_tree(toy, link_to(node, LEAF) | 2), out, 32, &broken),
+			 16);
+	assert_int_equal(out[15], 0x1000);
+	assert_false(broken);
+}
+
+static void test_maple_small(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t out[4], dense;
+	bool broken;
+
+	maple_layout(toy);
+	assert_int_equal(maple_all(toy, maple_tree(toy, 0), out, 4, &broken), 0);
+	assert_int_equal(maple_all(toy, maple_tree(toy, 0x7000), out, 4, &broken), 1);
+	assert_int_equal(out[0], 0x7000);
+	dense = toy_alloc(toy, 256);
+	toy_put(toy, dense, 1, 8);
+	toy_put(toy, dense + 8, 0x100, 8);
+	toy_put(toy, dense + 24, 0x300, 8);
+	assert_int_equal(
+	    maple_all(toy, maple_tree(toy, link_to(dense, DENSE) | 2), out, 4, &broken), 2);
+	assert_int_equal(out[1], 0x300);
+	assert_false(broken);
+}
+
+/* Nodes that lie must end the walk, and soon. */
+static void test_maple_hostile(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t out[4], node, self;
+	bool broken;
+
+	maple_layout(toy);
+	/* Taken out of the tree: it is its own parent. */
+	node = maple_node(toy, LEAF, (uint64_t[]){0x1000}, (uint64_t[]){0}, 1);
+	toy_put(toy, node, node, 8);
+	assert_int_equal(maple_all(toy, maple_tree(toy, link_to(node, LEAF) | 2), out, 4, &broken),
+			 0);
+	assert_true(broken);
+	/* Its own child. */
+	self = maple_node(toy, RANGE, (uint64_t[]){0}, (uint64_t[]){0}, 1);
+	toy_put(toy, self + 128, link_to(self, RANGE), 8);
+	assert_int_equal(maple_all(toy, maple_tree(toy, link_to(self, RANGE) | 2), out, 4, &broken),
+			 0);
+	assert_true(broken);
+	/* Pivots that descend, a kind that is none, a node that is not mapped. */
+	node = maple_node(toy, LEAF, (uint64_t[]){0, 0, 0x1000}, (uint64_t[]){50, 20, 0}, 3);
+	assert_int_equal(maple_all(toy, maple_tree(toy, link_to(node, LEAF) | 2), out, 4, &broken),
+			 0);
+	assert_true(broken);
+	maple_all(toy, maple_tree(toy, link_to(node, 9) | 2), out, 4, &broken);
+	assert_true(broken);
+	maple_all(toy, maple_tree(toy, link_to(0xdead0000, LEAF) | 2), out, 4, &broken);
+	assert_true(broken);
+}
+
+static void rb_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_rb_node, &L->rb_node_parent_color, 0, 8);
+	toy_field(toy, LAYOUT_rb_node, &L->rb_node_right, 8, 8);
+	toy_field(toy, LAYOUT_rb_node, &L->rb_node_left, 16, 8);
+}
+
+static void rb_put(struct toy *toy, uint64_t node, uint64_t parent, uint64_t left, uint64_t right)
+{
+	toy_put(toy, node, parent | 1, 8);
+	toy_put(toy, node + 8, right, 8);
+	toy_put(toy, node + 16, left, 8);
+}
+
+static size_t rb_all(struct toy *toy, uint64_t root, uint64_t *ret, uint64_t limit,
+		     bool *ret_broken)
+{
+	_cleanup_hash_map_ struct hash_map seen = {0};
+	struct linux_rbtree walk;
+	size_t count = 0;
+
+	linux_rbtree_init(&walk, &toy->kernel, root, limit, &seen);
+	while (linux_rbtree_next(&walk, &ret[count]))
+		count++;
+	*ret_broken = walk.broken;
+	return count;
+}
+
+static void test_rbtree(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t n[5], out[8];
+	bool broken;
+
+	rb_layout(toy);
+	for (unsigned i = 0; i < 5; i++)
+		n[i] = toy_alloc(toy, 24);
+	rb_put(toy, n[3], 0, n[1], n[4]);
+	rb_put(toy, n[1], n[3], n[0], n[2]);
+	rb_put(toy, n[0], n[1], 0, 0);
+	rb_put(toy, n[2], n[1], 0, 0);
+	rb_put(toy, n[4], n[3], 0, 0);
+	assert_int_equal(rb_all(toy, 0, out, 8, &broken), 0);
+	assert_false(broken);
+	assert_int_equal(rb_all(toy, n[3], out, 8, &broken), 5);
+	assert_false(broken);
+	assert_memory_equal(out, n, sizeof(n));
+	/* More than allowed, a parent that is another, a loop. */
+	rb_all(toy, n[3], out, 3, &broken);
+	assert_true(broken);
+	rb_put(toy, n[2], n[3], 0, 0);
+	rb_all(toy, n[3], out, 8, &broken);
+	assert_true(broken);
+	rb_put(toy, n[2], n[1], 0, n[1]);
+	rb_all(toy, n[3], out, 8, &broken);
+	assert_true(broken);
+}
+
+static void vma_layout(struct toy *toy, bool list)
+{
+	toy_field(toy, LAYOUT_vma, &L->vma_start, 0, 8);
+	toy_field(toy, LAYOUT_vma, &L->vma_end, 8, 8);
+	toy_field(toy, LAYOUT_vma, &L->vma_mm, 16, 8);
+	if (list) {
+		toy_field(toy, LAYOUT_mm, &L->mm_mmap, 0, 8);
+		toy_field(toy, LAYOUT_vma, &L->vma_next, 24, 8);
+	} else {
+		maple_layout(toy);
+		toy_field(toy, LAYOUT_mm, &L->mm_mm_mt, 0, 24);
+	}
+}
+
+static uint64_t vma(struct toy *toy, uint64_t mm, uint64_t start, uint64_t end, uint64_t next)
+{
+	uint64_t address = toy_alloc(toy, 32);
+
+	toy_put(toy, address, start, 8);
+	toy_put(toy, address + 8, end, 8);
+	toy_put(toy, address + 16, mm, 8);
+	toy_put(toy, address + 24, next, 8);
+	return address;
+}
+
+static size_t vmas_all(struct toy *toy, uint64_t mm, uint64_t *ret, size_t limit, bool *ret_broken)
+{
+	_cleanup_object_ struct object copy = {0};
+	struct linux_vmas walk;
+	size_t count = 0;
+
+	assert_true(linux_vmas_init(&walk, &toy->kernel, mm));
+	while (count < limit && linux_vmas_next(&walk, &copy))
+		ret[count++] = object_u64(&copy, &L->vma_start);
+	*ret_broken = walk.broken;
+	linux_vmas_deinit(&walk);
+	return count;
+}
+
+static void test_vmas_list(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t out[8], mm = toy_alloc(toy, 64), first, second, last;
+	bool broken;
+
+	vma_layout(toy, true);
+	last = vma(toy, mm, 0x9000, 0xa000, 0);
+	second = vma(toy, mm, 0x4000, 0x6000, last);
+	first = vma(toy, mm, 0x1000, 0x2000, second);
+	toy_put(toy, mm, first, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 3);
+	assert_false(broken);
+	assert_int_equal(out[1], 0x4000);
+	/* A loop, another process's mapping, one that ends before it starts. */
+	toy_put(toy, last + 24, first, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 3);
+	assert_true(broken);
+	toy_put(toy, second + 16, mm + 8, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 1);
+	assert_true(broken);
+	toy_put(toy, second + 16, mm, 8);
+	toy_put(toy, second + 8, 0x3000, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 1);
+	assert_true(broken);
+	assert_true(linux_vma_overlaps(&toy->kernel, mm, 0x1fff, 0x3000));
+}
+
+static void test_vmas_tree(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t out[8], mm = toy_alloc(toy, 64), a, b, leaf;
+	bool broken;
+
+	vma_layout(toy, false);
+	a = vma(toy, mm, 0x1000, 0x3000, 0);
+	b = vma(toy, mm, 0x7ffe00000000, 0x7fff00000000, 0);
+	leaf = maple_node(toy, LEAF, (uint64_t[]){0, a, 0, b, 0},
+			  (uint64_t[]){0xfff, 0x2fff, 0x7ffdffffffff, 0x7ffeffffffff, 0}, 5);
+	toy_put(toy, mm + 8, link_to(leaf, LEAF) | 2, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 2);
+	assert_false(broken);
+	assert_int_equal(out[1], 0x7ffe00000000);
+	assert_true(linux_vma_overlaps(&toy->kernel, mm, 0x2000, 0x4000));
+	assert_false(linux_vma_overlaps(&toy->kernel, mm, 0x3000, 0x7ffe00000000));
+	/* Freed and used by another process meanwhile. */
+	toy_put(toy, a + 16, mm + 8, 8);
+	assert_int_equal(vmas_all(toy, mm, out, 8, &broken), 1);
+	assert_int_equal(out[0], 0x7ffe00000000);
+	assert_true(broken);
+}
+
+static void files_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_files, &L->files_fdt, 32, 8);
+	toy_field(toy, LAYOUT_fdtable, &L->fdtable_max_fds, 0, 4);
+	toy_field(toy, LAYOUT_fdtable, &L->fdtable_fd, 8, 8);
+	toy_field(toy, LAYOUT_fdtable, &L->fdtable_close_on_exec, 16, 8);
+	toy_field(toy, LAYOUT_fdtable, &L->fdtable_open_fds, 24, 8);
+	toy_field(toy, LAYOUT_file, &L->file_flags, 0, 4);
+	toy_field(toy, LAYOUT_file, &L->file_pos, 8, 8);
+	L->file_pos.is_signed = true;
+	toy_field(toy, LAYOUT_file, &L->file_inode, 16, 8);
+	toy_field(toy, LAYOUT_inode, &L->inode_ino, 0, 8);
+}
+
+static void test_files(void **state)
+{
+	static const uint64_t fds[] = {0, 7, 8, 63, 4095, 4096, 9999};
+	struct toy *toy = *state;
+	uint64_t files = toy_alloc(toy, 64), table = toy_alloc(toy, 64), array, open, exec, fd;
+	uint64_t file = toy_alloc(toy, 64), inode = toy_alloc(toy, 64);
+	_cleanup_object_ struct object copy = {0};
+	struct linux_open_file got;
+	struct linux_files walk;
+
+	files_layout(toy);
+	array = toy_alloc(toy, 10048 * 8);
+	open = toy_alloc(toy, 10048 / 8);
+	exec = toy_alloc(toy, 10048 / 8);
+	toy_put(toy, files + 32, table, 8);
+	toy_put(toy, table, 10048, 4);
+	toy_put(toy, table + 8, array, 8);
+	toy_put(toy, table + 16, exec, 8);
+	toy_put(toy, table + 24, open, 8);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		uint64_t byte = open + fds[i] / 8;
+
+		toy->ram[byte - TOY_BASE] |= (uint8_t)(1u << fds[i] % 8);
+		toy_put(toy, array + 8 * fds[i], file, 8);
+	}
+	toy_put(toy, exec + 8 / 8, 1, 1);
+	toy_put(toy, file, 02100001, 4); /* O_CLOEXEC in the file itself means nothing */
+	toy_put(toy, file + 8, (uint64_t)-5, 8);
+	toy_put(toy, file + 16, inode, 8);
+	toy_put(toy, inode, 77, 8);
+	assert_int_equal(linux_files_init(&walk, &toy->kernel, files), MEMORY_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		assert_true(linux_files_next(&walk, &fd));
+		assert_int_equal(fd, fds[i]);
+		assert_true(linux_files_get(&walk, fd, &copy, &got));
+		assert_int_equal(got.flags, fd == 8 ? 02100001 : 0100001);
+		assert_int_equal(got.offset, -5);
+		assert_true(got.has_inode);
+		assert_int_equal(got.inode, 77);
+	}
+	assert_false(linux_files_next(&walk, &fd));
+	assert_false(walk.broken || walk.limited);
+	/* Closed since the bitmap was read. */
+	toy_put(toy, array + 8 * 7, 0, 8);
+	assert_false(linux_files_get(&walk, 7, &copy, &got));
+	linux_files_deinit(&walk);
+}
+
+static void test_files_hostile(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t files = toy_alloc(toy, 64), table = toy_alloc(toy, 64), fd;
+	struct linux_files walk;
+
+	files_layout(toy);
+	assert_int_equal(linux_files_init(&walk, &toy->kernel, 0), MEMORY_NOT_MAPPED);
+	toy_put(toy, files + 32, table, 8);
+	toy_put(toy, table, UINT32_MAX, 4);
+	toy_put(toy, table + 24, TOY_BASE + TOY_RAM - PAGE_SIZE, 8);
+	assert_int_equal(linux_files_init(&walk, &toy->kernel, files), MEMORY_OK);
+	assert_true(walk.limited);
+	assert_false(linux_files_next(&walk, &fd));
+	assert_true(walk.broken);
+	linux_files_deinit(&walk);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_maple_heights, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_maple_full_leaf, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_maple_small, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_maple_hostile, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_rbtree, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_vmas_list, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_files_hostile, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
