@@ -303,7 +303,7 @@ struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel)
 	    (kernel->symbol[LINUX_linux_banner] &&
 	     (linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
 				sizeof(banner) - 1, &length) != MEMORY_OK ||
-	      strcmp(banner, kernel->banner))))
+	      strncmp(banner, kernel->banner, strlen(kernel->banner)))))
 		return error_hint(error_create_at(NUNCHI_ERROR_REBOOTED, kernel->text_virtual,
 						  "the kernel found at attach is gone from 0x%llx",
 						  (unsigned long long)kernel->text_virtual),

@@ -436,7 +436,8 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 	buffer_init(&missing, 0);
 	layout_missing(&kernel->layout, note_missing, &missing);
 	if (missing.size)
-		linux_kernel_fact(kernel, "missing", "fields", "other shapes may serve instead",
+		linux_kernel_fact(kernel, "missing", "fields",
+				  "columns that need one are absent with the reason \"no layout\"",
 				  "%s", buffer_string(&missing));
 	buffer_deinit(&missing);
 	return NULL;

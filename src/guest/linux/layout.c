@@ -9,24 +9,31 @@ struct struct_row {
 
 struct field_row {
 	enum layout_struct owner;
-	size_t place; /* of the struct field in struct layout */
+	size_t place;  /* of the struct field in struct layout */
+	bool required; /* not one of several shapes */
 	const char *paths[4];
 };
 
 static const struct struct_row struct_rows[] = {
 #define STRUCT(id, name) [LAYOUT_##id] = {name},
 #define FIELD(...)
+#define SHAPE(...)
 #include "guest/linux/layout.def"
 #undef STRUCT
 #undef FIELD
+#undef SHAPE
 };
 
 static const struct field_row field_rows[] = {
 #define STRUCT(...)
-#define FIELD(id, name, ...) {LAYOUT_##id, offsetof(struct layout, id##_##name), {__VA_ARGS__}},
+#define ROW(required, id, name, ...)                                                               \
+	{LAYOUT_##id, offsetof(struct layout, id##_##name), required, {__VA_ARGS__}},
+#define FIELD(...) ROW(true, __VA_ARGS__)
+#define SHAPE(...) ROW(false, __VA_ARGS__)
 #include "guest/linux/layout.def"
 #undef STRUCT
 #undef FIELD
+#undef SHAPE
 };
 
 static struct field *field_of(struct layout *layout, const struct field_row *row)
@@ -82,7 +89,8 @@ void layout_missing(const struct layout *layout, void (*missing)(const char *pat
 		    void *data)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++) {
-		if (!field_of((struct layout *)layout, &field_rows[i])->present)
+		if (field_rows[i].required &&
+		    !field_of((struct layout *)layout, &field_rows[i])->present)
 			missing(field_rows[i].paths[0], data);
 	}
 }

@@ -25,9 +25,11 @@ struct field {
 enum layout_struct {
 #define STRUCT(id, ...) LAYOUT_##id,
 #define FIELD(...)
+#define SHAPE(...)
 #include "guest/linux/layout.def"
 #undef STRUCT
 #undef FIELD
+#undef SHAPE
 	LAYOUT_STRUCT_COUNT
 };
 
@@ -37,18 +39,17 @@ struct layout {
 	uint32_t used[LAYOUT_STRUCT_COUNT];
 #define STRUCT(id, ...)
 #define FIELD(id, name, ...) struct field id##_##name;
+#define SHAPE                FIELD
 #include "guest/linux/layout.def"
 #undef STRUCT
 #undef FIELD
+#undef SHAPE
 };
 
 /* Resolves every field; those that this kernel lacks are left with present = false. */
 void layout_resolve(const struct type_index *types, struct layout *ret);
 
-/*
- * Calls missing for each field that did not resolve ("task_struct.pid"), in the table's order. A
- * field that has other shapes may be missing rightly: this is for `nunchi info` and tests.
- */
+/* Calls missing for each FIELD that did not resolve ("task_struct.pid"), in the table's order. */
 void layout_missing(const struct layout *layout, void (*missing)(const char *path, void *data),
 		    void *data);
 
