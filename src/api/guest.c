@@ -135,21 +135,21 @@ struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kerne
 	return NULL;
 }
 
+/* Memory that is ours alone; pages of a mapped guest or file are not. */
 static uint64_t private_kb(void)
 {
-	unsigned long long total = 0, value;
+	unsigned long long value = 0;
 	char line[256];
 	FILE *file = fopen("/proc/self/smaps_rollup", "re");
 
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Private_Clean: %llu", &value) == 1 ||
-		    sscanf(line, "Private_Dirty: %llu", &value) == 1)
-			total += value;
+		if (sscanf(line, "Anonymous: %llu", &value) == 1)
+			break;
 	}
 	fclose(file);
-	return total;
+	return value;
 }
 
 void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing *ret)
