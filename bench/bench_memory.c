@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Speed of translations and reads. Without arguments on a synthetic 4 GiB guest in a temporary
- * sparse file, of which every page is mapped by 4 KiB pages in random order; or on a raw memory
- * image given with the root of a 4-level page table:
+ * Speed of translations and reads. Without arguments on a synthetic guest of 4.25 GiB in
+ * a temporary sparse file, over a million of whose pages are mapped by 4 KiB pages in random order;
+ *or on a raw memory image given with the root of a 4-level page table:
  *
  *	bench_memory [IMAGE ROOT]
  *
@@ -19,15 +19,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define GUEST_SIZE    ((uint64_t)4 << 30)
+#define GUEST_SIZE    (((uint64_t)4 << 30) + ((uint64_t)256 << 20))
 #define TABLES_START  ((uint64_t)16 << 20)
 #define MAPPED_FROM   ((uint64_t)64 << 20)
 #define LINEAR_START  UINT64_C(0xffff888000000000) /* frames in order, as a direct map */
 #define SHUFFLE_START UINT64_C(0xffffc90000000000) /* frames in random order, as vmalloc */
 #define MOST_SAMPLES  ((size_t)1 << 22)
-#define OPERATIONS    ((size_t)1 << 23)
+#define OPERATIONS    ((size_t)1 << 22)
 #define STREAM_SIZE   ((uint64_t)1 << 30)
 #define BLOCK         ((size_t)1 << 20)
+#define PASSES        5
 
 struct bench {
 	struct memory *memory;
@@ -195,6 +196,17 @@ static void collect(struct bench *bench, uint64_t table, unsigned level, uint64_
 	}
 }
 
+/* The frames in order are there for streaming alone. */
+static void drop_samples_before(struct bench *bench, uint64_t address)
+{
+	size_t first = 0;
+
+	while (first < bench->count && bench->samples[first] < address)
+		first++;
+	bench->count -= first;
+	memmove(bench->samples, bench->samples + first, bench->count * sizeof(*bench->samples));
+}
+
 /* ---- Measures ---------------------------------------------------------------------------------
  */
 
@@ -205,8 +217,9 @@ static void report(struct bench *bench, const char *key, const char *what, doubl
 	fprintf(bench->out, ",\"%s\":%.4f", key, value);
 }
 
-static double translations(struct bench *bench, const uint64_t *addresses, size_t operations,
-			   bool cold)
+/* Millions a second. */
+static double translate_once(struct bench *bench, const uint64_t *addresses, size_t operations,
+			     bool cold)
 {
 	double start = seconds();
 	uint64_t sum = 0;
@@ -228,16 +241,44 @@ static double translations(struct bench *bench, const uint64_t *addresses, size_
 	return (double)operations / (seconds() - start) / 1e6;
 }
 
+/* The best of some passes, since other work on the machine only ever slows one down. */
+static double translations(struct bench *bench, const uint64_t *addresses, size_t operations,
+			   bool cold)
+{
+	double best = 0;
+
+	for (int pass = 0; pass < PASSES; pass++) {
+		double speed = translate_once(bench, addresses, operations, cold);
+
+		best = speed > best ? speed : best;
+	}
+	return best;
+}
+
+/* The cache is empty at first and fills on the way. */
+static double translations_emptied(struct bench *bench)
+{
+	double best = 0;
+
+	for (int pass = 0; pass < PASSES; pass++) {
+		double speed;
+
+		memory_new_generation(bench->memory);
+		speed = translate_once(bench, bench->order, bench->count, false);
+		best = speed > best ? speed : best;
+	}
+	return best;
+}
+
 static void measure_translations(struct bench *bench)
 {
-	translations(bench, bench->order, bench->count, false);
+	translate_once(bench, bench->order, bench->count, false);
 	report(bench, "translate_random_cached", "translations, random, cached",
 	       translations(bench, bench->order, OPERATIONS, false), "M/s");
 	report(bench, "translate_sequential_cached", "translations, sequential, cached",
 	       translations(bench, bench->samples, OPERATIONS, false), "M/s");
-	memory_new_generation(bench->memory);
 	report(bench, "translate_random_emptied", "translations, random, cache emptied once before",
-	       translations(bench, bench->order, bench->count, false), "M/s");
+	       translations_emptied(bench), "M/s");
 	report(bench, "translate_random_cold", "translations, random, cache emptied before each",
 	       translations(bench, bench->order, OPERATIONS / 8, true), "M/s");
 	report(bench, "translate_sequential_cold",
@@ -245,40 +286,51 @@ static void measure_translations(struct bench *bench)
 	       translations(bench, bench->samples, OPERATIONS / 8, true), "M/s");
 }
 
+/* Millions a second, at the addresses, physical or virtual. */
+static double small_reads(struct bench *bench, const uint64_t *addresses, bool physical)
+{
+	double best = 0;
+	uint64_t sum = 0;
+
+	for (int pass = 0; pass < PASSES; pass++) {
+		double start = seconds();
+		double speed;
+
+		for (size_t i = 0; i < bench->count; i++) {
+			uint64_t value = 0;
+
+			if (physical)
+				memory_read(bench->memory, gpa(addresses[i]), &value, sizeof(value),
+					    NULL);
+			else
+				address_space_read_u64(bench->space, gva(addresses[i]), &value);
+			sum += value;
+		}
+		speed = (double)bench->count / (seconds() - start) / 1e6;
+		best = speed > best ? speed : best;
+	}
+	if (sum == 1)
+		puts("");
+	return best;
+}
+
 static void measure_small_reads(struct bench *bench)
 {
 	_cleanup_free_ uint64_t *physical = calloc(bench->count, sizeof(*physical));
-	uint64_t value, sum = 0;
-	double start;
 
 	if (!physical)
 		die("samples");
 	for (size_t i = 0; i < bench->count; i++) {
 		gpa_t at;
 
-		address_space_translate(bench->space, gva(bench->order[i]), &at);
-		physical[i] = at.v + (next_random(&bench->seed) & PAGE_MASK & ~UINT64_C(7));
-	}
-	for (int pass = 0; pass < 2; pass++) {
-		start = seconds();
-		for (size_t i = 0; i < bench->count; i++) {
-			memory_read(bench->memory, gpa(physical[i]), &value, sizeof(value), NULL);
-			sum += value;
-		}
+		if (address_space_translate(bench->space, gva(bench->order[i]), &at) != MEMORY_OK)
+			die("a present page is not translated");
+		physical[i] = at.v;
 	}
 	report(bench, "read8_physical", "reads of 8 bytes, physical, random",
-	       (double)bench->count / (seconds() - start) / 1e6, "M/s");
-	for (int pass = 0; pass < 2; pass++) {
-		start = seconds();
-		for (size_t i = 0; i < bench->count; i++) {
-			address_space_read_u64(bench->space, gva(bench->order[i] + 8), &value);
-			sum += value;
-		}
-	}
+	       small_reads(bench, physical, true), "M/s");
 	report(bench, "read8_virtual", "reads of 8 bytes, virtual, random",
-	       (double)bench->count / (seconds() - start) / 1e6, "M/s");
-	if (sum == 1)
-		puts("");
+	       small_reads(bench, bench->order, false), "M/s");
 }
 
 typedef bool stream_fn(struct bench *bench, uint64_t address, void *buffer, size_t size);
@@ -315,7 +367,7 @@ static bool stream_pages(struct bench *bench, uint64_t address, void *buffer, si
 	return true;
 }
 
-/* The best of five, in GB/s; 0 if it cannot be read. */
+/* The best of some passes, in GB/s; 0 if it cannot be read. */
 static double stream(struct bench *bench, stream_fn *read, uint64_t address, uint64_t size)
 {
 	_cleanup_free_ void *buffer = malloc(BLOCK);
@@ -324,7 +376,7 @@ static double stream(struct bench *bench, stream_fn *read, uint64_t address, uin
 	if (!buffer)
 		die("buffer");
 	memset(buffer, 0, BLOCK);
-	for (int pass = 0; pass < 5; pass++) {
+	for (int pass = 0; pass < PASSES; pass++) {
 		double start = seconds();
 		double speed;
 
@@ -381,6 +433,8 @@ static void open_guest(struct bench *bench, int argc, char **argv)
 	if (!bench->samples || !bench->order)
 		die("samples");
 	collect(bench, paging.root.v, 4, 0);
+	if (argc == 1)
+		drop_samples_before(bench, SHUFFLE_START);
 	memcpy(bench->order, bench->samples, bench->count * sizeof(*bench->order));
 	shuffle(bench->order, bench->count, &bench->seed);
 }
