@@ -274,6 +274,25 @@ class Read(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("standard output", done.stderr)
 
+    def test_interrupted_in_the_middle(self):
+        out = os.path.join(self.directory.name, "fifo")
+        os.mkfifo(out)
+        for extra in ([], ["--json"], ["-o", "-"], ["-o", out]):
+            # Nobody reads more than the first bytes.
+            with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                                                   signal.SIG_DFL)) as process:
+                if out in extra:
+                    with open(out, "rb") as reader:
+                        reader.read(10)
+                        process.send_signal(signal.SIGINT)
+                        self.assertEqual(process.wait(10), 130)
+                else:
+                    process.stdout.read(10)
+                    process.send_signal(signal.SIGINT)
+                    self.assertEqual(process.wait(10), 130)
+
     def test_broken_pipe_ends_quietly(self):
         for extra in ([], ["--json"], ["--csv"], ["-o", "-"]):
             with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],

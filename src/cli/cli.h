@@ -78,6 +78,8 @@ struct cli {
 	bool color;
 	unsigned width;  /* of the terminal, 0 if there is none */
 	int write_errno; /* why standard output takes no more, 0 if it does */
+	size_t out_size;
+	char out[65536]; /* on its way to standard output */
 };
 
 /* ---- commands.c ---- */
@@ -125,6 +127,8 @@ void options_help_common(struct cli *cli);
 
 /* Standard output, buffered; data is the struct cli. False once nobody takes it. */
 bool cli_write(const char *data, size_t size, void *cli);
+/* Writes what is buffered. False if standard output takes no more. */
+bool cli_flush(struct cli *cli);
 /* For text of our own only. */
 void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*

@@ -129,10 +129,11 @@ static void print_timing(const struct cli *cli)
 /* What was printed is not done before it is written. */
 static int finish_output(struct cli *cli, int status)
 {
-	errno = 0;
-	if ((fflush(stdout) || ferror(stdout)) && !cli->write_errno)
-		cli->write_errno = errno ? errno : EIO;
-	if (!cli->write_errno && close(STDOUT_FILENO) && errno != EINTR && errno != EBADF)
+	/* Whoever interrupts us does not wait for a reader that does not read. */
+	if (signal_number)
+		return status;
+	cli_flush(cli);
+	if (close(STDOUT_FILENO) && errno != EINTR && !cli->write_errno)
 		cli->write_errno = errno;
 	if (cli->write_errno == EPIPE)
 		return CLI_DONE;
@@ -147,10 +148,8 @@ static int finish_output(struct cli *cli, int status)
 int main(int argc, char **argv)
 {
 	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options)}};
-	static char buffer[65536];
 	int status;
 
-	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	catch_signals();
 	look_at_terminal(&cli);
 	status = run(&cli, argc, argv);
@@ -160,5 +159,7 @@ int main(int argc, char **argv)
 	nunchi_guest_close(cli.guest);
 	running_context = NULL;
 	nunchi_context_destroy(cli.context);
-	return signal_number ? 128 + signal_number : status;
+	if (signal_number)
+		_exit(128 + signal_number);
+	return status;
 }

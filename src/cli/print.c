@@ -6,24 +6,63 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+bool cli_flush(struct cli *cli)
+{
+	size_t at = 0;
+
+	/* Not by stdio, which goes on with what a signal has cut short. */
+	while (at < cli->out_size && !cli->write_errno) {
+		ssize_t written;
+
+		if (cli_interrupted()) {
+			cli->write_errno = EINTR;
+			break;
+		}
+		written = write(STDOUT_FILENO, cli->out + at, cli->out_size - at);
+		if (written > 0)
+			at += (size_t)written;
+		else if (!written || errno != EINTR)
+			cli->write_errno = written ? errno : EIO;
+	}
+	cli->out_size = 0;
+	return !cli->write_errno;
+}
 
 bool cli_write(const char *data, size_t size, void *cli_pointer)
 {
 	struct cli *cli = cli_pointer;
 
-	if (!cli->write_errno && fwrite(data, 1, size, stdout) != size)
-		cli->write_errno = errno ? errno : EIO;
+	while (size && !cli->write_errno) {
+		size_t room = sizeof(cli->out) - cli->out_size;
+		size_t piece = size < room ? size : room;
+
+		memcpy(cli->out + cli->out_size, data, piece);
+		cli->out_size += piece;
+		data += piece;
+		size -= piece;
+		if (cli->out_size == sizeof(cli->out))
+			cli_flush(cli);
+	}
 	return !cli->write_errno;
 }
 
 void cli_printf(struct cli *cli, const char *format, ...)
 {
+	char *text;
 	va_list args;
+	int size;
 
 	va_start(args, format);
-	if (!cli->write_errno && vfprintf(stdout, format, args) < 0)
-		cli->write_errno = errno ? errno : EIO;
+	size = vasprintf(&text, format, args);
 	va_end(args);
+	if (size < 0) {
+		cli->write_errno = ENOMEM;
+		return;
+	}
+	cli_write(text, (size_t)size, cli);
+	free(text);
 }
 
 int cli_columns(const char *text, int size)
@@ -93,11 +132,13 @@ static bool names_target(const char *message, const char *target)
 }
 
 /* "nunchi: qemu:demo: message", and the hint on a line of its own. */
-static void print_message(const struct cli *cli, const char *message, const char *hint)
+static void print_message(struct cli *cli, const char *message, const char *hint)
 {
 	char *shown = cli_escape(message, strlen(message));
 
-	fflush(stdout);
+	/* What was found before stands before it. */
+	if (!cli_interrupted())
+		cli_flush(cli);
 	fputs("nunchi: ", stderr);
 	if (cli->target && !names_target(message, cli->target)) {
 		char *target = cli_escape(cli->target, strlen(cli->target));
@@ -174,7 +215,6 @@ int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
 	va_end(args);
 	shown = cli_escape(message ? message : "", message ? strlen(message) : 0);
 	free(message);
-	fflush(stdout);
 	fprintf(stderr, "nunchi: %s%s%s\n", cli->command ? cli->command->name : "",
 		cli->command ? ": " : "", shown);
 	free(shown);

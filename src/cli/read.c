@@ -80,9 +80,12 @@ static struct nunchi_error *write_line(struct nunchi_writer *writer, uint64_t ad
 static int write_all(struct cli *cli, struct read_state *read, const uint8_t *bytes, size_t size)
 {
 	while (size) {
-		ssize_t written = write(read->fd, bytes, size);
+		ssize_t written;
 
-		if (written < 0 && errno == EINTR && !cli_interrupted())
+		if (cli_interrupted())
+			return CLI_FAILED;
+		written = write(read->fd, bytes, size);
+		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)
 			return cli_fail_with(cli, "cannot write %s: %s", read->output,
