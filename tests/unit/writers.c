@@ -31,7 +31,10 @@ void blob_free(struct blob *blob)
 void blob_put(struct blob *blob, size_t offset, const void *bytes, size_t size)
 {
 	if (offset + size > blob->size) {
-		blob->data = must(realloc(blob->data, offset + size));
+		if (offset + size > blob->capacity) {
+			blob->capacity = 2 * (offset + size);
+			blob->data = must(realloc(blob->data, blob->capacity));
+		}
 		memset(blob->data + blob->size, 0, offset + size - blob->size);
 		blob->size = offset + size;
 	}
@@ -95,12 +98,20 @@ uint64_t writer_check(uint64_t address, const void *bytes, size_t size)
 	return UINT64_MAX;
 }
 
-void writer_save(const struct blob *blob, char *path)
+const char *writer_directory(void)
 {
 	const char *directory = getenv("TMPDIR");
+
+	if (directory && strlen(directory) < 32)
+		return directory;
+	return access("/dev/shm", W_OK | X_OK) ? "/tmp" : "/dev/shm";
+}
+
+void writer_save(const struct blob *blob, char *path)
+{
 	int fd;
 
-	snprintf(path, 64, "%.40s/nunchi-test-XXXXXX", directory ? directory : "/tmp");
+	snprintf(path, 64, "%s/nunchi-test-XXXXXX", writer_directory());
 	fd = mkstemp(path);
 	if (fd < 0 || write(fd, blob->data, blob->size) != (ssize_t)blob->size)
 		abort();

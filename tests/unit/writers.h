@@ -13,6 +13,7 @@
 struct blob {
 	uint8_t *data;
 	size_t size;
+	size_t capacity;
 };
 
 void blob_free(struct blob *blob);
@@ -30,6 +31,8 @@ void writer_fill(uint64_t address, void *bytes, size_t size);
 /* The first address of bytes that are not those of writer_fill(), or UINT64_MAX. */
 uint64_t writer_check(uint64_t address, const void *bytes, size_t size);
 
+/* Where temporary files go: in memory if possible, since the tests sync what they write. */
+const char *writer_directory(void);
 /* Writes the blob to a new temporary file; sets path (at least 64 bytes). */
 void writer_save(const struct blob *blob, char *path);
 
