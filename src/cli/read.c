@@ -43,17 +43,32 @@ static int read_option(struct cli *cli, void *state, int letter, const char *val
 	return CLI_DONE;
 }
 
+static char *put_hex(char *to, uint8_t byte)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*to++ = digits[byte >> 4];
+	*to++ = digits[byte & 0xf];
+	return to;
+}
+
 /* "ffffffff81e00000  4c 69 6e …  |Linux ver…|" */
 static void print_line(struct cli *cli, uint64_t address, const uint8_t *bytes, size_t count)
 {
 	char line[128];
 	char *p = line;
 
-	p += snprintf(p, sizeof(line), "%016" PRIx64 " ", address);
+	for (int shift = 56; shift >= 0; shift -= 8)
+		p = put_hex(p, (uint8_t)(address >> shift));
+	*p++ = ' ';
 	for (size_t i = 0; i < LINE; i++) {
 		if (i % 8 == 0)
 			*p++ = ' ';
-		p += snprintf(p, 4, i < count ? "%02x " : "   ", i < count ? bytes[i] : 0);
+		if (i < count)
+			p = put_hex(p, bytes[i]);
+		else
+			*p++ = ' ', *p++ = ' ';
+		*p++ = ' ';
 	}
 	*p++ = ' ';
 	*p++ = '|';
@@ -67,13 +82,14 @@ static void print_line(struct cli *cli, uint64_t address, const uint8_t *bytes, 
 static struct nunchi_error *write_line(struct nunchi_writer *writer, uint64_t address,
 				       const uint8_t *bytes, size_t count)
 {
-	char hex[2 * LINE + 1];
+	char hex[2 * LINE];
+	char *end = hex;
 	struct nunchi_cell cells[] = {cell_address(address), cell_text("")};
 
 	for (size_t i = 0; i < count; i++)
-		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+		end = put_hex(end, bytes[i]);
 	cells[1].text = hex;
-	cells[1].text_size = 2 * count;
+	cells[1].text_size = (size_t)(end - hex);
 	return nunchi_writer_row(writer, cells, false);
 }
 
