@@ -181,18 +181,6 @@ struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_in
 	return err;
 }
 
-struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret)
-{
-	struct symbol_index *symbols = NULL;
-	struct nunchi_error *err = linux_symbols(kernel, &symbols);
-	size_t at;
-
-	if (err)
-		return err;
-	*ret = symbol_index_find(symbols, name, &at) ? symbol_index_get(symbols, at).address : 0;
-	return NULL;
-}
-
 /* ---- Witnesses ------------------------------------------------------------------------------- */
 
 /* What was found to agree with the candidate's place, for `nunchi info`. */

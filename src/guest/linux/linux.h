@@ -99,9 +99,6 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret);
 
 /* All symbols of the kernel, indexed at the first call. */
 struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret);
-/* Text of a symbol's name for function-pointer comparisons: address of a kernel symbol, 0 if none.
- */
-struct nunchi_error *linux_symbol(struct linux_kernel *kernel, const char *name, uint64_t *ret);
 void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
 		       const char *evidence, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

@@ -55,9 +55,11 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 	if (!layout->printk_ring_descs.present || !layout->prb_desc_state.present)
 		return unsupported("the layout of the ring");
 	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != MEMORY_OK ||
-	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != MEMORY_OK)
+	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != MEMORY_OK) {
+		linux_log_deinit(log);
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
 				       "the kernel's log cannot be read");
+	}
 	if (object_u64(&log->ring, &layout->printk_ring_count_bits) > MAX_LOG_BITS ||
 	    object_u64(&log->ring, &layout->printk_ring_size_bits) > MAX_LOG_BITS) {
 		linux_log_deinit(log);

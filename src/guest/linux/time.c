@@ -10,6 +10,7 @@
 static uint64_t timekeeper_address(const struct linux_kernel *kernel)
 {
 	uint64_t core = kernel->symbol[LINUX_timekeeper_data];
+	uint64_t counter = kernel->layout.size[LAYOUT_seqcount], word = kernel->word_size;
 
 	if (!core)
 		core = kernel->symbol[LINUX_tk_core];
@@ -17,7 +18,8 @@ static uint64_t timekeeper_address(const struct linux_kernel *kernel)
 		return 0;
 	if (kernel->layout.tk_data_timekeeper.present)
 		return core + kernel->layout.tk_data_timekeeper.offset;
-	return core + (kernel->layout.size[LAYOUT_seqcount] > 8 ? 16 : 8);
+	/* The timekeeper is aligned as its pointers are. */
+	return core + ((counter ? counter : word) + word - 1) / word * word;
 }
 
 bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
