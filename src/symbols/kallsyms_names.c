@@ -22,6 +22,8 @@
 #define SEARCH_STEP 8
 /* Label alignment. */
 #define PADDING_MAX 8
+/* Runs like markers tried before one token table; a table of seqs has none or one by chance. */
+#define RUNS_MAX 64
 /* Full proofs tried before one token table; more than one or two means that somebody plays. */
 #define PROOFS_MAX 16
 
@@ -189,10 +191,11 @@ static struct nunchi_error *find_with_width(struct kallsyms *k, unsigned width, 
 {
 	size_t end = k->token_table & ~(size_t)3;
 	size_t low = end > SEARCH_MAX ? end - SEARCH_MAX : 0;
-	unsigned proofs = 0;
+	size_t at = end;
+	unsigned runs = 0, proofs = 0;
 	bool found = false;
 
-	for (size_t at = end; at >= low + SEARCH_STEP && !found && proofs <= PROOFS_MAX;) {
+	while (at >= low + SEARCH_STEP && !found && runs < RUNS_MAX && proofs <= PROOFS_MAX) {
 		struct marker_run run;
 		size_t broken;
 
@@ -203,6 +206,7 @@ static struct nunchi_error *find_with_width(struct kallsyms *k, unsigned width, 
 			if (err)
 				return err;
 			broken = run.at;
+			runs++;
 		}
 		at = broken < at ? broken : at;
 	}

@@ -352,6 +352,22 @@ static void test_runs_everywhere(void **state)
 	assert_refused(&w, NUNCHI_ERROR_DATA);
 }
 
+/* Two markers, two markers, two markers …: not each may cost a search for names. */
+static void test_markers_everywhere(void **state)
+{
+	static const uint32_t pair[2] = {0, 600};
+	_cleanup_writer_ struct writer w;
+	struct writer_tokens tokens = {0};
+
+	(void)state;
+	writer_init(&w, layout_of("6.1.y"), &tokens);
+	for (size_t at = 0; at < WRITER_SIZE; at += sizeof(pair))
+		memcpy(w.data + at, pair, sizeof(pair));
+	w.at = WRITER_SIZE / 2;
+	writer_put_tokens(&w, &tokens);
+	assert_refused(&w, NUNCHI_ERROR_DATA);
+}
+
 /* Puts the table of a kernel that lies `shift` higher at offset `at`; w stays as it was. */
 static void put_other_table(struct writer *w, const struct writer_tokens *tokens, size_t at,
 			    uint64_t shift)
@@ -503,6 +519,7 @@ int main(void)
 	    cmocka_unit_test(test_image_elsewhere),
 	    cmocka_unit_test(test_decoys_of_digits),
 	    cmocka_unit_test(test_runs_everywhere),
+	    cmocka_unit_test(test_markers_everywhere),
 	    cmocka_unit_test(test_two_tables),
 	    cmocka_unit_test(test_changes_while_read),
 	    cmocka_unit_test(test_names_of_impossible_size),
