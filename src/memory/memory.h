@@ -8,10 +8,12 @@
  * paused one, for one request on a running one (memory_new_generation() starts the next).
  *
  * Windows of a live guest's shared file are never touched where the file has a hole, since that
- * would make it grow: holes are found with SEEK_DATA/SEEK_HOLE and read as zeros.
+ * would make it grow: holes are found with SEEK_DATA/SEEK_HOLE and read as zeros. The same care is
+ * taken of a saved guest on tmpfs.
  *
  * If a mapped file is truncated while we read, the SIGBUS guard puts zeros there, the read gives
- * MEMORY_GONE and the memory stays marked so. Not thread-safe: one thread at a time.
+ * MEMORY_GONE and the memory stays marked so (memory_gone()). What is left of the file can still
+ * be read, but no longer be mapped. Not thread-safe: one thread at a time.
  */
 #ifndef NUNCHI_MEMORY_MEMORY_H
 #define NUNCHI_MEMORY_MEMORY_H
@@ -120,6 +122,10 @@ bool memory_gone(const struct memory *memory);
  * Record what a query reads while the guest runs, pause, memory_capture_fill(), resume, and run
  * the query again on the copies. Pages it then wants that were not copied give
  * MEMORY_NOT_CAPTURED and are added to the set, so that the next fill has them.
+ *
+ * At most 64 MiB; a larger set makes memory_capture_fill() fail with NUNCHI_ERROR_UNSUPPORTED. A
+ * page that could not be copied gives its fault when it is replayed. memory_map() of pages that are
+ * neighbours works while replaying, whatever backs them.
  */
 struct nunchi_error *memory_capture_begin(struct memory *memory); /* starts recording */
 struct nunchi_error *memory_capture_fill(struct memory *memory);  /* copies, starts replaying */

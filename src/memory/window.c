@@ -74,8 +74,7 @@ void window_file_destroy(struct window_file *file)
 	sigbus_guard_remove(file->region);
 	if (file->map)
 		munmap(file->map, file->map_size);
-	if (file->chunks)
-		munmap(file->chunks, file->chunks_size);
+	free(file->chunks);
 	close(file->fd);
 	free(file);
 }
@@ -86,21 +85,6 @@ bool window_file_is(const struct window_file *file, int fd, bool live)
 
 	return file->live == live && fstat(fd, &st) == 0 && st.st_dev == file->device &&
 	       st.st_ino == file->inode;
-}
-
-/* Address space only; a chunk's memory is taken when something in it is first looked up. */
-static bool map_chunks(struct window_file *file)
-{
-	uint64_t pages = file->map_size >> PAGE_SHIFT;
-	void *map;
-
-	file->chunks_size = (pages / CHUNK_PAGES + 1) * sizeof(struct window_chunk);
-	map = mmap(NULL, file->chunks_size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return false;
-	file->chunks = map;
-	return true;
 }
 
 static bool map_file(struct window_file *file)
@@ -126,7 +110,9 @@ static bool map_file(struct window_file *file)
 		if (err)
 			return false;
 	}
-	return !file->careful || map_chunks(file);
+	if (file->careful)
+		file->chunks = calloc(WINDOW_CHUNKS, sizeof(*file->chunks));
+	return !file->careful || file->chunks;
 }
 
 bool window_file_map(struct window_file *file)
@@ -254,12 +240,13 @@ static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t
 static enum window_state state_of(struct window_file *file, uint64_t generation, uint64_t page,
 				  uint64_t wanted)
 {
-	struct window_chunk *chunk = &file->chunks[page / CHUNK_PAGES];
+	uint64_t number = page / CHUNK_PAGES;
+	struct window_chunk *chunk = &file->chunks[number % WINDOW_CHUNKS];
 	uint64_t bit = (uint64_t)1 << page % 64;
 	unsigned word = page / 64 % WINDOW_CHUNK_WORDS;
 
-	if (chunk->generation != generation)
-		*chunk = (struct window_chunk){.generation = generation};
+	if (chunk->generation != generation || chunk->number != number)
+		*chunk = (struct window_chunk){.generation = generation, .number = number};
 	if (!((chunk->data[word] | chunk->hole[word]) & bit))
 		learn(file, chunk, page, wanted);
 	if (chunk->data[word] & bit)

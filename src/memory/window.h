@@ -20,9 +20,14 @@ struct sigbus_region;
 #define WINDOW_CHUNK_PAGES 512
 #define WINDOW_CHUNK_WORDS (WINDOW_CHUNK_PAGES / 64)
 
-/* What is known of 2 MiB of a careful file; what an older generation left means nothing. */
+/*
+ * What is known of 2 MiB of a careful file. A fixed number of them is kept, enough for 16 GiB; one
+ * of other pages or of an older generation means nothing.
+ */
+#define WINDOW_CHUNKS ((size_t)8192)
 struct window_chunk {
 	uint64_t generation;
+	uint64_t number; /* the page's number in the mapping, divided by WINDOW_CHUNK_PAGES */
 	uint64_t data[WINDOW_CHUNK_WORDS]; /* a bit a page: has data, may be touched */
 	uint64_t hole[WINDOW_CHUNK_WORDS]; /* a bit a page: a hole, must not be touched */
 };
@@ -46,10 +51,8 @@ struct window_file {
 	size_t map_size;
 	atomic_bool gone; /* zeros stand in the mapping for bytes of the file */
 	struct sigbus_region *region;
-	struct window_chunk *chunks; /* what is known of holes; careful files only */
-	size_t chunks_size;          /* bytes */
-	/* The extent that window_file_next_data() last found, looking from where; a generation's.
-	 */
+	struct window_chunk *chunks; /* WINDOW_CHUNKS of them; careful files only */
+	/* What window_file_next_data() last found, looking from extent_from. */
 	uint64_t extent_generation, extent_from, extent_start, extent_end;
 };
 
@@ -77,9 +80,11 @@ static inline bool window_file_is_known(const struct window_file *file, uint64_t
 					uint64_t offset, size_t size)
 {
 	uint64_t page = (offset - file->map_offset) >> PAGE_SHIFT;
-	const struct window_chunk *chunk = &file->chunks[page / WINDOW_CHUNK_PAGES];
+	uint64_t number = page / WINDOW_CHUNK_PAGES;
+	const struct window_chunk *chunk = &file->chunks[number % WINDOW_CHUNKS];
 
 	return (offset & PAGE_MASK) + size <= PAGE_SIZE && chunk->generation == generation &&
+	       chunk->number == number &&
 	       chunk->data[page / 64 % WINDOW_CHUNK_WORDS] >> page % 64 & 1;
 }
 

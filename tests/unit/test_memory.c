@@ -499,6 +499,12 @@ static void test_large_guest(void **state)
 	assert_reads(memory, size - 8, pattern(size - 8));
 	assert_reads(memory, size / 2, pattern(size / 2));
 	assert_reads(memory, size / 4, 0);
+	/* What is known of holes is bounded, and places of it are shared. */
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(memory_map(memory, gpa(size / 2), 8));
+		assert_reads(memory, size / 4, 0);
+		assert_null(memory_map(memory, gpa(size / 4), 8));
+	}
 	assert_true(memory_next_data(memory, gpa(0), &start, &end));
 	assert_int_equal(start.v, size / 2);
 	assert_int_equal(end.v, size / 2 + 0x1000);
