@@ -26,25 +26,25 @@ bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object keeper = {0};
-	int64_t real, boot, seconds, nanoseconds;
-	uint64_t shift;
+	uint64_t real, boot, nanoseconds, shift;
+	int64_t seconds;
 
 	if (linux_read_object(kernel, LAYOUT_timekeeper, timekeeper_address(kernel), &keeper) !=
 	    MEMORY_OK)
 		return false;
-	real = object_s64(&keeper, &layout->timekeeper_offs_real);
-	boot = object_s64(&keeper, &layout->timekeeper_offs_boot);
-	seconds = object_s64(&keeper, &layout->timekeeper_xtime_sec) +
-		  object_s64(&keeper, &layout->timekeeper_wall_sec);
+	/* Sums wrap: the values may be anything. */
+	real = object_u64(&keeper, &layout->timekeeper_offs_real);
+	boot = object_u64(&keeper, &layout->timekeeper_offs_boot);
+	seconds = (int64_t)((uint64_t)object_s64(&keeper, &layout->timekeeper_xtime_sec) +
+			    (uint64_t)object_s64(&keeper, &layout->timekeeper_wall_sec));
 	shift = object_u64(&keeper, &layout->timekeeper_shift);
 	if (shift > 63 || seconds < 0 || seconds > INT64_MAX / NSEC_PER_SEC / 2)
 		return false;
-	nanoseconds = object_s64(&keeper, &layout->timekeeper_wall_nsec) +
-		      (int64_t)(object_u64(&keeper, &layout->timekeeper_xtime_nsec) >> shift);
+	nanoseconds = (uint64_t)object_s64(&keeper, &layout->timekeeper_wall_nsec) +
+		      (object_u64(&keeper, &layout->timekeeper_xtime_nsec) >> shift);
 	*ret = (struct linux_clock){
-	    .boot_ns = (int64_t)((uint64_t)real - (uint64_t)boot),
-	    .uptime_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + (uint64_t)nanoseconds +
-				   (uint64_t)boot),
+	    .boot_ns = (int64_t)(real - boot),
+	    .uptime_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + nanoseconds + boot),
 	};
 	return true;
 }
