@@ -132,7 +132,7 @@ static struct nunchi_error *write_for_people(struct nunchi_writer *writer,
 	    bits ? cell_not_applicable() : cell_integer((int64_t)(member->bit_size / 8)),
 	    cell_text(""),
 	    cell_text(member->type),
-	    cell_text(name),
+	    cell_text(""),
 	};
 
 	snprintf(bit_text, sizeof(bit_text), "%u+%" PRIu64, (unsigned)(member->bit_offset % 8),
