@@ -55,7 +55,7 @@ static void take(struct qemu_processes *all, size_t i, struct qemu_process *ret)
 
 static struct nunchi_error *hint_guests(struct nunchi_error *err, const struct qemu_processes *all)
 {
-	_cleanup_buffer_ struct buffer list;
+	_cleanup_buffer_ struct buffer list = {0};
 
 	if (!all->count)
 		return error_hint(err, "no QEMU process is to be seen on this host");
@@ -71,7 +71,7 @@ static struct nunchi_error *hint_guests(struct nunchi_error *err, const struct q
 static struct nunchi_error *find_by_name(const char *name, struct qemu_process *ret)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
-	_cleanup_buffer_ struct buffer pids;
+	_cleanup_buffer_ struct buffer pids = {0};
 	struct nunchi_error *err = qemu_processes_find(&all);
 	size_t found = 0;
 
@@ -274,7 +274,7 @@ static bool is_libvirt(const char *holder)
 static struct nunchi_error *busy(const struct qemu_process *process, const char *socket)
 {
 	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0);
-	_cleanup_buffer_ struct buffer holder;
+	_cleanup_buffer_ struct buffer holder = {0};
 
 	buffer_init(&holder, 256);
 	for (size_t i = 0; i < paths; i++) {

@@ -98,7 +98,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 		   bool (*found)(const struct nunchi_found *guest, void *data), void *data)
 {
 	_cleanup_free_ char *word = qemu_target_word(guest->process, all);
-	_cleanup_buffer_ struct buffer access;
+	_cleanup_buffer_ struct buffer access = {0};
 	char hypervisor[32];
 	struct nunchi_found row;
 	bool more;

@@ -280,7 +280,7 @@ static void add_way(struct buffer *text, uint64_t bytes, const char *way)
 
 static void describe(struct mapper *mapper)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {0};
 
 	buffer_init(&text, 4096);
 	add_way(&text, mapper->ways.mapped, "shared memory, mapped without a copy");

@@ -50,7 +50,7 @@ struct nunchi_error *process_read(pid_t pid, const char *name, struct buffer *re
 
 struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {0};
 	struct nunchi_error *err;
 	const char *close;
 	struct scan scan, word;
@@ -76,7 +76,7 @@ struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret)
 
 struct nunchi_error *process_maps(pid_t pid, struct maps *ret)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {0};
 	struct nunchi_error *err;
 
 	buffer_init(&text, 0);
@@ -88,7 +88,7 @@ struct nunchi_error *process_maps(pid_t pid, struct maps *ret)
 
 void process_name(pid_t pid, char *ret, size_t size)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {0};
 
 	buffer_init(&text, 0);
 	nunchi_error_destroy(read_limited(pid, "comm", 64, &text));
@@ -189,43 +189,60 @@ static bool is_x86(const char *program)
 	return !strncmp(arch, "x86_64", 6) || !strncmp(arch, "i386", 4);
 }
 
-/* By the program it runs, or if that is hidden from us, by the name it was called by. */
-static bool find_program(pid_t pid, const struct buffer *arguments, char *ret, size_t size)
+enum hidden { PROGRAM_KNOWN, PROGRAM_HIDDEN, PROGRAM_NONE };
+
+/* The program it runs. None: a thread of the kernel, or a process that has ended. */
+static enum hidden read_program(pid_t pid, char *ret, size_t size)
 {
 	char path[64], target[4096];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	n = readlink(path, target, sizeof(target) - 1);
-	if (n > 0) {
-		target[n] = '\0';
-		base_name(target, ret, size);
-	} else {
-		base_name(buffer_string(arguments), ret, size);
+	if (n < 0)
+		return errno == EACCES || errno == EPERM ? PROGRAM_HIDDEN : PROGRAM_NONE;
+	target[n] = '\0';
+	base_name(target, ret, size);
+	return PROGRAM_KNOWN;
+}
+
+static struct nunchi_error *not_qemu(pid_t pid)
+{
+	return error_create(NUNCHI_ERROR_NOT_FOUND, "process %d is not QEMU", pid);
+}
+
+/* By the program it runs, or if that is hidden from us, by the name it was called by. */
+static struct nunchi_error *load(pid_t pid, struct qemu_process *process)
+{
+	_cleanup_buffer_ struct buffer arguments = {0};
+	enum hidden hidden = read_program(pid, process->program, sizeof(process->program));
+	struct nunchi_error *err;
+
+	/* First what is cheap: there are many processes. */
+	if (hidden == PROGRAM_NONE || (hidden == PROGRAM_KNOWN && !is_qemu(process->program)))
+		return not_qemu(pid);
+	err = read_limited(pid, "cmdline", ARGUMENTS_MAX, &arguments);
+	if (err)
+		return err;
+	if (hidden == PROGRAM_HIDDEN) {
+		base_name(buffer_string(&arguments), process->program, sizeof(process->program));
+		if (!is_qemu(process->program))
+			return not_qemu(pid);
 	}
-	return is_qemu(ret);
+	err = process_start_time(pid, &process->start_time);
+	if (err)
+		return err;
+	return cmdline_parse(buffer_string(&arguments), arguments.size, &process->cmdline);
 }
 
 struct nunchi_error *qemu_process_load(pid_t pid, struct qemu_process *ret)
 {
-	_cleanup_buffer_ struct buffer arguments;
 	struct qemu_process process = {.pid = pid};
-	struct nunchi_error *err;
+	struct nunchi_error *err = load(pid, &process);
 
-	buffer_init(&arguments, 0);
-	err = read_limited(pid, "cmdline", ARGUMENTS_MAX, &arguments);
-	if (!err)
-		err = process_start_time(pid, &process.start_time);
 	if (err)
 		return err;
-	/* No arguments: a thread of the kernel, or a process that has ended. */
-	if (!arguments.size ||
-	    !find_program(pid, &arguments, process.program, sizeof(process.program)))
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "process %d is not QEMU", pid);
 	process.is_x86 = is_x86(process.program);
-	err = cmdline_parse(arguments.data, arguments.size, &process.cmdline);
-	if (err)
-		return err;
 	if (process.cmdline.is_xen) {
 		qemu_process_deinit(&process);
 		return error_create(NUNCHI_ERROR_NOT_FOUND,

@@ -190,7 +190,7 @@ static struct nunchi_error *send_all(struct qmp_client *client, const char *data
 static struct nunchi_error *send_command(struct qmp_client *client, int64_t id, const char *name,
 					 const json_t *arguments, const struct qmp_wait *wait)
 {
-	_cleanup_buffer_ struct buffer out;
+	_cleanup_buffer_ struct buffer out = {0};
 
 	buffer_init(&out, 0);
 	if (client->half_sent)

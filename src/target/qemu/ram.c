@@ -28,8 +28,8 @@ struct ram_host {
 	unsigned references;
 	pid_t pid;
 	int pagemap; /* -1: may not be read */
+	int memory;  /* /proc/PID/mem; -1: may not be read, nor by process_vm_readv(2) */
 	bool has_maps;
-	bool readable; /* process_vm_readv(2) is allowed */
 	struct maps maps;
 };
 
@@ -48,9 +48,8 @@ struct nunchi_error *ram_host_create(pid_t pid, struct ram_host **ret)
 	host->references = 1;
 	host->pid = pid;
 	host->pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	err = process_check_access(pid);
-	host->readable = !err;
-	nunchi_error_destroy(err);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	host->memory = open(path, O_RDONLY | O_CLOEXEC);
 	err = process_maps(pid, &host->maps);
 	host->has_maps = !err;
 	nunchi_error_destroy(err);
@@ -64,6 +63,8 @@ void ram_host_unref(struct ram_host *host)
 		return;
 	if (host->pagemap >= 0)
 		close(host->pagemap);
+	if (host->memory >= 0)
+		close(host->memory);
 	maps_deinit(&host->maps);
 	free(host);
 }
@@ -175,6 +176,11 @@ struct reader {
 	int fd;        /* of the file behind it, or -1 */
 	uint64_t file_base;
 	enum absent absent;
+	/*
+	 * Pages that the process was once seen to have, a bit each: reading them again needs no
+	 * look at pagemap. Should it have given one back since, that reads as zeros all the same.
+	 */
+	uint8_t *seen;
 };
 
 static void destroy_reader(void *data)
@@ -184,6 +190,7 @@ static void destroy_reader(void *data)
 	ram_host_unref(reader->host);
 	if (reader->fd >= 0)
 		close(reader->fd);
+	free(reader->seen);
 	free(reader);
 }
 
@@ -313,6 +320,15 @@ static bool is_present(uint64_t entry)
 	return entry & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED);
 }
 
+static void mark_seen(const struct reader *reader, uint64_t page, const uint64_t *entries,
+		      size_t count)
+{
+	for (size_t i = 0; i < count; i++, page++) {
+		if (is_present(entries[i]))
+			reader->seen[page / 8] |= (uint8_t)(1 << page % 8);
+	}
+}
+
 /* One batch: at most BATCH pages, of which the first and the last may be parts. */
 static enum memory_fault read_batch(const struct reader *reader, uint64_t offset, char *buffer,
 				    size_t size, uint64_t *fault_offset)
@@ -324,6 +340,7 @@ static enum memory_fault read_batch(const struct reader *reader, uint64_t offset
 	size_t done = 0;
 
 	*fault_offset = offset;
+	mark_seen(reader, offset / PAGE_SIZE, entries, fault ? 0 : pages);
 	for (size_t i = 0, next; !fault && i < pages; i = next) {
 		bool present = is_present(entries[i]);
 		uint64_t end;
@@ -346,6 +363,18 @@ static enum memory_fault read_batch(const struct reader *reader, uint64_t offset
 	return flush(reader, &gather, fault_offset);
 }
 
+/* A read of a page or less, of what was seen before, the quick way. False: not done. */
+static bool read_seen(const struct reader *reader, uint64_t offset, void *buffer, size_t size)
+{
+	uint64_t first = offset / PAGE_SIZE;
+
+	if ((offset + size - 1) / PAGE_SIZE != first || !(reader->seen[first / 8] & 1 << first % 8))
+		return false;
+	/* Bound to the process that was opened, whatever has its id now. */
+	return pread(reader->host->memory, buffer, size, (off_t)(reader->base + offset)) ==
+	       (ssize_t)size;
+}
+
 static enum memory_fault read_process(void *data, uint64_t offset, void *buffer, size_t size,
 				      uint64_t *fault_offset)
 {
@@ -353,6 +382,8 @@ static enum memory_fault read_process(void *data, uint64_t offset, void *buffer,
 	char *to = buffer;
 	size_t done = 0;
 
+	if (size && read_seen(reader, offset, buffer, size))
+		return MEMORY_OK;
 	while (done < size) {
 		uint64_t within = (reader->base + offset + done) & PAGE_MASK;
 		size_t most = (size_t)(BATCH * PAGE_SIZE - within);
@@ -373,16 +404,24 @@ static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *h
 				       uint64_t file_base, enum absent absent)
 {
 	struct reader *reader = malloc(sizeof(*reader));
+	/* Where it is large, pages of it come into being only as they are written. */
+	uint8_t *seen = calloc(1, piece->size / PAGE_SIZE / 8 + 1);
 	struct nunchi_error *err;
 
-	if (!reader) {
+	if (!reader || !seen) {
 		if (fd >= 0)
 			close(fd);
+		free(reader);
+		free(seen);
 		return &error_nomem;
 	}
 	host->references++;
-	*reader = (struct reader){
-	    .host = host, .base = piece->host, .fd = fd, .file_base = file_base, .absent = absent};
+	*reader = (struct reader){.host = host,
+				  .base = piece->host,
+				  .fd = fd,
+				  .file_base = file_base,
+				  .absent = absent,
+				  .seen = seen};
 	err =
 	    memory_add_reader(memory, gpa(piece->start), piece->size, read, destroy_reader, reader);
 	if (err)
@@ -551,7 +590,7 @@ static struct nunchi_error *add_part(struct memory *memory, struct ram_host *hos
 		if (err || added)
 			return err;
 	}
-	if (host->readable && (allow & RAM_ALLOW_PROCESS))
+	if (host->memory >= 0 && (allow & RAM_ALLOW_PROCESS))
 		return add_process(memory, host, piece, mapping, ways);
 	return add_by_monitor(memory, host, client, piece, allow, ways);
 }

@@ -49,7 +49,7 @@ static char *path_of_inode(const struct buffer *table, uint64_t inode)
 
 static char *path_of_descriptor(pid_t pid, int fd)
 {
-	_cleanup_buffer_ struct buffer table;
+	_cleanup_buffer_ struct buffer table = {0};
 	char path[64], target[64];
 	uint64_t inode;
 	ssize_t n;

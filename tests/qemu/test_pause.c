@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pausing on real QEMU: whatever happens to the one who pauses, the guest runs on. */
+#include "journal/journal.h"
+#include "qemu/machine.h"
+#include "target/qemu/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const plain[] = {"-machine", "pc", "-m", "64", "-smp", "2", NULL};
+static const struct target_options options = {.sigbus_guard = true};
+
+static void ok(struct nunchi_error *err)
+{
+	if (err)
+		print_error("%s (%s)\n", nunchi_error_message(err),
+			    nunchi_error_hint(err) ? nunchi_error_hint(err) : "");
+	assert_null(err);
+}
+
+static struct target *open_pid(const struct machine *machine)
+{
+	struct target *target = NULL;
+	char word[32];
+
+	snprintf(word, sizeof(word), "qemu:%d", machine->pid);
+	ok(target_open(word, &options, &target));
+	return target;
+}
+
+/* A process reads this and nothing else of the machine's. */
+static unsigned guards(void)
+{
+	unsigned count = 0;
+	struct dirent *entry;
+	DIR *dir = opendir("/proc");
+
+	while ((entry = readdir(dir))) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		file = entry->d_name[0] > '0' && entry->d_name[0] <= '9' ? fopen(path, "r") : NULL;
+		if (!file)
+			continue;
+		if (fgets(name, sizeof(name), file))
+			count += !strcmp(name, "nunchi-guard\n");
+		fclose(file);
+	}
+	closedir(dir);
+	return count;
+}
+
+static bool no_guards_within(unsigned before, int ms)
+{
+	for (; ms > 0 && guards() > before; ms -= 5)
+		usleep(5000);
+	return ms > 0;
+}
+
+static void test_pauses_nest_and_are_measured(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	enum target_state now;
+	uint64_t stopped, resumed;
+	unsigned before = guards();
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	target = open_pid(&machine);
+	ok(target_get_state(target, &now));
+	assert_int_equal(now, TARGET_RUNNING);
+	ok(target_pause(target));
+	ok(target_pause(target));
+	assert_int_equal(guards(), before + 1);
+	stopped = observer_event(&observer, "STOP");
+	assert_false(observer_is_running(&observer));
+	ok(target_get_state(target, &now));
+	assert_int_equal(now, TARGET_PAUSED);
+	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_HELD);
+	ok(target_resume(target));
+	assert_false(observer_is_running(&observer));
+	usleep(20000);
+	ok(target_resume(target));
+	resumed = observer_event(&observer, "RESUME");
+	assert_true(observer_is_running(&observer));
+	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	/* What we say covers the pause as QEMU saw it, and not much more. */
+	assert_in_range(target_paused_us(target), resumed - stopped, resumed - stopped + 20000);
+	_cleanup_error_ struct nunchi_error *err = target_resume(target);
+	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	/* Closing resumes what was left paused. */
+	ok(target_pause(target));
+	target_close(target);
+	assert_true(observer_is_running(&observer));
+	assert_int_equal(guards(), before);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const double *)a < *(const double *)b ? -1 : 1;
+}
+
+/* An empty pause takes hardly longer than a bare stop and cont; printed, bounded generously. */
+static void test_overhead(void **state)
+{
+	enum { COUNT = 50 };
+	double bare[COUNT], ours[COUNT], wall[COUNT];
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	for (int i = 0; i < COUNT; i++) {
+		uint64_t stopped;
+
+		/* Answers come after their events: so both are sent before either is read. */
+		const char commands[] = "{\"execute\":\"stop\"}\n{\"execute\":\"cont\"}\n";
+		assert_int_equal(send(observer.fd, commands, sizeof(commands) - 1, 0),
+				 sizeof(commands) - 1);
+		stopped = observer_event(&observer, "STOP");
+		bare[i] = (double)(observer_event(&observer, "RESUME") - stopped);
+	}
+	target = open_pid(&machine);
+	for (int i = 0; i < COUNT; i++) {
+		double begin = now_ms();
+		uint64_t stopped;
+
+		ok(target_pause(target));
+		ok(target_resume(target));
+		wall[i] = (now_ms() - begin) * 1000;
+		stopped = observer_event(&observer, "STOP");
+		ours[i] = (double)(observer_event(&observer, "RESUME") - stopped);
+	}
+	qsort(bare, COUNT, sizeof(double), compare);
+	qsort(ours, COUNT, sizeof(double), compare);
+	qsort(wall, COUNT, sizeof(double), compare);
+	print_message("empty pause, median us: %.0f bare, %.0f ours, %.0f ours with all around\n",
+		      bare[COUNT / 2], ours[COUNT / 2], wall[COUNT / 2]);
+	assert_true(ours[COUNT / 2] < bare[COUNT / 2] + 20000);
+	target_close(target);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+static void test_pause_of_somebody_else_stays(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	observer_ask(&observer, "\"stop\"");
+	target = open_pid(&machine);
+	assert_int_equal(target->note_count, 0);
+	ok(target_pause(target));
+	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	ok(target_resume(target));
+	assert_int_equal(target_paused_us(target), 0);
+	assert_false(observer_is_running(&observer));
+	target_close(target);
+	assert_false(observer_is_running(&observer));
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* Pauses and resumes until it is killed. */
+static void pause_for_ever(const struct machine *machine)
+{
+	struct target *target = open_pid(machine);
+
+	for (;;) {
+		ok(target_pause(target));
+		usleep(500);
+		ok(target_resume(target));
+	}
+}
+
+static void test_killed_at_any_moment_the_guest_runs_on(void **state)
+{
+	unsigned before = guards(), seed = 7, paused = 0;
+	struct observer observer;
+	struct machine machine;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	for (int i = 0; i < 60; i++) {
+		pid_t pid = fork();
+		struct target *target;
+
+		if (pid == 0) {
+			pause_for_ever(&machine);
+			_exit(0);
+		}
+		usleep((useconds_t)(3000 + rand_r(&seed) % 30000));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		paused += !observer_is_running(&observer);
+		assert_true(no_guards_within(before, 5000));
+		assert_true(observer_is_running(&observer));
+		/* The guard has removed the record: there is nothing to repair. */
+		if (i % 10 == 9) {
+			target = open_pid(&machine);
+			assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+			assert_int_equal(target->note_count, 0);
+			target_close(target);
+		}
+	}
+	print_message("killed 60 times, %u times found paused yet\n", paused);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* In a process of its own: pauses, tells the guard's id, and waits to be killed. */
+static pid_t start_pauser(const struct machine *machine, pid_t *ret_guard)
+{
+	int pipe_fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct target *target = open_pid(machine);
+		pid_t guard;
+
+		ok(target_pause(target));
+		guard = guard_process(qemu_of(target)->guard);
+		if (write(pipe_fds[1], &guard, sizeof(guard)) == sizeof(guard))
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	close(pipe_fds[1]);
+	assert_int_equal(read(pipe_fds[0], ret_guard, sizeof(*ret_guard)), sizeof(*ret_guard));
+	close(pipe_fds[0]);
+	return pid;
+}
+
+static void kill_both(const struct machine *machine, bool guard_first)
+{
+	pid_t guard, pid = start_pauser(machine, &guard);
+
+	/* Stopped first, so that neither can act on the other's death. */
+	kill(guard, SIGSTOP);
+	kill(guard_first ? guard : pid, SIGKILL);
+	kill(guard_first ? pid : guard, SIGKILL);
+	waitpid(pid, NULL, 0);
+	usleep(20000);
+}
+
+static void test_both_killed_the_next_one_repairs(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	for (int i = 0; i < 4; i++) {
+		kill_both(&machine, i % 2);
+		assert_false(observer_is_running(&observer));
+		target = open_pid(&machine);
+		assert_true(observer_is_running(&observer));
+		assert_int_equal(target->note_count, 1);
+		assert_non_null(strstr(target->notes[0], "was resumed"));
+		assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+		target_close(target);
+	}
+	/* Resumed by somebody else meanwhile, it is only the record that goes. */
+	kill_both(&machine, false);
+	observer_ask(&observer, "\"cont\"");
+	target = open_pid(&machine);
+	assert_int_equal(target->note_count, 0);
+	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	target_close(target);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* While its owner lives, nobody touches its pause. */
+static void test_pause_of_a_living_nunchi_is_left_alone(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	pid_t pid, guard;
+
+	(void)state;
+	machine_start(&machine, plain);
+	pid = start_pauser(&machine, &guard);
+	target = open_pid(&machine);
+	assert_int_equal(target->note_count, 0);
+	ok(target_pause(target));
+	ok(target_resume(target));
+	target_close(target);
+	observer_open(&observer, machine.second);
+	assert_false(observer_is_running(&observer));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(observer_wait_running(&observer, true, 5000));
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+static void test_guard_alone_killed_is_replaced(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	pid_t guard;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	target = open_pid(&machine);
+	ok(target_pause(target));
+	guard = guard_process(qemu_of(target)->guard);
+	kill(guard, SIGKILL);
+	ok(target_resume(target));
+	assert_true(observer_is_running(&observer));
+	ok(target_pause(target));
+	assert_int_not_equal(guard_process(qemu_of(target)->guard), guard);
+	ok(target_resume(target));
+	target_close(target);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* QEMU drops our connection while the guest is paused. */
+static void test_broken_connection_is_made_anew(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	target = open_pid(&machine);
+	ok(target_pause(target));
+	assert_false(observer_is_running(&observer));
+	shutdown(qmp_client_fd(qemu_of(target)->qmp), SHUT_RDWR);
+	ok(target_resume(target));
+	assert_true(observer_is_running(&observer));
+	ok(target_pause(target));
+	assert_false(observer_is_running(&observer));
+	ok(target_resume(target));
+	assert_true(observer_is_running(&observer));
+	target_close(target);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+static void test_cancelled_leaves_the_guest_running(void **state)
+{
+	volatile bool cancel = false;
+	const struct target_options cancellable = {.cancel = &cancel};
+	struct observer observer;
+	struct machine machine;
+	struct target *target = NULL, *other = NULL;
+	enum target_state now;
+	char word[32];
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	snprintf(word, sizeof(word), "qemu:%d", machine.pid);
+	ok(target_open(word, &cancellable, &target));
+	ok(target_pause(target));
+	cancel = true;
+	/* Looks are refused, resuming is not. */
+	kill(machine.pid, SIGSTOP);
+	_cleanup_error_ struct nunchi_error *err = target_get_state(target, &now);
+	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+	kill(machine.pid, SIGCONT);
+	ok(target_resume(target));
+	assert_true(observer_is_running(&observer));
+	target_close(target);
+	kill(machine.pid, SIGSTOP);
+	_cleanup_error_ struct nunchi_error *at_open = target_open(word, &cancellable, &other);
+	kill(machine.pid, SIGCONT);
+	assert_true(error_is(at_open, NUNCHI_ERROR_CANCELLED));
+	assert_null(other);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+static void test_guest_that_ends_while_paused(void **state)
+{
+	struct machine machine;
+	struct target *target;
+	enum target_state now;
+
+	(void)state;
+	machine_start(&machine, plain);
+	target = open_pid(&machine);
+	ok(target_pause(target));
+	machine_stop(&machine);
+	ok(target_get_state(target, &now));
+	assert_int_equal(now, TARGET_ENDED);
+	ok(target_resume(target));
+	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	_cleanup_error_ struct nunchi_error *err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	target_close(target);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_pauses_nest_and_are_measured),
+	    cmocka_unit_test(test_overhead),
+	    cmocka_unit_test(test_pause_of_somebody_else_stays),
+	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
+	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
+	    cmocka_unit_test(test_pause_of_a_living_nunchi_is_left_alone),
+	    cmocka_unit_test(test_guard_alone_killed_is_replaced),
+	    cmocka_unit_test(test_broken_connection_is_made_anew),
+	    cmocka_unit_test(test_cancelled_leaves_the_guest_running),
+	    cmocka_unit_test(test_guest_that_ends_while_paused),
+	};
+	char runtime[] = "/tmp/nunchi-run-XXXXXX", path[64];
+	int failed;
+
+	if (!machine_available()) {
+		fprintf(stderr, "qemu-system-x86_64 is not installed\n");
+		return 77;
+	}
+	if (!mkdtemp(runtime) || setenv("XDG_RUNTIME_DIR", runtime, 1))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(path, sizeof(path), "%s/nunchi", runtime);
+	rmdir(path);
+	rmdir(runtime);
+	return failed;
+}
