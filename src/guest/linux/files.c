@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/files.h"
 
+/*
+ * Descriptors in a row that are in use without a file. There is one for each thread that is just
+ * opening a file; more than this is no table.
+ */
+#define MAX_EMPTY 4096
+
 enum memory_fault linux_files_init(struct linux_files *walk, struct linux_kernel *kernel,
 				   uint64_t files)
 {
@@ -53,6 +59,10 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 	while (walk->next < walk->count && !walk->broken && !*walk->kernel->cancel) {
 		uint64_t fd = walk->next, place = fd % LINUX_FILES_BITS;
 
+		if (walk->empty > MAX_EMPTY) {
+			walk->broken = true;
+			return false;
+		}
 		if (!walk->has_bits && !read_bits(walk))
 			return false;
 		/* Whole bytes without a descriptor are passed over at once. */
@@ -85,9 +95,11 @@ bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
 	uint64_t place = object_u64(&walk->table, &layout->fdtable_fd);
 	uint64_t inode;
 
+	walk->empty++;
 	if (linux_read_word(kernel, place + fd * kernel->word_size, &ret->file) != MEMORY_OK ||
 	    !ret->file || linux_read_object(kernel, LAYOUT_file, ret->file, file) != MEMORY_OK)
 		return false;
+	walk->empty = 0;
 	ret->offset = object_s64(file, &layout->file_pos);
 	ret->flags = object_u64(file, &layout->file_flags) & ~(uint64_t)LINUX_O_CLOEXEC;
 	if (table_bit(walk, &layout->fdtable_close_on_exec, fd))

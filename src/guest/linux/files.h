@@ -17,6 +17,7 @@ struct linux_files {
 	struct object table;
 	uint64_t count; /* descriptors that the table has room for, at most LINUX_MAX_FDS */
 	uint64_t next;  /* descriptor to look at */
+	unsigned empty; /* descriptors in use without a file since the last one with one */
 	bool limited;   /* the table has room for more */
 	bool broken;    /* the table could not be read to its end */
 	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that holds next */

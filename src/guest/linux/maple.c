@@ -14,9 +14,13 @@
 
 enum node_type { NODE_DENSE, NODE_LEAF, NODE_RANGE, NODE_ALLOC };
 
-#define MAX_HEIGHT   31 /* MAPLE_HEIGHT_MAX */
-#define MAX_TRIES    8
-#define MAX_DESCENTS ((uint64_t)4 << 20)
+/*
+ * A node that is no root is at least a third full, so that real trees are low and their leaves have
+ * entries; others are given up on.
+ */
+#define MAX_HEIGHT 16
+#define MAX_BARREN 256 /* leaves in a row without an entry */
+#define MAX_TRIES  8
 
 struct shape {
 	const struct field *pivot; /* the last index of each slot but the last; NULL: one each */
@@ -164,7 +168,7 @@ static bool begin_leaf(struct linux_maple *walk, uint64_t *ret_root)
 {
 	uint64_t root;
 
-	if (walk->descents++ >= MAX_DESCENTS || walk->tries++ >= MAX_TRIES) {
+	if (walk->barren++ >= MAX_BARREN || walk->tries++ >= MAX_TRIES) {
 		walk->broken = true;
 		walk->done = true;
 		return false;
@@ -217,6 +221,7 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 		if (entry && (entry & ENTRY_KIND) != ENTRY_INTERNAL) {
 			*ret_entry = entry;
 			*ret_first = first;
+			walk->barren = 0;
 			return true;
 		}
 	}

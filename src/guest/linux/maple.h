@@ -13,7 +13,7 @@ struct linux_maple {
 	uint64_t at;  /* the first index not yet looked at */
 	uint64_t top; /* the highest index there is */
 	unsigned tries;
-	uint64_t descents;
+	unsigned barren; /* leaves since the last entry */
 	bool done;
 	bool broken; /* nodes contradicted themselves in every try */
 	struct object node;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define MAX_VMAS      ((uint64_t)1 << 20)
+#define MAX_STALE     64 /* entries that are no mapping of the process */
 #define MAX_TRIES     4
 #define NAME_MAX_ANON 80 /* ANON_VMA_NAME_MAX_LEN of mm/madvise.c */
 
@@ -61,6 +62,8 @@ static bool next_in_tree(struct linux_vmas *walk, struct object *vma)
 		} else {
 			walk->tries = 0;
 			walk->broken = true;
+			if (walk->stale++ == MAX_STALE)
+				return false;
 		}
 	}
 	walk->broken |= walk->maple.broken;
@@ -97,6 +100,8 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 {
 	bool found;
 
+	if (walk->stale > MAX_STALE)
+		return false;
 	if (walk->count == MAX_VMAS) {
 		walk->broken = true;
 		return false;

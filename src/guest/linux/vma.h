@@ -22,6 +22,7 @@ struct linux_vmas {
 	uint64_t end;  /* of the last one given */
 	uint64_t count;
 	unsigned tries;
+	unsigned stale;
 	bool is_tree;
 	bool broken; /* some are left out: what is there contradicts itself in every try */
 	struct linux_maple maple;

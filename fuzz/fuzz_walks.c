@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The walks over processes and what belongs to them, on a guest whose memory is the input: 64 KiB
+ * that stand at every canonical address but for a gap in each 2 MiB, the kernel's structures laid
+ * out as below. The first byte of the input chooses the shapes (see enum choice) and is followed by
+ * the memory. Checked: every view ends, within a bound on its rows, and sanitizers find nothing.
+ */
+#include "guest/linux/linux.h"
+#include "view/row.h"
+
+#include <string.h>
+
+#define RAM      0x10000
+#define TABLES   RAM /* four pages of page tables behind it */
+#define BASE     0xffff888000000000ull
+#define MAX_ROWS 4096
+
+enum choice {
+	CHOICE_TREES = 1,     /* maple and red-black trees, not lists */
+	CHOICE_NARROW = 2,    /* pointers of 4 bytes */
+	CHOICE_LIVE = 4,      /* rows are filled until they come out the same twice */
+	CHOICE_CHILDREN = 8,  /* mounts by their children alone */
+	CHOICE_CHANGING = 16, /* memory changes while it is read */
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* P: size of a pointer. FIELD(structure, field, offset, size) */
+#define FIELDS(FIELD, P)                                                                           \
+	FIELD(task, tasks, 0, 16)                                                                  \
+	FIELD(task, pid, 16, 4)                                                                    \
+	FIELD(task, tgid, 20, 4)                                                                   \
+	FIELD(task, mm, 24, P)                                                                     \
+	FIELD(task, files, 32, P)                                                                  \
+	FIELD(task, nsproxy, 40, P)                                                                \
+	FIELD(task, fs, 48, P)                                                                     \
+	FIELD(task, signal, 56, P)                                                                 \
+	FIELD(task, flags, 64, 4)                                                                  \
+	FIELD(task, exit_state, 68, 4)                                                             \
+	FIELD(task, cgroups, 72, P)                                                                \
+	FIELD(task, thread_node, 80, 16)                                                           \
+	FIELD(task, comm, 96, 16)                                                                  \
+	FIELD(task, state, 112, 4)                                                                 \
+	FIELD(task, real_parent, 120, P)                                                           \
+	FIELD(task, real_cred, 128, P)                                                             \
+	FIELD(task, thread_pid, 136, P)                                                            \
+	FIELD(signal, nr_threads, 0, 4)                                                            \
+	FIELD(signal, thread_head, 8, 16)                                                          \
+	FIELD(signal, pgid, 24, P)                                                                 \
+	FIELD(signal, sid, 32, P)                                                                  \
+	FIELD(pid, level, 0, 4)                                                                    \
+	FIELD(pid, number, 4, 4)                                                                   \
+	FIELD(pid, namespace, 8, P)                                                                \
+	FIELD(cred, uid, 0, 4)                                                                     \
+	FIELD(cred, gid, 4, 4)                                                                     \
+	FIELD(mm, pgd, 0, P)                                                                       \
+	FIELD(mm, env_start, 8, P)                                                                 \
+	FIELD(mm, env_end, 16, P)                                                                  \
+	FIELD(mm, start_brk, 24, P)                                                                \
+	FIELD(mm, brk, 32, P)                                                                      \
+	FIELD(mm, start_stack, 40, P)                                                              \
+	FIELD(mm, context_flags, 72, 2)                                                            \
+	FIELD(mm, arg_start, 80, P)                                                                \
+	FIELD(mm, arg_end, 88, P)                                                                  \
+	FIELD(mm, exe_file, 96, P)                                                                 \
+	FIELD(mm, total_vm, 104, P)                                                                \
+	FIELD(vma, start, 0, P)                                                                    \
+	FIELD(vma, end, 8, P)                                                                      \
+	FIELD(vma, next, 16, P)                                                                    \
+	FIELD(vma, mm, 24, P)                                                                      \
+	FIELD(vma, flags, 32, P)                                                                   \
+	FIELD(vma, ops, 40, P)                                                                     \
+	FIELD(vma, pgoff, 48, P)                                                                   \
+	FIELD(vma, file, 56, P)                                                                    \
+	FIELD(vma, private, 64, P)                                                                 \
+	FIELD(vma, anon_name, 72, P)                                                               \
+	FIELD(vm_ops, name, 0, P)                                                                  \
+	FIELD(special_mapping, name, 0, P)                                                         \
+	FIELD(anon_vma_name, name, 4, 0)                                                           \
+	FIELD(files, fdt, 0, P)                                                                    \
+	FIELD(fdtable, max_fds, 0, 4)                                                              \
+	FIELD(fdtable, fd, 8, P)                                                                   \
+	FIELD(fdtable, close_on_exec, 16, P)                                                       \
+	FIELD(fdtable, open_fds, 24, P)                                                            \
+	FIELD(file, path, 0, 16)                                                                   \
+	FIELD(file, inode, 16, P)                                                                  \
+	FIELD(file, flags, 24, 4)                                                                  \
+	FIELD(file, mode, 28, 4)                                                                   \
+	FIELD(file, pos, 32, 8)                                                                    \
+	FIELD(backing_file, user_path, 40, 16)                                                     \
+	FIELD(path, mnt, 0, P)                                                                     \
+	FIELD(path, dentry, 8, P)                                                                  \
+	FIELD(dentry, hash_pprev, 0, P)                                                            \
+	FIELD(dentry, parent, 8, P)                                                                \
+	FIELD(dentry, name_len, 16, 4)                                                             \
+	FIELD(dentry, name, 24, P)                                                                 \
+	FIELD(dentry, inode, 32, P)                                                                \
+	FIELD(dentry, op, 40, P)                                                                   \
+	FIELD(dentry, sb, 48, P)                                                                   \
+	FIELD(dentry, fsdata, 56, P)                                                               \
+	FIELD(dentry, short_name, 64, 32)                                                          \
+	FIELD(dentry_ops, d_dname, 0, P)                                                           \
+	FIELD(mount, parent, 0, P)                                                                 \
+	FIELD(mount, mountpoint, 8, P)                                                             \
+	FIELD(mount, vfsmount, 16, 24)                                                             \
+	FIELD(mount, root, 16, P)                                                                  \
+	FIELD(mount, sb, 24, P)                                                                    \
+	FIELD(mount, flags, 32, 4)                                                                 \
+	FIELD(mount, idmap, 40, P)                                                                 \
+	FIELD(mount, devname, 48, P)                                                               \
+	FIELD(mount, ns, 56, P)                                                                    \
+	FIELD(mount, id, 64, 4)                                                                    \
+	FIELD(mount, list, 72, 16)                                                                 \
+	FIELD(mount, node, 88, 24)                                                                 \
+	FIELD(mount, mounts, 112, 16)                                                              \
+	FIELD(mount, child, 128, 16)                                                               \
+	FIELD(mnt_namespace, inum, 0, 4)                                                           \
+	FIELD(mnt_namespace, root, 8, P)                                                           \
+	FIELD(nsproxy, mnt_ns, 0, P)                                                               \
+	FIELD(fs, root, 0, 16)                                                                     \
+	FIELD(fs, pwd, 16, 16)                                                                     \
+	FIELD(inode, ino, 0, 8)                                                                    \
+	FIELD(inode, sb, 8, P)                                                                     \
+	FIELD(inode, private, 16, P)                                                               \
+	FIELD(super, dev, 0, 4)                                                                    \
+	FIELD(super, type, 8, P)                                                                   \
+	FIELD(super, subtype, 16, P)                                                               \
+	FIELD(fs_type, name, 0, P)                                                                 \
+	FIELD(ns_common, ops, 0, P)                                                                \
+	FIELD(ns_ops, name, 0, P)                                                                  \
+	FIELD(dma_buf, name, 0, P)                                                                 \
+	FIELD(css_set, dfl_cgrp, 0, P)                                                             \
+	FIELD(cgroup, flags, 0, 4)                                                                 \
+	FIELD(cgroup, kn, 8, P)                                                                    \
+	FIELD(kernfs_node, parent, 0, P)                                                           \
+	FIELD(kernfs_node, name, 8, P)                                                             \
+	FIELD(rb_node, parent_color, 0, P)                                                         \
+	FIELD(rb_node, right, 8, P)                                                                \
+	FIELD(rb_node, left, 16, P)                                                                \
+	FIELD(maple_tree, root, 8, P)                                                              \
+	FIELD(maple_node, parent, 0, P)
+
+struct guest {
+	uint8_t ram[RAM + 4 * PAGE_SIZE];
+	unsigned choice;
+	unsigned reads;
+	bool cancel;
+	struct linux_kernel kernel;
+};
+
+static void require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, size_t size,
+				  uint64_t *fault_offset)
+{
+	struct guest *guest = data;
+
+	(void)fault_offset;
+	if (guest->choice & CHOICE_CHANGING && ++guest->reads % 61 == 0) {
+		uint32_t place = guest->reads * 2654435761u;
+
+		guest->ram[place >> 16] ^= (uint8_t)(place >> 8);
+	}
+	memcpy(buffer, guest->ram + offset, size);
+	return MEMORY_OK;
+}
+
+/* Every entry of each table leads to the next table, and of the last to RAM, half of them. */
+static void make_tables(struct guest *guest)
+{
+	for (unsigned level = 0; level < 4; level++) {
+		for (unsigned i = 0; i < 512; i++) {
+			uint64_t entry = TABLES + (level + 1) * PAGE_SIZE + 0x67;
+
+			if (level == 3)
+				entry = i < 256 ? (i % 16) * PAGE_SIZE + 0x67 : 0;
+			memcpy(guest->ram + TABLES + level * PAGE_SIZE + i * 8, &entry, 8);
+		}
+	}
+}
+
+static void add_field(struct layout *layout, enum layout_struct owner, struct field *field,
+		      unsigned offset, unsigned size, unsigned elements)
+{
+	*field = (struct field){.offset = offset,
+				.size = size * elements,
+				.elements = (uint16_t)elements,
+				.present = true};
+	if (offset + size * elements > layout->used[owner])
+		layout->used[owner] = offset + size * elements;
+}
+
+static void make_layout(struct layout *layout, unsigned choice)
+{
+	unsigned word = choice & CHOICE_NARROW ? 4 : 8;
+
+	memset(layout, 0, sizeof(*layout));
+#define FIELD(owner, name, offset, size)                                                           \
+	add_field(layout, LAYOUT_##owner, &layout->owner##_##name, offset, size, 1);
+	FIELDS(FIELD, word)
+	if (choice & CHOICE_TREES) {
+		FIELD(mm, mm_mt, 48, 24)
+		FIELD(mnt_namespace, tree, 16, word)
+	} else {
+		FIELD(mm, mmap, 48, word)
+		if (!(choice & CHOICE_CHILDREN))
+			FIELD(mnt_namespace, list, 16, 16)
+	}
+#undef FIELD
+	add_field(layout, LAYOUT_maple_node, &layout->maple_node_slot, word, word, 248 / word);
+	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_pivot, word, word, 15);
+	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_slot, 128, word, 16);
+	add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_pivot, word, word, 9);
+	add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_slot, 80, word, 10);
+}
+
+static void make_kernel(struct guest *guest)
+{
+	/* One type, "int": types must be there, but the layout is ours. */
+	static const uint8_t types[] = {
+	    0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 16, 0,  0, 0, 16, 0, 0,   0,   5,   0, 0,
+	    0,    1,    0, 0, 0,  0, 0, 0, 1, 4, 0, 0, 0,  32, 0, 0, 1,  0, 'i', 'n', 't', 0,
+	};
+	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
+	struct linux_kernel *kernel = &guest->kernel;
+
+	make_tables(guest);
+	require(!memory_create(false, &kernel->memory));
+	require(
+	    !memory_add_reader(kernel->memory, gpa(0), sizeof(guest->ram), read_ram, NULL, guest));
+	require(!memory_seal(kernel->memory));
+	require(!address_space_create(kernel->memory, &paging, &kernel->space));
+	require(!address_space_create(kernel->memory, &paging, &kernel->process));
+	require(!type_index_from_btf(types, sizeof(types), NULL, NULL, &kernel->types));
+	kernel->cancel = &guest->cancel;
+	/* Functions: 1 … 7, and 8. */
+	for (unsigned i = LINUX_simple_dname; i <= LINUX_dmabuffs_dname; i++)
+		kernel->symbol[i] = i - LINUX_simple_dname + 1;
+	kernel->symbol[LINUX_special_mapping_name] = 8;
+}
+
+/* Makes guest as the input's first byte says. */
+static void choose(struct guest *guest, unsigned choice)
+{
+	struct linux_kernel *kernel = &guest->kernel;
+	uint64_t base = choice & CHOICE_NARROW ? 0 : BASE;
+
+	guest->choice = choice;
+	guest->reads = 0;
+	kernel->word_size = choice & CHOICE_NARROW ? 4 : 8;
+	kernel->live = choice & CHOICE_LIVE;
+	kernel->symbol[LINUX_vsyscall_mode] = base + 0x60;
+	kernel->symbol[LINUX_nop_mnt_idmap] = base + 0x68;
+	kernel->symbol[LINUX_gate_vma] = base + 0x80;
+	kernel->symbol[LINUX_init_task] = base + 0x100;
+	make_layout(&kernel->layout, choice);
+	memory_new_generation(kernel->memory);
+}
+
+static void run_view(struct guest *guest, const char *name)
+{
+	const struct view *view = view_find(name);
+	struct view_request request = {.columns = UINT64_MAX};
+	struct nunchi_error *err;
+	struct view_row row;
+	void *state;
+
+	require(view);
+	state = calloc(1, view->provider.size);
+	require(state);
+	row_init(&row, view);
+	err = view->provider.open(state, &guest->kernel, &request);
+	if (!err) {
+		for (unsigned rows = 0; !err && rows < MAX_ROWS; rows++) {
+			row_reset(&row);
+			err = view->provider.next(state, &row);
+			if (!err)
+				err = row_finish(&row);
+		}
+		if (view->provider.close)
+			view->provider.close(state);
+	}
+	nunchi_error_destroy(err);
+	row_deinit(&row);
+	free(state);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char *const views[] = {"processes",          "threads",
+					    "process_open_files", "mounts",
+					    "process_memory_map", "process_envs"};
+	static struct guest *guest;
+
+	if (!guest) {
+		guest = calloc(1, sizeof(*guest));
+		require(guest);
+		make_kernel(guest);
+	}
+	if (!size || size > RAM + 1)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
+		memcpy(guest->ram, data + 1, size - 1);
+		memset(guest->ram + size - 1, 0, RAM - (size - 1));
+		choose(guest, data[0]);
+		run_view(guest, views[i]);
+	}
+	return 0;
+}
