@@ -134,7 +134,7 @@ def expect_file(row: Row, meta: Row) -> Row:
 
 
 def expect_module(row: Row, meta: Row) -> Row:
-    return dict(row, references=row["refcount"], used_by=row["used_by"].rstrip(",") or "-")
+    return dict(row, references=row["refcount"], used_by=row["used_by"].rstrip(","))
 
 
 def expect_kernel(row: Row, meta: Row) -> Row:
@@ -199,6 +199,9 @@ def normal(value: Any) -> Any:
 
 
 def of_nunchi(name: str, row: Row) -> Row:
+    # Text that is not UTF-8 stands in full under "raw".
+    for column, raw in row.pop("raw", {}).items():
+        row[column] = bytes.fromhex(raw).decode("utf-8", "surrogateescape")
     if name == "kernel_log":
         # Microseconds, cut as /dev/kmsg cuts them.
         return dict(row, time=int(row["time"] * 1e6 + 0.0005))

@@ -127,7 +127,7 @@ NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
 /* Finds the kernel now. Everything below does it by itself; call it to time or to check. */
 NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
 
-/* What nunchi knows of the guest and how, in order of display. The strings live as the guest. */
+/* What nunchi knows of the guest and how, in order of display. The strings live for the call. */
 struct nunchi_fact {
 	const char *topic; /* "target", "memory", "capability", "kernel", "missing" */
 	const char *name;
@@ -365,15 +365,15 @@ struct nunchi_writer_options {
  * Makes a writer of rows. write is given finished bytes; if it returns false (a closed pipe, a full
  * disk) the call at hand ends with NUNCHI_ERROR_CANCELLED. A table is held back until the end, or
  * until 1,000 rows set its column widths. options may be NULL; columns are copied, and none may be
- * called "torn" or "absent". Every form keeps value, absence and torn row apart:
+ * called "torn", "absent" or "raw". Every form keeps value, absence and torn row apart:
  *
  *  table  "-" not applicable, "<paged out>" … other absences; a torn row ends in " ~"
  *  CSV    the same words; a last column `torn`, 0 or 1
- *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only
+ *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only; bytes that
+ *         are not UTF-8 are U+FFFD, with the whole text in hexadecimal in an object "raw"
  *
  * Text in a table and CSV is escaped as nunchi_escape() does, and so that it cannot look like an
- * absence or a mark (\< and \- in front, \~ at the end). JSON is valid UTF-8 on one line; a byte
- * 0xNN that is not UTF-8 becomes the lone surrogate \udcNN (Python's surrogateescape).
+ * absence or a mark (\< and \- in front, \~ at the end). JSON is valid UTF-8 on one line.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_writer_create(const struct nunchi_writer_options *options,

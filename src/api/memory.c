@@ -72,6 +72,32 @@ struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi
 	return error_create(NUNCHI_ERROR_ARGUMENT, "unknown address space %d", (int)place->space);
 }
 
+/* Reads, with the guest paused if that was asked for. */
+static struct nunchi_error *read_place(struct nunchi_guest *guest, struct address_space *space,
+				       uint64_t address, void *buffer, size_t size,
+				       enum memory_fault *ret, uint64_t *ret_at)
+{
+	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
+	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
+
+	if (err)
+		return err;
+	if (pause)
+		memory_new_generation(guest->target->memory);
+	if (space) {
+		gva_t fault_at = gva(address);
+
+		*ret = address_space_read(space, fault_at, buffer, size, &fault_at);
+		*ret_at = fault_at.v;
+	} else {
+		gpa_t fault_at = gpa(address);
+
+		*ret = memory_read(guest->target->memory, fault_at, buffer, size, &fault_at);
+		*ret_at = fault_at.v;
+	}
+	return pause ? target_resume(guest->target) : NULL;
+}
+
 struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi_place *place,
 				 size_t size, void *buffer)
 {
@@ -81,27 +107,21 @@ struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi
 	struct nunchi_error *err = guest_space(guest, place, &space);
 	uint64_t at;
 
-	if (err)
-		return err;
-	if (space) {
-		gva_t fault_at = gva(place->address);
-
-		fault = address_space_read(space, fault_at, buffer, size, &fault_at);
-		at = fault_at.v;
-	} else {
-		gpa_t fault_at = gpa(place->address);
-
-		fault = memory_read(guest->target->memory, fault_at, buffer, size, &fault_at);
-		at = fault_at.v;
-	}
+	if (!err)
+		err = read_place(guest, space, place->address, buffer, size, &fault, &at);
 	guest->query_ms += guest_clock_ms() - start;
-	if (fault == MEMORY_OK)
-		return NULL;
+	if (err || fault == MEMORY_OK)
+		return err;
 	err = error_create_at(NUNCHI_ERROR_FAULT, at, "%s address 0x%llx cannot be read: %s",
 			      space ? "virtual" : "physical", (unsigned long long)at,
 			      memory_fault_string(fault));
-	return error_hint(guest_error(guest, err), "nunchi translate %s 0x%llx shows where it ends",
-			  guest->target->name, (unsigned long long)at);
+	if (space)
+		err = error_hint(err, "nunchi translate %s 0x%llx shows where it ends",
+				 guest->target->name, (unsigned long long)at);
+	else
+		err = error_hint(err, "nunchi info %s lists the ranges of its memory",
+				 guest->target->name);
+	return guest_error(guest, err);
 }
 
 static const char *table_name(unsigned level)

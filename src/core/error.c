@@ -23,7 +23,8 @@ struct nunchi_error error_not_found = {
 struct nunchi_error error_stop = {
     .code = NUNCHI_ERROR_STOP, .is_static = true, .message = (char *)"no more rows"};
 
-static struct nunchi_error *vcreate(enum nunchi_error_code code, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static struct nunchi_error *
+vcreate(enum nunchi_error_code code, const char *format, va_list args)
 {
 	struct nunchi_error *err = calloc(1, sizeof(*err));
 

@@ -93,7 +93,7 @@ void escape_json(struct buffer *out, const char *text, size_t size)
 		if (length) {
 			buffer_append(out, text, length);
 		} else if (!(length = unicode_decode(text, size, &c))) {
-			buffer_printf(out, "\\udc%02x", (unsigned char)text[0]);
+			buffer_append_string(out, "\\ufffd");
 			length = 1;
 		} else if (c == '"' || c == '\\' || unicode_is_hidden(c)) {
 			escape_json_one(out, c);

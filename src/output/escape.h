@@ -6,8 +6,8 @@
  * tab \t, carriage return \r; other ASCII control characters and bytes that are not UTF-8 become
  * \xNN; other hidden characters (C1 controls, bidirectional overrides, zero-width …) \u{NNNN}.
  *
- * JSON: hidden characters become \u00NN and so on, a byte 0xNN that is not UTF-8 becomes the lone
- * surrogate \udcNN, as Python's "surrogateescape" has it. What is written is always valid UTF-8.
+ * JSON: hidden characters become \u00NN and so on, a byte that is not UTF-8 becomes U+FFFD; whoever
+ * needs the very bytes adds them in another form. What is written every parser accepts.
  */
 #ifndef NUNCHI_OUTPUT_ESCAPE_H
 #define NUNCHI_OUTPUT_ESCAPE_H

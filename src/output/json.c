@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* JSON lines: one object a row. */
 #include "output/escape.h"
+#include "output/unicode.h"
 #include "output/writer.h"
 
 #include <string.h>
@@ -58,6 +59,30 @@ static void append_absences(struct nunchi_writer *writer, const struct nunchi_ce
 		buffer_append_char(&writer->out, '}');
 }
 
+/* The bytes in hexadecimal of each text that is not UTF-8 through and through. */
+static void append_raw(struct nunchi_writer *writer, const struct nunchi_cell *cells)
+{
+	enum nunchi_absence why;
+	bool any = false;
+
+	for (size_t i = 0; i < writer->column_count; i++) {
+		const struct nunchi_cell *cell = &cells[i];
+
+		if (writer_is_absent(cell, &why) || cell->type != NUNCHI_TYPE_TEXT ||
+		    unicode_is_valid(cell->text, cell->text_size))
+			continue;
+		buffer_append_string(&writer->out, any ? "," : ",\"raw\":{");
+		buffer_append_string(&writer->out, writer->columns[i].key);
+		buffer_append_char(&writer->out, '"');
+		for (size_t j = 0; j < cell->text_size; j++)
+			buffer_printf(&writer->out, "%02x", (unsigned char)cell->text[j]);
+		buffer_append_char(&writer->out, '"');
+		any = true;
+	}
+	if (any)
+		buffer_append_char(&writer->out, '}');
+}
+
 static struct nunchi_error *json_row(struct nunchi_writer *writer, const struct nunchi_cell *cells,
 				     bool torn)
 {
@@ -69,6 +94,7 @@ static struct nunchi_error *json_row(struct nunchi_writer *writer, const struct 
 		append_value(&writer->out, &cells[i]);
 	}
 	append_absences(writer, cells);
+	append_raw(writer, cells);
 	if (torn)
 		buffer_append_string(&writer->out, ",\"torn\":true");
 	buffer_append_string(&writer->out, "}\n");

@@ -165,6 +165,21 @@ size_t unicode_decode(const char *text, size_t size, uint32_t *ret)
 	return length;
 }
 
+bool unicode_is_valid(const char *text, size_t size)
+{
+	uint32_t c;
+
+	while (size) {
+		size_t length = (unsigned char)*text < 0x80 ? 1 : unicode_decode(text, size, &c);
+
+		if (!length)
+			return false;
+		text += length;
+		size -= length;
+	}
+	return true;
+}
+
 bool unicode_is_hidden(uint32_t c)
 {
 	if (c < 0x300)

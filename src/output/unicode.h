@@ -16,6 +16,9 @@
  */
 size_t unicode_decode(const char *text, size_t size, uint32_t *ret);
 
+/* Whether all of the text is UTF-8. */
+bool unicode_is_valid(const char *text, size_t size);
+
 /* Whether showing the character would change the text around it, or show nothing. */
 bool unicode_is_hidden(uint32_t c);
 

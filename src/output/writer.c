@@ -120,7 +120,7 @@ static struct nunchi_error *copy_columns(struct nunchi_writer *writer,
 	for (size_t i = 0; i < count; i++) {
 		const char *name = columns[i]->name;
 
-		if (!strcmp(name, "torn") || !strcmp(name, "absent"))
+		if (!strcmp(name, "torn") || !strcmp(name, "absent") || !strcmp(name, "raw"))
 			return error_create(NUNCHI_ERROR_ARGUMENT,
 					    "a column cannot be called \"%s\": the rows say by "
 					    "that name what is torn or absent",

@@ -5,7 +5,7 @@
 #define COLUMNS(X)                                                                                 \
 	X(name, TEXT, "the module's name")                                                         \
 	X(size, INTEGER, "bytes of all its regions")                                               \
-	X(used_by, TEXT, "modules that depend on it, separated by commas; - if none")              \
+	X(used_by, TEXT, "modules that depend on it, separated by commas")                         \
 	X(status, TEXT, "Live, Loading or Unloading")                                              \
 	X(address, ADDRESS, "start of its code")                                                   \
 	X(address_end, ADDRESS, "end of its code region")                                          \
@@ -51,7 +51,7 @@ static bool fill(void *data, struct view_row *row)
 	else if (state->text.size)
 		row_text(row, COLUMN_used_by, state->text.data, state->text.size);
 	else
-		row_string(row, COLUMN_used_by, "-");
+		row_absent(row, COLUMN_used_by, NUNCHI_ABSENT_NOT_APPLICABLE);
 	row_string(row, COLUMN_status, states[status]);
 	base = object_u64(module, &layout->module_text_base);
 	size = object_u64(module, &layout->module_text_size);

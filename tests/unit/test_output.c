@@ -340,7 +340,8 @@ static void test_json_of_bytes_that_are_not_utf8(void **state)
 
 	(void)state;
 	assert_rows(NUNCHI_OUTPUT_JSON, 0, cells, 1, false,
-		    "{\"pid\":1,\"name\":\"a\\udcff\xc3\xa9\\udc80\\udced\\udca0\\udc80\"}\n");
+		    "{\"pid\":1,\"name\":\"a\\ufffd\xc3\xa9\\ufffd\\ufffd\\ufffd\\ufffd\","
+		    "\"raw\":{\"name\":\"61ffc3a980eda080\"}}\n");
 }
 
 static void test_json_escapes_what_is_hidden(void **state)
