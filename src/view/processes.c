@@ -111,10 +111,9 @@ static void put_path(struct processes *state, struct view_row *row, unsigned col
 
 static void put_executable(struct processes *state, struct view_row *row)
 {
-	static const char deleted[] = " (deleted)";
 	uint64_t file = object_u64(&state->mm, &state->kernel->layout.mm_exe_file);
 	enum memory_fault fault;
-	bool gone;
+	bool unlinked;
 
 	if (!file) {
 		row_absent(row, COLUMN_path, NUNCHI_ABSENT_NOT_APPLICABLE);
@@ -122,17 +121,14 @@ static void put_executable(struct processes *state, struct view_row *row)
 		return;
 	}
 	buffer_clear(&state->text);
-	fault = linux_file_path(state->kernel, file, state->has_root ? &state->root : NULL,
-				&state->text);
-	put_text(state, row, COLUMN_path, fault);
-	if (fault != MEMORY_OK) {
+	put_text(state, row, COLUMN_path,
+		 linux_file_path(state->kernel, file, state->has_root ? &state->root : NULL,
+				 &state->text));
+	fault = linux_file_unlinked(state->kernel, file, &unlinked);
+	if (fault == MEMORY_OK)
+		row_integer(row, COLUMN_on_disk, !unlinked);
+	else
 		row_absent(row, COLUMN_on_disk, row_absence_of(fault));
-		return;
-	}
-	gone = state->text.size >= sizeof(deleted) - 1 &&
-	       !memcmp(state->text.data + state->text.size - (sizeof(deleted) - 1), deleted,
-		       sizeof(deleted) - 1);
-	row_integer(row, COLUMN_on_disk, !gone);
 }
 
 static void put_directories(struct processes *state, struct view_row *row)
