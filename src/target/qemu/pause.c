@@ -154,6 +154,26 @@ static struct nunchi_error *cont_anew(struct qemu_target *qemu)
 	return send_cont(qemu);
 }
 
+/*
+ * How long it stood still: by QEMU's own events, which are exact, unless they make no sense beside
+ * our clock, which also counts what it took to be heard.
+ */
+static void count_pause(struct qemu_target *qemu)
+{
+	struct target *target = &qemu->base;
+	uint64_t most = target_now_us() - target->paused_since_us;
+	uint64_t stopped = qmp_client_stopped_us(qemu->qmp);
+	uint64_t resumed = qmp_client_resumed_us(qemu->qmp);
+
+	if (!target->paused_since_us)
+		return;
+	if (stopped && resumed >= stopped && resumed - stopped <= most)
+		target->paused_us += resumed - stopped;
+	else
+		target->paused_us += most;
+	target->paused_since_us = 0;
+}
+
 struct nunchi_error *qemu_resume(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
@@ -166,9 +186,7 @@ struct nunchi_error *qemu_resume(struct target *target)
 		nunchi_error_destroy(err);
 		err = cont_anew(qemu);
 	}
-	if (target->paused_since_us)
-		target->paused_us += target_now_us() - target->paused_since_us;
-	target->paused_since_us = 0;
+	count_pause(qemu);
 	if (err && !error_is(err, NUNCHI_ERROR_UNSUPPORTED) && qemu_is_alive(qemu)) {
 		leave_to_guard(qemu);
 		return err;

@@ -52,6 +52,18 @@ static void parse_greeting(const json_t *qmp, struct qmp_message *message)
 	message->minor = (unsigned)json_integer_value(json_object_get(version, "minor"));
 }
 
+/* QEMU says -1 where its clock fails; a time that makes no sense is none. */
+static uint64_t parse_time(const json_t *message)
+{
+	const json_t *timestamp = json_object_get(message, "timestamp");
+	json_int_t seconds = json_integer_value(json_object_get(timestamp, "seconds"));
+	json_int_t part = json_integer_value(json_object_get(timestamp, "microseconds"));
+
+	if (seconds <= 0 || seconds > INT64_MAX / 2000000 || part < 0 || part >= 1000000)
+		return 0;
+	return (uint64_t)seconds * 1000000 + (uint64_t)part;
+}
+
 struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp_message *ret)
 {
 	struct qmp_message message = {.id = -1};
@@ -72,6 +84,7 @@ struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp
 	} else if ((value = json_object_get(message.json, "event"))) {
 		message.kind = QMP_EVENT;
 		message.text = json_string_value(value);
+		message.time_us = parse_time(message.json);
 		if (!message.text)
 			return not_qmp(&message, "an event without a name");
 	} else if ((value = json_object_get(message.json, "error"))) {

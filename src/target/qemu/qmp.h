@@ -51,6 +51,7 @@ struct qmp_message {
 	const json_t *value;   /* of a return: what was returned */
 	const char *text;      /* event: its name; error: its description */
 	int64_t id;            /* of a return or error; -1: none of ours */
+	uint64_t time_us;      /* of an event, by QEMU's wall clock; 0 if it does not say */
 	unsigned major, minor; /* greeting: QEMU's version, 0 if it does not say */
 };
 

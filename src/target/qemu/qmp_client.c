@@ -24,6 +24,7 @@ struct qmp_client {
 	pid_t peer;
 	unsigned major, minor;
 	unsigned resets;
+	uint64_t stopped_us, resumed_us;
 	bool half_sent; /* a command was sent in part: QEMU must be resynchronised */
 	int64_t next_id;
 	struct buffer input;
@@ -133,6 +134,16 @@ unsigned qmp_client_resets(const struct qmp_client *client)
 	return client->resets;
 }
 
+uint64_t qmp_client_stopped_us(const struct qmp_client *client)
+{
+	return client->stopped_us;
+}
+
+uint64_t qmp_client_resumed_us(const struct qmp_client *client)
+{
+	return client->resumed_us;
+}
+
 /* ---- Waiting and sending --------------------------------------------------------------------- */
 
 static struct nunchi_error *check_wait(const struct qmp_wait *wait)
@@ -202,12 +213,22 @@ static struct nunchi_error *send_command(struct qmp_client *client, int64_t id, 
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
 
+static void handle_event(struct qmp_client *client, const struct qmp_message *event)
+{
+	if (!strcmp(event->text, "RESET"))
+		client->resets++;
+	else if (!strcmp(event->text, "STOP"))
+		client->stopped_us = event->time_us;
+	else if (!strcmp(event->text, "RESUME"))
+		client->resumed_us = event->time_us;
+}
+
 static void handle(struct qmp_client *client, struct qmp_message *message)
 {
 	const struct qmp_wait at_once = {.deadline_us = qmp_now_us()};
 
 	if (message->kind == QMP_EVENT) {
-		client->resets += strcmp(message->text, "RESET") == 0;
+		handle_event(client, message);
 	} else if (client->phase == QMP_PHASE_GREETING) {
 		if (message->kind != QMP_GREETING) {
 			client->phase = QMP_PHASE_DEAD;

@@ -47,6 +47,13 @@ unsigned qmp_client_minor(const struct qmp_client *client);
 /* RESET events seen so far. */
 unsigned qmp_client_resets(const struct qmp_client *client);
 
+/*
+ * When QEMU last stopped its vCPUs, and set them going, by its own events (its wall clock, in
+ * microseconds); 0 if it has not, while we were listening.
+ */
+uint64_t qmp_client_stopped_us(const struct qmp_client *client);
+uint64_t qmp_client_resumed_us(const struct qmp_client *client);
+
 /* Takes in what has come, without waiting. Errors show as QMP_PHASE_DEAD. */
 void qmp_client_advance(struct qmp_client *client);
 
