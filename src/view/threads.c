@@ -44,6 +44,7 @@ static bool fill(void *data, struct view_row *row)
 	struct linux_kernel *kernel = state->kernel;
 	const struct layout *layout = &kernel->layout;
 	struct object *task = &state->task;
+	struct linux_cpu_time time;
 	char letter;
 
 	if (linux_read_object(kernel, LAYOUT_task, task->address, task) != MEMORY_OK)
@@ -57,10 +58,13 @@ static bool fill(void *data, struct view_row *row)
 	row_text(row, COLUMN_state, &letter, 1);
 	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
 	row_integer(row, COLUMN_cpu, object_s64(task, &layout->task_cpu));
-	row_integer(row, COLUMN_user_time,
-		    (int64_t)(object_u64(task, &layout->task_utime) / 1000000));
-	row_integer(row, COLUMN_system_time,
-		    (int64_t)(object_u64(task, &layout->task_stime) / 1000000));
+	if (linux_thread_cpu_time(kernel, task, &time)) {
+		row_integer(row, COLUMN_user_time, (int64_t)(time.user / 1000000));
+		row_integer(row, COLUMN_system_time, (int64_t)(time.system / 1000000));
+	} else {
+		row_absent(row, COLUMN_user_time, NUNCHI_ABSENT_NO_LAYOUT);
+		row_absent(row, COLUMN_system_time, NUNCHI_ABSENT_NO_LAYOUT);
+	}
 	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));
 	row_address(row, COLUMN_task, task->address);
 	if (state->has_clock && layout->task_start_boottime.present)

@@ -2,6 +2,7 @@
 #include "guest/linux/mm.h"
 
 #include <string.h>
+#include <time.h>
 
 /*
  * Page-table entries that the processor takes for absent but Linux does not
@@ -20,6 +21,12 @@
 #define SWAP_KIND_SHIFT32 1
 #define SWAP_KIND_MASK    31
 #define SWAP_KIND_FILES   22
+/*
+ * While a page is copied because of a write, its entry is empty for a moment (wp_page_copy() of
+ * mm/memory.c), which lasts if the vCPU is not running then: how often and long to wait for it.
+ */
+#define COPY_TRIES   5
+#define COPY_WAIT_NS 50000
 
 enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd)
 {
@@ -59,25 +66,46 @@ static enum memory_fault decode_absent(const struct x86_paging *paging,
 	return level->level == 1 && kind < SWAP_KIND_FILES ? MEMORY_PAGED_OUT : MEMORY_NOT_MAPPED;
 }
 
-/* Reads within one page whose translation failed. */
+/* Reads within one page that the processor would not find; *ret_empty: its entry is zero. */
 static enum memory_fault read_absent(struct linux_kernel *kernel, gva_t address, void *buffer,
-				     size_t size)
+				     size_t size, bool *ret_empty)
 {
+	const struct x86_level *last;
 	struct x86_walk walk = {0};
 	enum memory_fault fault;
 	enum x86_fault why;
 	gpa_t place;
 
+	*ret_empty = false;
 	why = address_space_walk(kernel->process, address, &walk);
 	if (why == X86_FAULT_NONE)
 		return memory_read(kernel->memory, walk.address, buffer, size, NULL);
 	if (why != X86_FAULT_NOT_PRESENT || !walk.level_count)
 		return MEMORY_NOT_MAPPED;
-	fault = decode_absent(address_space_paging(kernel->process),
-			      &walk.levels[walk.level_count - 1], address, &place);
+	last = &walk.levels[walk.level_count - 1];
+	*ret_empty = last->level == 1 && !last->entry;
+	fault = decode_absent(address_space_paging(kernel->process), last, address, &place);
 	if (fault != MEMORY_OK)
 		return fault;
 	return memory_read(kernel->memory, place, buffer, size, NULL);
+}
+
+static enum memory_fault read_in_page(struct linux_kernel *kernel, gva_t address, void *buffer,
+				      size_t size)
+{
+	static const struct timespec wait = {.tv_nsec = COPY_WAIT_NS};
+	enum memory_fault fault;
+	bool empty = true;
+
+	fault = address_space_read(kernel->process, address, buffer, size, NULL);
+	for (int tries = 0; fault == MEMORY_NOT_MAPPED && empty; tries++) {
+		if (tries)
+			nanosleep(&wait, NULL);
+		fault = read_absent(kernel, address, buffer, size, &empty);
+		if (!kernel->live || tries == COPY_TRIES)
+			break;
+	}
+	return fault;
 }
 
 enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
@@ -93,9 +121,7 @@ enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, 
 
 		if (piece > size - done)
 			piece = size - done;
-		fault = address_space_read(kernel->process, at, to, piece, NULL);
-		if (fault == MEMORY_NOT_MAPPED)
-			fault = read_absent(kernel, at, to, piece);
+		fault = read_in_page(kernel, at, to, piece);
 		if (fault == MEMORY_OK)
 			done += piece;
 	}

@@ -123,6 +123,47 @@ bool linux_process_resident(struct linux_kernel *kernel, const struct object *mm
 	return true;
 }
 
+/* What the kernel counted: ticks found in user mode and in the kernel, and the time it really ran. */
+struct cpu_counts {
+	uint64_t user, system, runtime;
+};
+
+static void add_counts(const struct linux_kernel *kernel, const struct object *task,
+		       struct cpu_counts *counts)
+{
+	counts->user += object_u64(task, &kernel->layout.task_utime);
+	counts->system += object_u64(task, &kernel->layout.task_stime);
+	counts->runtime += object_u64(task, &kernel->layout.task_runtime);
+}
+
+/*
+ * Ticks tell how the run time divides, and neither part may go back. Source:
+ * kernel/sched/cputime.c, cputime_adjust().
+ */
+static struct linux_cpu_time adjust(const struct cpu_counts *counts, uint64_t prev_user,
+				    uint64_t prev_system)
+{
+	uint64_t runtime = counts->runtime, user, system;
+
+	if (runtime <= prev_user + prev_system)
+		return (struct linux_cpu_time){prev_user, prev_system};
+	if (!counts->system)
+		system = 0;
+	else if (!counts->user)
+		system = runtime;
+	else
+		system = (uint64_t)((unsigned __int128)counts->system * runtime /
+				    ((unsigned __int128)counts->system + counts->user));
+	if (system < prev_system)
+		system = prev_system;
+	user = runtime - system;
+	if (user < prev_user) {
+		user = prev_user;
+		system = runtime - user;
+	}
+	return (struct linux_cpu_time){user, system};
+}
+
 bool linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
 			    const struct object *signal, struct hash_map *seen,
 			    struct linux_cpu_time *ret)
@@ -130,23 +171,42 @@ bool linux_process_cpu_time(struct linux_kernel *kernel, const struct object *ta
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object thread = {0};
 	struct linux_threads walk;
+	struct cpu_counts counts = {
+	    .user = object_u64(signal, &layout->signal_utime),
+	    .system = object_u64(signal, &layout->signal_stime),
+	    .runtime = object_u64(signal, &layout->signal_runtime),
+	};
 
-	if (!layout->task_utime.present || !layout->signal_utime.present)
+	if (!layout->task_utime.present || !layout->task_runtime.present ||
+	    !layout->signal_utime.present || !layout->signal_runtime.present)
 		return false;
-	ret->user = object_u64(signal, &layout->signal_utime);
-	ret->system = object_u64(signal, &layout->signal_stime);
 	if (object_u64(signal, &layout->signal_nr_threads) < 2) {
-		ret->user += object_u64(task, &layout->task_utime);
-		ret->system += object_u64(task, &layout->task_stime);
-		return true;
+		add_counts(kernel, task, &counts);
+	} else {
+		if (!linux_threads_init(&walk, kernel, task, seen))
+			return false;
+		while (linux_threads_next(&walk, &thread))
+			add_counts(kernel, &thread, &counts);
+		if (walk.list.broken)
+			return false;
 	}
-	if (!linux_threads_init(&walk, kernel, task, seen))
+	*ret = adjust(&counts, object_u64(signal, &layout->signal_prev_utime),
+		      object_u64(signal, &layout->signal_prev_stime));
+	return true;
+}
+
+bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
+			   struct linux_cpu_time *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	struct cpu_counts counts = {0};
+
+	if (!layout->task_utime.present || !layout->task_runtime.present)
 		return false;
-	while (linux_threads_next(&walk, &thread)) {
-		ret->user += object_u64(&thread, &layout->task_utime);
-		ret->system += object_u64(&thread, &layout->task_stime);
-	}
-	return !walk.list.broken;
+	add_counts(kernel, task, &counts);
+	*ret = adjust(&counts, object_u64(task, &layout->task_prev_utime),
+		      object_u64(task, &layout->task_prev_stime));
+	return true;
 }
 
 bool linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret)

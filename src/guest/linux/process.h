@@ -23,13 +23,17 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 /* Resident pages of an mm (file, anonymous and shared memory); false if it cannot be told. */
 bool linux_process_resident(struct linux_kernel *kernel, const struct object *mm, uint64_t *ret);
 
-/* CPU time of all threads, dead ones included, in nanoseconds. seen is scratch. */
+/* CPU time in nanoseconds, divided between user and system as /proc shows it. */
 struct linux_cpu_time {
 	uint64_t user, system;
 };
+/* Of a process: all threads, dead ones included. seen is scratch. */
 bool linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
 			    const struct object *signal, struct hash_map *seen,
 			    struct linux_cpu_time *ret);
+/* Of one thread. */
+bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
+			   struct linux_cpu_time *ret);
 
 /* The number of a struct pid in the first pid namespace; false if it cannot be read. */
 bool linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret);
