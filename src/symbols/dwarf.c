@@ -16,15 +16,20 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DEPTH_LIMIT 48 /* types without a name inside of one another */
 #define LIST_LIMIT  (1u << 20)
+/* An entry takes a byte at least; sections may be compressed. More of them go in a circle. */
+#define ENTRIES_PER_BYTE 32
 
 struct reader {
 	struct btf_writer writer;
 	struct hash_map anonymous; /* ids, by the offset of the entry */
 	unsigned word_size;
+	uint64_t entries; /* that may still be passed */
 };
 
 /* Members, enumerators or parameters while a type is read. */
@@ -60,6 +65,17 @@ static bool list_grow(struct list *list, size_t size)
 }
 
 static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth);
+
+/* Steps to the next entry below the same parent. */
+static bool next_sibling(struct reader *reader, Dwarf_Die *die)
+{
+	if (!reader->entries) {
+		reader->writer.problem = "its entries lead in a circle";
+		return false;
+	}
+	reader->entries--;
+	return !reader->writer.problem && !dwarf_siblingof(die, die);
+}
 
 static const char *name_of(Dwarf_Die *die)
 {
@@ -151,10 +167,9 @@ static void place_member(Dwarf_Die *die, struct type_member *member)
 static void read_members(struct reader *reader, Dwarf_Die *die, unsigned depth, struct list *list)
 {
 	Dwarf_Die child;
+	bool more = !dwarf_child(die, &child);
 
-	if (dwarf_child(die, &child))
-		return;
-	do {
+	for (; more; more = next_sibling(reader, &child)) {
 		struct type_member *member;
 
 		if (dwarf_tag(&child) != DW_TAG_member)
@@ -167,7 +182,7 @@ static void read_members(struct reader *reader, Dwarf_Die *die, unsigned depth, 
 		*member = (struct type_member){.name = name_of(&child),
 					       .type = target_of(reader, &child, depth)};
 		place_member(&child, member);
-	} while (!dwarf_siblingof(&child, &child));
+	}
 }
 
 static void define_struct(struct reader *reader, Dwarf_Die *die, enum btf_kind kind, type_id id,
@@ -203,7 +218,7 @@ static void define_enum(struct reader *reader, Dwarf_Die *die, type_id id)
 	Dwarf_Die child;
 	bool more = !dwarf_child(die, &child);
 
-	for (; more; more = !dwarf_siblingof(&child, &child)) {
+	for (; more; more = next_sibling(reader, &child)) {
 		if (dwarf_tag(&child) != DW_TAG_enumerator)
 			continue;
 		if (!list_grow(&list, sizeof(*list.enumerators))) {
@@ -224,7 +239,7 @@ static void define_prototype(struct reader *reader, Dwarf_Die *die, type_id id, 
 	Dwarf_Die child;
 	bool more = !dwarf_child(die, &child);
 
-	for (; more; more = !dwarf_siblingof(&child, &child)) {
+	for (; more; more = next_sibling(reader, &child)) {
 		bool variadic = dwarf_tag(&child) == DW_TAG_unspecified_parameters;
 
 		if (!variadic && dwarf_tag(&child) != DW_TAG_formal_parameter)
@@ -327,7 +342,7 @@ static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned dep
 	Dwarf_Die child;
 	bool more = !dwarf_child(die, &child);
 
-	for (; more && dimensions < DEPTH_LIMIT; more = !dwarf_siblingof(&child, &child)) {
+	for (; more && dimensions < DEPTH_LIMIT; more = next_sibling(reader, &child)) {
 		Dwarf_Word number;
 
 		if (dwarf_tag(&child) != DW_TAG_subrange_type)
@@ -388,7 +403,7 @@ static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
 	Dwarf_Die die;
 	bool more = !dwarf_child(parent, &die);
 
-	for (; more && !reader->writer.problem; more = !dwarf_siblingof(&die, &die)) {
+	for (; more; more = next_sibling(reader, &die)) {
 		enum btf_kind kind = named_kind(dwarf_tag(&die));
 		const char *name;
 		bool complete;
@@ -450,12 +465,16 @@ static void reader_deinit(struct reader *reader)
 static struct nunchi_error *read_file(int fd, struct reader *reader, void **ret, size_t *ret_size)
 {
 	_cleanup_(dwarf_end_p) Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+	struct stat st;
 
 	if (!dwarf)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND, "neither .BTF nor DWARF types (%s)",
 				 dwarf_errmsg(-1)),
 		    "take the vmlinux of the distribution's package of debugging symbols");
+	if (fstat(fd, &st))
+		return error_create_errno(errno, "cannot be examined");
+	reader->entries = (uint64_t)st.st_size * ENTRIES_PER_BYTE;
 	read_units(reader, dwarf);
 	if (reader->writer.count <= 1)
 		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF names no types");

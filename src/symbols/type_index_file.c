@@ -25,6 +25,7 @@ struct section {
 struct elf {
 	int fd;
 	unsigned word_size;
+	bool relocatable;
 	uint64_t sections_offset;
 	uint64_t section_count;
 	uint32_t names; /* section of the sections' names */
@@ -121,6 +122,7 @@ static struct nunchi_error *open_elf(int fd, struct elf *ret)
 	    (wide ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
 		return damaged("it has no section headers of the usual size");
 	elf.word_size = wide ? 8 : 4;
+	elf.relocatable = (wide ? header.wide.e_type : header.narrow.e_type) == ET_REL;
 	elf.sections_offset = wide ? header.wide.e_shoff : header.narrow.e_shoff;
 	elf.section_count = wide ? header.wide.e_shnum : header.narrow.e_shnum;
 	elf.names = wide ? header.wide.e_shstrndx : header.narrow.e_shstrndx;
@@ -194,7 +196,13 @@ static struct nunchi_error *from_elf(int fd, struct type_index **ret)
 		err = find_btf(&elf, &section, &found);
 	if (err)
 		return err;
-	return found ? from_btf_section(&elf, &section, ret) : type_index_from_dwarf(fd, ret);
+	if (found)
+		return from_btf_section(&elf, &section, ret);
+	/* Its DWARF would have to be relocated first. */
+	if (elf.relocatable)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "an object or module without .BTF, not a linked vmlinux");
+	return type_index_from_dwarf(fd, ret);
 }
 
 /* BTF that the caller gives away on success. */

@@ -425,6 +425,10 @@ static void test_elf_files(void **state)
 	assert_true(nunchi_error_code(err) == NUNCHI_ERROR_NOT_FOUND ||
 		    nunchi_error_code(err) == NUNCHI_ERROR_UNSUPPORTED);
 	nunchi_error_destroy(err);
+	file[16] = ET_REL;
+	err = load(file, size);
+	assert_non_null(strstr(nunchi_error_message(err), "not a linked vmlinux"));
+	nunchi_error_destroy(err);
 	assert_null(load(btf, btf_size)); /* and without any ELF */
 	free(btf);
 }
