@@ -282,7 +282,7 @@ static void test_btf_agrees(void **state)
 }
 
 /* Appends with ' for ". */
-static void add(struct buffer *text, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) add(struct buffer *text, const char *format, ...)
 {
 	size_t start = text->size;
 	va_list args;
