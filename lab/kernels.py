@@ -325,3 +325,22 @@ def fetch(suite: str, flavour: str, *, mirror: str | None = None,
             raise LabError(f"the kernel just stored for {suite}/{flavour} is gone")
         say(f"{suite}/{flavour}: {done.version}, {len(done.modules)} modules")
         return done
+
+
+def debug_image(kernel: Kernel) -> Path:
+    """KERNEL's vmlinux with DWARF, from the distribution's package of debug data (0.8 GB)."""
+    target = kernel.path / "vmlinux"
+    with locked(kernel.path.parent / f".{kernel.suite}-{kernel.flavour}.lock"):
+        if target.exists():
+            return target
+        package = f"linux-image-{kernel.version}-dbg"
+        say(f"fetching {package}")
+        with (PrivateApt(kernel.suite, architecture(kernel.flavour), None) as apt,
+              scratch(kernel.path, "debug") as work):
+            (deb,) = apt.download([package], work)
+            # The modules' debug data, most of the package, is not unpacked.
+            run(["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" | tar x -C "$2" --occurrence=1 '
+                 '"./usr/lib/debug/boot/vmlinux-$3"', "sh", str(deb), str(work), kernel.version],
+                what=f"unpacking {package}")
+            (work / "usr/lib/debug/boot" / f"vmlinux-{kernel.version}").rename(target)
+        return target

@@ -60,7 +60,13 @@ class Guest:
 
     @property
     def qmp(self) -> Path:
+        """The QMP socket for whoever looks at the guest."""
         return self.directory / "qmp"
+
+    @property
+    def control(self) -> Path:
+        """The lab's own QMP socket: QEMU serves one client a socket."""
+        return self.directory / "control"
 
     @property
     def serial(self) -> Path:
@@ -91,7 +97,7 @@ class Guest:
     def save(self) -> None:
         state = asdict(self)
         state["directory"] = str(self.directory)
-        state |= {"qmp": str(self.qmp), "serial": str(self.serial), "output": str(self.output),
+        state |= {"qmp": str(self.qmp), "control": str(self.control), "serial": str(self.serial), "output": str(self.output),
                   "console": str(self.console), "ram": str(self.ram) if self.ram else None}
         write_atomic(self.directory / "state.json",
                      (json.dumps(state, indent=1) + "\n").encode())
@@ -166,6 +172,7 @@ def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
                "-m", str(options.memory), "-smp", str(options.cpus),
                "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none",
                "-qmp", f"unix:{guest.qmp},server=on,wait=off",
+               "-qmp", f"unix:{guest.control},server=on,wait=off",
                "-serial", f"file:{guest.console}",
                "-serial", f"unix:{guest.serial},server=on,wait=off",
                "-debugcon", f"file:{guest.output}",
@@ -311,7 +318,7 @@ def stop(name: str) -> None:
     guest = load(name)
     if guest.alive():
         try:
-            with Qmp(guest.qmp, timeout=3.0) as qmp:
+            with Qmp(guest.control, timeout=3.0) as qmp:
                 qmp.command("quit", timeout=3.0)
         except LabError as error:
             say(f"{name}: {error}")

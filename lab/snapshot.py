@@ -16,7 +16,8 @@ from qmp import Qmp
 
 # What a pass of the oracle started in the guest has ended by then.
 SETTLE_SECONDS = 0.5
-FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
+KDUMP = ("kdump-zlib", "kdump-lzo", "kdump-snappy")
+FORMATS = ("raw", "elf", "elf-paging", *KDUMP)
 
 
 def _dump(qmp: Qmp, path: Path, **arguments: object) -> None:
@@ -24,7 +25,8 @@ def _dump(qmp: Qmp, path: Path, **arguments: object) -> None:
     path.chmod(0o644)
 
 
-def _take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> None:
+def take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> None:
+    """Write the memory of GUEST, which is paused, into DIRECTORY in all FORMATS."""
     if "raw" in formats:
         ram = guest.ram
         if ram is None:
@@ -35,27 +37,32 @@ def _take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> 
         _dump(qmp, directory / "core.elf", paging=False)
     if "elf-paging" in formats:
         _dump(qmp, directory / "core-paging.elf", paging=True)
-    if "kdump-zlib" in formats:
-        _dump(qmp, directory / "kdump-zlib.flat", paging=False, format="kdump-zlib")
+    for name in KDUMP:
+        if name in formats:
+            _dump(qmp, directory / f"{name}.flat", paging=False, format=name)
+
+
+def finish(directory: Path) -> None:
+    """What needs no paused guest: holes where cores are zero, kdump files unflattened."""
+    for core in directory.glob("*.elf"):
+        run(["fallocate", "--dig-holes", str(core)], what=f"making {core.name} sparse")
+    for flat in directory.glob("*.flat"):
+        run(["sh", "-c", 'makedumpfile -R "$1" <"$2"', "sh", str(flat.with_suffix("")), str(flat)],
+            what="unflattening the kdump file (package makedumpfile)")
 
 
 def snapshot(guest: Guest, directory: Path, formats: tuple[str, ...]) -> float:
     """Pause GUEST, save it in all FORMATS into DIRECTORY, resume it; returns seconds paused."""
     directory.mkdir(parents=True, exist_ok=True)
-    with Qmp(guest.qmp) as qmp:
+    with Qmp(guest.control) as qmp:
         qmp.command("stop")
         started = time.monotonic()
         try:
-            _take(guest, qmp, directory, formats)
+            take(guest, qmp, directory, formats)
         finally:
             qmp.command("cont")
     paused = time.monotonic() - started
-    for core in directory.glob("*.elf"):
-        run(["fallocate", "--dig-holes", str(core)], what=f"making {core.name} sparse")
-    flat = directory / "kdump-zlib.flat"
-    if "kdump-zlib" in formats:
-        run(["sh", "-c", 'makedumpfile -R "$1" <"$2"', "sh", str(directory / "kdump-zlib"),
-             str(flat)], what="unflattening the kdump file (package makedumpfile)")
+    finish(directory)
     return paused
 
 
