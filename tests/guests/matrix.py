@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The guests that the tests boot, and which tests run on which."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One guest. `forms` is what QEMU saves it as, `tests` what runs beyond the comparison."""
+
+    name: str
+    suite: str
+    flavour: str
+    memory: int = 1024
+    cpus: int = 1
+    cpu: str = ""
+    kaslr: bool = True
+    machine: str = "pc"
+    backing: str = "file"
+    vmcoreinfo: bool = False
+    workload: str = "full"
+    forms: tuple[str, ...] = ("raw", "elf")
+    tests: tuple[str, ...] = ("zeroed",)
+
+    @property
+    def is_32bit(self) -> bool:
+        return self.flavour.startswith("686")
+
+
+LA57 = "max,la57=on"
+
+CONFIGS = (
+    Config("5.10-amd64", "bullseye", "amd64", cpus=4, tests=("zeroed", "pauses")),
+    Config("5.10-cloud", "bullseye", "cloud-amd64", memory=512, kaslr=False, machine="q35",
+           backing="memfd", forms=("raw", "elf", "elf-paging", "kdump-zlib"),
+           tests=("zeroed", "decoys")),
+    Config("5.10-rt", "bullseye", "rt-amd64", memory=512, backing="anonymous", forms=("elf",)),
+    Config("6.1-amd64", "bookworm", "amd64", cpus=4, vmcoreinfo=True,
+           forms=("raw", "elf", "elf-paging", "kdump-zlib", "kdump-lzo", "kdump-snappy"),
+           tests=("zeroed", "decoys", "damage", "makedumpfile")),
+    Config("6.1-cloud", "bookworm", "cloud-amd64", memory=5120, machine="q35", backing="memfd"),
+    Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, tests=("zeroed", "embedded")),
+    Config("6.1-686-pae", "bookworm", "686-pae", tests=("zeroed", "types")),
+    Config("6.12-amd64", "trixie", "amd64", cpus=2, tests=("zeroed", "decoys")),
+    Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False),
+    Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",
+           forms=("elf", "kdump-zlib")),
+    Config("sid-amd64", "sid", "amd64", cpus=4, backing="memfd", tests=("zeroed", "pauses")),
+    Config("sid-cloud", "sid", "cloud-amd64", memory=512, machine="q35", vmcoreinfo=True,
+           forms=("raw", "elf", "elf-paging")),
+    Config("sid-rt", "sid", "rt-amd64", memory=5120, kaslr=False),
+    Config("sid-la57", "sid", "amd64", cpus=4, cpu=LA57, forms=("raw", "elf", "kdump-zlib"),
+           tests=("zeroed", "decoys")),
+    Config("storm", "bookworm", "amd64", cpus=2, workload="none", forms=(), tests=("storm",)),
+)
+
+
+def find(name: str) -> Config | None:
+    return next((config for config in CONFIGS if config.name == name), None)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What nunchi does to a running guest: how long it stops it, and that it goes on whatever happens."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import machine
+from qmp import Qmp
+
+from guests.tool import Account, Nunchi, good_run
+
+ROUNDS = 9
+KILLS = 36
+# The guard notices that nunchi is gone by a pipe that closes.
+RESUME_SECONDS = 5.0
+
+
+def empty_pause(qmp: Qmp) -> float:
+    started = time.perf_counter()
+    qmp.command("stop")
+    qmp.command("cont")
+    return (time.perf_counter() - started) * 1e6
+
+
+def measure(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp) -> None:
+    """Printed, not judged: a loaded machine is no fault of ours."""
+    target = f"qemu:{guest.name}"
+    empty = [empty_pause(qmp) for _ in range(ROUNDS)]
+    for view in ("processes", "process_memory_map", "process_open_files"):
+        paused = []
+        for _ in range(ROUNDS):
+            done = nunchi.show(target, view, "--pause", "always", "--timing")
+            if not good_run(account, done, f"{view} --pause always --timing"):
+                return
+            paused.append(json.loads(done.err.strip().split("\n")[-1])["paused_us"])
+        account.say(f"{view}, --pause always: stops the guest for {statistics.median(paused):.0f} "
+                    f"us (of {ROUNDS}: {min(paused)} to {max(paused)}); an empty stop and cont "
+                    f"takes {statistics.median(empty):.0f} us ({min(empty):.0f} to "
+                    f"{max(empty):.0f})")
+        account.check(min(paused) > 0, f"{view} --pause always: paused_us is 0")
+    for mode in ("never", "auto"):
+        done = nunchi.show(target, "kernel_modules", "--pause", mode, "--timing")
+        spent = json.loads(done.err.strip().split("\n")[-1])["paused_us"]
+        account.check(spent == 0, f"kernel_modules --pause {mode} pauses for {spent} us")
+
+
+def is_running(qmp: Qmp) -> bool:
+    return bool(qmp.command("query-status")["running"])
+
+
+def wait_running(qmp: Qmp) -> bool:
+    deadline = time.monotonic() + RESUME_SECONDS
+    while not is_running(qmp):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def kills(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work: Path) -> None:
+    """Killed outright at any moment, nunchi leaves the guest running."""
+    target, rng = f"qemu:{guest.name}", random.Random(1)
+    commands = (["show", target, "process_memory_map", "--pause", "always"],
+                ["snapshot", target, str(work / "killed.elf"), "--pause", "always"])
+    stopped = left = 0
+    for i in range(KILLS):
+        victim = subprocess.Popen([nunchi.path, *commands[i % 2]], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(rng.uniform(0.0, 0.15))
+            victim.send_signal(signal.SIGKILL)
+        finally:
+            victim.wait()
+        stopped += not is_running(qmp)
+        left += not wait_running(qmp)
+        for path in work.glob("*killed*"):
+            path.unlink()
+    account.say(f"killed {KILLS} times, {stopped} times with the guest stopped at that moment")
+    account.check(left == 0, f"killed {KILLS} times, nunchi left the guest stopped {left} times")
+    account.check(stopped > 0, "no kill met the guest stopped")
+
+
+def interrupted(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp,
+                work: Path) -> None:
+    """Ctrl-C during a snapshot: no file under the name, the guest runs, an exit code that says so."""
+    target = work / "interrupted.elf"
+    victim = subprocess.Popen([nunchi.path, "snapshot", f"qemu:{guest.name}", target, "--pause",
+                               "always"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 10
+    while is_running(qmp) and victim.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    victim.send_signal(signal.SIGINT)
+    victim.communicate(timeout=20)
+    account.check(victim.returncode in (130, -signal.SIGINT, 0),
+                  f"interrupted, snapshot ends with {victim.returncode}")
+    account.check(wait_running(qmp), "interrupted, nunchi left the guest stopped")
+    left = list(work.glob("*interrupted*"))
+    account.check(not left or victim.returncode == 0, "interrupted, snapshot left a file",
+                  str(left))
+    for path in left:
+        path.unlink()
+
+
+def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
+    with Qmp(guest.control) as qmp:
+        measure(nunchi, account, guest, qmp)
+        kills(nunchi, account, guest, qmp, work)
+        interrupted(nunchi, account, guest, qmp, work)
+        account.check(is_running(qmp), "after all of it the guest does not run")
+    # It still answers.
+    account.check(machine.execute(guest, "echo alive") == b"alive\n", "the guest does not answer")

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One guest from boot to end: looked at while it runs, stopped, saved; then what was saved."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import compare
+import kernels
+import machine
+import snapshot
+from common import LabError
+from qmp import Qmp
+
+from guests import damage, embedded, pauses, storm, types, zeroed
+from guests.matrix import Config
+from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
+
+# nunchi's own formats; the raw one's offsets are addresses, whatever the guest's layout.
+OWN_FORMATS = ("elf", "lime", "raw")
+
+
+class Subject:
+    """A guest under test and all that the tests know of it."""
+
+    def __init__(self, config: Config, nunchi: Nunchi, account: Account, work: Path) -> None:
+        self.config, self.nunchi, self.account, self.work = config, nunchi, account, work
+        self.options: tuple[str, ...] = ()  # of every run of nunchi on this guest
+        self.views = VIEWS
+        self.a = self.b = compare.Oracle([])
+        self.reference: dict[str, Done] = {}  # as nunchi showed it, stopped
+
+    @property
+    def raw(self) -> Path:
+        return self.work / "own.raw"
+
+
+@contextlib.contextmanager
+def booted(config: Config, name: str, account: Account) -> Iterator[machine.Guest]:
+    """A running guest, ended whatever happens."""
+    options = machine.Options(
+        suite=config.suite, flavour=config.flavour, memory=config.memory, cpus=config.cpus,
+        cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, backing=config.backing,
+        vmcoreinfo=config.vmcoreinfo, workload=config.workload)
+    with account.timed("boot"):
+        guest = machine.boot(name, options)
+    try:
+        yield guest
+    finally:
+        machine.stop(name)
+
+
+def footprint(guest: machine.Guest) -> int:
+    """Bytes of the host's memory that the guest's RAM takes."""
+    ram = guest.ram
+    if ram:
+        return os.stat(ram).st_blocks * 512
+    best = (0, 0)
+    text = Path(f"/proc/{guest.pid}/smaps").read_text(encoding="ascii", errors="replace")
+    for match in re.finditer(r"^Size: +(\d+) kB$.*?^Anonymous: +(\d+) kB$", text, re.M | re.S):
+        best = max(best, (int(match[1]), int(match[2])))
+    return best[1] << 10
+
+
+def look_while_running(subject: Subject, target: str) -> dict[str, dict[str, Done]]:
+    """All views without and with a pause, the most used ones as they are by default."""
+    nunchi, options = subject.nunchi, subject.options
+    return {
+        "live never": nunchi.shows(target, subject.views, "--pause", "never", *options),
+        "live auto": nunchi.shows(target, FEW, *options),
+        "live always": nunchi.shows(target, subject.views, "--pause", "always", *options),
+    }
+
+
+def check_list(subject: Subject, guest: machine.Guest) -> None:
+    rows = [row for row in subject.nunchi.run("list", "--json").rows
+            if row["target"] == f"qemu:{guest.name}"]
+    want = {"name": guest.name, "pid": guest.pid, "memory": subject.config.memory << 20,
+            "vcpus": subject.config.cpus, "state": "running"}
+    subject.account.check(len(rows) == 1 and want.items() <= rows[0].items(), "list",
+                          f"want {want}", f"got {rows}")
+
+
+def look_while_stopped(subject: Subject, guest: machine.Guest, qmp: Qmp) -> dict[str, Done]:
+    """Views and saved files of the stopped guest, which stays stopped and does not grow."""
+    nunchi, account, target = subject.nunchi, subject.account, f"qemu:{guest.name}"
+    before = footprint(guest)
+    subject.reference = nunchi.shows(target, subject.views, *subject.options)
+    always = nunchi.shows(target, FEW, "--pause", "always", *subject.options)
+    identical(account, "live stopped, always", always, subject.reference)
+    with Qmp(guest.qmp):
+        busy = nunchi.shows(target, FEW, *subject.options)
+    for form in OWN_FORMATS:
+        done = nunchi.run("snapshot", target, subject.work / f"own.{form}", "--format", form)
+        good_run(account, done, f"snapshot --format {form}")
+    account.check(footprint(guest) == before, "the guest's memory grew on the host",
+                  f"{before} bytes before, {footprint(guest)} after")
+    status = qmp.command("query-status")["status"]
+    account.check(status == "paused", f"stopped by another, the guest is now {status}")
+    return busy
+
+
+def hold(subject: Subject, guest: machine.Guest) -> dict[str, Done]:
+    """Stop the guest, look, let QEMU save it, go on."""
+    with Qmp(guest.control) as qmp:
+        qmp.command("stop")
+        try:
+            with subject.account.timed("look, stopped"):
+                busy = look_while_stopped(subject, guest, qmp)
+            with subject.account.timed("saved by QEMU"):
+                snapshot.take(guest, qmp, subject.work, subject.config.forms)
+        finally:
+            qmp.command("cont")
+    return busy
+
+
+def saved_forms(subject: Subject) -> dict[str, Path]:
+    """Every file the guest was saved in."""
+    paths = sorted(path for path in subject.work.iterdir()
+                   if path.name.startswith(("own.", "memory.", "core", "kdump")))
+    return {("nunchi " + path.suffix[1:] if path.stem == "own" else
+             {"memory.raw": "raw", "core.elf": "elf", "core-paging.elf": "elf-paging"}.get(
+                 path.name, path.name)): path for path in paths}
+
+
+def makedumpfile(subject: Subject) -> None:
+    """What makedumpfile turns QEMU's core into: ELF, every compression, zero pages left out."""
+    for name, flags in (("makedumpfile-elf", ["-E", "-d", "0"]), ("makedumpfile-zlib", ["-c"]),
+                        ("makedumpfile-lzo", ["-l"]), ("makedumpfile-snappy", ["-p"]),
+                        ("makedumpfile-zstd", ["-z"]), ("makedumpfile-nozero", ["-c", "-d", "1"])):
+        target = subject.work / f"kdump-{name}"
+        command = ["makedumpfile", *flags, str(subject.work / "core.elf"), str(target)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                              check=False)
+        if done.returncode:
+            target.unlink(missing_ok=True)
+            subject.account.skip(f"{' '.join(command[:3])}: "
+                                 f"{done.stderr.decode(errors='replace').strip()[-200:]}")
+
+
+def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[str, Done]) -> None:
+    """Live and stopped against the guest's own word; saved against stopped."""
+    account = subject.account
+    for form, got in live.items():
+        against_oracle(account, form, got, subject.a, subject.b)
+    against_oracle(account, "live stopped", subject.reference, subject.a, subject.b)
+    identical(account, "live, QMP busy", busy, subject.reference)
+    # Types from DWARF take a second to read.
+    views = FEW if subject.options else subject.views
+    for form, path in saved_forms(subject).items():
+        identical(account, form, subject.nunchi.shows(path, views, *subject.options),
+                  subject.reference)
+
+
+def oracle(subject: Subject, guest: machine.Guest, name: str, extra: str = "") -> compare.Oracle:
+    with subject.account.timed("oracle"):
+        text = snapshot.oracle(guest, name, extra).decode("utf-8", "surrogateescape")
+        return compare.Oracle(text.splitlines())
+
+
+def use_debug_image(subject: Subject) -> bool:
+    """Types and symbols for a kernel that has none of its own; False: not to be had."""
+    config = subject.config
+    try:
+        with subject.account.timed("debug data"):
+            kernel = kernels.fetch(config.suite, config.flavour)
+            vmlinux = kernels.debug_image(kernel)
+            symbols = types.system_map(vmlinux, subject.work / "System.map")
+    except LabError as error:
+        subject.account.skip(f"the kernel's debug data: {error}")
+        return False
+    subject.options = ("--types", str(vmlinux), "--symbols", str(symbols))
+    # The file has other symbols than the kernel itself; they are compared without it.
+    subject.views = tuple(view for view in VIEWS if view != "symbols")
+    return True
+
+
+def look(subject: Subject, guest: machine.Guest) -> None:
+    """Everything that needs the guest to run, and then the comparison."""
+    account, target = subject.account, f"qemu:{guest.name}"
+    subject.a = oracle(subject, guest, "a", "--symbols")
+    time.sleep(snapshot.SETTLE_SECONDS)
+    check_list(subject, guest)
+    with account.timed("look, running"):
+        live = look_while_running(subject, target)
+    busy = hold(subject, guest)
+    subject.b = oracle(subject, guest, "b")
+    if "pauses" in subject.config.tests:
+        with account.timed("pauses"):
+            pauses.run(subject.nunchi, account, guest, subject.work)
+    machine.stop(guest.name)
+    with account.timed("unpack"):
+        snapshot.finish(subject.work)
+        if "makedumpfile" in subject.config.tests:
+            makedumpfile(subject)
+    with account.timed("compare"):
+        compare_all(subject, live, busy)
+
+
+AFTERWARDS = {"types": types.run, "zeroed": zeroed.run, "damage": damage.run,
+              "embedded": embedded.run}
+
+
+def run(config: Config, nunchi: Nunchi, account: Account, work: Path, name: str) -> None:
+    subject = Subject(config, nunchi, account, work)
+    with booted(config, name, account) as guest:
+        if "storm" in config.tests:
+            with account.timed("storm"):
+                storm.run(nunchi, account, guest)
+            return
+        if config.is_32bit and not use_debug_image(subject):
+            return
+        look(subject, guest)
+    for test, action in AFTERWARDS.items():
+        if test in config.tests:
+            with account.timed(test):
+                action(subject)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nunchi as the tests run it, and the account of what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import compare
+
+TIMEOUT = 60.0
+VIEWS = tuple(compare.VIEWS)
+# Each of these is cheap and between them they use most of what is known of a kernel.
+FEW = ("processes", "kernel_modules", "kernel_info")
+
+
+@dataclasses.dataclass
+class Done:
+    """How a run of nunchi ended. A status below 0 is the signal that ended it."""
+
+    status: int
+    out: bytes
+    err: str
+    seconds: float
+    timed_out: bool = False
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        text = self.out.decode("utf-8", "surrogateescape")
+        return [json.loads(line) for line in text.splitlines()]
+
+    @property
+    def first_error(self) -> str:
+        return self.err.strip().split("\n")[0][:300]
+
+
+class Nunchi:
+    """The command under test."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *args: str | Path, timeout: float = TIMEOUT) -> Done:
+        started = time.monotonic()
+        try:
+            done = subprocess.run([self.path, *args], stdin=subprocess.DEVNULL,
+                                  capture_output=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            return Done(-1, b"", f"no end within {timeout:.0f} s", timeout, True)
+        return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"),
+                    time.monotonic() - started)
+
+    def show(self, target: str | Path, view: str, *options: str | Path,
+             timeout: float = TIMEOUT) -> Done:
+        return self.run("show", target, view, "--json", *options, timeout=timeout)
+
+    def shows(self, target: str | Path, views: tuple[str, ...],
+              *options: str | Path) -> dict[str, Done]:
+        return {view: self.show(target, view, *options) for view in views}
+
+    def facts(self, target: str | Path, *options: str | Path) -> dict[tuple[str, str], str]:
+        """What `info` says: (topic, name) -> value."""
+        return {(row["topic"], row["name"]): row["value"]
+                for row in self.run("info", target, "--json", *options).rows}
+
+    def address(self, target: str | Path, symbol: str, *options: str | Path) -> int:
+        return int(self.run("symbol", target, symbol, "--json", *options).rows[0]["address"], 16)
+
+    def physical(self, target: str | Path, address: int, *options: str | Path) -> int:
+        rows = self.run("translate", target, hex(address), "--json", *options).rows
+        return int(rows[-1]["physical"], 16)
+
+
+class Account:
+    """What one guest's tests found; prints as it goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.passed = self.failed = self.skipped = 0
+        self.cells: list[dict[str, Any]] = []
+        self.times: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        print(f"  {self.name}: {text}", flush=True)
+
+    def check(self, good: bool, what: str, *details: str) -> bool:
+        if good:
+            self.passed += 1
+            return True
+        self.failed += 1
+        self.say(f"FAILED {what}")
+        for detail in details[:6]:
+            print(f"      {detail[:900]}", flush=True)
+        return False
+
+    def skip(self, what: str) -> None:
+        self.skipped += 1
+        self.say(f"skipped: {what}")
+
+    def compared(self, form: str, view: str, rows: int, wrong: int) -> None:
+        self.cells.append({"form": form, "view": view, "rows": rows, "wrong": wrong})
+
+    @contextlib.contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.times.get(what, 0.0) + time.monotonic() - started
+            self.times[what] = round(spent, 1)
+
+    def result(self) -> dict[str, Any]:
+        return {"name": self.name, "passed": self.passed, "failed": self.failed,
+                "skipped": self.skipped, "cells": self.cells, "times": self.times}
+
+
+def good_run(account: Account, done: Done, what: str) -> bool:
+    return account.check(done.status == 0, f"{what}: ends with {done.status}", done.first_error)
+
+
+def refused(account: Account, done: Done, what: str, *says: str) -> bool:
+    """A failure that says what is wrong and what to do next."""
+    missing = [text for text in says if text not in done.err]
+    return account.check(done.status == 1 and not done.out and "\n  hint: " in done.err and
+                         not missing, f"{what}: an error with a hint, saying {says}",
+                         f"status {done.status}", *done.err.strip().split("\n"))
+
+
+def identical(account: Account, form: str, got: dict[str, Done], first: dict[str, Done]) -> None:
+    """The same bytes in every view as from another form of the same moment."""
+    for view, done in got.items():
+        want = first[view]
+        same = done.status == 0 and done.out == want.out
+        count = done.out.count(b"\n")
+        account.compared(form, view, count, 0 if same else max(1, differing(done, want)))
+        account.check(same, f"{form}: {view} is not what the first form gives",
+                      f"status {done.status}, {count} rows against {want.out.count(10)}",
+                      done.first_error, *first_difference(done.out, want.out))
+
+
+def differing(done: Done, want: Done) -> int:
+    return len(set(done.out.splitlines()) ^ set(want.out.splitlines()))
+
+
+def first_difference(got: bytes, want: bytes) -> list[str]:
+    for one, other in zip(got.splitlines(), want.splitlines()):
+        if one != other:
+            return [f"got  {one!r}", f"want {other!r}"]
+    return []
+
+
+def against_oracle(account: Account, form: str, got: dict[str, Done], a: compare.Oracle,
+                   b: compare.Oracle, ignored: tuple[str, ...] = ()) -> None:
+    """Every row of every view against the guest's own word."""
+    for view, done in got.items():
+        if not good_run(account, done, f"{form}: {view}"):
+            account.compared(form, view, 0, 1)
+            continue
+        result = compare.compare(view, done.rows, a, b, ignored)
+        account.compared(form, view, result.rows, len(result.wrong))
+        account.check(not result.wrong and result.rows > 0,
+                      f"{form}: {view}: {len(result.wrong)} wrong of {result.rows} rows",
+                      *result.wrong)
+
+
+def fatal(text: str) -> None:
+    print(text, file=sys.stderr)
+    sys.exit(2)
