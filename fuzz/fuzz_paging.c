@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define RAM_PAGES 64
+#define RAM_PAGES 32
 #define RAM_SIZE  (RAM_PAGES * PAGE_SIZE)
 
 enum way { WAY_WINDOW, WAY_LIVE, WAY_READER, WAY_COUNT };
