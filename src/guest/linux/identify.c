@@ -218,6 +218,25 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 		witness(witnesses, physical == root, "the kernel's own page table");
 }
 
+/*
+ * The list of tasks goes on behind the first one, and back: an image that is left of another kernel
+ * has lost the memory around it.
+ */
+static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t own = kernel->symbol[LINUX_init_task] + layout->task_tasks.offset;
+	uint64_t next, back = 0;
+	enum memory_fault fault;
+
+	if (!layout->task_tasks.present || linux_read_word(kernel, own, &next) != MEMORY_OK)
+		return;
+	fault = linux_read_word(kernel, next + kernel->word_size, &back);
+	/* A file that was cut short or leaves pages out says nothing against it. */
+	if (fault == MEMORY_OK || fault == MEMORY_NOT_MAPPED)
+		witness(witnesses, fault == MEMORY_OK && back == own, "the list of tasks");
+}
+
 /* The first task: its own parent, and its memory's page table is the one we came by. */
 static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses)
 {
@@ -230,6 +249,7 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 		return;
 	witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
 		"init_task, its own parent");
+	ask_task_list(kernel, witnesses);
 	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == MEMORY_OK &&

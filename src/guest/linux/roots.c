@@ -136,7 +136,10 @@ static void from_handed_note(struct linux_roots *roots, struct target *target)
  */
 static void from_data_at(struct linux_roots *roots, struct memory *memory, uint64_t data)
 {
-	for (uint64_t page = data; page < data + MAX_DATA && !roots->count; page += PAGE_SIZE) {
+	size_t before = roots->count;
+
+	for (uint64_t page = data; page < data + MAX_DATA && roots->count == before;
+	     page += PAGE_SIZE) {
 		uint64_t entry;
 
 		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
@@ -149,10 +152,11 @@ static void from_data(struct linux_roots *roots, struct memory *memory, const vo
 {
 	gpa_t start, end, at = gpa(0);
 
-	while (!*cancel && !roots->count && memory_next_data(memory, at, &start, &end)) {
+	/* All of them: another kernel's image may lie before the one that runs. */
+	while (!*cancel && memory_next_data(memory, at, &start, &end)) {
 		uint64_t page = (start.v + LARGE_SIZE - 1) & ~(LARGE_SIZE - 1);
 
-		for (; page < end.v && !*cancel && !roots->count; page += LARGE_SIZE) {
+		for (; page < end.v && !*cancel; page += LARGE_SIZE) {
 			uint64_t magic;
 
 			if (memory_read(memory, gpa(page), &magic, 8, NULL) == MEMORY_OK &&
