@@ -44,6 +44,7 @@ class Kernel:
     physical: int = 0
     size: int = 0
     levels: int = 4
+    places: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.text = self.nunchi.address(self.path, "_text")
@@ -55,8 +56,10 @@ class Kernel:
             self.levels = 5
 
     def place(self, symbol: str) -> int:
-        """Offset of a symbol in the image."""
-        return self.nunchi.address(self.path, symbol) - self.text
+        """Offset of a symbol in the image; asked for while the image is as it was, it is kept."""
+        if symbol not in self.places:
+            self.places[symbol] = self.nunchi.address(self.path, symbol) - self.text
+        return self.places[symbol]
 
 
 class Planter:
@@ -67,6 +70,8 @@ class Planter:
         self.nunchi, self.account, self.image, self.reference = nunchi, account, image, reference
         self.kernel = Kernel(nunchi, image.path)
         self.donor = Kernel(nunchi, donor)
+        for symbol in ("max_pfn", "init_stack"):
+            self.kernel.place(symbol)
 
     def spots(self, size: int, align: int) -> Iterator[tuple[str, int]]:
         """Free places below and above the real kernel."""
@@ -171,13 +176,25 @@ def is_found(planter: Planter) -> bool:
     return facts.get(("kernel", "banner")) == own[("kernel", "banner")]
 
 
+def alone(planter: Planter, at: int) -> None:
+    """Its first task is the only one: nothing in the image contradicts itself any more."""
+    donor = planter.donor
+    rows = planter.nunchi.run("type", donor.path, "task_struct", "--json").rows
+    tasks = donor.place("init_task") + next(row["offset"] for row in rows
+                                            if row["name"] == "tasks")
+    address = donor.text + tasks
+    planter.image.write(at + tasks, struct.pack("<2Q", address, address))
+
+
 def decoy_kernel(planter: Planter) -> None:
     for where, at in planter.spots(planter.donor.size + LARGE, LARGE):
         with raw.changed(planter.image):
             root = second_kernel(planter, at)
             planter.judge(f"another kernel {where}", False)
             low_root(planter, root)
-            planter.judge(f"another kernel {where}, with a root in low memory", True)
+            planter.judge(f"another kernel {where}, with a root in low memory", False)
+            alone(planter, at)
+            planter.judge(f"another kernel {where}, with a root and a task", True)
             planter.image.zero(planter.kernel.physical, planter.kernel.size)
             planter.account.check(is_found(planter), f"the decoy {where} is none: it is not found "
                                   "even where the real kernel is gone")
@@ -243,9 +260,13 @@ def decoy_without_trampoline(planter: Planter) -> None:
     with raw.changed(planter.image):
         wipe_low_roots(planter)
         planter.judge("no trampoline", False)
-        for where, at in planter.spots(planter.donor.size + LARGE, LARGE):
+    for where, at in planter.spots(planter.donor.size + LARGE, LARGE):
+        with raw.changed(planter.image):
+            wipe_low_roots(planter)
             second_kernel(planter, at)
-            planter.judge(f"no trampoline, another kernel {where}", True)
+            planter.judge(f"no trampoline, another kernel {where}", False)
+            alone(planter, at)
+            planter.judge(f"no trampoline, another kernel {where}, with a task", True)
 
 
 def decoy_notes_only(planter: Planter) -> None:
