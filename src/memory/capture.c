@@ -153,6 +153,7 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 	qsort(capture->pages, capture->count, sizeof(*capture->pages), compare_pages);
 	for (size_t i = 0; i < capture->count; i++)
 		*hash_map_find(&capture->index, capture->pages[i]) = i;
+	memory->watch |= MEMORY_WATCH_FILL;
 	for (size_t i = 0; i < capture->count; i = end) {
 		for (end = i + 1;
 		     end < capture->count && capture->pages[end] == capture->pages[end - 1] + 1;
@@ -161,7 +162,8 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 		copy_run(memory, capture, i, end);
 	}
 	capture->filled = capture->count;
-	memory->watch = (memory->watch & ~(unsigned)MEMORY_WATCH_RECORD) | MEMORY_WATCH_REPLAY;
+	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_FILL);
+	memory->watch |= MEMORY_WATCH_REPLAY;
 	memory_new_generation(memory);
 	if (memory_gone(memory))
 		return error_create(NUNCHI_ERROR_GONE,

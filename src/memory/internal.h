@@ -28,6 +28,7 @@ enum memory_watch {
 	MEMORY_WATCH_COUNT = 1 << 0,
 	MEMORY_WATCH_RECORD = 1 << 1,
 	MEMORY_WATCH_REPLAY = 1 << 2,
+	MEMORY_WATCH_FILL = 1 << 3, /* pages are being copied for a capture */
 };
 
 struct memory {

@@ -370,7 +370,12 @@ static enum memory_fault read_available(const struct memory *memory, struct memo
 
 	if (backing->read)
 		return backing->read(backing->data, offset, buffer, size, fault_offset);
-	if (!window_base(backing) || window_file_gone(backing->file))
+	/*
+	 * While a guest is paused for a capture one pread() a run of pages is quicker than asking
+	 * about holes, and gives zeros for them without touching them.
+	 */
+	if (!window_base(backing) || window_file_gone(backing->file) ||
+	    (backing->file->careful && memory->watch & MEMORY_WATCH_FILL))
 		return read_file(backing, offset, buffer, size, fault_offset);
 	if (backing->file->careful)
 		fault = read_carefully(memory, backing, offset, buffer, size, fault_offset);
