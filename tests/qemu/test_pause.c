@@ -39,19 +39,37 @@ static struct target *open_pid(const struct machine *machine)
 	return target;
 }
 
-/* A process reads this and nothing else of the machine's. */
+static bool link_of(const char *pid, char *ret, size_t size)
+{
+	char path[300];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	n = readlink(path, ret, size - 1);
+	if (n <= 0)
+		return false;
+	ret[n] = '\0';
+	return true;
+}
+
+/* How many guards there are of this program's: others may use nunchi on this host too. */
 static unsigned guards(void)
 {
+	char own[4096], other[4096];
 	unsigned count = 0;
 	struct dirent *entry;
 	DIR *dir = opendir("/proc");
 
+	assert_true(link_of("self", own, sizeof(own)));
 	while ((entry = readdir(dir))) {
 		char path[300], name[32] = "";
 		FILE *file;
 
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    !link_of(entry->d_name, other, sizeof(other)) || strcmp(own, other))
+			continue;
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		file = entry->d_name[0] > '0' && entry->d_name[0] <= '9' ? fopen(path, "r") : NULL;
+		file = fopen(path, "r");
 		if (!file)
 			continue;
 		if (fgets(name, sizeof(name), file))
