@@ -65,8 +65,8 @@ static void test_left_out(void **state)
 	(void)state;
 	write_avml(&blob, 0x100000, BLOCK, true);
 	write_avml(&blob, 0x100000 + 3 * BLOCK, 0x10000, true);
-	/* Not one that stands where a block cannot begin. */
-	write_avml(&blob, 0x100000 + 7 * BLOCK, 0x10000, true);
+	/* Not after a block that is not a full one: there RAM ended. */
+	write_avml(&blob, 0x110000 + 7 * BLOCK, 0x10000, true);
 	target = saved_open(&blob);
 	saved_has(target, 0x100000, BLOCK);
 	for (uint64_t at = 0; at < 2 * BLOCK; at += MIB) {

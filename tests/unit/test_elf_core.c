@@ -92,15 +92,37 @@ static void test_filesz_below_memsz(void **state)
 	target_close(target);
 }
 
+/* What one segment lacks begins, or ends, in the middle of what another one has. */
+static void test_missing_within_saved(void **state)
+{
+	const struct writer_segment segments[] = {
+	    {.address = 0x100000, .filesz = 0x1000, .memsz = 0x6000},
+	    {.address = 0x105000, .filesz = 0x6000},
+	    {.address = 0x108000, .memsz = 0x4000},
+	    {.address = 0x109000, .memsz = 0x1000}};
+	struct target *target =
+	    open_segments(&(struct writer_elf){.segments = segments, .count = 4});
+
+	(void)state;
+	saved_has(target, 0x100000, 0x1000);
+	saved_lacks(target, 0x101000, 0x4000, MEMORY_NOT_SAVED);
+	saved_has(target, 0x105000, 0x6000);
+	saved_lacks(target, 0x10b000, 0x1000, MEMORY_NOT_SAVED);
+	saved_lacks(target, 0x10c000, 1, MEMORY_NO_RAM);
+	assert_int_equal(memory_total(target->memory), 0xc000);
+	target_close(target);
+}
+
 /* Segments that meet within a page, and one that ends within one. */
 static void test_unaligned(void **state)
 {
 	const struct writer_segment segments[] = {{.address = 0x1000, .filesz = 0x1400},
 						  {.address = 0x2400, .filesz = 0x2800},
 						  {.address = 0x6010, .filesz = 0x20},
-						  {.address = 0x6040, .filesz = 0x1000}};
+						  {.address = 0x6040, .filesz = 0x1000},
+						  {.address = 0x9800, .filesz = 0x2800}};
 	struct target *target =
-	    open_segments(&(struct writer_elf){.segments = segments, .count = 4});
+	    open_segments(&(struct writer_elf){.segments = segments, .count = 5});
 	uint8_t bytes[64];
 	gpa_t where;
 
@@ -111,6 +133,8 @@ static void test_unaligned(void **state)
 	assert_int_equal(where.v, 0x4c00);
 	saved_has(target, 0x6010, 0x20);
 	saved_has(target, 0x6040, 0x1000);
+	saved_has(target, 0x9800, 0x2800);
+	saved_lacks(target, 0x9000, 1, MEMORY_NOT_SAVED);
 	assert_int_equal(memory_read(target->memory, gpa(0x6000), bytes, 1, &where),
 			 MEMORY_NOT_SAVED);
 	assert_int_equal(memory_read(target->memory, gpa(0x6030), bytes, 1, &where),
@@ -323,6 +347,7 @@ int main(void)
 	    cmocka_unit_test(test_plain),
 	    cmocka_unit_test(test_paging),
 	    cmocka_unit_test(test_filesz_below_memsz),
+	    cmocka_unit_test(test_missing_within_saved),
 	    cmocka_unit_test(test_unaligned),
 	    cmocka_unit_test(test_more_than_65535),
 	    cmocka_unit_test(test_registers),

@@ -62,53 +62,56 @@ static void test_elf(void **state)
 }
 
 /* The bytes themselves: any overlap, holes, reads across all of it. */
-static void test_bytes(void **state)
+static void check_bytes(unsigned count, unsigned seed)
 {
-	static const struct {
-		uint64_t start, size;
-		uint8_t value;
-	} records[] = {
-	    {100, 50, 1}, {120, 10, 2}, {0, 110, 3},    {300, 100, 4}, {290, 120, 5},
-	    {350, 1, 6},  {500, 10, 7}, {499, 12, 8},   {100, 1, 9},   {400, 100, 10},
-	    {700, 5, 11}, {702, 1, 12}, {640, 100, 13}, {641, 1, 14},
-	};
-	uint8_t wanted[800] = {0}, bytes[800], fill[200];
+	uint8_t wanted[2000] = {0}, bytes[2000], fill[400];
 	_cleanup_source_ struct source file = {0}, inner = {0};
 	struct flattened_info info;
 	struct blob flat = {0};
 	uint64_t fault = 0;
+	size_t end = 0;
 
-	(void)state;
 	blob_put(&flat, 0, FLATTENED_SIGNATURE, 13);
 	blob_put64_be(&flat, 16, 1);
 	blob_put64_be(&flat, 24, 1);
 	blob_put(&flat, 4095, "", 1);
-	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
-		memset(fill, records[i].value, sizeof(fill));
-		memset(wanted + records[i].start, records[i].value, records[i].size);
-		blob_put64_be(&flat, flat.size, records[i].start);
-		blob_put64_be(&flat, flat.size, records[i].size);
-		blob_append(&flat, fill, records[i].size);
+	for (unsigned i = 1; i <= count; i++) {
+		size_t start = (seed = seed * 1103515245 + 12345) >> 16 & 0x5ff;
+		size_t size = 1 + ((seed = seed * 1103515245 + 12345) >> 16) % sizeof(fill);
+
+		memset(fill, (int)i, sizeof(fill));
+		memset(wanted + start, (int)i, size);
+		blob_put64_be(&flat, flat.size, start);
+		blob_put64_be(&flat, flat.size, size);
+		blob_append(&flat, fill, size);
+		end = start + size > end ? start + size : end;
 	}
 	blob_put64_be(&flat, flat.size, UINT64_MAX);
 	blob_put64_be(&flat, flat.size, UINT64_MAX);
 	file = source_of_bytes(flat.data, flat.size);
 	assert_null(flattened_parse(&file, &inner, &info));
-	assert_int_equal(info.record_count, ARRAY_SIZE(records));
+	assert_int_equal(info.record_count, count);
 	assert_false(info.cut_off);
-	assert_int_equal(inner.size, 740);
-	for (size_t start = 0; start < 740; start += 13) {
-		for (size_t size = 1; size <= 740 - start; size += 37) {
+	assert_int_equal(inner.size, end);
+	for (size_t start = 0; start < end; start += 61) {
+		for (size_t size = 1; size <= end - start; size += 97) {
 			assert_int_equal(inner.read(inner.data, start, bytes, size, &fault),
 					 MEMORY_OK);
 			assert_memory_equal(bytes, wanted + start, size);
 		}
 	}
-	assert_int_equal(inner.read(inner.data, 730, bytes, 20, &fault), MEMORY_NOT_SAVED);
-	assert_int_equal(fault, 740);
+	assert_int_equal(inner.read(inner.data, end - 10, bytes, 20, &fault), MEMORY_NOT_SAVED);
+	assert_int_equal(fault, end);
 	assert_int_equal(inner.read(inner.data, UINT64_MAX - 4, bytes, 20, &fault),
 			 MEMORY_NOT_SAVED);
 	blob_free(&flat);
+}
+
+static void test_bytes(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < 40; seed++)
+		check_bytes(1 + 6 * seed, seed);
 }
 
 static void test_truncated(void **state)

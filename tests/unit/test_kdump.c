@@ -9,6 +9,8 @@
 #include "saved_guest.h"
 #include "target/file/kdump.h"
 
+#include <zlib.h>
+
 #define PAGES 70000 /* more than two blocks of bitmap hold */
 
 /* RAM with a hole; bits that begin and end within and across words of the bitmap. */
@@ -152,6 +154,33 @@ static void test_one_bitmap(void **state)
 	assert_int_equal(target->note_count, 0);
 	target_close(target);
 	blob_free(&blob);
+	blob = write_kdump(&(struct writer_kdump){.method = KDUMP_ZLIB,
+						  .pages = PAGES,
+						  .ram = is_ram,
+						  .saved = is_ram,
+						  .one_bitmap = true});
+	target = saved_open(&blob);
+	check_memory(target, is_ram);
+	target_close(target);
+	blob_free(&blob);
+}
+
+/* Bits past the last page frame mean nothing. */
+static void test_bits_past_the_end(void **state)
+{
+	struct blob blob =
+	    write_kdump(&(struct writer_kdump){.pages = 300, .ram = is_ram, .saved = is_ram});
+	struct target *target;
+
+	(void)state;
+	blob.data[3 * WRITER_PAGE + 37] |= 0xf0; /* 300 is bit 4 of byte 37 */
+	blob.data[4 * WRITER_PAGE + 37] |= 0xf0;
+	blob.data[4 * WRITER_PAGE + 100] |= 0xff;
+	target = saved_open(&blob);
+	assert_int_equal(memory_end(target->memory).v, 300 * WRITER_PAGE);
+	saved_has(target, 255 * WRITER_PAGE, 45 * WRITER_PAGE);
+	target_close(target);
+	blob_free(&blob);
 }
 
 static void test_truncated(void **state)
@@ -191,6 +220,8 @@ static void test_damaged_pages(void **state)
 	    &(struct writer_kdump){.method = KDUMP_ZLIB, .pages = 64, .ram = all, .saved = all});
 	size_t descriptors = 5 * WRITER_PAGE;
 	struct target *target;
+	uLongf packed_size = 64;
+	uint8_t packed[64];
 	uint64_t offset;
 
 	(void)state;
@@ -205,9 +236,14 @@ static void test_damaged_pages(void **state)
 	blob_put64(&blob, descriptors + 21 * 24, UINT64_MAX - 3);
 	/* Page 25: cut short. */
 	blob_put32(&blob, descriptors + 25 * 24 + 8, 4);
+	/* Page 29 unpacks to less than a page, whose rest must not be what the cache held. */
+	assert_int_equal(compress2(packed, &packed_size, (const uint8_t *)"short", 5, 9), Z_OK);
+	memcpy(&offset, blob.data + descriptors + 29 * 24, sizeof(offset));
+	blob_put(&blob, offset, packed, packed_size);
+	blob_put32(&blob, descriptors + 29 * 24 + 8, (uint32_t)packed_size);
 	target = saved_open(&blob);
 	for (uint64_t pfn = 0; pfn < 64; pfn++) {
-		bool bad = pfn == 5 || pfn == 9 || pfn == 13 || pfn == 17 || pfn == 25;
+		bool bad = pfn == 5 || pfn == 9 || pfn == 13 || pfn == 17 || pfn == 25 || pfn == 29;
 
 		if (bad || pfn == 21)
 			saved_lacks(target, pfn * WRITER_PAGE, 1,
@@ -232,6 +268,9 @@ static void test_refused(void **state)
 	blob = write_kdump(&kdump);
 	blob_put64(&blob, WRITER_PAGE + 96, (uint64_t)1 << 40);
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "claims 1099511627776 pages");
+	blob_put32(&blob, 424 + 12, 0x7fffffff); /* bitmaps for as many */
+	saved_refused(&blob, NUNCHI_ERROR_DATA, "claims 1099511627776 pages");
+	blob_put32(&blob, 424 + 12, 2);
 	blob_put64(&blob, WRITER_PAGE + 96, 0);
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "claims 0 pages");
 	blob_put64(&blob, WRITER_PAGE + 96, 64);
@@ -249,10 +288,10 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_methods),   cmocka_unit_test(test_fault_address),
-	    cmocka_unit_test(test_headers),   cmocka_unit_test(test_one_bitmap),
-	    cmocka_unit_test(test_truncated), cmocka_unit_test(test_damaged_pages),
-	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_methods),           cmocka_unit_test(test_fault_address),
+	    cmocka_unit_test(test_headers),           cmocka_unit_test(test_one_bitmap),
+	    cmocka_unit_test(test_bits_past_the_end), cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_damaged_pages),     cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests_name("kdump", tests, NULL, NULL);

@@ -373,20 +373,40 @@ static void test_damaged(void **state)
 
 /* ---- Failures: nothing under the final name, nothing left over ------------------------------- */
 
+struct progress {
+	unsigned calls;
+	uint64_t last, total;
+	bool go_on;
+};
+
+static bool on_progress(uint64_t done, uint64_t total, void *data)
+{
+	struct progress *progress = data;
+
+	assert_true(done >= progress->last && done <= total);
+	progress->calls++;
+	progress->last = done;
+	progress->total = total;
+	return progress->go_on;
+}
+
 static void test_exists(void **state)
 {
 	struct target *live = make_live();
 	struct place place = make_place();
 	FILE *file = fopen(place.path, "w");
+	struct progress progress = {.go_on = true};
 	struct nunchi_error *err;
 	char text[8] = "";
 
 	(void)state;
 	fputs("mine", file);
 	fclose(file);
-	err = snapshot_write(live, place.path, NUNCHI_FORMAT_ELF, NULL, NULL, NULL);
+	/* Said before anything is read. */
+	err = snapshot_write(live, place.path, NUNCHI_FORMAT_ELF, on_progress, &progress, NULL);
 	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
 	assert_non_null(strstr(nunchi_error_hint(err), "remove it"));
+	assert_int_equal(progress.calls, 0);
 	nunchi_error_destroy(err);
 	file = fopen(place.path, "r");
 	assert_non_null(fgets(text, sizeof(text), file));
@@ -421,23 +441,6 @@ static void test_bad_places(void **state)
 	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
 	nunchi_error_destroy(err);
 	target_close(live);
-}
-
-struct progress {
-	unsigned calls;
-	uint64_t last, total;
-	bool go_on;
-};
-
-static bool on_progress(uint64_t done, uint64_t total, void *data)
-{
-	struct progress *progress = data;
-
-	assert_true(done >= progress->last && done <= total);
-	progress->calls++;
-	progress->last = done;
-	progress->total = total;
-	return progress->go_on;
 }
 
 static void test_progress_and_cancel(void **state)

@@ -28,8 +28,8 @@ enum frame_type {
 enum {
 	FRAME_HEADER_SIZE = 4, /* type, 24-bit length */
 	FRAME_CRC_SIZE = 4,
-	CACHE_BITS = 6,
-	CACHE_SLOTS = 1 << CACHE_BITS, /* 4 MiB of unpacked frames */
+	CACHE_BITS = 7,
+	CACHE_SLOTS = 1 << CACHE_BITS, /* 8 MiB of unpacked frames */
 	/* What snappy may make of a full frame: 32 + n + n / 6, and its checksum. */
 	FRAME_PACKED_MAX = FRAME_CRC_SIZE + 32 + AVML_FRAME_SIZE + AVML_FRAME_SIZE / 6,
 };

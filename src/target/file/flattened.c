@@ -109,14 +109,11 @@ static struct nunchi_error *read_records(const struct source *file, struct recor
 	}
 }
 
-/* Position in the flattened file tells which of two records is the later one. */
 static int compare(const void *a, const void *b)
 {
 	const struct record *x = a, *y = b;
 
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return x->position < y->position ? -1 : x->position > y->position;
+	return x->start < y->start ? -1 : x->start > y->start;
 }
 
 static bool overlap(const struct records *records)
@@ -129,7 +126,8 @@ static bool overlap(const struct records *records)
 	return false;
 }
 
-/* ---- Records that replace earlier ones: a sweep with a heap, the latest record on top -------- */
+/* ---- Records that replace earlier ones: a sweep with a heap by position, the latest on top
+ * -------- */
 
 static void heap_push(struct records *heap, struct record record)
 {

@@ -56,8 +56,8 @@ struct kdump {
 	uint8_t batch[DESCRIPTOR_BATCH * DESCRIPTOR_SIZE];
 	uint8_t packed[BLOCK];
 	/* Unpacked pages by their offset in the file, so that QEMU's one zero page is here once. */
-	uint64_t keys[1 << CACHE_BITS]; /* offset + 1, 0: none */
-	uint8_t (*cache)[BLOCK];
+	uint64_t keys[1 << CACHE_BITS];  /* offset + 1, 0: none */
+	uint8_t *cache[1 << CACHE_BITS]; /* made at first use */
 };
 
 static void kdump_destroy(void *data)
@@ -69,7 +69,8 @@ static void kdump_destroy(void *data)
 	unpacker_destroy(kdump->unpacker);
 	source_deinit(&kdump->file);
 	free(kdump->ranks);
-	free(kdump->cache);
+	for (size_t i = 0; i < ARRAY_SIZE(kdump->cache); i++)
+		free(kdump->cache[i]);
 	free(kdump);
 }
 
@@ -450,6 +451,8 @@ static enum memory_fault get_page(struct kdump *kdump, uint64_t pfn, const uint8
 	slot = descriptor.offset * 0x9e3779b97f4a7c15 >> (64 - CACHE_BITS);
 	if (kdump->keys[slot] != descriptor.offset + 1) {
 		kdump->keys[slot] = 0;
+		if (!kdump->cache[slot] && !(kdump->cache[slot] = malloc(BLOCK)))
+			return MEMORY_IO;
 		result = load_page(kdump, &descriptor, kdump->cache[slot]);
 		if (result != MEMORY_OK)
 			return result;
@@ -536,8 +539,7 @@ struct nunchi_error *kdump_parse(struct source *file, struct source *ret_source,
 	struct kdump_info info = {0};
 	struct nunchi_error *err;
 
-	if (!kdump || !(kdump->unpacker = unpacker_create()) ||
-	    !(kdump->cache = calloc((size_t)1 << CACHE_BITS, sizeof(*kdump->cache))))
+	if (!kdump || !(kdump->unpacker = unpacker_create()))
 		return &error_nomem;
 	kdump->file = *file;
 	kdump->file.destroy = NULL; /* still the caller's */

@@ -4,10 +4,9 @@
  * pages are RAM, which are saved), a descriptor for each saved page, and the pages, each packed by
  * itself with zlib, LZO, snappy or zstd, or plain.
  *
- * Decoded here, not by libkdumpfile: the flattened form needs reads through an index, which
- * libkdumpfile up to 0.5.2 knows nothing of and which its interface of file descriptors does not
- * allow; 0.5.1 (Debian 12) writes past its buffer on a descriptor whose size exceeds a page, and
- * takes bytes past the end of a truncated file for zeros.
+ * Decoded here, not by libkdumpfile: version 0.5.1 (Debian 12) writes past its buffer when a page's
+ * descriptor claims more than a page, dies by SIGBUS on a file that was cut off, and does not know
+ * the flattened form (0.5.3 does), which its interface of file descriptors keeps us from adding.
  *
  * Sources: makedumpfile's diskdump_mod.h and IMPLEMENTATION, QEMU's include/sysemu/dump.h.
  */
