@@ -13,14 +13,15 @@
 #define RAM      0x10000
 #define TABLES   RAM /* four pages of page tables behind it */
 #define BASE     0xffff888000000000ull
-#define MAX_ROWS 4096
+#define MAX_ROWS 512
 
 enum choice {
-	CHOICE_TREES = 1,     /* maple and red-black trees, not lists */
-	CHOICE_NARROW = 2,    /* pointers of 4 bytes */
-	CHOICE_LIVE = 4,      /* rows are filled until they come out the same twice */
-	CHOICE_CHILDREN = 8,  /* mounts by their children alone */
-	CHOICE_CHANGING = 16, /* memory changes while it is read */
+	CHOICE_TREES = 1,      /* maple and red-black trees, not lists */
+	CHOICE_NARROW = 2,     /* pointers of 4 bytes */
+	CHOICE_LIVE = 4,       /* rows are filled until they come out the same twice */
+	CHOICE_CHILDREN = 8,   /* mounts by their children alone */
+	CHOICE_CHANGING = 16,  /* memory changes while it is read */
+	CHOICE_VIEW_SHIFT = 5, /* 1 … 6: this view alone; else all */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -295,6 +296,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					    "process_open_files", "mounts",
 					    "process_memory_map", "process_envs"};
 	static struct guest *guest;
+	size_t only;
 
 	if (!guest) {
 		guest = calloc(1, sizeof(*guest));
@@ -303,7 +305,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (!size || size > RAM + 1)
 		return 0;
+	only = data[0] >> CHOICE_VIEW_SHIFT;
 	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
+		if (only && only <= ARRAY_SIZE(views) && only != i + 1)
+			continue;
 		memcpy(guest->ram, data + 1, size - 1);
 		memset(guest->ram + size - 1, 0, RAM - (size - 1));
 		choose(guest, data[0]);

@@ -4,6 +4,11 @@
 #include "guest/linux/task.h"
 #include "view/view.h"
 
+#include <time.h>
+
+#define MAX_TRIES   5
+#define GAP_WAIT_NS 5000000
+
 #define COLUMNS(X)                                                                                 \
 	X(pid, INTEGER, "process id")                                                              \
 	X(key, TEXT, "name of the variable: what stands before the first =")                       \
@@ -50,22 +55,24 @@ static struct nunchi_error *envs_open(void *data, struct linux_kernel *kernel,
 
 /*
  * Reads the environment of the process at hand. On a running guest it must come out the same twice,
- * while the process keeps its memory.
+ * while the process keeps its memory; a page that is missing is given time to come.
  */
 static void read_environment(struct envs *state)
 {
+	static const struct timespec wait = {.tv_nsec = GAP_WAIT_NS};
 	struct linux_kernel *kernel = state->kernel;
 	const struct field *field = &kernel->layout.task_mm;
 	uint64_t mm = object_u64(&state->task, field);
 	uint64_t before = 0;
+	bool gap = false;
 
 	linux_environment_clear(&state->environment);
 	state->torn = false;
-	if (!mm)
-		return;
-	for (int tries = 0; tries < 5; tries++) {
+	for (int tries = 0; mm && tries < MAX_TRIES; tries++) {
 		uint64_t now;
 
+		if (gap)
+			nanosleep(&wait, NULL);
 		linux_environment_clear(&state->environment);
 		if (linux_read_object(kernel, LAYOUT_mm, mm, &state->mm) != MEMORY_OK)
 			return;
@@ -77,11 +84,12 @@ static void read_environment(struct envs *state)
 			return;
 		}
 		now = linux_environment_digest(&state->environment);
-		if (tries && now == before)
+		gap = linux_environment_has_gap(&state->environment);
+		state->torn = !tries || now != before;
+		if (!state->torn && !gap)
 			return;
 		before = now;
 	}
-	state->torn = true;
 }
 
 static void fill(struct envs *state, const struct linux_variable *variable, struct view_row *row)

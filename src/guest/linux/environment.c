@@ -93,6 +93,17 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 	}
 }
 
+bool linux_environment_has_gap(const struct linux_environment *environment)
+{
+	size_t last = environment->size ? page_of(environment, environment->size - 1) : 0;
+
+	for (size_t page = 0; environment->size && page <= last; page++) {
+		if (environment->fault[page] == MEMORY_NOT_MAPPED)
+			return true;
+	}
+	return false;
+}
+
 uint64_t linux_environment_digest(const struct linux_environment *environment)
 {
 	uint64_t digest = environment->start + environment->size;

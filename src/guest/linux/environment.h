@@ -43,6 +43,8 @@ void linux_environment_clear(struct linux_environment *environment);
 /* Reads the area of the process. mm: a copy of its mm_struct. */
 void linux_environment_read(struct linux_environment *environment, struct linux_kernel *kernel,
 			    const struct object *mm);
+/* Whether a page of it is empty: on a running guest that may pass (see mm.c), if one waits. */
+bool linux_environment_has_gap(const struct linux_environment *environment);
 /* A number that changes with what was read. */
 uint64_t linux_environment_digest(const struct linux_environment *environment);
 /* The next variable; false at the end. */
