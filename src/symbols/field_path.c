@@ -6,7 +6,7 @@
 
 #define NESTING_LIMIT 16 /* anonymous members inside of one another */
 /* Members compared for one path; the largest struct of a kernel has about a thousand. */
-#define MEMBER_BUDGET (1u << 18)
+#define MEMBER_BUDGET (1u << 14)
 #define ARRAY_DEPTH   16
 #define NAME_LIMIT    255
 /* Beyond any struct; keeps the sums of offsets far from overflow. */
