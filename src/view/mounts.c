@@ -113,6 +113,7 @@ static bool fill(void *data, struct view_row *row)
 	struct linux_kernel *kernel = state->kernel;
 	const struct layout *layout = &kernel->layout;
 	uint64_t address = state->walk.mounts[state->next - 1], parent;
+	const struct linux_path *root = state->walk.root.mnt ? &state->walk.root : NULL;
 	struct linux_path path = {.mnt = address + layout->mount_vfsmount.offset};
 	enum memory_fault fault;
 	bool below = true;
@@ -123,8 +124,8 @@ static bool fill(void *data, struct view_row *row)
 		return false;
 	path.dentry = object_u64(&state->mount, &layout->mount_root);
 	buffer_clear(&state->text);
-	fault = linux_path_below(kernel, &path, &state->walk.root, &state->text, &below);
-	if (fault == MEMORY_OK && !below)
+	fault = linux_path_below(kernel, &path, root, &state->text, &below);
+	if (fault == MEMORY_OK && root && !below)
 		return false;
 	put_text(state, row, COLUMN_path, fault);
 	fill_device(state, row);

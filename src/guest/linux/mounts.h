@@ -18,7 +18,7 @@ struct linux_mounts {
 	uint64_t *mounts;   /* addresses of the struct mounts; owned */
 	size_t count;
 	size_t capacity;
-	struct linux_path root; /* what a process that enters the namespace has as its root */
+	struct linux_path root; /* of a process that enters it; zeros if unknown */
 	bool broken;            /* not all of them: a link contradicts itself */
 };
 
