@@ -3,17 +3,19 @@
  * The walks over processes and what belongs to them, on a guest whose memory is the input: 64 KiB
  * that stand at every canonical address but for a gap in each 2 MiB, the kernel's structures laid
  * out as below. The first byte of the input chooses the shapes (see enum choice) and is followed by
- * the memory. Checked: every view ends, within a bound on its rows, and sanitizers find nothing.
+ * the memory. Checked: every view ends, within a bound on what it reads, and sanitizers find
+ * nothing.
  */
 #include "guest/linux/linux.h"
 #include "view/row.h"
 
 #include <string.h>
 
-#define RAM      0x10000
-#define TABLES   RAM /* four pages of page tables behind it */
-#define BASE     0xffff888000000000ull
-#define MAX_ROWS 512
+#define RAM       0x10000
+#define TABLES    RAM /* four pages of page tables behind it */
+#define BASE      0xffff888000000000ull
+#define MAX_ROWS  512
+#define MAX_READS 3000000 /* of one view */
 
 enum choice {
 	CHOICE_TREES = 1,      /* maple and red-black trees, not lists */
@@ -161,7 +163,8 @@ static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, siz
 	struct guest *guest = data;
 
 	(void)fault_offset;
-	if (guest->choice & CHOICE_CHANGING && ++guest->reads % 61 == 0) {
+	require(++guest->reads < MAX_READS);
+	if (guest->choice & CHOICE_CHANGING && guest->reads % 61 == 0) {
 		uint32_t place = guest->reads * 2654435761u;
 
 		guest->ram[place >> 16] ^= (uint8_t)(place >> 8);
