@@ -275,6 +275,30 @@ static void test_odd_notes(void **state)
 	blob_free(&blob);
 }
 
+/* However many segments name the same notes, only so much is read. */
+static void test_repeated_notes(void **state)
+{
+	const struct writer_segment segments[] = {
+	    {.address = 0x100000, .filesz = 0x1000}, {.type = PT_NOTE}, {.type = PT_NOTE}};
+	struct blob notes = {0}, blob, padding = {0};
+	struct target *target;
+
+	(void)state;
+	write_prstatus(&notes, 0, false);
+	blob_put(&padding, 7 * MIB, "", 1);
+	write_note(&notes, "PAD", 9, padding.data, padding.size);
+	blob = write_elf(&(struct writer_elf){.segments = segments, .count = 3, .notes = &notes});
+	blob_put(&blob, 64 + 2 * 56, blob.data + 64, 56);
+	blob_put(&blob, 64 + 3 * 56, blob.data + 64, 56);
+	target = saved_open(&blob);
+	assert_int_equal(target->vcpu_count, 2);
+	assert_true(saved_notes(target, "notes"));
+	target_close(target);
+	blob_free(&blob);
+	blob_free(&notes);
+	blob_free(&padding);
+}
+
 static void test_truncated(void **state)
 {
 	const struct writer_segment segments[] = {{.address = 0x100000, .filesz = MIB},
@@ -353,6 +377,7 @@ int main(void)
 	    cmocka_unit_test(test_registers),
 	    cmocka_unit_test(test_registers_32),
 	    cmocka_unit_test(test_odd_notes),
+	    cmocka_unit_test(test_repeated_notes),
 	    cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_refused),
 	};

@@ -10,6 +10,7 @@
 #include "target/snapshot.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -253,6 +254,41 @@ static void test_registers(void **state)
 	target_close(copy);
 	target_close(live);
 	remove_place(&place);
+}
+
+/* A guest in 32-bit mode stays one. */
+static void test_registers_32(void **state)
+{
+	const struct writer_segment segment = {.address = 0x100000, .filesz = 0x1000};
+	struct blob notes = {0}, blob;
+	struct place place = make_place();
+	struct x86_registers registers;
+	struct target *source, *copy;
+	uint16_t machine;
+	int fd;
+
+	(void)state;
+	write_prstatus(&notes, 0, true);
+	write_qemu_state(&notes, 0, 0x80050033, 0x1234000, 0x6b0);
+	blob = write_elf(&(struct writer_elf){
+	    .is_32 = true, .machine = EM_386, .segments = &segment, .count = 1, .notes = &notes});
+	source = saved_open(&blob);
+	write_ok(source, place.path, NUNCHI_FORMAT_ELF);
+	fd = open(place.path, O_RDONLY);
+	assert_int_equal(pread(fd, &machine, 2, offsetof(Elf64_Ehdr, e_machine)), 2);
+	close(fd);
+	assert_int_equal(machine, EM_386);
+	copy = open_path(place.path);
+	assert_null(target_get_registers(copy, 0, &registers));
+	assert_int_equal(registers.cr3, 0x1234000);
+	assert_int_equal(registers.efer, 0);
+	assert_true(registers.has_efer);
+	saved_has(copy, 0x100000, 0x1000);
+	target_close(copy);
+	target_close(source);
+	remove_place(&place);
+	blob_free(&notes);
+	blob_free(&blob);
 }
 
 /* ---- Saved guests that lack something -------------------------------------------------------- */
@@ -599,11 +635,17 @@ static void test_old_file_system(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_live),       cmocka_unit_test(test_registers),
-	    cmocka_unit_test(test_gaps),       cmocka_unit_test(test_partial),
-	    cmocka_unit_test(test_damaged),    cmocka_unit_test(test_exists),
-	    cmocka_unit_test(test_bad_places), cmocka_unit_test(test_progress_and_cancel),
-	    cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_old_file_system),
+	    cmocka_unit_test(test_live),
+	    cmocka_unit_test(test_registers),
+	    cmocka_unit_test(test_registers_32),
+	    cmocka_unit_test(test_gaps),
+	    cmocka_unit_test(test_partial),
+	    cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_exists),
+	    cmocka_unit_test(test_bad_places),
+	    cmocka_unit_test(test_progress_and_cancel),
+	    cmocka_unit_test(test_full_disk),
+	    cmocka_unit_test(test_old_file_system),
 	};
 
 	return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

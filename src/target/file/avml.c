@@ -35,6 +35,8 @@ enum {
 };
 
 #define LEFT_OUT_LIMIT ((uint64_t)1 << 40)
+/* So that the sizes of AVML_BLOCK_LIMIT blocks add up to no more than 64 bits. */
+#define BLOCK_SIZE_LIMIT ((uint64_t)1 << 40)
 
 struct frame {
 	uint64_t file_offset; /* of its checksum */
@@ -289,7 +291,7 @@ static struct nunchi_error *read_header(const struct source *file, uint64_t offs
 				    "AVML version %" PRIu32 " at offset 0x%" PRIx64
 				    "; only version 2 is known",
 				    ret->version, offset);
-	if (!ret->size || ret->start >= EXTENT_ADDRESS_LIMIT ||
+	if (!ret->size || ret->start >= EXTENT_ADDRESS_LIMIT || ret->size > BLOCK_SIZE_LIMIT ||
 	    ret->size > EXTENT_ADDRESS_LIMIT - ret->start)
 		return error_create_at(NUNCHI_ERROR_DATA, ret->start,
 				       "the AVML header at offset 0x%" PRIx64

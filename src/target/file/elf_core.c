@@ -169,8 +169,8 @@ static struct nunchi_error *read_notes(const struct source *source, const struct
 
 	if (!segment->filesz)
 		return NULL;
-	/* Guest memory is worth having without its notes. */
-	if (segment->filesz > NOTES_SIZE_LIMIT || segment->offset > source->size ||
+	/* Guest memory is worth having without its notes. Many segments may name the same bytes. */
+	if (segment->filesz > NOTES_SIZE_LIMIT - notes->size || segment->offset > source->size ||
 	    segment->filesz > source->size - segment->offset) {
 		notes->damaged = true;
 		return NULL;
@@ -191,7 +191,6 @@ static struct nunchi_error *add_segment(const struct source *source, const struc
 	uint64_t there = 0;
 	struct nunchi_error *err;
 
-	core->segment_count++;
 	if (segment->offset < source->size)
 		there = source->size - segment->offset;
 	if (segment->filesz > there)
@@ -235,7 +234,6 @@ static struct nunchi_error *read_batch(const struct source *source, const struct
 		} else if (segment.type == PT_LOAD) {
 			witness->physical |= segment.paddr != 0;
 			witness->virtual_only |= !segment.paddr && segment.vaddr;
-			core->paging |= segment.vaddr && segment.vaddr != segment.paddr;
 			err = error_context(add_segment(source, &segment, core),
 					    "program header %" PRIu64, first + i);
 		}
@@ -253,8 +251,6 @@ struct nunchi_error *elf_core_parse(const struct source *source, struct elf_core
 	err = read_header(source, &header);
 	if (err)
 		return err;
-	core.is_64 = header.is_64;
-	core.x86_64 = header.machine == EM_X86_64;
 	for (uint64_t i = 0; i < header.phnum; i += BATCH) {
 		uint64_t left = header.phnum - i;
 
@@ -274,7 +270,7 @@ struct nunchi_error *elf_core_parse(const struct source *source, struct elf_core
 		return err;
 	if (!core.extents.count)
 		return error_create(NUNCHI_ERROR_DATA, "the ELF core has no memory segment");
-	notes_conclude(&core.notes, core.x86_64);
+	notes_conclude(&core.notes, header.machine == EM_X86_64);
 	*ret = core;
 	memset(&core, 0, sizeof(core));
 	return NULL;

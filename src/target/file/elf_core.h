@@ -21,10 +21,6 @@
 #include <stdint.h>
 
 struct elf_core {
-	bool is_64;  /* the file's class, not the guest's */
-	bool x86_64; /* e_machine */
-	bool paging; /* segments carry virtual addresses of page tables */
-	uint64_t segment_count;
 	uint64_t cut_off;       /* bytes of segments past the end of the file */
 	struct extents extents; /* normalized */
 	struct notes notes;

@@ -193,6 +193,8 @@ static struct nunchi_error *open_kdump(struct file_target *file, struct source *
 	if (err)
 		return err;
 	note_kdump(file, &info);
+	target_set_support(&file->target, TARGET_READ, true, "from the file, compressed with %s",
+			   kdump_compression_string(info.compression));
 	take_notes(file, &notes);
 	return make_memory(file, &extents, &pages);
 }

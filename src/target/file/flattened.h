@@ -19,8 +19,8 @@
 
 #define FLATTENED_SIGNATURE   "makedumpfile"
 #define FLATTENED_HEADER_SIZE 4096
-/* QEMU and makedumpfile write some 16 KiB a record; an entry costs 32 bytes. */
-#define FLATTENED_RECORD_LIMIT ((size_t)1 << 23)
+/* QEMU and makedumpfile write some 16 KiB a record; an entry costs 24 bytes. */
+#define FLATTENED_RECORD_LIMIT ((size_t)1 << 22)
 
 struct flattened_info {
 	size_t record_count;

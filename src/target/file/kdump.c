@@ -522,8 +522,7 @@ static struct nunchi_error *open_parts(struct kdump *kdump, struct extents *exte
 		return err;
 	info->cut_off_pages = count_cut_off(kdump);
 	/* The header's width alone does not tell: a large 32-bit guest has the 64-bit one. */
-	info->x86_64 = notes->vcpu_count ? notes->long_mode : layout.is_64;
-	notes_conclude(notes, info->x86_64);
+	notes_conclude(notes, notes->prstatus_count ? notes->long_mode : layout.is_64);
 	if (!extents->count)
 		return error_create(NUNCHI_ERROR_DATA, "the bitmap of the kdump file is empty");
 	return extents_normalize(extents, UINT64_MAX);

@@ -25,7 +25,7 @@
 /* 16 TiB of guest memory. */
 #define KDUMP_PAGE_LIMIT ((uint64_t)1 << 32)
 /* Runs of RAM pages: real guests have tens. */
-#define KDUMP_RUN_LIMIT ((size_t)1 << 18)
+#define KDUMP_RUN_LIMIT ((size_t)1 << 16)
 
 enum kdump_compression {
 	KDUMP_ZLIB = 1 << 0,
@@ -36,7 +36,6 @@ enum kdump_compression {
 };
 
 struct kdump_info {
-	bool x86_64;
 	unsigned compression; /* what the header announces; 0: none */
 	uint32_t dump_level;  /* makedumpfile's -d: what was left out */
 	uint64_t ram_pages;

@@ -114,10 +114,11 @@ struct nunchi_error *notes_parse(struct notes *notes, const void *bytes, size_t 
 	const uint8_t *p = bytes;
 	size_t left = size;
 
-	if (size > NOTES_SIZE_LIMIT) {
+	if (size > NOTES_SIZE_LIMIT - notes->size) {
 		notes->damaged = true;
 		return NULL;
 	}
+	notes->size += size;
 	while (left >= 12) {
 		size_t name_size = load_le32(p), desc_size = load_le32(p + 4), whole;
 		uint32_t type = load_le32(p + 8);

@@ -53,13 +53,17 @@ struct notes {
 	/* The n-th note of each kind is of vCPU n, over all segments. */
 	size_t prstatus_count;
 	size_t qemu_count;
+	size_t size;  /* of the segments parsed, NOTES_SIZE_LIMIT at most */
 	bool damaged; /* a note ran over the end: what follows was left out */
 };
 
 void notes_deinit(struct notes *notes);
 #define _cleanup_notes_ _cleanup_(notes_deinit)
 
-/* Adds the notes of one note segment; may be called again for another. Only fails for memory. */
+/*
+ * Adds the notes of one note segment; may be called again for another. Only fails for memory. Past
+ * NOTES_SIZE_LIMIT in all, no more are taken.
+ */
 struct nunchi_error *notes_parse(struct notes *notes, const void *bytes, size_t size);
 /* Takes VMCOREINFO text that stands outside of notes. */
 struct nunchi_error *notes_set_vmcoreinfo(struct notes *notes, const void *bytes, size_t size);

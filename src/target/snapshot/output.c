@@ -28,6 +28,8 @@ static struct nunchi_error *failed(const struct output *output, int errnum, cons
 					  (uint64_t)fs.f_bavail * fs.f_frsize >> 20);
 		return error_hint(err, "make room or write elsewhere (nothing was kept)");
 	}
+	if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
+		return error_hint(err, "write to a directory where you may");
 	if (errnum == EFBIG)
 		return error_hint(err, "that file system or a limit (ulimit -f) refuses files of "
 				       "that size; write elsewhere (nothing was kept)");
