@@ -16,8 +16,7 @@ from qmp import Qmp
 
 # What a pass of the oracle started in the guest has ended by then.
 SETTLE_SECONDS = 0.5
-KDUMP = ("kdump-zlib", "kdump-lzo", "kdump-snappy")
-FORMATS = ("raw", "elf", "elf-paging", *KDUMP)
+FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
 
 
 def _dump(qmp: Qmp, path: Path, **arguments: object) -> None:
@@ -37,9 +36,8 @@ def take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> N
         _dump(qmp, directory / "core.elf", paging=False)
     if "elf-paging" in formats:
         _dump(qmp, directory / "core-paging.elf", paging=True)
-    for name in KDUMP:
-        if name in formats:
-            _dump(qmp, directory / f"{name}.flat", paging=False, format=name)
+    if "kdump-zlib" in formats:
+        _dump(qmp, directory / "kdump-zlib.flat", paging=False, format="kdump-zlib")
 
 
 def finish(directory: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guests import raw
-from guests.tool import FEW, refused, identical
+from guests.tool import FEW, Account, Done, identical, refused
 
 if TYPE_CHECKING:
     from guests.session import Subject
@@ -62,6 +62,20 @@ def without_btf(subject: Subject, image: raw.Image) -> None:
         show_identical(subject, "no BTF, --types", "--types", blob)
 
 
+def no_worse(account: Account, done: Done, whole: Done, what: str) -> None:
+    """The same rows, in which what is not known is absent, for a reason; or an error that helps."""
+    if done.status:
+        refused(account, done, what, "--symbols")
+        return
+    got, want = done.rows, whole.rows
+    bad = [f"{column}: {row.get(column)!r}, not {full[column]!r}"
+           for row, full in zip(got, want) for column in full
+           if column != "absent" and row.get(column) != full[column]
+           and not row.get("absent", {}).get(column)]
+    account.check(len(got) == len(want) and not bad, f"{what}: {len(got)} rows of {len(want)}",
+                  *bad)
+
+
 def kernel_range(subject: Subject) -> tuple[int, int]:
     """Physical range of the kernel's image."""
     nunchi, options = subject.nunchi, subject.options
@@ -79,8 +93,8 @@ def symbol_files(subject: Subject) -> list[tuple[str, Path]]:
     plain = subject.work / "kallsyms.txt"
     plain.write_text("".join(f"{address:016x} {letter} {name}\n" for address, letter, name in rows),
                      encoding="utf-8")
-    moved = sorted((address - (text - linked if address >= text else 0), letter, name)
-                   for address, letter, name in rows)
+    moved = [(address - (text - linked if address >= text else 0), letter, name)
+             for address, letter, name in rows]
     unmoved = subject.work / "System.map.unmoved"
     unmoved.write_text("".join(f"{address:016x} {letter} {name}\n" for address, letter, name
                                in moved), encoding="utf-8")
@@ -100,8 +114,12 @@ def without_kallsyms(subject: Subject, image: raw.Image) -> None:
             image.zero(place - TABLE_PART, 2 * TABLE_PART)
         refused(account, nunchi.show(subject.raw, "symbols"), "no kallsyms: symbols",
                 "symbols", "--symbols")
-        refused(account, nunchi.show(subject.raw, "processes"), "no kallsyms: processes",
-                "--symbols")
+        facts = nunchi.facts(subject.raw)
+        account.check(("missing", "symbols") in facts, "no kallsyms: info does not say so",
+                      str(facts))
+        for view in ("processes", "threads", "process_open_files"):
+            no_worse(account, nunchi.show(subject.raw, view), subject.reference[view],
+                     f"no kallsyms: {view}")
         for name, path in files:
             show_identical(subject, f"no kallsyms, --symbols {name}", "--symbols", path)
 

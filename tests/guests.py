@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nunchi on the guests of the matrix (tests/guests/matrix.py): running, stopped, saved.
+
+A guest's oracle says before and after what is so in it; every row of every view is compared with
+that, and every saved form with what nunchi showed of the stopped guest. Then come copies with
+something zeroed, decoys, damaged files, a fork storm and kills, each on some of the guests.
+
+Two guests at a time, each in a process of its own. Results also go to guests.json beside nunchi.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(1, str(ROOT / "lab"))
+
+import machine  # noqa: E402
+from common import LabError, cache_root  # noqa: E402
+
+from guests import matrix, session  # noqa: E402
+from guests.tool import Account, Nunchi  # noqa: E402
+
+AT_ONCE = 2
+# The longest takes a quarter of it on two cores of 2020.
+GUEST_SECONDS = 900
+PREFIX = "check"
+RESULT = "RESULT "
+PR_SET_PDEATHSIG = 1
+
+
+# ---- One guest, in a process of its own --------------------------------------------------------
+
+
+def stop_on(number: int, _frame: object) -> None:
+    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def follow_parent() -> None:
+    """Ended with the process that started us, and by its signals, in an orderly way."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, stop_on)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.alarm(GUEST_SECONDS)
+
+
+@contextlib.contextmanager
+def workplace(name: str, keep: bool):
+    parent = cache_root() / "check"
+    parent.mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{name}.{os.getpid()}.", dir=parent))
+    try:
+        yield work
+    finally:
+        if keep:
+            print(f"  {name}: kept in {work}")
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def work_on(config: matrix.Config, nunchi: Nunchi, keep: bool) -> int:
+    follow_parent()
+    account, started = Account(config.name), time.monotonic()
+    name = f"{PREFIX}-{os.getpid()}-{config.name}"
+    try:
+        with workplace(config.name, keep) as work:
+            session.run(config, nunchi, account, work, name)
+    except KeyboardInterrupt as interrupt:
+        account.check(False, f"ended by {interrupt}")
+    except (LabError, OSError, subprocess.SubprocessError) as error:
+        account.check(False, f"{type(error).__name__}: {error}")
+    except Exception:  # a test that breaks is a failure with its place
+        account.check(False, "the test itself broke", *traceback.format_exc().split("\n")[-6:])
+    account.times["all"] = round(time.monotonic() - started, 1)
+    print(RESULT + json.dumps(account.result()), flush=True)
+    return 1 if account.failed else 0
+
+
+# ---- All of them -------------------------------------------------------------------------------
+
+
+class Workers:
+    """The processes that run now; all are ended when we are."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.command = command
+        self.running: list[subprocess.Popen[str]] = []
+        self.results: dict[str, dict[str, Any]] = {}
+        self.lock = threading.Lock()
+        self.stopping = False
+
+    def run_one(self, name: str) -> None:
+        with self.lock:
+            if self.stopping:
+                return
+            worker = subprocess.Popen([*self.command, "--worker", name], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                      text=True, errors="replace", start_new_session=True)
+            self.running.append(worker)
+            print(f"{name}: started", flush=True)
+        output = worker.communicate()[0]
+        with self.lock:
+            self.running.remove(worker)
+            self.finish(name, output, worker.returncode)
+
+    def finish(self, name: str, output: str, status: int) -> None:
+        result = {"name": name, "passed": 0, "failed": 1, "skipped": 0, "cells": [], "times": {}}
+        for line in output.splitlines():
+            if line.startswith(RESULT):
+                result = json.loads(line[len(RESULT):])
+            elif not line.startswith("lab: "):
+                print(line)
+        self.results[name] = result
+        if not result["times"]:
+            print(f"  {name}: FAILED: its process ended with {status}\n{output[-2000:]}")
+        rows = sum(cell["rows"] for cell in result["cells"])
+        wrong = sum(cell["wrong"] for cell in result["cells"])
+        print(f"{name}: {result['passed']} passed, {result['failed']} failed; {rows} rows, "
+              f"{wrong} wrong; {result['times']}", flush=True)
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopping = True
+            for worker in self.running:
+                worker.send_signal(signal.SIGTERM)
+
+    def run(self, names: list[str]) -> None:
+        queue = list(reversed(names))
+
+        def serve() -> None:
+            while queue and not self.stopping:
+                self.run_one(queue.pop())
+
+        threads = [threading.Thread(target=serve) for _ in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self.stop()
+            for thread in threads:
+                thread.join()
+            raise
+
+
+def clear_left_behind() -> None:
+    """Guests and files of a run of ours that was killed; those of one that still runs stay."""
+    for guest in list(machine.guests()):
+        parts = guest.name.split("-", 2)
+        if parts[0] == PREFIX and len(parts) == 3 and parts[1].isdigit() and \
+                not Path(f"/proc/{parts[1]}").exists():
+            print(f"ending {guest.name}, left behind by an earlier run", flush=True)
+            machine.stop(guest.name)
+    for work in (cache_root() / "check").glob("*.*.*"):
+        owner = work.name.rsplit(".", 2)[1]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def print_matrix(results: list[dict[str, Any]]) -> None:
+    """Rows compared and wrong, guest by form."""
+    print(f"\n{'guest':<14} {'form':<24} {'views':>5} {'rows':>9} {'wrong':>6}")
+    for result in results:
+        forms: dict[str, list[int]] = {}
+        for cell in result["cells"]:
+            total = forms.setdefault(cell["form"], [0, 0, 0])
+            for i, count in enumerate((1, cell["rows"], cell["wrong"])):
+                total[i] += count
+        for form, (views, rows, wrong) in forms.items():
+            print(f"{result['name']:<14} {form:<24} {views:>5} {rows:>9} {wrong:>6}")
+
+
+def run_all(nunchi: Path, names: list[str], keep: bool) -> int:
+    clear_left_behind()
+    command = [sys.executable, str(Path(__file__).resolve()), str(nunchi)]
+    workers, started = Workers(command + ["--keep"] * keep), time.monotonic()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        workers.run(names)
+    except KeyboardInterrupt:
+        print("interrupted; the guests are ended", flush=True)
+        return 130
+    results = [workers.results[name] for name in names]
+    (nunchi.parent / "guests.json").write_text(json.dumps(results, indent=1) + "\n",
+                                               encoding="utf-8")
+    print_matrix(results)
+    passed, failed, skipped = (sum(result[what] for result in results)
+                               for what in ("passed", "failed", "skipped"))
+    print(f"{len(results)} guests in {time.monotonic() - started:.0f} s")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nunchi", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these guests alone")
+    parser.add_argument("--list", action="store_true", help="the guests there are")
+    parser.add_argument("--keep", action="store_true", help="keep what was saved")
+    parser.add_argument("--worker", metavar="NAME", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.list:
+        for config in matrix.CONFIGS:
+            print(f"{config.name:<14} {config.suite} {config.flavour}, {config.memory} MiB, "
+                  f"{config.cpus} vCPU, {config.machine}, {config.backing}; "
+                  f"{' '.join(config.tests)}")
+        return 0
+    names = args.only or [config.name for config in matrix.CONFIGS]
+    for name in [*names, *([args.worker] if args.worker else [])]:
+        if not matrix.find(name):
+            parser.error(f"there is no guest {name}; --list shows them")
+    if args.worker:
+        return work_on(matrix.find(args.worker), Nunchi(args.nunchi.resolve()), args.keep)
+    return run_all(args.nunchi.resolve(), names, args.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
