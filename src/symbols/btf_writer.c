@@ -236,16 +236,12 @@ void btf_writer_enum(struct btf_writer *writer, type_id id, const char *name, ui
 	bool is_signed = false, wide = size > 4;
 
 	for (uint32_t i = 0; i < count; i++)
-		is_signed |= enumerators[i].value < 0 && size <= 4;
+		is_signed |= enumerators[i].value < 0;
 	for (uint32_t i = 0; i < count; i++) {
 		int64_t value = enumerators[i].value;
 
-		wide |= is_signed ? value < INT32_MIN || value > INT32_MAX
-				  : value < 0 || value > UINT32_MAX;
+		wide |= value > (is_signed ? INT32_MAX : (int64_t)UINT32_MAX) || value < INT32_MIN;
 	}
-	/* Of eight bytes a negative value and a huge one are the same; gcc has made it signed. */
-	for (uint32_t i = 0; i < count && wide; i++)
-		is_signed |= enumerators[i].value < 0;
 	if (!start(writer, id, wide ? BTF_ENUM64 : BTF_ENUM, put_string(writer, name), count,
 		   is_signed, size))
 		return;

@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Types may refer to each other in circles: both limits end them. */
-#define SPELL_DEPTH 32
-#define SPELL_STEPS 1024
+/* Types may refer to each other in circles. */
+#define SPELL_STEPS 512
 
 /* C wraps a type around what it declares: left() writes what goes before, right() what follows. */
 struct speller {
@@ -15,7 +14,6 @@ struct speller {
 	size_t size;
 	size_t used;
 	unsigned steps;
-	unsigned depth;
 };
 
 static void right(struct speller *speller, type_id id);
@@ -32,12 +30,7 @@ static void put(struct speller *speller, const char *text)
 
 static bool enter(struct speller *speller)
 {
-	if (speller->depth >= SPELL_DEPTH || speller->steps >= SPELL_STEPS ||
-	    speller->used + 1 >= speller->size)
-		return false;
-	speller->depth++;
-	speller->steps++;
-	return true;
+	return speller->steps++ < SPELL_STEPS && speller->used + 1 < speller->size;
 }
 
 static char last(const struct speller *speller)
@@ -65,7 +58,7 @@ static bool binds_tighter(const struct type_index *index, type_id id)
 {
 	struct type type;
 
-	for (int i = 0; i < SPELL_DEPTH && type_index_get(index, id, &type); i++) {
+	for (int i = 0; i < SPELL_STEPS && type_index_get(index, id, &type); i++) {
 		if (type.kind != TYPE_QUALIFIER)
 			return type.kind == TYPE_ARRAY || type.kind == TYPE_FUNCTION;
 		id = type.target;
@@ -165,7 +158,6 @@ static void left(struct speller *speller, type_id id)
 		left_type(speller, id, &type);
 	else
 		put_word(speller, "?");
-	speller->depth--;
 }
 
 static void put_parameters(struct speller *speller, type_id id, uint32_t count)
@@ -184,7 +176,6 @@ static void put_parameters(struct speller *speller, type_id id, uint32_t count)
 			left(speller, parameter.type);
 			right(speller, parameter.type);
 		}
-		speller->depth--;
 	}
 	put(speller, ")");
 }
@@ -225,7 +216,6 @@ static void right(struct speller *speller, type_id id)
 		return;
 	if (type_index_get(speller->index, id, &type))
 		right_type(speller, id, &type);
-	speller->depth--;
 }
 
 void type_index_spell(const struct type_index *index, type_id id, char *buf, size_t size)

@@ -170,6 +170,9 @@ static void check_program(const char *path)
 	check_spelling(index, "fixture_outer.matrix", "int[2][3]");
 	check_spelling(index, "fixture_memory.size", "fixture_u32");
 
+	assert_int_equal(resolve(index, "fixture_empty.none").elements, 0);
+	assert_int_equal(resolve(index, "fixture_empty.one").offset, 0);
+
 	/* Defined in the other unit; the pointer declared here leads to it. */
 	assert_int_equal(resolve(index, "fixture_opaque.list").offset, 8);
 	assert_true(type_index_get(index, resolve(index, "fixture_outer.opaque").type, &type));

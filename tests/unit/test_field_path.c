@@ -210,6 +210,7 @@ static void test_names_what_is_missing(void **state)
 	check_fails("outer.mem.base", NUNCHI_ERROR_NOT_FOUND, "needs an index");
 	check_fails("outer.mem[3].base", NUNCHI_ERROR_NOT_FOUND, "has 3 elements, no number 3");
 	check_fails("outer.mem[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no number -1");
+	check_fails("outer.tail[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no number -1");
 	check_fails("outer.mem[SLOT_LOST]", NUNCHI_ERROR_NOT_FOUND, "no enumerator \"SLOT_LOST\"");
 	check_fails("outer.first[0]", NUNCHI_ERROR_NOT_FOUND, "\"outer.first\" is no array");
 	check_fails("outer.low.x", NUNCHI_ERROR_NOT_FOUND, "no struct");
