@@ -221,7 +221,7 @@ static void test_directory_open_to_others_is_not_used(void **state)
 	assert_int_equal(chmod(path, 0777), 0);
 	/* Another place may serve; that one must not. */
 	_cleanup_error_ struct nunchi_error *err = journal_write(KEY, "pause", &journal, &left);
-	if (journal)
+	if (!err)
 		assert_int_not_equal(strncmp(journal_path(journal), path, strlen(path)), 0);
 	journal_erase(journal);
 }
