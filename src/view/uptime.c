@@ -38,8 +38,11 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 		return &error_stop;
 	state->done = true;
 	if (!linux_clock_read(state->kernel, &clock))
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the kernel's timekeeper cannot be found or read");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED,
+				 "the time cannot be read: the kernel's timekeeper, or its type, "
+				 "is missing or holds nonsense"),
+		    "give the kernel's System.map with --symbols and its types with --types");
 	seconds = clock.uptime_ns / 1000000000;
 	row_integer(row, COLUMN_days, seconds / 86400);
 	row_integer(row, COLUMN_hours, seconds / 3600 % 24);

@@ -259,7 +259,8 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 
 	err = error_create(NUNCHI_ERROR_NO_KERNEL,
 			   "no Linux kernel found (tried: page tables of the vCPUs, the "
-			   "real-mode trampoline, VMCOREINFO, the start of .data)%s%s",
+			   "real-mode trampoline, VMCOREINFO, the start of .data, a 32-bit "
+			   "kernel's page directory)%s%s",
 			   reason ? "; the nearest candidate: " : "",
 			   reason ? nunchi_error_message(reason) : "");
 	nunchi_error_destroy(reason);
@@ -281,7 +282,7 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		/* What follows looks at all of the memory. */
 		nunchi_error_destroy(err);
-		err = attach_layouts(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_NOTE_SCAN, ret);
+		err = attach_layouts(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
 	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);

@@ -13,6 +13,8 @@
 /* A System.map is 5 – 10 MB. */
 #define MAX_MAP_FILE ((off_t)256 << 20)
 
+#define MAX_BANNER 512
+
 static const char banner_start[] = "Linux version ";
 
 struct symbol_row {
@@ -212,6 +214,11 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 			phys_base ==
 			    kernel->text_physical - (kernel->text_virtual - LINUX_KERNEL_MAP),
 			"the variable phys_base");
+	if (kernel->word_size == 4)
+		witness(witnesses,
+			kernel->text_virtual - linux_split_below(kernel->text_virtual) ==
+			    kernel->text_physical,
+			"the linear map");
 	root = address_space_paging(kernel->space)->root.v;
 	if (kernel->symbol[LINUX_top_pgt] &&
 	    linux_image_physical(kernel, kernel->symbol[LINUX_top_pgt], &physical))
@@ -283,20 +290,36 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 			"the VMCOREINFO note's _stext");
 }
 
+/*
+ * Where the read-only data has a banner with a build's number. A kernel may also hold one that was
+ * linked before there was a number, and the format of /proc/version.
+ */
+static uint64_t banner_by_text(const struct kernel_image *rodata)
+{
+	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
+
+	while ((at = memmem(at, (size_t)(end - at), banner_start, sizeof(banner_start) - 1))) {
+		size_t left = (size_t)(end - at), size = left < MAX_BANNER ? left : MAX_BANNER;
+		const uint8_t *stop = memchr(at, '\0', size);
+		const uint8_t *number = stop ? memmem(at, (size_t)(stop - at), ") #", 3) : NULL;
+
+		if (number && number[3] >= '0' && number[3] <= '9')
+			return rodata->address.v + (uint64_t)(at - rodata->data);
+		at++;
+	}
+	return 0;
+}
+
 /* The banner through the derived page tables: by its symbol, or by its text alone. */
 static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *rodata)
 {
 	uint64_t address = kernel->symbol[LINUX_linux_banner];
 	size_t length;
 
-	if (!address) {
-		const uint8_t *at =
-		    memmem(rodata->data, rodata->size, banner_start, sizeof(banner_start) - 1);
-
-		if (!at)
-			return false;
-		address = rodata->address.v + (uint64_t)(at - rodata->data);
-	}
+	if (!address)
+		address = banner_by_text(rodata);
+	if (!address)
+		return false;
 	if (linux_read_string(kernel, address, kernel->banner, sizeof(kernel->banner) - 1,
 			      &length) != MEMORY_OK)
 		return false;

@@ -139,6 +139,18 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, stru
  */
 #define MAX_DATA_32 ((uint64_t)32 << 20)
 
+uint64_t linux_split_below(uint64_t address)
+{
+	static const uint64_t splits[] = {0xc0000000, 0xb0000000, 0x80000000, 0x78000000,
+					  0x40000000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
+		if (address >= splits[i])
+			return splits[i];
+	}
+	return 0;
+}
+
 /* 32-bit: the next piece of the linear map; false when the image is complete. */
 static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
 			  uint64_t entry)

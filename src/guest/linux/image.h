@@ -24,6 +24,9 @@ struct linux_image {
 	uint64_t data_start; /* virtual, of the first writable byte; 0 if the flags do not tell */
 };
 
+/* Where the linear map begins below a kernel address of 32 bits (CONFIG_VMSPLIT_*); 0: nowhere. */
+uint64_t linux_split_below(uint64_t address);
+
 /*
  * True if the page table maps something that is built like a kernel image: at least 4 MiB,
  * physically contiguous, beginning on a 2 MiB boundary. Reads a few hundred bytes to 16 KiB.

@@ -43,7 +43,7 @@ struct linux_kernel {
 	void *rodata;          /* copy of the image's bytes where they cannot be mapped; owned */
 	char *types_missing;   /* why types is NULL; owned */
 	char *symbols_missing; /* why there are no symbols; owned */
-	char banner[256];
+	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
 	bool live;                   /* the guest may change what is being read */
@@ -61,11 +61,11 @@ enum memory_fault linux_read_u64(struct linux_kernel *kernel, uint64_t address, 
 enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
 /*
  * Copies a structure as far as layout.def uses it; grows object's storage. MEMORY_NOT_MAPPED for
- * NULL, MEMORY_IO when the kernel's types have no such structure.
+ * NULL, MEMORY_NO_LAYOUT when the kernel's types have no such structure.
  */
 enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
 				    uint64_t address, struct object *object);
-/* The same with one field of it read alone. */
+/* One field of it alone; MEMORY_NO_LAYOUT when the kernel's types have no such field. */
 enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
 				   const struct field *field, uint64_t *ret);
 /* A NUL-terminated string of at most limit bytes; its length in *ret (limit: no NUL found). */
@@ -73,16 +73,24 @@ enum memory_fault linux_read_string(struct linux_kernel *kernel, uint64_t addres
 				    size_t limit, size_t *ret);
 /* A per-CPU variable's address on a CPU; false if the kernel's offsets cannot be read. */
 bool linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu, uint64_t *ret);
-/* CPUs that the kernel may have (nr_cpu_ids), at least 1 and at most 8192. */
+/* CPUs that the kernel may have (nr_cpu_ids), at most 8192; 0 if that is not known. */
 unsigned linux_cpu_count(struct linux_kernel *kernel);
 
-/* A walk over a kernel list_head list, bounded and with loops detected. */
+/*
+ * A walk over a kernel list_head list, bounded and with loops detected. On a running guest the
+ * node at hand may be taken off between two steps, and its memory used for another node of the same
+ * list: the walk notices that the node left its place, starts again at the head and passes over
+ * what it gave before, so that what is on the list all the time is given, once.
+ */
 struct linux_list {
 	struct linux_kernel *kernel;
 	uint64_t head;
-	uint64_t at;    /* the current list_head, or head before the first */
-	uint64_t count; /* so far */
+	uint64_t at;     /* the current list_head, or head before the first */
+	uint64_t before; /* where its link back led when the walk came to it */
+	uint64_t count;  /* given so far */
+	uint64_t passed; /* of those, met again since the last start at the head */
 	uint64_t limit;
+	unsigned starts;       /* at the head, after the first */
 	struct hash_map *seen; /* borrowed */
 	bool broken;           /* a link could not be read, did not point back, or looped */
 };
@@ -92,8 +100,13 @@ struct linux_list {
  */
 void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint64_t head,
 		     uint64_t limit, struct hash_map *seen);
-/* The next list_head's address; false at the end, or when broken (then broken is set). */
+/*
+ * The next list_head's address; false at the end, when broken (then broken is set), or when
+ * *kernel->cancel.
+ */
 bool linux_list_next(struct linux_list *list, uint64_t *ret);
+/* Whether a list_head that was on a list is still on it. */
+bool linux_list_holds(struct linux_kernel *kernel, uint64_t node);
 
 /* ---- Finding (find.c, attach.c) -------------------------------------------------------------- */
 

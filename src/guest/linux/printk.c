@@ -15,7 +15,7 @@
 static struct nunchi_error *unsupported(const char *what)
 {
 	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "the kernel's log cannot be read: %s is missing", what),
+				       "the kernel's log cannot be read; missing: %s", what),
 			  "give the kernel's System.map with --symbols and its types with --types");
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define MAX_CPUS 8192
+/* How often a list is begun anew because its nodes went away under the walk. */
+#define MAX_STARTS 64
 
 enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
 			     size_t size)
@@ -41,7 +43,7 @@ enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_str
 	object->size = 0;
 	object->address = address;
 	if (!size)
-		return MEMORY_IO;
+		return MEMORY_NO_LAYOUT;
 	if (!address)
 		return MEMORY_NOT_MAPPED;
 	if (size > object->capacity) {
@@ -67,7 +69,7 @@ enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address
 	enum memory_fault fault;
 
 	if (!field->present || field->size > sizeof(bytes))
-		return MEMORY_IO;
+		return MEMORY_NO_LAYOUT;
 	fault = linux_read(kernel, address + field->offset, bytes, field->size);
 	if (fault != MEMORY_OK)
 		return fault;
@@ -108,7 +110,7 @@ unsigned linux_cpu_count(struct linux_kernel *kernel)
 	if (!kernel->symbol[LINUX_nr_cpu_ids] ||
 	    linux_read_u32(kernel, kernel->symbol[LINUX_nr_cpu_ids], &count) != MEMORY_OK ||
 	    count < 1)
-		return 1;
+		return 0;
 	return count > MAX_CPUS ? MAX_CPUS : count;
 }
 
@@ -135,34 +137,93 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
 	    .kernel = kernel, .head = head, .at = head, .limit = limit, .seen = seen};
 }
 
+/*
+ * The node after the current one. Its link back tells that both belong together, but for a moment
+ * while a node is added between them (it has its own links already, and is not on the list yet) or
+ * the current one is taken off (the one before it leads past it last). A node that was taken off,
+ * or freed and used again, leads back elsewhere than when the walk came to it.
+ */
+static bool follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_before)
+{
+	struct linux_kernel *kernel = list->kernel;
+	unsigned word = kernel->word_size;
+	uint64_t next, back, link, other;
+
+	if (linux_read_word(kernel, list->at, &next) != MEMORY_OK ||
+	    linux_read_word(kernel, next + word, &back) != MEMORY_OK)
+		return false;
+	if (back != list->at) {
+		bool taken_off = list->at != list->head && back == list->before;
+
+		if (linux_read_word(kernel, back, &link) != MEMORY_OK ||
+		    link != (taken_off ? list->at : next))
+			return false;
+		if (!taken_off &&
+		    (linux_read_word(kernel, back + word, &other) != MEMORY_OK || other != list->at))
+			return false;
+	}
+	if (kernel->live && list->at != list->head &&
+	    (linux_read_word(kernel, list->at + word, &link) != MEMORY_OK || link != list->before))
+		return false;
+	*ret = next;
+	*ret_before = back;
+	return true;
+}
+
+/* True if the walk can go on at the head after the node at hand left its place. */
+static bool start_again(struct linux_list *list)
+{
+	if (!list->kernel->live || list->starts == MAX_STARTS)
+		return false;
+	list->starts++;
+	list->passed = 0;
+	list->at = list->head;
+	return true;
+}
+
+/* Notes the node that was come to; *ret_new: it was not given before. False if there is no end. */
+static bool arrive(struct linux_list *list, bool *ret_new)
+{
+	enum hash_result result = hash_map_insert(list->seen, list->at, 0);
+
+	*ret_new = result == HASH_INSERTED;
+	if (result == HASH_INSERTED)
+		return list->count++ < list->limit;
+	return result == HASH_EXISTS && list->kernel->live && list->passed++ < list->count;
+}
+
 bool linux_list_next(struct linux_list *list, uint64_t *ret)
 {
-	unsigned word = list->kernel->word_size;
-	uint64_t next, back;
+	bool is_new = false;
 
-	if (list->broken)
-		return false;
-	/*
-	 * A node that does not point back was being changed, or was freed: on a running guest that
-	 * settles within moments, so look again before giving up.
-	 */
-	for (int tries = 0;; tries++) {
-		if (linux_read_word(list->kernel, list->at, &next) == MEMORY_OK &&
-		    linux_read_word(list->kernel, next + word, &back) == MEMORY_OK &&
-		    back == list->at)
-			break;
-		if (tries == 3) {
-			list->broken = true;
+	while (!list->broken && !*list->kernel->cancel) {
+		uint64_t next, before;
+		bool found = false;
+
+		/* On a running guest most changes are over within moments. */
+		for (int tries = 0; tries < 4 && !found; tries++)
+			found = follow(list, &next, &before);
+		if (!found) {
+			list->broken = !start_again(list);
+			continue;
+		}
+		if (next == list->head)
 			return false;
+		list->at = next;
+		list->before = before;
+		list->broken = !arrive(list, &is_new);
+		if (!list->broken && is_new) {
+			*ret = next;
+			return true;
 		}
 	}
-	if (next == list->head)
-		return false;
-	if (list->count++ >= list->limit || hash_map_insert(list->seen, next, 0) != HASH_INSERTED) {
-		list->broken = true;
-		return false;
-	}
-	list->at = next;
-	*ret = next;
-	return true;
+	return false;
+}
+
+bool linux_list_holds(struct linux_kernel *kernel, uint64_t node)
+{
+	uint64_t back, forth;
+
+	return linux_read_word(kernel, node + kernel->word_size, &back) == MEMORY_OK &&
+	       linux_read_word(kernel, back, &forth) == MEMORY_OK && forth == node;
 }

@@ -19,6 +19,9 @@
 /* Page tables of the image lie in .data, whose size this bounds generously. */
 #define MAX_DATA ((uint64_t)32 << 20)
 
+/* Each is a walk over a whole page table; a guest may make any number of them up. */
+#define MAX_PAE_TRIES 1024
+
 static void add_noted(struct linux_roots *roots, struct memory *memory,
 		      const struct x86_paging *paging, const char *how, uint64_t note_stext)
 {
@@ -107,17 +110,11 @@ static void from_note(struct linux_roots *roots, struct memory *memory,
 			       stext);
 		return;
 	}
-	/* 32-bit: the linear map begins at one of the CONFIG_VMSPLIT addresses. */
-	static const uint32_t splits[] = {0xc0000000, 0xb0000000, 0x80000000, 0x78000000,
-					  0x40000000};
-	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
-		if (virtual >= splits[i]) {
-			struct x86_paging paging = {.mode = X86_MODE_PAE,
-						    .root = gpa(virtual - splits[i])};
+	if (linux_split_below(virtual)) {
+		struct x86_paging paging = {.mode = X86_MODE_PAE,
+					    .root = gpa(virtual - linux_split_below(virtual))};
 
-			add_noted(roots, memory, &paging, how, stext);
-			break;
-		}
+		add_noted(roots, memory, &paging, how, stext);
 	}
 }
 
@@ -193,6 +190,52 @@ static void from_note_scan(struct linux_roots *roots, struct memory *memory,
 	}
 }
 
+/*
+ * True if the start of a page is what a 32-bit kernel has in swapper_pg_dir with PAE: four pointers
+ * to directories, of which the first, for user space alone, is empty; then nothing.
+ */
+static bool is_own_pointers(const uint64_t entries[8])
+{
+	/* Present, PWT, PCD; QEMU also marks them accessed. */
+	const uint64_t may_be = FRAME | PRESENT | 0x38;
+	bool some = false;
+
+	for (size_t i = 0; i < 8; i++) {
+		if (!entries[i])
+			continue;
+		if (i == 0 || i > 3 || !(entries[i] & PRESENT) || entries[i] & ~may_be)
+			return false;
+		some = true;
+	}
+	return some;
+}
+
+static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
+			  const volatile bool *cancel)
+{
+	gpa_t start, end, at = gpa(0);
+	unsigned tries = 0;
+
+	/* CR3 has 32 bits. */
+	while (!*cancel && memory_next_data(memory, at, &start, &end) && start.v < UINT32_MAX) {
+		uint64_t page = (start.v + PAGE_MASK) & ~PAGE_MASK;
+
+		for (; page < end.v && page < UINT32_MAX && !*cancel; page += PAGE_SIZE) {
+			struct x86_paging paging = {.mode = X86_MODE_PAE, .root = gpa(page)};
+			uint64_t entries[8];
+
+			if (memory_read(memory, gpa(page), entries, sizeof(entries), NULL) !=
+				MEMORY_OK ||
+			    !is_own_pointers(entries))
+				continue;
+			if (tries++ == MAX_PAE_TRIES)
+				return;
+			add(roots, memory, &paging, "the page directory of a 32-bit kernel");
+		}
+		at = end;
+	}
+}
+
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const volatile bool *cancel)
 {
@@ -211,6 +254,9 @@ void linux_roots_collect(struct linux_roots *roots, struct target *target,
 		break;
 	case LINUX_ROOTS_NOTE_SCAN:
 		from_note_scan(roots, target->memory, cancel);
+		break;
+	case LINUX_ROOTS_PAE_SCAN:
+		from_pae_scan(roots, target->memory, cancel);
 		break;
 	case LINUX_ROOT_SOURCE_COUNT:
 		break;

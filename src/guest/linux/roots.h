@@ -29,6 +29,7 @@ enum linux_root_source {
 	LINUX_ROOTS_VMCOREINFO, /* the note that the file or hypervisor hands over */
 	LINUX_ROOTS_DATA,       /* .data's 2 MiB boundary, by the end-of-stack magic */
 	LINUX_ROOTS_NOTE_SCAN,  /* VMCOREINFO at page starts */
+	LINUX_ROOTS_PAE_SCAN,   /* the directory pointers of a 32-bit kernel's own page table */
 	LINUX_ROOT_SOURCE_COUNT
 };
 
