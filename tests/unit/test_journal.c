@@ -13,8 +13,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -70,6 +72,7 @@ static pid_t in_process(void (*f)(void *data), void *data)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		f(data);
 		if (write(ready[1], "x", 1) == 1)
 			for (;;)
@@ -302,6 +305,8 @@ static pid_t start_owner(struct owner *owner, int *ret_end, pid_t *ret_guard)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		/* Should the test end early, it does not stay behind. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(sockets[1]);
 		be_owner(owner);
 		if (write(shared[1], page, sizeof(*page)) != sizeof(*page))
@@ -379,7 +384,9 @@ static void test_guard_that_is_not_armed_does_nothing(void **state)
 
 static void test_guard_survives_signals_and_inherited_descriptors(void **state)
 {
-	struct owner owner = {.arm = true, .inherit = true};
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	/* Without pidfds (before Linux 5.3, under valgrind) only the socket tells of a death. */
+	struct owner owner = {.arm = true, .inherit = pidfd >= 0};
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1};
 	char buffer[64], path[64];
 	pid_t pid, guard;
@@ -391,7 +398,8 @@ static void test_guard_survives_signals_and_inherited_descriptors(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/fd", guard);
 	DIR *dir = opendir(path);
 	for (struct dirent *entry; dir && (entry = readdir(dir));)
-		count += entry->d_name[0] != '.';
+		/* Those of a debugger like valgrind are far above. */
+		count += entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) < 256;
 	closedir(dir);
 	assert_in_range(count, 2, 3);
 	assert_int_equal(getsid(guard), guard);

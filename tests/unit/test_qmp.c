@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -160,6 +161,7 @@ static void serve(struct server *server, void (*script)(int fd))
 	assert_int_equal(listen(fd, 1), 0);
 	server->pid = fork();
 	if (server->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int client = script ? accept(fd, NULL, NULL) : -1;
 
 		if (client >= 0)
