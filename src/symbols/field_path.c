@@ -86,9 +86,13 @@ static bool find_member(struct walk *walk, type_id id, const struct wanted *want
 	if (!btf_record(btf, id, &record) ||
 	    (record.kind != BTF_STRUCT && record.kind != BTF_UNION))
 		return false;
-	for (uint32_t i = 0; i < record.vlen && walk->budget; i++, walk->budget--) {
+	for (uint32_t i = 0; i < record.vlen; i++) {
 		const char *name = btf_name(btf, btf_member_name(&record, i));
 
+		/* Before looking inside, which takes from it too. */
+		if (!walk->budget)
+			return false;
+		walk->budget--;
 		if (!*name) {
 			if (find_inside(walk, id, i, wanted, depth, base, ret))
 				return true;

@@ -217,9 +217,10 @@ static void test_circles_end(void **state)
 	for (int i = 0; i < 30; i++)
 		blob_pair(&blob, "", 6);
 	blob_type(&blob, 2, 0, 0, "", proto);
-	blob_type(&blob, 4, 0, 2, "inside", 8); /* anonymous members that are the struct itself */
-	blob_member(&blob, "", 7, 0);
-	blob_member(&blob, "", 7, 0);
+	/* Anonymous members that are the struct itself: 30 ways to go on at each level. */
+	blob_type(&blob, 4, 0, 30, "inside", 8);
+	for (int i = 0; i < 30; i++)
+		blob_member(&blob, "", 7, 0);
 	index = finish(&blob);
 	assert_int_equal(type_index_strip(index, alias), 0);
 	assert_int_equal(type_index_strip(index, constant), 0);
