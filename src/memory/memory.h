@@ -37,6 +37,7 @@ enum memory_fault {
 	MEMORY_IO,         /* the target could not read it */
 	MEMORY_GONE,       /* the guest or its file disappeared */
 	MEMORY_NOT_CAPTURED, /* replaying a capture: the page is not in it */
+	MEMORY_NO_LAYOUT,    /* what to read is not known (set by the operating system's walk alone) */
 };
 
 const char *memory_fault_string(enum memory_fault fault);

@@ -2,6 +2,7 @@
 #include "view/row.h"
 #include "core/hash.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@ void row_reset(struct view_row *row)
 {
 	buffer_clear(&row->text);
 	row->torn = false;
+	row->changed = false;
 	for (size_t i = 0; i < row->view->schema.column_count; i++)
 		row->cells[i] = (struct nunchi_cell){
 		    .kind = NUNCHI_CELL_ABSENT,
@@ -78,6 +80,39 @@ void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why)
 	row->cells[column].text_size = 0;
 }
 
+/* True if there is a number to be had; else the cell says why not. */
+static bool has_number(struct view_row *row, unsigned column, const struct object *object,
+		       const struct field *field)
+{
+	bool usable = field->present && field->size <= sizeof(uint64_t);
+
+	if (usable && object->size)
+		return true;
+	row_absent(row, column, usable ? NUNCHI_ABSENT_NOT_MAPPED : NUNCHI_ABSENT_NO_LAYOUT);
+	return false;
+}
+
+void row_field(struct view_row *row, unsigned column, const struct object *object,
+	       const struct field *field)
+{
+	if (has_number(row, column, object, field))
+		row_integer(row, column, object_s64(object, field));
+}
+
+void row_field_unsigned(struct view_row *row, unsigned column, const struct object *object,
+			const struct field *field)
+{
+	if (has_number(row, column, object, field))
+		row_integer(row, column, (int64_t)object_u64(object, field));
+}
+
+void row_field_address(struct view_row *row, unsigned column, const struct object *object,
+		       const struct field *field)
+{
+	if (has_number(row, column, object, field))
+		row_address(row, column, object_u64(object, field));
+}
+
 enum nunchi_absence row_absence_of(enum memory_fault fault)
 {
 	switch (fault) {
@@ -88,6 +123,8 @@ enum nunchi_absence row_absence_of(enum memory_fault fault)
 	case MEMORY_NOT_MAPPED:
 	case MEMORY_NO_RAM:
 		return NUNCHI_ABSENT_NOT_MAPPED;
+	case MEMORY_NO_LAYOUT:
+		return NUNCHI_ABSENT_NO_LAYOUT;
 	default:
 		return NUNCHI_ABSENT_BAD_DATA;
 	}
@@ -96,6 +133,11 @@ enum nunchi_absence row_absence_of(enum memory_fault fault)
 void row_torn(struct view_row *row)
 {
 	row->torn = true;
+}
+
+void row_changed(struct view_row *row)
+{
+	row->changed = true;
 }
 
 void row_warn(struct view_row *row, const char *format, ...)
@@ -151,48 +193,66 @@ bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *w
 	return false;
 }
 
+/* All of value as a number. Not octal: 010 is ten. */
+static bool parse_number(enum nunchi_type type, const char *value, struct nunchi_cell *ret)
+{
+	const char *digits = value + (*value == '-' && type != NUNCHI_TYPE_ADDRESS);
+	int base = digits[0] == '0' && (digits[1] | 0x20) == 'x' ? 16 : 10;
+	char *end = NULL;
+
+	/* strtoll() and its kin take spaces and signs of their own. */
+	if (!isdigit((unsigned char)*digits) && !(type == NUNCHI_TYPE_REAL && *digits == '.'))
+		return false;
+	errno = 0;
+	if (type == NUNCHI_TYPE_INTEGER)
+		ret->integer = strtoll(value, &end, base);
+	else if (type == NUNCHI_TYPE_ADDRESS)
+		ret->address = strtoull(value, &end, base);
+	else
+		ret->real = strtod(value, &end);
+	return !errno && end != value && !*end;
+}
+
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
 				    struct nunchi_cell *ret)
 {
 	struct nunchi_cell cell = {.kind = NUNCHI_CELL_VALUE, .type = column->type};
-	char *end = NULL;
 
-	errno = 0;
-	switch (column->type) {
-	case NUNCHI_TYPE_INTEGER:
-		cell.integer = strtoll(value, &end, 0);
-		break;
-	case NUNCHI_TYPE_REAL:
-		cell.real = strtod(value, &end);
-		break;
-	case NUNCHI_TYPE_ADDRESS:
-		cell.address = strtoull(value, &end, 0);
-		break;
-	case NUNCHI_TYPE_TEXT:
+	if (column->type == NUNCHI_TYPE_TEXT) {
 		cell.text = value;
 		cell.text_size = strlen(value);
-		break;
-	}
-	if (column->type != NUNCHI_TYPE_TEXT && (errno || end == value || *end))
+	} else if (!parse_number(column->type, value, &cell)) {
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "column %s takes a number, which \"%s\" is not", column->name,
 				    value);
+	}
 	*ret = cell;
 	return NULL;
 }
 
+/* Of the columns in stable alone: the text of the others changes as it likes. */
 static uint64_t digest(const struct view_row *row, uint64_t stable)
 {
-	uint64_t hash = hash_bytes(row->text.data, row->text.size);
+	uint64_t hash = 0;
 
 	for (size_t i = 0; i < row->view->schema.column_count; i++) {
 		const struct nunchi_cell *cell = &row->cells[i];
-		uint64_t parts[] = {hash,          cell->kind,
-				    cell->absence, (uint64_t)cell->integer,
-				    cell->address, cell->text_size};
+		uint64_t parts[] = {hash,
+				    cell->kind,
+				    cell->absence,
+				    (uint64_t)cell->integer,
+				    cell->address,
+				    cell->text_size,
+				    0,
+				    0};
 
-		if (stable >> i & 1)
-			hash = hash_bytes(parts, sizeof(parts));
+		if (!(stable >> i & 1))
+			continue;
+		memcpy(&parts[6], &cell->real, sizeof(cell->real));
+		if (cell->kind == NUNCHI_CELL_VALUE && cell->type == NUNCHI_TYPE_TEXT)
+			parts[7] = hash_bytes(buffer_string(&row->text) + row->text_offset[i],
+					      cell->text_size);
+		hash = hash_bytes(parts, sizeof(parts));
 	}
 	return hash;
 }
@@ -201,18 +261,26 @@ bool row_settle(struct view_row *row, const struct linux_kernel *kernel, uint64_
 		bool (*fill)(void *state, struct view_row *row), void *state)
 {
 	uint64_t before = 0;
+	bool had_before = false;
 
 	for (int tries = 0; tries < 5; tries++) {
 		uint64_t now;
 
+		/*
+		 * Translations of a process hold for a query, in which another one may get its page
+		 * tables. A second try that relied on those of the first would prove nothing.
+		 */
+		if (kernel->live && kernel->process)
+			address_space_switch(kernel->process, gpa(0));
 		row_reset(row);
 		if (!fill(state, row))
 			return false;
 		if (!kernel->live)
 			return true;
 		now = digest(row, stable);
-		if (tries && now == before)
+		if (had_before && now == before && !row->changed)
 			return true;
+		had_before = !row->changed;
 		before = now;
 	}
 	row_torn(row);

@@ -15,6 +15,7 @@ struct view_row {
 	size_t text_offset[VIEW_MAX_COLUMNS];       /* in text, which moves while it grows */
 	struct buffer text;
 	bool torn;
+	bool changed; /* while it was filled, see row_changed() */
 	char *warnings[ROW_MAX_WARNINGS];
 	size_t warning_count;
 };
@@ -25,7 +26,9 @@ void row_deinit(struct view_row *row);
 struct nunchi_error *row_finish(struct view_row *row);
 /* True if the cell is a value equal to the wanted one (which has the same type). */
 bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *wanted);
-/* Reads a constraint's text as a column's type; text stays borrowed. */
+/*
+ * Reads a constraint's text as a column's type: numbers in decimal or with 0x. text stays borrowed.
+ */
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
 				    struct nunchi_cell *ret);
 

@@ -52,10 +52,27 @@ void row_address(struct view_row *row, unsigned column, uint64_t value);
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
 void row_string(struct view_row *row, unsigned column, const char *string);
 void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
+/*
+ * A number from a field of a copied structure, or the reason why there is none: the kernel's types
+ * lack the field, or the structure could not be read.
+ */
+void row_field(struct view_row *row, unsigned column, const struct object *object,
+	       const struct field *field);
+/* The same without a sign, as of an id. */
+void row_field_unsigned(struct view_row *row, unsigned column, const struct object *object,
+			const struct field *field);
+/* The same of an address. */
+void row_field_address(struct view_row *row, unsigned column, const struct object *object,
+		       const struct field *field);
 /* The absence that a fault amounts to. */
 enum nunchi_absence row_absence_of(enum memory_fault fault);
-/* The guest changed the row while it was read, in every try. */
+/*
+ * The guest changed the row while it was read, in every try. Given with &error_stop: what is listed
+ * changed too fast to be followed to its end.
+ */
 void row_torn(struct view_row *row);
+/* For row_settle()'s fill: what is shown became another thing meanwhile; this try does not count. */
+void row_changed(struct view_row *row);
 /* Empties the row for another try. */
 void row_reset(struct view_row *row);
 /* Says what could not be shown (a list cut short …); kept once for each text, at most 16. */
