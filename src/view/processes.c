@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/cgroup.h"
 #include "guest/linux/path.h"
-#include "guest/linux/process.h"
 #include "guest/linux/task.h"
-#include "guest/linux/time.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #include <string.h>
 
@@ -49,6 +47,9 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 	 VIEW_COLUMN_BIT(COLUMN_total_size) | VIEW_COLUMN_BIT(COLUMN_user_time) |                  \
 	 VIEW_COLUMN_BIT(COLUMN_system_time) | VIEW_COLUMN_BIT(COLUMN_threads))
 
+/* Threads looked at for CPU times in one query; a row may take several tries. */
+#define MAX_THREADS (8 * LINUX_MAX_TASKS)
+
 struct processes {
 	struct linux_kernel *kernel;
 	const struct view_request *request;
@@ -59,6 +60,7 @@ struct processes {
 	bool has_root;
 	struct linux_clock clock;
 	bool has_clock;
+	uint64_t threads_left;
 	struct buffer text;
 };
 
@@ -69,26 +71,6 @@ static bool wants_any(const struct view_request *request, unsigned first, unsign
 			return true;
 	}
 	return false;
-}
-
-/* A number from a field of a copied structure, or the reason why there is none. */
-static void put_field(struct view_row *row, unsigned column, const struct object *object,
-		      const struct field *field)
-{
-	if (!field->present)
-		row_absent(row, column, NUNCHI_ABSENT_NO_LAYOUT);
-	else if (!object->size)
-		row_absent(row, column, NUNCHI_ABSENT_NOT_MAPPED);
-	else
-		row_integer(row, column, object_s64(object, field));
-}
-
-static void put_u32_field(struct view_row *row, unsigned column, const struct object *object,
-			  const struct field *field)
-{
-	put_field(row, column, object, field);
-	if (field->present && object->size)
-		row_integer(row, column, (uint32_t)object_u64(object, field));
 }
 
 static void put_text(struct processes *state, struct view_row *row, unsigned column,
@@ -111,10 +93,16 @@ static void put_path(struct processes *state, struct view_row *row, unsigned col
 
 static void put_executable(struct processes *state, struct view_row *row)
 {
-	uint64_t file = object_u64(&state->mm, &state->kernel->layout.mm_exe_file);
+	const struct field *field = &state->kernel->layout.mm_exe_file;
+	uint64_t file = object_u64(&state->mm, field);
 	enum memory_fault fault;
 	bool unlinked;
 
+	if (!field->present) {
+		row_absent(row, COLUMN_path, NUNCHI_ABSENT_NO_LAYOUT);
+		row_absent(row, COLUMN_on_disk, NUNCHI_ABSENT_NO_LAYOUT);
+		return;
+	}
 	if (!file) {
 		row_absent(row, COLUMN_path, NUNCHI_ABSENT_NOT_APPLICABLE);
 		row_integer(row, COLUMN_on_disk, -1);
@@ -131,29 +119,27 @@ static void put_executable(struct processes *state, struct view_row *row)
 		row_absent(row, COLUMN_on_disk, row_absence_of(fault));
 }
 
-static void put_directories(struct processes *state, struct view_row *row)
+static void put_directory(struct processes *state, struct view_row *row, unsigned column,
+			  enum memory_fault (*find)(struct linux_kernel *kernel, uint64_t fs,
+						    struct linux_path *ret))
 {
-	struct linux_kernel *kernel = state->kernel;
-	uint64_t fs = object_u64(&state->task, &kernel->layout.task_fs);
+	const struct field *field = &state->kernel->layout.task_fs;
+	uint64_t fs = object_u64(&state->task, field);
 	struct linux_path path;
+	enum memory_fault fault;
 
+	if (!view_wants(state->request, column))
+		return;
 	if (!fs) {
-		row_absent(row, COLUMN_cwd, NUNCHI_ABSENT_NOT_APPLICABLE);
-		row_absent(row, COLUMN_root, NUNCHI_ABSENT_NOT_APPLICABLE);
+		row_absent(row, column,
+			   field->present ? NUNCHI_ABSENT_NOT_APPLICABLE : NUNCHI_ABSENT_NO_LAYOUT);
 		return;
 	}
-	if (view_wants(state->request, COLUMN_cwd)) {
-		if (linux_fs_pwd(kernel, fs, &path) == MEMORY_OK)
-			put_path(state, row, COLUMN_cwd, &path);
-		else
-			row_absent(row, COLUMN_cwd, NUNCHI_ABSENT_BAD_DATA);
-	}
-	if (view_wants(state->request, COLUMN_root)) {
-		if (linux_fs_root(kernel, fs, &path) == MEMORY_OK)
-			put_path(state, row, COLUMN_root, &path);
-		else
-			row_absent(row, COLUMN_root, NUNCHI_ABSENT_BAD_DATA);
-	}
+	fault = find(state->kernel, fs, &path);
+	if (fault == MEMORY_OK)
+		put_path(state, row, column, &path);
+	else
+		row_absent(row, column, row_absence_of(fault));
 }
 
 static void put_cmdline(struct processes *state, struct view_row *row)
@@ -177,44 +163,83 @@ static void put_cmdline(struct processes *state, struct view_row *row)
 	put_text(state, row, COLUMN_cmdline, fault);
 }
 
+/* Why there is nothing to be said of a process's memory, if so. */
+static bool lacks_memory(struct processes *state, enum nunchi_absence *ret)
+{
+	struct linux_kernel *kernel = state->kernel;
+	const struct layout *layout = &kernel->layout;
+	uint64_t mm = object_u64(&state->task, &layout->task_mm);
+	enum memory_fault fault;
+
+	state->mm.size = 0;
+	*ret = NUNCHI_ABSENT_NO_LAYOUT;
+	if (!layout->task_mm.present || !layout->task_flags.present)
+		return true;
+	*ret = NUNCHI_ABSENT_NOT_APPLICABLE;
+	if (!mm || linux_task_is_kernel_thread(kernel, &state->task))
+		return true;
+	fault = linux_read_object(kernel, LAYOUT_mm, mm, &state->mm);
+	*ret = row_absence_of(fault);
+	return fault != MEMORY_OK;
+}
+
+static void put_resident(struct processes *state, struct view_row *row)
+{
+	enum memory_fault fault;
+	uint64_t pages;
+
+	if (!view_wants(state->request, COLUMN_resident_size))
+		return;
+	fault = linux_process_resident(state->kernel, &state->mm, &pages);
+	if (fault == MEMORY_OK)
+		row_integer(row, COLUMN_resident_size, (int64_t)(pages * PAGE_SIZE));
+	else
+		row_absent(row, COLUMN_resident_size, row_absence_of(fault));
+}
+
+static void put_page_table(struct processes *state, struct view_row *row)
+{
+	const struct field *field = &state->kernel->layout.mm_pgd;
+	enum memory_fault fault = MEMORY_NO_LAYOUT;
+	gpa_t root;
+
+	if (field->present)
+		fault = address_space_translate(state->kernel->space,
+						gva(object_u64(&state->mm, field)), &root);
+	if (fault == MEMORY_OK)
+		row_address(row, COLUMN_page_table_root, root.v);
+	else
+		row_absent(row, COLUMN_page_table_root, row_absence_of(fault));
+}
+
 /* What a process has and a kernel thread has not. */
 static void put_memory(struct processes *state, struct view_row *row)
 {
 	static const unsigned user_columns[] = {COLUMN_path, COLUMN_cmdline, COLUMN_resident_size,
 						COLUMN_total_size, COLUMN_page_table_root};
-	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
-	uint64_t mm = object_u64(&state->task, &layout->task_mm);
-	enum memory_fault fault;
-	uint64_t pages;
-	gpa_t root;
+	const struct layout *layout = &state->kernel->layout;
+	enum nunchi_absence why;
 
-	fault = linux_read_object(kernel, LAYOUT_mm, mm, &state->mm);
-	if (!mm || linux_task_is_kernel_thread(kernel, &state->task) || fault != MEMORY_OK) {
+	if (lacks_memory(state, &why)) {
 		for (size_t i = 0; i < ARRAY_SIZE(user_columns); i++)
-			row_absent(row, user_columns[i],
-				   mm && fault != MEMORY_OK ? row_absence_of(fault)
-							    : NUNCHI_ABSENT_NOT_APPLICABLE);
-		row_integer(row, COLUMN_on_disk, -1);
+			row_absent(row, user_columns[i], why);
+		if (why == NUNCHI_ABSENT_NOT_APPLICABLE)
+			row_integer(row, COLUMN_on_disk, -1);
+		else
+			row_absent(row, COLUMN_on_disk, why);
 		return;
 	}
 	if (view_wants(state->request, COLUMN_path) || view_wants(state->request, COLUMN_on_disk))
 		put_executable(state, row);
 	if (view_wants(state->request, COLUMN_cmdline))
 		put_cmdline(state, row);
-	if (view_wants(state->request, COLUMN_resident_size)) {
-		if (linux_process_resident(kernel, &state->mm, &pages))
-			row_integer(row, COLUMN_resident_size, (int64_t)(pages * PAGE_SIZE));
-		else
-			row_absent(row, COLUMN_resident_size, NUNCHI_ABSENT_NO_LAYOUT);
-	}
-	row_integer(row, COLUMN_total_size,
-		    (int64_t)(object_u64(&state->mm, &layout->mm_total_vm) * PAGE_SIZE));
-	if (address_space_translate(kernel->space, gva(object_u64(&state->mm, &layout->mm_pgd)),
-				    &root) == MEMORY_OK)
-		row_address(row, COLUMN_page_table_root, root.v);
+	put_resident(state, row);
+	if (layout->mm_total_vm.present)
+		row_integer(row, COLUMN_total_size,
+			    (int64_t)(object_u64(&state->mm, &layout->mm_total_vm) * PAGE_SIZE));
 	else
-		row_absent(row, COLUMN_page_table_root, NUNCHI_ABSENT_NOT_MAPPED);
+		row_absent(row, COLUMN_total_size, NUNCHI_ABSENT_NO_LAYOUT);
+	put_page_table(state, row);
 }
 
 static void put_credentials(struct processes *state, struct view_row *row)
@@ -224,24 +249,47 @@ static void put_credentials(struct processes *state, struct view_row *row)
 
 	linux_read_object(kernel, LAYOUT_cred, object_u64(&state->task, &layout->task_real_cred),
 			  &state->cred);
-	put_u32_field(row, COLUMN_uid, &state->cred, &layout->cred_uid);
-	put_u32_field(row, COLUMN_gid, &state->cred, &layout->cred_gid);
-	put_u32_field(row, COLUMN_euid, &state->cred, &layout->cred_euid);
-	put_u32_field(row, COLUMN_egid, &state->cred, &layout->cred_egid);
-	put_u32_field(row, COLUMN_suid, &state->cred, &layout->cred_suid);
-	put_u32_field(row, COLUMN_sgid, &state->cred, &layout->cred_sgid);
+	row_field_unsigned(row, COLUMN_uid, &state->cred, &layout->cred_uid);
+	row_field_unsigned(row, COLUMN_gid, &state->cred, &layout->cred_gid);
+	row_field_unsigned(row, COLUMN_euid, &state->cred, &layout->cred_euid);
+	row_field_unsigned(row, COLUMN_egid, &state->cred, &layout->cred_egid);
+	row_field_unsigned(row, COLUMN_suid, &state->cred, &layout->cred_suid);
+	row_field_unsigned(row, COLUMN_sgid, &state->cred, &layout->cred_sgid);
 }
 
 static void put_group(struct processes *state, struct view_row *row, unsigned column,
 		      const struct field *field)
 {
+	uint64_t pid = object_u64(&state->signal, field);
+	enum memory_fault fault;
 	int64_t number;
 
-	if (linux_pid_number(state->kernel, object_u64(&state->signal, field), &number))
+	if (!field->present || !state->signal.size || !pid) {
+		row_absent(row, column,
+			   !field->present      ? NUNCHI_ABSENT_NO_LAYOUT
+			   : state->signal.size ? NUNCHI_ABSENT_NOT_APPLICABLE
+						: NUNCHI_ABSENT_NOT_MAPPED);
+		return;
+	}
+	fault = linux_pid_number(state->kernel, pid, &number);
+	if (fault == MEMORY_OK)
 		row_integer(row, column, number);
 	else
-		row_absent(row, column,
-			   field->present ? NUNCHI_ABSENT_NOT_APPLICABLE : NUNCHI_ABSENT_NO_LAYOUT);
+		row_absent(row, column, row_absence_of(fault));
+}
+
+static void put_times(struct processes *state, struct view_row *row)
+{
+	struct linux_cpu_time time;
+	enum memory_fault fault;
+
+	if (!wants_any(state->request, COLUMN_user_time, COLUMN_system_time))
+		return;
+	fault = linux_process_cpu_time(state->kernel, &state->task, &state->signal, &state->seen,
+				       &state->threads_left, &time);
+	task_cells_cpu_time(row, COLUMN_user_time, COLUMN_system_time,
+			    fault == MEMORY_OK ? &time : NULL,
+			    state->threads_left ? row_absence_of(fault) : NUNCHI_ABSENT_LIMIT);
 }
 
 /* What the threads of the process share. */
@@ -249,39 +297,44 @@ static void put_signal(struct processes *state, struct view_row *row)
 {
 	struct linux_kernel *kernel = state->kernel;
 	const struct layout *layout = &kernel->layout;
-	struct linux_cpu_time time;
 
 	linux_read_object(kernel, LAYOUT_signal, object_u64(&state->task, &layout->task_signal),
 			  &state->signal);
-	put_field(row, COLUMN_threads, &state->signal, &layout->signal_nr_threads);
+	row_field(row, COLUMN_threads, &state->signal, &layout->signal_nr_threads);
 	put_group(state, row, COLUMN_pgroup, &layout->signal_pgid);
 	put_group(state, row, COLUMN_session, &layout->signal_sid);
-	if (!wants_any(state->request, COLUMN_user_time, COLUMN_system_time))
+	put_times(state, row);
+}
+
+static void put_namespace(struct processes *state, struct view_row *row, unsigned column,
+			  const struct field *field,
+			  enum memory_fault (*find)(struct linux_kernel *kernel, uint64_t object,
+						    uint64_t *ret))
+{
+	uint64_t object = object_u64(&state->task, field), inum;
+	enum memory_fault fault = MEMORY_NO_LAYOUT;
+
+	/* A zombie has given its namespaces back. */
+	if (field->present && !object) {
+		row_absent(row, column, NUNCHI_ABSENT_NOT_APPLICABLE);
 		return;
-	if (linux_process_cpu_time(kernel, &state->task, &state->signal, &state->seen, &time)) {
-		row_integer(row, COLUMN_user_time, (int64_t)(time.user / 1000000));
-		row_integer(row, COLUMN_system_time, (int64_t)(time.system / 1000000));
-	} else {
-		row_absent(row, COLUMN_user_time, NUNCHI_ABSENT_BAD_DATA);
-		row_absent(row, COLUMN_system_time, NUNCHI_ABSENT_BAD_DATA);
 	}
+	if (field->present)
+		fault = find(state->kernel, object, &inum);
+	if (fault == MEMORY_OK)
+		row_integer(row, column, (int64_t)inum);
+	else
+		row_absent(row, column, row_absence_of(fault));
 }
 
 static void put_namespaces(struct processes *state, struct view_row *row)
 {
-	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
-	uint64_t inum;
+	const struct layout *layout = &state->kernel->layout;
 
-	/* A zombie has given its namespaces back. */
-	if (linux_pid_namespace(kernel, object_u64(&state->task, &layout->task_thread_pid), &inum))
-		row_integer(row, COLUMN_pid_namespace, (int64_t)inum);
-	else
-		row_absent(row, COLUMN_pid_namespace, NUNCHI_ABSENT_NOT_APPLICABLE);
-	if (linux_mount_namespace(kernel, object_u64(&state->task, &layout->task_nsproxy), &inum))
-		row_integer(row, COLUMN_mount_namespace, (int64_t)inum);
-	else
-		row_absent(row, COLUMN_mount_namespace, NUNCHI_ABSENT_NOT_APPLICABLE);
+	put_namespace(state, row, COLUMN_pid_namespace, &layout->task_thread_pid,
+		      linux_pid_namespace);
+	put_namespace(state, row, COLUMN_mount_namespace, &layout->task_nsproxy,
+		      linux_mount_namespace);
 }
 
 static void put_cgroup(struct processes *state, struct view_row *row)
@@ -293,65 +346,61 @@ static void put_cgroup(struct processes *state, struct view_row *row)
 		 linux_cgroup_path(state->kernel, css_set, &state->text));
 }
 
+static void put_parent(struct processes *state, struct view_row *row)
+{
+	const struct field *field = &state->kernel->layout.task_real_parent;
+	enum memory_fault fault = MEMORY_NO_LAYOUT;
+	uint64_t tgid;
+
+	if (field->present)
+		fault = linux_read_field(state->kernel, object_u64(&state->task, field),
+					 &state->kernel->layout.task_tgid, &tgid);
+	if (fault == MEMORY_OK)
+		row_integer(row, COLUMN_parent, (int32_t)tgid);
+	else
+		row_absent(row, COLUMN_parent, row_absence_of(fault));
+}
+
 static void put_task(struct processes *state, struct view_row *row)
 {
 	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
 	const struct object *task = &state->task;
-	uint64_t parent, tgid;
-	char letter = linux_task_state(kernel, task);
 
-	put_field(row, COLUMN_pid, task, &layout->task_pid);
-	buffer_clear(&state->text);
-	linux_task_name(kernel, task, &state->text);
-	put_text(state, row, COLUMN_name, MEMORY_OK);
-	row_text(row, COLUMN_state, &letter, 1);
-	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
-	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));
+	row_field(row, COLUMN_pid, task, &kernel->layout.task_pid);
+	task_cell_name(row, COLUMN_name, kernel, task, &state->text);
+	task_cell_state(row, COLUMN_state, kernel, task);
+	task_cell_nice(row, COLUMN_nice, kernel, task);
+	task_cell_is_kernel_thread(row, COLUMN_is_kernel_thread, kernel, task);
 	row_address(row, COLUMN_task, task->address);
-	parent = object_u64(task, &layout->task_real_parent);
-	if (parent && linux_read_field(kernel, parent, &layout->task_tgid, &tgid) == MEMORY_OK)
-		row_integer(row, COLUMN_parent, (int32_t)tgid);
-	else
-		row_absent(row, COLUMN_parent, NUNCHI_ABSENT_NOT_MAPPED);
-	if (state->has_clock && layout->task_start_boottime.present)
-		row_integer(
-		    row, COLUMN_start_time,
-		    state->clock.boot_ns / 1000000000 +
-			(int64_t)(object_u64(task, &layout->task_start_boottime) / 1000000000));
-	else
-		row_absent(row, COLUMN_start_time, NUNCHI_ABSENT_NO_LAYOUT);
-}
-
-/* False if the task has been taken off the list: its process ended while it was looked at. */
-static bool still_listed(struct processes *state)
-{
-	struct linux_kernel *kernel = state->kernel;
-	uint64_t node = state->task.address + kernel->layout.task_tasks.offset, back, forth;
-
-	return linux_read_word(kernel, node + kernel->word_size, &back) == MEMORY_OK &&
-	       linux_read_word(kernel, back, &forth) == MEMORY_OK && forth == node;
+	put_parent(state, row);
+	task_cell_start_time(row, COLUMN_start_time, kernel, task,
+			     state->has_clock ? &state->clock : NULL);
 }
 
 static bool fill(void *data, struct view_row *row)
 {
 	struct processes *state = data;
+	struct linux_kernel *kernel = state->kernel;
 
-	if (linux_read_object(state->kernel, LAYOUT_task, state->task.address, &state->task) !=
-	    MEMORY_OK)
+	if (linux_read_object(kernel, LAYOUT_task, state->task.address, &state->task) != MEMORY_OK)
 		return false;
 	put_task(state, row);
 	put_memory(state, row);
 	if (wants_any(state->request, COLUMN_uid, COLUMN_sgid))
 		put_credentials(state, row);
-	if (wants_any(state->request, COLUMN_cwd, COLUMN_root))
-		put_directories(state, row);
+	put_directory(state, row, COLUMN_cwd, linux_fs_pwd);
+	put_directory(state, row, COLUMN_root, linux_fs_root);
 	put_signal(state, row);
 	if (wants_any(state->request, COLUMN_pid_namespace, COLUMN_mount_namespace))
 		put_namespaces(state, row);
 	if (view_wants(state->request, COLUMN_cgroup_path))
 		put_cgroup(state, row);
-	return !state->kernel->live || still_listed(state);
+	if (!kernel->live)
+		return true;
+	if (!linux_task_is_same(kernel, &state->task))
+		row_changed(row);
+	/* Taken off the list: the process ended while it was looked at. */
+	return linux_list_holds(kernel, state->task.address + kernel->layout.task_tasks.offset);
 }
 
 static struct nunchi_error *processes_open(void *data, struct linux_kernel *kernel,
@@ -368,6 +417,7 @@ static struct nunchi_error *processes_open(void *data, struct linux_kernel *kern
 		return err;
 	state->kernel = kernel;
 	state->request = request;
+	state->threads_left = MAX_THREADS;
 	hash_map_init(&state->seen);
 	buffer_init(&state->text, 0);
 	state->has_root = linux_init_root(kernel, &state->root);
@@ -383,9 +433,11 @@ static struct nunchi_error *processes_next(void *data, struct view_row *row)
 		if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
 			return NULL;
 	}
-	if (state->walk.list.broken)
+	if (state->walk.list.broken) {
 		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
 			 (unsigned long long)state->walk.list.count);
+		row_torn(row);
+	}
 	return &error_stop;
 }
 

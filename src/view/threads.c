@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest/linux/process.h"
 #include "guest/linux/task.h"
-#include "guest/linux/time.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(tid, INTEGER, "thread id, in the first pid namespace")                                   \
@@ -31,12 +29,25 @@ struct threads {
 	struct linux_tasks processes;
 	struct linux_threads walk;
 	bool walking;
+	bool cut;      /* a list of threads was not walked to its end */
+	uint64_t left; /* threads still to be looked at in all */
 	struct hash_map seen;
 	struct object leader, task, cred;
 	struct buffer name;
 	struct linux_clock clock;
 	bool has_clock;
 };
+
+static void put_credentials(struct threads *state, struct view_row *row)
+{
+	struct linux_kernel *kernel = state->kernel;
+	const struct layout *layout = &kernel->layout;
+
+	linux_read_object(kernel, LAYOUT_cred, object_u64(&state->task, &layout->task_real_cred),
+			  &state->cred);
+	row_field_unsigned(row, COLUMN_uid, &state->cred, &layout->cred_uid);
+	row_field_unsigned(row, COLUMN_euid, &state->cred, &layout->cred_euid);
+}
 
 static bool fill(void *data, struct view_row *row)
 {
@@ -45,45 +56,30 @@ static bool fill(void *data, struct view_row *row)
 	const struct layout *layout = &kernel->layout;
 	struct object *task = &state->task;
 	struct linux_cpu_time time;
-	char letter;
+	bool has_time;
 
 	if (linux_read_object(kernel, LAYOUT_task, task->address, task) != MEMORY_OK)
 		return false;
-	row_integer(row, COLUMN_tid, object_s64(task, &layout->task_pid));
-	row_integer(row, COLUMN_tgid, object_s64(task, &layout->task_tgid));
-	buffer_clear(&state->name);
-	linux_task_name(kernel, task, &state->name);
-	row_text(row, COLUMN_name, buffer_string(&state->name), state->name.size);
-	letter = linux_task_state(kernel, task);
-	row_text(row, COLUMN_state, &letter, 1);
-	row_integer(row, COLUMN_nice, object_s64(task, &layout->task_static_prio) - 120);
-	row_integer(row, COLUMN_cpu, object_s64(task, &layout->task_cpu));
-	if (linux_thread_cpu_time(kernel, task, &time)) {
-		row_integer(row, COLUMN_user_time, (int64_t)(time.user / 1000000));
-		row_integer(row, COLUMN_system_time, (int64_t)(time.system / 1000000));
-	} else {
-		row_absent(row, COLUMN_user_time, NUNCHI_ABSENT_NO_LAYOUT);
-		row_absent(row, COLUMN_system_time, NUNCHI_ABSENT_NO_LAYOUT);
-	}
-	row_integer(row, COLUMN_is_kernel_thread, linux_task_is_kernel_thread(kernel, task));
+	row_field(row, COLUMN_tid, task, &layout->task_pid);
+	row_field(row, COLUMN_tgid, task, &layout->task_tgid);
+	task_cell_name(row, COLUMN_name, kernel, task, &state->name);
+	task_cell_state(row, COLUMN_state, kernel, task);
+	task_cell_nice(row, COLUMN_nice, kernel, task);
+	row_field(row, COLUMN_cpu, task, &layout->task_cpu);
+	has_time = linux_thread_cpu_time(kernel, task, &time);
+	task_cells_cpu_time(row, COLUMN_user_time, COLUMN_system_time, has_time ? &time : NULL,
+			    NUNCHI_ABSENT_NO_LAYOUT);
+	task_cell_is_kernel_thread(row, COLUMN_is_kernel_thread, kernel, task);
 	row_address(row, COLUMN_task, task->address);
-	if (state->has_clock && layout->task_start_boottime.present)
-		row_integer(
-		    row, COLUMN_start_time,
-		    state->clock.boot_ns / 1000000000 +
-			(int64_t)(object_u64(task, &layout->task_start_boottime) / 1000000000));
-	else
-		row_absent(row, COLUMN_start_time, NUNCHI_ABSENT_NO_LAYOUT);
-	if (linux_read_object(kernel, LAYOUT_cred, object_u64(task, &layout->task_real_cred),
-			      &state->cred) == MEMORY_OK) {
-		row_integer(row, COLUMN_uid, (uint32_t)object_u64(&state->cred, &layout->cred_uid));
-		row_integer(row, COLUMN_euid,
-			    (uint32_t)object_u64(&state->cred, &layout->cred_euid));
-	} else {
-		row_absent(row, COLUMN_uid, NUNCHI_ABSENT_NOT_MAPPED);
-		row_absent(row, COLUMN_euid, NUNCHI_ABSENT_NOT_MAPPED);
-	}
-	return true;
+	task_cell_start_time(row, COLUMN_start_time, kernel, task,
+			     state->has_clock ? &state->clock : NULL);
+	put_credentials(state, row);
+	if (!kernel->live)
+		return true;
+	if (!linux_task_is_same(kernel, task))
+		row_changed(row);
+	/* Taken off the list: the thread ended while it was looked at. */
+	return linux_list_holds(kernel, task->address + layout->task_thread_node.offset);
 }
 
 static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel,
@@ -98,11 +94,34 @@ static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel
 	err = linux_tasks_init(&state->processes, kernel, tgid);
 	if (err)
 		return err;
+	if (!kernel->layout.task_signal.present || !kernel->layout.signal_thread_head.present ||
+	    !kernel->layout.task_thread_node.present) {
+		linux_tasks_deinit(&state->processes);
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "threads cannot be walked: this kernel's types lack "
+				    "task_struct.signal, task_struct.thread_node or "
+				    "signal_struct.thread_head");
+	}
 	state->kernel = kernel;
+	state->left = LINUX_MAX_TASKS;
 	hash_map_init(&state->seen);
 	buffer_init(&state->name, 0);
 	state->has_clock = linux_clock_read(kernel, &state->clock);
 	return NULL;
+}
+
+/* The walk over a process's threads came to its end, or to where it cannot go on. */
+static void end_walk(struct threads *state, struct view_row *row)
+{
+	uint64_t node = state->leader.address + state->kernel->layout.task_tasks.offset;
+
+	if (!state->walking || !state->walk.list.broken)
+		return;
+	/* A process that ended meanwhile has no threads any more. */
+	if (state->kernel->live && !linux_list_holds(state->kernel, node))
+		return;
+	row_warn(row, "a list of threads is cut short: a link is broken");
+	state->cut = true;
 }
 
 static struct nunchi_error *threads_next(void *data, struct view_row *row)
@@ -110,23 +129,28 @@ static struct nunchi_error *threads_next(void *data, struct view_row *row)
 	struct threads *state = data;
 
 	for (;;) {
-		while (state->walking && linux_threads_next(&state->walk, &state->task)) {
+		while (state->walking && state->left &&
+		       linux_threads_next(&state->walk, &state->task)) {
+			state->left--;
 			if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
 				return NULL;
 		}
-		if (state->walking && state->walk.list.broken)
-			row_warn(row, "a list of threads is cut short: a link is broken");
-		if (!linux_tasks_next(&state->processes, &state->leader))
+		end_walk(state, row);
+		if (!state->left || !linux_tasks_next(&state->processes, &state->leader))
 			break;
 		state->walking =
 		    linux_threads_init(&state->walk, state->kernel, &state->leader, &state->seen);
-		if (!state->walking)
-			row_warn(row, "threads cannot be walked: this kernel's signal_struct has "
-				      "no field thread_head");
 	}
-	if (state->processes.list.broken)
+	if (!state->left)
+		row_warn(row, "more than %llu threads are not shown",
+			 (unsigned long long)LINUX_MAX_TASKS);
+	if (state->processes.list.broken) {
 		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
 			 (unsigned long long)state->processes.list.count);
+		state->cut = true;
+	}
+	if (state->cut)
+		row_torn(row);
 	return &error_stop;
 }
 

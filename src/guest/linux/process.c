@@ -51,6 +51,8 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 	char last;
 
 	*ret_too_long = false;
+	if (!layout->mm_pgd.present || !layout->mm_arg_start.present || !layout->mm_arg_end.present)
+		return MEMORY_NO_LAYOUT;
 	if (start >= end)
 		return MEMORY_OK;
 	if (env_start != end || env_end < env_start)
@@ -66,64 +68,83 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 }
 
 /* A per-CPU counter's sum, as percpu_counter_sum() makes it. */
-static bool percpu_counter_sum(struct linux_kernel *kernel, uint64_t address, int64_t *ret)
+static enum memory_fault percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
+					    int64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object counter = {0};
-	unsigned cpus = linux_cpu_count(kernel);
+	enum memory_fault fault;
 	uint64_t sum, base;
+	unsigned cpus;
 
-	if (linux_read_object(kernel, LAYOUT_percpu_counter, address, &counter) != MEMORY_OK)
-		return false;
+	if (!layout->percpu_counter_count.present)
+		return MEMORY_NO_LAYOUT;
+	fault = linux_read_object(kernel, LAYOUT_percpu_counter, address, &counter);
+	if (fault != MEMORY_OK)
+		return fault;
 	sum = object_u64(&counter, &layout->percpu_counter_count);
 	base = object_u64(&counter, &layout->percpu_counter_counters);
+	cpus = linux_cpu_count(kernel);
+	if (base && !cpus)
+		return MEMORY_NO_LAYOUT;
 	for (unsigned cpu = 0; base && cpu < cpus; cpu++) {
 		uint64_t at;
 		uint32_t part;
 
-		if (!linux_per_cpu(kernel, base, cpu, &at) ||
-		    linux_read_u32(kernel, at, &part) != MEMORY_OK)
-			return false;
+		if (!linux_per_cpu(kernel, base, cpu, &at))
+			return MEMORY_NO_LAYOUT;
+		fault = linux_read_u32(kernel, at, &part);
+		if (fault != MEMORY_OK)
+			return fault;
 		sum += (uint64_t)(int64_t)(int32_t)part;
 	}
 	*ret = (int64_t)sum;
-	return true;
+	return MEMORY_OK;
 }
 
-bool linux_process_resident(struct linux_kernel *kernel, const struct object *mm, uint64_t *ret)
+/* One of the counters of mm_struct.rss_stat. */
+static enum memory_fault resident_counter(struct linux_kernel *kernel, const struct object *mm,
+					  unsigned which, int64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
-	uint64_t stride = layout->size[LAYOUT_percpu_counter];
-	int64_t sum = 0;
+	uint64_t stride = layout->size[LAYOUT_percpu_counter], word = 0;
+	enum memory_fault fault;
 
-	for (size_t i = 0; i < ARRAY_SIZE(resident_counters); i++) {
-		unsigned which = resident_counters[i];
-		int64_t part = 0;
-
-		if (layout->mm_rss_counts.present) {
-			uint64_t word = 0;
-
-			if (linux_read_word(kernel,
-					    mm->address + layout->mm_rss_counts.offset +
-						(uint64_t)which * kernel->word_size,
-					    &word) != MEMORY_OK)
-				return false;
-			part = kernel->word_size == 8 ? (int64_t)word : (int32_t)word;
-		} else if (!layout->mm_rss_percpu.present ||
-			   !percpu_counter_sum(
-			       kernel, mm->address + layout->mm_rss_percpu.offset + which * stride,
-			       &part)) {
-			return false;
-		}
-		/* A counter may be below zero for a moment; the kernel shows that as 0. */
-		if (part > 0)
-			sum += part;
-	}
-	*ret = (uint64_t)sum;
-	return true;
+	if (!layout->mm_rss_counts.present)
+		return layout->mm_rss_percpu.present
+			   ? percpu_counter_sum(
+				 kernel,
+				 mm->address + layout->mm_rss_percpu.offset + which * stride, ret)
+			   : MEMORY_NO_LAYOUT;
+	fault = linux_read_word(kernel,
+				mm->address + layout->mm_rss_counts.offset +
+				    (uint64_t)which * kernel->word_size,
+				&word);
+	*ret = kernel->word_size == 8 ? (int64_t)word : (int32_t)word;
+	return fault;
 }
 
-/* What the kernel counted: ticks found in user mode and in the kernel, and the time it really ran. */
+enum memory_fault linux_process_resident(struct linux_kernel *kernel, const struct object *mm,
+					 uint64_t *ret)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(resident_counters); i++) {
+		int64_t part;
+		enum memory_fault fault = resident_counter(kernel, mm, resident_counters[i], &part);
+
+		if (fault != MEMORY_OK)
+			return fault;
+		/* A counter may be below zero for a moment; the kernel shows that as 0. */
+		if (part > 0)
+			sum += (uint64_t)part;
+	}
+	*ret = sum;
+	return MEMORY_OK;
+}
+
+/* What the kernel counted: ticks found in user mode and in the kernel, and the time it really ran.
+ */
 struct cpu_counts {
 	uint64_t user, system, runtime;
 };
@@ -164,9 +185,22 @@ static struct linux_cpu_time adjust(const struct cpu_counts *counts, uint64_t pr
 	return (struct linux_cpu_time){user, system};
 }
 
-bool linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
-			    const struct object *signal, struct hash_map *seen,
-			    struct linux_cpu_time *ret)
+static bool has_task_times(const struct layout *layout)
+{
+	return layout->task_utime.present && layout->task_stime.present &&
+	       layout->task_runtime.present;
+}
+
+static bool has_signal_times(const struct layout *layout)
+{
+	return layout->signal_utime.present && layout->signal_stime.present &&
+	       layout->signal_runtime.present && layout->signal_nr_threads.present &&
+	       layout->signal_prev_utime.present && layout->signal_prev_stime.present;
+}
+
+enum memory_fault linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
+					 const struct object *signal, struct hash_map *seen,
+					 uint64_t *left, struct linux_cpu_time *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object thread = {0};
@@ -177,22 +211,25 @@ bool linux_process_cpu_time(struct linux_kernel *kernel, const struct object *ta
 	    .runtime = object_u64(signal, &layout->signal_runtime),
 	};
 
-	if (!layout->task_utime.present || !layout->task_runtime.present ||
-	    !layout->signal_utime.present || !layout->signal_runtime.present)
-		return false;
+	if (!has_task_times(layout) || !has_signal_times(layout))
+		return MEMORY_NO_LAYOUT;
+	if (!signal->size)
+		return MEMORY_NOT_MAPPED;
 	if (object_u64(signal, &layout->signal_nr_threads) < 2) {
 		add_counts(kernel, task, &counts);
 	} else {
 		if (!linux_threads_init(&walk, kernel, task, seen))
-			return false;
-		while (linux_threads_next(&walk, &thread))
+			return MEMORY_NO_LAYOUT;
+		while (*left && linux_threads_next(&walk, &thread)) {
 			add_counts(kernel, &thread, &counts);
-		if (walk.list.broken)
-			return false;
+			--*left;
+		}
+		if (!*left || walk.list.broken)
+			return MEMORY_IO;
 	}
 	*ret = adjust(&counts, object_u64(signal, &layout->signal_prev_utime),
 		      object_u64(signal, &layout->signal_prev_stime));
-	return true;
+	return MEMORY_OK;
 }
 
 bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
@@ -201,7 +238,8 @@ bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct objec
 	const struct layout *layout = &kernel->layout;
 	struct cpu_counts counts = {0};
 
-	if (!layout->task_utime.present || !layout->task_runtime.present)
+	if (!has_task_times(layout) || !layout->task_prev_utime.present ||
+	    !layout->task_prev_stime.present)
 		return false;
 	add_counts(kernel, task, &counts);
 	*ret = adjust(&counts, object_u64(task, &layout->task_prev_utime),
@@ -209,38 +247,49 @@ bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct objec
 	return true;
 }
 
-bool linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret)
+enum memory_fault linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret)
 {
 	uint64_t number;
+	enum memory_fault fault =
+	    linux_read_field(kernel, pid, &kernel->layout.pid_number, &number);
 
-	if (linux_read_field(kernel, pid, &kernel->layout.pid_number, &number) != MEMORY_OK)
-		return false;
-	*ret = (int32_t)number;
-	return true;
+	if (fault == MEMORY_OK)
+		*ret = (int32_t)number;
+	return fault;
 }
 
-bool linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret)
+enum memory_fault linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t level, namespace;
+	enum memory_fault fault;
 
+	if (!layout->pid_namespace.present || !layout->size[LAYOUT_upid])
+		return MEMORY_NO_LAYOUT;
 	/* pid.numbers[] has an entry for each level; the last is the namespace it was made in. */
-	if (linux_read_field(kernel, pid, &layout->pid_level, &level) != MEMORY_OK || level > 32 ||
-	    !layout->pid_namespace.present ||
-	    linux_read_word(kernel,
-			    pid + layout->pid_namespace.offset + level * layout->size[LAYOUT_upid],
-			    &namespace) != MEMORY_OK)
-		return false;
-	return linux_read_field(kernel, namespace, &layout->pid_namespace_inum, ret) == MEMORY_OK;
+	fault = linux_read_field(kernel, pid, &layout->pid_level, &level);
+	if (fault != MEMORY_OK)
+		return fault;
+	/* MAX_PID_NS_LEVEL of include/linux/pid_namespace.h */
+	if (level > 32)
+		return MEMORY_IO;
+	fault = linux_read_word(
+	    kernel, pid + layout->pid_namespace.offset + level * layout->size[LAYOUT_upid],
+	    &namespace);
+	if (fault != MEMORY_OK)
+		return fault;
+	return linux_read_field(kernel, namespace, &layout->pid_namespace_inum, ret);
 }
 
-bool linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy, uint64_t *ret)
+enum memory_fault linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy,
+					uint64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t namespace;
+	enum memory_fault fault =
+	    linux_read_field(kernel, nsproxy, &layout->nsproxy_mnt_ns, &namespace);
 
-	return nsproxy &&
-	       linux_read_field(kernel, nsproxy, &layout->nsproxy_mnt_ns, &namespace) ==
-		   MEMORY_OK &&
-	       linux_read_field(kernel, namespace, &layout->mnt_namespace_inum, ret) == MEMORY_OK;
+	if (fault != MEMORY_OK)
+		return fault;
+	return linux_read_field(kernel, namespace, &layout->mnt_namespace_inum, ret);
 }

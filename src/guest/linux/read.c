@@ -158,8 +158,8 @@ static bool follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_b
 		if (linux_read_word(kernel, back, &link) != MEMORY_OK ||
 		    link != (taken_off ? list->at : next))
 			return false;
-		if (!taken_off &&
-		    (linux_read_word(kernel, back + word, &other) != MEMORY_OK || other != list->at))
+		if (!taken_off && (linux_read_word(kernel, back + word, &other) != MEMORY_OK ||
+				   other != list->at))
 			return false;
 	}
 	if (kernel->live && list->at != list->head &&

@@ -45,7 +45,7 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 	const struct layout *layout = &walk->kernel->layout;
 	uint64_t node;
 
-	while (!*walk->kernel->cancel && linux_list_next(&walk->list, &node)) {
+	while (linux_list_next(&walk->list, &node)) {
 		uint64_t address = node - layout->task_tasks.offset;
 		uint64_t pid;
 
@@ -79,7 +79,7 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task)
 {
 	uint64_t node;
 
-	if (*walk->kernel->cancel || !linux_list_next(&walk->list, &node))
+	if (!linux_list_next(&walk->list, &node))
 		return false;
 	if (linux_read_object(walk->kernel, LAYOUT_task,
 			      node - walk->kernel->layout.task_thread_node.offset,
@@ -87,6 +87,24 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task)
 		return true;
 	walk->list.broken = true;
 	return false;
+}
+
+bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
+{
+	const struct layout *layout = &kernel->layout;
+	const struct field *fields[] = {&layout->task_pid, &layout->task_start_boottime,
+					&layout->task_mm, &layout->task_signal,
+					&layout->task_real_cred};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		uint64_t now;
+
+		if (fields[i]->present &&
+		    (linux_read_field(kernel, task->address, fields[i], &now) != MEMORY_OK ||
+		     now != object_u64(task, fields[i])))
+			return false;
+	}
+	return true;
 }
 
 /* What a worker of a workqueue does or did last. */

@@ -46,6 +46,12 @@ bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
 			const struct object *leader, struct hash_map *seen);
 bool linux_threads_next(struct linux_threads *walk, struct object *task);
 
+/*
+ * Whether the task that was copied is still the same one, with the memory, credentials and signals
+ * that it had: what was read through these belongs to it then.
+ */
+bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task);
+
 #define LINUX_PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 static inline bool linux_task_is_kernel_thread(const struct linux_kernel *kernel,
