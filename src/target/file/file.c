@@ -371,6 +371,17 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	return NULL;
 }
 
+/* What a format's reader objects to is the file's fault, whatever it is. */
+static struct nunchi_error *hint_damaged(struct nunchi_error *err)
+{
+	if (nunchi_error_hint(err) ||
+	    (!error_is(err, NUNCHI_ERROR_DATA) && !error_is(err, NUNCHI_ERROR_TRUNCATED) &&
+	     !error_is(err, NUNCHI_ERROR_UNSUPPORTED)))
+		return err;
+	return error_hint(err, "the file is damaged, or of a kind that nunchi does not read: copy "
+			       "it again, or dump the guest again");
+}
+
 static void cleanup_target(struct file_target **file)
 {
 	if (*file)
@@ -397,7 +408,7 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	source = source_of_fd(file->fd, file->size);
 	err = open_source(file, &source);
 	if (err)
-		return error_context(err, "%s", path);
+		return error_context(hint_damaged(err), "%s", path);
 	*ret = &no_cleanup_ptr(file)->target;
 	return NULL;
 }
