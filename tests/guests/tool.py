@@ -145,6 +145,24 @@ def identical(account: Account, form: str, got: dict[str, Done], first: dict[str
                       done.first_error, *first_difference(done.out, want.out))
 
 
+def cells_against(row: dict[str, Any], full: dict[str, Any]) -> list[str]:
+    """Where a row says something else than the full one, and does not say that it is absent."""
+    return [f"{column}: {row.get(column)!r}, not {value!r}" for column, value in full.items()
+            if column != "absent" and row.get(column) != value
+            and not row.get("absent", {}).get(column)]
+
+
+def no_worse(account: Account, done: Done, whole: Done, key: str, what: str) -> bool:
+    """Rows of the whole alone, in which what is not known is absent; True if there are all."""
+    want = {row[key]: row for row in whole.rows}
+    bad = [difference for row in done.rows
+           for difference in (cells_against(row, want[row[key]]) if row[key] in want
+                              else [f"no such row: {row}"])]
+    account.check(done.status == 0 and not bad, f"{what}: {len(bad)} cells are wrong",
+                  done.first_error, *bad)
+    return len(done.rows) == len(want)
+
+
 def differing(done: Done, want: Done) -> int:
     return len(set(done.out.splitlines()) ^ set(want.out.splitlines()))
 
