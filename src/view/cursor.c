@@ -6,6 +6,8 @@
 
 /* A live query is kept in memory until it is whole; this bounds it. */
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
+/* Once half of it is used, longer texts are left out. */
+#define MOST_TEXT_THEN 256
 /* Pauses for one query: a page that is wanted only after another was copied needs one more. */
 #define MAX_CAPTURES 6
 
@@ -33,6 +35,7 @@ struct view_cursor {
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
 	bool any_torn;
 	bool keeping;
+	bool resume_failed;
 };
 
 static bool column_by_name(const struct view *view, const char *name, unsigned *ret)
@@ -142,18 +145,32 @@ static bool row_matches(const struct view_cursor *cursor)
 	return true;
 }
 
+/* What was read of memory that is gone is worth nothing; and a cancelled walk just ends. */
+static struct nunchi_error *check_state(const struct view_cursor *cursor, struct nunchi_error *err)
+{
+	const struct linux_kernel *kernel = cursor->source.kernel;
+
+	if (err && err != &error_stop)
+		return err;
+	if (memory_gone(kernel->memory))
+		return error_create(NUNCHI_ERROR_GONE,
+				    "the guest's memory disappeared while it was read");
+	if (*kernel->cancel)
+		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	return err;
+}
+
 /* The provider's next row that passes the filters, in cursor->row. */
 static struct nunchi_error *next_match(struct view_cursor *cursor)
 {
 	for (;;) {
 		struct nunchi_error *err;
 
-		if (*cursor->source.kernel->cancel)
-			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 		row_reset(&cursor->row);
 		err = cursor->view->provider.next(cursor->state, &cursor->row);
 		if (!err)
 			err = row_finish(&cursor->row);
+		err = check_state(cursor, err);
 		if (err || row_matches(cursor))
 			return err;
 	}
@@ -168,42 +185,78 @@ static void drop_kept(struct view_cursor *cursor)
 	cursor->any_torn = false;
 }
 
-static struct nunchi_error *keep_row(struct view_cursor *cursor)
+static size_t kept_size(const struct view_cursor *cursor)
 {
 	size_t size = sizeof(struct kept_row) + cursor->column_count * sizeof(struct nunchi_cell);
-	struct kept_row *kept;
-	size_t text = size;
 
 	for (size_t i = 0; i < cursor->column_count; i++)
 		size += cursor->row.cells[cursor->column_index[i]].text_size;
+	return size;
+}
+
+/*
+ * Makes the row smaller. Any process can have a megabyte of arguments; enough of them must not keep
+ * the others from being shown.
+ */
+static void drop_long_texts(struct view_cursor *cursor)
+{
+	for (size_t i = 0; i < cursor->column_count; i++) {
+		unsigned column = cursor->column_index[i];
+
+		if (cursor->row.cells[column].text_size > MOST_TEXT_THEN)
+			row_absent(&cursor->row, column, NUNCHI_ABSENT_LIMIT);
+	}
+}
+
+static bool make_room(struct view_cursor *cursor)
+{
+	size_t capacity = cursor->kept_capacity ? cursor->kept_capacity * 2 : 256;
+	struct kept_row **more;
+
+	if (cursor->kept_count < cursor->kept_capacity)
+		return true;
+	more = realloc(cursor->kept, capacity * sizeof(*more));
+	if (!more)
+		return false;
+	cursor->kept = more;
+	cursor->kept_capacity = capacity;
+	return true;
+}
+
+static void copy_cells(const struct view_cursor *cursor, struct kept_row *kept)
+{
+	char *text = (char *)&kept->cells[cursor->column_count];
+
+	for (size_t i = 0; i < cursor->column_count; i++) {
+		struct nunchi_cell *cell = &kept->cells[i];
+
+		*cell = cursor->row.cells[cursor->column_index[i]];
+		if (cell->text_size)
+			memcpy(text, cell->text, cell->text_size);
+		if (cell->text)
+			cell->text = text;
+		text += cell->text_size;
+	}
+}
+
+static struct nunchi_error *keep_row(struct view_cursor *cursor)
+{
+	struct kept_row *kept;
+	size_t size;
+
+	if (cursor->kept_bytes + kept_size(cursor) > MAX_KEPT_BYTES / 2)
+		drop_long_texts(cursor);
+	size = kept_size(cursor);
 	if (size > MAX_KEPT_BYTES - cursor->kept_bytes)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "the result is larger than %zu MiB",
 					       MAX_KEPT_BYTES >> 20),
 				  "ask for fewer columns, or set a limit or a constraint");
-	if (cursor->kept_count == cursor->kept_capacity) {
-		size_t capacity = cursor->kept_capacity ? cursor->kept_capacity * 2 : 256;
-		struct kept_row **more = realloc(cursor->kept, capacity * sizeof(*more));
-
-		if (!more)
-			return &error_nomem;
-		cursor->kept = more;
-		cursor->kept_capacity = capacity;
-	}
-	kept = malloc(size);
+	kept = make_room(cursor) ? malloc(size + 1) : NULL;
 	if (!kept)
 		return &error_nomem;
 	kept->torn = cursor->row.torn;
-	for (size_t i = 0; i < cursor->column_count; i++) {
-		const struct nunchi_cell *cell = &cursor->row.cells[cursor->column_index[i]];
-
-		kept->cells[i] = *cell;
-		if (cell->text_size) {
-			memcpy((char *)kept + text, cell->text, cell->text_size);
-			kept->cells[i].text = (char *)kept + text;
-			text += cell->text_size;
-		}
-	}
+	copy_cells(cursor, kept);
 	cursor->kept[cursor->kept_count++] = kept;
 	cursor->kept_bytes += size;
 	cursor->any_torn |= kept->torn;
@@ -225,10 +278,32 @@ static struct nunchi_error *run_kept(struct view_cursor *cursor)
 			err = keep_row(cursor);
 	}
 	stop_provider(cursor);
-	return err == &error_stop ? NULL : err;
+	if (err != &error_stop)
+		return err;
+	/* The provider could not follow the guest to the end. */
+	cursor->any_torn |= cursor->row.torn;
+	return NULL;
 }
 
-/* Copies what is wanted while the guest is paused, resumes it, and runs the query on the copies. */
+/* Copies what the query wants while the guest is paused. */
+static struct nunchi_error *capture(struct view_cursor *cursor)
+{
+	struct target *target = cursor->source.target;
+	struct nunchi_error *err = target_pause(target), *resumed;
+
+	if (err)
+		return err;
+	err = memory_capture_fill(cursor->source.kernel->memory);
+	resumed = target_resume(target);
+	if (!resumed)
+		return err;
+	/* Whatever else went wrong: nothing matters more than this. */
+	nunchi_error_destroy(err);
+	cursor->resume_failed = true;
+	return resumed;
+}
+
+/* Runs the query on copies made while the guest was paused. */
 static struct nunchi_error *run_captured(struct view_cursor *cursor)
 {
 	struct memory *memory = cursor->source.kernel->memory;
@@ -237,29 +312,32 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	if (!err)
 		err = run_kept(cursor);
 	for (int i = 0; !err && i < MAX_CAPTURES; i++) {
-		struct nunchi_error *resumed;
-
-		err = target_pause(cursor->source.target);
-		if (err)
-			break;
-		err = memory_capture_fill(memory);
-		resumed = target_resume(cursor->source.target);
-		if (resumed) {
-			nunchi_error_destroy(err);
-			err = resumed;
-		}
+		err = capture(cursor);
 		if (!err)
 			err = run_kept(cursor);
 		if (!err && !memory_capture_misses(memory))
 			break;
 	}
+	if (!err && memory_capture_misses(memory))
+		row_warn(&cursor->row,
+			 "the guest changed so fast that %zu pages were not copied in %d pauses: "
+			 "what they hold is absent",
+			 memory_capture_misses(memory), MAX_CAPTURES);
 	memory_capture_end(memory);
 	return err;
+}
+
+/* True if torn rows are better than this error, which came of trying to avoid them. */
+static bool may_stay_torn(const struct view_cursor *cursor, const struct nunchi_error *err)
+{
+	return err && !cursor->resume_failed && !error_is(err, NUNCHI_ERROR_NOMEM) &&
+	       !error_is(err, NUNCHI_ERROR_CANCELLED) && !error_is(err, NUNCHI_ERROR_GONE);
 }
 
 static struct nunchi_error *run_live(struct view_cursor *cursor)
 {
 	struct target *target = cursor->source.target;
+	_cleanup_error_ struct nunchi_error *reason = NULL;
 	struct nunchi_error *err;
 
 	cursor->keeping = true;
@@ -267,9 +345,17 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 	if (cursor->source.pause == NUNCHI_PAUSE_ALWAYS)
 		return error_context(run_captured(cursor), "with the guest paused");
 	err = run_kept(cursor);
-	if (!err && cursor->any_torn && cursor->source.pause == NUNCHI_PAUSE_AUTO &&
-	    target->support[TARGET_PAUSE].available)
-		err = run_captured(cursor);
+	if (err || !cursor->any_torn || cursor->source.pause != NUNCHI_PAUSE_AUTO ||
+	    !target->support[TARGET_PAUSE].available)
+		return err;
+	err = run_captured(cursor);
+	if (!may_stay_torn(cursor, err))
+		return err;
+	reason = err;
+	err = run_kept(cursor);
+	if (!err)
+		row_warn(&cursor->row, "torn rows, since reading with the guest paused failed: %s",
+			 nunchi_error_message(reason));
 	return err;
 }
 
