@@ -23,23 +23,11 @@ struct kernel_info {
 	bool done;
 };
 
-static void put_uts(struct view_row *row, const struct object *uts, unsigned column,
-		    const struct field *field)
-{
-	const char *text;
-	size_t length = object_text(uts, field, &text);
-
-	if (length)
-		row_text(row, column, text, length);
-	else
-		row_absent(row, column, NUNCHI_ABSENT_NO_LAYOUT);
-}
-
 static struct nunchi_error *put_arguments(struct linux_kernel *kernel, struct view_row *row)
 {
 	uint64_t pointer = kernel->symbol[LINUX_saved_command_line], text;
 	_cleanup_free_ char *line = malloc(MAX_COMMAND_LINE);
-	enum memory_fault fault = MEMORY_NOT_MAPPED;
+	enum memory_fault fault;
 	size_t length;
 
 	if (!line)
@@ -48,7 +36,8 @@ static struct nunchi_error *put_arguments(struct linux_kernel *kernel, struct vi
 		row_absent(row, COLUMN_arguments, NUNCHI_ABSENT_NO_LAYOUT);
 		return NULL;
 	}
-	if (linux_read_word(kernel, pointer, &text) == MEMORY_OK)
+	fault = linux_read_word(kernel, pointer, &text);
+	if (fault == MEMORY_OK)
 		fault = linux_read_string(kernel, text, line, MAX_COMMAND_LINE, &length);
 	if (fault == MEMORY_OK)
 		row_text(row, COLUMN_arguments, line, length);
@@ -78,9 +67,9 @@ static struct nunchi_error *kernel_info_next(void *data, struct view_row *row)
 		return &error_stop;
 	state->done = true;
 	linux_read_object(kernel, LAYOUT_uts_namespace, kernel->symbol[LINUX_init_uts_ns], &uts);
-	put_uts(row, &uts, COLUMN_version, &layout->uts_namespace_release);
-	put_uts(row, &uts, COLUMN_build, &layout->uts_namespace_version);
-	put_uts(row, &uts, COLUMN_machine, &layout->uts_namespace_machine);
+	row_field_text(row, COLUMN_version, &uts, &layout->uts_namespace_release);
+	row_field_text(row, COLUMN_build, &uts, &layout->uts_namespace_version);
+	row_field_text(row, COLUMN_machine, &uts, &layout->uts_namespace_machine);
 	row_string(row, COLUMN_banner, kernel->banner);
 	row_address(row, COLUMN_text_virtual, kernel->text_virtual);
 	row_address(row, COLUMN_text_physical, kernel->text_physical);

@@ -26,44 +26,83 @@ struct kernel_modules {
 	struct buffer text;
 };
 
+static void put_users(struct kernel_modules *state, struct view_row *row)
+{
+	enum memory_fault fault;
+
+	buffer_clear(&state->text);
+	fault = linux_module_users(state->kernel, &state->module, &state->seen, &state->text);
+	if (fault != MEMORY_OK)
+		row_absent(row, COLUMN_used_by, row_absence_of(fault));
+	else if (state->text.size)
+		row_text(row, COLUMN_used_by, state->text.data, state->text.size);
+	else
+		row_absent(row, COLUMN_used_by, NUNCHI_ABSENT_NOT_APPLICABLE);
+}
+
+static void put_code(struct kernel_modules *state, struct view_row *row)
+{
+	const struct layout *layout = &state->kernel->layout;
+	uint64_t size;
+
+	row_field_address(row, COLUMN_address, &state->module, &layout->module_text_base);
+	if (layout->module_text_base.present && layout->module_text_size.present)
+		row_address(row, COLUMN_address_end,
+			    object_u64(&state->module, &layout->module_text_base) +
+				object_u64(&state->module, &layout->module_text_size));
+	else
+		row_absent(row, COLUMN_address_end, NUNCHI_ABSENT_NO_LAYOUT);
+	if (linux_module_size(state->kernel, &state->module, &size))
+		row_integer(row, COLUMN_size, (int64_t)size);
+	else
+		row_absent(row, COLUMN_size, NUNCHI_ABSENT_NO_LAYOUT);
+}
+
+static void put_counts(struct kernel_modules *state, struct view_row *row)
+{
+	const struct layout *layout = &state->kernel->layout;
+
+	if (layout->module_refcnt.present)
+		row_integer(row, COLUMN_references,
+			    (int64_t)((uint64_t)object_s64(&state->module, &layout->module_refcnt) -
+				      MODULE_REF_BASE));
+	else
+		row_absent(row, COLUMN_references, NUNCHI_ABSENT_NO_LAYOUT);
+	if (!layout->module_taints.present) {
+		row_absent(row, COLUMN_taint, NUNCHI_ABSENT_NO_LAYOUT);
+		return;
+	}
+	buffer_clear(&state->text);
+	linux_module_taints(state->kernel, &state->module, &state->text);
+	row_text(row, COLUMN_taint, buffer_string(&state->text), state->text.size);
+}
+
 static bool fill(void *data, struct view_row *row)
 {
 	static const char *const states[] = {"Live", "Loading", "Unloading"};
 	struct kernel_modules *state = data;
 	struct linux_kernel *kernel = state->kernel;
 	const struct layout *layout = &kernel->layout;
-	const struct object *module = &state->module;
-	uint64_t status, base, size;
-	const char *name;
-	size_t length;
+	struct object *module = &state->module;
+	uint64_t status;
 
-	if (linux_read_object(kernel, LAYOUT_module, module->address, &state->module) != MEMORY_OK)
+	if (linux_read_object(kernel, LAYOUT_module, module->address, module) != MEMORY_OK)
 		return false;
 	status = object_u64(module, &layout->module_state);
 	if (status >= ARRAY_SIZE(states))
 		return false;
-	length = object_text(module, &layout->module_name, &name);
-	row_text(row, COLUMN_name, length ? name : "", length);
-	row_integer(row, COLUMN_size, (int64_t)linux_module_size(kernel, module));
-	buffer_clear(&state->text);
-	if (!linux_module_users(kernel, module, &state->seen, &state->text))
-		row_absent(row, COLUMN_used_by, NUNCHI_ABSENT_BAD_DATA);
-	else if (state->text.size)
-		row_text(row, COLUMN_used_by, state->text.data, state->text.size);
+	row_field_text(row, COLUMN_name, module, &layout->module_name);
+	put_code(state, row);
+	put_users(state, row);
+	if (layout->module_state.present)
+		row_string(row, COLUMN_status, states[status]);
 	else
-		row_absent(row, COLUMN_used_by, NUNCHI_ABSENT_NOT_APPLICABLE);
-	row_string(row, COLUMN_status, states[status]);
-	base = object_u64(module, &layout->module_text_base);
-	size = object_u64(module, &layout->module_text_size);
-	row_address(row, COLUMN_address, base);
-	row_address(row, COLUMN_address_end, base + size);
-	row_integer(row, COLUMN_references,
-		    object_s64(module, &layout->module_refcnt) - MODULE_REF_BASE);
-	buffer_clear(&state->text);
-	linux_module_taints(kernel, module, &state->text);
-	row_text(row, COLUMN_taint, buffer_string(&state->text), state->text.size);
+		row_absent(row, COLUMN_status, NUNCHI_ABSENT_NO_LAYOUT);
+	put_counts(state, row);
 	row_address(row, COLUMN_module, module->address);
-	return true;
+	/* Taken off the list: it was unloaded while it was looked at. */
+	return !kernel->live ||
+	       linux_list_holds(kernel, module->address + layout->module_list.offset);
 }
 
 static struct nunchi_error *kernel_modules_open(void *data, struct linux_kernel *kernel,
@@ -89,9 +128,11 @@ static struct nunchi_error *kernel_modules_next(void *data, struct view_row *row
 		if (row_settle(row, state->kernel, ~(uint64_t)0, fill, state))
 			return NULL;
 	}
-	if (state->walk.list.broken)
+	if (state->walk.list.broken) {
 		row_warn(row, "the list of modules is cut short after %llu: a link is broken",
 			 (unsigned long long)state->walk.list.count);
+		row_torn(row);
+	}
 	return &error_stop;
 }
 

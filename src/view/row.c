@@ -113,6 +113,19 @@ void row_field_address(struct view_row *row, unsigned column, const struct objec
 		row_address(row, column, object_u64(object, field));
 }
 
+void row_field_text(struct view_row *row, unsigned column, const struct object *object,
+		    const struct field *field)
+{
+	const char *text;
+	size_t length = object_text(object, field, &text);
+
+	if (!field->present || !object->size)
+		row_absent(row, column,
+			   field->present ? NUNCHI_ABSENT_NOT_MAPPED : NUNCHI_ABSENT_NO_LAYOUT);
+	else
+		row_text(row, column, length ? text : "", length);
+}
+
 enum nunchi_absence row_absence_of(enum memory_fault fault)
 {
 	switch (fault) {

@@ -20,19 +20,6 @@ struct system_info {
 	bool done;
 };
 
-static void put_text_field(struct view_row *row, unsigned column, const struct object *object,
-			   const struct field *field)
-{
-	const char *text;
-	size_t length = object_text(object, field, &text);
-
-	if (length)
-		row_text(row, column, text, length);
-	else
-		row_absent(row, column,
-			   field->present ? NUNCHI_ABSENT_NOT_MAPPED : NUNCHI_ABSENT_NO_LAYOUT);
-}
-
 /* A string of the table that the DMI code keeps (drivers/firmware/dmi_scan.c). */
 static void put_dmi(struct linux_kernel *kernel, struct view_row *row, unsigned column,
 		    const char *which)
@@ -100,9 +87,9 @@ static struct nunchi_error *system_info_next(void *data, struct view_row *row)
 	state->done = true;
 	linux_read_object(kernel, LAYOUT_uts_namespace, kernel->symbol[LINUX_init_uts_ns], &uts);
 	linux_read_object(kernel, LAYOUT_cpuinfo_x86, kernel->symbol[LINUX_boot_cpu_data], &cpu);
-	put_text_field(row, COLUMN_hostname, &uts, &layout->uts_namespace_nodename);
-	put_text_field(row, COLUMN_cpu_type, &uts, &layout->uts_namespace_machine);
-	put_text_field(row, COLUMN_cpu_brand, &cpu, &layout->cpuinfo_x86_model_id);
+	row_field_text(row, COLUMN_hostname, &uts, &layout->uts_namespace_nodename);
+	row_field_text(row, COLUMN_cpu_type, &uts, &layout->uts_namespace_machine);
+	row_field_text(row, COLUMN_cpu_brand, &cpu, &layout->cpuinfo_x86_model_id);
 	put_cpus(kernel, row);
 	if (kernel->symbol[LINUX_totalram_pages] &&
 	    linux_read_word(kernel, kernel->symbol[LINUX_totalram_pages], &pages) == MEMORY_OK)

@@ -64,6 +64,9 @@ void row_field_unsigned(struct view_row *row, unsigned column, const struct obje
 /* The same of an address. */
 void row_field_address(struct view_row *row, unsigned column, const struct object *object,
 		       const struct field *field);
+/* The same of a character array, up to its first NUL. */
+void row_field_text(struct view_row *row, unsigned column, const struct object *object,
+		    const struct field *field);
 /* The absence that a fault amounts to. */
 enum nunchi_absence row_absence_of(enum memory_fault fault);
 /*

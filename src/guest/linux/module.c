@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/module.h"
 
-#define MAX_MODULES 65536
+/* A kernel with everything as a module has near 7,000. */
+#define MAX_MODULES 32768
+/* Modules that use one other: hundreds use the best-used ones. */
+#define MAX_USERS 4096
 /* enum mod_mem_type of include/linux/module.h has 7 kinds; more are not read. */
 #define MAX_REGIONS 16
 
@@ -45,24 +48,30 @@ bool linux_modules_next(struct linux_modules *walk, struct object *module)
 	return false;
 }
 
-uint64_t linux_module_size(struct linux_kernel *kernel, const struct object *module)
+bool linux_module_size(struct linux_kernel *kernel, const struct object *module, uint64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint32_t stride = layout->size[LAYOUT_module_memory];
 	uint64_t sum = 0, size;
 
-	if (!layout->module_mem.present)
-		return object_u64(module, &layout->module_text_size) +
+	if (!layout->module_mem.present) {
+		*ret = object_u64(module, &layout->module_text_size) +
 		       object_u64(module, &layout->module_init_size);
-	for (unsigned i = 0; stride && i < MAX_REGIONS; i++) {
+		return layout->module_text_size.present && layout->module_init_size.present;
+	}
+	if (!stride || !layout->module_memory_size.present)
+		return false;
+	for (unsigned i = 0; i < MAX_REGIONS; i++) {
 		if ((i + 1) * stride > layout->module_mem.size)
 			break;
 		if (linux_read_field(kernel,
 				     module->address + layout->module_mem.offset + i * stride,
-				     &layout->module_memory_size, &size) == MEMORY_OK)
-			sum += size;
+				     &layout->module_memory_size, &size) != MEMORY_OK)
+			return false;
+		sum += size;
 	}
-	return sum;
+	*ret = sum;
+	return true;
 }
 
 static bool append_user(struct linux_kernel *kernel, uint64_t use, struct buffer *ret)
@@ -82,25 +91,27 @@ static bool append_user(struct linux_kernel *kernel, uint64_t use, struct buffer
 	return true;
 }
 
-bool linux_module_users(struct linux_kernel *kernel, const struct object *module,
-			struct hash_map *seen, struct buffer *ret)
+enum memory_fault linux_module_users(struct linux_kernel *kernel, const struct object *module,
+				     struct hash_map *seen, struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	struct linux_list list;
 	uint64_t node;
 
-	if (!layout->module_source_list.present || !layout->module_use_source_list.present)
-		return false;
+	if (!layout->module_source_list.present || !layout->module_use_source_list.present ||
+	    !layout->module_use_source.present || !layout->module_name.present ||
+	    !layout->module_init.present || !layout->module_exit.present)
+		return MEMORY_NO_LAYOUT;
 	linux_list_init(&list, kernel, module->address + layout->module_source_list.offset,
-			MAX_MODULES, seen);
+			MAX_USERS, seen);
 	while (linux_list_next(&list, &node)) {
 		if (!append_user(kernel, node - layout->module_use_source_list.offset, ret))
-			return false;
+			return MEMORY_IO;
 	}
 	/* Set up once and for all: it cannot be unloaded. */
 	if (object_u64(module, &layout->module_init) && !object_u64(module, &layout->module_exit))
 		buffer_printf(ret, "%s[permanent]", ret->size ? "," : "");
-	return !list.broken;
+	return list.broken || ret->failed ? MEMORY_IO : MEMORY_OK;
 }
 
 void linux_module_taints(struct linux_kernel *kernel, const struct object *module,

@@ -29,11 +29,14 @@ void linux_modules_deinit(struct linux_modules *walk);
 /* Copies the next struct module; false at the end, then see walk->list.broken. */
 bool linux_modules_next(struct linux_modules *walk, struct object *module);
 
-/* Bytes of all its regions. */
-uint64_t linux_module_size(struct linux_kernel *kernel, const struct object *module);
-/* Appends the names of the modules that use it, separated by commas. */
-bool linux_module_users(struct linux_kernel *kernel, const struct object *module,
-			struct hash_map *seen, struct buffer *ret);
+/* Bytes of all its regions; false where fields are missing. */
+bool linux_module_size(struct linux_kernel *kernel, const struct object *module, uint64_t *ret);
+/*
+ * Appends the names of the modules that use it, separated by commas. MEMORY_NO_LAYOUT where fields
+ * are missing, MEMORY_IO if the list cannot be walked to its end.
+ */
+enum memory_fault linux_module_users(struct linux_kernel *kernel, const struct object *module,
+				     struct hash_map *seen, struct buffer *ret);
 /* Appends the letters of its taints, as /proc/modules shows them. */
 void linux_module_taints(struct linux_kernel *kernel, const struct object *module,
 			 struct buffer *ret);
