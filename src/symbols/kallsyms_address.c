@@ -33,12 +33,12 @@ decode(const struct kallsyms *k, enum kallsyms_encoding encoding, uint32_t i)
 	case KALLSYMS_ADDRESSES:
 		return kallsyms_word(entry, word_size);
 	case KALLSYMS_OFFSETS:
-		return (k->base + kallsyms_u32(entry)) & mask;
+		return (k->base + load_le32(entry)) & mask;
 	case KALLSYMS_OFFSETS_PERCPU:
-		offset = (int32_t)kallsyms_u32(entry);
+		offset = (int32_t)load_le32(entry);
 		return (offset >= 0 ? (uint64_t)offset : k->base - 1 - (uint64_t)offset) & mask;
 	default:
-		offset = (int32_t)kallsyms_u32(entry);
+		offset = (int32_t)load_le32(entry);
 		return (kallsyms_address_of(k, at) + (uint64_t)offset) & mask;
 	}
 }

@@ -35,9 +35,9 @@ struct marker_run {
 
 static bool marker(const struct kernel_image *image, size_t at, unsigned width, uint32_t *ret)
 {
-	if (width == 8 && kallsyms_u32(image->data + at + 4))
+	if (width == 8 && load_le32(image->data + at + 4))
 		return false;
-	*ret = kallsyms_u32(image->data + at);
+	*ret = load_le32(image->data + at);
 	return true;
 }
 
@@ -130,9 +130,9 @@ static bool count_before(const struct kallsyms *k, size_t names, unsigned width,
 {
 	const uint8_t *data = k->image.data;
 
-	if (names < width || (width == 8 && (names % 8 || kallsyms_u32(data + names - 4))))
+	if (names < width || (width == 8 && (names % 8 || load_le32(data + names - 4))))
 		return false;
-	*ret = kallsyms_u32(data + names - width);
+	*ret = load_le32(data + names - width);
 	return *ret > (k->group_count - 1) * KALLSYMS_GROUP &&
 	       *ret <= k->group_count * KALLSYMS_GROUP;
 }
@@ -167,7 +167,7 @@ static struct nunchi_error *copy_markers(struct kallsyms *k, const struct marker
 	if (!k->markers)
 		return &error_nomem;
 	for (uint32_t i = 0; i < run->count; i++)
-		k->markers[i] = kallsyms_u32(k->image.data + run->at + i * run->width);
+		k->markers[i] = load_le32(k->image.data + run->at + i * run->width);
 	return NULL;
 }
 

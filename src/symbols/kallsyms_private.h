@@ -7,6 +7,7 @@
 #ifndef NUNCHI_SYMBOLS_KALLSYMS_PRIVATE_H
 #define NUNCHI_SYMBOLS_KALLSYMS_PRIVATE_H
 
+#include "core/bytes.h"
 #include "symbols/kallsyms.h"
 #include "symbols/symbol_index_private.h"
 
@@ -57,34 +58,10 @@ struct kallsyms {
 	char description[160];
 };
 
-/* The fields of the image; the caller checked that they are inside. */
-static inline uint16_t kallsyms_u16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le16toh(v);
-}
-
-static inline uint32_t kallsyms_u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
-
-static inline uint64_t kallsyms_u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
+/* A word of the image; the caller checked that it is inside. */
 static inline uint64_t kallsyms_word(const uint8_t *p, unsigned word_size)
 {
-	return word_size == 8 ? kallsyms_u64(p) : kallsyms_u32(p);
+	return word_size == 8 ? load_le64(p) : load_le32(p);
 }
 
 static inline uint64_t kallsyms_address_of(const struct kallsyms *k, size_t at)

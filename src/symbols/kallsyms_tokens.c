@@ -21,7 +21,7 @@ static const uint8_t run[RUN_SIZE] = {'0', 0, '1', 0, '2', 0, '3', 0, '4', 0,
  */
 static bool run_around(const struct kernel_image *image, size_t at, size_t *ret)
 {
-	uint32_t word = kallsyms_u32(image->data + at);
+	uint32_t word = load_le32(image->data + at);
 	size_t into;
 
 	if ((word & 0xfff0fff0) == 0x00300030)
@@ -68,12 +68,12 @@ static bool skip_tokens(const uint8_t *data, size_t size, size_t at, unsigned co
  */
 static bool is_index(const uint8_t *index, size_t *ret)
 {
-	uint16_t zero = kallsyms_u16(index + '0' * 2);
+	uint16_t zero = load_le16(index + '0' * 2);
 
-	if (kallsyms_u16(index) || zero < '0')
+	if (load_le16(index) || zero < '0')
 		return false;
 	for (unsigned digit = 1; digit < 10; digit++) {
-		if (kallsyms_u16(index + ('0' + digit) * 2) != zero + digit * 2)
+		if (load_le16(index + ('0' + digit) * 2) != zero + digit * 2)
 			return false;
 	}
 	*ret = zero;
@@ -89,8 +89,7 @@ static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const
 	for (unsigned i = 0; i < KALLSYMS_TOKENS; i++) {
 		size_t size = strnlen(tokens->text + at, table_size - at);
 
-		if (size == table_size - at || size > TOKEN_MAX ||
-		    kallsyms_u16(index + i * 2) != at)
+		if (size == table_size - at || size > TOKEN_MAX || load_le16(index + i * 2) != at)
 			return false;
 		tokens->offset[i] = (uint16_t)at;
 		tokens->size[i] = (uint8_t)size;

@@ -3,6 +3,7 @@
  * System.map and /proc/kallsyms: "address letter name" a line, the latter with "\t[module]" after
  * the names of modules (scripts/mksysmap, kernel/kallsyms.c: s_show()).
  */
+#include "core/digit.h"
 #include "symbols/symbol_index_private.h"
 
 #include <string.h>
@@ -15,17 +16,6 @@ struct line {
 	bool of_module;
 };
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool is_name_byte(char c)
 {
 	return (unsigned char)c > ' ' && c != 0x7f;
@@ -37,10 +27,10 @@ static bool parse_line(const char *text, size_t size, struct line *ret)
 	struct line line = {0};
 	size_t i = 0;
 
-	for (; i < size && hex_digit(text[i]) >= 0; i++) {
+	for (; i < size && digit_value(text[i]) < 16; i++) {
 		if (i == 16)
 			return false;
-		line.address = line.address << 4 | (uint64_t)hex_digit(text[i]);
+		line.address = line.address << 4 | digit_value(text[i]);
 	}
 	if (!i || size - i < 4 || text[i] != ' ' || !is_name_byte(text[i + 1]) ||
 	    text[i + 2] != ' ')

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "symbols/vmcoreinfo.h"
 
+#include "core/digit.h"
+
 #include <string.h>
 
 /* Kernels give it one page, notes in files somewhat more. */
@@ -59,17 +61,6 @@ static bool get_value(const struct vmcoreinfo *info, const char *before, const c
 	return false;
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 /* All of text as one number of 64 bits at most. */
 static bool parse_digits(const char *text, size_t size, unsigned base, uint64_t *ret)
 {
@@ -78,7 +69,7 @@ static bool parse_digits(const char *text, size_t size, unsigned base, uint64_t 
 	if (!size)
 		return false;
 	for (size_t i = 0; i < size; i++) {
-		unsigned digit = (unsigned)digit_of(text[i]);
+		unsigned digit = digit_value(text[i]);
 
 		if (digit >= base || __builtin_mul_overflow(value, (uint64_t)base, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)digit, &value))

@@ -235,6 +235,7 @@ static void test_socket_that_becomes_free_is_used(void **state)
 	(void)state;
 	machine_start(&machine, arguments);
 	pid = fork();
+	assert_true(pid >= 0);
 	if (pid == 0) {
 		observer_open(&first, machine.first);
 		observer_open(&second, machine.second);

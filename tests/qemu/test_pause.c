@@ -21,11 +21,16 @@
 static const char *const plain[] = {"-machine", "pc", "-m", "64", "-smp", "2", NULL};
 static const struct target_options options = {.sigbus_guard = true};
 
+/* In a process that a test forks, a failure must not go on with the tests. */
+static bool in_child;
+
 static void ok(struct nunchi_error *err)
 {
 	if (err)
 		print_error("%s (%s)\n", nunchi_error_message(err),
 			    nunchi_error_hint(err) ? nunchi_error_hint(err) : "");
+	if (err && in_child)
+		_exit(3);
 	assert_null(err);
 }
 
@@ -226,14 +231,18 @@ static void test_killed_at_any_moment_the_guest_runs_on(void **state)
 	for (int i = 0; i < 60; i++) {
 		pid_t pid = fork();
 		struct target *target;
+		int status;
 
+		assert_true(pid >= 0);
 		if (pid == 0) {
+			in_child = true;
 			pause_for_ever(&machine);
 			_exit(0);
 		}
 		usleep((useconds_t)(3000 + rand_r(&seed) % 30000));
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		waitpid(pid, &status, 0);
+		assert_true(WIFSIGNALED(status));
 		paused += !observer_is_running(&observer);
 		assert_true(no_guards_within(before, 5000));
 		assert_true(observer_is_running(&observer));
@@ -258,7 +267,9 @@ static pid_t start_pauser(const struct machine *machine, pid_t *ret_guard)
 
 	assert_int_equal(pipe(pipe_fds), 0);
 	pid = fork();
+	assert_true(pid >= 0);
 	if (pid == 0) {
+		in_child = true;
 		struct target *target = open_pid(machine);
 		pid_t guard;
 
@@ -355,7 +366,9 @@ static void test_guard_alone_killed_is_replaced(void **state)
 	target = open_pid(&machine);
 	ok(target_pause(target));
 	guard = guard_process(qemu_of(target)->guard);
-	kill(guard, SIGKILL);
+	assert_int_equal(kill(guard, SIGKILL), 0);
+	/* Dead, but left to be waited for by its parent. */
+	assert_int_equal(waitid(P_PID, (id_t)guard, NULL, WEXITED | WNOWAIT), 0);
 	ok(target_resume(target));
 	assert_true(observer_is_running(&observer));
 	ok(target_pause(target));

@@ -160,6 +160,7 @@ static void serve(struct server *server, void (*script)(int fd))
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	server->pid = fork();
+	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int client = script ? accept(fd, NULL, NULL) : -1;

@@ -2,7 +2,7 @@
 #include "target/file/avml.h"
 
 #include "config.h"
-#include "target/file/bytes.h"
+#include "core/bytes.h"
 #include "target/file/crc32c.h"
 #include "target/file/lime.h"
 

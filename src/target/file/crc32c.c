@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/file/crc32c.h"
 
-#include "target/file/bytes.h"
+#include "core/bytes.h"
 
 #define POLYNOMIAL 0x82f63b78 /* reflected */
 

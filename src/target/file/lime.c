@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/file/lime.h"
 
-#include "target/file/bytes.h"
+#include "core/bytes.h"
 
 #include <inttypes.h>
 #include <string.h>

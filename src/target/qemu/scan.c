@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/scan.h"
 
+#include "core/digit.h"
+
 #include <string.h>
 
 static size_t left(const struct scan *scan)
@@ -62,26 +64,15 @@ bool scan_word(struct scan *scan, struct scan *ret)
 	return true;
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 bool scan_hex(struct scan *scan, uint64_t *ret)
 {
 	const char *at = scan->at;
 	uint64_t value = 0;
 
-	for (; at < scan->end && digit(*at) < 16; at++) {
+	for (; at < scan->end && digit_value(*at) < 16; at++) {
 		if (at - scan->at == 16)
 			return false;
-		value = value << 4 | (uint64_t)digit(*at);
+		value = value << 4 | digit_value(*at);
 	}
 	if (at == scan->at)
 		return false;
@@ -95,9 +86,9 @@ bool scan_decimal(struct scan *scan, uint64_t *ret)
 	const char *at = scan->at;
 	uint64_t value = 0;
 
-	for (; at < scan->end && digit(*at) < 10; at++) {
+	for (; at < scan->end && digit_value(*at) < 10; at++) {
 		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)digit(*at), &value))
+		    __builtin_add_overflow(value, digit_value(*at), &value))
 			return false;
 	}
 	if (at == scan->at)

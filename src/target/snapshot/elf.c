@@ -4,7 +4,7 @@
  * notes, memory. Sources: QEMU's dump/dump.c and target/i386/arch_dump.c.
  */
 #include "core/buffer.h"
-#include "target/file/bytes.h"
+#include "core/bytes.h"
 #include "target/file/notes.h"
 #include "target/snapshot/writer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers out of unaligned bytes of a given order. */
-#ifndef NUNCHI_TARGET_FILE_BYTES_H
-#define NUNCHI_TARGET_FILE_BYTES_H
+#ifndef NUNCHI_CORE_BYTES_H
+#define NUNCHI_CORE_BYTES_H
 
 #include <endian.h>
 #include <stdint.h>
