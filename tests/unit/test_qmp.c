@@ -288,6 +288,39 @@ static void test_silence_is_busy(void **state)
 	end(&server);
 }
 
+/* So many wait that the queue is full, until the first is served. */
+static void script_slow(int fd)
+{
+	usleep(200000);
+	greet(fd);
+}
+
+static void test_full_queue_is_waited_for(void **state)
+{
+	struct qmp_client *clients[8] = {NULL};
+	struct server server;
+	size_t connecting = 0;
+
+	(void)state;
+	serve(&server, script_slow);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		assert_null(qmp_client_create(server.path, &clients[i]));
+		connecting += qmp_client_phase(clients[i]) == QMP_PHASE_CONNECTING;
+	}
+	assert_true(connecting > 0);
+	_cleanup_error_ struct nunchi_error *err = negotiate(clients[7], 100);
+	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
+	assert_null(negotiate(clients[0], 5000));
+	/* Room in the queue is taken. */
+	for (size_t i = 1; i < 7; i++)
+		qmp_client_destroy(clients[i]);
+	qmp_client_advance(clients[7]);
+	assert_int_not_equal(qmp_client_phase(clients[7]), QMP_PHASE_DEAD);
+	qmp_client_destroy(clients[0]);
+	qmp_client_destroy(clients[7]);
+	end(&server);
+}
+
 static void script_ssh(int fd)
 {
 	say(fd, "SSH-2.0-OpenSSH_9.2\r\n");
@@ -428,6 +461,7 @@ int main(void)
 	    cmocka_unit_test(test_commands_are_one_line_of_ascii),
 	    cmocka_unit_test(test_answers_are_found_among_noise),
 	    cmocka_unit_test(test_silence_is_busy),
+	    cmocka_unit_test(test_full_queue_is_waited_for),
 	    cmocka_unit_test(test_another_protocol_is_refused),
 	    cmocka_unit_test(test_endless_message_ends_the_connection),
 	    cmocka_unit_test(test_late_answer_is_not_taken_for_the_next),

@@ -129,10 +129,9 @@ static struct nunchi_error *find_by_socket(const char *path, struct qemu_process
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
 	struct nunchi_error *err = qmp_client_create(path, &client);
 
-	if (err && !error_is(err, NUNCHI_ERROR_BUSY))
+	if (err)
 		return err;
-	nunchi_error_destroy(err);
-	if (client && qmp_client_peer(client) > 0) {
+	if (qmp_client_peer(client) > 0) {
 		err = qemu_process_load(qmp_client_peer(client), ret);
 		if (!err)
 			return NULL;
@@ -311,6 +310,9 @@ struct nunchi_error *qemu_connect(const struct qemu_process *process, const char
 	} else {
 		err = connect_err ? connect_err : no_socket(process);
 	}
+	if (!err && !is_peer(process, clients[chosen]))
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+				   "another QEMU listens on what should be its QMP socket");
 	for (size_t i = 0; i < count; i++) {
 		if (err || i != chosen)
 			qmp_client_destroy(clients[i]);

@@ -42,6 +42,8 @@ static size_t advance_guest(struct guest *guest, struct pollfd *pfds, const stru
 		qmp_client_advance(client);
 		if (qmp_client_phase(client) == QMP_PHASE_READY)
 			ask_state(guest, client, wait);
+		else if (qmp_client_phase(client) == QMP_PHASE_CONNECTING)
+			pfds[waiting++] = (struct pollfd){.fd = -1};
 		else if (qmp_client_phase(client) != QMP_PHASE_DEAD)
 			pfds[waiting++] =
 			    (struct pollfd){.fd = qmp_client_fd(client), .events = POLLIN};
@@ -61,7 +63,8 @@ static void ask_states(struct guest *guests, size_t count, struct pollfd *pfds)
 			waiting += advance_guest(&guests[i], pfds + waiting, &wait);
 		if (!waiting || now >= wait.deadline_us)
 			return;
-		poll(pfds, waiting, (int)((wait.deadline_us - now) / 1000) + 1);
+		/* Not longer, for those that are not connected yet. */
+		poll(pfds, waiting, 10);
 	}
 }
 

@@ -12,6 +12,8 @@
 
 /* How often a wait looks at the cancel flag. */
 #define SLICE_MS 20
+/* How often a full queue is tried. */
+#define RETRY_MS 2
 /* Sockets of all guests of a host can be waited for at once. */
 #define CLIENTS_MAX  4096
 #define RECEIVE_SIZE 65536
@@ -20,6 +22,7 @@
 
 struct qmp_client {
 	int fd;
+	int place; /* the socket's file */
 	enum qmp_phase phase;
 	pid_t peer;
 	unsigned major, minor;
@@ -48,50 +51,47 @@ uint64_t qmp_now_us(void)
  * A socket's address has room for 108 bytes, and paths under libvirt's folders need more: so it is
  * opened by its path and connected to by its descriptor.
  */
-static struct nunchi_error *connect_path(int fd, const char *path)
+static bool try_connect(struct qmp_client *client)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_cleanup_close_ int place = open(path, O_PATH | O_CLOEXEC);
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
 
-	if (place < 0)
-		return error_create_errno(errno, "QMP socket %s", path);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return NULL;
-	if (errno == EAGAIN)
-		return error_create(NUNCHI_ERROR_BUSY,
-				    "QMP socket %s: too many others wait for it already", path);
-	if (errno == ECONNREFUSED)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "QMP socket %s: nobody listens there",
-				    path);
-	return error_create_errno(errno, "QMP socket %s", path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", client->place);
+	if (connect(client->fd, (struct sockaddr *)&address, sizeof(address)))
+		return errno == EAGAIN;
+	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		client->peer = peer.pid;
+	client->phase = QMP_PHASE_GREETING;
+	return true;
 }
 
 struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred peer = {0};
-	socklen_t size = sizeof(peer);
-	struct qmp_client *client;
-	struct nunchi_error *err;
+	_cleanup_close_ int place = open(path, O_PATH | O_CLOEXEC);
+	_cleanup_qmp_client_ struct qmp_client *client = NULL;
 
+	if (place < 0)
+		return error_create_errno(errno, "QMP socket %s", path);
 	if (fd < 0)
 		return error_create_errno(errno, "cannot make a socket");
-	err = connect_path(fd, path);
-	if (err)
-		return err;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-		peer.pid = 0;
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		return &error_nomem;
 	client->fd = no_cleanup_fd(fd);
-	client->peer = peer.pid;
+	client->place = no_cleanup_fd(place);
 	client->next_id = CAPABILITIES_ID + 1;
 	client->answer.id = -1;
 	buffer_init(&client->input, QMP_MESSAGE_MAX + RECEIVE_SIZE);
-	*ret = client;
-	return NULL;
+	if (try_connect(client)) {
+		*ret = no_cleanup_ptr(client);
+		return NULL;
+	}
+	if (errno == ECONNREFUSED)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "QMP socket %s: nobody listens there",
+				    path);
+	return error_create_errno(errno, "QMP socket %s", path);
 }
 
 void qmp_client_destroy(struct qmp_client *client)
@@ -101,6 +101,7 @@ void qmp_client_destroy(struct qmp_client *client)
 	qmp_message_deinit(&client->answer);
 	buffer_deinit(&client->input);
 	close(client->fd);
+	close(client->place);
 	free(client);
 }
 
@@ -157,14 +158,14 @@ static struct nunchi_error *check_wait(const struct qmp_wait *wait)
 	return NULL;
 }
 
-/* Waits for an event on one of the descriptors, at most a slice of time. */
-static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait)
+/* Waits for an event on one of the descriptors, at most that long. */
+static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait,
+		       unsigned most_ms)
 {
 	uint64_t now = qmp_now_us();
 	uint64_t left = wait->deadline_us > now ? wait->deadline_us - now : 0;
-	int ms = left / 1000 >= SLICE_MS ? SLICE_MS : (int)(left / 1000) + 1;
 
-	poll(pfds, count, ms);
+	poll(pfds, count, (int)(left / 1000 >= most_ms ? most_ms : left / 1000 + 1));
 }
 
 static struct nunchi_error *closed(struct qmp_client *client)
@@ -193,7 +194,7 @@ static struct nunchi_error *send_all(struct qmp_client *client, const char *data
 		err = check_wait(wait);
 		if (err)
 			return err;
-		wait_slice(&pfd, 1, wait);
+		wait_slice(&pfd, 1, wait, SLICE_MS);
 	}
 	return NULL;
 }
@@ -304,6 +305,10 @@ static bool receive(struct qmp_client *client)
 
 void qmp_client_advance(struct qmp_client *client)
 {
+	if (client->phase == QMP_PHASE_CONNECTING && !try_connect(client))
+		client->phase = QMP_PHASE_DEAD;
+	if (client->phase == QMP_PHASE_CONNECTING)
+		return;
 	/* An answer that is not fetched stays; more is read only when it is. */
 	while (client->phase != QMP_PHASE_DEAD && !client->answered) {
 		if (client->input.size && take_message(client))
@@ -333,26 +338,30 @@ static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
 		err = check_wait(wait);
 		if (err)
 			return err;
-		wait_slice(&pfd, 1, wait);
+		wait_slice(&pfd, 1, wait, SLICE_MS);
 	}
 }
 
 /* ---- Negotiating ----------------------------------------------------------------------------- */
 
-/* Adds the living to pfds; *ret is one that is ready, if any is. */
+/* Adds those connected to pfds; *ret is one that is ready, if any is. Returns how many live. */
 static size_t advance_all(struct qmp_client *const *clients, size_t count, struct pollfd *pfds,
-			  size_t *ret)
+			  size_t *ret_pfds, size_t *ret)
 {
 	size_t alive = 0;
 
+	*ret_pfds = 0;
 	for (size_t i = 0; i < count; i++) {
-		if (!clients[i])
+		struct qmp_client *client = clients[i];
+
+		if (!client)
 			continue;
-		qmp_client_advance(clients[i]);
-		if (clients[i]->phase == QMP_PHASE_READY && *ret == count)
+		qmp_client_advance(client);
+		if (client->phase == QMP_PHASE_READY && *ret == count)
 			*ret = i;
-		if (clients[i]->phase != QMP_PHASE_DEAD)
-			pfds[alive++] = (struct pollfd){.fd = clients[i]->fd, .events = POLLIN};
+		alive += client->phase != QMP_PHASE_DEAD;
+		if (client->phase == QMP_PHASE_GREETING || client->phase == QMP_PHASE_CAPABILITIES)
+			pfds[(*ret_pfds)++] = (struct pollfd){.fd = client->fd, .events = POLLIN};
 	}
 	return alive;
 }
@@ -369,7 +378,7 @@ struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, siz
 	if (!pfds)
 		return &error_nomem;
 	for (;;) {
-		size_t alive = advance_all(clients, count, pfds, &ready);
+		size_t polled, alive = advance_all(clients, count, pfds, &polled, &ready);
 		struct nunchi_error *err;
 
 		if (ready < count) {
@@ -387,7 +396,7 @@ struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, siz
 		}
 		if (err)
 			return err;
-		wait_slice(pfds, alive, wait);
+		wait_slice(pfds, polled, wait, polled < alive ? RETRY_MS : SLICE_MS);
 	}
 }
 

@@ -16,6 +16,7 @@
 #define QMP_COMMAND_US 5000000
 
 enum qmp_phase {
+	QMP_PHASE_CONNECTING,   /* others wait already, and the queue is full: tried again */
 	QMP_PHASE_GREETING,     /* connected, nothing heard */
 	QMP_PHASE_CAPABILITIES, /* greeted, capabilities being settled */
 	QMP_PHASE_READY,        /* commands may be sent */
@@ -32,13 +33,19 @@ struct qmp_wait {
 
 uint64_t qmp_now_us(void);
 
-/* Connects to the socket at path, without waiting for anything. */
+/*
+ * Connects to the socket at path, without waiting for anything: QMP_PHASE_CONNECTING if its queue
+ * is full, which QEMU's is with two in it.
+ */
 struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret);
 /* NULL is accepted. */
 void qmp_client_destroy(struct qmp_client *client);
 
 int qmp_client_fd(const struct qmp_client *client);
-/* Who listens, by the kernel's word at the time of its listen(): 0 if not to be seen from here. */
+/*
+ * Who listens, by the kernel's word at the time of its listen(): 0 if not to be seen from here, or
+ * not connected yet.
+ */
 pid_t qmp_client_peer(const struct qmp_client *client);
 enum qmp_phase qmp_client_phase(const struct qmp_client *client);
 /* QEMU's version, 0.0 before its greeting. */
