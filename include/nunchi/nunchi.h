@@ -9,6 +9,9 @@
  * mutable global state; it installs one chaining SIGBUS handler when it first maps a file (opt out
  * with NUNCHI_CONTEXT_NO_SIGBUS_GUARD).
  *
+ * Structures of options begin with their size: set it to sizeof, so that a library that is older or
+ * newer than the header takes what both know.
+ *
  * Errors: fallible functions return an error object, NULL for success. The caller destroys it.
  * Outputs come last, are called `ret`, and are untouched on failure.
  */
@@ -74,7 +77,8 @@ NUNCHI_API struct nunchi_error *nunchi_context_create(unsigned flags, struct nun
 NUNCHI_API void nunchi_context_destroy(struct nunchi_context *context);
 /*
  * Asks whatever runs in this context to end soon with NUNCHI_ERROR_CANCELLED, leaving guests
- * running. Async-signal-safe.
+ * running. Async-signal-safe, and may be called from any thread. For good: the context and its
+ * guests can only be closed afterwards.
  */
 NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
 
@@ -124,7 +128,12 @@ NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context
 						  struct nunchi_guest **ret);
 NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
 
-/* Finds the kernel now. Everything below does it by itself; call it to time or to check. */
+/*
+ * Finds the kernel now. Everything below does it by itself; call it to time, or to check that a
+ * running guest is still there (NUNCHI_ERROR_GONE) with the same kernel (NUNCHI_ERROR_REBOOTED: close
+ * it and open it again). Each query checks that too; nunchi_read() and nunchi_translate() only look
+ * whether the kernel's image is where it was, and so do the calls on symbols.
+ */
 NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
 
 /* What nunchi knows of the guest and how, in order of display. The strings live for the call. */
@@ -213,7 +222,7 @@ struct nunchi_cell {
 
 struct nunchi_constraint {
 	const char *column;
-	const char *value; /* compared as the column's type; addresses in 0x or decimal */
+	const char *value; /* compared as the column's type; numbers in decimal or with 0x */
 };
 
 struct nunchi_query {
@@ -227,7 +236,7 @@ struct nunchi_query {
 
 struct nunchi_cursor;
 
-/* Starts a query. query may be NULL: everything. */
+/* Starts a query on a view of nunchi_views(). query may be NULL: everything. */
 NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
 						   const struct nunchi_view *view,
 						   const struct nunchi_query *query,
@@ -261,7 +270,10 @@ struct nunchi_place {
 	uint64_t address;
 };
 
-/* Reads exactly size bytes, or fails with the first address that cannot be read. */
+/*
+ * Reads exactly size bytes, or fails with the first address that cannot be read; what is in buffer
+ * is then undefined.
+ */
 NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
 					    const struct nunchi_place *place, size_t size,
 					    void *buffer);

@@ -21,22 +21,44 @@ const struct nunchi_view *nunchi_view_find(const char *name)
 	return view ? &view->schema : NULL;
 }
 
+/* The view behind a schema that nunchi_views() or nunchi_view_find() gave; NULL for any other. */
+static const struct view *own_view(const struct nunchi_view *view)
+{
+	const struct view *own = view ? view_find(view->name) : NULL;
+
+	return own && &own->schema == view ? own : NULL;
+}
+
+static struct nunchi_error *take_query(const struct nunchi_query *from, struct nunchi_query *ret)
+{
+	if (from && !guest_take_options(from, from->size, offsetof(struct nunchi_query, columns),
+					ret, sizeof(*ret)))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_query.size is not set");
+	return NULL;
+}
+
 struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct nunchi_view *view,
 					const struct nunchi_query *query,
 					struct nunchi_cursor **ret)
 {
 	struct view_source source = {.target = guest->target, .pause = guest->pause};
-	struct nunchi_error *err = guest_kernel(guest, &source.kernel);
-	double start = guest_clock_ms();
+	struct nunchi_query own_query = {0};
+	struct nunchi_error *err = take_query(query, &own_query);
 	struct nunchi_cursor *cursor;
+	double start;
 
+	if (!err && !own_view(view))
+		err = error_create(NUNCHI_ERROR_ARGUMENT, "that is no view of nunchi_views()");
+	if (!err)
+		err = guest_kernel(guest, &source.kernel);
 	if (err)
 		return err;
+	start = guest_clock_ms();
 	cursor = calloc(1, sizeof(*cursor));
 	if (!cursor)
 		return &error_nomem;
 	cursor->guest = guest;
-	err = view_cursor_create(&source, (const struct view *)view, query, &cursor->cursor);
+	err = view_cursor_create(&source, own_view(view), &own_query, &cursor->cursor);
 	guest->query_ms += guest_clock_ms() - start;
 	if (err) {
 		free(cursor);

@@ -56,10 +56,35 @@ struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi
 	return error_context(err, "%s", guest->target->name);
 }
 
+bool guest_take_options(const void *from, size_t size, size_t first, void *ret, size_t ret_size)
+{
+	if (size <= first)
+		return false;
+	memcpy(ret, from, size < ret_size ? size : ret_size);
+	return true;
+}
+
 static bool copy_string(const char *from, char **to)
 {
 	*to = from ? strdup(from) : NULL;
 	return !from || *to;
+}
+
+static struct nunchi_error *take_options(struct nunchi_guest *guest,
+					 const struct nunchi_guest_options *from)
+{
+	struct nunchi_guest_options options = {0};
+
+	if (from &&
+	    !guest_take_options(from, from->size, offsetof(struct nunchi_guest_options, pause),
+				&options, sizeof(options)))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_guest_options.size is not set");
+	guest->pause = options.pause;
+	guest->count_pages = options.count_pages;
+	if (!copy_string(options.symbols_path, &guest->symbols_path) ||
+	    !copy_string(options.types_path, &guest->types_path))
+		return &error_nomem;
+	return NULL;
 }
 
 struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const char *target,
@@ -71,20 +96,15 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	    .cancel = &context->cancelled,
 	};
 	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
-	struct nunchi_error *err = NULL;
+	struct nunchi_error *err;
 
 	if (!guest)
 		return &error_nomem;
 	guest->context = context;
-	if (options) {
-		guest->pause = options->pause;
-		if (!copy_string(options->symbols_path, &guest->symbols_path) ||
-		    !copy_string(options->types_path, &guest->types_path))
-			err = &error_nomem;
-	}
+	err = take_options(guest, options);
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
-	if (!err && options && options->count_pages)
+	if (!err && guest->count_pages)
 		err = memory_count_pages(guest->target->memory);
 	if (err) {
 		nunchi_guest_close(guest);
@@ -98,6 +118,7 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 {
 	if (!guest)
 		return;
+	object_deinit(&guest->task);
 	linux_kernel_destroy(guest->kernel);
 	target_close(guest->target);
 	free(guest->symbols_path);
@@ -112,7 +133,8 @@ struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
 	return guest_kernel(guest, &kernel);
 }
 
-struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret)
+static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough,
+				       struct linux_kernel **ret)
 {
 	struct linux_attach_options options = {
 	    .symbols_path = guest->symbols_path,
@@ -124,15 +146,29 @@ struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kerne
 
 	if (guest->target->live)
 		memory_new_generation(guest->target->memory);
-	if (!guest->kernel)
+	if (!guest->kernel) {
 		err = linux_kernel_attach(guest->target, &options, &guest->kernel);
-	else if (guest->target->live)
-		err = linux_kernel_check(guest->kernel);
+		/* Attaching may have made another memory (see target_set_layout()). */
+		if (!err && guest->count_pages)
+			err = memory_count_pages(guest->target->memory);
+	} else if (guest->target->live) {
+		err = linux_kernel_check(guest->kernel, guest->target, thorough);
+	}
 	guest->attach_ms += guest_clock_ms() - start;
 	if (err)
 		return guest_error(guest, err);
 	*ret = guest->kernel;
 	return NULL;
+}
+
+struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret)
+{
+	return get_kernel(guest, true, ret);
+}
+
+struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct linux_kernel **ret)
+{
+	return get_kernel(guest, false, ret);
 }
 
 /* Memory that is ours alone; pages of a mapped guest or file are not. */

@@ -19,12 +19,26 @@ struct nunchi_guest {
 	struct target *target;
 	struct linux_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
+	bool count_pages;
 	char *symbols_path, *types_path;
+	struct object task; /* the process whose address space was taken last */
 	double attach_ms, query_ms;
 };
 
-/* Attaches if that was not done; on a live guest also checks that the same kernel still runs. */
+/*
+ * Attaches if that was not done; on a live guest also checks that it is there (NUNCHI_ERROR_GONE)
+ * and that the same kernel still runs (NUNCHI_ERROR_REBOOTED).
+ */
 struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret);
+/* The same without asking the hypervisor, for what may be called thousands of times a second. */
+struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct linux_kernel **ret);
+
+/*
+ * Copies an option structure of a caller that was built with a header of another version, whose
+ * structure may be shorter or longer: what it does not have stays as it is in ret. False if size
+ * does not even reach to the first option.
+ */
+bool guest_take_options(const void *from, size_t size, size_t first, void *ret, size_t ret_size);
 
 /* Milliseconds of a clock that only goes forward. */
 double guest_clock_ms(void);

@@ -5,30 +5,50 @@
 
 #include <string.h>
 
+static struct nunchi_error *no_process(const struct nunchi_guest *guest, uint64_t pid, bool broken)
+{
+	struct nunchi_error *err =
+	    error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no process %llu%s", guest->target->name,
+			 (unsigned long long)pid,
+			 broken ? " in the list of processes, as far as it can be walked" : "");
+
+	return error_hint(err, "nunchi ps %s shows them", guest->target->name);
+}
+
+/* Finds a process by its id, into guest->task. */
+static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pid)
+{
+	struct linux_tasks walk;
+	struct nunchi_error *err;
+	bool found, broken;
+
+	if (pid > INT32_MAX)
+		return no_process(guest, pid, false);
+	err = linux_tasks_init(&walk, guest->kernel, (int64_t)pid);
+	if (err)
+		return guest_error(guest, err);
+	found = linux_tasks_next(&walk, &guest->task);
+	broken = walk.list.broken;
+	linux_tasks_deinit(&walk);
+	if (!found && guest->context->cancelled)
+		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	return found ? NULL : no_process(guest, pid, broken);
+}
+
 /* Switches the process address space to that of a process by its id. */
 static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t pid,
 					  struct address_space **ret)
 {
-	_cleanup_object_ struct object task = {0};
 	struct linux_kernel *kernel;
-	struct linux_tasks walk;
 	uint64_t mm, pgd;
-	struct nunchi_error *err = guest_kernel(guest, &kernel);
-	bool found;
+	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 
+	if (!err)
+		err = find_process(guest, pid);
 	if (err)
 		return err;
-	err = linux_tasks_init(&walk, kernel, (int64_t)pid);
-	if (err)
-		return guest_error(guest, err);
-	found = linux_tasks_next(&walk, &task);
-	linux_tasks_deinit(&walk);
-	if (!found)
-		return error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no process %llu",
-					       guest->target->name, (unsigned long long)pid),
-				  "nunchi ps %s shows them", guest->target->name);
-	mm = object_u64(&task, &kernel->layout.task_mm);
-	if (!mm)
+	mm = object_u64(&guest->task, &kernel->layout.task_mm);
+	if (kernel->layout.task_mm.present && !mm)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "%s: process %llu has no memory of its own (a kernel thread or "
 				    "a zombie)",
@@ -40,6 +60,18 @@ static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t p
 				       guest->target->name, (unsigned long long)pid);
 	*ret = kernel->process;
 	return NULL;
+}
+
+/* On a running guest: the error if a process ended, or got other memory, while it was read. */
+static struct nunchi_error *check_process(struct nunchi_guest *guest,
+					  const struct nunchi_place *place)
+{
+	if (place->space != NUNCHI_SPACE_PROCESS || !guest->target->live ||
+	    linux_task_is_same(guest->kernel, &guest->task))
+		return NULL;
+	return error_create(NUNCHI_ERROR_NOT_FOUND,
+			    "%s: process %llu ended or became another program while it was read",
+			    guest->target->name, (unsigned long long)place->id);
 }
 
 struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi_place *place,
@@ -58,14 +90,15 @@ struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi
 		return process_space(guest, place->id, ret);
 	case NUNCHI_SPACE_KERNEL:
 	case NUNCHI_SPACE_TABLE:
-		err = guest_kernel(guest, &kernel);
+		err = guest_kernel_quickly(guest, &kernel);
 		if (err)
 			return err;
 		if (place->space == NUNCHI_SPACE_KERNEL) {
 			*ret = kernel->space;
 			return NULL;
 		}
-		address_space_switch(kernel->process, gpa(place->id & ~PAGE_MASK));
+		/* The walk leaves out what is no address in CR3; with PAE that is less. */
+		address_space_switch(kernel->process, gpa(place->id));
 		*ret = kernel->process;
 		return NULL;
 	}
@@ -109,6 +142,8 @@ struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi
 
 	if (!err)
 		err = read_place(guest, space, place->address, buffer, size, &fault, &at);
+	if (!err)
+		err = check_process(guest, place);
 	guest->query_ms += guest_clock_ms() - start;
 	if (err || fault == MEMORY_OK)
 		return err;

@@ -8,7 +8,7 @@ struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *
 {
 	struct symbol_index *symbols;
 	struct linux_kernel *kernel;
-	struct nunchi_error *err = guest_kernel(guest, &kernel);
+	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	const char *near;
 	struct symbol symbol;
 	size_t at;
@@ -36,7 +36,7 @@ struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t addre
 {
 	struct symbol_index *symbols;
 	struct linux_kernel *kernel;
-	struct nunchi_error *err = guest_kernel(guest, &kernel);
+	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	struct symbol symbol;
 	size_t at;
 

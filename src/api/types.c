@@ -6,6 +6,11 @@
 
 /* Anonymous members inside anonymous members; the kernel has at most 4. */
 #define MAX_DEPTH 16
+/*
+ * Members looked at for one type, those of anonymous members included; the largest types have a few
+ * thousand. Types of a guest may hold themselves, many times over and on each level.
+ */
+#define MAX_MEMBERS 100000
 
 struct layout_print {
 	const struct type_index *types;
@@ -13,6 +18,7 @@ struct layout_print {
 	void *data;
 	uint64_t holes; /* bits */
 	size_t count;
+	uint32_t left; /* members still to be looked at */
 	bool counting; /* first pass: holes and members only */
 };
 
@@ -56,13 +62,14 @@ static void print_members(struct layout_print *print, type_id id, uint64_t base,
 
 	if (depth > MAX_DEPTH || !type_index_get(print->types, id, &type))
 		return;
-	for (uint32_t i = 0; i < type.count; i++) {
+	for (uint32_t i = 0; i < type.count && print->left; i++) {
 		struct nunchi_member out = {.depth = depth};
 		struct type_member member;
 		char spelled[512];
 		type_id stripped;
 		bool anonymous;
 
+		print->left--;
 		if (!type_index_member(print->types, id, i, &member))
 			return;
 		stripped = type_index_strip(print->types, member.type);
@@ -105,6 +112,7 @@ static void print_enumerators(struct layout_print *print, type_id id, uint32_t c
 
 static void print_body(struct layout_print *print, type_id id, const struct type *type)
 {
+	print->left = MAX_MEMBERS;
 	if (type->kind == TYPE_STRUCT || type->kind == TYPE_UNION)
 		print_members(print, id, 0, 0);
 	else if (type->kind == TYPE_ENUM)
@@ -125,7 +133,8 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		   void (*give_type)(const struct nunchi_type_info *type, void *data),
 		   void (*member)(const struct nunchi_member *member, void *data), void *data)
 {
-	struct layout_print print = {.member = member, .data = data, .counting = true};
+	struct layout_print print = {
+	    .member = member, .data = data, .left = MAX_MEMBERS, .counting = true};
 	struct nunchi_type_info info = {0};
 	struct linux_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
@@ -158,6 +167,10 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		info.holes = print.holes / 8;
 		info.member_count = print.count;
 	}
+	if (!print.left)
+		return guest_error(guest, error_create(NUNCHI_ERROR_DATA,
+						       "the type \"%s\" has more than %d members",
+						       name, MAX_MEMBERS));
 	give_type(&info, data);
 	print.counting = false;
 	print_body(&print, body, &type);

@@ -116,6 +116,7 @@ struct search {
 	const struct linux_attach_options *options;
 	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
 	uint64_t frames;             /* page frames there must be, by a kernel in a wrong layout */
+	unsigned reset_count;        /* of the target, before */
 };
 
 static struct nunchi_error *wrong_layout(struct search *search, uint64_t frames)
@@ -141,6 +142,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		return &error_nomem;
 	kernel->memory = target->memory;
 	kernel->live = target->live;
+	kernel->reset_count = search->reset_count;
 	kernel->cancel = options->cancel;
 	kernel->word_size = root->paging.mode >= X86_MODE_4LEVEL ? 8 : 4;
 	kernel->text_virtual = root->image.virtual_start;
@@ -292,22 +294,56 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	return err;
 }
 
-struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel)
+/* True if the banner is still where it was. */
+static bool has_banner(struct linux_kernel *kernel)
 {
 	char banner[sizeof(kernel->banner)] = "";
-	struct linux_image image;
 	size_t length;
 
 	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space), &image) ||
 	    image.virtual_start != kernel->text_virtual ||
-	    image.physical_start != kernel->text_physical ||
-	    (kernel->symbol[LINUX_linux_banner] &&
-	     (linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
-				sizeof(banner) - 1, &length) != MEMORY_OK ||
-	      strncmp(banner, kernel->banner, strlen(kernel->banner)))))
-		return error_hint(error_create_at(NUNCHI_ERROR_REBOOTED, kernel->text_virtual,
-						  "the kernel found at attach is gone from 0x%llx",
-						  (unsigned long long)kernel->text_virtual),
-				  "the guest rebooted or ended: open it again");
+	    image.physical_start != kernel->text_physical || !has_banner(kernel))
+		return "its memory holds something else now";
+	if (thorough && linux_roots_contradict(target, &image))
+		return "the vCPUs run another kernel";
 	return NULL;
+}
+	enum target_state state;
+	/* Resets are noticed when it is asked for its state: those until now do not count. */
+	if (target->live)
+		nunchi_error_destroy(target_get_state(target, &state));
+	search.reset_count = target->reset_count;
+	if (!kernel->symbol[LINUX_linux_banner])
+		return true;
+	return linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
+				 sizeof(banner) - 1, &length) == MEMORY_OK &&
+	       !strncmp(banner, kernel->banner, strlen(kernel->banner));
+}
+
+/* Why it is not the kernel that was found any more; NULL if it is. Static. */
+static const char *find_change(struct linux_kernel *kernel, struct target *target, bool thorough)
+{
+	struct linux_image image;
+
+	if (target->reset_count != kernel->reset_count)
+		return "the guest was reset";
+
+struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct target *target,
+					bool thorough)
+{
+	enum target_state state = TARGET_UNKNOWN;
+	const char *change;
+
+	/* An error says nothing of the guest: it may be that QEMU does not answer now. */
+	if (thorough)
+		nunchi_error_destroy(target_get_state(target, &state));
+	if (state == TARGET_ENDED || memory_gone(kernel->memory))
+		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
+	change = find_change(kernel, target, thorough);
+	if (!change)
+		return NULL;
+	return error_hint(error_create_at(NUNCHI_ERROR_REBOOTED, kernel->text_virtual,
+					  "the kernel found at attach no longer runs at 0x%llx: %s",
+					  (unsigned long long)kernel->text_virtual, change),
+			  "the guest rebooted or ended: open it again");
 }

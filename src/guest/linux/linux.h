@@ -48,6 +48,7 @@ struct linux_kernel {
 	size_t fact_count;
 	bool live;                   /* the guest may change what is being read */
 	const volatile bool *cancel; /* ends long walks; never NULL */
+	unsigned reset_count;        /* of the target, when the kernel was looked for */
 };
 
 /* ---- Reading (read.c) ------------------------------------------------------------------------ */

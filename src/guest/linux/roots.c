@@ -57,27 +57,75 @@ static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t ro
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
-static void from_registers(struct linux_roots *roots, struct target *target)
+/* vCPUs that are asked; more of them say the same. */
+#define MAX_VCPUS 64
+
+/*
+ * The next vCPU whose paging is on, from *vcpu on, and its page table as the kernel has it; moves
+ * *vcpu past it. False if there is none.
+ */
+static bool next_vcpu(struct target *target, unsigned *vcpu, struct x86_paging *ret)
 {
 	unsigned count = target->vcpu_count ? target->vcpu_count : 1;
 
 	if (!target->support[TARGET_REGISTERS].available)
-		return;
-	for (unsigned vcpu = 0; vcpu < count && vcpu < 64 && !roots->count; vcpu++) {
+		return false;
+	while (*vcpu < count && *vcpu < MAX_VCPUS) {
 		struct x86_registers registers;
 		_cleanup_error_ struct nunchi_error *err =
-		    target_get_registers(target, vcpu, &registers);
-		struct x86_paging paging;
+		    target_get_registers(target, (*vcpu)++, &registers);
 
 		if (err || !(registers.cr0 >> 31))
 			continue;
-		paging = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
-						   registers.efer);
-		add(roots, target->memory, &paging, "CR3 of a vCPU");
-		/* In user mode under KPTI CR3 has the user half, next to the kernel's. */
-		paging.root.v &= ~(uint64_t)PAGE_SIZE;
-		add(roots, target->memory, &paging, "CR3 of a vCPU (kernel half)");
+		*ret = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
+						 registers.efer);
+		return true;
 	}
+	return false;
+}
+
+/* In user mode under KPTI CR3 has the user half, next to the kernel's. */
+static struct x86_paging kernel_half(const struct x86_paging *paging)
+{
+	struct x86_paging half = *paging;
+
+	half.root.v &= ~(uint64_t)PAGE_SIZE;
+	return half;
+}
+
+static void from_registers(struct linux_roots *roots, struct target *target)
+{
+	struct x86_paging paging, half;
+	unsigned vcpu = 0;
+
+	while (!roots->count && next_vcpu(target, &vcpu, &paging)) {
+		half = kernel_half(&paging);
+		add(roots, target->memory, &paging, "CR3 of a vCPU");
+		add(roots, target->memory, &half, "CR3 of a vCPU (kernel half)");
+	}
+}
+
+bool linux_roots_contradict(struct target *target, const struct linux_image *image)
+{
+	struct x86_paging paging;
+	bool other = false;
+	unsigned vcpu = 0;
+
+	while (next_vcpu(target, &vcpu, &paging)) {
+		const struct x86_paging either[] = {paging, kernel_half(&paging)};
+
+		for (size_t i = 0; i < ARRAY_SIZE(either); i++) {
+			struct linux_image found;
+
+			if (!linux_image_find(target->memory, &either[i], &found))
+				continue;
+			if (found.virtual_start == image->virtual_start &&
+			    found.physical_start == image->physical_start)
+				return false;
+			other = true;
+		}
+	}
+	return other;
 }
 
 static void from_trampoline(struct linux_roots *roots, struct memory *memory)

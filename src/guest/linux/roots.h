@@ -37,4 +37,10 @@ enum linux_root_source {
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const volatile bool *cancel);
 
+/*
+ * Whether the vCPUs' page tables lead to another image than that one, and none of them to it. False
+ * where they cannot be asked, or are in firmware or in a guest of the guest.
+ */
+bool linux_roots_contradict(struct target *target, const struct linux_image *image);
+
 #endif
