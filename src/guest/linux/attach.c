@@ -278,8 +278,13 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 					 struct linux_kernel **ret)
 {
 	struct search search = {.target = target, .options = options};
+	enum target_state state;
 	struct nunchi_error *err;
 
+	/* Resets are noticed when it is asked for its state: those until now do not count. */
+	if (target->live)
+		nunchi_error_destroy(target_get_state(target, &state));
+	search.reset_count = target->reset_count;
 	err = attach_layouts(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		/* What follows looks at all of the memory. */
@@ -300,19 +305,6 @@ static bool has_banner(struct linux_kernel *kernel)
 	char banner[sizeof(kernel->banner)] = "";
 	size_t length;
 
-	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space), &image) ||
-	    image.virtual_start != kernel->text_virtual ||
-	    image.physical_start != kernel->text_physical || !has_banner(kernel))
-		return "its memory holds something else now";
-	if (thorough && linux_roots_contradict(target, &image))
-		return "the vCPUs run another kernel";
-	return NULL;
-}
-	enum target_state state;
-	/* Resets are noticed when it is asked for its state: those until now do not count. */
-	if (target->live)
-		nunchi_error_destroy(target_get_state(target, &state));
-	search.reset_count = target->reset_count;
 	if (!kernel->symbol[LINUX_linux_banner])
 		return true;
 	return linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
@@ -327,6 +319,14 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 
 	if (target->reset_count != kernel->reset_count)
 		return "the guest was reset";
+	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space), &image) ||
+	    image.virtual_start != kernel->text_virtual ||
+	    image.physical_start != kernel->text_physical || !has_banner(kernel))
+		return "its memory holds something else now";
+	if (thorough && linux_roots_contradict(target, &image))
+		return "the vCPUs run another kernel";
+	return NULL;
+}
 
 struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct target *target,
 					bool thorough)
