@@ -244,17 +244,25 @@ static void put_memory(struct processes *state, struct view_row *row)
 
 static void put_credentials(struct processes *state, struct view_row *row)
 {
-	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = &state->kernel->layout;
+	const struct {
+		unsigned column;
+		const struct field *field;
+	} ids[] = {
+	    {COLUMN_uid, &layout->cred_uid},   {COLUMN_gid, &layout->cred_gid},
+	    {COLUMN_euid, &layout->cred_euid}, {COLUMN_egid, &layout->cred_egid},
+	    {COLUMN_suid, &layout->cred_suid}, {COLUMN_sgid, &layout->cred_sgid},
+	};
+	enum memory_fault fault =
+	    linux_read_object(state->kernel, LAYOUT_cred,
+			      object_u64(&state->task, &layout->task_real_cred), &state->cred);
 
-	linux_read_object(kernel, LAYOUT_cred, object_u64(&state->task, &layout->task_real_cred),
-			  &state->cred);
-	row_field_unsigned(row, COLUMN_uid, &state->cred, &layout->cred_uid);
-	row_field_unsigned(row, COLUMN_gid, &state->cred, &layout->cred_gid);
-	row_field_unsigned(row, COLUMN_euid, &state->cred, &layout->cred_euid);
-	row_field_unsigned(row, COLUMN_egid, &state->cred, &layout->cred_egid);
-	row_field_unsigned(row, COLUMN_suid, &state->cred, &layout->cred_suid);
-	row_field_unsigned(row, COLUMN_sgid, &state->cred, &layout->cred_sgid);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		if (fault == MEMORY_OK)
+			row_field_unsigned(row, ids[i].column, &state->cred, ids[i].field);
+		else
+			row_absent(row, ids[i].column, row_absence_of(fault));
+	}
 }
 
 static void put_group(struct processes *state, struct view_row *row, unsigned column,

@@ -117,6 +117,11 @@ struct search {
 	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
 	uint64_t frames;             /* page frames there must be, by a kernel in a wrong layout */
 	unsigned reset_count;        /* of the target, before */
+	/* A candidate that holds as far as the memory goes: taken if there is no surer one. */
+	bool is_unsure;
+	struct linux_root unsure;
+	unsigned unsure_layout;
+	uint64_t unsure_rival; /* where another such one lies, or 0 */
 };
 
 static struct nunchi_error *wrong_layout(struct search *search, uint64_t frames)
@@ -175,6 +180,43 @@ static bool is_refusal(const struct nunchi_error *err)
 	return error_is(err, NUNCHI_ERROR_NO_KERNEL) || error_is(err, NUNCHI_ERROR_FAULT);
 }
 
+static struct nunchi_error *ambiguous(uint64_t one, uint64_t other)
+{
+	return error_hint(
+	    error_create(NUNCHI_ERROR_AMBIGUOUS,
+			 "two kernels hold equally well: _text at physical 0x%llx "
+			 "and at 0x%llx",
+			 (unsigned long long)one, (unsigned long long)other),
+	    "is one of them left from before a kexec, or planted? A running guest, or "
+	    "a dump with the vCPUs' registers, tells which one runs");
+}
+
+/* Remembers a candidate for the case that there is no surer one. */
+static void keep_unsure(struct search *search, const struct linux_root *root)
+{
+	if (!search->is_unsure) {
+		search->unsure = *root;
+		search->unsure_layout = search->target->layout;
+		search->is_unsure = true;
+	} else if (search->unsure.image.physical_start != root->image.physical_start) {
+		search->unsure_rival = root->image.physical_start;
+	}
+}
+
+/* The candidate that was remembered, if it has no rival. */
+static struct nunchi_error *attach_unsure(struct search *search, struct linux_kernel **ret)
+{
+	struct nunchi_error *err = NULL;
+
+	if (!search->is_unsure)
+		return &error_not_found;
+	if (search->unsure_rival)
+		return ambiguous(search->unsure.image.physical_start, search->unsure_rival);
+	if (search->target->layout != search->unsure_layout)
+		err = target_set_layout(search->target, search->unsure_layout);
+	return err ? err : attach_root(search, &search->unsure, ret);
+}
+
 /* Tries the candidates of one source; more than one that holds is ambiguous. */
 static struct nunchi_error *attach_source(struct search *search, enum linux_root_source source,
 					  struct linux_kernel **ret)
@@ -192,12 +234,11 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 		if (err) {
 			nunchi_error_destroy(search->reason);
 			search->reason = err;
+		} else if (kernel->tasks_unseen) {
+			keep_unsure(search, &roots.items[i]);
+			linux_kernel_destroy(kernel);
 		} else if (found) {
-			err = error_create(NUNCHI_ERROR_AMBIGUOUS,
-					   "two kernels hold equally well: _text at physical "
-					   "0x%llx and at 0x%llx",
-					   (unsigned long long)found->text_physical,
-					   (unsigned long long)kernel->text_physical);
+			err = ambiguous(found->text_physical, kernel->text_physical);
 			linux_kernel_destroy(kernel);
 			return err;
 		} else {
@@ -290,6 +331,10 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 		/* What follows looks at all of the memory. */
 		nunchi_error_destroy(err);
 		err = attach_layouts(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
+	}
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		nunchi_error_destroy(err);
+		err = attach_unsure(&search, ret);
 	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);

@@ -240,7 +240,8 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 		return;
 	fault = linux_read_word(kernel, next + kernel->word_size, &back);
 	/* A file that was cut short or leaves pages out says nothing against it. */
-	if (fault == MEMORY_OK || fault == MEMORY_NOT_MAPPED)
+	kernel->tasks_unseen = fault != MEMORY_OK && fault != MEMORY_NOT_MAPPED;
+	if (!kernel->tasks_unseen)
 		witness(witnesses, fault == MEMORY_OK && back == own, "the list of tasks");
 }
 

@@ -46,9 +46,10 @@ struct linux_kernel {
 	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
+	bool tasks_unseen;           /* what the first task is linked to is not in the memory */
 	bool live;                   /* the guest may change what is being read */
-	const volatile bool *cancel; /* ends long walks; never NULL */
 	unsigned reset_count;        /* of the target, when the kernel was looked for */
+	const volatile bool *cancel; /* ends long walks; never NULL */
 };
 
 /* ---- Reading (read.c) ------------------------------------------------------------------------ */
