@@ -29,8 +29,9 @@ def right_or_refused(subject: Subject, done: Done, what: str) -> str:
     if done.status == 0 and done.out == whole.out:
         account.check(True, what)
         return "whole"
-    account.check("warning:" in done.err, f"{what}: not the whole, and no warning")
-    no_worse(account, done, whole, "pid", what)
+    # Cells that are absent say so; rows that are missing are told of.
+    account.check(no_worse(account, done, whole, "pid", what) or "warning:" in done.err,
+                  f"{what}: rows are missing, and no warning")
     return "partial"
 
 

@@ -147,9 +147,12 @@ def identical(account: Account, form: str, got: dict[str, Done], first: dict[str
 
 def cells_against(row: dict[str, Any], full: dict[str, Any]) -> list[str]:
     """Where a row says something else than the full one, and does not say that it is absent."""
-    return [f"{column}: {row.get(column)!r}, not {value!r}" for column, value in full.items()
-            if column != "absent" and row.get(column) != value
-            and not row.get("absent", {}).get(column)]
+    absent, raw = row.get("absent", {}), row.get("raw", {})
+    known = [column for column in full if column not in ("absent", "raw", "torn")
+             and not absent.get(column)]
+    return [f"{column}: {row.get(column)!r}, not {full[column]!r}" for column in known
+            if row.get(column) != full[column]
+            or raw.get(column) != full.get("raw", {}).get(column)]
 
 
 def no_worse(account: Account, done: Done, whole: Done, key: str, what: str) -> bool:
