@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Entries that are emptied in no time. */
+#define SMALL_CAPACITY 1024
+
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 33;
@@ -36,15 +39,26 @@ void hash_map_deinit(struct hash_map *map)
 
 void hash_map_clear(struct hash_map *map)
 {
+	/*
+	 * Not more than what the entries cost to put in: else one large use would make each small
+	 * one after it expensive.
+	 */
+	if (map->capacity > SMALL_CAPACITY && map->count < map->capacity / 16) {
+		hash_map_deinit(map);
+		return;
+	}
 	if (map->count)
 		memset(map->entries, 0, map->capacity * sizeof(*map->entries));
 	map->count = 0;
 }
 
-/* The entry of key, or the free one where it belongs; the map is never full. */
+/*
+ * The entry of key, or the free one where it belongs; the map is never full. The guest chooses
+ * keys, but does not know where our memory lies: so it cannot choose them to collide.
+ */
 static struct hash_entry *slot(struct hash_entry *entries, size_t capacity, uint64_t key)
 {
-	size_t i = mix(key) & (capacity - 1);
+	size_t i = mix(key ^ (uintptr_t)entries * 0x9e3779b97f4a7c15ULL) & (capacity - 1);
 
 	while (entries[i].used && entries[i].key != key)
 		i = (i + 1) & (capacity - 1);

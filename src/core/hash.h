@@ -28,7 +28,7 @@ enum hash_result { HASH_INSERTED, HASH_EXISTS, HASH_NOMEM };
 
 void hash_map_init(struct hash_map *map);
 void hash_map_deinit(struct hash_map *map);
-/* Forgets all entries, keeps the storage. */
+/* Forgets all entries; keeps the storage where it is not far too large for what was in it. */
 void hash_map_clear(struct hash_map *map);
 /* Adds key unless it is there; an existing value is left. */
 enum hash_result hash_map_insert(struct hash_map *map, uint64_t key, uint64_t value);

@@ -82,6 +82,31 @@ static void test_hash_map_keeps_first_value(void **state)
 	assert_null(hash_map_find(&map, 4096));
 }
 
+static void test_hash_map_forgets_its_size(void **state)
+{
+	_cleanup_hash_map_ struct hash_map map;
+	size_t large;
+
+	(void)state;
+	hash_map_init(&map);
+	for (uint64_t i = 0; i < 50000; i++)
+		assert_int_equal(hash_map_insert(&map, i, 0), HASH_INSERTED);
+	hash_map_clear(&map);
+	large = map.capacity;
+	assert_true(large >= 50000);
+	for (uint64_t i = 0; i < 50000; i++)
+		assert_int_equal(hash_map_insert(&map, i, 1), HASH_INSERTED);
+	assert_int_equal(map.capacity, large);
+	hash_map_clear(&map);
+	/* From here on it is used for little: emptying it must not cost what it once held. */
+	assert_int_equal(hash_map_insert(&map, 7, 8), HASH_INSERTED);
+	hash_map_clear(&map);
+	assert_true(map.capacity < 2048);
+	assert_null(hash_map_find(&map, 7));
+	assert_int_equal(hash_map_insert(&map, 7, 9), HASH_INSERTED);
+	assert_int_equal(*hash_map_find(&map, 7), 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +115,7 @@ int main(void)
 	    cmocka_unit_test(test_error_errno),
 	    cmocka_unit_test(test_buffer_stops_at_its_limit),
 	    cmocka_unit_test(test_hash_map_keeps_first_value),
+	    cmocka_unit_test(test_hash_map_forgets_its_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
