@@ -161,7 +161,8 @@ def _memory_arguments(options: Options, directory: Path) -> list[str]:
 def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
     """The whole command line of a guest."""
     options, directory = guest.options, guest.directory
-    append = ["console=ttyS0", "quiet", f"nunchi.hostname={guest.name}",
+    # A kernel that panics ends QEMU (-no-reboot) instead of leaving us to wait.
+    append = ["console=ttyS0", "quiet", "panic=1", f"nunchi.hostname={guest.name}",
               f"nunchi.marker={guest.marker}"]
     if not options.kaslr:
         append.append("nokaslr")

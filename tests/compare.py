@@ -220,6 +220,9 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
             continue
         if column == "cpu" and (row["tid"] == AGENT or row["is_kernel_thread"]):
             continue
+        # A kernel thread may have been at work just then.
+        if column == "state" and row["is_kernel_thread"] and row["state"] in "RD":
+            continue
         if not any(column in one for one in said):
             continue  # this kernel does not tell
         values = [normal(one.get(column)) for one in said]
