@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/printk.h"
 
-/* CONFIG_LOG_BUF_SHIFT is at most 25, log_buf_len= on the command line at most 2 GiB. */
-#define MAX_LOG_BITS 31
+/*
+ * CONFIG_LOG_BUF_SHIFT is at most 25, log_buf_len= on the command line at most 2 GiB. A descriptor
+ * is made for each 32 bytes (PRB_AVGBITS).
+ */
+#define MAX_LOG_BITS   31
+#define MAX_COUNT_BITS 26
 /* LOG_LINE_MAX and its kin are near 1,000 bytes; a text length is a u16. */
 #define MAX_TEXT 65536
 
@@ -11,6 +15,8 @@
 
 /* A data block that failed or has no text has bit 0 of its position set. */
 #define LPOS_DATALESS 1
+/* Both ends of the block of a record whose text was lost, for want of room. */
+#define LPOS_FAILED 1
 
 static struct nunchi_error *unsupported(const char *what)
 {
@@ -19,12 +25,56 @@ static struct nunchi_error *unsupported(const char *what)
 			  "give the kernel's System.map with --symbols and its types with --types");
 }
 
+/* The name of a symbol that the log before 5.10 needs and that is missing, or NULL. */
+static const char *missing_symbol(const struct linux_kernel *kernel)
+{
+	static const struct {
+		enum linux_symbol symbol;
+		const char *name;
+	} needed[] = {
+	    {LINUX_log_buf, "the symbol log_buf"},
+	    {LINUX_log_buf_len, "the symbol log_buf_len"},
+	    {LINUX_log_first_idx, "the symbol log_first_idx"},
+	    {LINUX_log_next_idx, "the symbol log_next_idx"},
+	    {LINUX_log_first_seq, "the symbol log_first_seq"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!kernel->symbol[needed[i].symbol])
+			return needed[i].name;
+	}
+	return NULL;
+}
+
+static bool has_plain_layout(const struct layout *layout)
+{
+	return layout->printk_log_time.present && layout->printk_log_size.present &&
+	       layout->printk_log_length.present && layout->printk_log_facility.present &&
+	       layout->printk_log_level.present && layout->size[LAYOUT_printk_log];
+}
+
+static bool has_ring_layout(const struct layout *layout)
+{
+	return layout->printk_ring_count_bits.present && layout->printk_ring_descs.present &&
+	       layout->printk_ring_infos.present && layout->printk_ring_head_id.present &&
+	       layout->printk_ring_tail_id.present && layout->printk_ring_size_bits.present &&
+	       layout->printk_ring_data.present && layout->prb_desc_state.present &&
+	       layout->prb_desc_begin.present && layout->prb_desc_next.present &&
+	       layout->printk_info_seq.present && layout->printk_info_time.present &&
+	       layout->printk_info_length.present && layout->printk_info_facility.present &&
+	       layout->printk_info_level.present && layout->size[LAYOUT_prb_desc] &&
+	       layout->size[LAYOUT_printk_info];
+}
+
 static struct nunchi_error *init_plain(struct linux_log *log)
 {
 	struct linux_kernel *kernel = log->kernel;
+	const char *missing = missing_symbol(kernel);
 	uint32_t length, first, next;
 
-	if (!kernel->layout.printk_log_size.present)
+	if (missing)
+		return unsupported(missing);
+	if (!has_plain_layout(&kernel->layout))
 		return unsupported("the layout of its records");
 	if (linux_read_word(kernel, kernel->symbol[LINUX_log_buf], &log->buffer) != MEMORY_OK ||
 	    linux_read_u32(kernel, kernel->symbol[LINUX_log_buf_len], &length) != MEMORY_OK ||
@@ -32,7 +82,11 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 	    linux_read_u32(kernel, kernel->symbol[LINUX_log_next_idx], &next) != MEMORY_OK ||
 	    linux_read_u64(kernel, kernel->symbol[LINUX_log_first_seq], &log->next_seq) !=
 		MEMORY_OK)
-		return error_create(NUNCHI_ERROR_FAULT, "the kernel's log cannot be read");
+		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_log_buf],
+				       "the kernel's log cannot be read");
+	if (length > (uint32_t)1 << MAX_LOG_BITS || first > length || next > length)
+		return error_create_at(NUNCHI_ERROR_DATA, kernel->symbol[LINUX_log_buf],
+				       "the kernel's log has a nonsensical size");
 	log->plain = true;
 	log->size = length;
 	log->at = first;
@@ -52,7 +106,7 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 	if (!kernel->symbol[LINUX_prb])
 		return kernel->symbol[LINUX_log_first_idx] ? init_plain(log)
 							   : unsupported("the symbol prb");
-	if (!layout->printk_ring_descs.present || !layout->prb_desc_state.present)
+	if (!has_ring_layout(layout))
 		return unsupported("the layout of the ring");
 	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != MEMORY_OK ||
 	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != MEMORY_OK) {
@@ -60,7 +114,7 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
 				       "the kernel's log cannot be read");
 	}
-	if (object_u64(&log->ring, &layout->printk_ring_count_bits) > MAX_LOG_BITS ||
+	if (object_u64(&log->ring, &layout->printk_ring_count_bits) > MAX_COUNT_BITS ||
 	    object_u64(&log->ring, &layout->printk_ring_size_bits) > MAX_LOG_BITS) {
 		linux_log_deinit(log);
 		return error_create_at(NUNCHI_ERROR_DATA, ring,
@@ -109,12 +163,17 @@ static enum memory_fault read_block(struct linux_log *log, uint64_t id, const st
 	uint64_t next = object_u64(desc, &layout->prb_desc_next);
 	uint64_t data = object_u64(&log->ring, &layout->printk_ring_data);
 	uint64_t start = begin & (log->size - 1), size, word = log->kernel->word_size, owner;
+	/* Positions are longs that wrap. */
+	uint64_t most = word == 8 ? UINT64_MAX : UINT32_MAX;
+	uint64_t laps = (((next - 1) & most) / log->size - begin / log->size) & most / log->size;
 
 	buffer_clear(text);
 	if (begin & LPOS_DATALESS || next & LPOS_DATALESS)
 		return MEMORY_OK;
-	if (begin / log->size == (next - 1) / log->size) {
-		size = next - begin;
+	if (laps > 1)
+		return MEMORY_IO;
+	if (laps == 0) {
+		size = (next - begin) & most;
 	} else {
 		start = 0;
 		size = next & (log->size - 1);
@@ -149,6 +208,9 @@ static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log
 	if (state >> flag_shift != DESC_FINALIZED ||
 	    (state & (((uint64_t)1 << flag_shift) - 1)) != id)
 		return false;
+	if (object_u64(&desc, &layout->prb_desc_begin) == LPOS_FAILED &&
+	    object_u64(&desc, &layout->prb_desc_next) == LPOS_FAILED)
+		return false;
 	*ret = (struct linux_log_record){
 	    .seq = object_u64(&info, &layout->printk_info_seq),
 	    .time_ns = object_u64(&info, &layout->printk_info_time),
@@ -164,25 +226,38 @@ static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log
 	       again == state;
 }
 
+/* The record at hand, behind the gap at the end of the buffer if need be; false if there is none.
+ */
+static bool find_plain(struct linux_log *log, struct object *record)
+{
+	struct linux_kernel *kernel = log->kernel;
+
+	for (;;) {
+		if (log->at == log->end || !log->left || *kernel->cancel || log->at >= log->size ||
+		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record) !=
+			MEMORY_OK)
+			return false;
+		log->left--;
+		if (object_u64(record, &kernel->layout.printk_log_size))
+			return true;
+		/* The rest of the buffer is unused; its start is not. */
+		if (!log->at)
+			return false;
+		log->at = 0;
+	}
+}
+
 static bool next_plain(struct linux_log *log, struct linux_log_record *ret, struct buffer *text)
 {
 	struct linux_kernel *kernel = log->kernel;
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object record = {0};
-	uint64_t size = 0;
+	uint64_t header = layout->size[LAYOUT_printk_log], size, length;
 
-	while (log->at != log->end && log->left--) {
-		if (log->at >= log->size ||
-		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, &record) !=
-			MEMORY_OK)
-			return false;
-		size = object_u64(&record, &layout->printk_log_size);
-		if (size)
-			break;
-		log->at = 0; /* the rest of the buffer is unused */
-	}
-	if (!size || log->at == log->end)
+	if (!find_plain(log, &record))
 		return false;
+	size = object_u64(&record, &layout->printk_log_size);
+	length = object_u64(&record, &layout->printk_log_length);
 	*ret = (struct linux_log_record){
 	    .seq = log->next_seq++,
 	    .time_ns = object_u64(&record, &layout->printk_log_time),
@@ -191,8 +266,13 @@ static bool next_plain(struct linux_log *log, struct linux_log_record *ret, stru
 	    .caller = object_u64(&record, &layout->printk_log_caller),
 	    .has_caller = layout->printk_log_caller.present,
 	};
-	ret->text_fault = read_text(kernel, log->buffer + log->at + layout->size[LAYOUT_printk_log],
-				    object_u64(&record, &layout->printk_log_length), text);
+	/* The text lies within the record, and the record within the buffer. */
+	if (size > log->size - log->at || header > size || length > size - header) {
+		buffer_clear(text);
+		ret->text_fault = MEMORY_IO;
+	} else {
+		ret->text_fault = read_text(kernel, log->buffer + log->at + header, length, text);
+	}
 	log->at += size;
 	return true;
 }
