@@ -21,7 +21,7 @@ static bool has_scheme(const char *word)
 	return length && word[length] == ':';
 }
 
-static struct nunchi_error *no_such_file(const char *word)
+static struct nunchi_error *__attribute__((nonnull)) no_such_file(const char *word)
 {
 	struct nunchi_error *err;
 

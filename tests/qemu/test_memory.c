@@ -308,6 +308,64 @@ static void test_monitor(void **state)
 	machine_stop(&machine);
 }
 
+/* As a user who may use the socket but not look into the process: exit status 0 if all is well. */
+static int look_as_nobody(const char *word, bool socket)
+{
+	struct target *target = NULL;
+	struct nunchi_error *err;
+	uint64_t value = 0;
+
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		return 1;
+	err = target_open(word, &options, &target);
+	if (!socket)
+		return error_is(err, NUNCHI_ERROR_PERMISSION) && nunchi_error_hint(err) ? 0 : 2;
+	if (err) {
+		print_error("%s\n", nunchi_error_message(err));
+		return 3;
+	}
+	if (!strstr(target->support[TARGET_READ].reason, "xp"))
+		return 4;
+	if (memory_read(target->memory, gpa(0x1000), &value, 8, NULL) || value != 0x77)
+		return 5;
+	target_close(target);
+	return 0;
+}
+
+static void test_without_permission(void **state)
+{
+	const char *arguments[] = {"-machine",
+				   "pc",
+				   "-m",
+				   "64",
+				   "-S",
+				   "-device",
+				   "loader,addr=0x1000,data=0x77,data-len=8",
+				   NULL};
+	struct machine machine;
+	char word[32];
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	machine_start(&machine, arguments);
+	snprintf(word, sizeof(word), "qemu:%d", machine.pid);
+	for (int socket = 0; socket < 2; socket++) {
+		pid_t pid;
+
+		assert_int_equal(chmod(machine.folder, socket ? 0755 : 0700), 0);
+		assert_int_equal(chmod(machine.first, socket ? 0777 : 0700), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(look_as_nobody(word, socket));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	machine_stop(&machine);
+}
+
 /* Several backends, a DIMM, a graphics card whose memory is none of the guest's RAM. */
 static void test_several_backends(void **state)
 {
@@ -456,6 +514,7 @@ int main(void)
 	    cmocka_unit_test(test_plain_memory_on_pc),
 	    cmocka_unit_test(test_private_file_with_old_content),
 	    cmocka_unit_test(test_monitor),
+	    cmocka_unit_test(test_without_permission),
 	    cmocka_unit_test(test_several_backends),
 	    cmocka_unit_test(test_ended_guest_reads_as_gone),
 	    cmocka_unit_test(test_throughput),

@@ -206,8 +206,8 @@ void qemu_repair(struct qemu_target *qemu)
 		return;
 	if (!qemu->qmp) {
 		target_note(&qemu->base,
-			    "a nunchi that was killed left this guest paused; it cannot be resumed "
-			    "now: %s",
+			    "a nunchi that was killed may have left this guest paused, which only "
+			    "QMP could tell and undo: %s",
 			    qemu->no_qmp);
 		return;
 	}
