@@ -61,10 +61,10 @@ static void run(const struct machine *machine, const char *const *arguments)
 {
 	static char texts[ARGUMENTS_MAX][256];
 	static char qmp[2][160];
-	const char *argv[ARGUMENTS_MAX + 16] = {PROGRAM,    "-accel", "tcg",  "-nodefaults",
-						"-display", "none",   "-qmp", qmp[0],
-						"-qmp",     qmp[1]};
-	size_t count = 10;
+	/* Of several accelerators the first that works is taken: one in arguments goes before. */
+	const char *argv[ARGUMENTS_MAX + 16] = {PROGRAM, "-nodefaults", "-display", "none",
+						"-qmp",  qmp[0],        "-qmp",     qmp[1]};
+	size_t count = 8;
 	int null = open("/dev/null", O_RDONLY);
 
 	/* Ends with us, however the test ends. */
@@ -76,6 +76,8 @@ static void run(const struct machine *machine, const char *const *arguments)
 		expand(texts[i], sizeof(texts[i]), arguments[i], machine->folder);
 		argv[count++] = texts[i];
 	}
+	argv[count++] = "-accel";
+	argv[count++] = "tcg";
 	execvp(PROGRAM, (char **)argv);
 	_exit(127);
 }

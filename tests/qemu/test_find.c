@@ -340,6 +340,48 @@ static void test_registers_and_resets(void **state)
 	machine_stop(&machine);
 }
 
+/* Where the host has KVM. */
+static void test_kvm(void **state)
+{
+	const char *arguments[] = {
+	    "-accel", "kvm",  "-machine", "q35",
+	    "-m",     "3072", "-device",  "loader,addr=0x100000008,data=0x77,data-len=8",
+	    NULL};
+	struct x86_registers registers;
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	uint64_t value;
+	char word[32];
+	bool kvm;
+
+	(void)state;
+	machine_start(&machine, arguments);
+	observer_open(&observer, machine.second);
+	kvm = strstr(observer_ask(&observer, "\"query-kvm\""), "\"enabled\": true");
+	if (kvm) {
+		struct seen seen = list(&machine);
+
+		assert_string_equal(seen.hypervisor, "qemu (kvm)");
+		snprintf(word, sizeof(word), "qemu:%d", machine.pid);
+		target = open_ok(word);
+		assert_int_equal(memory_read(target->memory, gpa(0x100000008), &value, 8, NULL),
+				 MEMORY_OK);
+		assert_int_equal(value, 0x77);
+		ok(target_pause(target));
+		assert_false(observer_is_running(&observer));
+		ok(target_get_registers(target, 0, &registers));
+		assert_true(registers.cr0 & 0x10);
+		ok(target_resume(target));
+		assert_true(observer_is_running(&observer));
+		target_close(target);
+	}
+	observer_close(&observer);
+	machine_stop(&machine);
+	if (!kvm)
+		skip();
+}
+
 /* A monitor that prints its answers over several lines. */
 static void test_pretty_monitor(void **state)
 {
@@ -429,6 +471,7 @@ int main(void)
 	    cmocka_unit_test(test_socket_that_becomes_free_is_used),
 	    cmocka_unit_test(test_socket_passed_by_descriptor),
 	    cmocka_unit_test(test_registers_and_resets),
+	    cmocka_unit_test(test_kvm),
 	    cmocka_unit_test(test_pretty_monitor),
 	    cmocka_unit_test(test_attach_time),
 	    cmocka_unit_test(test_other_words),
