@@ -67,8 +67,10 @@ static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct
 		enum memory_fault fault;
 
 		if (size > MAX_RODATA)
-			return error_create_at(NUNCHI_ERROR_DATA, image->rodata_start,
-					       "the kernel's read-only data is said to be %llu MiB",
+			return error_create_at(NUNCHI_ERROR_NO_KERNEL, image->rodata_start,
+					       "an image at 0x%llx is said to have %llu MiB of "
+					       "read-only data",
+					       (unsigned long long)image->virtual_start,
 					       (unsigned long long)size >> 20);
 		kernel->rodata = malloc(size);
 		if (!kernel->rodata)

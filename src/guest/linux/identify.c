@@ -190,6 +190,7 @@ struct witnesses {
 	struct buffer agree;
 	struct buffer contradict;
 	unsigned count;
+	bool has_table; /* the candidate's page table was heard */
 };
 
 static void witness(struct witnesses *witnesses, bool agrees, const char *what)
@@ -198,6 +199,18 @@ static void witness(struct witnesses *witnesses, bool agrees, const char *what)
 
 	witnesses->count += agrees;
 	buffer_printf(buf, "%s%s", buf->size ? ", " : "", what);
+}
+
+/*
+ * What the candidate's page table says of itself. Whoever makes one up can make it say all of that,
+ * so that it is one witness, however often it agrees.
+ */
+static void table_witness(struct witnesses *witnesses, bool agrees, const char *what)
+{
+	if (agrees && witnesses->has_table)
+		witnesses->count--;
+	witnesses->has_table |= agrees;
+	witness(witnesses, agrees, what);
 }
 
 static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses)
@@ -215,10 +228,10 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 			    kernel->text_physical - (kernel->text_virtual - LINUX_KERNEL_MAP),
 			"the variable phys_base");
 	if (kernel->word_size == 4)
-		witness(witnesses,
-			kernel->text_virtual - linux_split_below(kernel->text_virtual) ==
-			    kernel->text_physical,
-			"the linear map");
+		table_witness(witnesses,
+			      kernel->text_virtual - linux_split_below(kernel->text_virtual) ==
+				  kernel->text_physical,
+			      "the linear map");
 	root = address_space_paging(kernel->space)->root.v;
 	if (kernel->symbol[LINUX_top_pgt] &&
 	    linux_image_physical(kernel, kernel->symbol[LINUX_top_pgt], &physical))
@@ -255,8 +268,9 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 
 	if (!address || linux_read_object(kernel, LAYOUT_task, address, &task) != MEMORY_OK)
 		return;
-	witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
-		"init_task, its own parent");
+	if (layout->task_real_parent.present)
+		witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
+			"init_task, its own parent");
 	ask_task_list(kernel, witnesses);
 	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
@@ -336,7 +350,8 @@ static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 {
 	if (kernel->symbol[LINUX_text])
 		return;
-	witness(witnesses, root->image.data_start != 0, "the image's sections in the page table");
+	table_witness(witnesses, root->image.data_start != 0,
+		      "the image's sections in the page table");
 }
 
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
@@ -377,13 +392,13 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 
 /* ---- Types ----------------------------------------------------------------------------------- */
 
-/* struct btf_header of include/uapi/linux/btf.h, as far as the search needs it. */
-struct btf_start {
-	uint16_t magic;
-	uint8_t version;
-	uint8_t flags;
-	uint32_t header_size;
-};
+/* The start of struct btf_header (include/uapi/linux/btf.h): magic, version, flags. */
+static const uint8_t btf_start[] = {0x9f, 0xeb, 1, 0};
+/*
+ * In a kernel's read-only data there is one of them. Each is a try that may copy all that follows,
+ * and a guest could make up millions.
+ */
+#define MAX_BTF_TRIES 16
 
 static bool is_kernels_types(struct type_index *types)
 {
@@ -409,13 +424,15 @@ static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
 static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata)
 {
-	static const struct btf_start start = {0xeb9f, 1, 0, 24};
 	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
 
-	while ((at = memmem(at, (size_t)(end - at), &start, sizeof(start)))) {
-		struct nunchi_error *err =
-		    type_index_from_btf(at, (size_t)(end - at), NULL, NULL, &kernel->types);
+	for (int tries = 0; tries < MAX_BTF_TRIES && !*kernel->cancel; tries++) {
+		struct nunchi_error *err;
 
+		at = memmem(at, (size_t)(end - at), btf_start, sizeof(btf_start));
+		if (!at)
+			break;
+		err = type_index_from_btf(at, (size_t)(end - at), NULL, NULL, &kernel->types);
 		if (!err && is_kernels_types(kernel->types))
 			return NULL;
 		nunchi_error_destroy(err);

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Finding a kernel in a guest made by hand: an image with a symbol table, page tables, a
+ * trampoline; and decoys of every degree beside it.
+ */
+#include "kallsyms_writer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "guest/linux/attach.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define RAM (64 * MIB)
+
+#define P  UINT64_C(0x1)
+#define RW UINT64_C(0x2)
+#define PS UINT64_C(0x80)
+#define NX (UINT64_C(1) << 63)
+
+/* Where things are in the image. */
+#define BANNER    (WRITER_TABLE - 64)
+#define DATA      (4 * MIB) /* a large page; begins with the end-of-stack magic */
+#define PHYS_BASE (DATA + 0x800)
+#define TOP       (DATA + 0x1000) /* the kernel's own page table, and below it: */
+#define POINTERS  (DATA + 0x2000)
+#define DIRECTORY (DATA + 0x3000)
+#define IMAGE     (6 * MIB)
+
+#define MAP_START UINT64_C(0xffffffff80000000)
+#define MAGIC     UINT64_C(0x57ac6e9d)
+
+struct guest {
+	struct target target;
+	struct writer writer;
+	uint8_t *ram;
+	bool cancel;
+	/* What the target says. */
+	enum target_state state;
+	uint64_t cr3;
+};
+
+static const struct writer_layout layout = {
+    "attach",     8, WRITE_OFFSETS, WRITE_SEQS_3, 4, 8, .addresses_last = true, .long_sizes = true,
+    .count = 600,
+};
+
+static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, size_t size,
+				  uint64_t *fault_offset)
+{
+	struct guest *guest = data;
+
+	(void)fault_offset;
+	memcpy(buffer, guest->ram + offset, size);
+	return MEMORY_OK;
+}
+
+static struct nunchi_error *get_state(struct target *target, enum target_state *ret)
+{
+	*ret = ((struct guest *)target)->state;
+	return NULL;
+}
+
+static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret)
+{
+	(void)vcpu;
+	*ret = (struct x86_registers){
+	    .cr0 = 0x80050033, .cr3 = ((struct guest *)target)->cr3, .cr4 = 0x6f0, .efer = 0xd01};
+	return NULL;
+}
+
+static const struct target_ops ops = {
+    .kind = "test", .get_state = get_state, .get_registers = get_registers};
+
+static void put(struct guest *guest, uint64_t address, uint64_t value)
+{
+	memcpy(guest->ram + address, &value, 8);
+}
+
+/* The symbol table of the test's kernels. */
+static void write_symbols(struct writer *w)
+{
+	_cleanup_free_ struct writer_tokens *tokens = calloc(1, sizeof(*tokens));
+
+	*w = (struct writer){.layout = layout, .base = WRITER_BASE};
+	w->symbols = calloc(WRITER_SYMBOLS_MAX, sizeof(*w->symbols));
+	w->data = calloc(1, WRITER_SIZE);
+	writer_add_symbols(w);
+	writer_add(w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
+	writer_add(w, 'D', WRITER_BASE + TOP, "init_top_pgt");
+	writer_compress(w, tokens);
+	writer_put_again(w, tokens);
+	strcpy((char *)w->data + BANNER, "Linux version 6.1.0-test (a) (b) #1 SMP today");
+}
+
+static void make_memory(struct guest *guest)
+{
+	assert_null(memory_create(false, &guest->target.memory));
+	assert_null(memory_add_reader(guest->target.memory, gpa(0), RAM, read_ram, NULL, guest));
+	assert_null(memory_seal(guest->target.memory));
+}
+
+static int setup(void **state)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	assert_null(target_init(&guest->target, &ops, "test"));
+	guest->ram = calloc(1, RAM);
+	write_symbols(&guest->writer);
+	make_memory(guest);
+	*state = guest;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct guest *guest = *state;
+
+	memory_destroy(guest->target.memory);
+	for (size_t i = 0; i < TARGET_CAPABILITY_COUNT; i++)
+		free(guest->target.support_text[i]);
+	free(guest->target.vmcoreinfo);
+	free(guest->target.name);
+	writer_deinit(&guest->writer);
+	free(guest->ram);
+	free(guest);
+	return 0;
+}
+
+/* Page tables at `top` and the two pages behind it that map an image: text, then data. */
+static void put_tables(struct guest *guest, uint64_t top, uint64_t physical)
+{
+	uint64_t index = (WRITER_BASE - MAP_START) / (2 * MIB);
+
+	put(guest, top + 511 * 8, (top + 0x1000) | P | RW);
+	put(guest, top + 0x1000 + 510 * 8, (top + 0x2000) | P | RW);
+	put(guest, top + 0x2000 + index * 8, physical | P | PS);
+	put(guest, top + 0x2000 + (index + 1) * 8, (physical + 2 * MIB) | P | PS);
+	put(guest, top + 0x2000 + (index + 2) * 8, (physical + 4 * MIB) | P | PS | RW | NX);
+}
+
+/* A whole kernel at a physical address. */
+static void put_kernel(struct guest *guest, uint64_t physical)
+{
+	memcpy(guest->ram + physical, guest->writer.data, WRITER_SIZE);
+	put(guest, physical + DATA, MAGIC);
+	put(guest, physical + PHYS_BASE, physical - (WRITER_BASE - MAP_START));
+	put_tables(guest, physical + TOP, physical);
+}
+
+/* The page in the first megabyte that leads to the tables at top. */
+static void put_trampoline(struct guest *guest, uint64_t page, uint64_t top)
+{
+	put(guest, page + 511 * 8, (top + 0x1000) | P | RW);
+}
+
+static struct nunchi_error *attach_with(struct guest *guest, const char *symbols,
+					struct linux_kernel **ret)
+{
+	const struct linux_attach_options options = {.symbols_path = symbols,
+						     .cancel = &guest->cancel};
+
+	return linux_kernel_attach(&guest->target, &options, ret);
+}
+
+/* The kernel must be found there. */
+static struct linux_kernel *found_at(struct guest *guest, uint64_t physical)
+{
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err = attach_with(guest, NULL, &kernel);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	assert_int_equal(kernel->text_virtual, WRITER_BASE);
+	assert_int_equal(kernel->text_physical, physical);
+	return kernel;
+}
+
+static void check_found(struct guest *guest, uint64_t physical, const char *how)
+{
+	struct linux_kernel *kernel = found_at(guest, physical);
+	bool said = false;
+
+	for (size_t i = 0; i < kernel->fact_count; i++)
+		said |= strstr(kernel->facts[i].value, how) != NULL;
+	if (!said)
+		fail_msg("not found by %s", how);
+	linux_kernel_destroy(kernel);
+}
+
+static void refused(struct guest *guest, enum nunchi_error_code code, const char *words)
+{
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err = attach_with(guest, NULL, &kernel);
+
+	assert_non_null(err);
+	assert_null(kernel);
+	if (nunchi_error_code(err) != code || !strstr(nunchi_error_message(err), words))
+		fail_msg("code %d: %s", nunchi_error_code(err), nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+#define TRAMPOLINE "trampoline"
+#define BOUNDARY   ".data's boundary"
+
+static void test_trampoline(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	kernel = found_at(guest, 16 * MIB);
+	assert_string_equal(kernel->banner, "Linux version 6.1.0-test (a) (b) #1 SMP today");
+	/* Not the trampoline's page table: the kernel's own. */
+	assert_int_equal(address_space_paging(kernel->space)->root.v, 16 * MIB + TOP);
+	assert_int_equal(kernel->symbol[LINUX_phys_base], WRITER_BASE + PHYS_BASE);
+	assert_int_equal(kernel->image_end, WRITER_BASE + IMAGE);
+	assert_null(kernel->symbols_missing);
+	/* There are no types in it, and that is no error. */
+	assert_non_null(kernel->types_missing);
+	linux_kernel_destroy(kernel);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+}
+
+static void test_nothing(void **state)
+{
+	refused(*state, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+}
+
+static void test_two_kernels(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put_trampoline(guest, 0x90000, 32 * MIB + TOP);
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels hold equally well");
+}
+
+/* Page tables that map something large, with nothing in it. */
+static void test_forged_tables(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put_tables(guest, 0x10000, 32 * MIB);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+	/* Nor when it is all there is. */
+	memset(guest->ram + 0x98000, 0, 4096);
+	memset(guest->ram + 16 * MIB + DATA, 0, 8);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "banner");
+}
+
+/* The same with a banner, as any process can have in its memory. */
+static void test_forged_banner(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put_tables(guest, 0x10000, 32 * MIB);
+	strcpy((char *)guest->ram + 33 * MIB, "Linux version 9.9 (a) (b) #1 SMP never");
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+	memset(guest->ram + 0x98000, 0, 4096);
+	memset(guest->ram + 16 * MIB + DATA, 0, 8);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "1 witnesses agree");
+}
+
+/* A kernel's image copied elsewhere with its variables, but tables of its own. */
+static void test_copied_image(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	memcpy(guest->ram + 32 * MIB, guest->ram + 16 * MIB, IMAGE);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put_tables(guest, 0x10000, 32 * MIB);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+	memset(guest->ram + 0x98000, 0, 4096);
+	memset(guest->ram + 16 * MIB + DATA, 0, 8);
+	memset(guest->ram + 32 * MIB + DATA, 0, 8);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "against it: the variable phys_base");
+}
+
+static void test_boundary(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	check_found(guest, 16 * MIB, BOUNDARY);
+}
+
+/* Below the kernel a page of anybody's that looks like the start of .data, with tables in it. */
+static void test_forged_boundary_below(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 32 * MIB);
+	put(guest, 8 * MIB, MAGIC);
+	put_tables(guest, 8 * MIB + 0x1000, 12 * MIB);
+	check_found(guest, 32 * MIB, BOUNDARY);
+}
+
+/* A complete one is as good as the real one: an error, not a guess. */
+static void test_two_boundaries(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels hold equally well");
+}
+
+/* What one candidate makes impossible says nothing of the others. */
+static void test_huge_image(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put(guest, 0x10000 + 511 * 8, 0x11000 | P | RW);
+	put(guest, 0x11000 + 510 * 8, 0x12000 | P | RW);
+	for (uint64_t i = 0; i < 512; i++)
+		put(guest, 0x12000 + i * 8, (i * 2 * MIB) | P | PS);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+}
+
+/* Things like the start of BTF, as many as fit: each of them could cost a copy of all the rest. */
+static void test_endless_types(void **state)
+{
+	static const uint32_t header[] = {0x0001eb9f, 24, 0, 0, 0, 0x200000};
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	for (uint64_t at = WRITER_SIZE; at + sizeof(header) <= DATA; at += sizeof(header))
+		memcpy(guest->ram + 16 * MIB + at, header, sizeof(header));
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+}
+
+static void test_registers(void **state)
+{
+	struct guest *guest = *state;
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	put_trampoline(guest, 0x90000, 32 * MIB + TOP);
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	/* The vCPU says which of them runs. */
+	guest->cr3 = 32 * MIB + TOP;
+	check_found(guest, 32 * MIB, "CR3");
+	/* In user mode with page-table isolation: CR3 has the page next to the kernel's half. */
+	put_tables(guest, 48 * MIB, 32 * MIB);
+	guest->cr3 = 48 * MIB + 0x1000;
+	check_found(guest, 32 * MIB, "kernel half");
+}
+
+/* Without kallsyms there is not enough to go by; with the symbols in a file there is. */
+static void test_symbols_from_file(void **state)
+{
+	struct guest *guest = *state;
+	char path[] = "/tmp/nunchi-test-map-XXXXXX";
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+	FILE *file;
+	int fd;
+
+	put_kernel(guest, 16 * MIB);
+	memset(guest->ram + 16 * MIB + WRITER_TABLE, 0, WRITER_SIZE - WRITER_TABLE);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "1 witnesses agree");
+	fd = mkstemp(path);
+	file = fdopen(fd, "w");
+	/* As it was linked. */
+	fprintf(file,
+		"0000000000000010 A percpu_variable\n"
+		"ffffffff81000000 T _text\n"
+		"ffffffff81000000 T _stext\n"
+		"%llx D linux_banner\n%llx D phys_base\n%llx D init_top_pgt\n",
+		0xffffffff81000000ull + BANNER, 0xffffffff81000000ull + PHYS_BASE,
+		0xffffffff81000000ull + TOP);
+	fclose(file);
+	err = attach_with(guest, path, &kernel);
+	unlink(path);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	assert_int_equal(kernel->text_physical, 16 * MIB);
+	assert_int_equal(kernel->symbol[LINUX_phys_base], WRITER_BASE + PHYS_BASE);
+	linux_kernel_destroy(kernel);
+}
+
+/* A System.map of another kernel agrees with nothing. */
+static void test_wrong_symbols(void **state)
+{
+	struct guest *guest = *state;
+	char path[] = "/tmp/nunchi-test-map-XXXXXX";
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+	FILE *file;
+
+	put_kernel(guest, 16 * MIB);
+	file = fdopen(mkstemp(path), "w");
+	fprintf(file, "ffffffff81000000 T _text\n%llx D phys_base\n%llx D init_top_pgt\n",
+		0xffffffff81000000ull + PHYS_BASE + 0x100, 0xffffffff81000000ull + TOP + 0x1000);
+	fclose(file);
+	err = attach_with(guest, path, &kernel);
+	unlink(path);
+	assert_non_null(err);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_NO_KERNEL);
+	nunchi_error_destroy(err);
+}
+
+static void test_cancel(void **state)
+{
+	struct guest *guest = *state;
+
+	guest->cancel = true;
+	refused(guest, NUNCHI_ERROR_CANCELLED, "cancelled");
+}
+
+/* ---- A running guest that is no longer what it was ------------------------------------------- */
+
+static struct linux_kernel *attach_live(struct guest *guest)
+{
+	guest->target.live = true;
+	guest->state = TARGET_RUNNING;
+	guest->cr3 = 16 * MIB + TOP;
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	put_kernel(guest, 16 * MIB);
+	return found_at(guest, 16 * MIB);
+}
+
+static void changed(struct guest *guest, struct linux_kernel *kernel, bool thorough,
+		    enum nunchi_error_code code, const char *words)
+{
+	struct nunchi_error *err;
+
+	memory_new_generation(guest->target.memory);
+	err = linux_kernel_check(kernel, &guest->target, thorough);
+	assert_non_null(err);
+	if (nunchi_error_code(err) != code || !strstr(nunchi_error_message(err), words))
+		fail_msg("code %d: %s", nunchi_error_code(err), nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+static void test_still_the_same(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = attach_live(guest);
+
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	assert_null(linux_kernel_check(kernel, &guest->target, false));
+	/* In its firmware, in a guest of its own: nothing is said against it. */
+	guest->cr3 = 0x2000;
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	linux_kernel_destroy(kernel);
+}
+
+static void test_ended(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = attach_live(guest);
+
+	/* Its memory can still be read. */
+	guest->state = TARGET_ENDED;
+	changed(guest, kernel, true, NUNCHI_ERROR_GONE, "ended");
+	linux_kernel_destroy(kernel);
+}
+
+static void test_reset(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel;
+
+	guest->target.reset_count = 3; /* before */
+	kernel = attach_live(guest);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	guest->target.reset_count++;
+	changed(guest, kernel, true, NUNCHI_ERROR_REBOOTED, "reset");
+	linux_kernel_destroy(kernel);
+}
+
+/* After kexec the old image is still there, whole. */
+static void test_kexec(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = attach_live(guest);
+
+	put_kernel(guest, 40 * MIB);
+	guest->cr3 = 40 * MIB + TOP;
+	changed(guest, kernel, true, NUNCHI_ERROR_REBOOTED, "another kernel");
+	linux_kernel_destroy(kernel);
+}
+
+static void test_overwritten(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = attach_live(guest);
+
+	strcpy((char *)guest->ram + 16 * MIB + BANNER, "Linux version 6.1.0-tess");
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	memset(guest->ram + 16 * MIB + TOP, 0, 0x3000);
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	linux_kernel_destroy(kernel);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(trampoline),
+	    TEST(nothing),
+	    TEST(two_kernels),
+	    TEST(forged_tables),
+	    TEST(forged_banner),
+	    TEST(copied_image),
+	    TEST(boundary),
+	    TEST(forged_boundary_below),
+	    TEST(two_boundaries),
+	    TEST(huge_image),
+	    TEST(endless_types),
+	    TEST(registers),
+	    TEST(symbols_from_file),
+	    TEST(wrong_symbols),
+	    TEST(cancel),
+	    TEST(still_the_same),
+	    TEST(ended),
+	    TEST(reset),
+	    TEST(kexec),
+	    TEST(overwritten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
