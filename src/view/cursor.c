@@ -303,11 +303,33 @@ static struct nunchi_error *capture(struct view_cursor *cursor)
 	return resumed;
 }
 
+/*
+ * The guest makes new pages faster than they become known: for once the query itself runs while the
+ * guest is paused.
+ */
+static struct nunchi_error *run_paused(struct view_cursor *cursor)
+{
+	struct target *target = cursor->source.target;
+	struct nunchi_error *err = target_pause(target), *resumed;
+
+	if (err)
+		return err;
+	memory_new_generation(cursor->source.kernel->memory);
+	err = run_kept(cursor);
+	resumed = target_resume(target);
+	if (!resumed)
+		return err;
+	nunchi_error_destroy(err);
+	cursor->resume_failed = true;
+	return resumed;
+}
+
 /* Runs the query on copies made while the guest was paused. */
 static struct nunchi_error *run_captured(struct view_cursor *cursor)
 {
 	struct memory *memory = cursor->source.kernel->memory;
 	struct nunchi_error *err = memory_capture_begin(memory);
+	bool missed;
 
 	if (!err)
 		err = run_kept(cursor);
@@ -318,13 +340,9 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 		if (!err && !memory_capture_misses(memory))
 			break;
 	}
-	if (!err && memory_capture_misses(memory))
-		row_warn(&cursor->row,
-			 "the guest changed so fast that %zu pages were not copied in %d pauses: "
-			 "what they hold is absent",
-			 memory_capture_misses(memory), MAX_CAPTURES);
+	missed = !err && memory_capture_misses(memory);
 	memory_capture_end(memory);
-	return err;
+	return missed ? run_paused(cursor) : err;
 }
 
 /* True if torn rows are better than this error, which came of trying to avoid them. */
