@@ -179,8 +179,10 @@ def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
                "-debugcon", f"file:{guest.output}",
                "-kernel", str(kernel.image), "-initrd", str(directory / "initrd"),
                "-append", " ".join(append)]
-    if options.cpu:
-        command += ["-cpu", options.cpu]
+    if options.cpu or not kernel.is_32bit:
+        # QEMU 7.2's emulation may lose the flags of a cmpxchg16b that an interrupt follows: guests
+        # panic in SLUB, which does without the instruction where there is none.
+        command += ["-cpu", (options.cpu or "qemu64") + ("" if kernel.is_32bit else ",-cx16")]
     if options.vmcoreinfo:
         command += ["-device", "vmcoreinfo"]
     return command
@@ -203,6 +205,10 @@ def _tail(path: Path, count: int = 15) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(f"  | {line}" for line in text.splitlines()[-count:])
+
+
+class GuestCrashed(LabError):
+    """The guest's kernel panicked, or QEMU ended."""
 
 
 class Frames:
@@ -229,7 +235,7 @@ class Frames:
                     break
                 now = time.monotonic()
                 if not self.guest.alive():
-                    raise LabError(f"{self.guest.name}: QEMU ended while {progress}\n"
+                    raise GuestCrashed(f"{self.guest.name}: QEMU ended while {progress}\n"
                                    + _tail(self.guest.directory / "qemu.log")
                                    + _tail(self.guest.console))
                 if now - started > timeout:

@@ -45,7 +45,7 @@ CPU_TIME = near(20, 0.02)
 SIZE = near(1 << 18, 0)
 
 # Process 1 of the lab's guests takes the host's orders, and kernel threads do the kernel's work:
-# they run between the passes, on any CPU.
+# they run between the passes, on any CPU, so that they may also be found running.
 AGENT = 1
 # What a worker does or did last follows its name, and changes as often.
 WORK = re.compile(r"^(kworker/u?\d+:\d+H?)[-+].*")
@@ -227,6 +227,9 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
             continue  # this kernel does not tell
         values = [normal(one.get(column)) for one in said]
         result.cells += 1
+        if column == "state" and (row["is_kernel_thread"] or AGENT in (row.get("pid"),
+                                                                      row.get("tid"))):
+            values.append("R")
         if column == "name" and row.get("is_kernel_thread"):
             values = [WORK.sub(r"\1", value) for value in values]
             row = dict(row, name=WORK.sub(r"\1", row["name"]))

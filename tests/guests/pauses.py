@@ -74,7 +74,7 @@ def kills(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work
         victim = subprocess.Popen([nunchi.path, *commands[i % 2]], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            time.sleep(rng.uniform(0.0, 0.15))
+            time.sleep(rng.uniform(0.0, 0.08))
             victim.send_signal(signal.SIGKILL)
         finally:
             victim.wait()

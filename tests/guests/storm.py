@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from typing import Any
 
@@ -42,20 +43,28 @@ def is_out_of_step(row: dict[str, Any], shown: dict[str, int | None]) -> bool:
 
 class Count:
     def __init__(self) -> None:
-        self.rows = self.children = self.torn = self.mixed = self.steps = self.warnings = 0
+        self.rows = self.children = self.torn = self.mixed = self.steps = self.lost = 0
+        self.warnings: collections.Counter[str] = collections.Counter()
         self.examples: list[str] = []
         self.slowest = 0.0
 
     def __str__(self) -> str:
         return (f"{self.rows} rows, {self.children} of children, {self.torn} torn, "
-                f"{self.mixed} mixed, {self.steps} out of step, {self.warnings} runs with "
-                f"warnings, slowest {self.slowest:.2f} s")
+                f"{self.mixed} mixed, {self.steps} out of step, {self.lost} runs that lost a "
+                f"lasting process, slowest {self.slowest:.2f} s; "
+                f"warnings: {dict(self.warnings)}")
 
 
-def count_processes(count: Count, done: Done) -> None:
+def count_processes(count: Count, done: Done, lasting: set[int]) -> None:
     count.slowest = max(count.slowest, done.seconds)
-    count.warnings += bool(done.err)
-    for row in done.rows:
+    rows = done.rows
+    for line in done.err.splitlines():
+        count.warnings[re.sub(r"\d+", "N", line.split("warning: ")[-1])] += 1
+    lost = lasting - {row["pid"] for row in rows}
+    if lost:
+        count.lost += 1
+        count.examples.append(f"{len(rows)} rows, without {sorted(lost)[:20]}: {done.first_error}")
+    for row in rows:
         shown = numbers(row)
         count.rows += 1
         count.children += shown["name"] is not None
@@ -69,7 +78,7 @@ def count_processes(count: Count, done: Done) -> None:
             count.examples.append(str(row))
 
 
-def run_processes(nunchi: Nunchi, account: Account, target: str) -> None:
+def run_processes(nunchi: Nunchi, account: Account, target: str, lasting: set[int]) -> None:
     counts = {mode: Count() for mode in MODES}
     bad_ends = []
     for i in range(RUNS):
@@ -78,7 +87,7 @@ def run_processes(nunchi: Nunchi, account: Account, target: str) -> None:
         if done.status:
             bad_ends.append(f"--pause {mode}: {done.status} {done.first_error}")
             continue
-        count_processes(counts[mode], done)
+        count_processes(counts[mode], done, lasting)
     account.check(not bad_ends, f"{len(bad_ends)} of {RUNS} runs failed", *bad_ends)
     for mode, count in counts.items():
         account.say(f"storm, --pause {mode}: {count}")
@@ -86,6 +95,7 @@ def run_processes(nunchi: Nunchi, account: Account, target: str) -> None:
         account.check(not count.mixed, f"--pause {mode}: rows that mix two processes",
                       *count.examples)
         account.check(count.children > 100, f"--pause {mode}: only {count.children} children seen")
+        account.check(not count.lost, f"--pause {mode}: rows are missing", *count.examples)
     # Paused, each row is one moment of its process.
     account.check(not counts["always"].steps, "--pause always: rows of no moment",
                   *counts["always"].examples)
@@ -115,9 +125,12 @@ def run_environments(nunchi: Nunchi, account: Account, target: str) -> None:
 
 
 def run(nunchi: Nunchi, account: Account, guest: machine.Guest) -> None:
-    machine.execute(guest, f"forkstorm {SECONDS} 2 </dev/null >/dev/null 2>&1 &")
     target = f"qemu:{guest.name}"
-    run_processes(nunchi, account, target)
+    # Threads of the kernel but those that come and go with its work.
+    lasting = {row["pid"] for row in nunchi.show(target, "processes").rows
+               if not row["name"].startswith("kworker")}
+    machine.execute(guest, f"forkstorm {SECONDS} 2 </dev/null >/dev/null 2>&1 &")
+    run_processes(nunchi, account, target, lasting)
     run_environments(nunchi, account, target)
     alive = machine.execute(guest, "pidof storm || echo none").split()
     account.check(alive != [b"none"], "the storm ended before the test did")
