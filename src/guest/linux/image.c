@@ -159,7 +159,7 @@ static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical
 
 	if (!scan->image.data_start && writable && scan->started) {
 		if (scan->image.virtual_end - scan->image.virtual_start >= MIN_IMAGE)
-			scan->image.data_start = virtual;
+			scan->image.data_start = scan->image.rodata_end = virtual;
 		else
 			*scan = (struct scan){0};
 	}
