@@ -285,15 +285,15 @@ static struct nunchi_error *run_kept(struct view_cursor *cursor)
 	return NULL;
 }
 
-/* Copies what the query wants while the guest is paused. */
-static struct nunchi_error *capture(struct view_cursor *cursor)
+static struct nunchi_error *while_paused(struct view_cursor *cursor,
+					 struct nunchi_error *(*act)(struct view_cursor *cursor))
 {
 	struct target *target = cursor->source.target;
 	struct nunchi_error *err = target_pause(target), *resumed;
 
 	if (err)
 		return err;
-	err = memory_capture_fill(cursor->source.kernel->memory);
+	err = act(cursor);
 	resumed = target_resume(target);
 	if (!resumed)
 		return err;
@@ -303,25 +303,10 @@ static struct nunchi_error *capture(struct view_cursor *cursor)
 	return resumed;
 }
 
-/*
- * The guest makes new pages faster than they become known: for once the query itself runs while the
- * guest is paused.
- */
-static struct nunchi_error *run_paused(struct view_cursor *cursor)
+/* Copies what the query wants. */
+static struct nunchi_error *capture(struct view_cursor *cursor)
 {
-	struct target *target = cursor->source.target;
-	struct nunchi_error *err = target_pause(target), *resumed;
-
-	if (err)
-		return err;
-	memory_new_generation(cursor->source.kernel->memory);
-	err = run_kept(cursor);
-	resumed = target_resume(target);
-	if (!resumed)
-		return err;
-	nunchi_error_destroy(err);
-	cursor->resume_failed = true;
-	return resumed;
+	return memory_capture_fill(cursor->source.kernel->memory);
 }
 
 /* Runs the query on copies made while the guest was paused. */
@@ -334,7 +319,7 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	if (!err)
 		err = run_kept(cursor);
 	for (int i = 0; !err && i < MAX_CAPTURES; i++) {
-		err = capture(cursor);
+		err = while_paused(cursor, capture);
 		if (!err)
 			err = run_kept(cursor);
 		if (!err && !memory_capture_misses(memory))
@@ -342,7 +327,9 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	}
 	missed = !err && memory_capture_misses(memory);
 	memory_capture_end(memory);
-	return missed ? run_paused(cursor) : err;
+	/* It makes new pages faster than they become known: for once the query runs while it waits.
+	 */
+	return missed ? while_paused(cursor, run_kept) : err;
 }
 
 /* True if torn rows are better than this error, which came of trying to avoid them. */
