@@ -274,6 +274,22 @@ static void test_forged_banner(void **state)
 	refused(guest, NUNCHI_ERROR_NO_KERNEL, "1 witnesses agree");
 }
 
+/*
+ * A page that any process can have, and a banner: what the page table of a 32-bit kernel says of
+ * itself agrees with itself, however often it is asked.
+ */
+static void test_forged_32_bits(void **state)
+{
+	struct guest *guest = *state;
+
+	put(guest, 0x200000 + 3 * 8, 0x201000 | P);
+	for (uint64_t i = 0; i < RAM / (2 * MIB); i++)
+		put(guest, 0x201000 + i * 8, (i * 2 * MIB) | P | PS | (i >= 8 && i < 12 ? 0 : RW));
+	strcpy((char *)guest->ram + 18 * MIB, "Linux version 9.9 (a) (b) #1 SMP never");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL,
+		"1 witnesses agree (the linear map, the image's sections in the page table)");
+}
+
 /* A kernel's image copied elsewhere with its variables, but tables of its own. */
 static void test_copied_image(void **state)
 {
@@ -521,6 +537,7 @@ int main(void)
 	    TEST(two_kernels),
 	    TEST(forged_tables),
 	    TEST(forged_banner),
+	    TEST(forged_32_bits),
 	    TEST(copied_image),
 	    TEST(boundary),
 	    TEST(forged_boundary_below),
