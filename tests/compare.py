@@ -47,6 +47,7 @@ SIZE = near(1 << 18, 0)
 # Process 1 of the lab's guests takes the host's orders, and kernel threads do the kernel's work:
 # they run between the passes, on any CPU, so that they may also be found running.
 AGENT = 1
+AT_WORK = "RSDI"
 # What a worker does or did last follows its name, and changes as often.
 WORK = re.compile(r"^(kworker/u?\d+:\d+H?)[-+].*")
 
@@ -220,8 +221,9 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
             continue
         if column == "cpu" and (row["tid"] == AGENT or row["is_kernel_thread"]):
             continue
-        # A kernel thread may have been at work just then.
-        if column == "state" and row["is_kernel_thread"] and row["state"] in "RD":
+        # Kernel threads work and rest of themselves, at any moment.
+        if column == "state" and row["is_kernel_thread"] and row["state"] in AT_WORK and \
+                all(one.get("state") in AT_WORK for one in said):
             continue
         if not any(column in one for one in said):
             continue  # this kernel does not tell
