@@ -97,7 +97,8 @@ class Guest:
     def save(self) -> None:
         state = asdict(self)
         state["directory"] = str(self.directory)
-        state |= {"qmp": str(self.qmp), "control": str(self.control), "serial": str(self.serial), "output": str(self.output),
+        state |= {"qmp": str(self.qmp), "control": str(self.control),
+                  "serial": str(self.serial), "output": str(self.output),
                   "console": str(self.console), "ram": str(self.ram) if self.ram else None}
         write_atomic(self.directory / "state.json",
                      (json.dumps(state, indent=1) + "\n").encode())

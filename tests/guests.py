@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def follow_parent() -> None:
 
 
 @contextlib.contextmanager
-def workplace(name: str, keep: bool):
+def workplace(name: str, keep: bool) -> Iterator[Path]:
     parent = cache_root() / "check"
     parent.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{name}.{os.getpid()}.", dir=parent))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nunchi does to a running guest: how long it stops it, and that it goes on whatever happens."""
+"""What nunchi does to a running guest: for how long it stops, that it goes on in any case."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def kills(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work
 
 def interrupted(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp,
                 work: Path) -> None:
-    """Ctrl-C during a snapshot: no file under the name, the guest runs, an exit code that says so."""
+    """Ctrl-C during a snapshot: no file is left, the guest runs, the exit code says so."""
     target = work / "interrupted.elf"
     victim = subprocess.Popen([nunchi.path, "snapshot", f"qemu:{guest.name}", target, "--pause",
                                "always"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,8 +188,3 @@ def against_oracle(account: Account, form: str, got: dict[str, Done], a: compare
         account.check(not result.wrong and result.rows > 0,
                       f"{form}: {view}: {len(result.wrong)} wrong of {result.rows} rows",
                       *result.wrong)
-
-
-def fatal(text: str) -> None:
-    print(text, file=sys.stderr)
-    sys.exit(2)
