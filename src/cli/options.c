@@ -52,7 +52,7 @@ static void build_set(struct option_set *set, const struct command *command)
 {
 	*set = (struct option_set){0};
 	/* Before the command the first word that is no option ends them. */
-	strcpy(set->letters, command ? ":" : "+:");
+	snprintf(set->letters, sizeof(set->letters), "%s", command ? ":" : "+:");
 	for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
 		add_option(set, &common_options[i]);
 	if (!command)
