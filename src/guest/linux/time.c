@@ -22,6 +22,14 @@ static uint64_t timekeeper_address(const struct linux_kernel *kernel)
 	return core + ((counter ? counter : word) + word - 1) / word * word;
 }
 
+static bool has_layout(const struct layout *layout)
+{
+	return layout->timekeeper_xtime_sec.present && layout->timekeeper_xtime_nsec.present &&
+	       layout->timekeeper_shift.present && layout->timekeeper_offs_real.present &&
+	       layout->timekeeper_offs_boot.present && layout->timekeeper_wall_sec.present &&
+	       layout->timekeeper_wall_nsec.present;
+}
+
 bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
 {
 	const struct layout *layout = &kernel->layout;
@@ -29,8 +37,9 @@ bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
 	uint64_t real, boot, nanoseconds, shift;
 	int64_t seconds;
 
-	if (linux_read_object(kernel, LAYOUT_timekeeper, timekeeper_address(kernel), &keeper) !=
-	    MEMORY_OK)
+	if (!has_layout(layout) ||
+	    linux_read_object(kernel, LAYOUT_timekeeper, timekeeper_address(kernel), &keeper) !=
+		MEMORY_OK)
 		return false;
 	/* Sums wrap: the values may be anything. */
 	real = object_u64(&keeper, &layout->timekeeper_offs_real);

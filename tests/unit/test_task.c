@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tasks, what is derived from them, and the views on them where a kernel's types lack fields. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "guest/linux/process.h"
+#include "guest/linux/task.h"
+#include "guest/linux/time.h"
+#include "view/cursor.h"
+
+#include "toy_kernel.h"
+
+#define L (&toy->kernel.layout)
+
+/* Offsets of the test's task_struct. */
+enum { TASKS = 0, PID = 16, TGID = 20, FLAGS = 24, STATE = 32, EXIT_STATE = 40, COMM = 48 };
+
+static int setup(void **state)
+{
+	struct toy *toy = malloc(sizeof(*toy));
+
+	toy_init(toy);
+	/* Only that there are types is asked. */
+	toy->kernel.types = (struct type_index *)toy;
+	*state = toy;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	toy_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void task_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_task, &L->task_tasks, TASKS, 16);
+	toy_field(toy, LAYOUT_task, &L->task_pid, PID, 4);
+}
+
+static void link_tasks(struct toy *toy, const uint64_t *tasks, size_t count)
+{
+	toy->kernel.symbol[LINUX_init_task] = tasks[0];
+	for (size_t i = 0; i < count; i++) {
+		toy_put(toy, tasks[i] + TASKS, tasks[(i + 1) % count] + TASKS, 8);
+		toy_put(toy, tasks[(i + 1) % count] + TASKS + 8, tasks[i] + TASKS, 8);
+		toy_put(toy, tasks[i] + PID, i, 4);
+	}
+}
+
+/* ---- State ----------------------------------------------------------------------------------- */
+
+static void has_state(struct toy *toy, uint64_t task_state, uint64_t exit_state, char letter)
+{
+	uint8_t bytes[64] = {0};
+	struct object task = {.data = bytes, .size = sizeof(bytes)};
+
+	memcpy(bytes + STATE, &task_state, 8);
+	memcpy(bytes + EXIT_STATE, &exit_state, 4);
+	assert_int_equal(linux_task_state(&toy->kernel, &task), letter);
+}
+
+static void test_states(void **state)
+{
+	struct toy *toy = *state;
+
+	toy_field(toy, LAYOUT_task, &L->task_state, STATE, 8);
+	toy_field(toy, LAYOUT_task, &L->task_exit_state, EXIT_STATE, 4);
+	has_state(toy, 0, 0, 'R');
+	has_state(toy, 1, 0, 'S');
+	has_state(toy, 2, 0, 'D');
+	has_state(toy, 4, 0, 'T');
+	has_state(toy, 8, 0, 't');
+	has_state(toy, 0, 0x10, 'X');
+	has_state(toy, 0, 0x20, 'Z');
+	has_state(toy, 0x40, 0, 'P');
+	has_state(toy, 0x402, 0, 'I');
+	has_state(toy, 0x8000, 0, 'D'); /* frozen */
+	has_state(toy, 0x1000, 0, 'D'); /* waits for a lock, PREEMPT_RT */
+	has_state(toy, 0x102, 0, 'D');  /* killable */
+	/* Anything at all has a letter. */
+	has_state(toy, UINT64_MAX, UINT32_MAX, 'I');
+	has_state(toy, 0xfffffffffffffbff, 0, 'D');
+}
+
+/* ---- Processes of which little is known ------------------------------------------------------ */
+
+static const struct nunchi_cell *only_row(struct toy *toy, const char *name, uint64_t limit,
+					  struct view_cursor **ret)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	struct view_source source = {.kernel = &toy->kernel, .target = target};
+	struct nunchi_query query = {.size = sizeof(query), .limit = limit};
+	struct nunchi_error *err = view_cursor_create(&source, view_find(name), &query, ret);
+	const struct nunchi_cell *cells = NULL;
+	bool torn;
+
+	if (!err)
+		err = view_cursor_next(*ret, &cells, &torn);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	free(target);
+	return cells;
+}
+
+/*
+ * A field that is missing is said to be; it is no 0, and no reason of another kind, but for paths,
+ * which lead through many structures.
+ */
+static void check_columns(struct toy *toy, const char *view, const char *const *known)
+{
+	struct view_cursor *cursor;
+	const struct nunchi_cell *cells = only_row(toy, view, 1, &cursor);
+	const struct nunchi_column *const *columns;
+	size_t count;
+
+	columns = view_cursor_columns(cursor, &count);
+	for (size_t i = 0; i < count; i++) {
+		bool is_known = false;
+
+		for (size_t j = 0; known[j]; j++)
+			is_known |= !strcmp(columns[i]->name, known[j]);
+		if (is_known != (cells[i].kind == NUNCHI_CELL_VALUE))
+			fail_msg("%s.%s is %s", view, columns[i]->name,
+				 is_known ? "absent" : "there");
+		if (!is_known && cells[i].absence != NUNCHI_ABSENT_NO_LAYOUT &&
+		    !strstr("cwd root cgroup_path", columns[i]->name))
+			fail_msg("%s.%s: absence %d", view, columns[i]->name, cells[i].absence);
+	}
+	view_cursor_destroy(cursor);
+}
+
+static void test_processes_without_layout(void **state)
+{
+	static const char *const known[] = {"pid", "task", NULL};
+	struct toy *toy = *state;
+	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
+
+	task_layout(toy);
+	link_tasks(toy, tasks, 2);
+	check_columns(toy, "processes", known);
+}
+
+/* The same with the pointers of a task, but not what they point to. */
+static void test_processes_with_pointers_alone(void **state)
+{
+	static const char *const known[] = {"pid", "task", "is_kernel_thread", "name", NULL};
+	struct toy *toy = *state;
+	struct field *pointers[] = {&L->task_mm,      &L->task_real_parent, &L->task_real_cred,
+				    &L->task_fs,      &L->task_signal,      &L->task_cgroups,
+				    &L->task_nsproxy, &L->task_thread_pid};
+	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
+
+	task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
+	toy_field(toy, LAYOUT_task, &L->task_comm, COMM, 16);
+	link_tasks(toy, tasks, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++) {
+		toy_field(toy, LAYOUT_task, pointers[i], 128 + 8 * (unsigned)i, 8);
+		toy_set(toy, tasks[1], pointers[i], toy_alloc(toy, 512));
+	}
+	check_columns(toy, "processes", known);
+}
+
+static void test_threads_without_layout(void **state)
+{
+	static const char *const known[] = {"tid", "task", NULL};
+	struct toy *toy = *state;
+	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)}, signal = toy_alloc(toy, 512);
+	struct view_source source = {.kernel = &toy->kernel};
+	struct target target = {0};
+	struct view_cursor *cursor;
+	struct nunchi_error *err;
+
+	task_layout(toy);
+	link_tasks(toy, tasks, 2);
+	source.target = &target;
+	err = view_cursor_create(&source, view_find("threads"), NULL, &cursor);
+	assert_non_null(err);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_UNSUPPORTED);
+	nunchi_error_destroy(err);
+	toy_field(toy, LAYOUT_task, &L->task_signal, 128, 8);
+	toy_field(toy, LAYOUT_task, &L->task_thread_node, 136, 16);
+	toy_field(toy, LAYOUT_signal, &L->signal_thread_head, 32, 16);
+	toy_set(toy, tasks[1], &L->task_signal, signal);
+	toy_put(toy, signal + 32, tasks[1] + 136, 8);
+	toy_put(toy, signal + 40, tasks[1] + 136, 8);
+	toy_put(toy, tasks[1] + 136, signal + 32, 8);
+	toy_put(toy, tasks[1] + 144, signal + 32, 8);
+	check_columns(toy, "threads", known);
+}
+
+static void test_modules_without_layout(void **state)
+{
+	static const char *const known[] = {"module", NULL};
+	struct toy *toy = *state;
+	uint64_t head = toy_alloc(toy, 16), module = toy_alloc(toy, 512);
+
+	toy_field(toy, LAYOUT_module, &L->module_list, 64, 16);
+	toy->kernel.symbol[LINUX_modules] = head;
+	toy_put(toy, head, module + 64, 8);
+	toy_put(toy, head + 8, module + 64, 8);
+	toy_put(toy, module + 64, head, 8);
+	toy_put(toy, module + 72, head, 8);
+	check_columns(toy, "kernel_modules", known);
+}
+
+/* Values at the edge of what a number holds, from types that make a field too wide. */
+static void test_numbers_at_the_edge(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
+	struct view_cursor *cursor;
+
+	task_layout(toy);
+	link_tasks(toy, tasks, 2);
+	toy_field(toy, LAYOUT_task, &L->task_static_prio, 128, 8);
+	toy_set(toy, tasks[1], &L->task_static_prio, 0x8000000000000000);
+	only_row(toy, "processes", 1, &cursor);
+	view_cursor_destroy(cursor);
+}
+
+/* ---- Sizes and times ------------------------------------------------------------------------- */
+
+static void test_resident_counters(void **state)
+{
+	struct toy *toy = *state;
+	struct object mm = {.address = toy_alloc(toy, 64)};
+	uint64_t pages = 77;
+
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	assert_int_equal(pages, 77);
+	toy_field(toy, LAYOUT_mm, &L->mm_rss_counts, 0, 32);
+	toy_put(toy, mm.address, 10, 8);
+	toy_put(toy, mm.address + 8, 20, 8);
+	toy_put(toy, mm.address + 16, 1000, 8); /* swapped out */
+	toy_put(toy, mm.address + 24, 5, 8);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_OK);
+	assert_int_equal(pages, 35);
+	/* Below zero for a moment. */
+	toy_put(toy, mm.address + 8, (uint64_t)-3, 8);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_OK);
+	assert_int_equal(pages, 15);
+	/* Nonsense is added as it is. */
+	toy_put(toy, mm.address, INT64_MAX, 8);
+	toy_put(toy, mm.address + 8, INT64_MAX, 8);
+	toy_put(toy, mm.address + 24, INT64_MAX, 8);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_OK);
+	assert_int_equal(pages, 3 * (uint64_t)INT64_MAX);
+}
+
+static void test_resident_per_cpu(void **state)
+{
+	struct toy *toy = *state;
+	struct object mm = {.address = toy_alloc(toy, 256)};
+	uint64_t offsets = toy_alloc(toy, 16), areas = toy_alloc(toy, 4096), cpus;
+	uint64_t pages;
+
+	toy_field(toy, LAYOUT_mm, &L->mm_rss_percpu, 0, 128);
+	toy_field(toy, LAYOUT_percpu_counter, &L->percpu_counter_count, 8, 8);
+	toy_field(toy, LAYOUT_percpu_counter, &L->percpu_counter_counters, 16, 8);
+	L->size[LAYOUT_percpu_counter] = 32;
+	toy_put(toy, mm.address + 8, 100, 8);
+	toy_put(toy, mm.address + 16, 0x40, 8); /* an offset, which the CPUs' own are added to */
+	/* How many CPUs there are is not known: then neither is the sum. */
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	cpus = toy_alloc(toy, 4);
+	toy->kernel.symbol[LINUX_nr_cpu_ids] = cpus;
+	toy_put(toy, cpus, 2, 4);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	toy->kernel.symbol[LINUX_per_cpu_offset] = offsets;
+	toy_put(toy, offsets, areas, 8);
+	toy_put(toy, offsets + 8, areas + 2048, 8);
+	toy_put(toy, areas + 0x40, 7, 4);
+	toy_put(toy, areas + 2048 + 0x40, (uint32_t)-2, 4);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_OK);
+	assert_int_equal(pages, 105);
+}
+
+static void times_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_task, &L->task_utime, 128, 8);
+	toy_field(toy, LAYOUT_task, &L->task_stime, 136, 8);
+	toy_field(toy, LAYOUT_task, &L->task_runtime, 144, 8);
+	toy_field(toy, LAYOUT_task, &L->task_signal, 152, 8);
+	toy_field(toy, LAYOUT_task, &L->task_thread_node, 160, 16);
+	toy_field(toy, LAYOUT_signal, &L->signal_nr_threads, 0, 4);
+	toy_field(toy, LAYOUT_signal, &L->signal_thread_head, 8, 16);
+	toy_field(toy, LAYOUT_signal, &L->signal_utime, 32, 8);
+	toy_field(toy, LAYOUT_signal, &L->signal_stime, 40, 8);
+	toy_field(toy, LAYOUT_signal, &L->signal_runtime, 48, 8);
+	toy_field(toy, LAYOUT_signal, &L->signal_prev_utime, 56, 8);
+	toy_field(toy, LAYOUT_signal, &L->signal_prev_stime, 64, 8);
+}
+
+/* Two processes whose threads are the same list: what is looked at in all has a bound. */
+static void test_cpu_time_of_threads(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task[] = {toy_alloc(toy, 256), toy_alloc(toy, 256)}, at = toy_alloc(toy, 128);
+	_cleanup_object_ struct object leader = {0}, signal = {0};
+	_cleanup_hash_map_ struct hash_map seen = {0};
+	struct linux_cpu_time time;
+	uint64_t left = 5;
+
+	task_layout(toy);
+	times_layout(toy);
+	for (size_t i = 0; i < 2; i++) {
+		toy_set(toy, task[i], &L->task_utime, 100);
+		toy_set(toy, task[i], &L->task_stime, 300);
+		toy_set(toy, task[i], &L->task_runtime, 500);
+		toy_set(toy, task[i], &L->task_signal, at);
+	}
+	toy_put(toy, at + 8, task[0] + 160, 8);
+	toy_put(toy, task[0] + 160, task[1] + 160, 8);
+	toy_put(toy, task[1] + 160, at + 8, 8);
+	toy_put(toy, at + 16, task[1] + 160, 8);
+	toy_put(toy, task[1] + 168, task[0] + 160, 8);
+	toy_put(toy, task[0] + 168, at + 8, 8);
+	toy_set(toy, at, &L->signal_nr_threads, 2);
+	toy_set(toy, at, &L->signal_runtime, 200);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &leader), MEMORY_OK);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_signal, at, &signal), MEMORY_OK);
+	/* 1200 that it ran, divided as 200 : 600 ticks. */
+	assert_int_equal(
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_OK);
+	assert_int_equal(time.user, 300);
+	assert_int_equal(time.system, 900);
+	assert_int_equal(left, 3);
+	assert_int_equal(
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_OK);
+	assert_int_equal(left, 1);
+	assert_int_equal(
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_IO);
+	assert_int_equal(left, 0);
+	/* A list that is broken gives no part of the sum. */
+	left = 100;
+	toy_put(toy, task[0] + 160, 0, 8);
+	assert_int_equal(
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_IO);
+	L->task_stime.present = false;
+	assert_int_equal(
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time),
+	    MEMORY_NO_LAYOUT);
+}
+
+static void test_pid_namespace(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t pid = toy_alloc(toy, 128), space = toy_alloc(toy, 64), inum = 77;
+
+	toy_field(toy, LAYOUT_pid, &L->pid_level, 0, 4);
+	toy_field(toy, LAYOUT_pid, &L->pid_namespace, 24, 8);
+	toy_field(toy, LAYOUT_pid_namespace, &L->pid_namespace_inum, 8, 4);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_NO_LAYOUT);
+	L->size[LAYOUT_upid] = 16;
+	toy_put(toy, pid, 2, 4);
+	toy_put(toy, pid + 24 + 2 * 16, space, 8);
+	toy_put(toy, space + 8, 4026531836, 4);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_OK);
+	assert_int_equal(inum, 4026531836);
+	toy_put(toy, pid, 33, 4);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_IO);
+}
+
+/* ---- Whether it is still the same ------------------------------------------------------------ */
+
+static void test_is_same(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = toy_alloc(toy, 256);
+	_cleanup_object_ struct object copy = {0};
+	struct field *fields[] = {&L->task_pid, &L->task_start_boottime, &L->task_mm,
+				  &L->task_signal, &L->task_real_cred};
+
+	task_layout(toy);
+	for (size_t i = 1; i < ARRAY_SIZE(fields); i++)
+		toy_field(toy, LAYOUT_task, fields[i], 128 + 8 * (unsigned)i, 8);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task, &copy), MEMORY_OK);
+	assert_true(linux_task_is_same(&toy->kernel, &copy));
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		toy_set(toy, task, fields[i], 1);
+		assert_false(linux_task_is_same(&toy->kernel, &copy));
+		/* What the types lack cannot change. */
+		fields[i]->present = false;
+		assert_true(linux_task_is_same(&toy->kernel, &copy));
+		fields[i]->present = true;
+		toy_set(toy, task, fields[i], 0);
+	}
+	assert_true(linux_task_is_same(&toy->kernel, &copy));
+}
+
+/* ---- The clock ------------------------------------------------------------------------------- */
+
+static void clock_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_xtime_sec, 0, 8);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_xtime_nsec, 8, 8);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_shift, 16, 4);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_offs_real, 24, 8);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_offs_boot, 32, 8);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_wall_sec, 40, 8);
+	toy_field(toy, LAYOUT_timekeeper, &L->timekeeper_wall_nsec, 48, 8);
+}
+
+static void set_clock(struct toy *toy, uint64_t keeper)
+{
+	toy_set(toy, keeper, &L->timekeeper_xtime_sec, 1700000100);
+	toy_set(toy, keeper, &L->timekeeper_xtime_nsec, 500000000ull << 8);
+	toy_set(toy, keeper, &L->timekeeper_shift, 8);
+	toy_set(toy, keeper, &L->timekeeper_offs_real, 1700000000000000000);
+	toy_set(toy, keeper, &L->timekeeper_offs_boot, 3000000000);
+	toy_set(toy, keeper, &L->timekeeper_wall_sec, (uint64_t)-1700000000);
+	toy_set(toy, keeper, &L->timekeeper_wall_nsec, 250000000);
+}
+
+static void has_clock(struct toy *toy)
+{
+	struct linux_clock clock;
+
+	assert_true(linux_clock_read(&toy->kernel, &clock));
+	assert_int_equal(clock.boot_ns, 1700000000000000000 - 3000000000);
+	assert_int_equal(clock.uptime_ns, 100 * 1000000000ll + 500000000 + 250000000 + 3000000000);
+}
+
+static void test_clock(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t core = toy_alloc(toy, 256);
+	struct linux_clock clock;
+
+	assert_false(linux_clock_read(&toy->kernel, &clock));
+	clock_layout(toy);
+	assert_false(linux_clock_read(&toy->kernel, &clock));
+	/* Until 6.12: behind a counter, of 4 bytes if nothing says otherwise. */
+	toy->kernel.symbol[LINUX_tk_core] = core;
+	set_clock(toy, core + 8);
+	has_clock(toy);
+	/* With lock debugging the counter is larger. */
+	L->size[LAYOUT_seqcount] = 60;
+	memset(toy->ram + (core - TOY_BASE), 0, 256);
+	set_clock(toy, core + 64);
+	has_clock(toy);
+	/* Since 6.13. */
+	toy_field(toy, LAYOUT_tk_data, &L->tk_data_timekeeper, 16, 64);
+	memset(toy->ram + (core - TOY_BASE), 0, 256);
+	set_clock(toy, core + 16);
+	has_clock(toy);
+	/* Since 6.17. */
+	toy->kernel.symbol[LINUX_tk_core] = 0;
+	toy->kernel.symbol[LINUX_timekeeper_data] = core;
+	has_clock(toy);
+}
+
+static void test_clock_of_nonsense(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t core = toy_alloc(toy, 256);
+	struct field *fields[] = {&L->timekeeper_xtime_sec, &L->timekeeper_xtime_nsec,
+				  &L->timekeeper_shift,     &L->timekeeper_offs_real,
+				  &L->timekeeper_offs_boot, &L->timekeeper_wall_sec,
+				  &L->timekeeper_wall_nsec};
+	struct linux_clock clock;
+
+	clock_layout(toy);
+	toy->kernel.symbol[LINUX_tk_core] = core;
+	set_clock(toy, core + 8);
+	has_clock(toy);
+	/* A clock without one of its parts is no clock. */
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		fields[i]->present = false;
+		assert_false(linux_clock_read(&toy->kernel, &clock));
+		fields[i]->present = true;
+	}
+	toy_set(toy, core + 8, &L->timekeeper_shift, 64);
+	assert_false(linux_clock_read(&toy->kernel, &clock));
+	toy_set(toy, core + 8, &L->timekeeper_shift, 8);
+	toy_set(toy, core + 8, &L->timekeeper_xtime_sec, 0);
+	assert_false(linux_clock_read(&toy->kernel, &clock));
+	/* Sums may wrap, but not end the program. */
+	for (size_t at = 0; at < 64; at += 8)
+		toy_put(toy, core + at, UINT64_MAX >> (at / 8), 8);
+	linux_clock_read(&toy->kernel, &clock);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(states),
+	    TEST(processes_without_layout),
+	    TEST(processes_with_pointers_alone),
+	    TEST(threads_without_layout),
+	    TEST(modules_without_layout),
+	    TEST(numbers_at_the_edge),
+	    TEST(resident_counters),
+	    TEST(resident_per_cpu),
+	    TEST(cpu_time_of_threads),
+	    TEST(pid_namespace),
+	    TEST(is_same),
+	    TEST(clock),
+	    TEST(clock_of_nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
