@@ -195,12 +195,18 @@ class Workers:
 
 def clear_left_behind() -> None:
     """Guests and files of a run of ours that was killed; those of one that still runs stay."""
+    def is_left(name: str) -> bool:
+        parts = name.split("-", 2)
+        return parts[0] == PREFIX and len(parts) == 3 and parts[1].isdigit() and \
+            not Path(f"/proc/{parts[1]}").exists()
+
     for guest in list(machine.guests()):
-        parts = guest.name.split("-", 2)
-        if parts[0] == PREFIX and len(parts) == 3 and parts[1].isdigit() and \
-                not Path(f"/proc/{parts[1]}").exists():
+        if is_left(guest.name):
             print(f"ending {guest.name}, left behind by an earlier run", flush=True)
             machine.stop(guest.name)
+    for lock in machine.run_root().glob(f".{PREFIX}-*.lock"):
+        if is_left(lock.name[1:]):
+            lock.unlink(missing_ok=True)
     for work in (cache_root() / "check").glob("*.*.*"):
         owner = work.name.rsplit(".", 2)[1]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():

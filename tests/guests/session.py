@@ -63,6 +63,8 @@ def booted(config: Config, name: str, account: Account) -> Iterator[machine.Gues
 def end(guest: machine.Guest) -> None:
     if guest.directory.exists():
         machine.stop(guest.name)
+    # No other process boots a guest of this name.
+    guest.directory.with_name(f".{guest.name}.lock").unlink(missing_ok=True)
 
 
 def footprint(guest: machine.Guest) -> int:
