@@ -13,7 +13,9 @@ static bool is_init_task(struct linux_kernel *kernel, uint64_t address)
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object task = {0};
 
-	return linux_read_object(kernel, LAYOUT_task, address, &task) == MEMORY_OK &&
+	return layout->task_real_parent.present && layout->task_parent.present &&
+	       layout->task_group_leader.present && layout->task_pid.present &&
+	       linux_read_object(kernel, LAYOUT_task, address, &task) == MEMORY_OK &&
 	       object_u64(&task, &layout->task_real_parent) == address &&
 	       object_u64(&task, &layout->task_parent) == address &&
 	       object_u64(&task, &layout->task_group_leader) == address &&
@@ -51,13 +53,16 @@ static bool is_module_list(struct linux_kernel *kernel, uint64_t address, uint64
 	return length && there && !(there & PAGE_MASK);
 }
 
-/* What one page of data is searched for. */
+/* What is looked for may begin with the last word of a page. */
+#define OVERLAP 8
+
+/* What one page of data, and the word behind it, is searched for. */
 static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64_t address)
 {
 	const struct layout *layout = &kernel->layout;
 	unsigned word = kernel->word_size;
 
-	for (size_t i = 0; i + 2 * word <= PAGE_SIZE; i += word) {
+	for (size_t i = 0; i < PAGE_SIZE; i += word) {
 		uint64_t next = 0, back = 0;
 
 		if (!kernel->symbol[LINUX_init_task] && !memcmp(page + i, "swapper", 7) &&
@@ -80,7 +85,7 @@ void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start)
 	const struct layout *layout = &kernel->layout;
 	bool had_task = kernel->symbol[LINUX_init_task];
 	bool had_modules = kernel->symbol[LINUX_modules];
-	uint8_t page[PAGE_SIZE];
+	uint8_t page[PAGE_SIZE + OVERLAP];
 
 	if ((had_task && had_modules) || !data_start || !layout->task_comm.present ||
 	    !layout->module_list.present || kernel->image_end - data_start > MAX_DATA)
@@ -89,8 +94,11 @@ void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start)
 	     at += PAGE_SIZE) {
 		if (kernel->symbol[LINUX_init_task] && kernel->symbol[LINUX_modules])
 			break;
-		if (linux_read(kernel, at, page, sizeof(page)) == MEMORY_OK)
-			search_page(kernel, page, at);
+		if (linux_read(kernel, at, page, PAGE_SIZE) != MEMORY_OK)
+			continue;
+		if (linux_read(kernel, at + PAGE_SIZE, page + PAGE_SIZE, OVERLAP) != MEMORY_OK)
+			memset(page + PAGE_SIZE, 0, OVERLAP);
+		search_page(kernel, page, at);
 	}
 	if (!had_task && kernel->symbol[LINUX_init_task])
 		linux_kernel_fact(kernel, "kernel", "init_task", "found by its shape", "0x%llx",

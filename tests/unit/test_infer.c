@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* init_task and the list of modules, found by their shape in the image's data. */
+#include "guest/linux/infer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "toy_kernel.h"
+
+#define L (&toy->kernel.layout)
+
+/* The image's data: 16 pages in the middle of the memory. */
+#define DATA  (TOY_BASE + 0x100000)
+#define PAGES 16
+
+enum { PID = 0, PARENT = 8, REAL_PARENT = 16, LEADER = 24, COMM = 32 };
+enum { STATE = 0, LIST = 8, NAME = 24, SELF = 80, TEXT = 88 };
+
+static int setup(void **state)
+{
+	struct toy *toy = malloc(sizeof(*toy));
+
+	toy_init(toy);
+	toy->kernel.text_virtual = DATA;
+	toy->kernel.image_end = DATA + PAGES * PAGE_SIZE;
+	toy_field(toy, LAYOUT_task, &L->task_pid, PID, 4);
+	toy_field(toy, LAYOUT_task, &L->task_parent, PARENT, 8);
+	toy_field(toy, LAYOUT_task, &L->task_real_parent, REAL_PARENT, 8);
+	toy_field(toy, LAYOUT_task, &L->task_group_leader, LEADER, 8);
+	toy_field(toy, LAYOUT_task, &L->task_comm, COMM, 16);
+	toy_field(toy, LAYOUT_module, &L->module_state, STATE, 4);
+	toy_field(toy, LAYOUT_module, &L->module_list, LIST, 16);
+	toy_field(toy, LAYOUT_module, &L->module_name, NAME, 56);
+	toy_field(toy, LAYOUT_module, &L->module_self, SELF, 8);
+	toy_field(toy, LAYOUT_module, &L->module_text_base, TEXT, 8);
+	*state = toy;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct toy *toy = *state;
+
+	for (size_t i = 0; i < toy->kernel.fact_count; i++) {
+		free(toy->kernel.facts[i].value);
+		free(toy->kernel.facts[i].evidence);
+	}
+	free(toy->kernel.facts);
+	toy_deinit(toy);
+	free(toy);
+	return 0;
+}
+
+static void put_task(struct toy *toy, uint64_t address, uint64_t parent, const char *comm)
+{
+	toy_set(toy, address, &L->task_parent, parent);
+	toy_set(toy, address, &L->task_real_parent, parent);
+	toy_set(toy, address, &L->task_group_leader, address);
+	toy_put_bytes(toy, address + COMM, comm, strlen(comm) + 1);
+}
+
+/* A module and the head of the list that it is alone on. */
+static uint64_t put_module(struct toy *toy, uint64_t head, const char *name)
+{
+	uint64_t module = toy_alloc(toy, 256);
+
+	toy_put(toy, head, module + LIST, 8);
+	toy_put(toy, head + 8, module + LIST, 8);
+	toy_put(toy, module + LIST, head, 8);
+	toy_put(toy, module + LIST + 8, head, 8);
+	toy_put_bytes(toy, module + NAME, name, strlen(name) + 1);
+	toy_set(toy, module, &L->module_self, module);
+	toy_set(toy, module, &L->module_text_base, 0xffffffffc0000000);
+	return module;
+}
+
+static void finds(struct toy *toy, uint64_t task, uint64_t modules)
+{
+	linux_infer_symbols(&toy->kernel, DATA);
+	assert_int_equal(toy->kernel.symbol[LINUX_init_task], task);
+	assert_int_equal(toy->kernel.symbol[LINUX_modules], modules);
+	assert_int_equal(toy->kernel.fact_count, (task != 0) + (modules != 0));
+}
+
+static void test_both(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = DATA + 3 * PAGE_SIZE + 0x80, modules = DATA + 5 * PAGE_SIZE + 0x10;
+
+	put_task(toy, task, task, "swapper/0");
+	put_module(toy, modules, "ext4");
+	finds(toy, task, modules);
+}
+
+/* The name, or the list's head, is where a page ends. */
+static void test_at_the_end_of_a_page(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = DATA + 4 * PAGE_SIZE - 8 - COMM, modules = DATA + 7 * PAGE_SIZE - 8;
+
+	put_task(toy, task, task, "swapper");
+	put_module(toy, modules, "virtio_net");
+	finds(toy, task, modules);
+}
+
+static void test_at_the_very_end(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t modules = DATA + PAGES * PAGE_SIZE - 16;
+
+	put_module(toy, modules, "x");
+	finds(toy, 0, modules);
+}
+
+static void test_lookalikes(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t at = DATA + 0x100;
+
+	/* Another task's child; not its own leader; of another name. */
+	put_task(toy, at, at + 8, "swapper/1");
+	put_task(toy, at + 0x200, at + 0x200, "swapper/0");
+	toy_set(toy, at + 0x200, &L->task_group_leader, at);
+	put_task(toy, at + 0x400, at + 0x400, "init");
+	put_task(toy, at + 0x600, at + 0x600, "swapper/0");
+	toy_set(toy, at + 0x600, &L->task_pid, 1);
+	finds(toy, 0, 0);
+}
+
+static void test_lists_of_other_things(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t head = DATA + 0x800, module;
+
+	/* Its module's kobject leads elsewhere. */
+	module = put_module(toy, head, "ext4");
+	toy_set(toy, module, &L->module_self, module + 8);
+	/* No name; a name of no module; no code; code at no page's start; a state that there is
+	 * not. */
+	put_module(toy, head + 0x20, "");
+	put_module(toy, head + 0x40, "not a module");
+	module = put_module(toy, head + 0x60, "ext4");
+	toy_set(toy, module, &L->module_text_base, 0);
+	module = put_module(toy, head + 0x80, "ext4");
+	toy_set(toy, module, &L->module_text_base, 0xffffffffc0000010);
+	module = put_module(toy, head + 0xa0, "ext4");
+	toy_set(toy, module, &L->module_state, 4);
+	/* It does not point back. */
+	module = put_module(toy, head + 0xc0, "ext4");
+	toy_put(toy, module + LIST + 8, head, 8);
+	/* Within the image. */
+	toy_put(toy, head + 0xe0, DATA, 8);
+	toy_put(toy, head + 0xe8, DATA, 8);
+	finds(toy, 0, 0);
+}
+
+/* What is known is left as it is. */
+static void test_known(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = DATA + 0x80;
+
+	put_task(toy, task, task, "swapper/0");
+	toy->kernel.symbol[LINUX_init_task] = 77;
+	linux_infer_symbols(&toy->kernel, DATA);
+	assert_int_equal(toy->kernel.symbol[LINUX_init_task], 77);
+	assert_int_equal(toy->kernel.fact_count, 0);
+}
+
+/* Without the fields there is no telling: all of memory has "parents" that are 0. */
+static void test_without_layout(void **state)
+{
+	struct toy *toy = *state;
+	struct field *fields[] = {&L->task_real_parent, &L->task_parent, &L->task_group_leader,
+				  &L->task_pid,         &L->task_comm,   &L->module_list};
+	uint64_t task = DATA + 0x80;
+
+	put_task(toy, task, task, "swapper/0");
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		fields[i]->present = false;
+		finds(toy, 0, 0);
+		fields[i]->present = true;
+	}
+	finds(toy, task, 0);
+}
+
+static void test_page_that_cannot_be_read(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = TOY_BASE + TOY_RAM - 8 * PAGE_SIZE;
+
+	/* The image is said to go on where there is no memory. */
+	toy->kernel.image_end = TOY_BASE + TOY_RAM + 64 * PAGE_SIZE;
+	put_task(toy, task, task, "swapper/0");
+	finds(toy, task, 0);
+}
+
+static void test_cancelled(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = DATA + 0x80;
+
+	put_task(toy, task, task, "swapper/0");
+	toy->cancel = true;
+	finds(toy, 0, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(both),           TEST(at_the_end_of_a_page),     TEST(at_the_very_end),
+	    TEST(lookalikes),     TEST(lists_of_other_things),    TEST(known),
+	    TEST(without_layout), TEST(page_that_cannot_be_read), TEST(cancelled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

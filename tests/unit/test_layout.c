@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* layout.def against types; and numbers and texts out of copied structures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "guest/linux/layout.h"
+
+#include "btf_blob.h"
+
+struct types {
+	struct type_index *index;
+	uint8_t *data;
+};
+
+/* Base types have these ids. */
+enum { U8 = 1, S32, U64, LONG, CHAR16, BASE_COUNT = CHAR16 };
+
+static void start(struct blob *blob)
+{
+	*blob = (struct blob){0};
+	blob_int(blob, "unsigned char", 1, 0);
+	blob_int(blob, "int", 4, 1);
+	blob_int(blob, "unsigned long long", 8, 0);
+	blob_int(blob, "long", 8, 1);
+	blob_array(blob, U8, 16);
+	assert_int_equal(blob->count, BASE_COUNT);
+}
+
+static void resolve(struct blob *blob, struct types *types, struct layout *ret)
+{
+	size_t size;
+	struct nunchi_error *err;
+
+	types->data = blob_finish(blob, &size);
+	err = type_index_from_btf(types->data, size, NULL, NULL, &types->index);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	memset(ret, 0xff, sizeof(*ret));
+	layout_resolve(types->index, ret);
+}
+
+static void forget(struct types *types)
+{
+	type_index_unref(types->index);
+	free(types->data);
+}
+
+/* Calls of missing: a list with commas. */
+static void note(const char *path, void *data)
+{
+	strcat(data, path);
+	strcat(data, ",");
+}
+
+static void test_fields(void **state)
+{
+	struct layout *layout = malloc(sizeof(*layout));
+	struct types types;
+	struct blob blob;
+
+	(void)state;
+	start(&blob);
+	blob_type(&blob, 4, 0, 3, "task_struct", 128);
+	blob_member(&blob, "pid", S32, 40 * 8);
+	blob_member(&blob, "comm", CHAR16, 64 * 8);
+	blob_member(&blob, "flags", S32, 24 * 8);
+	resolve(&blob, &types, layout);
+	assert_true(layout->task_pid.present);
+	assert_int_equal(layout->task_pid.offset, 40);
+	assert_int_equal(layout->task_pid.size, 4);
+	assert_true(layout->task_pid.is_signed);
+	assert_int_equal(layout->task_pid.elements, 1);
+	assert_int_equal(layout->task_comm.offset, 64);
+	assert_int_equal(layout->task_comm.size, 16);
+	assert_int_equal(layout->task_comm.elements, 16);
+	assert_false(layout->task_mm.present);
+	assert_int_equal(layout->task_mm.offset, 0);
+	/* All of it, and as far as it is used. */
+	assert_int_equal(layout->size[LAYOUT_task], 128);
+	assert_int_equal(layout->used[LAYOUT_task], 80);
+	/* Nothing is known of others. */
+	assert_int_equal(layout->size[LAYOUT_mm], 0);
+	assert_int_equal(layout->used[LAYOUT_mm], 0);
+	forget(&types);
+	free(layout);
+}
+
+/* task_struct.state was renamed to __state, start_boottime was real_start_time. */
+static void test_alternatives(void **state)
+{
+	struct layout *layout = malloc(sizeof(*layout));
+	struct types types;
+	struct blob blob;
+
+	(void)state;
+	start(&blob);
+	blob_type(&blob, 4, 0, 3, "task_struct", 64);
+	blob_member(&blob, "state", LONG, 0);
+	blob_member(&blob, "__state", S32, 16 * 8);
+	blob_member(&blob, "real_start_time", U64, 32 * 8);
+	resolve(&blob, &types, layout);
+	/* The first that there is. */
+	assert_int_equal(layout->task_state.offset, 16);
+	assert_int_equal(layout->task_state.size, 4);
+	assert_true(layout->task_start_boottime.present);
+	assert_int_equal(layout->task_start_boottime.offset, 32);
+	forget(&types);
+	start(&blob);
+	blob_type(&blob, 4, 0, 1, "task_struct", 64);
+	blob_member(&blob, "state", LONG, 0);
+	resolve(&blob, &types, layout);
+	assert_true(layout->task_state.present);
+	assert_int_equal(layout->task_state.size, 8);
+	forget(&types);
+	free(layout);
+}
+
+/* A shape that a kernel lacks is no loss; a field is, by the newest of its names. */
+static void test_missing(void **state)
+{
+	struct layout *layout = malloc(sizeof(*layout));
+	char *list = calloc(1, 65536);
+	struct types types;
+	struct blob blob;
+
+	(void)state;
+	start(&blob);
+	blob_type(&blob, 4, 0, 1, "task_struct", 64);
+	blob_member(&blob, "pid", S32, 0);
+	resolve(&blob, &types, layout);
+	layout_missing(layout, note, list);
+	assert_null(strstr(list, "task_struct.pid,"));
+	assert_non_null(strstr(list, "task_struct.tgid,"));
+	assert_non_null(strstr(list, "task_struct.__state,"));
+	assert_null(strstr(list, "task_struct.state,"));
+	assert_null(strstr(list, "mm_struct.mmap"));
+	assert_null(strstr(list, "maple_tree"));
+	forget(&types);
+	free(list);
+	free(layout);
+}
+
+/* Types come from the guest: a structure of gigabytes is none. */
+static void test_sizes_that_cannot_be(void **state)
+{
+	struct layout *layout = malloc(sizeof(*layout));
+	struct types types;
+	struct blob blob;
+	uint32_t large;
+
+	(void)state;
+	start(&blob);
+	large = blob_array(&blob, U64, 0x10000000);
+	blob_type(&blob, 4, 0, 3, "task_struct", 0xfffffff0);
+	blob_member(&blob, "pid", S32, 0x1fffffc0);
+	blob_member(&blob, "comm", large, 64);
+	blob_member(&blob, "tgid", S32, 0);
+	resolve(&blob, &types, layout);
+	assert_int_equal(layout->size[LAYOUT_task], 0);
+	assert_false(layout->task_pid.present);
+	assert_false(layout->task_comm.present);
+	assert_true(layout->task_tgid.present);
+	assert_int_equal(layout->used[LAYOUT_task], 4);
+	forget(&types);
+	free(layout);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static void test_numbers(void **state)
+{
+	uint8_t bytes[] = {0x80, 0xff, 0xfe, 0x01, 0x00, 0x00, 0x00, 0x80, 0x55};
+	struct object object = {.data = bytes, .size = sizeof(bytes)};
+	struct field field = {.size = 1, .present = true};
+
+	(void)state;
+	assert_int_equal(object_u64(&object, &field), 0x80);
+	assert_int_equal(object_s64(&object, &field), -0x80);
+	field.size = 4;
+	assert_int_equal(object_u64(&object, &field), 0x01feff80);
+	assert_int_equal(object_s64(&object, &field), 0x01feff80);
+	field.size = 8;
+	assert_int_equal(object_u64(&object, &field), 0x8000000001feff80);
+	assert_int_equal(object_s64(&object, &field), (int64_t)0x8000000001feff80);
+	field.offset = 1;
+	assert_int_equal(object_u64(&object, &field), 0x558000000001feff);
+	/* Beyond the copy, wider than a number, or not known: 0. */
+	field.offset = 2;
+	assert_int_equal(object_u64(&object, &field), 0);
+	assert_int_equal(object_s64(&object, &field), 0);
+	field = (struct field){.offset = UINT32_MAX, .size = 8, .present = true};
+	assert_int_equal(object_u64(&object, &field), 0);
+	field = (struct field){.size = 9, .present = true};
+	assert_int_equal(object_u64(&object, &field), 0);
+	field = (struct field){.size = 4};
+	assert_int_equal(object_u64(&object, &field), 0);
+	object.size = 0;
+	field.present = true;
+	assert_int_equal(object_u64(&object, &field), 0);
+}
+
+static void test_bit_fields(void **state)
+{
+	uint8_t bytes[] = {0xb6, 0x9c, 0x00, 0xf0};
+	struct object object = {.data = bytes, .size = sizeof(bytes)};
+	struct field field = {.size = 1, .bit_shift = 2, .bit_size = 3, .present = true};
+
+	(void)state;
+	assert_int_equal(object_u64(&object, &field), 0xb6 >> 2 & 7);
+	assert_int_equal(object_s64(&object, &field), -3);
+	field = (struct field){.size = 4, .bit_shift = 28, .bit_size = 4, .present = true};
+	assert_int_equal(object_u64(&object, &field), 0xf);
+	assert_int_equal(object_s64(&object, &field), -1);
+	field.bit_size = 64;
+	assert_int_equal(object_u64(&object, &field), 0xf);
+}
+
+static void test_texts(void **state)
+{
+	uint8_t bytes[] = {'a', 'b', 0, 'c', 'd'};
+	struct object object = {.data = bytes, .size = sizeof(bytes)};
+	struct field field = {.size = 5, .present = true};
+	const char *text = NULL;
+
+	(void)state;
+	assert_int_equal(object_text(&object, &field, &text), 2);
+	assert_memory_equal(text, "ab", 2);
+	/* Without a NUL it ends with the field. */
+	field = (struct field){.offset = 3, .size = 2, .present = true};
+	assert_int_equal(object_text(&object, &field, &text), 2);
+	assert_memory_equal(text, "cd", 2);
+	field.size = 3;
+	assert_int_equal(object_text(&object, &field, &text), 0);
+	field = (struct field){.size = 2};
+	assert_int_equal(object_text(&object, &field, &text), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_fields),  cmocka_unit_test(test_alternatives),
+	    cmocka_unit_test(test_missing), cmocka_unit_test(test_sizes_that_cannot_be),
+	    cmocka_unit_test(test_numbers), cmocka_unit_test(test_bit_fields),
+	    cmocka_unit_test(test_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
