@@ -3,7 +3,7 @@
 
 #include "core/hash.h"
 #include "guest/linux/task.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(device, TEXT, "what is mounted, as it was named when mounted")                           \
@@ -197,9 +197,7 @@ static struct nunchi_error *mounts_next(void *data, struct view_row *row)
 	if (state->total >= MAX_TOTAL)
 		row_warn(row, "only the first %llu mounts are shown",
 			 (unsigned long long)state->total);
-	if (state->tasks.list.broken)
-		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
-			 (unsigned long long)state->tasks.list.count);
+	task_list_ended(row, &state->tasks);
 	return &error_stop;
 }
 

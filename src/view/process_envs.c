@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/environment.h"
 #include "guest/linux/mm.h"
-#include "guest/linux/task.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #include <time.h>
 
@@ -116,11 +115,7 @@ static struct nunchi_error *envs_next(void *data, struct view_row *row)
 
 	while (!linux_environment_next(&state->environment, &variable)) {
 		if (!linux_tasks_next(&state->tasks, &state->task)) {
-			if (state->tasks.list.broken)
-				row_warn(row,
-					 "the list of processes is cut short after %llu: a link is "
-					 "broken",
-					 (unsigned long long)state->tasks.list.count);
+			task_list_ended(row, &state->tasks);
 			return &error_stop;
 		}
 		state->pid = object_s64(&state->task, &state->kernel->layout.task_pid);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/mm.h"
-#include "guest/linux/task.h"
 #include "guest/linux/vma.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #include <stdio.h>
 
@@ -176,9 +175,7 @@ static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 				return NULL;
 		}
 	} while (next_process(state));
-	if (state->tasks.list.broken)
-		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
-			 (unsigned long long)state->tasks.list.count);
+	task_list_ended(row, &state->tasks);
 	return &error_stop;
 }
 

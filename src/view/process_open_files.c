@@ -2,8 +2,7 @@
 #include "guest/linux/files.h"
 #include "guest/linux/mm.h"
 #include "guest/linux/path.h"
-#include "guest/linux/task.h"
-#include "view/view.h"
+#include "view/task_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(pid, INTEGER, "process id")                                                              \
@@ -152,9 +151,7 @@ static struct nunchi_error *open_files_next(void *data, struct view_row *row)
 			warn_of(state, row);
 		state->walking = false;
 	} while (next_process(state, row));
-	if (state->tasks.list.broken)
-		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
-			 (unsigned long long)state->tasks.list.count);
+	task_list_ended(row, &state->tasks);
 	return &error_stop;
 }
 

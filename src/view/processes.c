@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/cgroup.h"
 #include "guest/linux/path.h"
-#include "guest/linux/task.h"
 #include "view/task_cells.h"
 
 #include <string.h>
@@ -441,11 +440,7 @@ static struct nunchi_error *processes_next(void *data, struct view_row *row)
 		if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
 			return NULL;
 	}
-	if (state->walk.list.broken) {
-		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
-			 (unsigned long long)state->walk.list.count);
-		row_torn(row);
-	}
+	task_list_ended(row, &state->walk);
 	return &error_stop;
 }
 

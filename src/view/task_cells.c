@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/task_cells.h"
-#include "guest/linux/task.h"
 
 #define NSEC_PER_SEC  1000000000
 #define NSEC_PER_MSEC 1000000
@@ -75,4 +74,13 @@ void task_cells_cpu_time(struct view_row *row, unsigned user, unsigned system,
 		row_absent(row, user, why);
 		row_absent(row, system, why);
 	}
+}
+
+void task_list_ended(struct view_row *row, const struct linux_tasks *walk)
+{
+	if (!walk->list.broken)
+		return;
+	row_warn(row, "the list of processes is cut short after %llu: a link is broken",
+		 (unsigned long long)walk->list.count);
+	row_torn(row);
 }

@@ -7,6 +7,7 @@
 #define NUNCHI_VIEW_TASK_CELLS_H
 
 #include "guest/linux/process.h"
+#include "guest/linux/task.h"
 #include "guest/linux/time.h"
 #include "view/view.h"
 
@@ -25,5 +26,11 @@ void task_cell_start_time(struct view_row *row, unsigned column, const struct li
 /* In milliseconds; time is NULL where it is not known, for that reason. */
 void task_cells_cpu_time(struct view_row *row, unsigned user, unsigned system,
 			 const struct linux_cpu_time *time, enum nunchi_absence why);
+
+/*
+ * At the end of a walk over the processes: says if it was cut short, and that this may be for the
+ * guest's changing.
+ */
+void task_list_ended(struct view_row *row, const struct linux_tasks *walk);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest/linux/task.h"
 #include "view/task_cells.h"
 
 #define COLUMNS(X)                                                                                 \
@@ -144,11 +143,7 @@ static struct nunchi_error *threads_next(void *data, struct view_row *row)
 	if (!state->left)
 		row_warn(row, "more than %llu threads are not shown",
 			 (unsigned long long)LINUX_MAX_TASKS);
-	if (state->processes.list.broken) {
-		row_warn(row, "the list of processes is cut short after %llu: a link is broken",
-			 (unsigned long long)state->processes.list.count);
-		state->cut = true;
-	}
+	task_list_ended(row, &state->processes);
 	if (state->cut)
 		row_torn(row);
 	return &error_stop;
