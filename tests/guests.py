@@ -231,15 +231,15 @@ def run_all(nunchi: Path, names: list[str], keep: bool) -> int:
     command = [sys.executable, str(Path(__file__).resolve()), str(nunchi)]
     workers, started = Workers(command + ["--keep"] * keep), time.monotonic()
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+    def give_up(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, give_up)
     try:
         workers.run(names)
-    except KeyboardInterrupt:
-        print("interrupted; the guests are ended", flush=True)
+    except KeyboardInterrupt as interrupt:
+        print(f"ended by {interrupt}; the guests are ended too", flush=True)
         return 130
     results = [workers.results[name] for name in names]
     (nunchi.parent / "guests.json").write_text(json.dumps(results, indent=1) + "\n",
