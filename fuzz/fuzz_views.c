@@ -2,7 +2,8 @@
 /*
  * Every view over a guest whose memory is the input: whatever address is followed leads somewhere
  * into it, so that all walks go through arbitrary structures, lists and trees. The first byte
- * chooses the view, the second the process asked for; the rest is memory, over and over.
+ * chooses the view and whether the guest runs (then what is read changes now and then), the second
+ * the process asked for; the rest is memory, over and over.
  */
 #include "guest/linux/linux.h"
 #include "view/cursor.h"
@@ -22,15 +23,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct input {
 	const uint8_t *data;
 	size_t size;
+	bool live;
+	uint64_t reads;
 };
+
+/* Every so many reads the memory of a running guest has moved on by a byte. */
+#define READS_TO_A_CHANGE 61
 
 static enum memory_fault read_input(void *data, uint64_t offset, void *buffer, size_t size,
 				    uint64_t *fault_offset)
 {
-	const struct input *input = data;
+	struct input *input = data;
 	uint8_t *to = buffer;
 
 	(void)fault_offset;
+	if (input->live)
+		offset += ++input->reads / READS_TO_A_CHANGE;
 	for (size_t i = 0; i < size; i++)
 		to[i] = input->data[(offset + i) % input->size];
 	return MEMORY_OK;
@@ -129,9 +137,10 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 {
 	static const struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
 	static const volatile bool cancel = false;
-	struct linux_kernel kernel = {.word_size = 8, .cancel = &cancel};
-	struct target target = {0};
-	struct view_source source = {.kernel = &kernel, .target = &target};
+	struct linux_kernel kernel = {.word_size = 8, .cancel = &cancel, .live = input->live};
+	struct target target = {.live = input->live};
+	struct view_source source = {
+	    .kernel = &kernel, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
 	struct nunchi_error *err = memory_create(false, &kernel.memory);
 
 	if (!err)
@@ -172,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	views = view_registry(&count);
 	if (data[1] & 1)
 		snprintf(pid, sizeof(pid), "%u", data[1] >> 1);
-	run_input(views[data[0] % count], pid, &(struct input){.data = data + 2, .size = size - 2});
+	run_input(views[(data[0] & 127) % count], pid,
+		  &(struct input){.data = data + 2, .size = size - 2, .live = data[0] >> 7});
 	return 0;
 }
