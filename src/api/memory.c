@@ -136,11 +136,11 @@ struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi
 {
 	double start = guest_clock_ms();
 	struct address_space *space;
-	enum memory_fault fault;
+	enum memory_fault fault = MEMORY_OK;
 	struct nunchi_error *err = guest_space(guest, place, &space);
-	uint64_t at;
+	uint64_t at = place->address;
 
-	if (!err)
+	if (!err && size)
 		err = read_place(guest, space, place->address, buffer, size, &fault, &at);
 	if (!err)
 		err = check_process(guest, place);

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The public header on a saved guest made by hand: what callers, and guests, may get wrong. */
+#include "kallsyms_writer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "btf_blob.h"
+
+#include <nunchi/nunchi.h>
+
+#define MIB      ((uint64_t)1 << 20)
+#define RAM      (24 * MIB)
+#define PHYSICAL (16 * MIB)
+
+/* Offsets in the image; see test_attach.c. */
+#define BANNER    (WRITER_TABLE - 64)
+#define TYPES     (2 * MIB)
+#define DATA      (4 * MIB)
+#define PHYS_BASE (DATA + 0x800)
+#define TOP       (DATA + 0x1000)
+#define MAP_START 0xffffffff80000000ull
+
+struct api {
+	char path[64];
+	struct nunchi_context *context;
+	struct nunchi_guest *guest;
+};
+
+static void put(uint8_t *ram, uint64_t address, uint64_t value)
+{
+	memcpy(ram + address, &value, 8);
+}
+
+static void put_symbols(uint8_t *image)
+{
+	static const struct writer_layout layout = {
+	    "api",       8, WRITE_OFFSETS,          WRITE_SEQS_3,
+	    4,           8, .addresses_last = true, .long_sizes = true,
+	    .count = 300};
+	_cleanup_free_ struct writer_tokens *tokens = calloc(1, sizeof(*tokens));
+	_cleanup_writer_ struct writer w = {.layout = layout, .base = WRITER_BASE};
+
+	w.symbols = calloc(WRITER_SYMBOLS_MAX, sizeof(*w.symbols));
+	w.data = calloc(1, WRITER_SIZE);
+	writer_add_symbols(&w);
+	writer_add(&w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
+	writer_add(&w, 'D', WRITER_BASE + TOP, "init_top_pgt");
+	writer_compress(&w, tokens);
+	writer_put_again(&w, tokens);
+	memcpy(image, w.data, WRITER_SIZE);
+}
+
+/* Among them a structure whose members' members have members, 64 of them on each of 15 levels. */
+static void put_types(uint8_t *at)
+{
+	struct blob blob = {0};
+	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t type = blob_int(&blob, "int", 4, 1);
+	size_t size;
+
+	blob_type(&blob, 4, 0, 1, "task_struct", 64);
+	blob_member(&blob, "pid", type, 0);
+	for (unsigned level = 0; level < 15; level++) {
+		uint32_t inner = type;
+
+		type = blob_type(&blob, 4, 0, 64, level == 14 ? "bomb" : "", 64);
+		for (uint32_t i = 0; i < 64; i++)
+			blob_member(&blob, "", inner, 0);
+	}
+	data = blob_finish(&blob, &size);
+	memcpy(at, data, size);
+}
+
+static void put_tables(uint8_t *ram, uint64_t top)
+{
+	uint64_t index = (WRITER_BASE - MAP_START) / (2 * MIB);
+
+	put(ram, top + 511 * 8, (top + 0x1000) | 3);
+	put(ram, top + 0x1000 + 510 * 8, (top + 0x2000) | 3);
+	for (uint64_t i = 0; i < 3; i++)
+		put(ram, top + 0x2000 + (index + i) * 8,
+		    (PHYSICAL + i * 2 * MIB) | (i == 2 ? 0x8000000000000083 : 0x81));
+}
+
+static int setup(void **state)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	_cleanup_free_ uint8_t *ram = calloc(1, RAM);
+	int fd;
+
+	put_symbols(ram + PHYSICAL);
+	put_types(ram + PHYSICAL + TYPES);
+	strcpy((char *)ram + PHYSICAL + BANNER, "Linux version 6.1.0 (a) (b) #1 SMP");
+	put(ram, PHYSICAL + PHYS_BASE, PHYSICAL - (WRITER_BASE - MAP_START));
+	put_tables(ram, PHYSICAL + TOP);
+	put(ram, 0x98000 + 511 * 8, (PHYSICAL + TOP + 0x1000) | 3);
+	strcpy(api->path, "/tmp/nunchi-test-api-XXXXXX");
+	fd = mkstemp(api->path);
+	assert_int_equal(write(fd, ram, RAM), RAM);
+	close(fd);
+	assert_null(nunchi_context_create(0, &api->context));
+	*state = api;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct api *api = *state;
+
+	nunchi_guest_close(api->guest);
+	nunchi_context_destroy(api->context);
+	unlink(api->path);
+	free(api);
+	return 0;
+}
+
+static void open_guest(struct api *api)
+{
+	struct nunchi_error *err = nunchi_guest_open(api->context, api->path, NULL, &api->guest);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+}
+
+static void refused(struct nunchi_error *err, enum nunchi_error_code code, const char *words)
+{
+	assert_non_null(err);
+	if (nunchi_error_code(err) != code || !strstr(nunchi_error_message(err), words))
+		fail_msg("code %d: %s", nunchi_error_code(err), nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+static size_t count_rows(struct nunchi_cursor *cursor)
+{
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err;
+	size_t count = 0;
+	bool torn;
+
+	while (!(err = nunchi_cursor_next(cursor, &cells, &torn)))
+		count++;
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_STOP);
+	nunchi_error_destroy(err);
+	nunchi_cursor_close(cursor);
+	return count;
+}
+
+/* A caller that was built with an older header has a shorter structure, a newer one a longer. */
+static void test_guest_options(void **state)
+{
+	struct api *api = *state;
+	struct {
+		struct nunchi_guest_options options;
+		char more[64];
+	} longer = {.options = {.size = sizeof(longer), .pause = NUNCHI_PAUSE_NEVER}};
+	volatile size_t before_types = offsetof(struct nunchi_guest_options, types_path);
+	struct nunchi_guest_options *shorter = malloc(before_types);
+
+	memset(longer.more, 0xff, sizeof(longer.more));
+	assert_null(nunchi_guest_open(api->context, api->path, &longer.options, &api->guest));
+	assert_null(nunchi_guest_attach(api->guest));
+	nunchi_guest_close(api->guest);
+	api->guest = NULL;
+	/* Nothing behind what it has may be looked at. */
+	memset(shorter, 0, before_types);
+	shorter->size = before_types;
+	assert_null(nunchi_guest_open(api->context, api->path, shorter, &api->guest));
+	assert_null(nunchi_guest_attach(api->guest));
+	nunchi_guest_close(api->guest);
+	api->guest = NULL;
+	shorter->size = 0;
+	refused(nunchi_guest_open(api->context, api->path, shorter, &api->guest),
+		NUNCHI_ERROR_ARGUMENT, "size is not set");
+	assert_null(api->guest);
+	free(shorter);
+}
+
+static void test_query(void **state)
+{
+	struct api *api = *state;
+	const struct nunchi_view *view = nunchi_view_find("kernel_info");
+	volatile size_t before_constraints = offsetof(struct nunchi_query, constraints);
+	struct nunchi_query *shorter = calloc(1, before_constraints), none = {0};
+	struct nunchi_view copy = *view;
+	struct nunchi_cursor *cursor = NULL;
+
+	open_guest(api);
+	shorter->size = before_constraints;
+	assert_null(nunchi_cursor_open(api->guest, view, shorter, &cursor));
+	assert_int_equal(count_rows(cursor), 1);
+	free(shorter);
+	cursor = NULL;
+	refused(nunchi_cursor_open(api->guest, view, &none, &cursor), NUNCHI_ERROR_ARGUMENT,
+		"size is not set");
+	/* What nunchi_view_find() gives for a name that there is not; and a view of one's own. */
+	refused(nunchi_cursor_open(api->guest, nunchi_view_find("proceses"), NULL, &cursor),
+		NUNCHI_ERROR_ARGUMENT, "no view");
+	refused(nunchi_cursor_open(api->guest, &copy, NULL, &cursor), NUNCHI_ERROR_ARGUMENT,
+		"no view");
+	assert_null(cursor);
+}
+
+static void test_timing(void **state)
+{
+	struct api *api = *state;
+	struct nunchi_timing timing = {.size = sizeof(timing)};
+	struct {
+		size_t size;
+		double attach_ms;
+		uint64_t canary;
+	} shorter = {.size = offsetof(struct nunchi_timing, query_ms), .canary = 77};
+
+	open_guest(api);
+	assert_null(nunchi_guest_attach(api->guest));
+	nunchi_guest_timing(api->guest, &timing);
+	assert_true(timing.attach_ms > 0);
+	assert_true(timing.bytes_read > 0);
+	assert_int_equal(timing.paused_us, 0);
+	nunchi_guest_timing(api->guest, (struct nunchi_timing *)&shorter);
+	assert_true(shorter.attach_ms > 0);
+	assert_int_equal(shorter.canary, 77);
+}
+
+/* An id that no process has, and that as a signed number would mean all of them. */
+static void test_no_such_process(void **state)
+{
+	static const uint64_t ids[] = {UINT64_MAX, (uint64_t)1 << 63, (uint64_t)1 << 32, 1u << 31};
+	struct api *api = *state;
+	char bytes[8];
+
+	open_guest(api);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		struct nunchi_place place = {NUNCHI_SPACE_PROCESS, ids[i], 0x1000};
+
+		refused(nunchi_read(api->guest, &place, sizeof(bytes), bytes),
+			NUNCHI_ERROR_NOT_FOUND, "no process");
+	}
+}
+
+static void test_read(void **state)
+{
+	struct api *api = *state;
+	struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0, WRITER_BASE + BANNER};
+	char bytes[14];
+	uint64_t at = 0;
+	struct nunchi_error *err;
+
+	open_guest(api);
+	assert_null(nunchi_read(api->guest, &place, sizeof(bytes), bytes));
+	assert_memory_equal(bytes, "Linux version ", sizeof(bytes));
+	/* Flag bits of CR3 are no part of the address. */
+	place.space = NUNCHI_SPACE_TABLE;
+	place.id = (PHYSICAL + TOP) | 0x8000000000000018;
+	memset(bytes, 0, sizeof(bytes));
+	assert_null(nunchi_read(api->guest, &place, sizeof(bytes), bytes));
+	assert_memory_equal(bytes, "Linux version ", sizeof(bytes));
+	place = (struct nunchi_place){NUNCHI_SPACE_PHYSICAL, 0, RAM - 4};
+	err = nunchi_read(api->guest, &place, 8, bytes);
+	assert_non_null(err);
+	assert_true(nunchi_error_address(err, &at));
+	assert_int_equal(at, RAM);
+	refused(err, NUNCHI_ERROR_FAULT, "cannot be read");
+	assert_null(nunchi_read(api->guest, &place, 0, NULL));
+}
+
+static void ignore_type(const struct nunchi_type_info *type, void *data)
+{
+	*(size_t *)data = type->member_count;
+}
+
+static void ignore_member(const struct nunchi_member *member, void *data)
+{
+	(void)member;
+	(void)data;
+}
+
+/* 64 to the power of 15 members. */
+static void test_type_of_endless_members(void **state)
+{
+	struct api *api = *state;
+	size_t members = 77;
+
+	open_guest(api);
+	refused(nunchi_type_layout(api->guest, "bomb", ignore_type, ignore_member, &members),
+		NUNCHI_ERROR_DATA, "more than");
+	assert_int_equal(members, 77);
+	assert_null(
+	    nunchi_type_layout(api->guest, "task_struct", ignore_type, ignore_member, &members));
+	assert_int_equal(members, 1);
+}
+
+static void test_cancelled_for_good(void **state)
+{
+	struct api *api = *state;
+	struct nunchi_cursor *cursor = NULL;
+
+	open_guest(api);
+	assert_null(nunchi_guest_attach(api->guest));
+	nunchi_context_cancel(api->context);
+	assert_null(nunchi_cursor_open(api->guest, nunchi_view_find("symbols"), NULL, &cursor));
+	for (int i = 0; i < 2; i++) {
+		const struct nunchi_cell *cells;
+		bool torn;
+		struct nunchi_error *err = nunchi_cursor_next(cursor, &cells, &torn);
+
+		assert_non_null(err);
+		assert_int_equal(nunchi_error_code(err),
+				 i ? NUNCHI_ERROR_STOP : NUNCHI_ERROR_CANCELLED);
+		nunchi_error_destroy(err);
+	}
+	nunchi_cursor_close(cursor);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(guest_options),      TEST(query), TEST(timing),
+	    TEST(no_such_process),    TEST(read),  TEST(type_of_endless_members),
+	    TEST(cancelled_for_good),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
