@@ -79,6 +79,9 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	    !guest_take_options(from, from->size, offsetof(struct nunchi_guest_options, pause),
 				&options, sizeof(options)))
 		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_guest_options.size is not set");
+	if ((unsigned)options.pause > NUNCHI_PAUSE_NEVER)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no way %d to pause a guest",
+				    (int)options.pause);
 	guest->pause = options.pause;
 	guest->count_pages = options.count_pages;
 	if (!copy_string(options.symbols_path, &guest->symbols_path) ||

@@ -180,6 +180,9 @@ static void test_guest_options(void **state)
 		NUNCHI_ERROR_ARGUMENT, "size is not set");
 	assert_null(api->guest);
 	free(shorter);
+	longer.options.pause = (enum nunchi_pause)3;
+	refused(nunchi_guest_open(api->context, api->path, &longer.options, &api->guest),
+		NUNCHI_ERROR_ARGUMENT, "no way 3");
 }
 
 static void test_query(void **state)

@@ -362,6 +362,76 @@ static void test_endless_types(void **state)
 	check_found(guest, 16 * MIB, TRAMPOLINE);
 }
 
+/* What a kernel says of itself in its VMCOREINFO, were it at that physical address. */
+static char *note_of(uint64_t physical)
+{
+	char *note = calloc(1, 4096);
+
+	snprintf(note, 4096,
+		 "OSRELEASE=6.1.0-test\nPAGESIZE=4096\nSYMBOL(init_top_pgt)=%llx\n"
+		 "NUMBER(phys_base)=%lld\nSYMBOL(_stext)=%llx\n",
+		 (unsigned long long)(WRITER_BASE + TOP),
+		 (long long)(physical - (WRITER_BASE - MAP_START)),
+		 (unsigned long long)WRITER_BASE);
+	return note;
+}
+
+/* A kernel that neither the trampoline nor the magic leads to. */
+static void put_hidden_kernel(struct guest *guest, uint64_t physical)
+{
+	put_kernel(guest, physical);
+	put(guest, physical + DATA, 0);
+}
+
+static void test_note_handed_over(void **state)
+{
+	struct guest *guest = *state;
+
+	put_hidden_kernel(guest, 16 * MIB);
+	guest->target.vmcoreinfo = note_of(16 * MIB);
+	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
+	check_found(guest, 16 * MIB, "the VMCOREINFO note handed over");
+	/* A note of another kernel is a witness against this one. */
+	put(guest, 16 * MIB + DATA, MAGIC);
+	free(guest->target.vmcoreinfo);
+	guest->target.vmcoreinfo = note_of(24 * MIB);
+	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "against it: the VMCOREINFO note's phys_base");
+}
+
+static void test_note_in_memory(void **state)
+{
+	struct guest *guest = *state;
+	_cleanup_free_ char *real = note_of(16 * MIB), *forged = note_of(40 * MIB);
+
+	put_hidden_kernel(guest, 16 * MIB);
+	/* Any process can have pages that look like it. */
+	for (uint64_t page = 0x400000; page < 0x500000; page += PAGE_SIZE)
+		memcpy(guest->ram + page, forged, 4096);
+	memcpy(guest->ram + 8 * MIB, real, 4096);
+	check_found(guest, 16 * MIB, "a VMCOREINFO page found in memory");
+	/* In the middle of a page it is none. */
+	memset(guest->ram + 8 * MIB, 0, 4096);
+	memcpy(guest->ram + 8 * MIB + 512, real, 2048);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+}
+
+/* Five levels: one table more at the top. */
+static void test_five_levels(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel;
+
+	put_kernel(guest, 16 * MIB);
+	/* The kernel's own is the fifth level's: the symbol leads there. */
+	memcpy(guest->ram + 16 * MIB + TOP + 0x8000, guest->ram + 16 * MIB + TOP, 4096);
+	put(guest, 16 * MIB + TOP + 511 * 8, (16 * MIB + TOP + 0x8000) | P | RW);
+	put(guest, 0x98000 + 511 * 8, (16 * MIB + TOP + 0x8000) | P | RW);
+	kernel = found_at(guest, 16 * MIB);
+	assert_int_equal(address_space_paging(kernel->space)->mode, X86_MODE_5LEVEL);
+	linux_kernel_destroy(kernel);
+}
+
 static void test_registers(void **state)
 {
 	struct guest *guest = *state;
@@ -544,6 +614,9 @@ int main(void)
 	    TEST(two_boundaries),
 	    TEST(huge_image),
 	    TEST(endless_types),
+	    TEST(note_handed_over),
+	    TEST(note_in_memory),
+	    TEST(five_levels),
 	    TEST(registers),
 	    TEST(symbols_from_file),
 	    TEST(wrong_symbols),
