@@ -106,7 +106,8 @@ struct nunchi_guest;
 
 enum nunchi_pause {
 	NUNCHI_PAUSE_AUTO,   /* read running; pause only if a result stays torn */
-	NUNCHI_PAUSE_ALWAYS, /* pause while the pages needed are copied */
+	/* Pause while the pages needed are copied; for the query itself if it makes ever new ones. */
+	NUNCHI_PAUSE_ALWAYS,
 	NUNCHI_PAUSE_NEVER
 };
 

@@ -327,9 +327,18 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	}
 	missed = !err && memory_capture_misses(memory);
 	memory_capture_end(memory);
-	/* It makes new pages faster than they become known: for once the query runs while it waits.
+	if (!missed)
+		return err;
+	/*
+	 * It makes new pages faster than they become known. Only whoever wants that has the guest
+	 * stand still for all of the query: else any process in it could bring that about.
 	 */
-	return missed ? while_paused(cursor, run_kept) : err;
+	if (cursor->source.pause != NUNCHI_PAUSE_ALWAYS)
+		return error_hint(error_create(NUNCHI_ERROR_BUSY,
+					       "the guest makes new pages faster than they can be "
+					       "copied"),
+				  "--pause always stops it for the whole query");
+	return while_paused(cursor, run_kept);
 }
 
 /* True if torn rows are better than this error, which came of trying to avoid them. */

@@ -564,6 +564,23 @@ static void test_pages_that_nobody_knew_of(void **state)
 	view_cursor_destroy(cursor);
 }
 
+/* Nor may it bring about more than that if nobody asked for pauses: then the rows are torn. */
+static void test_new_pages_without_end(void **state)
+{
+	struct guest *guest = *state;
+	struct view_cursor *cursor;
+	size_t torn;
+
+	guest->new_page_at = 3;
+	run_live(guest);
+	cursor = open_cursor(guest, NUNCHI_PAUSE_AUTO, NULL);
+	assert_int_equal(guest->pauses, 6);
+	assert_int_equal(count_rows(cursor, &torn), 5);
+	assert_int_equal(torn, 5);
+	assert_non_null(strstr(view_cursor_warning(cursor, 0), "faster than they can be copied"));
+	view_cursor_destroy(cursor);
+}
+
 /* Torn rows are better than none, where a pause was only to mend them. */
 static void test_pause_fails(void **state)
 {
@@ -664,6 +681,7 @@ int main(void)
 	    TEST(torn_rows_make_a_capture),
 	    TEST(cut_list_makes_a_capture),
 	    TEST(pages_that_nobody_knew_of),
+	    TEST(new_pages_without_end),
 	    TEST(pause_fails),
 	    TEST(resume_fails),
 	    TEST(cannot_be_paused),
