@@ -208,10 +208,6 @@ def _tail(path: Path, count: int = 15) -> str:
     return "\n".join(f"  | {line}" for line in text.splitlines()[-count:])
 
 
-class GuestCrashed(LabError):
-    """The guest's kernel panicked, or QEMU ended."""
-
-
 class Frames:
     """Frames of the guest's debug port from one position on; the format is agent.c's."""
 
@@ -236,7 +232,7 @@ class Frames:
                     break
                 now = time.monotonic()
                 if not self.guest.alive():
-                    raise GuestCrashed(f"{self.guest.name}: QEMU ended while {progress}\n"
+                    raise LabError(f"{self.guest.name}: QEMU ended while {progress}\n"
                                    + _tail(self.guest.directory / "qemu.log")
                                    + _tail(self.guest.console))
                 if now - started > timeout:

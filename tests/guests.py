@@ -43,8 +43,6 @@ AT_ONCE = 2
 GUEST_SECONDS = 900
 # How often a guest whose kernel panicked is booted again.
 PANICS = 2
-# A guest's kernel may panic under QEMU's emulation, without nunchi having been near it.
-ATTEMPTS = 3
 PREFIX = "check"
 RESULT = "RESULT "
 PR_SET_PDEATHSIG = 1
@@ -89,15 +87,8 @@ def try_on(config: matrix.Config, nunchi: Nunchi, keep: bool) -> Account:
     account, started = Account(config.name), time.monotonic()
     name = f"{PREFIX}-{os.getpid()}-{config.name}"
     try:
-        for attempt in range(ATTEMPTS):
-            with workplace(config.name, keep) as work:
-                try:
-                    session.run(config, nunchi, account, work, name)
-                    break
-                except machine.GuestCrashed as crash:
-                    if attempt + 1 == ATTEMPTS:
-                        raise
-                    account.say(f"once more, as QEMU's emulation broke the guest: {crash}")
+        with workplace(config.name, keep) as work:
+            session.run(config, nunchi, account, work, name)
     except KeyboardInterrupt as interrupt:
         account.check(False, f"ended by {interrupt}")
     except (LabError, OSError, subprocess.SubprocessError) as error:
