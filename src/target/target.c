@@ -162,15 +162,14 @@ struct nunchi_error *target_resume(struct target *target)
 		return NULL;
 	}
 	err = target->ops->resume(target);
-	if (err)
-		return error_context(err, "%s: cannot resume it", target->name);
+	/* Even if that failed the pause is no longer ours: the next one has to stop it again. */
 	target->pause_depth = 0;
 	if (target->paused_since_us)
 		target->paused_us += target_now_us() - target->paused_since_us;
 	target->paused_since_us = 0;
 	if (target->memory)
 		memory_new_generation(target->memory);
-	return NULL;
+	return error_context(err, "%s: cannot resume it", target->name);
 }
 
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,

@@ -42,6 +42,7 @@ struct target_ops {
 	void (*destroy)(struct target *target);
 	/* NULL where a saved guest has none of it. */
 	struct nunchi_error *(*pause)(struct target *target);
+	/* One that fails has handed the pause on to the guard and the journal: it is not repeated. */
 	struct nunchi_error *(*resume)(struct target *target);
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
@@ -114,6 +115,7 @@ void target_close(struct target *target);
 
 /* Stops the vCPUs; counts, so that calls nest. Only our own stop is undone by target_resume(). */
 struct nunchi_error *target_pause(struct target *target);
+/* Even if it fails the pause is over for us: the next target_pause() stops the guest again. */
 struct nunchi_error *target_resume(struct target *target);
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 					  struct x86_registers *ret);

@@ -16,6 +16,7 @@ struct toy {
 	struct target base;
 	unsigned *paused, *resumed, *destroyed;
 	bool refuse;
+	bool refuse_resume;
 };
 
 static struct nunchi_error *toy_pause(struct target *target)
@@ -30,8 +31,10 @@ static struct nunchi_error *toy_pause(struct target *target)
 
 static struct nunchi_error *toy_resume(struct target *target)
 {
-	++*((struct toy *)target)->resumed;
-	return NULL;
+	struct toy *toy = (struct toy *)target;
+
+	++*toy->resumed;
+	return toy->refuse_resume ? error_create(NUNCHI_ERROR_TIMEOUT, "no") : NULL;
 }
 
 static struct nunchi_error *toy_registers(struct target *target, unsigned vcpu,
@@ -145,6 +148,31 @@ static void test_pause_that_fails_is_none(void **state)
 	assert_int_equal(resumed, 0);
 }
 
+/* The pause is handed on then, so that the next one must stop the guest again. */
+static void test_resume_that_fails_ends_the_pause(void **state)
+{
+	struct toy *toy = make(&toy_ops);
+	struct target *target = &toy->base;
+
+	(void)state;
+	target_set_support(target, TARGET_PAUSE, true, "yes");
+	assert_null(memory_create(true, &target->memory));
+	assert_null(target_pause(target));
+	uint64_t generation = memory_generation(target->memory);
+	toy->refuse_resume = true;
+	_cleanup_error_ struct nunchi_error *err = target_resume(target);
+	assert_true(error_is(err, NUNCHI_ERROR_TIMEOUT));
+	/* It may run again at any time: what was read is no longer valid. */
+	assert_true(memory_generation(target->memory) != generation);
+	toy->refuse_resume = false;
+	assert_null(target_pause(target));
+	assert_int_equal(paused, 2);
+	assert_null(target_resume(target));
+	assert_int_equal(resumed, 2);
+	target_close(target);
+	assert_int_equal(resumed, 2);
+}
+
 static void test_vcpus_that_are_not_there(void **state)
 {
 	struct toy *toy = make(&toy_ops);
@@ -212,6 +240,7 @@ int main(void)
 	    cmocka_unit_test(test_saved_guest_can_only_be_read),
 	    cmocka_unit_test(test_pauses_nest),
 	    cmocka_unit_test(test_pause_that_fails_is_none),
+	    cmocka_unit_test(test_resume_that_fails_ends_the_pause),
 	    cmocka_unit_test(test_vcpus_that_are_not_there),
 	    cmocka_unit_test(test_notes_are_kept_and_bounded),
 	    cmocka_unit_test(test_words_that_name_no_target),
