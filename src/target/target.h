@@ -30,6 +30,18 @@ struct target_support {
 
 enum target_state { TARGET_RUNNING, TARGET_PAUSED, TARGET_SAVED, TARGET_ENDED, TARGET_UNKNOWN };
 
+/* What the addresses of a target's memory, and those in its page tables, are. */
+enum target_frames {
+	/* Guest-physical, as the guest's kernel counts them: its image is contiguous there. */
+	TARGET_FRAMES_GUEST,
+	/*
+	 * The host's machine frames: a PV guest of Xen as it runs, or as dump-core saves it. What
+	 * its kernel takes for contiguous is scattered, so that only virtual addresses under its
+	 * page tables tell where things are. (A save stream has guest frames in its page tables.)
+	 */
+	TARGET_FRAMES_MACHINE
+};
+
 struct target;
 
 /* Embedded as the first member of each kind of target. */
@@ -56,6 +68,7 @@ struct target {
 	char *name;          /* as the user would say it again: "qemu:demo", "/path/file"; owned */
 	unsigned vcpu_count; /* 0: unknown */
 	bool live;
+	enum target_frames frames;
 	struct target_support support[TARGET_CAPABILITY_COUNT];
 	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
 	char *vmcoreinfo;
