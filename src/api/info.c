@@ -75,11 +75,17 @@ static void give_kernel(const struct info *info, struct linux_kernel *kernel)
 	snprintf(value, sizeof(value), "%s, root 0x%llx", x86_mode_string(paging->mode),
 		 (unsigned long long)paging->root.v);
 	give(info, "kernel", "paging", value, NULL);
-	snprintf(value, sizeof(value), "virtual 0x%llx, physical 0x%llx",
+	snprintf(value, sizeof(value), "virtual 0x%llx, %s 0x%llx",
 		 (unsigned long long)kernel->text_virtual,
+		 kernel->scattered ? "its first page at machine address" : "physical",
 		 (unsigned long long)kernel->text_physical);
-	give(info, "kernel", "image", value, NULL);
-	if (kernel->word_size == 8) {
+	give(info, "kernel", "image", value,
+	     kernel->scattered ? "scattered over machine frames, as a PV guest's memory is" : NULL);
+	if (kernel->scattered) {
+		snprintf(value, sizeof(value), "virtual +0x%llx",
+			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000));
+		give(info, "kernel", "kaslr", value, "shift from where it is linked to run");
+	} else if (kernel->word_size == 8) {
 		/* CONFIG_PHYSICAL_START of every distribution's x86-64 kernel is 16 MiB. */
 		snprintf(value, sizeof(value), "virtual +0x%llx, physical %+lld MiB",
 			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000),

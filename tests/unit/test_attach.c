@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "guest/linux/attach.h"
+#include "guest/linux/identify.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define RAM (64 * MIB)
@@ -598,6 +599,106 @@ static void test_overwritten(void **state)
 	linux_kernel_destroy(kernel);
 }
 
+/* ---- Machine frames -------------------------------------------------------------------------- */
+
+#define PAGES (IMAGE / PAGE_SIZE)
+#define SMALL (DATA + 0x4000) /* its three page tables */
+
+/* Where a byte of the image is: its pages are 16 MiB and more up, each somewhere else. */
+static uint64_t scattered_at(uint64_t offset)
+{
+	uint64_t page = offset / PAGE_SIZE * 1021 % PAGES;
+
+	return 16 * MIB + page * PAGE_SIZE + offset % PAGE_SIZE;
+}
+
+/* A kernel as a PV guest's: small pages alone, whose tables hold the frames of the host. */
+static void put_scattered(struct guest *guest, uint64_t rodata)
+{
+	uint64_t index = (WRITER_BASE - MAP_START) / (2 * MIB);
+
+	for (uint64_t at = 0; at < WRITER_SIZE; at += PAGE_SIZE)
+		memcpy(guest->ram + scattered_at(at), guest->writer.data + at, PAGE_SIZE);
+	put(guest, scattered_at(DATA), MAGIC);
+	/* As such a kernel has it, and which says nothing of machine addresses. */
+	put(guest, scattered_at(PHYS_BASE), 0);
+	put(guest, scattered_at(TOP) + 511 * 8, scattered_at(POINTERS) | P | RW);
+	put(guest, scattered_at(POINTERS) + 510 * 8, scattered_at(DIRECTORY) | P | RW);
+	for (uint64_t i = 0; i < 3; i++)
+		put(guest, scattered_at(DIRECTORY) + (index + i) * 8,
+		    scattered_at(SMALL + i * PAGE_SIZE) | P | RW);
+	for (uint64_t i = 0; i < PAGES; i++) {
+		uint64_t at = i * PAGE_SIZE;
+		uint64_t flags = at < rodata ? 0 : at < DATA ? NX : NX | RW;
+
+		/* A table that is in use is read-only to the guest. */
+		if (at >= TOP && at < TOP + 6 * PAGE_SIZE)
+			flags = NX;
+		/* A gap that was freed. */
+		if (at >= DATA - 2 * PAGE_SIZE && at < DATA)
+			continue;
+		put(guest, scattered_at(SMALL + i / 512 * PAGE_SIZE) + i % 512 * 8,
+		    scattered_at(at) | P | flags);
+	}
+	guest->target.frames = TARGET_FRAMES_MACHINE;
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	guest->target.vcpu_count = 1;
+	guest->cr3 = scattered_at(TOP);
+}
+
+static void test_scattered(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel;
+	char text[64];
+	uint64_t end;
+
+	put_scattered(guest, PAGE_SIZE);
+	kernel = found_at(guest, scattered_at(0));
+	assert_true(kernel->scattered);
+	assert_string_equal(kernel->banner, "Linux version 6.1.0-test (a) (b) #1 SMP today");
+	assert_int_equal(kernel->image_end, WRITER_BASE + IMAGE);
+	assert_int_equal(address_space_paging(kernel->space)->root.v, scattered_at(TOP));
+	assert_int_equal(linux_read(kernel, WRITER_BASE + BANNER, text, sizeof(text)), MEMORY_OK);
+	assert_string_equal(text, kernel->banner);
+	guest->target.live = true;
+	guest->state = TARGET_RUNNING;
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	/* What is taken for contiguous is wrong here. */
+	assert_true(linux_image_physical(kernel, WRITER_BASE + DATA, &end));
+	assert_int_equal(end, scattered_at(DATA));
+	put(guest, scattered_at(TOP) + 511 * 8, 0);
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	linux_kernel_destroy(kernel);
+}
+
+/* By the flags of small pages alone: where the read-only data and the data begin. */
+static void test_scattered_sections(void **state)
+{
+	struct guest *guest = *state;
+	const struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = gpa(scattered_at(TOP))};
+	struct linux_image image;
+
+	put_scattered(guest, 2 * MIB);
+	assert_true(linux_image_find(guest->target.memory, &paging, true, &image));
+	assert_int_equal(image.rodata_start, WRITER_BASE + 2 * MIB);
+	assert_int_equal(image.rodata_end, WRITER_BASE + DATA);
+	assert_int_equal(image.data_start, WRITER_BASE + DATA);
+	/* Nothing goes on where a contiguous image would. */
+	assert_false(linux_image_find(guest->target.memory, &paging, false, &image));
+}
+
+/* Machine frames say nothing where they are taken for the guest's own, and the other way round. */
+static void test_scattered_without_registers(void **state)
+{
+	struct guest *guest = *state;
+
+	put_scattered(guest, 2 * MIB);
+	put_trampoline(guest, 0x98000, scattered_at(TOP));
+	target_set_support(&guest->target, TARGET_REGISTERS, false, "test");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -626,6 +727,9 @@ int main(void)
 	    TEST(reset),
 	    TEST(kexec),
 	    TEST(overwritten),
+	    TEST(scattered),
+	    TEST(scattered_sections),
+	    TEST(scattered_without_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,7 +87,7 @@ static bool find(struct image_test *test, struct linux_image *ret)
 {
 	struct x86_paging paging = writer_paging(&test->writer);
 
-	return linux_image_find(test->memory, &paging, ret);
+	return linux_image_find(test->memory, &paging, false, ret);
 }
 
 static void has(struct image_test *test, uint64_t end, uint64_t rodata, uint64_t data)
@@ -252,14 +252,14 @@ static void test_depth(void **state)
 	large(test, 0, 8 * MIB, RX);
 	paging = writer_paging(&test->writer);
 	paging.mode = X86_MODE_5LEVEL;
-	assert_false(linux_image_find(test->memory, &paging, &image));
+	assert_false(linux_image_find(test->memory, &paging, false, &image));
 	start(test, X86_MODE_5LEVEL);
 	large(test, 0, 8 * MIB, RX);
 	paging = writer_paging(&test->writer);
 	paging.mode = X86_MODE_4LEVEL;
-	assert_false(linux_image_find(test->memory, &paging, &image));
+	assert_false(linux_image_find(test->memory, &paging, false, &image));
 	paging.mode = X86_MODE_32BIT;
-	assert_false(linux_image_find(test->memory, &paging, &image));
+	assert_false(linux_image_find(test->memory, &paging, false, &image));
 }
 
 /* ---- 32 bits --------------------------------------------------------------------------------- */

@@ -54,15 +54,53 @@ void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const cha
 		free(fact.evidence);
 }
 
+/*
+ * Copies pages of the image by the page table that was found. The gaps between its sections were
+ * freed and may be mapped no more: they are zeros.
+ */
+static enum memory_fault copy_scattered(struct linux_kernel *kernel, uint64_t address,
+					uint8_t *buffer, uint64_t size, uint64_t *ret_fault)
+{
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+		gva_t fault_at;
+		enum memory_fault fault = address_space_read(kernel->space, gva(address + at),
+							     buffer + at, PAGE_SIZE, &fault_at);
+
+		if (fault == MEMORY_NOT_MAPPED) {
+			memset(buffer + at, 0, PAGE_SIZE);
+		} else if (fault != MEMORY_OK) {
+			*ret_fault = fault_at.v;
+			return fault;
+		}
+	}
+	return MEMORY_OK;
+}
+
+/* Copies the read-only data, of which *ret_fault may not be read. */
+static enum memory_fault copy_rodata(struct linux_kernel *kernel, const struct linux_image *image,
+				     uint64_t physical, uint64_t size, uint64_t *ret_fault)
+{
+	gpa_t fault_at = gpa(physical);
+	enum memory_fault fault;
+
+	if (kernel->scattered)
+		return copy_scattered(kernel, image->rodata_start, kernel->rodata, size, ret_fault);
+	fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
+	*ret_fault = fault_at.v;
+	return fault;
+}
+
 /* The read-only data as one piece: mapped where the target can, else copied. */
 static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct linux_image *image,
 				       struct kernel_image *ret)
 {
 	uint64_t size = image->rodata_end - image->rodata_start;
 	uint64_t physical = image->physical_start + (image->rodata_start - image->virtual_start);
-	const void *data = memory_map(kernel->memory, gpa(physical), size);
-	gpa_t fault_at = gpa(physical);
+	const void *data = NULL;
+	uint64_t fault_at;
 
+	if (!kernel->scattered)
+		data = memory_map(kernel->memory, gpa(physical), size);
 	if (!data) {
 		enum memory_fault fault;
 
@@ -75,12 +113,13 @@ static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct
 		kernel->rodata = malloc(size);
 		if (!kernel->rodata)
 			return &error_nomem;
-		fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
+		fault = copy_rodata(kernel, image, physical, size, &fault_at);
 		if (fault != MEMORY_OK)
 			return error_create_at(
-			    NUNCHI_ERROR_FAULT, fault_at.v,
-			    "the kernel's read-only data at physical 0x%llx cannot be read: %s",
-			    (unsigned long long)fault_at.v, memory_fault_string(fault));
+			    NUNCHI_ERROR_FAULT, fault_at,
+			    "the kernel's read-only data at %s 0x%llx cannot be read: %s",
+			    kernel->scattered ? "virtual" : "physical",
+			    (unsigned long long)fault_at, memory_fault_string(fault));
 		data = kernel->rodata;
 	}
 	*ret = (struct kernel_image){
@@ -103,7 +142,7 @@ static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
 
 	if (own && linux_image_physical(kernel, own, &physical)) {
 		paging.root = gpa(physical);
-		if (linux_image_find(kernel->memory, &paging, &image) &&
+		if (linux_image_find(kernel->memory, &paging, kernel->scattered, &image) &&
 		    image.virtual_start == root->image.virtual_start &&
 		    image.physical_start == root->image.physical_start)
 			address_space_switch(kernel->space, paging.root);
@@ -149,6 +188,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		return &error_nomem;
 	kernel->memory = target->memory;
 	kernel->live = target->live;
+	kernel->scattered = target->frames == TARGET_FRAMES_MACHINE;
 	kernel->reset_count = search->reset_count;
 	kernel->cancel = options->cancel;
 	kernel->word_size = root->paging.mode >= X86_MODE_4LEVEL ? 8 : 4;
@@ -366,7 +406,8 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 
 	if (target->reset_count != kernel->reset_count)
 		return "the guest was reset";
-	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space), &image) ||
+	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space),
+			      kernel->scattered, &image) ||
 	    image.virtual_start != kernel->text_virtual ||
 	    image.physical_start != kernel->text_physical || !has_banner(kernel))
 		return "its memory holds something else now";

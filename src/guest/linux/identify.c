@@ -27,10 +27,18 @@ static const struct symbol_row symbol_rows[LINUX_SYMBOL_COUNT] = {
 #undef SYMBOL
 };
 
-bool linux_image_physical(const struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret)
+bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret)
 {
+	gpa_t physical;
+
 	if (virtual < kernel->text_virtual || virtual >= kernel->image_end)
 		return false;
+	if (kernel->scattered) {
+		if (address_space_translate(kernel->space, gva(virtual), &physical) != MEMORY_OK)
+			return false;
+		*ret = physical.v;
+		return true;
+	}
 	*ret = virtual - kernel->text_virtual + kernel->text_physical;
 	return true;
 }
@@ -221,7 +229,7 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 	/* Symbols from a file were moved so as to agree. */
 	if (kernel->kallsyms && text)
 		witness(witnesses, text == kernel->text_virtual, "kallsyms' _text");
-	if (kernel->word_size == 8 && kernel->symbol[LINUX_phys_base] &&
+	if (kernel->word_size == 8 && !kernel->scattered && kernel->symbol[LINUX_phys_base] &&
 	    linux_read_u64(kernel, kernel->symbol[LINUX_phys_base], &phys_base) == MEMORY_OK)
 		witness(witnesses,
 			phys_base ==
@@ -293,7 +301,8 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info)) {
 		if (!vmcoreinfo_symbol(&info, "_stext", &stext))
 			stext = root->note_stext;
-		if (kernel->word_size == 8 && vmcoreinfo_number(&info, "phys_base", &phys_base))
+		if (kernel->word_size == 8 && !kernel->scattered &&
+		    vmcoreinfo_number(&info, "phys_base", &phys_base))
 			witness(witnesses,
 				(uint64_t)phys_base ==
 				    kernel->text_physical -
@@ -500,7 +509,7 @@ bool linux_layout_fits(const struct memory *memory, uint64_t frames)
 	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
 }
 
-bool linux_identify_layout(const struct linux_kernel *kernel, uint64_t *ret_frames)
+bool linux_identify_layout(struct linux_kernel *kernel, uint64_t *ret_frames)
 {
 	uint64_t frames = 0, physical;
 

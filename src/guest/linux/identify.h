@@ -10,7 +10,7 @@
 #include "guest/linux/roots.h"
 
 /* The guest-physical address of an address within the kernel's image. */
-bool linux_image_physical(const struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret);
+bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret);
 
 /* Fills kernel->symbol from a file or the image. Missing kallsyms is no error: see symbols_missing.
  */
@@ -27,7 +27,7 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
  * True if the guest's memory ends where the kernel knows it to; else false with the page frames
  * there should be.
  */
-bool linux_identify_layout(const struct linux_kernel *kernel, uint64_t *ret_frames);
+bool linux_identify_layout(struct linux_kernel *kernel, uint64_t *ret_frames);
 /* True if memory of that many frames fits what the memory now has. */
 bool linux_layout_fits(const struct memory *memory, uint64_t frames);
 

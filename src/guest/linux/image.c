@@ -23,6 +23,12 @@ enum kind { KIND_NONE, KIND_TEXT, KIND_RODATA, KIND_DATA };
 struct scan {
 	struct linux_image image;
 	uint64_t delta; /* virtual minus physical */
+	/*
+	 * The same as image.data_start where there are only small pages: the first writable page on
+	 * a 2 MiB boundary behind read-only data.
+	 */
+	uint64_t small_data_start;
+	bool scattered;
 	bool started;
 };
 
@@ -55,7 +61,7 @@ static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, u
 		image->virtual_start = virtual;
 		image->physical_start = physical;
 	}
-	if (virtual - physical != scan->delta)
+	if (!scan->scattered && virtual - physical != scan->delta)
 		return false;
 	image->virtual_end = virtual + size;
 	if (kind == KIND_RODATA && !image->rodata_start)
@@ -68,6 +74,10 @@ static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, u
 		image->data_start = virtual;
 		image->rodata_end = virtual;
 	}
+	/* The gaps are smaller than a large page, so that none of them begins on a boundary. */
+	if (kind == KIND_DATA && size == PAGE_SIZE && !(virtual & (LARGE_SIZE - 1)) &&
+	    image->rodata_start && !scan->small_data_start)
+		scan->small_data_start = virtual;
 	return true;
 }
 
@@ -97,6 +107,8 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 
 	if (!scan->started || image->virtual_end - image->virtual_start < MIN_IMAGE)
 		return false;
+	if (!image->data_start && scan->small_data_start)
+		image->data_start = image->rodata_end = scan->small_data_start;
 	if (!image->rodata_start || image->rodata_start >= image->rodata_end) {
 		image->rodata_start = image->virtual_start;
 		image->rodata_end = image->data_start ? image->data_start : image->virtual_end;
@@ -106,13 +118,14 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 }
 
 /* 64-bit: the image has a gigabyte of address space to itself. */
-static bool find_64(struct memory *memory, const struct x86_paging *paging, struct linux_image *ret)
+static bool find_64(struct memory *memory, const struct x86_paging *paging, bool scattered,
+		    struct linux_image *ret)
 {
 	static const unsigned path_4[] = {511, 510}, path_5[] = {511, 511, 510};
 	bool five = paging->mode == X86_MODE_5LEVEL;
 	const unsigned *path = five ? path_5 : path_4;
 	uint64_t table = paging->root.v, directory[ENTRIES];
-	struct scan scan = {0};
+	struct scan scan = {.scattered = scattered};
 
 	for (size_t i = 0; i < (five ? 3 : 2); i++) {
 		uint64_t entry;
@@ -130,7 +143,7 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, stru
 	}
 	/* _text is aligned to CONFIG_PHYSICAL_ALIGN, at least 2 MiB on x86-64. */
 	if (scan.image.virtual_start & (LARGE_SIZE - 1) ||
-	    scan.image.physical_start & (LARGE_SIZE - 1))
+	    (!scattered && scan.image.physical_start & (LARGE_SIZE - 1)))
 		return false;
 	return finish(&scan, ret);
 }
@@ -217,15 +230,16 @@ static bool find_pae(struct memory *memory, const struct x86_paging *paging,
 	return scan.image.data_start && finish(&scan, ret);
 }
 
-bool linux_image_find(struct memory *memory, const struct x86_paging *paging,
+bool linux_image_find(struct memory *memory, const struct x86_paging *paging, bool scattered,
 		      struct linux_image *ret)
 {
 	switch (paging->mode) {
 	case X86_MODE_4LEVEL:
 	case X86_MODE_5LEVEL:
-		return find_64(memory, paging, ret);
+		return find_64(memory, paging, scattered, ret);
 	case X86_MODE_PAE:
-		return find_pae(memory, paging, ret);
+		/* The linear map, by which a 32-bit image is known, is scattered with it. */
+		return !scattered && find_pae(memory, paging, ret);
 	case X86_MODE_32BIT:
 		break;
 	}

@@ -16,7 +16,7 @@
 struct linux_image {
 	uint64_t virtual_start; /* of _text */
 	uint64_t virtual_end;   /* one past the last byte mapped */
-	uint64_t physical_start;
+	uint64_t physical_start; /* of the first page, all there is to say where it is scattered */
 	/* Virtual; the end of the text may be among it; up to all of the image if flags do not
 	 * tell. */
 	uint64_t rodata_start;
@@ -30,8 +30,12 @@ uint64_t linux_split_below(uint64_t address);
 /*
  * True if the page table maps something that is built like a kernel image: at least 4 MiB,
  * physically contiguous, beginning on a 2 MiB boundary. Reads a few hundred bytes to 16 KiB.
+ *
+ * scattered: the page table holds machine frames, where nothing is contiguous (see enum
+ * target_frames); then it is what lies in the kernel's gigabyte from such a virtual boundary on.
+ * A PV guest of Xen has no large pages: reads 4 KiB for each 2 MiB of the image.
  */
-bool linux_image_find(struct memory *memory, const struct x86_paging *paging,
+bool linux_image_find(struct memory *memory, const struct x86_paging *paging, bool scattered,
 		      struct linux_image *ret);
 
 #endif

@@ -34,6 +34,7 @@ struct linux_kernel {
 	unsigned word_size;            /* bytes of a pointer: 8 or 4 */
 	uint64_t text_virtual;         /* address of _text */
 	uint64_t text_physical;
+	bool scattered; /* the image is not contiguous there (TARGET_FRAMES_MACHINE) */
 	uint64_t image_end;                  /* virtual, one past the image's last mapped byte */
 	uint64_t symbol[LINUX_SYMBOL_COUNT]; /* addresses, 0: this kernel has none */
 	struct layout layout;

@@ -22,12 +22,14 @@
 /* Each is a walk over a whole page table; a guest may make any number of them up. */
 #define MAX_PAE_TRIES 1024
 
-static void add_noted(struct linux_roots *roots, struct memory *memory,
-		      const struct x86_paging *paging, const char *how, uint64_t note_stext)
+static void add_root(struct linux_roots *roots, struct memory *memory,
+		     const struct x86_paging *paging, bool scattered, const char *how,
+		     uint64_t note_stext)
 {
 	struct linux_root root = {.paging = *paging, .how = how, .note_stext = note_stext};
 
-	if (roots->count == LINUX_MAX_ROOTS || !linux_image_find(memory, paging, &root.image))
+	if (roots->count == LINUX_MAX_ROOTS ||
+	    !linux_image_find(memory, paging, scattered, &root.image))
 		return;
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct linux_root *known = &roots->items[i];
@@ -38,6 +40,12 @@ static void add_noted(struct linux_roots *roots, struct memory *memory,
 			return;
 	}
 	roots->items[roots->count++] = root;
+}
+
+static void add_noted(struct linux_roots *roots, struct memory *memory,
+		      const struct x86_paging *paging, const char *how, uint64_t note_stext)
+{
+	add_root(roots, memory, paging, false, how, note_stext);
 }
 
 static void add(struct linux_roots *roots, struct memory *memory, const struct x86_paging *paging,
@@ -95,18 +103,20 @@ static struct x86_paging kernel_half(const struct x86_paging *paging)
 
 static void from_registers(struct linux_roots *roots, struct target *target)
 {
+	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
 	struct x86_paging paging, half;
 	unsigned vcpu = 0;
 
 	while (!roots->count && next_vcpu(target, &vcpu, &paging)) {
 		half = kernel_half(&paging);
-		add(roots, target->memory, &paging, "CR3 of a vCPU");
-		add(roots, target->memory, &half, "CR3 of a vCPU (kernel half)");
+		add_root(roots, target->memory, &paging, scattered, "CR3 of a vCPU", 0);
+		add_root(roots, target->memory, &half, scattered, "CR3 of a vCPU (kernel half)", 0);
 	}
 }
 
 bool linux_roots_contradict(struct target *target, const struct linux_image *image)
 {
+	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
 	struct x86_paging paging;
 	bool other = false;
 	unsigned vcpu = 0;
@@ -117,7 +127,7 @@ bool linux_roots_contradict(struct target *target, const struct linux_image *ima
 		for (size_t i = 0; i < ARRAY_SIZE(either); i++) {
 			struct linux_image found;
 
-			if (!linux_image_find(target->memory, &either[i], &found))
+			if (!linux_image_find(target->memory, &either[i], scattered, &found))
 				continue;
 			if (found.virtual_start == image->virtual_start &&
 			    found.physical_start == image->physical_start)
@@ -287,6 +297,9 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const volatile bool *cancel)
 {
+	/* All others know a table by what is contiguous around it. */
+	if (target->frames == TARGET_FRAMES_MACHINE && source != LINUX_ROOTS_REGISTERS)
+		return;
 	switch (source) {
 	case LINUX_ROOTS_REGISTERS:
 		from_registers(roots, target);

@@ -33,7 +33,10 @@ enum linux_root_source {
 	LINUX_ROOT_SOURCE_COUNT
 };
 
-/* Adds the candidates of one source; ends early when *cancel. */
+/*
+ * Adds the candidates of one source; ends early when *cancel. Where addresses are machine frames
+ * (enum target_frames) only the vCPUs' page tables are one.
+ */
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const volatile bool *cancel);
 
