@@ -2,20 +2,41 @@
 #include "core/hash.h"
 #include "memory/internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* Pausing a guest to copy more than this takes too long to be worth it. */
+/* Pausing a guest to copy from more pages than this takes too long to be worth it. */
 #define MOST_PAGES ((size_t)64 << 20 >> PAGE_SHIFT)
 
+/* What is copied of a page: only the lines a query wants, a bit each. Most want few of them. */
+#define LINE_SHIFT     6
+#define LINES_PER_PAGE (PAGE_SIZE >> LINE_SHIFT)
+/* So many lines between two wanted ones are copied too: quicker than another call. */
+#define GAP_LINES 4
+
+struct captured_page {
+	uint64_t number; /* guest-physical address >> PAGE_SHIFT */
+	uint64_t wanted; /* lines, the lowest bit being the first */
+	uint64_t copied; /* of them, by the last fill */
+	enum memory_fault fault;
+};
+
+/* Lines that are neighbours in RAM, numbered from the start of the first page of the set. */
+struct run {
+	uint32_t first, end;
+};
+
 struct capture {
-	struct hash_map index; /* page number → its place in the three below */
-	uint64_t *pages;       /* page numbers; sorted up to `filled` */
-	uint8_t *faults;       /* enum memory_fault of each copy */
+	struct hash_map index;       /* page number → its place in the two below */
+	struct captured_page *pages; /* sorted up to `filled` */
 	uint8_t *copies;
 	size_t count;
-	size_t filled; /* how many of them have been copied */
+	size_t filled; /* how many of them the last fill had */
 	bool overflow;
+	bool prepared; /* `runs` are what the next fill has to copy */
+	struct run *runs;
+	size_t run_count, run_capacity;
 };
 
 static void capture_destroy(struct capture *capture)
@@ -24,7 +45,7 @@ static void capture_destroy(struct capture *capture)
 		return;
 	hash_map_deinit(&capture->index);
 	free(capture->pages);
-	free(capture->faults);
+	free(capture->runs);
 	if (capture->copies)
 		munmap(capture->copies, MOST_PAGES << PAGE_SHIFT);
 	free(capture);
@@ -40,13 +61,16 @@ static struct nunchi_error *capture_create(struct capture **ret)
 	if (!capture)
 		return &error_nomem;
 	capture->pages = calloc(MOST_PAGES, sizeof(*capture->pages));
-	capture->faults = calloc(MOST_PAGES, sizeof(*capture->faults));
 	/* Address space; memory is taken page by page as the set grows. */
 	map = mmap(NULL, MOST_PAGES << PAGE_SHIFT, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map != MAP_FAILED)
 		capture->copies = map;
-	if (!capture->pages || !capture->faults || !capture->copies)
+	/* The guard is forked later: no page is to be copied then when it is first written again.
+	 */
+	if (map != MAP_FAILED && madvise(map, MOST_PAGES << PAGE_SHIFT, MADV_DONTFORK))
+		return error_create_errno(errno, "cannot prepare a copy of guest memory");
+	if (!capture->pages || !capture->copies)
 		return &error_nomem;
 	*ret = no_cleanup_ptr(capture);
 	return NULL;
@@ -54,10 +78,9 @@ static struct nunchi_error *capture_create(struct capture **ret)
 
 struct nunchi_error *memory_capture_begin(struct memory *memory)
 {
-	struct capture *capture;
-	struct nunchi_error *err;
+	struct capture *capture = NULL;
+	struct nunchi_error *err = capture_create(&capture);
 
-	err = capture_create(&capture);
 	if (err)
 		return err;
 	memory_capture_end(memory);
@@ -65,6 +88,7 @@ struct nunchi_error *memory_capture_begin(struct memory *memory)
 	memory->watch |= MEMORY_WATCH_RECORD;
 	/* Caches above must ask again for the pages they hold, or those would not be recorded. */
 	memory_new_generation(memory);
+	memory->recorded = memory->generation;
 	return NULL;
 }
 
@@ -78,89 +102,162 @@ void memory_capture_end(struct memory *memory)
 	memory_new_generation(memory);
 }
 
-static void add_page(struct capture *capture, uint64_t page)
+/* The lines of a page in which size bytes from offset lie; they end within the page. */
+static uint64_t lines_of(size_t offset, size_t size)
 {
-	if (capture->count == MOST_PAGES) {
-		capture->overflow |= !hash_map_find(&capture->index, page);
+	size_t first = offset >> LINE_SHIFT;
+	size_t count = ((offset + size - 1) >> LINE_SHIFT) - first + 1;
+
+	return (count == LINES_PER_PAGE ? UINT64_MAX : ((uint64_t)1 << count) - 1) << first;
+}
+
+static void add_lines(struct capture *capture, uint64_t page, uint64_t lines)
+{
+	uint64_t *place = hash_map_find(&capture->index, page);
+
+	if (place) {
+		capture->pages[*place].wanted |= lines;
 		return;
 	}
-	switch (hash_map_insert(&capture->index, page, capture->count)) {
-	case HASH_INSERTED:
-		capture->pages[capture->count] = page;
-		/* The page fault is taken now, not while the guest is paused. */
-		capture->copies[capture->count << PAGE_SHIFT] = 0;
-		capture->count++;
-		break;
-	case HASH_EXISTS:
-		break;
-	case HASH_NOMEM:
+	if (capture->count == MOST_PAGES ||
+	    hash_map_insert(&capture->index, page, capture->count) != HASH_INSERTED) {
 		capture->overflow = true;
-		break;
+		return;
 	}
+	capture->pages[capture->count] = (struct captured_page){.number = page, .wanted = lines};
+	/* The page fault is taken now, not while the guest is paused. */
+	capture->copies[capture->count << PAGE_SHIFT] = 0;
+	capture->count++;
 }
 
 void capture_record(struct capture *capture, uint64_t address, size_t size)
 {
-	uint64_t last = (address + size - 1) >> PAGE_SHIFT;
+	while (size && !capture->overflow) {
+		size_t offset = (size_t)(address & PAGE_MASK);
+		size_t n = PAGE_SIZE - offset < size ? PAGE_SIZE - offset : size;
 
-	for (uint64_t page = address >> PAGE_SHIFT; page <= last && !capture->overflow; page++)
-		add_page(capture, page);
+		add_lines(capture, address >> PAGE_SHIFT, lines_of(offset, n));
+		address += n;
+		size -= n;
+	}
 }
 
 static int compare_pages(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
+	const struct captured_page *x = a;
+	const struct captured_page *y = b;
 
-	return (x > y) - (x < y);
+	return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Copies pages first..end-1 of the set, neighbours in RAM; a page with a fault keeps its fault. */
-static void copy_run(struct memory *memory, struct capture *capture, size_t first, size_t end)
+/* Sorted, so that neighbours in RAM are copied together and can be mapped together. */
+static void sort_pages(struct capture *capture)
+{
+	qsort(capture->pages, capture->count, sizeof(*capture->pages), compare_pages);
+	for (size_t i = 0; i < capture->count; i++)
+		*hash_map_find(&capture->index, capture->pages[i].number) = i;
+	/* The copies have not moved with them. */
+	capture->filled = 0;
+}
+
+static struct nunchi_error *add_run(struct capture *capture, size_t first, size_t end)
+{
+	if (capture->run_count == capture->run_capacity) {
+		size_t capacity = capture->run_capacity ? capture->run_capacity * 2 : 1024;
+		struct run *more = realloc(capture->runs, capacity * sizeof(*more));
+
+		if (!more)
+			return &error_nomem;
+		capture->runs = more;
+		capture->run_capacity = capacity;
+	}
+	capture->runs[capture->run_count++] = (struct run){(uint32_t)first, (uint32_t)end};
+	return NULL;
+}
+
+/* Adds the wanted lines of a page as runs; the last run goes on where it can. */
+static struct nunchi_error *add_page_runs(struct capture *capture, size_t place)
+{
+	const struct captured_page *page = &capture->pages[place];
+	bool neighbour = place && page[-1].number + 1 == page->number;
+	struct nunchi_error *err = NULL;
+	uint64_t wanted = page->wanted;
+
+	while (wanted && !err) {
+		size_t bit = (size_t)__builtin_ctzll(wanted);
+		uint64_t rest = ~(wanted >> bit);
+		size_t count = rest ? (size_t)__builtin_ctzll(rest) : LINES_PER_PAGE;
+		size_t first = place * LINES_PER_PAGE + bit;
+		struct run *last =
+		    capture->run_count ? &capture->runs[capture->run_count - 1] : NULL;
+		bool same_page = last && (last->end - 1) / LINES_PER_PAGE == place;
+
+		if (last && (same_page || neighbour) && first - last->end <= GAP_LINES)
+			last->end = (uint32_t)(first + count);
+		else
+			err = add_run(capture, first, first + count);
+		wanted &= count + bit < LINES_PER_PAGE ? UINT64_MAX << (count + bit) : 0;
+	}
+	return err;
+}
+
+struct nunchi_error *memory_capture_prepare(struct memory *memory)
+{
+	struct capture *capture = memory->capture;
+	struct nunchi_error *err = NULL;
+
+	if (!capture)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "a capture is prepared before it began");
+	if (capture->overflow)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "the query reads from more than %zu MiB of the "
+					       "guest, too much to copy while it is paused",
+					       MOST_PAGES >> (20 - PAGE_SHIFT)),
+				  "Ask for fewer columns or rows, or read it running "
+				  "(--pause never).");
+	sort_pages(capture);
+	capture->run_count = 0;
+	for (size_t i = 0; i < capture->count && !err; i++)
+		err = add_page_runs(capture, i);
+	capture->prepared = !err;
+	return err;
+}
+
+/* Copies lines first..end-1, neighbours in RAM; a page with a fault keeps its fault. */
+static void copy_lines(struct memory *memory, struct capture *capture, size_t first, size_t end)
 {
 	while (first < end) {
-		uint64_t address = capture->pages[first] << PAGE_SHIFT;
-		size_t size = (end - first) << PAGE_SHIFT;
+		uint64_t page = capture->pages[first / LINES_PER_PAGE].number;
+		uint64_t address = (page << PAGE_SHIFT) + (first % LINES_PER_PAGE << LINE_SHIFT);
 		uint64_t fault_address = address;
-		enum memory_fault fault = memory_read_raw(
-		    memory, address, capture->copies + (first << PAGE_SHIFT), size, &fault_address);
-		size_t good = fault == MEMORY_OK
-				  ? end - first
-				  : (size_t)((fault_address - address) >> PAGE_SHIFT);
+		enum memory_fault fault =
+		    memory_read_raw(memory, address, capture->copies + (first << LINE_SHIFT),
+				    (end - first) << LINE_SHIFT, &fault_address);
 
-		memset(capture->faults + first, MEMORY_OK, good);
-		first += good;
-		if (first < end)
-			capture->faults[first++] = (uint8_t)fault;
+		if (fault == MEMORY_OK)
+			return;
+		first += (size_t)((fault_address - address) >> LINE_SHIFT);
+		capture->pages[first / LINES_PER_PAGE].fault = fault;
+		/* The next page may be there. */
+		first = (first / LINES_PER_PAGE + 1) * LINES_PER_PAGE;
 	}
 }
 
 struct nunchi_error *memory_capture_fill(struct memory *memory)
 {
 	struct capture *capture = memory->capture;
-	size_t end;
 
-	if (!capture)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "a capture is filled before it began");
-	if (capture->overflow)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the query reads more than %zu MiB of the guest, "
-					       "too much to copy while it is paused",
-					       MOST_PAGES >> (20 - PAGE_SHIFT)),
-				  "Ask for fewer columns or rows, or read it running "
-				  "(--pause never).");
-	/* Sorted, so that neighbours in RAM are copied together and can be mapped together. */
-	qsort(capture->pages, capture->count, sizeof(*capture->pages), compare_pages);
-	for (size_t i = 0; i < capture->count; i++)
-		*hash_map_find(&capture->index, capture->pages[i]) = i;
-	memory->watch |= MEMORY_WATCH_FILL;
-	for (size_t i = 0; i < capture->count; i = end) {
-		for (end = i + 1;
-		     end < capture->count && capture->pages[end] == capture->pages[end - 1] + 1;
-		     end++)
-			;
-		copy_run(memory, capture, i, end);
+	if (!capture || !capture->prepared)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "a capture is filled before it was prepared");
+	capture->prepared = false;
+	for (size_t i = 0; i < capture->count; i++) {
+		capture->pages[i].copied = capture->pages[i].wanted;
+		capture->pages[i].fault = MEMORY_OK;
 	}
+	memory->watch |= MEMORY_WATCH_FILL;
+	for (size_t i = 0; i < capture->run_count; i++)
+		copy_lines(memory, capture, capture->runs[i].first, capture->runs[i].end);
 	capture->filled = capture->count;
 	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_FILL);
 	memory->watch |= MEMORY_WATCH_REPLAY;
@@ -173,20 +270,24 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 
 size_t memory_capture_misses(const struct memory *memory)
 {
-	return memory->capture ? memory->capture->count - memory->capture->filled : 0;
+	const struct capture *capture = memory->capture;
+	size_t misses = 0;
+
+	for (size_t i = 0; capture && i < capture->count; i++)
+		misses += (capture->pages[i].wanted & ~capture->pages[i].copied) != 0;
+	return misses;
 }
 
-/* The place of a page's copy; a page that was not copied is added to the set. */
-static bool find_copy(struct capture *capture, uint64_t page, size_t *ret)
+/* The place of a page of which those lines were copied; otherwise they are wanted from now on. */
+static bool find_copy(struct capture *capture, uint64_t page, uint64_t lines, size_t *ret)
 {
 	uint64_t *place = hash_map_find(&capture->index, page);
 
-	if (place && *place < capture->filled) {
+	if (place && *place < capture->filled && !(lines & ~capture->pages[*place].copied)) {
 		*ret = (size_t)*place;
 		return true;
 	}
-	if (!place)
-		add_page(capture, page);
+	add_lines(capture, page, lines);
 	return false;
 }
 
@@ -204,13 +305,13 @@ enum memory_fault capture_read(struct memory *memory, uint64_t address, void *bu
 		*ret_fault = address;
 		if (!memory_find(memory, address))
 			return MEMORY_NO_RAM;
-		if (!find_copy(capture, address >> PAGE_SHIFT, &place)) {
+		if (!find_copy(capture, address >> PAGE_SHIFT, lines_of(offset, n), &place)) {
 			/* All that this read will want next time, not one page a round. */
 			capture_record(capture, address, size);
 			return MEMORY_NOT_CAPTURED;
 		}
-		if (capture->faults[place] != MEMORY_OK)
-			return capture->faults[place];
+		if (capture->pages[place].fault != MEMORY_OK)
+			return capture->pages[place].fault;
 		memcpy(to, capture->copies + (place << PAGE_SHIFT) + offset, n);
 		to += n;
 		address += n;
@@ -223,18 +324,21 @@ const void *capture_map(struct memory *memory, uint64_t address, size_t size)
 {
 	struct capture *capture = memory->capture;
 	uint64_t first = address >> PAGE_SHIFT;
-	uint64_t last = (address + size - 1) >> PAGE_SHIFT;
 	size_t start = 0;
 	bool whole = true;
 
-	if (address + size < address || last - first >= MOST_PAGES)
+	if (address + size < address || size > MOST_PAGES << PAGE_SHIFT)
 		return NULL;
-	for (uint64_t page = first; page <= last; page++) {
+	for (uint64_t at = address; at < address + size; at = (at | PAGE_MASK) + 1) {
+		uint64_t page = at >> PAGE_SHIFT;
+		uint64_t end = (at | PAGE_MASK) + 1;
+		size_t n = (size_t)((end < address + size ? end : address + size) - at);
 		size_t place;
 
-		if (!memory_find(memory, page << PAGE_SHIFT))
+		if (!memory_find(memory, at))
 			return NULL;
-		if (!find_copy(capture, page, &place) || capture->faults[place] != MEMORY_OK ||
+		if (!find_copy(capture, page, lines_of((size_t)(at & PAGE_MASK), n), &place) ||
+		    capture->pages[place].fault != MEMORY_OK ||
 		    (page > first && place != start + (page - first)))
 			whole = false;
 		else if (page == first)

@@ -48,6 +48,7 @@ struct memory {
 	size_t touched_size;
 	uint64_t pages_touched;
 	struct capture *capture;
+	uint64_t recorded; /* the generation in which it was recorded */
 };
 
 /* The range with that address, or NULL. */
@@ -56,7 +57,7 @@ struct memory_backing *memory_find(struct memory *memory, uint64_t address);
 enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
 				  size_t size, uint64_t *ret_fault);
 
-/* Adds the pages of a read to the set. */
+/* Adds what a read wants to the set. */
 void capture_record(struct capture *capture, uint64_t address, size_t size);
 enum memory_fault capture_read(struct memory *memory, uint64_t address, void *buffer, size_t size,
 			       uint64_t *ret_fault);

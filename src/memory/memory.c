@@ -34,7 +34,7 @@ const char *memory_fault_string(enum memory_fault fault)
 	case MEMORY_GONE:
 		return "the guest or its file disappeared";
 	case MEMORY_NOT_CAPTURED:
-		return "the page is not in the capture";
+		return "it is not in the capture";
 	case MEMORY_NO_LAYOUT:
 		return "this kernel's types lack what is needed to find it";
 	}
@@ -335,16 +335,21 @@ static enum memory_fault read_file(const struct memory_backing *backing, uint64_
 	return fault;
 }
 
-/* The mapped window of a careful file, extent by extent. */
+/*
+ * The mapped window of a careful file, extent by extent. What a capture copies was read in the same
+ * request already: where the file has holes was found out then, and not while the guest is paused.
+ */
 static enum memory_fault read_carefully(const struct memory *memory,
 					const struct memory_backing *backing, uint64_t offset,
 					void *buffer, size_t size, uint64_t *fault_offset)
 {
+	uint64_t generation =
+	    memory->watch & MEMORY_WATCH_FILL ? memory->recorded : memory->generation;
 	uint8_t *to = buffer;
 
 	while (size) {
 		enum window_state state;
-		size_t n = window_file_run(backing->file, memory->generation,
+		size_t n = window_file_run(backing->file, generation,
 					   backing->file_offset + offset, size, &state);
 		enum memory_fault fault = MEMORY_OK;
 
@@ -372,12 +377,7 @@ static enum memory_fault read_available(const struct memory *memory, struct memo
 
 	if (backing->read)
 		return backing->read(backing->data, offset, buffer, size, fault_offset);
-	/*
-	 * While a guest is paused for a capture one pread() a run of pages is quicker than asking
-	 * about holes, and gives zeros for them without touching them.
-	 */
-	if (!window_base(backing) || window_file_gone(backing->file) ||
-	    (backing->file->careful && memory->watch & MEMORY_WATCH_FILL))
+	if (!window_base(backing) || window_file_gone(backing->file))
 		return read_file(backing, offset, buffer, size, fault_offset);
 	if (backing->file->careful)
 		fault = read_carefully(memory, backing, offset, buffer, size, fault_offset);

@@ -36,7 +36,7 @@ enum memory_fault {
 	MEMORY_NOT_SAVED,  /* physical: RAM that the saved guest does not contain */
 	MEMORY_IO,         /* the target could not read it */
 	MEMORY_GONE,       /* the guest or its file disappeared */
-	MEMORY_NOT_CAPTURED, /* replaying a capture: the page is not in it */
+	MEMORY_NOT_CAPTURED, /* replaying a capture: it is not in it */
 	MEMORY_NO_LAYOUT,    /* what to read is not known (set by the operating system's walk alone) */
 };
 
@@ -120,17 +120,19 @@ bool memory_gone(const struct memory *memory);
 
 /*
  * Capture: the way to read a consistent state while the guest is paused for as short as possible.
- * Record what a query reads while the guest runs, pause, memory_capture_fill(), resume, and run
- * the query again on the copies. Pages it then wants that were not copied give
- * MEMORY_NOT_CAPTURED and are added to the set, so that the next fill has them.
+ * Record what a query reads while the guest runs, memory_capture_prepare(), pause,
+ * memory_capture_fill(), resume, and run the query again on the copies. What it then wants that was
+ * not copied gives MEMORY_NOT_CAPTURED and is added to the set, so that the next fill has it.
  *
- * At most 64 MiB; a larger set makes memory_capture_fill() fail with NUNCHI_ERROR_UNSUPPORTED. A
- * page that could not be copied gives its fault when it is replayed. memory_map() of pages that are
- * neighbours works while replaying, whatever backs them.
+ * From at most 64 MiB of pages; a larger set makes memory_capture_prepare() fail with
+ * NUNCHI_ERROR_UNSUPPORTED. What could not be copied gives its fault when it is replayed.
+ * memory_map() of pages that are neighbours works while replaying, whatever backs them.
  */
 struct nunchi_error *memory_capture_begin(struct memory *memory); /* starts recording */
-struct nunchi_error *memory_capture_fill(struct memory *memory);  /* copies, starts replaying */
-/* Pages wanted since the last fill that it did not have. */
+/* All that can be done before the guest is paused; to be called before each fill. */
+struct nunchi_error *memory_capture_prepare(struct memory *memory);
+struct nunchi_error *memory_capture_fill(struct memory *memory); /* copies, starts replaying */
+/* Pages of which the last fill lacks something that was wanted since. */
 size_t memory_capture_misses(const struct memory *memory);
 void memory_capture_end(struct memory *memory);
 

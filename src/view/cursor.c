@@ -8,7 +8,7 @@
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
 /* Once half of it is used, longer texts are left out. */
 #define MOST_TEXT_THEN 256
-/* Pauses for one query: a page that is wanted only after another was copied needs one more. */
+/* Pauses for one query: what is wanted only after something else was copied needs one more. */
 #define MAX_CAPTURES 6
 
 struct kept_row {
@@ -319,7 +319,9 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	if (!err)
 		err = run_kept(cursor);
 	for (int i = 0; !err && i < MAX_CAPTURES; i++) {
-		err = while_paused(cursor, capture);
+		err = memory_capture_prepare(memory);
+		if (!err)
+			err = while_paused(cursor, capture);
 		if (!err)
 			err = run_kept(cursor);
 		if (!err && !memory_capture_misses(memory))

@@ -65,6 +65,13 @@ static void guest_deinit(struct guest *guest)
 	close(guest->fd);
 }
 
+/* Prepares and fills, as a query does. */
+static void fill(struct guest *guest)
+{
+	assert_null(memory_capture_prepare(guest->memory));
+	assert_null(memory_capture_fill(guest->memory));
+}
+
 static uint8_t byte_at(struct guest *guest, uint64_t address)
 {
 	uint8_t value = 0;
@@ -99,28 +106,31 @@ static void test_record_fill_replay(void **state)
 		assert_int_equal(fault_at(&guest, base + 0x2ffe, 4, &at), MEMORY_OK);
 		memset(guest.ram, 0x22, RAM_SIZE);
 		generation = memory_generation(guest.memory);
-		assert_null(memory_capture_fill(guest.memory));
+		fill(&guest);
 		assert_int_not_equal(memory_generation(guest.memory), generation);
 		memset(guest.ram, 0x33, RAM_SIZE);
 		/* Now it reads the copies, and only those. */
-		assert_int_equal(byte_at(&guest, base + 0x1000), 0x22);
-		assert_int_equal(byte_at(&guest, base + 0x2000), 0x22);
-		assert_int_equal(byte_at(&guest, base + 0x3fff), 0x22);
+		assert_int_equal(byte_at(&guest, base + 0x1fff), 0x22);
+		assert_int_equal(byte_at(&guest, base + 0x2ffe), 0x22);
+		assert_int_equal(byte_at(&guest, base + 0x3001), 0x22);
 		assert_int_equal(memory_capture_misses(guest.memory), 0);
-		assert_int_equal(fault_at(&guest, base + 0x3ff0, 0x20, &at), MEMORY_NOT_CAPTURED);
-		assert_int_equal(at, base + 0x4000);
+		/* Not what lies elsewhere in the same page. */
+		assert_int_equal(fault_at(&guest, base + 0x1000, 1, &at), MEMORY_NOT_CAPTURED);
 		assert_int_equal(memory_capture_misses(guest.memory), 1);
+		assert_int_equal(fault_at(&guest, base + 0x2ff0, 0x2000, &at), MEMORY_NOT_CAPTURED);
+		assert_int_equal(at, base + 0x3000);
+		assert_int_equal(memory_capture_misses(guest.memory), 3);
 		assert_int_equal(fault_at(&guest, base + 0x8000, 0x2001, &at), MEMORY_NOT_CAPTURED);
 		assert_int_equal(at, base + 0x8000);
-		assert_int_equal(memory_capture_misses(guest.memory), 4);
+		assert_int_equal(memory_capture_misses(guest.memory), 6);
 		/* The same again is no new miss. */
 		assert_int_equal(fault_at(&guest, base + 0x4000, 1, &at), MEMORY_NOT_CAPTURED);
-		assert_int_equal(memory_capture_misses(guest.memory), 4);
+		assert_int_equal(memory_capture_misses(guest.memory), 6);
 		/* What is no RAM is never wanted. */
 		assert_int_equal(fault_at(&guest, 0x80000000, 1, &at), MEMORY_NO_RAM);
-		assert_int_equal(memory_capture_misses(guest.memory), 4);
+		assert_int_equal(memory_capture_misses(guest.memory), 6);
 		/* The next fill takes all of it afresh. */
-		assert_null(memory_capture_fill(guest.memory));
+		fill(&guest);
 		memset(guest.ram, 0x44, RAM_SIZE);
 		assert_int_equal(memory_capture_misses(guest.memory), 0);
 		assert_int_equal(byte_at(&guest, base + 0x1000), 0x33);
@@ -145,12 +155,12 @@ static void test_map(void **state)
 	guest_init(&guest);
 	assert_null(memory_capture_begin(guest.memory));
 	/* In disorder; maps are recorded too. */
-	byte_at(&guest, 0x9000);
-	byte_at(&guest, 0x3000);
-	assert_non_null(memory_map(guest.memory, gpa(0x1ff0), 0x20));
+	assert_non_null(memory_map(guest.memory, gpa(0x9000), PAGE_SIZE));
+	assert_non_null(memory_map(guest.memory, gpa(0x3000), PAGE_SIZE));
+	assert_non_null(memory_map(guest.memory, gpa(0x1010), 0x1ff0));
 	byte_at(&guest, ABOVE);
 	memset(guest.ram, 0x22, RAM_SIZE);
-	assert_null(memory_capture_fill(guest.memory));
+	fill(&guest);
 	memset(guest.ram, 0x33, RAM_SIZE);
 	/* Neighbours in RAM are neighbours in the copies. */
 	map = memory_map(guest.memory, gpa(0x1010), 0x2ff0);
@@ -167,7 +177,7 @@ static void test_map(void **state)
 	assert_int_equal(memory_capture_misses(guest.memory), 1);
 	assert_null(memory_map(guest.memory, gpa(0x80000000), 1));
 	assert_null(memory_map(guest.memory, gpa(0), SIZE_MAX));
-	assert_null(memory_capture_fill(guest.memory));
+	fill(&guest);
 	assert_non_null(memory_map(guest.memory, gpa(0x3000), PAGE_SIZE + 1));
 	guest_deinit(&guest);
 }
@@ -184,7 +194,7 @@ static void test_faults_are_kept(void **state)
 	assert_int_equal(fault_at(&guest, ABOVE + 0x3000, 0x4000, &at), MEMORY_IO);
 	assert_int_equal(fault_at(&guest, ABOVE + RAM_SIZE - 8, 16, &at), MEMORY_NOT_SAVED);
 	memset(guest.ram, 0x22, RAM_SIZE);
-	assert_null(memory_capture_fill(guest.memory));
+	fill(&guest);
 	memset(guest.ram, 0x33, RAM_SIZE);
 	assert_int_equal(fault_at(&guest, ABOVE + 0x3000, 0x4000, &at), MEMORY_IO);
 	assert_int_equal(at, ABOVE + 0x5000);
@@ -215,7 +225,7 @@ static void test_page_tables_are_captured(void **state)
 	assert_int_equal(address_space_read_u64(space, gva(0x400000), &value), MEMORY_OK);
 	assert_null(memory_capture_begin(guest.memory));
 	assert_int_equal(address_space_read_u64(space, gva(0x400000), &value), MEMORY_OK);
-	assert_null(memory_capture_fill(guest.memory));
+	fill(&guest);
 	memset(guest.ram, 0, RAM_SIZE);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(address_space_read_u64(space, gva(0x400000), &value), MEMORY_OK);
@@ -251,22 +261,31 @@ static void test_limit(void **state)
 	assert_null(memory_create(false, &memory));
 	assert_null(memory_add_reader(memory, gpa(0), 2 * limit, read_zeros, NULL, NULL));
 	assert_null(memory_seal(memory));
+	err = memory_capture_prepare(memory);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_ARGUMENT);
+	nunchi_error_destroy(err);
 	err = memory_capture_fill(memory);
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_ARGUMENT);
 	nunchi_error_destroy(err);
 	assert_null(memory_capture_begin(memory));
 	for (uint64_t at = 0; at < limit; at += PAGE_SIZE)
 		memory_read(memory, gpa(at), &byte, 1, NULL);
+	assert_null(memory_capture_prepare(memory));
 	assert_null(memory_capture_fill(memory));
-	assert_int_equal(memory_read(memory, gpa(limit - 1), &byte, 1, NULL), MEMORY_OK);
-	assert_int_equal(memory_read(memory, gpa(limit), &byte, 1, NULL), MEMORY_NOT_CAPTURED);
+	/* A fill needs its own preparation. */
 	err = memory_capture_fill(memory);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_ARGUMENT);
+	nunchi_error_destroy(err);
+	assert_int_equal(memory_read(memory, gpa(limit - PAGE_SIZE), &byte, 1, NULL), MEMORY_OK);
+	assert_int_equal(memory_read(memory, gpa(limit), &byte, 1, NULL), MEMORY_NOT_CAPTURED);
+	err = memory_capture_prepare(memory);
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_UNSUPPORTED);
 	assert_non_null(nunchi_error_hint(err));
 	nunchi_error_destroy(err);
 	/* Begun again it is empty. */
 	assert_null(memory_capture_begin(memory));
 	assert_int_equal(memory_read(memory, gpa(limit), &byte, 1, NULL), MEMORY_OK);
+	assert_null(memory_capture_prepare(memory));
 	assert_null(memory_capture_fill(memory));
 	assert_int_equal(memory_read(memory, gpa(0), &byte, 1, NULL), MEMORY_NOT_CAPTURED);
 	memory_destroy(memory);
