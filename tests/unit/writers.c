@@ -336,7 +336,7 @@ void write_avml(struct blob *blob, uint64_t address, uint64_t size, bool packed)
 
 /* ---- kdump ----------------------------------------------------------------------------------- */
 
-static size_t pack(unsigned method, const uint8_t *page, uint8_t *out, size_t room)
+size_t writer_pack(unsigned method, const void *page, void *out, size_t room)
 {
 	static lzo_align_t
 	    work[(LZO1X_1_MEM_COMPRESS + sizeof(lzo_align_t) - 1) / sizeof(lzo_align_t)];
@@ -441,7 +441,7 @@ struct blob write_kdump(const struct writer_kdump *kdump)
 		if (!kdump->saved(pfn))
 			continue;
 		writer_fill(pfn * WRITER_PAGE, page, sizeof(page));
-		size = pack(kdump->method, page, out, sizeof(out));
+		size = writer_pack(kdump->method, page, out, sizeof(out));
 		packed = size && size < WRITER_PAGE;
 		if (!packed)
 			size = WRITER_PAGE;

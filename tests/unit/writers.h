@@ -81,6 +81,8 @@ struct writer_kdump {
 };
 
 struct blob write_kdump(const struct writer_kdump *kdump);
+/* Compresses a page by one of enum kdump_compression; 0 if it does not get smaller than room. */
+size_t writer_pack(unsigned method, const void *page, void *out, size_t room);
 
 enum flatten_style {
 	FLATTEN_PLAIN, /* in order */
