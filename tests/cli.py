@@ -16,7 +16,7 @@ import tempfile
 import unittest
 
 NUNCHI = None
-COMMANDS = ("list info views show ps modules log symbol type translate read snapshot help "
+COMMANDS = ("list info views show ps modules log symbol type translate read snapshot doctor help "
             "version").split()
 
 

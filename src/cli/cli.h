@@ -36,7 +36,10 @@ enum {
 	OPTION_CR3,
 	OPTION_PHYS,
 	OPTION_FORMAT,
-	OPTION_PROGRESS
+	OPTION_PROGRESS,
+	OPTION_ROOT,
+	OPTION_COLLECT,
+	OPTION_FACTS
 };
 
 struct cli_option {
@@ -90,6 +93,7 @@ const struct command *command_find(const char *name);
 /* The command most like the word, or NULL. */
 const char *command_suggest(const char *word);
 
+extern const struct command command_doctor;
 extern const struct command command_help;
 extern const struct command command_info;
 extern const struct command command_list;

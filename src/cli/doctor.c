@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What stands between this host and introspection; the same of collected files and logs. */
+#include "cli.h"
+
+#include "words.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct doctor_state {
+	const char *root;
+	bool facts;
+};
+
+static const struct cli_option doctor_options[] = {
+    {"root", OPTION_ROOT, "DIR", "look at the host whose root is DIR, not at this one"},
+    {"facts", OPTION_FACTS, NULL, "also every fact, with where it comes from"},
+};
+
+static int doctor_option(struct cli *cli, void *state, int letter, const char *value)
+{
+	struct doctor_state *doctor = state;
+
+	(void)cli;
+	if (letter == OPTION_ROOT)
+		doctor->root = value;
+	else
+		doctor->facts = true;
+	return CLI_DONE;
+}
+
+static const char *verdict_word(enum nunchi_verdict verdict)
+{
+	switch (verdict) {
+	case NUNCHI_VERDICT_READY:
+		return _("ready");
+	case NUNCHI_VERDICT_NO_SCREEN:
+		return _("ready without a screen");
+	case NUNCHI_VERDICT_NOT_READY:
+		return _("not ready");
+	case NUNCHI_VERDICT_UNKNOWN:
+		break;
+	}
+	return _("not known");
+}
+
+static const char *const weight_words[] = {N_("blocker"), N_("problem"), N_("advice"), N_("note")};
+static const char *const confidence_words[] = {N_("sure"), N_("likely"), N_("possible")};
+static const char *const effect_words[] = {
+    N_("no effect"), N_("harmful"), N_("right idea, wrong line"), N_("useful"), N_("not judged")};
+/* In JSON and CSV: stable, whatever the language. */
+static const char *const verdict_names[] = {"ready", "no-screen", "not-ready", "unknown"};
+static const char *const weight_names[] = {"blocker", "problem", "advice", "note"};
+static const char *const confidence_names[] = {"high", "medium", "low"};
+static const char *const effect_names[] = {"none", "harmful", "wrong-line", "useful", "unjudged"};
+static const char *const step_names[] = {"remedy", "way-round", "check"};
+
+/* ---- For people ---- */
+
+/* Text that may quote a file, wrapped behind what stands before it. */
+static void print_text(struct cli *cli, const char *before, const char *text, int indent)
+{
+	char *escaped = cli_escape(text, strlen(text));
+
+	cli_printf(cli, "%*s%s", indent, "", before);
+	indent += cli_columns(before, (int)strlen(before));
+	cli_print_wrapped(cli, escaped, indent, indent);
+	free(escaped);
+}
+
+static void print_evidence(struct cli *cli, const struct nunchi_evidence *evidence, int indent)
+{
+	if (!evidence->source)
+		return;
+	cli_printf(cli, "%*s", indent, "");
+	cli_print_escaped(cli, evidence->source);
+	if (evidence->line)
+		cli_printf(cli, ":%" PRIu64, evidence->line);
+	if (evidence->quote) {
+		cli_printf(cli, ": ");
+		cli_print_escaped(cli, evidence->quote);
+	}
+	cli_printf(cli, "\n");
+}
+
+static void print_finding(struct cli *cli, const struct nunchi_finding *finding)
+{
+	cli_printf(cli, "\n%s  %s, %s\n", finding->id, _(weight_words[finding->weight]),
+		   _(confidence_words[finding->confidence]));
+	print_text(cli, "", finding->meaning, 2);
+	for (size_t i = 0; i < finding->evidence_count; i++)
+		print_evidence(cli, &finding->evidence[i], 4);
+	if (finding->seen > finding->evidence_count)
+		cli_printf(cli, _("    (%" PRIu64 " times in all)\n"), finding->seen);
+	if (finding->remedy)
+		print_text(cli, "→ ", finding->remedy, 2);
+}
+
+static void print_changes(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
+{
+	const struct nunchi_change *change;
+	const char *attempt = "";
+
+	for (size_t i = 0; (change = nunchi_diagnosis_change(diagnosis, i)); i++) {
+		if (!i)
+			cli_printf(cli, "\n%s\n", _("What each change did"));
+		if (strcmp(attempt, change->attempt)) {
+			cli_printf(cli, "\n");
+			print_text(cli, "", change->attempt, 2);
+		}
+		attempt = change->attempt;
+		cli_printf(cli, "    %s: ", _(effect_words[change->effect]));
+		cli_print_escaped(cli, change->what);
+		cli_printf(cli, "\n");
+		print_evidence(cli, &change->evidence, 6);
+		if (change->meaning)
+			print_text(cli, "", change->meaning, 6);
+	}
+}
+
+static void print_steps(struct cli *cli, const struct nunchi_diagnosis *diagnosis,
+			enum nunchi_step_kind kind, const char *title)
+{
+	const struct nunchi_step *step;
+	unsigned number = 0;
+
+	for (size_t i = 0; (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
+		char before[32];
+
+		if (step->kind != kind)
+			continue;
+		if (!number++)
+			cli_printf(cli, "\n%s\n", title);
+		if (kind == NUNCHI_STEP_REMEDY)
+			snprintf(before, sizeof(before), "%u. ", number);
+		else
+			snprintf(before, sizeof(before), "%c. ", 'A' + (char)(number - 1) % 26);
+		print_text(cli, before, step->text, 2);
+		if (step->command) {
+			cli_printf(cli, "       ");
+			cli_print_escaped(cli, step->command);
+			cli_printf(cli, "\n");
+		}
+	}
+}
+
+/* The checklist: what is well in one line, the rest one by one. */
+static void print_checks(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
+{
+	const struct nunchi_step *step;
+	bool title = false;
+
+	for (size_t i = 0; (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
+		const char *word =
+		    !strcmp(step->state, "missing") ? _("missing: ") : _("unknown: ");
+
+		if (step->kind != NUNCHI_STEP_CHECK || !strcmp(step->state, "ok"))
+			continue;
+		if (!title)
+			cli_printf(cli, "\n%s\n", _("What introspection needs"));
+		title = true;
+		print_text(cli, word, step->text, 2);
+		print_evidence(cli, &step->evidence, 4);
+		if (step->command) {
+			cli_printf(cli, "    → ");
+			cli_print_escaped(cli, step->command);
+			cli_printf(cli, "\n");
+		}
+	}
+}
+
+static void print_facts(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
+{
+	bool is;
+
+	cli_printf(cli, "\n%s\n", _("Facts"));
+	for (size_t i = 0;; i++) {
+		struct nunchi_host_fact fact = nunchi_diagnosis_fact(diagnosis, i, &is);
+
+		if (!is)
+			return;
+		cli_printf(cli, "  %s: %s", fact.name, fact.known ? "" : _("unknown, because "));
+		cli_print_escaped(cli, fact.value);
+		cli_printf(cli, "  (");
+		cli_print_escaped(cli, fact.evidence.source);
+		if (fact.evidence.line)
+			cli_printf(cli, ":%" PRIu64, fact.evidence.line);
+		cli_printf(cli, ")\n");
+	}
+}
+
+static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool facts)
+{
+	const struct nunchi_finding *finding;
+	const char *reason;
+	enum nunchi_verdict verdict = nunchi_diagnosis_verdict(diagnosis, &reason);
+
+	cli_printf(cli, "%s: ", _("Verdict"));
+	cli_printf(cli, "%s\n", verdict_word(verdict));
+	print_text(cli, "", reason, 2);
+	for (size_t i = 0; (finding = nunchi_diagnosis_finding(diagnosis, i)); i++)
+		print_finding(cli, finding);
+	print_changes(cli, diagnosis);
+	print_steps(cli, diagnosis, NUNCHI_STEP_REMEDY, _("What to do, in this order"));
+	print_steps(cli, diagnosis, NUNCHI_STEP_WAY_ROUND, _("Ways round, without a picture"));
+	print_checks(cli, diagnosis);
+	if (facts)
+		print_facts(cli, diagnosis);
+}
+
+/* ---- For programs: one row an item ---- */
+
+enum { KIND, ID, STATE, SURE, TEXT, REMEDY, SOURCE, LINE, QUOTE, COLUMN_COUNT };
+
+static const struct nunchi_column columns[COLUMN_COUNT] = {
+    {"kind", NUNCHI_TYPE_TEXT, "verdict, finding, change, remedy, way-round, check, fact, warning"},
+    {"id", NUNCHI_TYPE_TEXT, "of a rule, attempt, step or fact"},
+    {"state", NUNCHI_TYPE_TEXT, "verdict, weight, effect, or ok, missing, unknown"},
+    {"sure", NUNCHI_TYPE_TEXT, "high, medium or low"},
+    {"text", NUNCHI_TYPE_TEXT, "what it means"},
+    {"remedy", NUNCHI_TYPE_TEXT, "what to do"},
+    {"source", NUNCHI_TYPE_TEXT, "file or command of the evidence"},
+    {"line", NUNCHI_TYPE_INTEGER, "in it, from 1"},
+    {"quote", NUNCHI_TYPE_TEXT, "what stands there"},
+};
+
+static struct nunchi_error *row(struct nunchi_writer *writer, const char *const *texts,
+				const struct nunchi_evidence *evidence)
+{
+	struct nunchi_cell cells[COLUMN_COUNT];
+
+	for (size_t i = 0; i < SOURCE; i++)
+		cells[i] = cell_text(texts[i]);
+	cells[SOURCE] = cell_text(evidence ? evidence->source : NULL);
+	cells[LINE] = evidence && evidence->line ? cell_integer((int64_t)evidence->line)
+						 : cell_not_applicable();
+	cells[QUOTE] = cell_text(evidence ? evidence->quote : NULL);
+	return nunchi_writer_row(writer, cells, false);
+}
+
+static struct nunchi_error *write_findings(struct nunchi_writer *writer,
+					   const struct nunchi_diagnosis *diagnosis)
+{
+	const struct nunchi_finding *finding;
+	struct nunchi_error *err = NULL;
+
+	for (size_t i = 0; !err && (finding = nunchi_diagnosis_finding(diagnosis, i)); i++) {
+		const char *texts[] = {"finding",
+				       finding->id,
+				       weight_names[finding->weight],
+				       confidence_names[finding->confidence],
+				       finding->meaning,
+				       finding->remedy};
+		size_t j = 0;
+
+		do
+			err = row(writer, texts,
+				  j < finding->evidence_count ? &finding->evidence[j] : NULL);
+		while (!err && ++j < finding->evidence_count);
+	}
+	return err;
+}
+
+static struct nunchi_error *write_changes(struct nunchi_writer *writer,
+					  const struct nunchi_diagnosis *diagnosis)
+{
+	const struct nunchi_change *change;
+	struct nunchi_error *err = NULL;
+
+	for (size_t i = 0; !err && (change = nunchi_diagnosis_change(diagnosis, i)); i++) {
+		const char *texts[] = {"change",
+				       change->attempt,
+				       effect_names[change->effect],
+				       confidence_names[change->confidence],
+				       change->meaning,
+				       change->what};
+
+		err = row(writer, texts, &change->evidence);
+	}
+	return err;
+}
+
+static struct nunchi_error *write_steps(struct nunchi_writer *writer,
+					const struct nunchi_diagnosis *diagnosis)
+{
+	const struct nunchi_step *step;
+	struct nunchi_error *err = NULL;
+
+	for (size_t i = 0; !err && (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
+		const char *texts[] = {
+		    step_names[step->kind], step->id, step->state, NULL, step->text, step->command};
+
+		err = row(writer, texts, &step->evidence);
+	}
+	return err;
+}
+
+static struct nunchi_error *write_facts(struct nunchi_writer *writer,
+					const struct nunchi_diagnosis *diagnosis)
+{
+	struct nunchi_error *err = NULL;
+	bool is = true;
+
+	for (size_t i = 0; !err; i++) {
+		struct nunchi_host_fact fact = nunchi_diagnosis_fact(diagnosis, i, &is);
+		const char *texts[] = {"fact", fact.name,  fact.known ? "known" : "unknown",
+				       NULL,   fact.value, NULL};
+
+		if (!is)
+			break;
+		err = row(writer, texts, &fact.evidence);
+	}
+	return err;
+}
+
+static struct nunchi_error *write_diagnosis(struct nunchi_writer *writer,
+					    const struct nunchi_diagnosis *diagnosis, bool facts)
+{
+	const char *reason;
+	enum nunchi_verdict verdict = nunchi_diagnosis_verdict(diagnosis, &reason);
+	const char *texts[] = {"verdict", NULL, verdict_names[verdict], NULL, reason, NULL};
+	struct nunchi_error *err = row(writer, texts, NULL);
+
+	if (!err)
+		err = write_findings(writer, diagnosis);
+	if (!err)
+		err = write_changes(writer, diagnosis);
+	if (!err)
+		err = write_steps(writer, diagnosis);
+	if (!err && facts)
+		err = write_facts(writer, diagnosis);
+	return err ? err : nunchi_writer_finish(writer);
+}
+
+/* ---- */
+
+static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool facts)
+{
+	struct nunchi_writer *writer = NULL;
+	struct nunchi_error *err;
+	const char *warning;
+
+	for (size_t i = 0; (warning = nunchi_diagnosis_warning(diagnosis, i)); i++)
+		cli_warn(cli, warning);
+	if (cli->output == NUNCHI_OUTPUT_TABLE) {
+		print_diagnosis(cli, diagnosis, facts);
+		return CLI_DONE;
+	}
+	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
+	if (!err)
+		err = write_diagnosis(writer, diagnosis, facts);
+	nunchi_writer_destroy(writer);
+	return cli_fail(cli, err);
+}
+
+static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	const struct doctor_state *doctor = state;
+	struct nunchi_doctor_options options = {
+	    .size = sizeof(options),
+	    .root = doctor->root,
+	    .paths = (const char *const *)arguments,
+	    .path_count = (size_t)count,
+	};
+	struct nunchi_diagnosis *diagnosis;
+	struct nunchi_error *err;
+	int status;
+
+	if (doctor->root && count)
+		return cli_misuse(cli, NULL, "--root and files cannot be looked at in one");
+	err = nunchi_doctor_examine(cli->context, &options, &diagnosis);
+	if (err)
+		return cli_fail(cli, err);
+	status = show(cli, diagnosis, doctor->facts);
+	nunchi_diagnosis_destroy(diagnosis);
+	return status;
+}
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .arguments = "[FILE…]",
+    .summary = "what stands between this host and introspection, and what to do",
+    .description =
+	"Looks at this host, or at files from another: a directory "
+	"that is a host's root, logs of the kernel or of Xen, a terminal's text pasted into a "
+	"file. Says first whether introspection will work, then what was found, with the line "
+	"it stands in, what it means and what to do.\n"
+	"Nothing is changed.",
+    .examples = "  nunchi doctor\n"
+		"  nunchi doctor pasted.txt\n"
+		"  nunchi doctor --json xl-dmesg.txt kernel.log\n",
+    .options = doctor_options,
+    .option_count = ARRAY_SIZE(doctor_options),
+    .most = 64,
+    .state_size = sizeof(struct doctor_state),
+    .option = doctor_option,
+    .run = doctor_run,
+};

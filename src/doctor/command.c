@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "doctor/command.h"
+
+#include "core/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define MOST_WORDS 15
+
+static int start(char **words, int output, pid_t *ret)
+{
+	static const char *const folders[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+	char path_variable[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C.UTF-8";
+	char *const environment[] = {path_variable, locale, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	char path[128];
+	int result = ENOENT;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawnattr_init(&attributes);
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	/* A group of its own, so that what it starts in turn ends with it. */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && result == ENOENT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folders[i], words[0]);
+		result = posix_spawn(ret, path, &actions, &attributes, words, environment);
+	}
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return result;
+}
+
+static int milliseconds_left(const struct timespec *end)
+{
+	struct timespec now;
+	long long left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = (end->tv_sec - now.tv_sec) * 1000LL + (end->tv_nsec - now.tv_nsec) / 1000000;
+	return left > 0 ? (int)left : 0;
+}
+
+/* Takes what comes until the end, the limit or the time. */
+static int take(int input, unsigned seconds, struct buffer *ret)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += seconds;
+	for (;;) {
+		struct pollfd wait = {.fd = input, .events = POLLIN};
+		char piece[16384];
+		ssize_t size;
+		int left = milliseconds_left(&end);
+
+		if (!left)
+			return ETIMEDOUT;
+		if (poll(&wait, 1, left) <= 0)
+			continue;
+		size = read(input, piece, sizeof(piece));
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size <= 0)
+			return size < 0 ? errno : 0;
+		if (!buffer_append(ret, piece, (size_t)size))
+			return 0;
+	}
+}
+
+int command_run(const char *line, unsigned seconds, struct buffer *ret)
+{
+	_cleanup_free_ char *copy = strdup(line);
+	char *words[MOST_WORDS + 1], *rest = copy;
+	size_t count = 0, before = ret->size;
+	int pipes[2], result, status;
+	pid_t pid;
+
+	if (!copy)
+		return ENOMEM;
+	while (rest && count < MOST_WORDS)
+		words[count++] = strsep(&rest, " ");
+	words[count] = NULL;
+	if (pipe2(pipes, O_CLOEXEC))
+		return errno;
+	result = start(words, pipes[1], &pid);
+	close(pipes[1]);
+	if (!result) {
+		result = take(pipes[0], seconds, ret);
+		close(pipes[0]);
+		/* It may have closed its output and stayed; a group that is gone is none. */
+		kill(-pid, SIGKILL);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		if (!result && ret->size == before && WIFEXITED(status) && WEXITSTATUS(status))
+			result = EIO;
+		return result;
+	}
+	close(pipes[0]);
+	return result;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The collectors of facts: each reads a tree and adds to the facts, and knows nothing of rules. */
+#ifndef NUNCHI_DOCTOR_HOST_H
+#define NUNCHI_DOCTOR_HOST_H
+
+#include "doctor/facts.h"
+#include "doctor/tree.h"
+
+/* All of what follows. */
+void host_collect(struct tree *tree, struct facts *facts);
+
+void host_collect_cpu(struct tree *tree, struct facts *facts);
+void host_collect_system(struct tree *tree, struct facts *facts);
+void host_collect_firmware(struct tree *tree, struct facts *facts);
+void host_collect_display(struct tree *tree, struct facts *facts);
+void host_collect_boot(struct tree *tree, struct facts *facts);
+void host_collect_xen(struct tree *tree, struct facts *facts);
+void host_collect_kvm(struct tree *tree, struct facts *facts);
+
+/* Adds that the key is unknown, for the reason of the entry. */
+void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entry *entry);
+/* The next line of text, without its end; false after the last. Bounded by size, not by NULs. */
+struct line {
+	const char *text;
+	size_t size;
+	unsigned number; /* from 1; begin with 0 */
+};
+bool host_next_line(const struct tree_entry *entry, struct line *line);
+/* The value of "name : value", with what is around it trimmed, into value; false if not there. */
+bool host_field(const struct tree_entry *entry, const char *name, char *value, size_t capacity,
+		unsigned *ret_line);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* KVM and the QEMU guests that run. */
+#include "doctor/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void collect_device(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *kvm = tree_get(tree, TREE_PROBE, "open-kvm");
+
+	if (kvm->text)
+		facts_add(facts, FACT_KVM, "/dev/kvm", 0, "usable");
+	else if (kvm->errnum == EREMOTE)
+		host_unknown(facts, FACT_KVM, kvm);
+	else
+		facts_add(facts, FACT_KVM, "/dev/kvm", 0, "%s",
+			  kvm->errnum == EACCES || kvm->errnum == EPERM ? "not permitted" : "none");
+}
+
+static void collect_nested(struct tree *tree, struct facts *facts)
+{
+	static const char *const paths[] = {"/sys/module/kvm_intel/parameters/nested",
+					    "/sys/module/kvm_amd/parameters/nested"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		const char *text = tree_text(tree, TREE_FILE, paths[i]);
+
+		if (text) {
+			facts_add(facts, FACT_KVM_NESTED, paths[i], 1, "%s",
+				  *text == 'Y' || *text == '1' ? "yes" : "no");
+			return;
+		}
+	}
+	facts_add_unknown(facts, FACT_KVM_NESTED, paths[0], "no module of KVM is loaded");
+}
+
+/* The argument that follows a word of a command line whose words end with NUL, or NULL. */
+static const char *argument_after(const struct tree_entry *cmdline, const char *word)
+{
+	const char *end = cmdline->text + cmdline->size;
+
+	for (const char *at = cmdline->text; at < end; at += strlen(at) + 1)
+		if (!strcmp(at, word) && at + strlen(at) + 1 < end)
+			return at + strlen(at) + 1;
+	return NULL;
+}
+
+static bool has_argument(const struct tree_entry *cmdline, const char *part)
+{
+	return memmem(cmdline->text, cmdline->size, part, strlen(part));
+}
+
+static void collect_process(struct tree *tree, struct facts *facts, const char *pid)
+{
+	const struct tree_entry *comm, *cmdline;
+	const char *name;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	comm = tree_get(tree, TREE_FILE, path);
+	if (!comm->text || strncmp(comm->text, "qemu-system", 11))
+		return;
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	cmdline = tree_get(tree, TREE_FILE, path);
+	if (!cmdline->text) {
+		host_unknown(facts, FACT_QEMU, cmdline);
+		return;
+	}
+	name = argument_after(cmdline, "-name");
+	facts_add(facts, FACT_QEMU, cmdline->name, 0, "%s %.*s %s %s", pid,
+		  name ? (int)strcspn(name, ", ") : 1, name ? name : "-",
+		  has_argument(cmdline, "share=on") || has_argument(cmdline, "memory-backend-memfd")
+		      ? "shared"
+		      : "private",
+		  argument_after(cmdline, "-qmp") || has_argument(cmdline, "mode=control") ||
+			  argument_after(cmdline, "-qmp-pretty")
+		      ? "qmp"
+		      : "no-qmp");
+}
+
+void host_collect_kvm(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *processes;
+	struct line line = {0};
+
+	collect_device(tree, facts);
+	collect_nested(tree, facts);
+	/* Processes come and go: only this host's, now. */
+	if (!tree_is_live(tree) && tree_root(tree))
+		return;
+	processes = tree_get(tree, TREE_COMMAND, "pgrep -x qemu-system-x86");
+	while (host_next_line(processes, &line) && line.number <= 256) {
+		char pid[16];
+
+		if (!line.size || line.size >= sizeof(pid))
+			continue;
+		snprintf(pid, sizeof(pid), "%.*s", (int)line.size, line.text);
+		collect_process(tree, facts, pid);
+	}
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Xen as dom0 sees it: `xl info`, devices, daemons, and the guests' configurations. */
+#include "doctor/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void collect_info(struct tree *tree, struct facts *facts)
+{
+	/* Names as xl prints them (xen/tools/xl/xl_info.c). */
+	static const struct {
+		enum fact_key key;
+		const char *name;
+	} fields[] = {{FACT_XEN_VERSION, "xen_version"},
+		      {FACT_XEN_CMDLINE, "xen_commandline"},
+		      {FACT_XEN_CAPS, "virt_caps"},
+		      {FACT_XEN_FREE_MB, "free_memory"}};
+	const struct tree_entry *info = tree_get(tree, TREE_COMMAND, "xl info");
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		char value[4096];
+		unsigned line;
+
+		if (!info->text)
+			host_unknown(facts, fields[i].key, info);
+		else if (host_field(info, fields[i].name, value, sizeof(value), &line))
+			facts_add(facts, fields[i].key, info->name, line, "%s", value);
+		else
+			facts_add_unknown(facts, fields[i].key, info->name, "it does not say %s",
+					  fields[i].name);
+	}
+}
+
+static void collect_xsm(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *mode = tree_get(tree, TREE_COMMAND, "xl getenforce");
+
+	if (mode->text)
+		facts_add(facts, FACT_XEN_XSM, mode->name, 1, "%s",
+			  strstr(mode->text, "Enforcing") ? "on" : "off");
+	else
+		host_unknown(facts, FACT_XEN_XSM, mode);
+}
+
+static bool lists(const struct tree_entry *list, const char *name)
+{
+	struct line line = {0};
+
+	while (host_next_line(list, &line))
+		if (line.size == strlen(name) && !memcmp(line.text, name, line.size))
+			return true;
+	return false;
+}
+
+static void collect_devices(struct tree *tree, struct facts *facts)
+{
+	static const char *const devices[] = {"privcmd", "evtchn", "gntdev", "xenbus"};
+	const struct tree_entry *folder = tree_get(tree, TREE_LIST, "/dev/xen");
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
+		facts_add(facts, FACT_XEN_DEVICE, folder->name, 0, "%s %s", devices[i],
+			  lists(folder, devices[i]) ? "yes" : "no");
+}
+
+/* By the files they leave in /run: their names are Debian's and of Xen's own build alike. */
+static void collect_daemons(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *folder = tree_get(tree, TREE_LIST, "/run/xen");
+	const struct tree_entry *run = tree_get(tree, TREE_LIST, "/run");
+
+	if (!run->text) {
+		host_unknown(facts, FACT_XEN_DAEMON, run);
+		return;
+	}
+	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenstored %s",
+		  lists(folder, "xenstored.pid") || lists(run, "xenstored.pid") ||
+			  lists(run, "xenstored")
+		      ? "yes"
+		      : "no");
+	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenconsoled %s",
+		  lists(folder, "xenconsoled.pid") || lists(run, "xenconsoled.pid") ? "yes" : "no");
+}
+
+/* The value without quotes of a guest's configuration (xl.cfg(5)); "-" if it is not there. */
+static void option(const struct tree_entry *config, const char *name, char *value, size_t capacity)
+{
+	unsigned line;
+	char text[256];
+	size_t at = 0;
+
+	snprintf(value, capacity, "-");
+	if (!host_field(config, name, text, sizeof(text), &line))
+		return;
+	for (const char *c = text; *c && *c != '#' && at + 1 < capacity; c++)
+		if (!strchr("\"' \t[]", *c))
+			value[at++] = *c;
+	if (at)
+		value[at] = '\0';
+}
+
+static void collect_guest(struct tree *tree, struct facts *facts, const char *path)
+{
+	const struct tree_entry *config = tree_get(tree, TREE_FILE, path);
+	char type[16], builder[16], altp2m[16], pci[64], memory[16];
+
+	if (!config->text) {
+		host_unknown(facts, FACT_XEN_GUEST, config);
+		return;
+	}
+	option(config, "type", type, sizeof(type));
+	option(config, "builder", builder, sizeof(builder));
+	option(config, "altp2m", altp2m, sizeof(altp2m));
+	option(config, "pci", pci, sizeof(pci));
+	option(config, "memory", memory, sizeof(memory));
+	/* Without either, xl makes a PV guest. */
+	facts_add(facts, FACT_XEN_GUEST, path, 0, "%s %s %s %s",
+		  strcmp(type, "-")      ? type
+		  : strcmp(builder, "-") ? builder
+					 : "pv",
+		  altp2m, *pci && strcmp(pci, "-") ? "pci" : "-", memory);
+}
+
+static void collect_guests(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *folder = tree_get(tree, TREE_LIST, "/etc/xen");
+	struct line line = {0};
+
+	while (host_next_line(folder, &line) && line.number <= 256) {
+		char path[300];
+
+		/* xl.conf is xl's own, xlexample… are documentation. */
+		if (line.size < 5 || line.size > 250 ||
+		    memcmp(line.text + line.size - 4, ".cfg", 4))
+			continue;
+		snprintf(path, sizeof(path), "/etc/xen/%.*s", (int)line.size, line.text);
+		collect_guest(tree, facts, path);
+	}
+}
+
+void host_collect_xen(struct tree *tree, struct facts *facts)
+{
+	collect_guests(tree, facts);
+	/* Xen's tools say nothing elsewhere but that they cannot. */
+	if (!facts_is(facts, FACT_HYPERVISOR, "xen-dom0") && tree_is_live(tree))
+		return;
+	collect_info(tree, facts);
+	collect_xsm(tree, facts);
+	collect_devices(tree, facts);
+	collect_daemons(tree, facts);
+}
