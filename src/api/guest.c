@@ -147,7 +147,9 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	double start = guest_clock_ms();
 	struct nunchi_error *err = NULL;
 
-	if (guest->target->live)
+	if (guest->target->live && thorough)
+		memory_renew(guest->target->memory);
+	else if (guest->target->live)
 		memory_new_generation(guest->target->memory);
 	if (!guest->kernel) {
 		err = linux_kernel_attach(guest->target, &options, &guest->kernel);
@@ -216,7 +218,7 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
 
 	if (guest->target->live)
-		memory_new_generation(guest->target->memory);
+		memory_renew(guest->target->memory);
 	if (!err) {
 		err = snapshot_write(guest->target, path, format, progress, data,
 				     &guest->context->cancelled);

@@ -243,6 +243,64 @@ static void copy_lines(struct memory *memory, struct capture *capture, size_t fi
 	}
 }
 
+/* Pages that a mapper maps at once, and their places in the set. */
+struct batch {
+	struct capture *capture;
+	struct memory_mapper *mapper;
+	size_t count;
+	uint64_t numbers[MAPPER_PAGES];
+	size_t places[MAPPER_PAGES];
+};
+
+/* Copies the wanted lines of the i-th page of a batch. */
+static void copy_mapped(void *data, size_t i, const uint8_t *page)
+{
+	const struct batch *batch = data;
+	size_t place = batch->places[i];
+	uint64_t wanted = batch->capture->pages[place].wanted;
+	size_t first = (size_t)__builtin_ctzll(wanted) << LINE_SHIFT;
+	size_t end = (size_t)(64 - __builtin_clzll(wanted)) << LINE_SHIFT;
+
+	memcpy(batch->capture->copies + (place << PAGE_SHIFT) + first, page + first, end - first);
+}
+
+static void copy_batch(struct batch *batch)
+{
+	uint8_t faults[MAPPER_PAGES];
+
+	if (batch->count)
+		mapper_copy(batch->mapper, batch->numbers, batch->count, copy_mapped, batch,
+			    faults);
+	for (size_t i = 0; i < batch->count; i++)
+		batch->capture->pages[batch->places[i]].fault = (enum memory_fault)faults[i];
+	batch->count = 0;
+}
+
+/* Page by page: those of a mapper by mappings of the moment, many at once. */
+static void copy_by_mapper(struct memory *memory, struct capture *capture)
+{
+	struct batch batch = {.capture = capture};
+
+	for (size_t i = 0; i < capture->count; i++) {
+		uint64_t wanted = capture->pages[i].wanted;
+		const struct memory_backing *backing =
+		    memory_find(memory, capture->pages[i].number << PAGE_SHIFT);
+
+		if (!backing || !backing->mapper) {
+			copy_lines(memory, capture,
+				   i * LINES_PER_PAGE + (size_t)__builtin_ctzll(wanted),
+				   (i + 1) * LINES_PER_PAGE - (size_t)__builtin_clzll(wanted));
+			continue;
+		}
+		if (batch.count == MAPPER_PAGES || batch.mapper != backing->mapper)
+			copy_batch(&batch);
+		batch.mapper = backing->mapper;
+		batch.places[batch.count] = i;
+		batch.numbers[batch.count++] = capture->pages[i].number;
+	}
+	copy_batch(&batch);
+}
+
 struct nunchi_error *memory_capture_fill(struct memory *memory)
 {
 	struct capture *capture = memory->capture;
@@ -256,7 +314,9 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 		capture->pages[i].fault = MEMORY_OK;
 	}
 	memory->watch |= MEMORY_WATCH_FILL;
-	for (size_t i = 0; i < capture->run_count; i++)
+	if (memory->mapper_count)
+		copy_by_mapper(memory, capture);
+	for (size_t i = 0; i < capture->run_count && !memory->mapper_count; i++)
 		copy_lines(memory, capture, capture->runs[i].first, capture->runs[i].end);
 	capture->filled = capture->count;
 	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_FILL);

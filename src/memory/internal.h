@@ -5,6 +5,7 @@
 #ifndef NUNCHI_MEMORY_INTERNAL_H
 #define NUNCHI_MEMORY_INTERNAL_H
 
+#include "memory/mapper.h"
 #include "memory/memory.h"
 #include "memory/window.h"
 
@@ -17,7 +18,8 @@ struct memory_backing {
 	const uint8_t *base;      /* of a mapped window; NULL before its first use */
 	struct window_file *file; /* of a window */
 	uint64_t file_offset;
-	memory_read_fn *read; /* of a reader */
+	struct memory_mapper *mapper; /* of mapped RAM */
+	memory_read_fn *read;         /* of a reader */
 	void (*destroy)(void *data);
 	void *data;
 	uint64_t first_page; /* the number of its first page in `touched` */
@@ -42,6 +44,8 @@ struct memory {
 	size_t count, capacity;
 	struct window_file **files;
 	size_t file_count, file_capacity;
+	struct memory_mapper **mappers;
+	size_t mapper_count, mapper_capacity;
 	uint64_t total;
 	uint64_t bytes_read;
 	uint64_t *touched; /* a bit a page */

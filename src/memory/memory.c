@@ -65,8 +65,11 @@ void memory_destroy(struct memory *memory)
 	}
 	for (size_t i = 0; i < memory->file_count; i++)
 		window_file_destroy(memory->files[i]);
+	for (size_t i = 0; i < memory->mapper_count; i++)
+		mapper_destroy(memory->mappers[i]);
 	if (memory->touched)
 		munmap(memory->touched, memory->touched_size);
+	free(memory->mappers);
 	free(memory->files);
 	free(memory->backings);
 	free(memory->ranges);
@@ -174,6 +177,30 @@ struct nunchi_error *memory_add_reader(struct memory *memory, gpa_t start, uint6
 	    .destroy = destroy,
 	    .data = data,
 	};
+	struct nunchi_error *err = check_range(memory, start.v, size);
+
+	return err ? err : add(memory, &backing);
+}
+
+struct nunchi_error *memory_add_mapper(struct memory *memory, const struct memory_mapper_ops *ops,
+				       void *data, struct memory_mapper **ret)
+{
+	struct nunchi_error *err;
+
+	if (!reserve((void **)&memory->mappers, memory->mapper_count, &memory->mapper_capacity,
+		     sizeof(struct memory_mapper *)))
+		return &error_nomem;
+	err = mapper_create(ops, data, memory->guard, ret);
+	if (!err)
+		memory->mappers[memory->mapper_count++] = *ret;
+	return err;
+}
+
+struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint64_t size,
+				       struct memory_mapper *mapper)
+{
+	struct memory_backing backing = {
+	    .start = start.v, .size = size, .available = size, .mapper = mapper};
 	struct nunchi_error *err = check_range(memory, start.v, size);
 
 	return err ? err : add(memory, &backing);
@@ -349,8 +376,8 @@ static enum memory_fault read_carefully(const struct memory *memory,
 
 	while (size) {
 		enum window_state state;
-		size_t n = window_file_run(backing->file, generation,
-					   backing->file_offset + offset, size, &state);
+		size_t n = window_file_run(backing->file, generation, backing->file_offset + offset,
+					   size, &state);
 		enum memory_fault fault = MEMORY_OK;
 
 		if (state == WINDOW_DATA)
@@ -375,6 +402,12 @@ static enum memory_fault read_available(const struct memory *memory, struct memo
 {
 	enum memory_fault fault = MEMORY_OK;
 
+	if (backing->mapper) {
+		fault = mapper_read(backing->mapper, memory->generation, backing->start + offset,
+				    buffer, size, fault_offset);
+		*fault_offset -= backing->start;
+		return fault;
+	}
 	if (backing->read)
 		return backing->read(backing->data, offset, buffer, size, fault_offset);
 	if (!window_base(backing) || window_file_gone(backing->file))
@@ -482,6 +515,27 @@ static inline bool may_copy(const struct memory *memory, const struct memory_bac
 							       backing->file_offset + offset, size);
 }
 
+/* A page of a mapper that is mapped already. */
+static inline bool read_known(struct memory *memory, const struct memory_backing *backing,
+			      uint64_t offset, void *buffer, size_t size)
+{
+	struct mapper_window *window;
+	const uint8_t *from;
+
+	if (!backing->mapper || memory->watch || offset >= backing->size ||
+	    size > backing->size - offset)
+		return false;
+	from = mapper_known(backing->mapper, memory->generation, backing->start + offset, size,
+			    &window);
+	if (!from)
+		return false;
+	memcpy(buffer, from, size);
+	if (mapper_window_gone(window))
+		return false;
+	memory->bytes_read += size;
+	return true;
+}
+
 enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer, size_t size,
 			      gpa_t *ret_fault)
 {
@@ -500,6 +554,8 @@ enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer
 			return MEMORY_OK;
 		}
 	}
+	if (read_known(memory, backing, offset, buffer, size))
+		return MEMORY_OK;
 	return read_slowly(memory, address.v, buffer, size, ret_fault);
 }
 
@@ -513,6 +569,15 @@ const void *memory_map(struct memory *memory, gpa_t address, size_t size)
 	offset = address.v - backing->start;
 	if (memory->watch & MEMORY_WATCH_REPLAY)
 		return capture_map(memory, address.v, size);
+	if (backing->mapper) {
+		const void *map = NULL;
+
+		if (size <= backing->size - offset)
+			map = mapper_map(backing->mapper, memory->generation, address.v, size);
+		if (map && memory->watch)
+			watch(memory, address.v, size);
+		return map;
+	}
 	if (!is_touchable(memory, backing, offset, size))
 		return NULL;
 	if (memory->watch)
@@ -528,6 +593,14 @@ static bool next_data_in(const struct memory *memory, const struct memory_backin
 
 	if (offset >= backing->available)
 		return false;
+	if (backing->mapper) {
+		if (!mapper_next_data(backing->mapper, memory->generation, backing->start + offset,
+				      backing->start + backing->size, &start, &end))
+			return false;
+		*ret_start = start - backing->start;
+		*ret_end = end - backing->start;
+		return true;
+	}
 	if (backing->read) {
 		*ret_start = offset;
 		*ret_end = backing->available;
@@ -564,6 +637,13 @@ bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gp
 void memory_new_generation(struct memory *memory)
 {
 	memory->generation++;
+}
+
+void memory_renew(struct memory *memory)
+{
+	memory->generation++;
+	for (size_t i = 0; i < memory->mapper_count; i++)
+		mapper_renew(memory->mappers[i]);
 }
 
 uint64_t memory_generation(const struct memory *memory)

@@ -3,8 +3,8 @@
  * Guest-physical memory: what ranges of RAM there are and how their bytes are reached. The only
  * place that touches a mapping of guest memory.
  *
- * A range is backed by a window (a file mapped read-only, zero-copy) or by a reader (a callback
- * that copies). Bytes are valid for one generation: for ever on a saved guest, until resume on a
+ * A range is backed by a window (a file mapped read-only, zero-copy), by a mapper (callbacks by
+ * which a hypervisor maps pages into our process) or by a reader (a callback that copies). Bytes are valid for one generation: for ever on a saved guest, until resume on a
  * paused one, for one request on a running one (memory_new_generation() starts the next).
  *
  * Windows of a live guest's shared file are never touched where the file has a hole, since that
@@ -74,6 +74,31 @@ struct nunchi_error *memory_add_window(struct memory *memory, gpa_t start, uint6
 struct nunchi_error *memory_add_reader(struct memory *memory, gpa_t start, uint64_t size,
 				       memory_read_fn *read, void (*destroy)(void *data),
 				       void *data);
+
+/* How a hypervisor's pages are mapped into our process. */
+struct memory_mapper_ops {
+	/*
+	 * Maps pages by their numbers (address / PAGE_SIZE), read-only, one behind the other.
+	 * Sets faults[i] (enum memory_fault) of each: MEMORY_OK if it can be touched there,
+	 * MEMORY_NO_RAM where the guest has none. NULL if none is mapped.
+	 */
+	void *(*map)(void *data, const uint64_t *pages, size_t count, uint8_t *faults);
+	void (*unmap)(void *data, void *map, size_t count);
+	void (*destroy)(void *data); /* may be NULL; called at the end, all being unmapped */
+};
+
+struct memory_mapper;
+
+/*
+ * Makes a mapper, which the memory owns with its data once this succeeds. Mappings are kept, 256 MiB
+ * of them at most: a page that the guest gives back and gets anew meanwhile is seen as it was, until
+ * memory_renew(). What is captured is mapped for that alone.
+ */
+struct nunchi_error *memory_add_mapper(struct memory *memory, const struct memory_mapper_ops *ops,
+				       void *data, struct memory_mapper **ret);
+/* Adds RAM reached by a mapper of this memory. Pages without RAM may be among it. */
+struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint64_t size,
+				       struct memory_mapper *mapper);
 /* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
 /* Sorts; fails if ranges overlap. Call once after the last add, before the first read. */
@@ -105,6 +130,11 @@ bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gp
 
 /* Drops what is valid for one generation only. A saved guest never needs it. */
 void memory_new_generation(struct memory *memory);
+/*
+ * The same, and what was mapped by a mapper is mapped anew when it is next used: for each query,
+ * and once the guest is paused.
+ */
+void memory_renew(struct memory *memory);
 /* Changes with each generation; caches above compare it. Never 0. */
 uint64_t memory_generation(const struct memory *memory);
 

@@ -193,7 +193,8 @@ static struct nunchi_error *add_broken_page(struct snapshot *snapshot, uint64_t 
 static struct nunchi_error *unreadable(struct snapshot *snapshot, enum memory_fault fault,
 				       uint64_t address)
 {
-	if (fault == MEMORY_NOT_SAVED)
+	/* A running guest may have given the page back just now. */
+	if (fault == MEMORY_NOT_SAVED || fault == MEMORY_NO_RAM)
 		return NULL;
 	if (fault == MEMORY_IO && !snapshot->writer.target->live) {
 		snapshot->damaged += PAGE_SIZE;

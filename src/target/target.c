@@ -146,7 +146,7 @@ struct nunchi_error *target_pause(struct target *target)
 	}
 	target->pause_depth = 1;
 	if (target->memory)
-		memory_new_generation(target->memory);
+		memory_renew(target->memory);
 	return NULL;
 }
 
