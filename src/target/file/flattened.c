@@ -2,6 +2,7 @@
 #include "target/file/flattened.h"
 
 #include "core/bytes.h"
+#include "target/file/spans.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,19 +15,9 @@ enum {
 	RECORD_HEADER_SIZE = 16,
 };
 
-struct record {
-	uint64_t start, size; /* in the unflattened file */
-	uint64_t position;    /* of the bytes in the flattened file */
-};
-
-struct records {
-	struct record *items;
-	size_t count, capacity;
-};
-
 struct flattened {
-	struct source file;     /* owned once parsed */
-	struct records records; /* in order of start, disjoint */
+	struct source file;   /* owned once parsed */
+	struct spans records; /* in the unflattened file; in order of start, disjoint */
 	uint64_t size;
 	size_t recent;
 };
@@ -38,7 +29,7 @@ static void flattened_destroy(void *data)
 	if (!flat)
 		return;
 	source_deinit(&flat->file);
-	free(flat->records.items);
+	spans_deinit(&flat->records);
 	free(flat);
 }
 
@@ -53,22 +44,7 @@ bool flattened_matches(const void *start, size_t size)
 	       !memcmp(start, FLATTENED_SIGNATURE, sizeof(FLATTENED_SIGNATURE));
 }
 
-static bool append(struct records *records, struct record record)
-{
-	if (records->count == records->capacity) {
-		size_t capacity = records->capacity ? 2 * records->capacity : 1024;
-		struct record *items = reallocarray(records->items, capacity, sizeof(*items));
-
-		if (!items)
-			return false;
-		records->items = items;
-		records->capacity = capacity;
-	}
-	records->items[records->count++] = record;
-	return true;
-}
-
-static struct nunchi_error *read_records(const struct source *file, struct records *records,
+static struct nunchi_error *read_records(const struct source *file, struct spans *records,
 					 struct flattened_info *info)
 {
 	uint64_t at = FLATTENED_HEADER_SIZE, fault;
@@ -76,7 +52,7 @@ static struct nunchi_error *read_records(const struct source *file, struct recor
 	info->cut_off = true;
 	for (;;) {
 		uint8_t header[RECORD_HEADER_SIZE];
-		struct record record;
+		struct span record = {0};
 		uint64_t there;
 
 		if (file->read(file->data, at, header, sizeof(header), &fault) != MEMORY_OK)
@@ -96,7 +72,7 @@ static struct nunchi_error *read_records(const struct source *file, struct recor
 		there = record.position < file->size ? file->size - record.position : 0;
 		if (record.size > there)
 			record.size = there;
-		if (record.size && !append(records, record))
+		if (record.size && !spans_append(records, record))
 			return &error_nomem;
 		if (records->count > FLATTENED_RECORD_LIMIT)
 			return error_create(
@@ -109,120 +85,12 @@ static struct nunchi_error *read_records(const struct source *file, struct recor
 	}
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct record *x = a, *y = b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static bool overlap(const struct records *records)
-{
-	for (size_t i = 1; i < records->count; i++) {
-		if (records->items[i - 1].start + records->items[i - 1].size >
-		    records->items[i].start)
-			return true;
-	}
-	return false;
-}
-
-/* ---- Records that replace earlier ones: a sweep with a heap by position, the latest on top
- * -------- */
-
-static void heap_push(struct records *heap, struct record record)
-{
-	size_t i = heap->count++;
-
-	while (i && heap->items[(i - 1) / 2].position < record.position) {
-		heap->items[i] = heap->items[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	heap->items[i] = record;
-}
-
-static void heap_pop(struct records *heap)
-{
-	struct record last = heap->items[--heap->count];
-	size_t i = 0;
-
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child + 1 < heap->count &&
-		    heap->items[child + 1].position > heap->items[child].position)
-			child++;
-		if (child >= heap->count || heap->items[child].position <= last.position)
-			break;
-		heap->items[i] = heap->items[child];
-		i = child;
-	}
-	heap->items[i] = last;
-}
-
-/* Appends the part of record in [from, to). */
-static bool append_part(struct records *out, const struct record *record, uint64_t from,
-			uint64_t to)
-{
-	return append(out, (struct record){.start = from,
-					   .size = to - from,
-					   .position = record->position + (from - record->start)});
-}
-
-/* Takes sorted records apart so that each byte belongs to the latest record that gives it. */
-static bool resolve(const struct records *in, struct records *heap, struct records *out)
-{
-	uint64_t at = 0;
-	size_t next = 0;
-
-	while (next < in->count || heap->count) {
-		uint64_t end;
-
-		while (heap->count && heap->items[0].start + heap->items[0].size <= at)
-			heap_pop(heap);
-		if (!heap->count) {
-			if (next == in->count)
-				break;
-			at = in->items[next].start;
-		}
-		while (next < in->count && in->items[next].start <= at)
-			heap_push(heap, in->items[next++]);
-		end = heap->items[0].start + heap->items[0].size;
-		if (next < in->count && in->items[next].start < end)
-			end = in->items[next].start;
-		if (end > at && !append_part(out, &heap->items[0], at, end))
-			return false;
-		at = end;
-	}
-	return true;
-}
-
-static bool sort_records(struct records *records)
-{
-	struct records heap = {0}, out = {0};
-	bool ok;
-
-	if (records->count)
-		qsort(records->items, records->count, sizeof(*records->items), compare);
-	if (!overlap(records))
-		return true;
-	heap.items = calloc(records->count, sizeof(*heap.items));
-	ok = heap.items && resolve(records, &heap, &out);
-	free(heap.items);
-	if (!ok) {
-		free(out.items);
-		return false;
-	}
-	free(records->items);
-	*records = out;
-	return true;
-}
-
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 /* The record that holds offset, or the next after it. */
 static size_t search(struct flattened *flat, uint64_t offset)
 {
-	const struct record *items = flat->records.items;
+	const struct span *items = flat->records.items;
 	size_t low = 0, high = flat->records.count;
 
 	if (flat->recent < high && items[flat->recent].start <= offset &&
@@ -248,7 +116,7 @@ static enum memory_fault flattened_read(void *data, uint64_t offset, void *buffe
 
 	for (size_t i = search(flat, offset); done < size;) {
 		uint64_t at = offset + done, part, fault = 0;
-		const struct record *record = &flat->records.items[i];
+		const struct span *record = &flat->records.items[i];
 		enum memory_fault result;
 
 		*fault_offset = at;
@@ -312,7 +180,7 @@ struct nunchi_error *flattened_parse(struct source *file, struct source *ret_sou
 		    error_create(NUNCHI_ERROR_TRUNCATED, "the flattened file holds no record"),
 		    "the dump was interrupted: dump the guest again");
 	info.record_count = flat->records.count;
-	if (!sort_records(&flat->records))
+	if (!spans_keep_latest(&flat->records))
 		return &error_nomem;
 	flat->size = flat->records.items[flat->records.count - 1].start +
 		     flat->records.items[flat->records.count - 1].size;
