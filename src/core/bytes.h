@@ -39,6 +39,22 @@ static inline uint64_t load_be64(const void *p)
 	return be64toh(v);
 }
 
+static inline uint16_t load_be16(const void *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be16toh(v);
+}
+
+static inline uint32_t load_be32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be32toh(v);
+}
+
 static inline void store_le16(void *p, uint16_t v)
 {
 	v = htole16(v);

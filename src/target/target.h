@@ -46,7 +46,7 @@ struct target;
 
 /* Embedded as the first member of each kind of target. */
 struct target_ops {
-	const char *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml" */
+	const char *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
 	/*
 	 * Releases what the kind added, not the storage itself. Called when the memory, and with it
 	 * its readers, are gone already, and everything paused was resumed. May be NULL.

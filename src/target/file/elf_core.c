@@ -128,10 +128,8 @@ static struct nunchi_error *read_header(const struct source *source, struct head
 	if (err)
 		return err;
 	if (!ret->phnum)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the ELF core has no segments, so no memory"),
-				  "Xen's dump-core files keep memory in sections, which cannot be "
-				  "read yet");
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "the ELF core has no segments, so no memory");
 	if (ret->phnum > SEGMENT_LIMIT)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "the ELF core claims %" PRIu64 " segments; %" PRIu64

@@ -8,6 +8,8 @@
 #include "target/file/kdump.h"
 #include "target/file/lime.h"
 #include "target/file/raw.h"
+#include "target/file/xen_core.h"
+#include "target/file/xen_save.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +47,12 @@ static struct nunchi_error *file_get_registers(struct target *target, unsigned v
 					       struct x86_registers *ret)
 {
 	/* target_get_registers() checked that there is such a vCPU. */
-	*ret = file_of(target)->vcpus[vcpu];
+	const struct x86_registers *registers = &file_of(target)->vcpus[vcpu];
+
+	if (!registers->has_rip && !registers->cr0)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "the file has none of its registers: it was offline");
+	*ret = *registers;
 	return NULL;
 }
 
@@ -68,6 +75,8 @@ static const struct target_ops elf_ops = SAVED_OPS("elf");
 static const struct target_ops kdump_ops = SAVED_OPS("kdump");
 static const struct target_ops lime_ops = SAVED_OPS("lime");
 static const struct target_ops avml_ops = SAVED_OPS("avml");
+static const struct target_ops xen_core_ops = SAVED_OPS("xen-core");
+static const struct target_ops xen_save_ops = SAVED_OPS("xen-save");
 static const struct target_ops raw_ops = {
     .kind = "raw",
     .destroy = file_destroy,
@@ -243,6 +252,99 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 	return make_memory(file, &extents, &unpacked);
 }
 
+/* "PV", "HVM" … The file does not tell a PVH guest from an HVM one. */
+static const char *xen_kind(enum xen_guest_kind kind)
+{
+	return kind == XEN_GUEST_PV ? "PV" : kind == XEN_GUEST_PV32 ? "32-bit PV" : "HVM or PVH";
+}
+
+static void take_vcpus(struct file_target *file, struct xen_vcpus *vcpus, const char *where)
+{
+	if (!vcpus->count)
+		return;
+	file->target.vcpu_count = (unsigned)vcpus->count;
+	file->vcpus = no_cleanup_ptr(vcpus->items);
+	vcpus->count = 0;
+	target_set_support(&file->target, TARGET_REGISTERS, true, "%s", where);
+}
+
+static void note_xen_core(struct file_target *file, const struct xen_core *core)
+{
+	note_missing(file, extents_missing(&core->extents), core->pages * PAGE_SIZE);
+	if (core->unplaced)
+		target_note(&file->target,
+			    "the file ends at 0x%" PRIx64 ", within its table of page numbers: %s "
+			    "of %s of guest memory cannot be placed",
+			    file->size, amount(core->unplaced * PAGE_SIZE).text,
+			    amount(core->pages * PAGE_SIZE).text);
+	if (core->registers_cut_off)
+		target_note(&file->target, "the vCPUs' registers are cut off");
+}
+
+static struct nunchi_error *open_xen_core(struct file_target *file, struct source *source)
+{
+	_cleanup_xen_core_ struct xen_core core = {0};
+	struct nunchi_error *err;
+
+	file->target.ops = &xen_core_ops;
+	err = xen_core_parse(source, &core);
+	if (err)
+		return err;
+	note_xen_core(file, &core);
+	target_set_support(&file->target, TARGET_READ, true,
+			   "from the file: dump-core of a %s guest by Xen %u.%u",
+			   xen_kind(core.kind), core.xen_major, core.xen_minor);
+	if (core.kind != XEN_GUEST_HVM)
+		file->target.frames = TARGET_FRAMES_MACHINE;
+	take_vcpus(file, &core.vcpus,
+		   "from .xen_prstatus in the file; EFER, which it lacks, is concluded");
+	return make_memory(file, &core.extents, source);
+}
+
+static void note_xen_save(struct file_target *file, const struct xen_save *save)
+{
+	struct target *target = &file->target;
+	uint64_t total = extents_total(&save->extents);
+	uint64_t missing = extents_missing(&save->extents) - save->without;
+
+	if (save->ending)
+		target_note(target, "%s at offset 0x%" PRIx64 ": what follows is left out",
+			    save->ending, save->end);
+	note_missing(file, missing, total);
+	if (save->without)
+		target_note(target, "%s of %s of guest memory were not saved by Xen",
+			    amount(save->without).text, amount(total).text);
+	if (save->unknown_record)
+		target_note(target,
+			    "a record at offset 0x%" PRIx64 " is of a type that nunchi does not "
+			    "know: the file may be of a newer Xen",
+			    save->unknown_record);
+	if (save->context_damaged)
+		target_note(target, "the HVM context is damaged: registers may be missing");
+}
+
+static struct nunchi_error *open_xen_save(struct file_target *file, struct source *source)
+{
+	_cleanup_xen_save_ struct xen_save save = {0};
+	struct nunchi_error *err;
+
+	file->target.ops = &xen_save_ops;
+	err = xen_save_parse(source, &save);
+	if (err)
+		return err;
+	note_xen_save(file, &save);
+	target_set_support(&file->target, TARGET_READ, true,
+			   "from the file: a %s guest saved by Xen %u.%u (stream version %u)",
+			   xen_kind(save.kind), save.xen_major, save.xen_minor,
+			   save.stream_version);
+	take_vcpus(file, &save.vcpus,
+		   save.kind == XEN_GUEST_HVM
+		       ? "from the HVM context in the file"
+		       : "from the vCPUs' records in the file; EFER, which they lack, is "
+			 "concluded");
+	return make_memory(file, &save.extents, source);
+}
+
 static struct nunchi_error *raw_set_layout(struct target *target, unsigned n)
 {
 	struct file_target *file = file_of(target);
@@ -311,8 +413,10 @@ static const struct {
 	bool (*matches)(const void *start, size_t size);
 	open_fn *open;
 } formats[] = {
-    {elf_core_matches, open_elf}, {kdump_matches, open_kdump}, {flattened_matches, open_flattened},
-    {lime_matches, open_lime},    {avml_matches, open_avml},
+    {xen_core_matches, open_xen_core},   {xen_save_matches, open_xen_save},
+    {elf_core_matches, open_elf},        {kdump_matches, open_kdump},
+    {flattened_matches, open_flattened}, {lime_matches, open_lime},
+    {avml_matches, open_avml},
 };
 
 static struct nunchi_error *open_source(struct file_target *file, struct source *source)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "saved.h"
+#include "target/file/xen_core.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_cleanup_source_ struct source source = source_of_bytes(data, size);
+	_cleanup_xen_core_ struct xen_core core = {0};
+	struct nunchi_error *err = xen_core_parse(&source, &core);
+
+	nunchi_error_destroy(err);
+	if (!err)
+		read_memory(&core.extents, &source);
+	return 0;
+}
