@@ -56,6 +56,8 @@ void task_cell_start_time(struct view_row *row, unsigned column, const struct li
 {
 	const struct field *field = &kernel->layout.task_start_boottime;
 
+	if (clock && clock->torn)
+		row_torn(row);
 	if (clock && field->present)
 		row_integer(row, column,
 			    clock->boot_ns / NSEC_PER_SEC +

@@ -43,6 +43,8 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 				 "the time cannot be read: the kernel's timekeeper, or its type, "
 				 "is missing or holds nonsense"),
 		    "give the kernel's System.map with --symbols and its types with --types");
+	if (clock.torn)
+		row_torn(row);
 	seconds = clock.uptime_ns / 1000000000;
 	row_integer(row, COLUMN_days, seconds / 86400);
 	row_integer(row, COLUMN_hours, seconds / 3600 % 24);

@@ -457,6 +457,79 @@ static void test_clock(void **state)
 	has_clock(toy);
 }
 
+/* A guest that writes its clock at every read of it for a while: sequence counter, then all of it.
+ */
+struct ticking {
+	struct toy *toy;
+	uint64_t core;
+	unsigned reads, ticks, writing; /* writing: the counter stays odd after so many reads */
+};
+
+static enum memory_fault ticking_read(void *data, uint64_t offset, void *buffer, size_t size,
+				      uint64_t *fault_offset)
+{
+	struct ticking *ticking = data;
+	struct toy *toy = ticking->toy;
+	bool counter = offset == ticking->core - TOY_BASE && size == 4;
+
+	(void)fault_offset;
+	if (offset >= ticking->core - TOY_BASE && !counter && ticking->reads++ < ticking->ticks) {
+		/* Half of it is of this tick, half of the next. */
+		toy_put(toy, ticking->core, 2 * ticking->reads + ticking->writing, 4);
+		toy_set(toy, ticking->core + 8, &L->timekeeper_xtime_sec, 1700000001);
+		memcpy(buffer, toy->ram + offset, size);
+		set_clock(toy, ticking->core + 8);
+		return MEMORY_OK;
+	}
+	memcpy(buffer, toy->ram + offset, size);
+	return MEMORY_OK;
+}
+
+/* What a clock that ticks so often reads as, on a guest that runs or stands. */
+static struct linux_clock read_ticking(struct toy *toy, unsigned ticks, bool writing, bool live)
+{
+	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TOY_PGD}};
+	struct ticking ticking = {.toy = toy,
+				  .core = toy->kernel.symbol[LINUX_tk_core],
+				  .ticks = ticks,
+				  .writing = writing};
+	struct linux_kernel kernel = toy->kernel;
+	struct linux_clock clock;
+
+	toy_put(toy, ticking.core, writing, 4);
+	assert_null(memory_create(false, &kernel.memory));
+	assert_null(
+	    memory_add_reader(kernel.memory, gpa(0), TOY_RAM, ticking_read, NULL, &ticking));
+	assert_null(memory_seal(kernel.memory));
+	assert_null(address_space_create(kernel.memory, &paging, &kernel.space));
+	kernel.live = live;
+	assert_true(linux_clock_read(&kernel, &clock));
+	address_space_destroy(kernel.space);
+	memory_destroy(kernel.memory);
+	return clock;
+}
+
+static void test_clock_that_ticks(void **state)
+{
+	const int64_t uptime = 100 * 1000000000ll + 500000000 + 250000000 + 3000000000;
+	struct toy *toy = *state;
+	struct linux_clock clock;
+
+	clock_layout(toy);
+	toy->kernel.symbol[LINUX_tk_core] = toy_alloc(toy, 256);
+	set_clock(toy, toy->kernel.symbol[LINUX_tk_core] + 8);
+	for (unsigned ticks = 0; ticks < 60; ticks += 7) {
+		clock = read_ticking(toy, ticks, false, true);
+		assert_false(clock.torn);
+		assert_int_equal(clock.uptime_ns, uptime);
+	}
+	/* It never rests, or stopped while it was written. */
+	assert_true(read_ticking(toy, 1000000, false, true).torn);
+	assert_true(read_ticking(toy, 0, true, true).torn);
+	assert_true(read_ticking(toy, 0, true, false).torn);
+	assert_false(read_ticking(toy, 0, false, false).torn);
+}
+
 static void test_clock_of_nonsense(void **state)
 {
 	struct toy *toy = *state;
@@ -504,6 +577,7 @@ int main(void)
 	    TEST(pid_namespace),
 	    TEST(is_same),
 	    TEST(clock),
+	    TEST(clock_that_ticks),
 	    TEST(clock_of_nonsense),
 	};
 

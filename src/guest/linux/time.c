@@ -3,6 +3,9 @@
 
 #define NSEC_PER_SEC 1000000000LL
 
+/* The kernel writes for a microsecond every tick. */
+#define CLOCK_TRIES 64
+
 /*
  * The core timekeeper: since 6.13 in a struct tk_data (tk_core, an array timekeeper_data since
  * 6.17); before, in an unnamed struct behind a sequence counter.
@@ -30,30 +33,60 @@ static bool has_layout(const struct layout *layout)
 	       layout->timekeeper_wall_nsec.present;
 }
 
-bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
+/* What the timekeeper says; false if it holds nonsense. Sums wrap: the values may be anything. */
+static bool decode(const struct layout *layout, const struct object *keeper,
+		   struct linux_clock *ret)
 {
-	const struct layout *layout = &kernel->layout;
-	_cleanup_object_ struct object keeper = {0};
-	uint64_t real, boot, nanoseconds, shift;
-	int64_t seconds;
+	uint64_t real = object_u64(keeper, &layout->timekeeper_offs_real);
+	uint64_t boot = object_u64(keeper, &layout->timekeeper_offs_boot);
+	uint64_t shift = object_u64(keeper, &layout->timekeeper_shift), nanoseconds;
+	int64_t seconds = (int64_t)((uint64_t)object_s64(keeper, &layout->timekeeper_xtime_sec) +
+				    (uint64_t)object_s64(keeper, &layout->timekeeper_wall_sec));
 
-	if (!has_layout(layout) ||
-	    linux_read_object(kernel, LAYOUT_timekeeper, timekeeper_address(kernel), &keeper) !=
-		MEMORY_OK)
-		return false;
-	/* Sums wrap: the values may be anything. */
-	real = object_u64(&keeper, &layout->timekeeper_offs_real);
-	boot = object_u64(&keeper, &layout->timekeeper_offs_boot);
-	seconds = (int64_t)((uint64_t)object_s64(&keeper, &layout->timekeeper_xtime_sec) +
-			    (uint64_t)object_s64(&keeper, &layout->timekeeper_wall_sec));
-	shift = object_u64(&keeper, &layout->timekeeper_shift);
 	if (shift > 63 || seconds < 0 || seconds > INT64_MAX / NSEC_PER_SEC / 2)
 		return false;
-	nanoseconds = (uint64_t)object_s64(&keeper, &layout->timekeeper_wall_nsec) +
-		      (object_u64(&keeper, &layout->timekeeper_xtime_nsec) >> shift);
+	nanoseconds = (uint64_t)object_s64(keeper, &layout->timekeeper_wall_nsec) +
+		      (object_u64(keeper, &layout->timekeeper_xtime_nsec) >> shift);
 	*ret = (struct linux_clock){
 	    .boot_ns = (int64_t)(real - boot),
 	    .uptime_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + nanoseconds + boot),
 	};
+	return true;
+}
+
+/*
+ * The sequence counter that stands first in all of these: odd while the timekeeper is written, and
+ * another one afterwards (include/linux/seqlock.h).
+ */
+static bool read_counter(struct linux_kernel *kernel, uint32_t *ret)
+{
+	uint64_t core = kernel->symbol[LINUX_timekeeper_data];
+
+	return linux_read_u32(kernel, core ? core : kernel->symbol[LINUX_tk_core], ret) ==
+	       MEMORY_OK;
+}
+
+bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
+{
+	uint64_t address = timekeeper_address(kernel);
+	_cleanup_object_ struct object keeper = {0};
+	uint32_t before, after;
+	bool torn = true;
+
+	if (!has_layout(&kernel->layout) || !read_counter(kernel, &before))
+		return false;
+	for (unsigned i = 0; i < CLOCK_TRIES && torn; i++) {
+		if (linux_read_object(kernel, LAYOUT_timekeeper, address, &keeper) != MEMORY_OK ||
+		    !read_counter(kernel, &after))
+			return false;
+		torn = before & 1 || before != after;
+		before = after;
+		/* What stands still does so with what it was writing half done. */
+		if (!kernel->live)
+			break;
+	}
+	if (!decode(&kernel->layout, &keeper, ret))
+		return false;
+	ret->torn = torn;
 	return true;
 }

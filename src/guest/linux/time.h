@@ -10,9 +10,10 @@
 struct linux_clock {
 	int64_t boot_ns;   /* wall clock at boot, ns since 1970 (getboottime64()) */
 	int64_t uptime_ns; /* since boot, sleep included, at the last timer tick */
+	bool torn;         /* the kernel was writing them at every try, or when the guest stopped */
 };
 
-/* False if the kernel's timekeeper cannot be found or read. */
+/* Read while the guest does not write it, where it runs. False if the kernel's timekeeper cannot be found or read. */
 bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret);
 
 #endif
