@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,19 @@ class Failure(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(self.file.name, done.stderr)
         self.assertIn("\n  hint: ", done.stderr)
+
+    def test_cut_file_says_so(self):
+        self.file.write(struct.pack("<IIQQQ", 0x4c694d45, 1, 0, (4 << 20) - 1, 0))
+        self.file.truncate(32 + (1 << 20))
+        self.file.flush()
+        note = (f"nunchi: {self.file.name}: note: the memory file ends at 0x100020: "
+                "3072 KiB of 4096 KiB of guest memory are missing")
+        for args in (["ps"], ["modules"], ["log"], ["log", "--json"], ["show", "processes"],
+                     ["show", "processes", "--json"]):
+            done = run(args[0], self.file.name, *args[1:])
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+            self.assertEqual(done.stderr.splitlines().count(note), 1, done.stderr)
+        self.assertEqual(run("read", self.file.name, "0", "8", "--phys").stderr, "")
 
     def test_no_such_guest(self):
         self.check_failed("ps", "qemu:no-such-guest", says=["qemu:no-such-guest"])

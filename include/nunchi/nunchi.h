@@ -154,6 +154,13 @@ NUNCHI_API struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 							       void *data),
 						  void *data);
 
+/*
+ * What the user should know before trusting what is shown: which part of a saved guest is missing,
+ * what is less sure. Number index from 0 on; NULL past the last one. Lives as long as
+ * the guest, and finding the kernel may add some.
+ */
+NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index);
+
 /* Costs since the guest was opened. */
 struct nunchi_timing {
 	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */

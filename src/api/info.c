@@ -118,3 +118,8 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 		give_kernel(&info, kernel);
 	return err;
 }
+
+const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index)
+{
+	return index < guest->target->note_count ? guest->target->notes[index] : NULL;
+}

@@ -157,6 +157,8 @@ int cli_fail_with(struct cli *cli, const char *format, ...) __attribute__((forma
 int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void cli_warn(struct cli *cli, const char *text);
+/* What should be known of the guest, on standard error. */
+void cli_note(struct cli *cli, const char *text);
 
 /* ---- rows.c ---- */
 
@@ -169,7 +171,7 @@ struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column
 
 /* A row of a query; the cells live for the call. */
 typedef struct nunchi_error *cli_row(const struct nunchi_cell *cells, bool torn, void *data);
-/* Gives row each row, then prints the warnings. Gives the exit status. */
+/* Prints the guest's notes, gives row each row, prints the warnings. Gives the exit status. */
 int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
 	     cli_row *row, void *data);
 /* Prints the rows of a query as they come. */

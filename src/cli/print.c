@@ -228,12 +228,22 @@ int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
 	return CLI_USAGE;
 }
 
-void cli_warn(struct cli *cli, const char *text)
+static void say(struct cli *cli, const char *what, const char *text)
 {
 	char *message;
 
-	if (asprintf(&message, "warning: %s", text) < 0)
+	if (asprintf(&message, "%s: %s", what, text) < 0)
 		return;
 	print_message(cli, message, NULL);
 	free(message);
+}
+
+void cli_warn(struct cli *cli, const char *text)
+{
+	say(cli, "warning", text);
+}
+
+void cli_note(struct cli *cli, const char *text)
+{
+	say(cli, "note", text);
 }

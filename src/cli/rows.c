@@ -57,11 +57,24 @@ static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, vo
 	return CLI_DONE;
 }
 
+/* The kernel has been looked for by now, which may have added some. */
+static struct nunchi_error *open_cursor(struct cli *cli, const struct nunchi_view *view,
+					const struct nunchi_query *query,
+					struct nunchi_cursor **ret)
+{
+	struct nunchi_error *err = nunchi_cursor_open(cli->guest, view, query, ret);
+	const char *note;
+
+	for (size_t i = 0; (note = nunchi_guest_note(cli->guest, i)); i++)
+		cli_note(cli, note);
+	return err;
+}
+
 int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
 	     cli_row *row, void *data)
 {
 	struct nunchi_cursor *cursor;
-	struct nunchi_error *err = nunchi_cursor_open(cli->guest, view, query, &cursor);
+	struct nunchi_error *err = open_cursor(cli, view, query, &cursor);
 	int status;
 
 	if (err)
@@ -85,7 +98,7 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
 	int status, finished;
 	size_t count;
 
-	err = nunchi_cursor_open(cli->guest, view, query, &cursor);
+	err = open_cursor(cli, view, query, &cursor);
 	if (err)
 		return cli_fail(cli, err);
 	columns = nunchi_cursor_columns(cursor, &count);

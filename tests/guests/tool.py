@@ -37,7 +37,9 @@ class Done:
 
     @property
     def first_error(self) -> str:
-        return self.err.strip().split("\n")[0][:300]
+        """Leaves out what is only told besides."""
+        lines = self.err.strip().split("\n")
+        return next((line for line in lines if ": note: " not in line), lines[0])[:300]
 
 
 class Nunchi:
