@@ -261,6 +261,25 @@ static void test_forged_tables(void **state)
 }
 
 /* The same with a banner, as any process can have in its memory. */
+/* One that maps the kernel's own image, but says that its read-only data is elsewhere. */
+static void test_forged_sections(void **state)
+{
+	struct guest *guest = *state;
+	uint64_t index = (WRITER_BASE - MAP_START) / (2 * MIB);
+
+	put_kernel(guest, 16 * MIB);
+	put(guest, 16 * MIB + DATA, 0);
+	put_tables(guest, 0x10000, 16 * MIB);
+	put(guest, 0x12000 + (index + 1) * 8, (18 * MIB) | P | PS | NX);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+	/* The kernel twice is not two kernels. */
+	put(guest, 0x12000 + (index + 1) * 8, (18 * MIB) | P | PS);
+	put(guest, 0x12000 + (index + 3) * 8, (22 * MIB) | P | PS | RW | NX);
+	check_found(guest, 16 * MIB, TRAMPOLINE);
+}
+
 static void test_forged_banner(void **state)
 {
 	struct guest *guest = *state;
@@ -415,6 +434,24 @@ static void test_note_in_memory(void **state)
 	memset(guest->ram + 8 * MIB, 0, 4096);
 	memcpy(guest->ram + 8 * MIB + 512, real, 2048);
 	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+}
+
+/*
+ * A made-up note leads to the page table of a process, which maps the kernel as the kernel's own
+ * does, before the real note does: what it says wrongly else is nothing against the kernel.
+ */
+static void test_forged_note_and_process(void **state)
+{
+	struct guest *guest = *state;
+	_cleanup_free_ char *real = note_of(16 * MIB), *forged = note_of(40 * MIB);
+	char *stext = strstr(forged, "SYMBOL(_stext)=") + strlen("SYMBOL(_stext)=");
+
+	put_hidden_kernel(guest, 16 * MIB);
+	memcpy(guest->ram + 40 * MIB + TOP, guest->ram + 16 * MIB + TOP, 4096);
+	stext[strlen(stext) - 3] ^= 1;
+	memcpy(guest->ram + 4 * MIB, forged, 4096);
+	memcpy(guest->ram + 8 * MIB, real, 4096);
+	check_found(guest, 16 * MIB, "a VMCOREINFO page found in memory");
 }
 
 /* Five levels: one table more at the top. */
@@ -707,6 +744,7 @@ int main(void)
 	    TEST(nothing),
 	    TEST(two_kernels),
 	    TEST(forged_tables),
+	    TEST(forged_sections),
 	    TEST(forged_banner),
 	    TEST(forged_32_bits),
 	    TEST(copied_image),
@@ -717,6 +755,7 @@ int main(void)
 	    TEST(endless_types),
 	    TEST(note_handed_over),
 	    TEST(note_in_memory),
+	    TEST(forged_note_and_process),
 	    TEST(five_levels),
 	    TEST(registers),
 	    TEST(symbols_from_file),

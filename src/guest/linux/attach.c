@@ -279,6 +279,9 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 		} else if (kernel->tasks_unseen) {
 			keep_unsure(search, &roots.items[i]);
 			linux_kernel_destroy(kernel);
+		} else if (found && found->text_physical == kernel->text_physical &&
+			   found->text_virtual == kernel->text_virtual) {
+			linux_kernel_destroy(kernel);
 		} else if (found) {
 			err = ambiguous(found->text_physical, kernel->text_physical);
 			linux_kernel_destroy(kernel);

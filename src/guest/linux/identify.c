@@ -289,16 +289,21 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 			"the page table of init_mm");
 }
 
-/* The VMCOREINFO note: the one handed over, or the one by which the root was found. */
+/*
+ * The VMCOREINFO note: the one handed over, or the one by which the root was found. Of the latter
+ * kind any process can have made one up, so that what it says wrongly is no witness against.
+ */
 static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 		     const struct linux_root *root, const struct target *target)
 {
 	uint64_t stext = root->note_stext;
+	bool agrees, handed_over = false;
 	struct vmcoreinfo info;
 	int64_t phys_base;
 
 	if (target->vmcoreinfo &&
 	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info)) {
+		handed_over = true;
 		if (!vmcoreinfo_symbol(&info, "_stext", &stext))
 			stext = root->note_stext;
 		if (kernel->word_size == 8 && !kernel->scattered &&
@@ -309,9 +314,11 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 					(kernel->text_virtual - LINUX_KERNEL_MAP),
 				"the VMCOREINFO note's phys_base");
 	}
-	if (stext && kernel->kallsyms && kernel->symbol[LINUX_stext])
-		witness(witnesses, stext == kernel->symbol[LINUX_stext],
-			"the VMCOREINFO note's _stext");
+	if (!stext || !kernel->kallsyms || !kernel->symbol[LINUX_stext])
+		return;
+	agrees = stext == kernel->symbol[LINUX_stext];
+	if (agrees || handed_over)
+		witness(witnesses, agrees, "the VMCOREINFO note's _stext");
 }
 
 /*

@@ -22,6 +22,14 @@
 /* Each is a walk over a whole page table; a guest may make any number of them up. */
 #define MAX_PAE_TRIES 1024
 
+/* Not only where it begins: a table may be made up to show the kernel's image wrongly. */
+static bool is_same_image(const struct linux_image *a, const struct linux_image *b)
+{
+	return a->virtual_start == b->virtual_start && a->virtual_end == b->virtual_end &&
+	       a->physical_start == b->physical_start && a->rodata_start == b->rodata_start &&
+	       a->rodata_end == b->rodata_end && a->data_start == b->data_start;
+}
+
 static void add_root(struct linux_roots *roots, struct memory *memory,
 		     const struct x86_paging *paging, bool scattered, const char *how,
 		     uint64_t note_stext)
@@ -34,8 +42,7 @@ static void add_root(struct linux_roots *roots, struct memory *memory,
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct linux_root *known = &roots->items[i];
 
-		if (known->image.virtual_start == root.image.virtual_start &&
-		    known->image.physical_start == root.image.physical_start &&
+		if (is_same_image(&known->image, &root.image) &&
 		    known->paging.mode == root.paging.mode)
 			return;
 	}
