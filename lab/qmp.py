@@ -18,6 +18,7 @@ class Qmp:
     def __init__(self, path: Path, timeout: float = 15.0) -> None:
         self.path = path
         self.buffer = b""
+        self.events: list[dict[str, Any]] = []  # that came while a command was under way
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         try:
@@ -55,7 +56,7 @@ class Qmp:
         return dict(json.loads(line))
 
     def command(self, name: str, timeout: float = 30.0, **arguments: Any) -> Any:
-        """Run one command, skipping events; an error answer raises LabError."""
+        """Run one command; an error answer raises LabError. Events are kept."""
         request: dict[str, Any] = {"execute": name}
         if arguments:
             request["arguments"] = {key.replace("_", "-"): value
@@ -68,3 +69,4 @@ class Qmp:
                 return answer["return"]
             if "error" in answer:
                 raise LabError(f"{self.path}: {name}: {answer['error'].get('desc')}")
+            self.events.append(answer)
