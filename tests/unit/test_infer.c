@@ -11,6 +11,8 @@
 
 #include "toy_kernel.h"
 
+#include <stdio.h>
+
 #define L (&toy->kernel.layout)
 
 /* The image's data: 16 pages in the middle of the memory. */
@@ -199,6 +201,103 @@ static void test_page_that_cannot_be_read(void **state)
 	finds(toy, task, 0);
 }
 
+/* ---- The VMCOREINFO note --------------------------------------------------------------------- */
+
+/* A page with a note, and in the image's data the pointer to it. */
+static uint64_t put_note(struct toy *toy, uint64_t pointer, uint64_t stext, uint64_t prb,
+			 uint64_t uts)
+{
+	uint64_t page = toy_alloc_page(toy);
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "OSRELEASE=6.1.0\nPAGESIZE=4096\nSYMBOL(init_uts_ns)=%llx\nSYMBOL(_stext)=%llx\n"
+		 "SYMBOL(prb)=%llx\nSYMBOL(init_top_pgt)=%llx\n",
+		 (unsigned long long)uts, (unsigned long long)stext, (unsigned long long)prb,
+		 (unsigned long long)DATA);
+	toy_put_bytes(toy, page, text, strlen(text));
+	toy_put(toy, pointer, page, 8);
+	return page;
+}
+
+static void names(struct toy *toy, uint64_t prb, uint64_t uts)
+{
+	toy->kernel.symbol[LINUX_prb] = toy->kernel.symbol[LINUX_init_uts_ns] = 0;
+	linux_infer_symbols(&toy->kernel, DATA);
+	assert_int_equal(toy->kernel.symbol[LINUX_prb], prb);
+	assert_int_equal(toy->kernel.symbol[LINUX_init_uts_ns], uts);
+	/* Nothing by which the candidate is judged. */
+	assert_int_equal(toy->kernel.symbol[LINUX_top_pgt], 0);
+	assert_int_equal(toy->kernel.symbol[LINUX_stext], 0);
+}
+
+static void test_note(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t prb = DATA + 0x500, uts = DATA + PAGES * PAGE_SIZE - 8;
+
+	put_note(toy, DATA + 9 * PAGE_SIZE - 8, DATA + 0x100, prb, uts);
+	/* Also without any types. */
+	L->task_comm.present = false;
+	names(toy, prb, uts);
+	assert_int_equal(toy->kernel.fact_count, 2);
+}
+
+/* Of the two symbols the note has one within the image. */
+static void test_note_that_leads_astray(void **state)
+{
+	struct toy *toy = *state;
+
+	put_note(toy, DATA + 0x40, DATA, DATA - 8, DATA + 0x800);
+	names(toy, 0, DATA + 0x800);
+	put_note(toy, DATA + 0x40, DATA, DATA + 0x900, DATA + PAGES * PAGE_SIZE);
+	names(toy, DATA + 0x900, 0);
+}
+
+static void test_note_of_another_kernel(void **state)
+{
+	struct toy *toy = *state;
+
+	put_note(toy, DATA + 0x40, DATA - PAGE_SIZE, DATA + 0x500, DATA + 0x600);
+	names(toy, 0, 0);
+	put_note(toy, DATA + 0x40, DATA + PAGES * PAGE_SIZE, DATA + 0x500, DATA + 0x600);
+	names(toy, 0, 0);
+	/* The right one may come after it. */
+	put_note(toy, DATA + 0x80, DATA, DATA + 0x500, DATA + 0x600);
+	names(toy, DATA + 0x500, DATA + 0x600);
+}
+
+/* A symbol that is known to lie elsewhere than the note says. */
+static void test_note_against_symbols(void **state)
+{
+	struct toy *toy = *state;
+
+	put_note(toy, DATA + 0x40, DATA, DATA + 0x500, DATA + 0x600);
+	toy->kernel.symbol[LINUX_stext] = DATA + 0x10;
+	linux_infer_symbols(&toy->kernel, DATA);
+	assert_int_equal(toy->kernel.symbol[LINUX_prb], 0);
+	toy->kernel.symbol[LINUX_stext] = DATA;
+	toy->kernel.symbol[LINUX_init_uts_ns] = 99;
+	linux_infer_symbols(&toy->kernel, DATA);
+	assert_int_equal(toy->kernel.symbol[LINUX_prb], DATA + 0x500);
+	assert_int_equal(toy->kernel.symbol[LINUX_init_uts_ns], 99);
+}
+
+/* What a page that is no note's, or a pointer that is none, says is not taken. */
+static void test_no_note(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t page = put_note(toy, DATA + 0x40, DATA, DATA + 0x500, DATA + 0x600);
+
+	toy_put(toy, DATA + 0x40, page + 8, 8);
+	names(toy, 0, 0);
+	toy_put(toy, DATA + 0x40, page & ~(1ull << 63), 8);
+	names(toy, 0, 0);
+	toy_put(toy, DATA + 0x40, page, 8);
+	toy_put_bytes(toy, page + 10, "x", 1);
+	names(toy, 0, 0);
+}
+
 static void test_cancelled(void **state)
 {
 	struct toy *toy = *state;
@@ -213,9 +312,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(both),           TEST(at_the_end_of_a_page),     TEST(at_the_very_end),
-	    TEST(lookalikes),     TEST(lists_of_other_things),    TEST(known),
-	    TEST(without_layout), TEST(page_that_cannot_be_read), TEST(cancelled),
+	    TEST(both),
+	    TEST(at_the_end_of_a_page),
+	    TEST(at_the_very_end),
+	    TEST(lookalikes),
+	    TEST(lists_of_other_things),
+	    TEST(known),
+	    TEST(without_layout),
+	    TEST(page_that_cannot_be_read),
+	    TEST(cancelled),
+	    TEST(note),
+	    TEST(note_that_leads_astray),
+	    TEST(note_of_another_kernel),
+	    TEST(note_against_symbols),
+	    TEST(no_note),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,15 @@ static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
 				    &kernel->process);
 }
 
+static void use_handed_note(struct linux_kernel *kernel, const struct target *target)
+{
+	struct vmcoreinfo info;
+
+	if (target->vmcoreinfo &&
+	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
+		linux_identify_noted(kernel, &info, "named by the VMCOREINFO note handed over");
+}
+
 /* One search for the kernel, over the candidates and the layouts of the memory. */
 struct search {
 	struct target *target;
@@ -207,6 +216,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	if (!err)
 		err = linux_identify_types(kernel, &rodata, options->types_path);
 	if (!err) {
+		use_handed_note(kernel, target);
 		linux_infer_symbols(kernel, root->image.data_start);
 		err = linux_identify_witnesses(kernel, root, target, &rodata);
 	}

@@ -175,6 +175,33 @@ struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 	return kernel->symbols_missing ? NULL : &error_nomem;
 }
 
+bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *info,
+			  const char *how)
+{
+	/* Nothing by which a candidate is judged: the note may have led to it. */
+	static const struct {
+		enum linux_symbol symbol;
+		const char *name;
+	} noted[] = {{LINUX_init_uts_ns, "init_uts_ns"}, {LINUX_prb, "prb"}};
+	uint64_t stext, address;
+
+	if (!vmcoreinfo_symbol(info, "_stext", &stext) || stext < kernel->text_virtual ||
+	    stext >= kernel->image_end ||
+	    (kernel->symbol[LINUX_stext] && kernel->symbol[LINUX_stext] != stext))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(noted); i++) {
+		uint64_t *known = &kernel->symbol[noted[i].symbol];
+
+		if (*known || !vmcoreinfo_symbol(info, noted[i].name, &address) ||
+		    address < kernel->text_virtual || address >= kernel->image_end)
+			continue;
+		*known = address;
+		linux_kernel_fact(kernel, "kernel", noted[i].name, how, "0x%llx",
+				  (unsigned long long)address);
+	}
+	return true;
+}
+
 struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret)
 {
 	struct nunchi_error *err = NULL;

@@ -8,6 +8,7 @@
 
 #include "guest/linux/linux.h"
 #include "guest/linux/roots.h"
+#include "symbols/vmcoreinfo.h"
 
 /* The guest-physical address of an address within the kernel's image. */
 bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret);
@@ -23,6 +24,12 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 /* Finds the types and resolves the layout. Missing types are no error: see types_missing. */
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path);
+/*
+ * Takes from a VMCOREINFO note what kernel->symbol lacks of the few variables that it names; how is
+ * where the note was found. False if it is another kernel's.
+ */
+bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *info,
+			  const char *how);
 /*
  * True if the guest's memory ends where the kernel knows it to; else false with the page frames
  * there should be.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/infer.h"
+#include "guest/linux/identify.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -56,8 +57,38 @@ static bool is_module_list(struct linux_kernel *kernel, uint64_t address, uint64
 /* What is looked for may begin with the last word of a page. */
 #define OVERLAP 8
 
+/* What is looked for, and still to be found. */
+struct wanted {
+	bool task, modules, note;
+};
+
+/*
+ * Takes the note if it is at address: a page of its own outside of the image, as
+ * crash_save_vmcoreinfo_init() gets one.
+ */
+static bool take_note(struct linux_kernel *kernel, uint64_t address)
+{
+	static const char first[] = "OSRELEASE=";
+	struct vmcoreinfo info;
+	char page[PAGE_SIZE];
+
+	return linux_read(kernel, address, page, sizeof(first) - 1) == MEMORY_OK &&
+	       !memcmp(page, first, sizeof(first) - 1) &&
+	       linux_read(kernel, address, page, sizeof(page)) == MEMORY_OK &&
+	       vmcoreinfo_parse(page, sizeof(page), &info) &&
+	       linux_identify_noted(kernel, &info, "named by the VMCOREINFO page in memory");
+}
+
+/* A word of data that leads out of the image, into the kernel's half. */
+static bool leads_out(const struct linux_kernel *kernel, uint64_t value)
+{
+	return value >> (kernel->word_size * 8 - 1) &&
+	       (value < kernel->text_virtual || value >= kernel->image_end);
+}
+
 /* What one page of data, and the word behind it, is searched for. */
-static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64_t address)
+static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64_t address,
+			struct wanted *wanted)
 {
 	const struct layout *layout = &kernel->layout;
 	unsigned word = kernel->word_size;
@@ -65,45 +96,62 @@ static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64
 	for (size_t i = 0; i < PAGE_SIZE; i += word) {
 		uint64_t next = 0, back = 0;
 
-		if (!kernel->symbol[LINUX_init_task] && !memcmp(page + i, "swapper", 7) &&
-		    is_init_task(kernel, address + i - layout->task_comm.offset))
+		if (wanted->task && !memcmp(page + i, "swapper", 7) &&
+		    is_init_task(kernel, address + i - layout->task_comm.offset)) {
 			kernel->symbol[LINUX_init_task] = address + i - layout->task_comm.offset;
+			wanted->task = false;
+		}
 		memcpy(&next, page + i, word);
 		memcpy(&back, page + i + word, word);
-		/* Modules live outside of the image, in the kernel's half. */
-		if (kernel->symbol[LINUX_modules] || !next || !back || next % word || back % word ||
-		    (next >= kernel->text_virtual && next < kernel->image_end))
+		if (!leads_out(kernel, next))
 			continue;
-		if (next >> (word * 8 - 1) && back >> (word * 8 - 1) &&
-		    is_module_list(kernel, address + i, next, back))
+		if (wanted->note && !(next & PAGE_MASK))
+			wanted->note = !take_note(kernel, next);
+		/* Modules live outside of the image, in the kernel's half. */
+		if (!wanted->modules || !back || next % word || back % word)
+			continue;
+		if (back >> (word * 8 - 1) && is_module_list(kernel, address + i, next, back)) {
 			kernel->symbol[LINUX_modules] = address + i;
+			wanted->modules = false;
+		}
 	}
+}
+
+static struct wanted find_wanted(const struct linux_kernel *kernel)
+{
+	const struct layout *layout = &kernel->layout;
+	bool has_layout = layout->task_comm.present && layout->module_list.present;
+
+	return (struct wanted){
+	    .task = has_layout && !kernel->symbol[LINUX_init_task],
+	    .modules = has_layout && !kernel->symbol[LINUX_modules],
+	    /* Kernels before 5.10 have no prb. */
+	    .note = (!kernel->symbol[LINUX_prb] && !kernel->symbol[LINUX_log_first_idx]) ||
+		    !kernel->symbol[LINUX_init_uts_ns],
+	};
 }
 
 void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start)
 {
-	const struct layout *layout = &kernel->layout;
-	bool had_task = kernel->symbol[LINUX_init_task];
-	bool had_modules = kernel->symbol[LINUX_modules];
+	struct wanted first = find_wanted(kernel), wanted = first;
 	uint8_t page[PAGE_SIZE + OVERLAP];
 
-	if ((had_task && had_modules) || !data_start || !layout->task_comm.present ||
-	    !layout->module_list.present || kernel->image_end - data_start > MAX_DATA)
+	if (!data_start || kernel->image_end - data_start > MAX_DATA)
 		return;
 	for (uint64_t at = data_start; at < kernel->image_end && !*kernel->cancel;
 	     at += PAGE_SIZE) {
-		if (kernel->symbol[LINUX_init_task] && kernel->symbol[LINUX_modules])
+		if (!wanted.task && !wanted.modules && !wanted.note)
 			break;
 		if (linux_read(kernel, at, page, PAGE_SIZE) != MEMORY_OK)
 			continue;
 		if (linux_read(kernel, at + PAGE_SIZE, page + PAGE_SIZE, OVERLAP) != MEMORY_OK)
 			memset(page + PAGE_SIZE, 0, OVERLAP);
-		search_page(kernel, page, at);
+		search_page(kernel, page, at, &wanted);
 	}
-	if (!had_task && kernel->symbol[LINUX_init_task])
+	if (first.task && !wanted.task)
 		linux_kernel_fact(kernel, "kernel", "init_task", "found by its shape", "0x%llx",
 				  (unsigned long long)kernel->symbol[LINUX_init_task]);
-	if (!had_modules && kernel->symbol[LINUX_modules])
+	if (first.modules && !wanted.modules)
 		linux_kernel_fact(kernel, "kernel", "modules", "found by its shape", "0x%llx",
 				  (unsigned long long)kernel->symbol[LINUX_modules]);
 }

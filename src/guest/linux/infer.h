@@ -10,7 +10,8 @@
 
 /*
  * Looks for init_task and modules in the image's writable data (data_start to kernel->image_end)
- * where kernel->symbol has none; needs the layout. What is found is noted as a fact.
+ * where kernel->symbol has none, and for the variable that points to the VMCOREINFO note, which
+ * names some more; needs the layout, but for the note. What is found is noted as a fact.
  */
 void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start);
 
