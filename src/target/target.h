@@ -33,20 +33,21 @@ enum target_state { TARGET_RUNNING, TARGET_PAUSED, TARGET_SAVED, TARGET_ENDED, T
 /* What the addresses of a target's memory, and those in its page tables, are. */
 enum target_frames {
 	/* Guest-physical, as the guest's kernel counts them: its image is contiguous there. */
-	TARGET_FRAMES_GUEST,
+	TARGET_FRAMES_GUEST = 0,
 	/*
 	 * The host's machine frames: a PV guest of Xen as it runs, or as dump-core saves it. What
 	 * its kernel takes for contiguous is scattered, so that only virtual addresses under its
 	 * page tables tell where things are. (A save stream has guest frames in its page tables.)
 	 */
-	TARGET_FRAMES_MACHINE
+	TARGET_FRAMES_MACHINE = 1, /* stands so in our snapshots */
 };
 
 struct target;
 
 /* Embedded as the first member of each kind of target. */
 struct target_ops {
-	const char *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
+	const char
+	    *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
 	/*
 	 * Releases what the kind added, not the storage itself. Called when the memory, and with it
 	 * its readers, are gone already, and everything paused was resumed. May be NULL.
@@ -54,7 +55,8 @@ struct target_ops {
 	void (*destroy)(struct target *target);
 	/* NULL where a saved guest has none of it. */
 	struct nunchi_error *(*pause)(struct target *target);
-	/* One that fails has handed the pause on to the guard and the journal: it is not repeated. */
+	/* One that fails has handed the pause on to the guard and the journal: it is not repeated.
+	 */
 	struct nunchi_error *(*resume)(struct target *target);
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);

@@ -8,6 +8,7 @@
 
 #include "saved_guest.h"
 #include "target/snapshot.h"
+#include "xen_writers.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -639,9 +640,80 @@ static void test_old_file_system(void **state)
 	assert_int_equal(result, CHILD_OK);
 }
 
+/* ---- Guests saved by Xen --------------------------------------------------------------------- */
+
+static uint64_t machine_frame(uint64_t i)
+{
+	return 0x80000 - (i / 16) * 0x100 + i % 16;
+}
+
+/* The frames stay machine frames; a format that cannot say so is refused. */
+static void test_machine_frames(void **state)
+{
+	struct blob blob = write_xen_core(
+	    &(struct writer_xen_core){.pv = true, .pages = 64, .frame = machine_frame, .vcpus = 2});
+	struct target *target = saved_open(&blob), *again;
+	struct place place = make_place();
+	struct x86_registers registers;
+
+	(void)state;
+	for (size_t i = 1; i < ARRAY_SIZE(formats); i++) {
+		_cleanup_error_ struct nunchi_error *err =
+		    snapshot_write(target, place.path, formats[i], NULL, NULL, NULL);
+
+		assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+		assert_non_null(strstr(nunchi_error_hint(err), "--format elf"));
+		assert_int_equal(files_in(&place), 0);
+	}
+	write_ok(target, place.path, NUNCHI_FORMAT_ELF);
+	again = open_path(place.path);
+	assert_int_equal(again->frames, TARGET_FRAMES_MACHINE);
+	for (uint64_t i = 0; i < 64; i += 16)
+		saved_has(again, machine_frame(i) * WRITER_PAGE, 16 * WRITER_PAGE);
+	assert_int_equal(memory_total(again->memory), 64 * WRITER_PAGE);
+	assert_int_equal(again->vcpu_count, 2);
+	assert_null(target_get_registers(again, 1, &registers));
+	assert_int_equal(registers.cr3, 0x7001000);
+	assert_int_equal(registers.efer, 0x500);
+	target_close(again);
+	target_close(target);
+	blob_free(&blob);
+	remove_place(&place);
+}
+
+/* Frames of the guest's own: any format, and none of them says otherwise. */
+static void test_xen_stream(void **state)
+{
+	struct blob blob = {0};
+	struct target *target, *again;
+
+	(void)state;
+	write_libxc_header(&blob, 3, false);
+	write_xen_run(&blob, 16, 100, true);
+	write_xen_run(&blob, 16, 100, false);
+	write_hvm_context(&blob, 0, 1);
+	write_xen_record(&blob, 0, NULL, 0);
+	target = saved_open(&blob);
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		struct place place = make_place();
+
+		write_ok(target, place.path, formats[i]);
+		again = open_path(place.path);
+		assert_string_equal(again->ops->kind, kinds[i]);
+		assert_int_equal(again->frames, TARGET_FRAMES_GUEST);
+		saved_has(again, 16 * WRITER_PAGE, 100 * WRITER_PAGE);
+		target_close(again);
+		remove_place(&place);
+	}
+	target_close(target);
+	blob_free(&blob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_machine_frames),
+	    cmocka_unit_test(test_xen_stream),
 	    cmocka_unit_test(test_live),
 	    cmocka_unit_test(test_registers),
 	    cmocka_unit_test(test_registers_32),

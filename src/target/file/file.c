@@ -132,6 +132,8 @@ static void take_notes(struct file_target *file, struct notes *notes)
 	if (notes->damaged)
 		target_note(target, "the file's notes (registers, VMCOREINFO) are damaged or cut "
 				    "off; what could be read of them is used");
+	if (notes->machine_frames)
+		target->frames = TARGET_FRAMES_MACHINE;
 	target->vmcoreinfo = no_cleanup_ptr(notes->vmcoreinfo);
 	target->vmcoreinfo_size = notes->vmcoreinfo_size;
 	if (!notes->vcpu_count)

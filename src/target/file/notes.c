@@ -2,6 +2,7 @@
 #include "target/file/notes.h"
 
 #include "core/bytes.h"
+#include "target/target.h"
 
 #include <string.h>
 
@@ -138,6 +139,9 @@ struct nunchi_error *notes_parse(struct notes *notes, const void *bytes, size_t 
 			parse_prstatus(notes, desc, desc_size);
 		} else if (name_is(name, name_size, "QEMU") && type == 0) {
 			parse_qemu(notes, desc, desc_size);
+		} else if (name_is(name, name_size, "NUNCHI") && type == NOTE_FRAMES &&
+			   desc_size >= 4) {
+			notes->machine_frames = load_le32(desc) == TARGET_FRAMES_MACHINE;
 		} else if (name_is(name, name_size, "VMCOREINFO")) {
 			struct nunchi_error *err = notes_set_vmcoreinfo(notes, desc, desc_size);
 

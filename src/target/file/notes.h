@@ -36,6 +36,11 @@ enum {
 	QEMU_STATE_RIP = 136,
 	QEMU_STATE_IDT_BASE = 384,
 	QEMU_STATE_CR = 392,
+	/*
+	 * Our own ("NUNCHI"), in snapshots of PV guests of Xen: 4 bytes, enum target_frames of the
+	 * segments' addresses and of those in the page tables.
+	 */
+	NOTE_FRAMES = 1,
 };
 
 struct notes {
@@ -46,9 +51,10 @@ struct notes {
 	 */
 	struct x86_registers *vcpus;
 	size_t vcpu_count;
-	bool has_control; /* QEMU's notes are there */
-	bool long_mode;   /* an x86-64 PRSTATUS is there */
-	char *vmcoreinfo; /* NUL added after vmcoreinfo_size bytes; NULL: none */
+	bool has_control;    /* QEMU's notes are there */
+	bool machine_frames; /* our own note says so */
+	bool long_mode;      /* an x86-64 PRSTATUS is there */
+	char *vmcoreinfo;    /* NUL added after vmcoreinfo_size bytes; NULL: none */
 	size_t vmcoreinfo_size;
 	/* The n-th note of each kind is of vCPU n, over all segments. */
 	size_t prstatus_count;

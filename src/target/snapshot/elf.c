@@ -95,6 +95,12 @@ static void make_notes(struct target *target, struct buffer *notes, bool *ret_x8
 				add_qemu(notes, &registers);
 		}
 	}
+	if (target->frames == TARGET_FRAMES_MACHINE) {
+		uint8_t frames[4];
+
+		store_le32(frames, TARGET_FRAMES_MACHINE);
+		add_note(notes, "NUNCHI", NOTE_FRAMES, frames, sizeof(frames));
+	}
 	if (target->vmcoreinfo)
 		add_note(notes, "VMCOREINFO", 0, target->vmcoreinfo, target->vmcoreinfo_size);
 	*ret_x86_64 = x86_64;
