@@ -17,8 +17,8 @@ static void print_overview(struct cli *cli)
 	cli_print_wrapped(
 	    cli,
 	    "A TARGET is qemu:NAME, qemu:PID, qemu:SOCKET (a QMP socket), or the path "
-	    "of a saved guest: raw memory, ELF core, kdump, LiME or AVML, told by "
-	    "content.",
+	    "of a saved guest: raw memory, ELF core, kdump, LiME, AVML, xl dump-core or xl "
+	    "save, told by content.",
 	    0, 0);
 	options_help_common(cli);
 	cli_printf(cli,

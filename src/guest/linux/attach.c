@@ -365,8 +365,9 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 	if (target->live)
 		return error_hint(err, "a guest in its firmware or boot loader has none yet: try "
 				       "again once it is up; other systems are not supported");
-	return error_hint(err, "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
-			       "kdump, LiME and AVML images of Linux guests");
+	return error_hint(err,
+			  "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
+			  "kdump, LiME, AVML, xl dump-core and xl save images of Linux guests");
 }
 
 struct nunchi_error *linux_kernel_attach(struct target *target,
