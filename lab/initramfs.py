@@ -56,10 +56,10 @@ def busybox(arch: str, mirror: str | None) -> Path:
     return target
 
 
-def program(name: str, arch: str) -> Path:
-    """tests/oracle/NAME.c as a static program for ARCH, rebuilt when its text changes."""
-    sources = sorted((source_root() / "tests/oracle").glob(f"{name}*.c"))
-    headers = sorted((source_root() / "tests/oracle").glob("*.h"))
+def program(name: str, arch: str, folder: str = "tests/oracle") -> Path:
+    """FOLDER/NAME.c as a static program for ARCH, rebuilt when its text changes."""
+    sources = sorted((source_root() / folder).glob(f"{name}*.c"))
+    headers = sorted((source_root() / folder).glob("*.h"))
     text = b"\0".join(path.read_bytes() for path in [*sources, *headers])
     flags = ["-static", "-O2", "-std=gnu17", "-Wall", "-Wextra", "-D_GNU_SOURCE",
              "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"]

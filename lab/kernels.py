@@ -12,6 +12,7 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,10 @@ FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "686-pae")
 # they depend on.
 WANTED_MODULES = ("crc32c_generic", "loop", "fuse", "dummy", "overlay", "ext4", "nf_tables", "bridge",
                   "tun", "veth", "isofs", "vmw_vsock_virtio_transport")
+# What a kernel needs as Xen's first domain in the lab: Xen's devices and an IDE disk.
+DOM0_MODULES = ("xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "ata_piix",
+                "sd_mod")
+ROLES = {"guest": WANTED_MODULES, "dom0": DOM0_MODULES}
 
 KEYRINGS = Path("/usr/share/keyrings")
 
@@ -196,6 +201,13 @@ class PrivateApt:
         first = [part.split("|")[0].split("(")[0] for part in match.group(1).split(",")]
         return [name.strip().split(":")[0] for name in first]
 
+    def closure(self, packages: list[str]) -> list[str]:
+        """Names of PACKAGES and all they depend on, as on a system where nothing is installed."""
+        text = run(["apt-get", *self.options, "install", "-y", "-qq", "--print-uris",
+                    "--no-install-recommends", *packages],
+                   what=f"resolving {' '.join(packages)} in {self.suite}")
+        return sorted(line.split()[1].split("_")[0] for line in text.splitlines())
+
     def download(self, packages: list[str], directory: Path) -> list[Path]:
         run(["apt-get", *self.options, "download", "-q", *packages], cwd=directory,
             what=f"downloading {' '.join(packages)}", timeout=1800)
@@ -238,7 +250,7 @@ def _read_module(path: Path) -> bytes:
     raise LabError(f"{path.name}: unknown compression")
 
 
-def _collect_modules(tree: Path, target: Path) -> list[str]:
+def _collect_modules(tree: Path, target: Path, names: tuple[str, ...]) -> list[str]:
     """Copy the wanted modules and all they need; returns them in insmod order."""
     files = {_plain(path.name.split(".ko")[0]): path
              for path in tree.rglob("*.ko*") if path.is_file()}
@@ -257,12 +269,12 @@ def _collect_modules(tree: Path, target: Path) -> list[str]:
         (target / f"{name}.ko").write_bytes(data)
         order.append(name)
 
-    for wanted in WANTED_MODULES:
+    for wanted in names:
         add(_plain(wanted))
     return order
 
 
-def _assemble(tree: Path, result: Path) -> dict[str, object]:
+def _assemble(tree: Path, result: Path, wanted: tuple[str, ...]) -> dict[str, object]:
     """Pick what is kept from the unpacked packages; returns the manifest."""
     images = [*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz")]
     if len(images) != 1:
@@ -280,47 +292,52 @@ def _assemble(tree: Path, result: Path) -> dict[str, object]:
                 break
     trees = [path for path in (tree / "lib/modules" / version,
                                tree / "usr/lib/modules" / version) if path.is_dir()]
-    modules = _collect_modules(trees[0], result / "modules") if trees else []
-    return {"version": version, "wanted": WANTED_MODULES, "modules": modules}
+    modules = _collect_modules(trees[0], result / "modules", wanted) if trees else []
+    return {"version": version, "wanted": wanted, "modules": modules}
 
 
-def load(suite: str, flavour: str) -> Kernel | None:
+def _directory_name(suite: str, flavour: str, role: str) -> str:
+    return f"{suite}-{flavour}" + ("" if role == "guest" else f"-{role}")
+
+
+def load(suite: str, flavour: str, role: str = "guest") -> Kernel | None:
     """The kernel already in the cache, if any, with the modules wanted today."""
-    path = cache_root() / "kernels" / f"{suite}-{flavour}"
+    path = cache_root() / "kernels" / _directory_name(suite, flavour, role)
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    if tuple(manifest.get("wanted", ())) != WANTED_MODULES:
+    if tuple(manifest.get("wanted", ())) != ROLES[role]:
         return None
     return Kernel(suite, flavour, manifest["version"], path, tuple(manifest["modules"]))
 
 
 def fetch(suite: str, flavour: str, *, mirror: str | None = None,
-          refresh: bool = False) -> Kernel:
+          refresh: bool = False, role: str = "guest") -> Kernel:
     """The newest kernel of SUITE and FLAVOUR, downloaded if it is not in the cache."""
     if suite not in SUITES or flavour not in FLAVOURS:
         raise LabError(f"unknown {suite}/{flavour}: suites {' '.join(SUITES)}; "
                        f"flavours {' '.join(FLAVOURS)}")
     parent = cache_root() / "kernels"
-    with locked(parent / f".{suite}-{flavour}.lock"):
-        kernel = load(suite, flavour)
+    name = _directory_name(suite, flavour, role)
+    with locked(parent / f".{name}.lock"):
+        kernel = load(suite, flavour, role)
         if kernel and not refresh:
             return kernel
         say(f"fetching the {flavour} kernel of {suite}")
         with (PrivateApt(suite, architecture(flavour), mirror) as apt,
-              scratch(parent, f"{suite}-{flavour}") as work):
+              scratch(parent, name) as work):
             packages = _resolve(apt, flavour)
             (work / "debs").mkdir()
             for deb in apt.download(packages, work / "debs"):
                 run(["dpkg", "-x", str(deb), str(work / "tree")], what=f"unpacking {deb.name}")
             (work / "result").mkdir()
-            manifest = _assemble(work / "tree", work / "result")
+            manifest = _assemble(work / "tree", work / "result", ROLES[role])
             manifest["packages"] = packages
             (work / "result" / "manifest.json").write_text(
                 json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-            replace_directory(work / "result", parent / f"{suite}-{flavour}")
-        done = load(suite, flavour)
+            replace_directory(work / "result", parent / name)
+        done = load(suite, flavour, role)
         if done is None:
             raise LabError(f"the kernel just stored for {suite}/{flavour} is gone")
         say(f"{suite}/{flavour}: {done.version}, {len(done.modules)} modules")
@@ -344,3 +361,29 @@ def debug_image(kernel: Kernel) -> Path:
                 what=f"unpacking {package}")
             (work / "usr/lib/debug/boot" / f"vmlinux-{kernel.version}").rename(target)
         return target
+
+
+COMPRESSED = ((b"\xfd7zXZ\0", lambda data: lzma.LZMADecompressor().decompress(data)),
+              (b"\x28\xb5\x2f\xfd", lambda data: unzstd(data)))
+
+
+def unzstd(data: bytes) -> bytes:
+    """What follows the frame is not zstd's: the command complains once it has written the frame."""
+    return subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False,
+                          timeout=120).stdout
+
+
+def vmlinux(image: Path) -> bytes:
+    """The kernel inside a bzImage (arch/x86/boot: the compressed payload is an ELF file)."""
+    data = image.read_bytes()
+    for magic, unpack in COMPRESSED:
+        at = data.find(magic)
+        while at >= 0:
+            try:
+                inner = unpack(data[at:])
+            except lzma.LZMAError:
+                inner = b""
+            if inner.startswith(b"\x7fELF"):
+                return inner
+            at = data.find(magic, at + 1)
+    raise LabError(f"no kernel was found inside {image}")

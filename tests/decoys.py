@@ -11,15 +11,16 @@ Run alone: tests/decoys.py NUNCHI GUEST.raw DONOR.raw, both with offset = physic
 from __future__ import annotations
 
 import dataclasses
-import lzma
 import re
 import struct
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "lab"))
+
+from kernels import vmlinux  # noqa: E402
 
 from guests import raw  # noqa: E402
 from guests.tool import Account, Done, Nunchi, identical  # noqa: E402
@@ -289,32 +290,6 @@ def decoy_banners(planter: Planter) -> None:
         for _where, at in planter.spots(1 << 20, raw.PAGE):
             planter.image.write(at, (text * 80)[:1 << 20])
         planter.judge("banners", False)
-
-
-COMPRESSED = ((b"\xfd7zXZ\0", lambda data: lzma.LZMADecompressor().decompress(data)),
-              (b"\x28\xb5\x2f\xfd", lambda data: unzstd(data)))
-
-
-def unzstd(data: bytes) -> bytes:
-    """What follows the frame is not zstd's: the command complains once it has written the frame."""
-    return subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False,
-                          timeout=120).stdout
-
-
-def vmlinux(image: Path) -> bytes:
-    """The kernel inside a bzImage (arch/x86/boot: the compressed payload is an ELF file)."""
-    data = image.read_bytes()
-    for magic, unpack in COMPRESSED:
-        at = data.find(magic)
-        while at >= 0:
-            try:
-                inner = unpack(data[at:])
-            except lzma.LZMAError:
-                inner = b""
-            if inner.startswith(b"\x7fELF"):
-                return inner
-            at = data.find(magic, at + 1)
-    raise LookupError(f"no kernel was found inside {image}")
 
 
 def decoy_file(planter: Planter, image: Path) -> None:

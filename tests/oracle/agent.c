@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Process 1 of a lab guest: runs one command line at a time from the second
- * serial port and sends what it prints through QEMU's debug port (0xe9), which
- * takes whole buffers and is far faster than a serial port.
+ * Process 1 of a lab guest: runs one command line at a time from a serial port
+ * and sends what it prints through QEMU's debug port (0xe9), which takes whole
+ * buffers and is far faster than a serial port. A guest of Xen has no such port:
+ * with "--same" the answers go out where the requests come in, its console.
  *
  * A request is one line, "ID SECONDS COMMAND", COMMAND being given to /bin/sh -c
  * and killed, with its session, when SECONDS are over. The answer is a line
@@ -43,8 +44,24 @@ static void crc_prepare(void)
 	}
 }
 
+/* Where answers go; -1: the debug port. */
+static int answer_fd = -1;
+
 static void port_write(const void *data, size_t size)
 {
+	const char *bytes = data;
+
+	if (answer_fd >= 0) {
+		while (size > 0) {
+			ssize_t sent = write(answer_fd, bytes, size);
+
+			if (sent < 0 && errno != EINTR)
+				return;
+			bytes += sent > 0 ? sent : 0;
+			size -= sent > 0 ? (size_t)sent : 0;
+		}
+		return;
+	}
 	asm volatile("rep outsb" : "+S"(data), "+c"(size) : "d"((uint16_t)DEBUG_PORT) : "memory");
 }
 
@@ -233,13 +250,15 @@ int main(int argc, char **argv)
 	int fd;
 
 	crc_prepare();
-	if (ioperm(DEBUG_PORT, 1, 1) < 0) {
-		perror("agent: ioperm");
-		return 1;
-	}
 	fd = open_port(path);
 	if (fd < 0) {
 		perror(path);
+		return 1;
+	}
+	if (argc > 2 && strcmp(argv[2], "--same") == 0) {
+		answer_fd = fd;
+	} else if (ioperm(DEBUG_PORT, 1, 1) < 0) {
+		perror("agent: ioperm");
 		return 1;
 	}
 	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = on_child, .sa_flags = SA_RESTART},

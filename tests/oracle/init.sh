@@ -35,4 +35,9 @@ case "$LAB_WORKLOAD" in
 none) ;;
 *) workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 || echo "init: the workload failed" ;;
 esac
+if [ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ]; then
+	# The kernel's messages would stand among the answers.
+	dmesg -n 1
+	exec /bin/agent /dev/hvc0 --same
+fi
 exec /bin/agent /dev/ttyS1

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes into the lab's dom0 with a script, and what comes out of it again."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+
+import dom0
+import packages
+from common import LabError, run
+
+PLACE = "usr/lib/x86_64-linux-gnu"
+
+
+def _libraries(program: Path) -> dict[str, Path]:
+    """Libraries that PROGRAM loads on this machine, by name, as ldd says."""
+    text = run(["ldd", str(program)], what=f"looking up the libraries of {program}")
+    if "not found" in text:
+        raise LabError(f"{program} lacks libraries here:\n{text}")
+    return {Path(name).name: Path(path) for name, path in
+            re.findall(r"^\s*(\S+) => (/\S+)", text, re.MULTILINE)}
+
+
+def _is_dynamic(path: Path) -> bool:
+    return bool(packages.needed(path))
+
+
+class Bundle:
+    """The tar that dom0 unpacks at its root before it runs /job/script."""
+
+    def __init__(self, image: dom0.Image) -> None:
+        self.newer = dom0.host_is_newer(image.tree)
+        self.there = image.libraries
+        self.buffer = io.BytesIO()
+        self.tar = tarfile.open(fileobj=self.buffer, mode="w", format=tarfile.GNU_FORMAT)
+        self.names: set[str] = set()
+
+    def data(self, name: str, data: bytes) -> None:
+        if name in self.names:
+            return
+        self.names.add(name)
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(data), 0o755
+        self.tar.addfile(entry, io.BytesIO(data))
+
+    def program(self, name: str, path: Path) -> None:
+        """PATH under the name NAME, with the libraries that dom0 lacks or has older."""
+        self.data(name, path.read_bytes())
+        if not _is_dynamic(path):
+            return
+        for soname, library in _libraries(path).items():
+            if soname not in dom0.LIBC and (self.newer or soname not in self.there):
+                self.data(f"{PLACE}/{soname}", library.read_bytes())
+
+    def add(self, path: Path) -> None:
+        """A file or directory into /job."""
+        if path.is_dir():
+            for child in sorted(path.rglob("*")):
+                if child.is_file():
+                    self.data(f"job/{path.name}/{child.relative_to(path)}", child.read_bytes())
+        elif path.is_file():
+            self.program(f"job/{path.name}", path)
+        else:
+            raise LabError(f"{path}: no such file")
+
+    def finish(self) -> bytes:
+        self.tar.close()
+        return self.buffer.getvalue()
+
+
+def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Path]) -> bytes:
+    """SCRIPT, the command NUNCHI and FILES, with the libraries they need."""
+    whole = Bundle(image)
+    whole.data("job/script", script)
+    if nunchi:
+        whole.program("usr/local/bin/nunchi", nunchi)
+    for path in files:
+        whole.add(path)
+    return whole.finish()
+
+
+def unpack(archive: Path, size: int, target: Path) -> list[str]:
+    """The files of dom0's tar, of SIZE bytes, into TARGET; their names."""
+    target.mkdir(parents=True, exist_ok=True)
+    names = []
+    with open(archive, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        for entry in tar:
+            if file.tell() > size + (1 << 20):
+                break
+            tar.extract(entry, target, set_attrs=False, filter="data")
+            if entry.isfile():
+                names.append(entry.name.removeprefix("./"))
+    return names
