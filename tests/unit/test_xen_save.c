@@ -95,6 +95,13 @@ static void test_headers(void **state)
 		check_hvm(&blob, "stream version 3");
 		blob_free(&blob);
 	}
+	write_libvirt_header(&blob, 2, 777);
+	write_libxl_header(&blob, 2);
+	write_hvm(&blob, 3);
+	check_hvm(&blob, "stream version 3");
+	blob.data[16] = 1;
+	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "Xen 4.5 or older");
+	blob_free(&blob);
 	write_libxl_header(&blob, 2);
 	write_hvm(&blob, 2);
 	check_hvm(&blob, "stream version 2");

@@ -263,6 +263,16 @@ void write_xl_header(struct blob *blob, uint32_t config_size)
 		blob_append(blob, "{", 1);
 }
 
+void write_libvirt_header(struct blob *blob, uint32_t version, uint32_t xml_size)
+{
+	size_t start = blob->size;
+
+	blob_append(blob, "libvirt-xml\n \0 \r", 16);
+	blob_put32(blob, blob->size, version);
+	blob_put32(blob, blob->size, xml_size);
+	blob_put(blob, start + 64 + xml_size - 1, "", 1);
+}
+
 void write_libxl_header(struct blob *blob, uint32_t version)
 {
 	blob_append(blob, "LibxlFmt", 8);

@@ -28,6 +28,8 @@ void write_xen_context(struct blob *blob, unsigned vcpu, bool is_32);
 /* xl's header with that much of a configuration, then libxl's with the record that opens libxc's.
  */
 void write_xl_header(struct blob *blob, uint32_t config_size);
+/* libvirt's, with as much of XML. */
+void write_libvirt_header(struct blob *blob, uint32_t version, uint32_t xml_size);
 void write_libxl_header(struct blob *blob, uint32_t version);
 void write_libxc_header(struct blob *blob, uint32_t version, bool pv);
 /* A record of libxc's or libxl's stream, padded to 8 bytes. */

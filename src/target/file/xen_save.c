@@ -7,9 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define XL_MAGIC    "Xen saved domain, xl format\n \0 \r"
-#define LIBXL_MAGIC "LibxlFmt"
-#define LIBXC_MAGIC "\xff\xff\xff\xff\xff\xff\xff\xffXENF"
+#define XL_MAGIC      "Xen saved domain, xl format\n \0 \r"
+#define LIBVIRT_MAGIC "libvirt-xml\n \0 \r"
+#define LIBXL_MAGIC   "LibxlFmt"
+#define LIBXC_MAGIC   "\xff\xff\xff\xff\xff\xff\xff\xffXENF"
 
 /* An HVM context of 8192 vCPUs has less. */
 #define CONTEXT_LIMIT ((uint32_t)64 << 20)
@@ -21,12 +22,15 @@ enum {
 	XL_MAGIC_SIZE = 32,
 	XL_HEADER_SIZE = 48, /* magic, byte order, mandatory and optional flags, size of the rest */
 	XL_BYTE_ORDER = 0x01020304,
-	XL_STREAM_V2 = 1 << 1,   /* mandatory flag: libxl's stream follows, not that of Xen 4.5 */
-	LIBXL_HEADER_SIZE = 16,  /* "LibxlFmt", version, options, big-endian */
-	LIBXL_CONTEXT = 0x1,     /* record: libxc's stream follows */
-	LIBXC_HEADER_SIZE = 24,  /* marker, "XENF", version, options, reserved; big-endian */
-	DOMAIN_HEADER_SIZE = 16, /* type, page shift, reserved, Xen's version */
-	BIG_ENDIAN_BIT = 1 << 0, /* of libxl's and libxc's options */
+	XL_STREAM_V2 = 1 << 1, /* mandatory flag: libxl's stream follows, not that of Xen 4.5 */
+	LIBVIRT_MAGIC_SIZE = 16,
+	LIBVIRT_HEADER_SIZE = 64, /* magic, version, size of the XML behind it, unused */
+	LIBVIRT_VERSION = 2,      /* of 1 the stream is that of Xen 4.5 */
+	LIBXL_HEADER_SIZE = 16,   /* "LibxlFmt", version, options, big-endian */
+	LIBXL_CONTEXT = 0x1,      /* record: libxc's stream follows */
+	LIBXC_HEADER_SIZE = 24,   /* marker, "XENF", version, options, reserved; big-endian */
+	DOMAIN_HEADER_SIZE = 16,  /* type, page shift, reserved, Xen's version */
+	BIG_ENDIAN_BIT = 1 << 0,  /* of libxl's and libxc's options */
 	DOMAIN_PV = 1,
 	DOMAIN_HVM = 2,
 	RECORD_HEADER_SIZE = 8, /* type, length */
@@ -61,22 +65,41 @@ static bool starts_with(const void *start, size_t size, const char *magic, size_
 bool xen_save_matches(const void *start, size_t size)
 {
 	return starts_with(start, size, XL_MAGIC, XL_MAGIC_SIZE) ||
+	       starts_with(start, size, LIBVIRT_MAGIC, LIBVIRT_MAGIC_SIZE) ||
 	       starts_with(start, size, LIBXL_MAGIC, 8) ||
 	       starts_with(start, size, LIBXC_MAGIC, 12);
 }
 
 /* ---- Headers --------------------------------------------------------------------------------- */
 
-/* Moves past xl's header, if there is one. */
+static struct nunchi_error *too_old(void)
+{
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "the guest was saved by Xen 4.5 or older, in a format that "
+				       "had no version yet"),
+			  "restore it on Xen 4.6 or later and save it again");
+}
+
+static struct nunchi_error *skip_libvirt(struct reader *reader)
+{
+	uint8_t header[LIBVIRT_HEADER_SIZE];
+	struct nunchi_error *err =
+	    source_read(reader->source, 0, header, sizeof(header), "libvirt's header");
+
+	if (err)
+		return err;
+	if (load_le32(header + LIBVIRT_MAGIC_SIZE) != LIBVIRT_VERSION)
+		return too_old();
+	reader->at = LIBVIRT_HEADER_SIZE + (uint64_t)load_le32(header + LIBVIRT_MAGIC_SIZE + 4);
+	return NULL;
+}
+
 static struct nunchi_error *skip_xl(struct reader *reader)
 {
-	uint8_t header[XL_HEADER_SIZE] = {0};
+	uint8_t header[XL_HEADER_SIZE];
 	struct nunchi_error *err =
-	    source_read(reader->source, 0, header, LIBXC_HEADER_SIZE, "the header of the stream");
+	    source_read(reader->source, 0, header, sizeof(header), "xl's header");
 
-	if (err || !starts_with(header, sizeof(header), XL_MAGIC, LIBXC_HEADER_SIZE))
-		return err;
-	err = source_read(reader->source, 0, header, sizeof(header), "xl's header");
 	if (err)
 		return err;
 	if (load_le32(header + XL_MAGIC_SIZE) != XL_BYTE_ORDER)
@@ -84,11 +107,24 @@ static struct nunchi_error *skip_xl(struct reader *reader)
 				    "xl's header has byte order 0x%08" PRIx32 ", not 0x%08x",
 				    load_le32(header + XL_MAGIC_SIZE), XL_BYTE_ORDER);
 	if (!(load_le32(header + XL_MAGIC_SIZE + 4) & XL_STREAM_V2))
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the guest was saved by Xen 4.5 or older, in a "
-					       "format that had no version yet"),
-				  "restore it on Xen 4.6 or later and save it again");
+		return too_old();
 	reader->at = XL_HEADER_SIZE + (uint64_t)load_le32(header + XL_MAGIC_SIZE + 12);
+	return NULL;
+}
+
+/* Moves past the header of who had the guest saved, if there is one. */
+static struct nunchi_error *skip_wrapping(struct reader *reader)
+{
+	uint8_t start[LIBXC_HEADER_SIZE];
+	struct nunchi_error *err =
+	    source_read(reader->source, 0, start, sizeof(start), "the header of the stream");
+
+	if (err)
+		return err;
+	if (starts_with(start, sizeof(start), XL_MAGIC, sizeof(start)))
+		return skip_xl(reader);
+	if (starts_with(start, sizeof(start), LIBVIRT_MAGIC, LIBVIRT_MAGIC_SIZE))
+		return skip_libvirt(reader);
 	return NULL;
 }
 
@@ -456,7 +492,7 @@ struct nunchi_error *xen_save_parse(const struct source *source, struct xen_save
 	_cleanup_(cleanup_reader) struct reader reader = {.source = source, .save = &save};
 	struct nunchi_error *err;
 
-	err = skip_xl(&reader);
+	err = skip_wrapping(&reader);
 	if (!err)
 		err = skip_libxl(&reader);
 	if (!err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guests saved by Xen's tools (`xl save`, `xl migrate` into a file): the header of xl with the
+ * Guests saved by Xen's tools: the header of xl (`xl save`) or libvirt (`virsh save`) with the
  * guest's configuration, the stream of libxl, in it that of libxc, whose records hold the memory;
  * or any of the inner ones alone. Read from front to back once, for an index of the pages.
  *
@@ -9,7 +9,7 @@
  * was saved a page may be there many times: the last one counts.
  *
  * Sources: Xen's docs/specs/libxc-migration-stream and libxl-migration-stream, tools/xl/xl.h
- * (struct save_file_header), tools/libs/guest/xg_sr_save.c.
+ * (struct save_file_header), tools/libs/guest/xg_sr_save.c; libvirt's src/libxl/libxl_conf.h.
  */
 #ifndef NUNCHI_TARGET_FILE_XEN_SAVE_H
 #define NUNCHI_TARGET_FILE_XEN_SAVE_H
@@ -70,7 +70,7 @@ struct xen_save {
 void xen_save_deinit(struct xen_save *save);
 #define _cleanup_xen_save_ _cleanup_(xen_save_deinit)
 
-/* True if the first bytes of a file are those of one of the three streams. */
+/* True if the first bytes of a file are those of one of these streams. */
 bool xen_save_matches(const void *start, size_t size);
 
 /*
