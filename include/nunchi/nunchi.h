@@ -85,14 +85,15 @@ NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
 /* ---- Finding guests -------------------------------------------------------------------------- */
 
 struct nunchi_found {
-	const char *target;      /* what nunchi_guest_open() takes, as "qemu:demo" */
+	const char *target;      /* what nunchi_guest_open() takes, as "qemu:demo", "xen:web1" */
 	const char *name;        /* the guest's name, "" if it has none */
-	const char *hypervisor;  /* "qemu (tcg)", "qemu (kvm)" … */
+	const char *hypervisor;  /* "qemu (tcg)", "qemu (kvm)", "xen (PV)", "xen (PVH)", "xen (HVM)" … */
 	int64_t pid;             /* of the process that runs it, or -1 */
 	uint64_t memory;         /* bytes of RAM, 0 if unknown */
 	uint32_t vcpus;          /* 0 if unknown */
 	const char *state;       /* "running", "paused" … or "unknown" */
 	const char *access;      /* how its memory would be reached, or why it cannot be */
+	const char *uuid;        /* "" if not known */
 };
 
 /* Calls found for each guest on this host until it returns false. The strings live for the call. */
@@ -120,7 +121,7 @@ struct nunchi_guest_options {
 };
 
 /*
- * Opens a guest: "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by content). Reaches
+ * Opens a guest: "xen:NAME|ID", "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by content). Reaches
  * its memory; the kernel in it is found when it is first needed. options may be NULL.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context,

@@ -48,8 +48,14 @@ static void give_memory(const struct info *info, const struct target *target)
 	size_t count;
 
 	snprintf(value, sizeof(value), "%llu MiB",
-		 (unsigned long long)memory_total(target->memory) >> 20);
-	give(info, "memory", "size", value, NULL);
+		 (unsigned long long)(target->ram_size ? target->ram_size
+						       : memory_total(target->memory)) >>
+		     20);
+	give(info, "memory", "size", value,
+	     target->ram_size ? "as the hypervisor says; the ranges may have holes" : NULL);
+	if (target->frames == TARGET_FRAMES_MACHINE)
+		give(info, "memory", "addresses", "machine frames of the host",
+		     "a PV guest's page tables hold those");
 	ranges = memory_ranges(target->memory, &count);
 	for (size_t i = 0; i < count && i < 16; i++) {
 		snprintf(name, sizeof(name), "range %zu", i);

@@ -9,6 +9,7 @@ static const struct nunchi_column columns[] = {
     {"memory", NUNCHI_TYPE_INTEGER, "RAM in bytes"},
     {"vcpus", NUNCHI_TYPE_INTEGER, "virtual CPUs"},
     {"state", NUNCHI_TYPE_TEXT, "running, paused …"},
+    {"uuid", NUNCHI_TYPE_TEXT, "the guest's UUID"},
     {"access", NUNCHI_TYPE_TEXT, "how its memory is reached, or why it is not"},
 };
 
@@ -35,6 +36,7 @@ static bool found(const struct nunchi_found *guest, void *data)
 	    cell_known(guest->memory, (int64_t)guest->memory),
 	    cell_known(guest->vcpus, guest->vcpus),
 	    cell_text(guest->state),
+	    cell_text(guest->uuid[0] ? guest->uuid : NULL),
 	    cell_text(guest->access),
 	};
 
@@ -74,8 +76,9 @@ const struct command command_list = {
     .arguments = "",
     .summary = "running guests found on this host",
     .description =
-	"Finds the guests that run on this host: QEMU processes (system emulation and KVM, "
-	"with libvirt or without) and their QMP sockets. The first column is what other "
+	"Finds the guests that run on this host: domains of Xen, and QEMU processes (system "
+	"emulation and KVM, with libvirt or without) and their QMP sockets. The first column is "
+	"what other "
 	"commands take as TARGET, the last one says how the guest's memory would be reached, "
 	"or why it cannot be.",
     .examples = "  nunchi list\n"

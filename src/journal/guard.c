@@ -19,7 +19,7 @@
 /* How long the hypervisor may take to handle the undo. */
 #define UNDO_MS 10000
 
-enum order { ORDER_ARM, ORDER_DISARM, ORDER_END };
+enum order { ORDER_ARM, ORDER_DISARM, ORDER_END, ORDER_DO, ORDER_UNDO };
 
 /* What we tell the guard: one packet each. */
 struct message {
@@ -41,6 +41,9 @@ struct duty {
 	char undo[UNDO_MAX];
 	size_t undo_size;
 	char done[DONE_MAX];
+	guard_act_fn *act;
+	void *data;
+	bool did;             /* by `act`, and not undone yet */
 	struct message armed; /* order says whether it is */
 };
 
@@ -108,11 +111,51 @@ static bool await_done(const struct duty *duty, int64_t deadline)
 	return false;
 }
 
-static void undo(const struct duty *duty)
+/* Does or undoes it, and answers with 0 or an errno before it marks what came of it. */
+static void act(struct duty *duty, bool undo)
+{
+	const struct message *armed = &duty->armed;
+	int result;
+
+	journal_mark(armed->record, armed->cookie,
+		     undo ? JOURNAL_STEP_UNDOING : JOURNAL_STEP_DOING);
+	result = duty->act(duty->target, duty->data, undo);
+	if (!result)
+		duty->did = !undo;
+	send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
+	journal_mark(armed->record, armed->cookie,
+		     duty->did ? JOURNAL_STEP_DONE : JOURNAL_STEP_NONE);
+}
+
+/*
+ * Undoes what it did itself. The record is locked first: if somebody repairs already what our owner
+ * left, it is not to be undone twice.
+ */
+static void undo_own(struct duty *duty)
+{
+	const struct message *armed = &duty->armed;
+	int64_t deadline = now_ms() + UNDO_MS;
+	int record = journal_take_left(armed->record, armed->cookie);
+	int result = 0;
+
+	if (record < 0)
+		return;
+	while (duty->did && now_ms() < deadline) {
+		result = duty->act(duty->target, duty->data, true);
+		duty->did = result && result != EINVAL && result != ESRCH;
+		if (duty->did)
+			poll(NULL, 0, 50);
+	}
+	journal_end_left(record, armed->record, !duty->did);
+}
+
+static void undo(struct duty *duty)
 {
 	int64_t deadline = now_ms() + UNDO_MS;
 
-	if (send_undo(duty, deadline) && await_done(duty, deadline) && duty->armed.record[0])
+	if (duty->act)
+		undo_own(duty);
+	else if (send_undo(duty, deadline) && await_done(duty, deadline) && duty->armed.record[0])
 		journal_remove_left(duty->armed.record, duty->armed.cookie);
 }
 
@@ -126,6 +169,10 @@ static bool take_orders(struct duty *duty)
 	       sizeof(message)) {
 		if (message.order == ORDER_END)
 			_exit(0);
+		if (message.order == ORDER_DO || message.order == ORDER_UNDO) {
+			act(duty, message.order == ORDER_UNDO);
+			continue;
+		}
 		duty->armed = message;
 		duty->armed.record[RECORD_MAX - 1] = '\0';
 	}
@@ -243,18 +290,29 @@ static void wait_for_exit(const struct guard *guard)
 	reap(guard->pid);
 }
 
+static bool is_good(const struct guard_plan *plan)
+{
+	if (plan->act)
+		return !plan->undo;
+	return plan->undo_size <= UNDO_MAX && strlen(plan->done) < DONE_MAX && plan->done[0];
+}
+
 static struct nunchi_error *start(const struct guard_plan *plan, const int sockets[2], pid_t *ret)
 {
 	struct duty duty = {.target = plan->fd,
 			    .owner = sockets[1],
 			    .owner_pidfd = -1,
 			    .undo_size = plan->undo_size,
+			    .act = plan->act,
+			    .data = plan->data,
 			    .armed.order = ORDER_DISARM};
 	sigset_t all, before;
 	pid_t owner = getpid(), pid;
 
-	memcpy(duty.undo, plan->undo, plan->undo_size);
-	memcpy(duty.done, plan->done, strlen(plan->done));
+	if (plan->undo) {
+		memcpy(duty.undo, plan->undo, plan->undo_size);
+		memcpy(duty.done, plan->done, strlen(plan->done));
+	}
 	/* No handler of ours may run in the child, nor a ^C meant for us end it. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -292,7 +350,7 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
 
 	if (!guard)
 		return &error_nomem;
-	if (plan->undo_size > UNDO_MAX || strlen(plan->done) >= DONE_MAX || !plan->done[0])
+	if (!is_good(plan))
 		return error_create(NUNCHI_ERROR_ARGUMENT, "guard: the undo is too long");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
 		return error_create_errno(errno, "cannot start the guard process");
@@ -331,6 +389,26 @@ struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t
 	memcpy(message.record, record, strlen(record));
 	if (!tell(guard, &message))
 		return error_create_errno(errno, "the guard process is gone");
+	return NULL;
+}
+
+struct nunchi_error *guard_act(struct guard *guard, bool undo, int *ret)
+{
+	struct message message = {.order = undo ? ORDER_UNDO : ORDER_DO};
+	int64_t deadline = now_ms() + UNDO_MS;
+	ssize_t n = -1;
+	int result;
+
+	if (!tell(guard, &message))
+		return error_create_errno(errno, "the guard process is gone");
+	while (wait_for(guard->socket, POLLIN, deadline)) {
+		n = recv(guard->socket, &result, sizeof(result), MSG_DONTWAIT);
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	if (n != sizeof(result))
+		return error_create(NUNCHI_ERROR_GONE, "the guard process ended or is stuck");
+	*ret = result;
 	return NULL;
 }
 

@@ -5,6 +5,9 @@
  * one end of a socket whose other end we hold; when that closes while it is armed, it sends the
  * undo, waits for the answer, removes the journal's record and exits.
  *
+ * Where the hypervisor counts what is done, so that it must be undone exactly once, the guard does
+ * it all itself: we ask it to by guard_act(). However we die, it knows what it did.
+ *
  * It blocks all signals, has a session of its own, holds no other descriptors, and ends with
  * guard_destroy(). Not thread-safe.
  */
@@ -20,11 +23,21 @@
 
 struct guard;
 
+/*
+ * Does it or undoes it, on the guard's copy of the descriptor: 0 or an errno. Runs in the guard's
+ * process: async-signal-safe calls only. data is memory that the fork hands on.
+ */
+typedef int guard_act_fn(int fd, void *data, bool undo);
+
 struct guard_plan {
-	int fd;           /* a connected socket over which the undo goes; the guard has a copy */
-	const char *undo; /* bytes to send; copied */
+	int fd; /* the handle on the guest; the guard has a copy */
+	/* Either bytes that undo it, fd being a connected socket: */
+	const char *undo; /* copied */
 	size_t undo_size; /* at most 512 */
 	const char *done; /* text in the answer that says it was handled; at most 63 bytes */
+	/* Or, undo being NULL, a function. */
+	guard_act_fn *act;
+	void *data;
 };
 
 struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **ret);
@@ -33,6 +46,11 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
  * removed afterwards. Fails if the guard is gone (then make a new one).
  */
 struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t cookie);
+/*
+ * Has an armed guard do it, or undo it: *ret is 0 or an errno. It marks the steps in the record. Fails
+ * if the guard is gone; how far it came is in the record then (journal_step()).
+ */
+struct nunchi_error *guard_act(struct guard *guard, bool undo, int *ret);
 /* It is undone: nothing is left to do. */
 void guard_disarm(struct guard *guard);
 /*

@@ -13,6 +13,8 @@
 #define RECORD_MAX 256
 #define HEADER     "nunchi journal 1\ncookie "
 #define COOKIE_END (sizeof(HEADER) - 1 + 16)
+#define STEP       "\nstep "
+#define STEP_AT    (COOKIE_END + sizeof(STEP) - 1)
 /* Each try loses to an owner that removed its record in between; it cannot go on for ever. */
 #define LOCK_TRIES 64
 
@@ -224,8 +226,8 @@ struct nunchi_error *journal_write(const char *guest, const char *action, struct
 	if (err)
 		return err;
 	left = read_cookie(fd, &old);
-	size = snprintf(text, sizeof(text), HEADER "%016" PRIx64 "\nguest %s\naction %s\n", cookie,
-			guest, action);
+	size = snprintf(text, sizeof(text), HEADER "%016" PRIx64 STEP "%c\nguest %s\naction %s\n",
+			cookie, JOURNAL_STEP_NONE, guest, action);
 	if (size >= (int)sizeof(text) || pwrite(fd, text, (size_t)size, 0) != size ||
 	    ftruncate(fd, size)) {
 		err = error_create_errno(errno, "cannot write the journal %s", path);
@@ -355,14 +357,66 @@ void journal_erase(struct journal *journal)
 	journal_abandon(journal);
 }
 
-void journal_remove_left(const char *path, uint64_t cookie)
+enum journal_step journal_step(const struct journal *journal)
+{
+	char step;
+
+	if (pread(journal->fd, &step, 1, (off_t)STEP_AT) != 1)
+		return JOURNAL_STEP_NONE;
+	switch (step) {
+	case JOURNAL_STEP_DOING:
+	case JOURNAL_STEP_DONE:
+	case JOURNAL_STEP_UNDOING:
+		return (enum journal_step)step;
+	default:
+		return JOURNAL_STEP_NONE;
+	}
+}
+
+/* ---- For the guard: async-signal-safe -------------------------------------------------------- */
+
+static bool has_cookie(int fd, uint64_t cookie)
 {
 	uint64_t found;
+
+	return read_cookie(fd, &found) && found == cookie;
+}
+
+int journal_take_left(const char *path, uint64_t cookie)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd >= 0 && !lock(fd) && has_cookie(fd, cookie) && still_named(fd, path))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+void journal_end_left(int fd, const char *path, bool undone)
+{
+	if (undone)
+		unlink(path);
+	close(fd);
+}
+
+void journal_remove_left(const char *path, uint64_t cookie)
+{
+	int fd = journal_take_left(path, cookie);
+
+	if (fd >= 0)
+		journal_end_left(fd, path, true);
+}
+
+void journal_mark(const char *path, uint64_t cookie, enum journal_step step)
+{
+	const char mark = (char)step;
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
 		return;
-	if (!lock(fd) && read_cookie(fd, &found) && found == cookie && still_named(fd, path))
-		unlink(path);
+	/* What cannot be marked stays as unsure as it was. */
+	if (has_cookie(fd, cookie) && pwrite(fd, &mark, 1, (off_t)STEP_AT) != 1)
+		errno = 0;
 	close(fd);
 }

@@ -6,6 +6,9 @@
  *
  * Write a record before the change, erase it once the change is undone. A record whose lock is
  * free was left behind: journal_take() hands it to whoever repairs it.
+ *
+ * Where doing and undoing count (Xen counts pauses, so that undoing one twice would undo somebody
+ * else's), the guard does both, and marks in the record how far it is.
  */
 #ifndef NUNCHI_JOURNAL_JOURNAL_H
 #define NUNCHI_JOURNAL_JOURNAL_H
@@ -22,6 +25,13 @@ enum journal_state {
 	JOURNAL_NONE, /* nothing to undo */
 	JOURNAL_LEFT, /* written by an owner that is gone */
 	JOURNAL_HELD, /* its owner is alive */
+};
+
+enum journal_step {
+	JOURNAL_STEP_NONE = '-',    /* not begun, or not marked at all */
+	JOURNAL_STEP_DOING = 'a',   /* being done: it may have happened or not */
+	JOURNAL_STEP_DONE = 'd',    /* done, to be undone */
+	JOURNAL_STEP_UNDOING = 'u', /* being undone: it may have happened or not */
 };
 
 /*
@@ -44,6 +54,9 @@ struct nunchi_error *journal_take(const char *guest, struct journal **ret);
 const char *journal_path(const struct journal *journal);
 uint64_t journal_cookie(const struct journal *journal);
 
+/* How far the record says its owner was. */
+enum journal_step journal_step(const struct journal *journal);
+
 /* All is undone: removes the record and frees. NULL is accepted. */
 void journal_erase(struct journal *journal);
 /* Frees and unlocks, leaving the record for the next to repair. NULL is accepted. */
@@ -54,5 +67,15 @@ void journal_abandon(struct journal *journal);
  * after its owner died: async-signal-safe.
  */
 void journal_remove_left(const char *path, uint64_t cookie);
+
+/*
+ * The same in two steps: locks the record of an owner that is gone, so that nobody else undoes it
+ * too; -1 if somebody has it already, or had. Then the descriptor is for journal_end_left(), which
+ * removes the record if all is undone. Async-signal-safe.
+ */
+int journal_take_left(const char *path, uint64_t cookie);
+void journal_end_left(int fd, const char *path, bool undone);
+/* Marks the record at path if it has that cookie. Async-signal-safe. */
+void journal_mark(const char *path, uint64_t cookie, enum journal_step step);
 
 #endif

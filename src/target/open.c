@@ -3,6 +3,7 @@
 #include "target/file/file.h"
 #include "target/qemu/qemu.h"
 #include "target/target.h"
+#include "target/xen/xen.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,11 +29,13 @@ static struct nunchi_error *__attribute__((nonnull)) no_such_file(const char *wo
 	if (has_scheme(word))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no such kind of target", word),
-		    "targets are qemu:NAME, qemu:PID, qemu:SOCKET or the path of a "
-		    "saved guest");
+		    "targets are xen:NAME, xen:ID, qemu:NAME, qemu:PID, qemu:SOCKET or the path "
+		    "of a saved guest");
 	err = error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no such file", word);
 	if (!strchr(word, '/') && qemu_has_guest(word))
 		return error_hint(err, "did you mean qemu:%s?", word);
+	if (!strchr(word, '/') && xen_has_guest(word))
+		return error_hint(err, "did you mean xen:%s?", word);
 	return error_hint(err, "`nunchi list` shows the guests that run here");
 }
 
@@ -43,14 +46,10 @@ struct nunchi_error *target_open(const char *word, const struct target_options *
 
 	if (has_prefix(word, "qemu:"))
 		return qemu_target_open(word, options, ret);
-	if (stat(word, &st)) {
-		if (has_prefix(word, "xen:"))
-			return error_hint(
-			    error_create(NUNCHI_ERROR_UNSUPPORTED,
-					 "%s: this nunchi does not reach guests of Xen yet", word),
-			    "`xl dump-core` or `virsh dump` saves one to a file, which it reads");
+	if (has_prefix(word, "xen:"))
+		return xen_target_open(word, options, ret);
+	if (stat(word, &st))
 		return errno == ENOENT ? no_such_file(word) : error_create_errno(errno, "%s", word);
-	}
 	if (S_ISSOCK(st.st_mode))
 		return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "%s is a socket", word),
 				  "if it is the QMP socket of a guest, say qemu:%s", word);
@@ -61,6 +60,7 @@ struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest,
 				 void *data)
 {
 	bool stopped;
+	struct nunchi_error *err = xen_list(found, data, &stopped);
 
-	return qemu_list(found, data, &stopped);
+	return err || stopped ? err : qemu_list(found, data, &stopped);
 }

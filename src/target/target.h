@@ -71,6 +71,7 @@ struct target {
 	unsigned vcpu_count; /* 0: unknown */
 	bool live;
 	enum target_frames frames;
+	uint64_t ram_size; /* bytes, as the hypervisor says; 0: the sum of the memory's ranges */
 	struct target_support support[TARGET_CAPABILITY_COUNT];
 	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
 	char *vmcoreinfo;

@@ -118,6 +118,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	    .vcpus = guest->process->cmdline.vcpus,
 	    .state = guest->state[0] ? guest->state : "unknown",
 	    .access = buffer_string(&access),
+	    .uuid = "",
 	};
 	more = found(&row, data);
 	return more;

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/xen/hypervisor.h"
+
+#include "core/bytes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Domains asked for at once. */
+#define LIST_BATCH 256
+/* Of a call that Xen wants to have made again. */
+#define MOST_TRIES 64
+
+#define CR0_PE   ((uint64_t)1 << 0)
+#define CR0_PG   ((uint64_t)1 << 31)
+#define CR4_PAE  ((uint64_t)1 << 5)
+#define CR4_LA57 ((uint64_t)1 << 12)
+/* SCE, LME, LMA, NXE: how Xen runs every 64-bit PV guest (its own value is not given out). */
+#define PV_EFER ((uint64_t)0xd01)
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+/*
+ * A call whose argument is a structure: passed in a buffer that the hypervisor can write to. Gives
+ * 0 or an errno. Xen says EAGAIN where a call has to be made again.
+ */
+static int call_with(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
+{
+	void *buffer = xen->library.alloc(xen->call, size);
+	int result = -1, errnum = ENOMEM;
+
+	if (!buffer)
+		return ENOMEM;
+	for (unsigned i = 0; i < MOST_TRIES; i++) {
+		memcpy(buffer, argument, size);
+		result = xen->library.call1(xen->call, op, (uint64_t)(uintptr_t)buffer);
+		errnum = result < 0 ? errno : 0;
+		if (errnum != EAGAIN && errnum != EINTR)
+			break;
+	}
+	if (result >= 0)
+		memcpy(argument, buffer, size);
+	xen->library.free(xen->call, buffer);
+	return errnum;
+}
+
+static int domctl(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
+		  struct xen_domctl *argument)
+{
+	argument->command = command;
+	argument->version = xen->domctl;
+	argument->domain = id;
+	return call_with(xen, XEN_HYPERCALL_DOMCTL, argument, sizeof(*argument));
+}
+
+/* A memory_op with an argument: its result, or -1 with errno. */
+static long memory_op(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
+{
+	void *buffer = xen->library.alloc(xen->call, size);
+	long result;
+	int errnum;
+
+	if (!buffer) {
+		errno = ENOMEM;
+		return -1;
+	}
+	memcpy(buffer, argument, size);
+	result =
+	    xen->library.call2(xen->call, XEN_HYPERCALL_MEMORY_OP, op, (uint64_t)(uintptr_t)buffer);
+	errnum = errno;
+	memcpy(argument, buffer, size);
+	xen->library.free(xen->call, buffer);
+	errno = errnum;
+	return result;
+}
+
+static struct nunchi_error *failed(int errnum, uint16_t id, const char *what)
+{
+	struct nunchi_error *err;
+
+	if (errnum == ESRCH || errnum == ENOENT)
+		return error_create(NUNCHI_ERROR_GONE, "domain %u is gone: cannot %s", id, what);
+	err = error_create_errno(errnum, "Xen refuses to %s of domain %u", what, id);
+	if (errnum == EPERM || errnum == EACCES)
+		return error_hint(err, "the hypervisor's security policy (XSM, FLASK) forbids it "
+				       "to this domain: `xl getenforce`, `xl dmesg` tell more");
+	return err;
+}
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+/*
+ * Asks by a call that changes nothing. Whether the domain of that id is there does not matter: any
+ * answer but EACCES means that the version is right.
+ */
+static int try_domctl(struct xen_hypervisor *xen, uint32_t version)
+{
+	struct xen_domctl argument = {0};
+
+	xen->domctl = version;
+	return domctl(xen, XEN_OP_DOMAIN_INFO, 0, &argument);
+}
+
+static struct nunchi_error *probe_domctl(struct xen_hypervisor *xen)
+{
+	int errnum = EACCES;
+
+	for (uint32_t version = XEN_DOMCTL_NEWEST; version >= XEN_DOMCTL_OLDEST; version--) {
+		errnum = try_domctl(xen, version);
+		if (errnum != EACCES)
+			break;
+	}
+	if (errnum == EPERM || errnum == ENOSYS || errnum == ENOTTY)
+		return error_hint(
+		    error_create_errno(errnum, "Xen does not let us control other domains"),
+		    "nunchi must run in the control domain (dom0), or in one that the security "
+		    "policy (XSM) allows to");
+	if (errnum == ENOMEM)
+		return &error_nomem;
+	if (errnum != EACCES)
+		return NULL;
+	xen->domctl = 0;
+	if (asprintf(&xen->no_control,
+		     "Xen %u.%u knows none of the control interfaces 0x%x to 0x%x (Xen 4.11 to "
+		     "4.22): it is newer than this nunchi, or its security policy (FLASK) forbids "
+		     "them; memory can be read, nothing else",
+		     xen->major, xen->minor, XEN_DOMCTL_OLDEST, XEN_DOMCTL_NEWEST) < 0) {
+		xen->no_control = NULL;
+		return &error_nomem;
+	}
+	return NULL;
+}
+
+struct nunchi_error *xen_need_control(const struct xen_hypervisor *xen)
+{
+	if (xen->domctl)
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED, "%s", xen->no_control);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+static struct nunchi_error *cannot_open(const char *what)
+{
+	int errnum = errno;
+	struct nunchi_error *err = error_create_errno(errnum, "cannot open Xen's %s", what);
+
+	if (errnum == EACCES || errnum == EPERM)
+		return error_hint(err, "run it as root: sudo nunchi …");
+	if (errnum == ENOENT || errnum == ENODEV || errnum == ENXIO)
+		return error_hint(err, "load the module: sudo modprobe xen-privcmd");
+	return err;
+}
+
+struct nunchi_error *xen_hypervisor_open_with(const struct xen_library *library,
+					      struct xen_hypervisor *ret)
+{
+	struct xen_hypervisor xen = {.library = *library};
+	struct nunchi_error *err = NULL;
+	int version;
+
+	xen.call = library->call_open(xen_library_logger(), 0);
+	if (!xen.call)
+		err = cannot_open("hypercalls (/dev/xen/privcmd)");
+	if (!err) {
+		xen.memory = library->memory_open(xen_library_logger(), 0);
+		if (!xen.memory)
+			err = cannot_open("guest memory (/dev/xen/privcmd)");
+	}
+	if (!err) {
+		version = library->call2(xen.call, XEN_HYPERCALL_VERSION, XEN_OP_VERSION, 0);
+		if (version > 0) {
+			xen.major = (unsigned)version >> 16;
+			xen.minor = (unsigned)version & 0xffff;
+		}
+		err = probe_domctl(&xen);
+	}
+	if (err) {
+		xen_hypervisor_close(&xen);
+		return err;
+	}
+	if (library->store_open)
+		xen.store = library->store_open(0);
+	*ret = xen;
+	return NULL;
+}
+
+struct nunchi_error *xen_hypervisor_open(struct xen_hypervisor *ret)
+{
+	struct xen_library library;
+	struct nunchi_error *err = xen_library_load(&library);
+
+	if (err)
+		return err;
+	err = xen_hypervisor_open_with(&library, ret);
+	if (err)
+		xen_library_unload(&library);
+	else
+		ret->loaded = true;
+	return err;
+}
+
+void xen_hypervisor_close(struct xen_hypervisor *xen)
+{
+	if (xen->store)
+		xen->library.store_close(xen->store);
+	if (xen->memory)
+		xen->library.memory_close(xen->memory);
+	if (xen->call)
+		xen->library.call_close(xen->call);
+	free(xen->no_control);
+	if (xen->loaded)
+		xen_library_unload(&xen->library);
+	*xen = (struct xen_hypervisor){0};
+}
+
+/* ---- Domains --------------------------------------------------------------------------------- */
+
+static enum xen_type type_of(const struct xen_hypervisor *xen, const struct xen_domain_info *info)
+{
+	uint32_t emulated = load_le32(xen->domctl >= XEN_DOMCTL_WIDE_INFO ? info->emulation_new
+									  : info->emulation_old);
+
+	if (!(info->flags & XEN_INFO_HVM))
+		return XEN_TYPE_PV;
+	return emulated & ~(XEN_EMULATED_LAPIC | XEN_EMULATED_VPCI) ? XEN_TYPE_HVM : XEN_TYPE_PVH;
+}
+
+static struct xen_domain take(const struct xen_hypervisor *xen, const struct xen_domain_info *info)
+{
+	struct xen_domain domain = {
+	    .id = info->domain,
+	    .type = type_of(xen, info),
+	    .flags = info->flags,
+	    .pages = info->tot_pages,
+	    .paged_out = info->paged_pages,
+	    .shared_info_frame = info->shared_info_frame,
+	    .vcpus = info->max_vcpu_id == XEN_NO_VCPU ? 0 : info->max_vcpu_id + 1,
+	};
+
+	memcpy(domain.uuid, info->handle, sizeof(domain.uuid));
+	return domain;
+}
+
+struct nunchi_error *xen_domain_get(struct xen_hypervisor *xen, uint16_t id, struct xen_domain *ret)
+{
+	struct xen_domctl argument = {0};
+	struct nunchi_error *err = xen_need_control(xen);
+	int errnum;
+
+	if (err)
+		return err;
+	errnum = domctl(xen, XEN_OP_DOMAIN_INFO, id, &argument);
+	/* Up to Xen 4.17 the next domain is given in place of one that is not there. */
+	if (errnum == ESRCH || (!errnum && argument.u.info.domain != id))
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "there is no domain %u", id);
+	if (errnum)
+		return failed(errnum, id, "tell the state");
+	*ret = take(xen, &argument.u.info);
+	return NULL;
+}
+
+static int sysctl(struct xen_hypervisor *xen, struct xen_sysctl *argument)
+{
+	argument->version = xen->sysctl;
+	return call_with(xen, XEN_HYPERCALL_SYSCTL, argument, sizeof(*argument));
+}
+
+/* Domains from `first` on into buffer; finds the interface's version at the first call. */
+static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, uint32_t *ret_count)
+{
+	uint32_t oldest = xen->sysctl ? xen->sysctl : XEN_SYSCTL_OLDEST;
+	uint32_t version = xen->sysctl ? xen->sysctl : XEN_SYSCTL_NEWEST;
+	int errnum = EACCES;
+
+	for (; version >= oldest && errnum == EACCES; version--) {
+		struct xen_sysctl argument = {.command = XEN_OP_DOMAIN_LIST};
+
+		argument.u.list.first = first;
+		argument.u.list.limit = LIST_BATCH;
+		argument.u.list.buffer = (uint64_t)(uintptr_t)buffer;
+		xen->sysctl = version;
+		errnum = sysctl(xen, &argument);
+		*ret_count = argument.u.list.count;
+	}
+	if (errnum)
+		xen->sysctl = 0;
+	return errnum;
+}
+
+/* Adds a batch to the array; *first is where the next begins. False if memory is short. */
+static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, uint32_t count,
+		      struct xen_domain **domains, size_t *total, uint32_t *first)
+{
+	size_t stride = xen->domctl >= XEN_DOMCTL_WIDE_INFO ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD;
+	struct xen_domain *more =
+	    reallocarray(*domains, *total + (count ? count : 1), sizeof(**domains));
+
+	if (!more)
+		return false;
+	*domains = more;
+	for (uint32_t i = 0; i < count; i++) {
+		struct xen_domain_info info = {0};
+
+		memcpy(&info, buffer + i * stride, stride);
+		/* They ascend: what does not is no list. */
+		if (info.domain < *first)
+			break;
+		more[(*total)++] = take(xen, &info);
+		*first = (uint32_t)info.domain + 1;
+	}
+	return true;
+}
+
+struct nunchi_error *xen_domains_get(struct xen_hypervisor *xen, struct xen_domain **ret,
+				     size_t *ret_count)
+{
+	struct nunchi_error *err = xen_need_control(xen);
+	struct xen_domain *domains = NULL;
+	uint32_t first = 0, count = 0, before;
+	size_t total = 0;
+	void *buffer;
+	int errnum;
+
+	if (err)
+		return err;
+	buffer = xen->library.alloc(xen->call, LIST_BATCH * XEN_INFO_SIZE_NEW);
+	if (!buffer)
+		return &error_nomem;
+	do {
+		before = first;
+		errnum = list_from(xen, (uint16_t)first, buffer, &count);
+		if (!errnum && count > LIST_BATCH)
+			count = LIST_BATCH;
+		if (!errnum && !add_batch(xen, buffer, count, &domains, &total, &first))
+			err = &error_nomem;
+		/* A short list is no proof that it is the end: domains may go while it is made. */
+	} while (!errnum && !err && count && first > before && first < XEN_FIRST_RESERVED);
+	xen->library.free(xen->call, buffer);
+	if (errnum)
+		err = error_create_errno(errnum, "Xen refuses to list its domains");
+	if (errnum == EACCES || errnum == EPERM)
+		err = error_hint(err, "its interface is newer than this nunchi knows, or the "
+				      "hypervisor's security policy (XSM, FLASK) forbids it");
+	if (err) {
+		free(domains);
+		return err;
+	}
+	*ret = domains;
+	*ret_count = total;
+	return NULL;
+}
+
+const char *xen_type_string(enum xen_type type)
+{
+	static const char *const names[] = {"?", "PV", "PVH", "HVM"};
+
+	return names[type];
+}
+
+const char *xen_domain_state(const struct xen_domain *domain)
+{
+	if (domain->flags & XEN_INFO_DYING)
+		return "dying";
+	if (domain->flags & XEN_INFO_SHUTDOWN) {
+		switch (domain->flags >> XEN_INFO_SHUTDOWN_SHIFT & XEN_INFO_SHUTDOWN_MASK) {
+		case XEN_SHUTDOWN_CRASH:
+			return "crashed";
+		case XEN_SHUTDOWN_SUSPEND:
+			return "suspended";
+		default:
+			return "shut down";
+		}
+	}
+	return domain->flags & XEN_INFO_PAUSED ? "paused" : "running";
+}
+
+/* ---- Control --------------------------------------------------------------------------------- */
+
+static struct nunchi_error *simple(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
+				   const char *what)
+{
+	struct xen_domctl argument = {0};
+	struct nunchi_error *err = xen_need_control(xen);
+	int errnum;
+
+	if (err)
+		return err;
+	errnum = domctl(xen, command, id, &argument);
+	return errnum ? failed(errnum, id, what) : NULL;
+}
+
+struct nunchi_error *xen_domain_pause(struct xen_hypervisor *xen, uint16_t id)
+{
+	return simple(xen, XEN_OP_PAUSE, id, "pause the vCPUs");
+}
+
+struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
+{
+	return simple(xen, XEN_OP_UNPAUSE, id, "resume the vCPUs");
+}
+
+static void hvm_registers(const uint8_t *cpu, struct x86_registers *ret)
+{
+	*ret = (struct x86_registers){
+	    .cr0 = load_le64(cpu + XEN_HVM_CPU_CR0),
+	    .cr2 = load_le64(cpu + XEN_HVM_CPU_CR2),
+	    .cr3 = load_le64(cpu + XEN_HVM_CPU_CR3),
+	    .cr4 = load_le64(cpu + XEN_HVM_CPU_CR4),
+	    .efer = load_le64(cpu + XEN_HVM_CPU_EFER),
+	    .rip = load_le64(cpu + XEN_HVM_CPU_RIP),
+	    .rsp = load_le64(cpu + XEN_HVM_CPU_RSP),
+	    .idt_base = load_le64(cpu + XEN_HVM_CPU_IDTR_BASE),
+	    .lstar = load_le64(cpu + XEN_HVM_CPU_LSTAR),
+	    .fs_base = load_le64(cpu + XEN_HVM_CPU_FS_BASE),
+	    .gs_base = load_le64(cpu + XEN_HVM_CPU_GS_BASE),
+	    .kernel_gs_base = load_le64(cpu + XEN_HVM_CPU_SHADOW_GS),
+	    .has_efer = true,
+	    .has_idt = true,
+	    .has_rip = true,
+	    .has_cr2 = true,
+	    .has_syscall = true,
+	    .has_segments = true,
+	};
+}
+
+/*
+ * What Xen does not tell of a PV guest it prescribes: paging is on, and in 64-bit mode. The
+ * kernel's page table is in CR3, also while a process runs.
+ */
+static void pv_registers(const uint8_t *cpu, struct x86_registers *ret)
+{
+	const uint8_t *cr = cpu + XEN_PV_CPU_CR, *segments = cpu + XEN_PV_CPU_FS_BASE;
+	bool kernel = load_le64(cpu + XEN_PV_CPU_FLAGS) & XEN_PV_IN_KERNEL;
+
+	*ret = (struct x86_registers){
+	    .cr0 = load_le64(cr) | CR0_PG | CR0_PE,
+	    .cr3 = load_le64(cr + 3 * 8),
+	    .cr4 = (load_le64(cr + 4 * 8) | CR4_PAE) & ~CR4_LA57,
+	    .efer = PV_EFER,
+	    .rip = load_le64(cpu + XEN_PV_CPU_RIP),
+	    .rsp = load_le64(cpu + XEN_PV_CPU_RSP),
+	    .lstar = load_le64(cpu + XEN_PV_CPU_SYSCALL),
+	    .fs_base = load_le64(segments),
+	    .gs_base = load_le64(segments + (kernel ? 8 : 16)),
+	    .kernel_gs_base = load_le64(segments + (kernel ? 16 : 8)),
+	    .has_efer = true,
+	    .has_rip = true,
+	    .has_syscall = true,
+	    .has_segments = true,
+	};
+}
+
+/* A 32-bit CR3 has the high bits of its frame, which may be of 32 bits, where the low ones were. */
+static void pv32_registers(const uint8_t *cpu, struct x86_registers *ret)
+{
+	const uint8_t *cr = cpu + XEN_PV32_CPU_CR;
+	uint32_t cr3 = load_le32(cr + 3 * 4);
+
+	*ret = (struct x86_registers){
+	    .cr0 = load_le32(cr) | CR0_PG | CR0_PE,
+	    .cr3 = (uint64_t)(cr3 >> 12 | cr3 << 20) << 12,
+	    .cr4 = load_le32(cr + 4 * 4) | CR4_PAE,
+	    .rip = load_le32(cpu + XEN_PV32_CPU_EIP),
+	    .rsp = load_le32(cpu + XEN_PV32_CPU_ESP),
+	    .has_efer = true,
+	    .has_rip = true,
+	};
+}
+
+/* Whether a PV guest is of 32 bits. */
+static int is_narrow(struct xen_hypervisor *xen, uint16_t id, bool *ret)
+{
+	struct xen_domctl argument = {0};
+	int errnum = domctl(xen, XEN_OP_ADDRESS_SIZE, id, &argument);
+
+	*ret = !errnum && argument.u.address_size == 32;
+	return errnum;
+}
+
+/* Asks for a vCPU's state, which comes into buffer. */
+static int ask_registers(struct xen_hypervisor *xen, const struct xen_domain *domain, unsigned vcpu,
+			 void *buffer)
+{
+	struct xen_domctl argument = {0};
+
+	if (domain->type == XEN_TYPE_PV) {
+		argument.u.vcpu_context =
+		    (struct xen_vcpu_context_op){.vcpu = vcpu, .buffer = (uintptr_t)buffer};
+		return domctl(xen, XEN_OP_VCPU_CONTEXT, domain->id, &argument);
+	}
+	argument.u.hvm_context = (struct xen_hvm_context_op){.type = XEN_HVM_SAVE_CPU,
+							     .instance = vcpu,
+							     .size = XEN_HVM_CPU_SIZE,
+							     .buffer = (uintptr_t)buffer};
+	return domctl(xen, XEN_OP_HVM_CONTEXT, domain->id, &argument);
+}
+
+struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
+				       unsigned vcpu, struct x86_registers *ret)
+{
+	struct nunchi_error *err = xen_need_control(xen);
+	bool narrow = false;
+	void *buffer;
+	int errnum = 0;
+
+	if (err)
+		return err;
+	buffer = xen->library.alloc(xen->call, XEN_PV_CPU_SIZE);
+	if (!buffer)
+		return &error_nomem;
+	memset(buffer, 0, XEN_PV_CPU_SIZE);
+	if (domain->type == XEN_TYPE_PV)
+		errnum = is_narrow(xen, domain->id, &narrow);
+	if (!errnum)
+		errnum = ask_registers(xen, domain, vcpu, buffer);
+	if (!errnum && domain->type != XEN_TYPE_PV)
+		hvm_registers(buffer, ret);
+	else if (!errnum && narrow)
+		pv32_registers(buffer, ret);
+	else if (!errnum)
+		pv_registers(buffer, ret);
+	xen->library.free(xen->call, buffer);
+	if (errnum == ENODATA || errnum == EINVAL)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "vCPU %u was never started", vcpu);
+	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;
+}
+
+struct nunchi_error *xen_frame_count(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret)
+{
+	uint16_t argument[4] = {id};
+	long last = memory_op(xen, XEN_OP_MAXIMUM_GPFN, argument, sizeof(argument));
+
+	if (last < 0)
+		return failed(errno, id, "tell the size of the memory");
+	*ret = (uint64_t)last + 1;
+	return NULL;
+}
+
+struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret)
+{
+	int last =
+	    xen->library.call2(xen->call, XEN_HYPERCALL_MEMORY_OP, XEN_OP_MAXIMUM_RAM_PAGE, 0);
+
+	if (last <= 0)
+		return error_create_errno(errno, "Xen does not tell the host's last frame of RAM");
+	*ret = (uint64_t)last + 1;
+	return NULL;
+}
+
+uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id)
+{
+	struct xen_pod_op argument = {.domain = id};
+
+	if (memory_op(xen, XEN_OP_GET_POD_TARGET, &argument, sizeof(argument)) < 0)
+		return 0;
+	return argument.entries;
+}
+
+/* ---- xenstore -------------------------------------------------------------------------------- */
+
+void xen_store_read(struct xen_hypervisor *xen, const char *path, char *ret, size_t size)
+{
+	unsigned length = 0;
+	char *value = xen->store ? xen->library.store_read(xen->store, 0, path, &length) : NULL;
+	bool good = value && length < size;
+
+	for (unsigned i = 0; good && i < length; i++)
+		good = (unsigned char)value[i] >= ' ' && value[i] != 0x7f;
+	if (good)
+		memcpy(ret, value, length);
+	ret[good ? length : 0] = '\0';
+	free(value);
+}
+
+void xen_domain_name(struct xen_hypervisor *xen, uint16_t id, char *ret, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/name", id);
+	xen_store_read(xen, path, ret, size);
+}

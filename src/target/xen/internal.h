@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the Xen target share: the target itself. */
+#ifndef NUNCHI_TARGET_XEN_INTERNAL_H
+#define NUNCHI_TARGET_XEN_INTERNAL_H
+
+#include "journal/guard.h"
+#include "journal/journal.h"
+#include "target/target.h"
+#include "target/xen/hypervisor.h"
+#include "target/xen/xen.h"
+
+struct xen_target {
+	struct target base;
+	struct xen_hypervisor xen;
+	struct xen_domain domain; /* as it was when it was opened */
+	char key[100];            /* the journal's name for this domain and no later one */
+	struct guard *guard;
+	struct guard_call *call; /* the guard's own way to pause and resume; see pause.c */
+	struct journal *journal; /* while a pause is ours */
+	bool unsettled;          /* a record was left of which it is not known whose the pause is */
+};
+
+static inline struct xen_target *xen_of(struct target *target)
+{
+	return (struct xen_target *)target;
+}
+
+/* The domain as it is now; NUNCHI_ERROR_GONE if it, or another one, is there in its place. */
+struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *ret);
+
+/* ---- pause.c ---- */
+
+struct nunchi_error *xen_pause(struct target *target);
+struct nunchi_error *xen_resume(struct target *target);
+/* Undoes a pause that a nunchi left when it and its guard were killed, or says what it cannot tell.
+ */
+void xen_repair(struct xen_target *xen);
+/* Ends the guard. */
+void xen_pause_deinit(struct xen_target *xen);
+
+/* ---- map.c ---- */
+
+/* Makes and seals the target's memory. */
+struct nunchi_error *xen_map_memory(struct xen_target *xen, bool sigbus_guard);
+
+#endif

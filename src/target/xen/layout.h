@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What Xen's hypercalls take and give, as far as introspection uses it: the parts whose layout is
+ * the same in Xen 4.11 to 4.22. Numbers and offsets are facts of Xen's public headers
+ * (xen/include/public: domctl.h, sysctl.h, memory.h, arch-x86/xen.h, arch-x86/hvm/save.h);
+ * tests/xen/headers.py holds this file against those headers. Only x86-64 hosts.
+ */
+#ifndef NUNCHI_TARGET_XEN_LAYOUT_H
+#define NUNCHI_TARGET_XEN_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Hypercall numbers: xen.h. */
+#define XEN_HYPERCALL_MEMORY_OP 12
+#define XEN_HYPERCALL_VERSION   17
+#define XEN_HYPERCALL_SYSCTL    35
+#define XEN_HYPERCALL_DOMCTL    36
+
+/* domctl.h. */
+#define XEN_OP_PAUSE            3
+#define XEN_OP_UNPAUSE          4
+#define XEN_OP_DOMAIN_INFO      5
+#define XEN_OP_VCPU_CONTEXT     13
+#define XEN_OP_ADDRESS_SIZE     36
+#define XEN_OP_HVM_CONTEXT      55
+#define XEN_OP_DOMAIN_LIST      6 /* sysctl.h */
+#define XEN_OP_MAXIMUM_RAM_PAGE 2 /* memory.h */
+#define XEN_OP_MAXIMUM_GPFN     14
+#define XEN_OP_GET_POD_TARGET   17
+#define XEN_OP_VERSION          0 /* version.h */
+
+/* XEN_DOMINF_*. */
+#define XEN_INFO_DYING          (1U << 0)
+#define XEN_INFO_HVM            (1U << 1)
+#define XEN_INFO_SHUTDOWN       (1U << 2)
+#define XEN_INFO_PAUSED         (1U << 3)
+#define XEN_INFO_BLOCKED        (1U << 4)
+#define XEN_INFO_RUNNING        (1U << 5)
+#define XEN_INFO_SHUTDOWN_SHIFT 16
+#define XEN_INFO_SHUTDOWN_MASK  255
+/* sched.h. */
+#define XEN_SHUTDOWN_POWEROFF 0
+#define XEN_SHUTDOWN_REBOOT   1
+#define XEN_SHUTDOWN_SUSPEND  2
+#define XEN_SHUTDOWN_CRASH    3
+
+/* XEN_X86_EMU_*: what a PVH guest may have of emulated hardware. */
+#define XEN_EMULATED_LAPIC (1U << 0)
+#define XEN_EMULATED_VPCI  (1U << 10)
+
+/* From this on ids are no domains'. */
+#define XEN_FIRST_RESERVED 0x7ff0
+#define XEN_NO_VCPU        UINT32_MAX /* XEN_INVALID_MAX_VCPU_ID */
+
+/*
+ * XEN_DOMCTL_getdomaininfo. Up to Xen 4.15 it is XEN_INFO_SIZE_OLD bytes, without the size of the
+ * address space, so that emulation flags stand where `emulation_old` says.
+ */
+struct xen_domain_info {
+	uint16_t domain;
+	uint16_t pad1;
+	uint32_t flags;
+	uint64_t tot_pages;
+	uint64_t max_pages;
+	uint64_t outstanding_pages;
+	uint64_t shr_pages;
+	uint64_t paged_pages;
+	uint64_t shared_info_frame; /* PV: a machine frame */
+	uint64_t cpu_time;          /* nanoseconds */
+	uint32_t nr_online_vcpus;
+	uint32_t max_vcpu_id;
+	uint32_t ssidref;
+	uint8_t handle[16]; /* the UUID */
+	uint32_t cpupool;
+	uint8_t emulation_old[8]; /* of which the first four bytes are the flags */
+	uint8_t emulation_new[8];
+};
+#define XEN_INFO_SIZE_OLD 104
+#define XEN_INFO_SIZE_NEW 112
+
+/* XEN_DOMCTL_gethvmcontext_partial. */
+struct xen_hvm_context_op {
+	uint32_t type;
+	uint32_t instance;
+	uint64_t size;
+	uint64_t buffer;
+};
+#define XEN_HVM_SAVE_CPU 2
+
+/* XEN_DOMCTL_getvcpucontext. */
+struct xen_vcpu_context_op {
+	uint32_t vcpu;
+	uint32_t pad;
+	uint64_t buffer;
+};
+
+struct xen_domctl {
+	uint32_t command;
+	uint32_t version;
+	uint16_t domain;
+	uint16_t pad[3];
+	union {
+		struct xen_domain_info info;
+		struct xen_hvm_context_op hvm_context;
+		struct xen_vcpu_context_op vcpu_context;
+		uint32_t address_size;
+		uint8_t bytes[128];
+	} u;
+};
+
+/* XEN_SYSCTL_getdomaininfolist. */
+struct xen_domain_list_op {
+	uint16_t first;
+	uint16_t pad;
+	uint32_t limit;
+	uint64_t buffer;
+	uint32_t count;
+	uint32_t pad2;
+};
+
+struct xen_sysctl {
+	uint32_t command;
+	uint32_t version;
+	union {
+		struct xen_domain_list_op list;
+		uint8_t bytes[128];
+	} u;
+};
+
+/* XENMEM_get_pod_target. */
+struct xen_pod_op {
+	uint64_t target_pages;
+	uint64_t tot_pages;
+	uint64_t cache_pages;
+	uint64_t entries; /* pages populated on demand that were not touched yet */
+	uint16_t domain;
+	uint16_t pad[3];
+};
+
+/* struct hvm_hw_cpu: the registers of a PVH or HVM vCPU. Offsets into it. */
+#define XEN_HVM_CPU_SIZE      1032
+#define XEN_HVM_CPU_RSP       568
+#define XEN_HVM_CPU_RIP       640
+#define XEN_HVM_CPU_CR0       656
+#define XEN_HVM_CPU_CR2       664
+#define XEN_HVM_CPU_CR3       672
+#define XEN_HVM_CPU_CR4       680
+#define XEN_HVM_CPU_FS_BASE   832
+#define XEN_HVM_CPU_GS_BASE   840
+#define XEN_HVM_CPU_IDTR_BASE 872
+#define XEN_HVM_CPU_SHADOW_GS 944
+#define XEN_HVM_CPU_LSTAR     960
+#define XEN_HVM_CPU_EFER      992
+
+/* struct vcpu_guest_context: a PV vCPU. Offsets into it. */
+#define XEN_PV_CPU_SIZE    5168
+#define XEN_PV_CPU_FLAGS   512
+#define XEN_PV_IN_KERNEL   ((uint64_t)1 << 2) /* of the flags: VGCF_in_kernel */
+#define XEN_PV_CPU_RIP     648
+#define XEN_PV_CPU_RSP     672
+#define XEN_PV_CPU_CR      4984 /* ctrlreg[8]; [3] holds the kernel's page table */
+#define XEN_PV_CPU_SYSCALL 5128
+#define XEN_PV_CPU_FS_BASE 5144 /* behind it those of GS: the kernel's and the user's */
+/* The same of a 32-bit PV guest (struct vcpu_guest_context_x86_32). */
+#define XEN_PV32_CPU_SIZE 2800
+#define XEN_PV32_CPU_EIP  548
+#define XEN_PV32_CPU_ESP  560
+#define XEN_PV32_CPU_CR   2716
+
+/* struct shared_info of a 64-bit PV guest. Offsets into its arch part. */
+#define XEN_SHARED_MAX_PFN   3088
+#define XEN_SHARED_P2M_CR3   3112
+#define XEN_SHARED_P2M_VADDR 3120
+/* Of entries in the list of machine frames: not a frame of the guest's own (Linux, asm/xen/page.h).
+ */
+#define XEN_P2M_FOREIGN  ((uint64_t)1 << 63)
+#define XEN_P2M_IDENTITY ((uint64_t)1 << 62)
+
+_Static_assert(sizeof(struct xen_domctl) == 144, "xen_domctl");
+_Static_assert(offsetof(struct xen_domctl, u) == 16, "xen_domctl.u");
+_Static_assert(sizeof(struct xen_sysctl) == 136, "xen_sysctl");
+_Static_assert(offsetof(struct xen_sysctl, u) == 8, "xen_sysctl.u");
+_Static_assert(sizeof(struct xen_domain_info) == XEN_INFO_SIZE_NEW, "getdomaininfo");
+_Static_assert(offsetof(struct xen_domain_info, tot_pages) == 8, "tot_pages");
+_Static_assert(offsetof(struct xen_domain_info, shared_info_frame) == 48, "shared_info_frame");
+_Static_assert(offsetof(struct xen_domain_info, max_vcpu_id) == 68, "max_vcpu_id");
+_Static_assert(offsetof(struct xen_domain_info, handle) == 76, "handle");
+_Static_assert(offsetof(struct xen_domain_info, emulation_old) == 96, "old emulation_flags");
+_Static_assert(offsetof(struct xen_domain_info, emulation_new) == 104, "emulation_flags");
+_Static_assert(sizeof(struct xen_hvm_context_op) == 24, "hvmcontext_partial");
+_Static_assert(offsetof(struct xen_vcpu_context_op, buffer) == 8, "vcpucontext");
+_Static_assert(offsetof(struct xen_domain_list_op, buffer) == 8, "getdomaininfolist.buffer");
+_Static_assert(offsetof(struct xen_domain_list_op, count) == 16, "getdomaininfolist.num_domains");
+_Static_assert(sizeof(struct xen_pod_op) == 40, "pod_target");
+
+#endif

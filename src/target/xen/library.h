@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Xen's stable libraries, loaded when they are needed: the same program runs where none is
+ * installed. The only place that loads them; all else goes through the table, which tests fill
+ * with a hypervisor of their own. What the functions do is said in Xen's headers xencall.h,
+ * xenforeignmemory.h and xenstore.h.
+ */
+#ifndef NUNCHI_TARGET_XEN_LIBRARY_H
+#define NUNCHI_TARGET_XEN_LIBRARY_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define XEN_LIBRARIES 3
+
+/* A hypercall as the kernel's driver takes it (struct privcmd_hypercall, xen/sys/privcmd.h). */
+struct xen_raw_call {
+	uint64_t number;
+	uint64_t arguments[5];
+};
+
+struct xen_library {
+	void *handles[XEN_LIBRARIES]; /* of dlopen() */
+
+	/* libxencall */
+	void *(*call_open)(void *logger, unsigned flags);
+	int (*call_close)(void *call);
+	int (*call1)(void *call, unsigned op, uint64_t arg);
+	int (*call2)(void *call, unsigned op, uint64_t arg1, uint64_t arg2);
+	void *(*alloc)(void *call, size_t size);
+	void (*free)(void *call, void *buffer);
+
+	/*
+	 * The driver itself: for the guard process, which is forked and may neither use our
+	 * libraries' handles nor open its own there. raw_call is async-signal-safe.
+	 */
+	int (*raw_open)(void);
+	int (*raw_call)(int fd, struct xen_raw_call *call);
+
+	/* libxenforeignmemory */
+	void *(*memory_open)(void *logger, unsigned flags);
+	int (*memory_close)(void *memory);
+	void *(*memory_map)(void *memory, uint32_t domain, int protection, size_t pages,
+			    const uint64_t *frames, int *errors);
+	int (*memory_unmap)(void *memory, void *address, size_t pages);
+
+	/* libxenstore; NULL where it is not installed: then there are no names */
+	void *(*store_open)(unsigned long flags);
+	void (*store_close)(void *store);
+	void *(*store_read)(void *store, uint32_t transaction, const char *path, unsigned *length);
+	char **(*store_directory)(void *store, uint32_t transaction, const char *path,
+				  unsigned *count);
+	bool (*store_watch)(void *store, const char *path, const char *token);
+	int (*store_fileno)(void *store);
+	char **(*store_check_watch)(void *store);
+};
+
+/* NUNCHI_ERROR_UNSUPPORTED with the packages to install if one is missing. */
+struct nunchi_error *xen_library_load(struct xen_library *ret);
+void xen_library_unload(struct xen_library *library);
+
+/* For the open functions: takes what the libraries would print, and drops it. */
+void *xen_library_logger(void);
+
+#endif

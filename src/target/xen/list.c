@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What domains there are on this host. */
+#include "arch/address.h"
+#include "target/xen/host.h"
+#include "target/xen/hypervisor.h"
+#include "target/xen/xen.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define UUID_SIZE 37
+
+struct name {
+	char text[XEN_NAME_SIZE];
+};
+
+static void format_uuid(const uint8_t uuid[16], char ret[UUID_SIZE])
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < 16; i++)
+		at += (size_t)snprintf(ret + at, UUID_SIZE - at,
+				       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
+				       uuid[i]);
+}
+
+/* What can be done with it, and why not, as opening it would say, without doing it. */
+static void describe_access(const struct xen_hypervisor *xen, const struct xen_domain *domain,
+			    char *ret, size_t size)
+{
+	if (domain->flags & XEN_INFO_DYING)
+		snprintf(ret, size, "no: it is being destroyed");
+	else if (domain->paged_out)
+		snprintf(ret, size, "no: %" PRIu64 " of its pages are on disk (xenpaging)",
+			 domain->paged_out);
+	else if (!xen->domctl)
+		snprintf(ret, size, "mapped pages; no pause, no registers: %s", xen->no_control);
+	else
+		snprintf(ret, size, "mapped %s, pause, registers (interface 0x%x)",
+			 domain->type == XEN_TYPE_PV ? "machine frames" : "pages", xen->domctl);
+}
+
+/* The word for a domain: by its name, unless that is not its own or needs quoting. */
+static void make_word(const struct xen_domain *domain, const struct name *names, size_t count,
+		      const char *name, char *ret, size_t size)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i < count; i++)
+		same += !strcmp(names[i].text, name);
+	if (same == 1 &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "0123456789_.+-") == strlen(name) &&
+	    strspn(name, "0123456789") < strlen(name))
+		snprintf(ret, size, "xen:%s", name);
+	else
+		snprintf(ret, size, "xen:%u", domain->id);
+}
+
+static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, const char *target,
+		   const char *name, bool (*found)(const struct nunchi_found *guest, void *data),
+		   void *data)
+{
+	char hypervisor[32], uuid[UUID_SIZE], access[512];
+
+	snprintf(hypervisor, sizeof(hypervisor), "xen (%s)", xen_type_string(domain->type));
+	format_uuid(domain->uuid, uuid);
+	describe_access(xen, domain, access, sizeof(access));
+	return found(
+	    &(struct nunchi_found){
+		.target = target,
+		.name = name,
+		.hypervisor = hypervisor,
+		.pid = -1,
+		.memory = domain->pages << PAGE_SHIFT,
+		.vcpus = domain->vcpus,
+		.state = xen->domctl ? xen_domain_state(domain) : "unknown",
+		.access = access,
+		.uuid = xen->domctl ? uuid : "",
+	    },
+	    data);
+}
+
+/* Where the control interface is not known: the ids that xenstore has. */
+static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct xen_domain **ret,
+					     size_t *ret_count)
+{
+	unsigned count = 0;
+	char **names = xen->store
+			   ? xen->library.store_directory(xen->store, 0, "/local/domain", &count)
+			   : NULL;
+	struct xen_domain *domains = calloc((size_t)count + 1, sizeof(*domains));
+
+	*ret_count = 0;
+	for (unsigned i = 0; domains && i < count; i++) {
+		char *end;
+		unsigned long id = strtoul(names[i], &end, 10);
+
+		if (!*end && id < XEN_FIRST_RESERVED)
+			domains[(*ret_count)++].id = (uint16_t)id;
+	}
+	free(names);
+	if (!domains)
+		return &error_nomem;
+	*ret = domains;
+	return NULL;
+}
+
+static struct nunchi_error *list(struct xen_hypervisor *xen,
+				 bool (*found)(const struct nunchi_found *guest, void *data),
+				 void *data, bool *ret_stopped)
+{
+	_cleanup_free_ struct xen_domain *domains = NULL;
+	_cleanup_free_ struct name *names = NULL;
+	char word[XEN_NAME_SIZE + 8];
+	struct nunchi_error *err;
+	bool more = true;
+	size_t count;
+
+	err = xen->domctl ? xen_domains_get(xen, &domains, &count)
+			  : domains_in_store(xen, &domains, &count);
+	if (err)
+		return err;
+	names = calloc(count + 1, sizeof(*names));
+	if (!names)
+		return &error_nomem;
+	for (size_t i = 0; i < count; i++)
+		xen_domain_name(xen, domains[i].id, names[i].text, sizeof(names[i].text));
+	for (size_t i = 0; i < count && more; i++) {
+		if (!domains[i].id)
+			continue;
+		make_word(&domains[i], names, count, names[i].text, word, sizeof(word));
+		more = report(xen, &domains[i], word, names[i].text, found, data);
+	}
+	*ret_stopped = !more;
+	return NULL;
+}
+
+struct nunchi_error *xen_list_with(const struct xen_library *library,
+				   bool (*found)(const struct nunchi_found *guest, void *data),
+				   void *data, bool *ret_stopped)
+{
+	struct xen_hypervisor xen;
+	struct nunchi_error *err = xen_hypervisor_open_with(library, &xen);
+
+	if (err)
+		return err;
+	err = list(&xen, found, data, ret_stopped);
+	xen_hypervisor_close(&xen);
+	return err;
+}
+
+struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, void *data),
+			      void *data, bool *ret_stopped)
+{
+	struct xen_hypervisor xen;
+	struct nunchi_error *err;
+
+	*ret_stopped = false;
+	if (!xen_host_is_xen(""))
+		return NULL;
+	err = xen_host_check("", geteuid() == 0);
+	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
+	if (error_is(err, NUNCHI_ERROR_PERMISSION) && geteuid() == 0) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	if (!err)
+		err = xen_hypervisor_open(&xen);
+	if (err)
+		return error_context(err, "Xen's guests cannot be listed");
+	err = list(&xen, found, data, ret_stopped);
+	xen_hypervisor_close(&xen);
+	return err;
+}
+
+struct search {
+	const char *name;
+	size_t count;
+};
+
+static bool count_name(const struct nunchi_found *guest, void *data)
+{
+	struct search *search = data;
+
+	search->count += !strcmp(guest->name, search->name);
+	return true;
+}
+
+bool xen_has_guest(const char *name)
+{
+	struct search search = {.name = name};
+	bool stopped;
+
+	nunchi_error_destroy(xen_list(count_name, &search, &stopped));
+	return search.count == 1;
+}

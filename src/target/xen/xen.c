@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/xen/xen.h"
+
+#include "target/xen/host.h"
+#include "target/xen/internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- State ----------------------------------------------------------------------------------- */
+
+struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *ret)
+{
+	struct nunchi_error *err = xen_domain_get(&xen->xen, xen->domain.id, ret);
+
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		nunchi_error_destroy(err);
+		return error_create(NUNCHI_ERROR_GONE, "domain %u has ended", xen->domain.id);
+	}
+	/* Ids are given again, though only after thousands of others. */
+	if (!err && memcmp(ret->uuid, xen->domain.uuid, sizeof(ret->uuid)))
+		return error_create(NUNCHI_ERROR_GONE, "domain %u is another one now",
+				    xen->domain.id);
+	return err;
+}
+
+/* A guest that has shut down or crashed and is kept stands still as a paused one does. */
+static struct nunchi_error *get_state(struct target *target, enum target_state *ret)
+{
+	struct xen_target *xen = xen_of(target);
+	struct xen_domain domain;
+	struct nunchi_error *err;
+
+	if (!xen->xen.domctl) {
+		*ret = TARGET_UNKNOWN;
+		return NULL;
+	}
+	err = xen_still_there(xen, &domain);
+	if (error_is(err, NUNCHI_ERROR_GONE)) {
+		nunchi_error_destroy(err);
+		*ret = TARGET_ENDED;
+		return NULL;
+	}
+	if (err)
+		return err;
+	if (domain.flags & XEN_INFO_DYING)
+		*ret = TARGET_ENDED;
+	else if (domain.flags & (XEN_INFO_PAUSED | XEN_INFO_SHUTDOWN))
+		*ret = TARGET_PAUSED;
+	else
+		*ret = TARGET_RUNNING;
+	return NULL;
+}
+
+static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret)
+{
+	struct xen_target *xen = xen_of(target);
+
+	return xen_get_registers(&xen->xen, &xen->domain, vcpu, ret);
+}
+
+static void destroy(struct target *target)
+{
+	struct xen_target *xen = xen_of(target);
+
+	xen_pause_deinit(xen);
+	journal_abandon(xen->journal);
+	xen_hypervisor_close(&xen->xen);
+}
+
+static const struct target_ops xen_ops = {
+    .kind = "xen",
+    .destroy = destroy,
+    .pause = xen_pause,
+    .resume = xen_resume,
+    .get_registers = get_registers,
+    .get_state = get_state,
+};
+
+/* ---- Finding the domain ---------------------------------------------------------------------- */
+
+static struct nunchi_error *no_such_guest(const char *word)
+{
+	return error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "there is no domain \"%s\"", word),
+			  "`nunchi list` shows the guests that run here");
+}
+
+/* A whole number that can be a domain's id. */
+static bool parse_id(const char *word, uint16_t *ret)
+{
+	char *end;
+	unsigned long id;
+
+	if (word[0] < '0' || word[0] > '9')
+		return false;
+	id = strtoul(word, &end, 10);
+	if (*end || id >= XEN_FIRST_RESERVED)
+		return false;
+	*ret = (uint16_t)id;
+	return true;
+}
+
+/* The only one of that name. */
+static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char *word,
+					 struct xen_domain *ret)
+{
+	_cleanup_free_ struct xen_domain *domains = NULL;
+	size_t count, found = 0;
+	struct nunchi_error *err = xen_domains_get(xen, &domains, &count);
+	char name[XEN_NAME_SIZE];
+
+	for (size_t i = 0; !err && i < count; i++) {
+		xen_domain_name(xen, domains[i].id, name, sizeof(name));
+		if (strcmp(name, word))
+			continue;
+		if (found++)
+			return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
+						       "domains %u and %u are both named \"%s\"",
+						       ret->id, domains[i].id, word),
+					  "say xen:%u or xen:%u", ret->id, domains[i].id);
+		*ret = domains[i];
+	}
+	return err || found ? err : no_such_guest(word);
+}
+
+/*
+ * Where the control interface is not known: what xenstore says, which the toolstack wrote
+ * (/libxl/ID/type since Xen 4.9).
+ */
+static struct nunchi_error *find_in_store(struct xen_hypervisor *xen, const char *word,
+					  struct xen_domain *ret)
+{
+	char path[64], type[16];
+	uint16_t id;
+
+	if (!parse_id(word, &id))
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "%s", xen->no_control),
+				  "say xen:ID instead of the name (`xl list` shows the ids)");
+	snprintf(path, sizeof(path), "/libxl/%u/type", id);
+	xen_store_read(xen, path, type, sizeof(type));
+	*ret = (struct xen_domain){.id = id, .type = XEN_TYPE_UNKNOWN};
+	if (!strcmp(type, "pv"))
+		ret->type = XEN_TYPE_PV;
+	else if (!strcmp(type, "pvh"))
+		ret->type = XEN_TYPE_PVH;
+	else if (!strcmp(type, "hvm"))
+		ret->type = XEN_TYPE_HVM;
+	return NULL;
+}
+
+static struct nunchi_error *find(struct xen_hypervisor *xen, const char *word,
+				 struct xen_domain *ret)
+{
+	struct nunchi_error *err;
+	uint16_t id;
+
+	if (!word[0])
+		return no_such_guest(word);
+	if (!xen->domctl)
+		return find_in_store(xen, word, ret);
+	if (parse_id(word, &id)) {
+		err = xen_domain_get(xen, id, ret);
+		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
+			return err;
+		/* A name may be made of digits. */
+		nunchi_error_destroy(err);
+	}
+	return find_by_name(xen, word, ret);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+/* One domain and no later one: its id, its UUID, and since which boot of the host. */
+static void make_key(struct xen_target *xen)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char boot[9] = "";
+	int length;
+
+	if (fd < 0 || read(fd, boot, 8) != 8)
+		snprintf(boot, sizeof(boot), "0");
+	length = snprintf(xen->key, sizeof(xen->key), "xen-%s-%u-", boot, xen->domain.id);
+	for (size_t i = 0; i < sizeof(xen->domain.uuid); i++)
+		length += snprintf(xen->key + length, sizeof(xen->key) - (size_t)length, "%02x",
+				   xen->domain.uuid[i]);
+}
+
+static void describe_capabilities(struct xen_target *xen)
+{
+	struct target *target = &xen->base;
+	const char *type = xen_type_string(xen->domain.type);
+
+	target_set_support(target, TARGET_WRITE, false,
+			   "nunchi only reads the memory of Xen's guests");
+	target_set_support(target, TARGET_EVENTS, false,
+			   xen->domain.type == XEN_TYPE_PV
+			       ? "Xen has none of PV guests"
+			       : "nunchi does not take Xen's events yet");
+	if (!xen->xen.domctl) {
+		target_set_support(target, TARGET_PAUSE, false, "%s", xen->xen.no_control);
+		target_set_support(target, TARGET_REGISTERS, false, "%s", xen->xen.no_control);
+		return;
+	}
+	target_set_support(target, TARGET_PAUSE, true,
+			   "pausedomain and unpausedomain, interface 0x%x", xen->xen.domctl);
+	target_set_support(
+	    target, TARGET_REGISTERS, true, "%s of a %s guest",
+	    xen->domain.type == XEN_TYPE_PV ? "getvcpucontext" : "gethvmcontext_partial", type);
+}
+
+static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
+				   const struct target_options *options)
+{
+	struct nunchi_error *err = find(&xen->xen, word, &xen->domain);
+
+	if (err)
+		return err;
+	if (!xen->domain.id)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "domain 0 is the one that controls the others"),
+				  "its own /proc shows what nunchi could");
+	if (xen->domain.flags & XEN_INFO_DYING)
+		return error_create(NUNCHI_ERROR_GONE, "domain %u is being destroyed",
+				    xen->domain.id);
+	xen->base.live = true;
+	xen->base.vcpu_count = xen->domain.vcpus;
+	xen->base.ram_size = xen->domain.pages << PAGE_SHIFT;
+	if (xen->domain.type == XEN_TYPE_PV)
+		xen->base.frames = TARGET_FRAMES_MACHINE;
+	make_key(xen);
+	describe_capabilities(xen);
+	if (xen->domain.flags & XEN_INFO_SHUTDOWN)
+		target_note(&xen->base, "the guest has %s; its memory is as it was then",
+			    xen_domain_state(&xen->domain));
+	xen_repair(xen);
+	return xen_map_memory(xen, options->sigbus_guard);
+}
+
+/* Takes the hypervisor. */
+static struct nunchi_error *create(struct xen_hypervisor *hypervisor, const char *word,
+				   const struct target_options *options, struct target **ret)
+{
+	struct xen_target *xen = calloc(1, sizeof(*xen));
+	_cleanup_free_ char *name = NULL;
+	struct nunchi_error *err;
+
+	if (!xen || asprintf(&name, "xen:%s", word) < 0) {
+		name = NULL;
+		free(xen);
+		xen_hypervisor_close(hypervisor);
+		return &error_nomem;
+	}
+	xen->xen = *hypervisor;
+	err = target_init(&xen->base, &xen_ops, name);
+	if (!err)
+		err = set_up(xen, word, options);
+	if (err) {
+		target_close(&xen->base);
+		return error_context(err, "%s", name);
+	}
+	*ret = &xen->base;
+	return NULL;
+}
+
+static const char *without_prefix(const char *word)
+{
+	return strncmp(word, "xen:", 4) ? word : word + 4;
+}
+
+struct nunchi_error *xen_target_open_with(const struct xen_library *library, const char *word,
+					  const struct target_options *options, struct target **ret)
+{
+	struct xen_hypervisor hypervisor;
+	struct nunchi_error *err = xen_hypervisor_open_with(library, &hypervisor);
+
+	return err ? err : create(&hypervisor, without_prefix(word), options, ret);
+}
+
+struct nunchi_error *xen_target_open(const char *word, const struct target_options *options,
+				     struct target **ret)
+{
+	struct xen_hypervisor hypervisor;
+	struct nunchi_error *err = xen_host_check("", geteuid() == 0);
+
+	if (!err)
+		err = xen_hypervisor_open(&hypervisor);
+	if (err)
+		return error_context(err, "%s", word);
+	return create(&hypervisor, without_prefix(word), options, ret);
+}
