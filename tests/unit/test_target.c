@@ -208,7 +208,7 @@ static void test_words_that_name_no_target(void **state)
 		enum nunchi_error_code code;
 		const char *hint;
 	} cases[] = {
-	    {"xen:guest", NUNCHI_ERROR_UNSUPPORTED, "dump-core"},
+	    {"xen:guest", NUNCHI_ERROR_UNSUPPORTED, "dom0"},
 	    {"vmware:x", NUNCHI_ERROR_NOT_FOUND, "qemu:NAME"},
 	    {"no-such-file", NUNCHI_ERROR_NOT_FOUND, "nunchi list"},
 	    {"/no/such/file", NUNCHI_ERROR_NOT_FOUND, "nunchi list"},
