@@ -41,11 +41,21 @@ static void give_target(const struct info *info, const struct target *target)
 		     target->support[i].available ? "yes" : "no", target->support[i].reason);
 }
 
+/* The end of the RAM that begins with the range at *i, neighbours that touch taken together. */
+static uint64_t join_ranges(const struct memory_range *ranges, size_t count, size_t *i)
+{
+	uint64_t end = ranges[*i].start.v + ranges[*i].size;
+
+	for (++*i; *i < count && ranges[*i].start.v == end; ++*i)
+		end += ranges[*i].size;
+	return end;
+}
+
 static void give_memory(const struct info *info, const struct target *target)
 {
 	const struct memory_range *ranges;
 	char name[64], value[64];
-	size_t count;
+	size_t count, shown = 0;
 
 	snprintf(value, sizeof(value), "%llu MiB",
 		 (unsigned long long)(target->ram_size ? target->ram_size
@@ -57,15 +67,18 @@ static void give_memory(const struct info *info, const struct target *target)
 		give(info, "memory", "addresses", "machine frames of the host",
 		     "a PV guest's page tables hold those");
 	ranges = memory_ranges(target->memory, &count);
-	for (size_t i = 0; i < count && i < 16; i++) {
-		snprintf(name, sizeof(name), "range %zu", i);
-		snprintf(value, sizeof(value), "0x%llx – 0x%llx",
-			 (unsigned long long)ranges[i].start.v,
-			 (unsigned long long)(ranges[i].start.v + ranges[i].size));
+	for (size_t i = 0; i < count; shown++) {
+		uint64_t start = ranges[i].start.v, end = join_ranges(ranges, count, &i);
+
+		if (shown >= 16)
+			continue;
+		snprintf(name, sizeof(name), "range %zu", shown);
+		snprintf(value, sizeof(value), "0x%llx – 0x%llx", (unsigned long long)start,
+			 (unsigned long long)end);
 		give(info, "memory", name, value, NULL);
 	}
-	if (count > 16) {
-		snprintf(value, sizeof(value), "%zu in all", count);
+	if (shown > 16) {
+		snprintf(value, sizeof(value), "%zu in all", shown);
 		give(info, "memory", "ranges", value, NULL);
 	}
 }
