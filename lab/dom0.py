@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ TOOLS = ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "libxl
          "xenctx", "xen-hvmctx", "xen-mfndump", "xen-diag")
 # Seconds of dom0's time for a guest to come up.
 PATIENCE = 400
+# How many images, and how many saved states, stay in the cache.
+KEPT = 10
 LIBC = ("ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0",
         "librt.so.1", "libresolv.so.2", "libutil.so.1", "libgcc_s.so.1", "libstdc++.so.6")
 
@@ -193,6 +196,7 @@ def _root(spec: Spec, tree: packages.Tree, kernel: kernels.Kernel, busybox: Path
     here = source_root() / "lab/dom0"
     texts = {"init": (here / "init.sh").read_bytes(),
              "usr/bin/guest": (here / "guest.sh").read_bytes(),
+             "usr/bin/keep": (here / "keep.sh").read_bytes(),
              "usr/bin/ask": initramfs.program("ask", "amd64", "lab/dom0").read_bytes(),
              "usr/bin/busybox": busybox.read_bytes(),
              "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n",
@@ -260,6 +264,16 @@ def _inputs(spec: Spec, tree: packages.Tree, mirror: str | None) -> bytes:
     return json.dumps(facts).encode()
 
 
+def forget_old(pattern: str) -> None:
+    """What is made by the lab alone and was not used for longest goes, beyond a number."""
+    found = sorted((cache_root() / "xen").glob(pattern), key=lambda path: path.stat().st_mtime)
+    for path in found[:-KEPT]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def image(spec: Spec, *, mirror: str | None = None, refresh: bool = False) -> Image:
     """The image of SPEC, built if it is not in the cache."""
     if spec.xen not in RELEASES:
@@ -270,10 +284,11 @@ def image(spec: Spec, *, mirror: str | None = None, refresh: bool = False) -> Im
                            "xenstore-utils", model], mirror=mirror, refresh=refresh)
     digest = _digest(_inputs(spec, tree, mirror))
     parent = cache_root() / "xen"
-    final = parent / f"image-{spec.label}"
+    final = parent / f"image-{spec.label}-{digest[:12]}"
     done = Image(spec, final, digest, tree)
     with locked(parent / f".image-{spec.label}.lock"):
-        if (final / "digest").is_file() and (final / "digest").read_text() == digest:
+        if final.is_dir():
+            os.utime(final)
             return done
         with scratch(parent, "image") as work:
             kernel = kernels.fetch(suite, "amd64", mirror=mirror, role="dom0")
@@ -290,7 +305,7 @@ def image(spec: Spec, *, mirror: str | None = None, refresh: bool = False) -> Im
             (new / "vmlinuz").write_bytes(kernel.image.read_bytes())
             compressed = tree.find(f"boot/xen-{spec.xen}-amd64.gz")
             (new / "xen").write_bytes(gzip.decompress(compressed.read_bytes()))
-            (new / "digest").write_text(digest, encoding="ascii")
             replace_directory(new, final)
+        forget_old("image-*")
     say(f"image of Xen {spec.xen} with {kernel.version}: {len(data) >> 20} MiB")
     return done

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dom0
 import packages
+import xenhost
 from common import LabError, run
 
 PLACE = "usr/lib/x86_64-linux-gnu"
@@ -82,15 +83,18 @@ def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Pa
     return whole.finish()
 
 
-def unpack(archive: Path, size: int, target: Path) -> list[str]:
-    """The files of dom0's tar, of SIZE bytes, into TARGET; their names."""
+def unpack(pieces: list[xenhost.Piece], target: Path) -> list[str]:
+    """The files of dom0's tars into TARGET; their names."""
     target.mkdir(parents=True, exist_ok=True)
     names = []
-    with open(archive, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
-        for entry in tar:
-            if file.tell() > size + (1 << 20):
-                break
-            tar.extract(entry, target, set_attrs=False, filter="data")
-            if entry.isfile():
-                names.append(entry.name.removeprefix("./"))
+    for piece in pieces:
+        with open(piece.path, "rb") as file:
+            file.seek(piece.offset)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for entry in tar:
+                    # What the script left in $OUT, and what it kept by name.
+                    entry.name = entry.name.removeprefix("out/")
+                    if entry.isfile():
+                        tar.extract(entry, target, set_attrs=False, filter="data")
+                        names.append(entry.name)
     return names

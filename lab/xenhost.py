@@ -32,19 +32,26 @@ from qmp import Qmp
 
 DISK_IN, DISK_OUT = 512 << 20, 4 << 30
 MEMORY_MIB = {"xen": 64, "dom0": 1024, "guest": 290}
-STATES_KEPT = 6
 PR_SET_PDEATHSIG = 1
-MARK_MAX_BYTES = 256
+MARK_MAX_BYTES = 4096
 READY = re.compile(rb"NUNCHI-READY (\d+)\n")
 
 
-@dataclass
+@dataclass(frozen=True)
+class Piece:
+    """A tar on a disk."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Result:
-    """How a job ended, and the tar of what it left."""
+    """How a job ended, and the tars of what it left."""
 
     status: int
-    files: Path
-    bytes: int
+    files: list[Piece]
 
 
 @contextlib.contextmanager
@@ -168,20 +175,22 @@ def write_job(work: Path, archive: bytes) -> str:
     return f"{len(archive)} {hashlib.md5(archive, usedforsecurity=False).hexdigest()}"
 
 
-def check_files(work: Path, size: int, digest: str) -> Path:
-    """The tar on the second disk, whose digest is checked."""
-    whole = hashlib.md5(usedforsecurity=False)
-    left = size
+def check_files(work: Path, kept: str) -> list[Piece]:
+    """The tars on the second disk, whose digests are checked."""
+    pieces = []
     with open(work / "out", "rb") as disk:
-        while left:
-            piece = disk.read(min(left, 1 << 20))
-            if not piece:
-                raise LabError(f"the files from dom0 are cut short, {left} bytes are missing")
-            whole.update(piece)
-            left -= len(piece)
-    if whole.hexdigest() != digest:
-        raise LabError("the files from dom0 are damaged")
-    return work / "out"
+        for text in filter(None, kept.split(",")):
+            place, size, digest = text.split(":")
+            piece = Piece(work / "out", int(place) << 20, int(size))
+            disk.seek(piece.offset)
+            whole, left = hashlib.md5(usedforsecurity=False), piece.size
+            while left and (data := disk.read(min(left, 1 << 20))):
+                whole.update(data)
+                left -= len(data)
+            if left or whole.hexdigest() != digest:
+                raise LabError("the files from dom0 are damaged")
+            pieces.append(piece)
+    return pieces
 
 
 def give_job(port: Port, work: Path, archive: bytes, show: Callable[[bytes], None]) -> Result:
@@ -189,12 +198,12 @@ def give_job(port: Port, work: Path, archive: bytes, show: Callable[[bytes], Non
     name = secrets.token_hex(6)
     port.send(f"job {name} {write_job(work, archive)}\n")
     port.until(re.compile(f"NUNCHI-BEGIN {name}\n".encode()), "handing over the job")
-    end = port.until(re.compile(rb"NUNCHI-END %s (\d+) (\d+) (\S+)\n" % name.encode()),
+    end = port.until(re.compile(rb"NUNCHI-END %s (\d+) (\S+)\n" % name.encode()),
                      "running the script", show)
-    status, size, digest = int(end[1]), int(end[2]), end[3].decode()
-    if digest == "-":
+    status, kept = int(end[1]), end[2].decode()
+    if kept == "-":
         raise LabError("dom0 did not get the job's files whole")
-    return Result(status, check_files(work, size, digest), size)
+    return Result(status, check_files(work, kept))
 
 
 class QemuHost:
@@ -290,17 +299,6 @@ def state_path(image: dom0.Image) -> Path:
     return cache_root() / "xen" / f"state-{image.spec.label}-{digest}.zst"
 
 
-def forget_old_states(image: dom0.Image, kept: Path) -> None:
-    """Earlier states of the same host are of no more use."""
-    parent = kept.parent
-    for path in parent.glob(f"state-{image.spec.label}-*.zst"):
-        if path != kept and len(path.name) == len(kept.name):
-            path.unlink(missing_ok=True)
-    states = sorted(parent.glob("state-*.zst"), key=lambda path: path.stat().st_mtime)
-    for path in states[:-STATES_KEPT]:
-        path.unlink(missing_ok=True)
-
-
 def await_ready(port: Port) -> None:
     """Until the guests are up; says what dom0 says on the way."""
     started = time.monotonic()
@@ -333,7 +331,7 @@ def saved_state(image: dom0.Image, timeout: float) -> Path:
                     await_ready(port)
                     host.save(state)
             say(f"saved the state: {state.stat().st_size >> 20} MiB")
-            forget_old_states(image, state)
+            dom0.forget_old("state-*.zst")
     os.utime(state)
     return state
 

@@ -4,9 +4,12 @@
 #
 # Jobs come as "job ID BYTES MD5" lines on the control port; their files are a tar of that length
 # at the start of the first IDE disk (master). What a job prints goes out on the same port between
-# "NUNCHI-BEGIN ID" and "NUNCHI-END ID STATUS BYTES MD5"; the files it leaves are a tar of that
-# length on the second (slave). A shell on the console is there all the time.
+# "NUNCHI-BEGIN ID" and "NUNCHI-END ID STATUS KEPT"; KEPT says where on the second (slave) the files
+# are that it leaves: tars, each as MIB:BYTES:MD5, with commas between. A shell on the console is
+# there all the time.
 . /etc/lab
+# Of memory, whose half would be the limit.
+mount -o remount,size=90% / 2>/dev/null
 export PATH=/usr/local/bin:/usr/lib/xen-$LAB_XEN/bin:/usr/bin:/usr/sbin HOME=/root
 /usr/bin/busybox --install -s /usr/bin 2>/dev/null
 mount -t proc proc /proc
@@ -55,7 +58,8 @@ disk_of()
 	echo "/dev/$(ls "/sys/bus/scsi/devices/$1/block")"
 }
 
-disk_in=$(disk_of 0:0:0:0) disk_out=$(disk_of 0:0:1:0)
+disk_in=$(disk_of 0:0:0:0)
+echo "disk_out=$(disk_of 0:0:1:0)" >/run/lab
 
 job()
 {
@@ -65,11 +69,13 @@ job()
 	echo "NUNCHI-BEGIN $id" >&3
 	if [ "${got%% *}" != "$digest" ]; then
 		echo "dom0: the job's files are damaged" >&3
-		echo "NUNCHI-END $id 125 0 -" >&3
+		echo "NUNCHI-END $id 125 -" >&3
 		return
 	fi
 	rm -rf /job /out
 	mkdir -p /job /out
+	echo 0 >/run/next
+	: >/run/kept
 	dd if="$disk_in" bs=64k iflag=count_bytes count="$bytes" 2>/dev/null | tar x -C /
 	# The status survives the pipe in a file; what was printed is kept as a file as well.
 	(
@@ -78,21 +84,8 @@ job()
 		sh /job/script 3>&- </dev/null 2>&1
 		echo $? >/run/status
 	) | tee /out/output >&3
-	tar c -C /out . 2>/dev/null | sent
-	echo "NUNCHI-END $id $(cat /run/status) $(cat /run/sent)" >&3
-}
-
-# Length and digest of what is written to the second disk: "BYTES MD5" in /run/sent.
-sent()
-{
-	rm -f /run/copy
-	mkfifo /run/copy
-	md5sum </run/copy >/run/md5 &
-	bytes=$(tee /run/copy "$disk_out" | wc -c)
-	wait $!
-	sync
-	read -r digest _ </run/md5
-	echo "$bytes $digest" >/run/sent
+	keep /out
+	echo "NUNCHI-END $id $(cat /run/status) $(tr '\n' ',' </run/kept)" >&3
 }
 
 # Progress, for whoever waits on the control port.
