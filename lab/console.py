@@ -9,13 +9,17 @@ import socket
 import sys
 import termios
 import tty
+from collections.abc import Callable
 from pathlib import Path
 
 ESCAPE = b"\x1d"
 
 
-def attach(path: Path) -> None:
-    """Passes keys and text on until the escape key, or until either side ends."""
+def attach(path: Path, beat: Callable[[], None]) -> None:
+    """Passes keys and text on until the escape key, or until either side ends.
+
+    BEAT is called at least twice a second.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as far:
         far.connect(str(path))
         near = sys.stdin.fileno()
@@ -24,16 +28,17 @@ def attach(path: Path) -> None:
             if before:
                 tty.setraw(near)
             far.sendall(b"\n")
-            _pump(near, far)
+            _pump(near, far, beat)
         finally:
             if before:
                 termios.tcsetattr(near, termios.TCSADRAIN, before)
                 print()
 
 
-def _pump(near: int, far: socket.socket) -> None:
+def _pump(near: int, far: socket.socket, beat: Callable[[], None]) -> None:
     while True:
-        ready, _, _ = select.select([near, far], [], [])
+        beat()
+        ready, _, _ = select.select([near, far], [], [], 0.5)
         if far in ready:
             data = far.recv(65536)
             if not data:
