@@ -134,6 +134,7 @@ class Port:
         self.socket.close()
 
     def send(self, line: str) -> None:
+        self.socket.settimeout(30.0)
         self.socket.sendall(line.encode())
 
     def beat(self) -> None:
@@ -145,7 +146,9 @@ class Port:
         now = time.monotonic()
         if now - self.beaten > BEAT_SECONDS:
             self.beaten = now
-            self.send("\n")
+            # As long as nobody reads them it fills up.
+            with contextlib.suppress(BlockingIOError):
+                self.socket.send(b"\n", socket.MSG_DONTWAIT)
 
     def until(self, mark: re.Pattern[bytes], doing: str,
               show: Callable[[bytes], None] | None = None) -> re.Match[bytes]:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Run in the Xen lab's dom0: guests that balloon, are renamed, saved, restored, rebooted and
+# destroyed, some of it while nunchi reads them. Each check prints "passed WHAT" or "FAILED WHAT".
+
+check()
+{
+	what=$1
+	shift
+	if "$@" >/tmp/check 2>&1; then
+		echo "passed $what"
+	else
+		echo "FAILED $what (status $?): $(tail -n 3 /tmp/check | tr '\n' '|')"
+	fi
+}
+
+# names GUEST: process names as nunchi has them, and as the guest itself says.
+names()
+{
+	nunchi show "xen:$1" processes --columns name --csv | tail -n +2 | grep -v kworker | sort
+}
+
+own_names()
+{
+	guest exec "$1" 'cat /proc/[0-9]*/comm' | grep -vE 'kworker|^cat$' | sort
+}
+
+# The guest's long-lived processes are all shown: what asks in the guest comes and goes.
+agrees()
+{
+	own_names "$1" | sort -u >/tmp/own
+	names "$1" | sort -u >/tmp/shown || return 1
+	[ -s /tmp/own ] || return 1
+	# In one and not in the other: no more than the shell and what it ran.
+	[ "$(sort /tmp/own /tmp/shown | uniq -u | grep -vcE '^(sh|cat|agent)$')" -eq 0 ]
+}
+
+# refused SAYS COMMAND…: ends with 1, a hint, and an error that says so.
+refused()
+{
+	says=$1
+	shift
+	"$@" >/tmp/out 2>/tmp/err
+	[ $? -eq 1 ] && [ ! -s /tmp/out ] && grep -q "hint: " /tmp/err && grep -q -- "$says" /tmp/err
+}
+
+# reads GUEST: reads it over and over until told to stop; every run must end well or with an error.
+reads()
+{
+	: >/tmp/reading
+	: >/tmp/ends
+	while [ -e /tmp/reading ]; do
+		timeout 60 nunchi show "xen:$1" processes --json >/dev/null 2>/tmp/err.last
+		echo $? >>/tmp/ends
+	done
+}
+
+ends_are_orderly()
+{
+	[ -s /tmp/ends ] && ! grep -qvE '^[01]$' /tmp/ends
+}
+
+while_reading()
+{
+	reads "$1" &
+	reader=$!
+	sleep 1
+	shift
+	"$@"
+	did=$?
+	sleep 2
+	rm -f /tmp/reading
+	wait $reader
+	return $did
+}
+
+unpaused()
+{
+	xl list "$1" | tail -n 1 | awk '{ exit $5 ~ /p/ }'
+}
+
+for guest in $NUNCHI_GUESTS; do
+	check "$guest agrees" agrees "$guest"
+done
+
+for guest in pv pvh; do
+	check "$guest balloons while it is read" while_reading "$guest" xl mem-set "$guest" 200m
+	check "$guest: runs while it ballooned end well or with an error" ends_are_orderly
+	check "$guest agrees with less memory" agrees "$guest"
+	xl mem-set "$guest" 256m
+	sleep 3
+	check "$guest agrees with its memory back" agrees "$guest"
+	check "$guest runs" unpaused "$guest"
+done
+
+check "pvh is renamed while it is read" while_reading pvh xl rename pvh other
+check "pvh renamed: runs end well or with an error" ends_are_orderly
+check "the new name is known" names other
+check "the old name is not" refused "xen:pvh" nunchi ps xen:pvh
+xl rename other pvh
+
+check "pv is saved" xl -q save pv /tmp/pv.save
+check "a guest that was saved is gone" refused "xen:pv" nunchi ps xen:pv
+check "pv is restored" xl -q restore /tmp/pv.save
+rm -f /tmp/pv.save
+check "pv answers" guest wait pv
+check "pv agrees after it was restored" agrees pv
+
+check "pvh reboots while it is read" while_reading pvh guest exec pvh 'reboot -f & sleep 1; true'
+check "pvh rebooted: runs end well or with an error" ends_are_orderly
+check "pvh is up again" guest wait pvh 200
+check "pvh agrees after its reboot" agrees pvh
+
+check "hvm is destroyed while it is read" while_reading hvm xl destroy hvm
+check "hvm destroyed: runs end well or with an error" ends_are_orderly
+check "a guest that was destroyed is gone" refused "xen:hvm" nunchi ps xen:hvm
+check "the list has the others alone" sh -c 'nunchi list | grep -q xen:pv && ! nunchi list | grep -q xen:hvm'
+true

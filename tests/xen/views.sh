@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Run in the Xen lab's dom0: every view of every guest, between two passes of the guest's own word.
+# Left in $OUT: GUEST/oracle-a.jsonl and -b, GUEST/FORM/VIEW.{out,err,status}, list.*, GUEST/info.*.
+# VIEWS and FEW are set by what runs this (tests/xen.py).
+
+# keeps WHAT COMMAND…: what it printed, what it complained of, its status.
+keeps()
+{
+	to=$OUT/$1
+	shift
+	mkdir -p "${to%/*}"
+	"$@" >"$to.out" 2>"$to.err"
+	echo $? >"$to.status"
+}
+
+nunchi --version
+keeps list nunchi list --json
+for guest in $NUNCHI_GUESTS; do
+	mkdir -p "$OUT/$guest"
+	guest oracle "$guest" a --symbols >"$OUT/$guest/oracle-a.jsonl" || exit 1
+	sleep 1
+	keeps "$guest/info" nunchi info "xen:$guest" --json
+	for view in $FEW; do
+		keeps "$guest/live auto/$view" nunchi show "xen:$guest" "$view" --json
+	done
+	for view in $VIEWS; do
+		keeps "$guest/live always/$view" nunchi show "xen:$guest" "$view" --json --pause always
+	done
+	guest oracle "$guest" b >"$OUT/$guest/oracle-b.jsonl" || exit 1
+	keeps "$guest/state" xl list "$guest"
+	keep "$OUT/$guest"
+done
