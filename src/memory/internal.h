@@ -39,6 +39,7 @@ struct memory {
 	unsigned watch;
 	bool guard;
 	bool sealed;
+	bool incomplete;                 /* there may have been more ranges */
 	struct memory_backing *backings; /* sorted once sealed */
 	struct memory_range *ranges;     /* the same, for memory_ranges() */
 	size_t count, capacity;

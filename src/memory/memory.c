@@ -236,6 +236,11 @@ static void extend_file(const struct memory_backing *backing)
 		file->high = end;
 }
 
+void memory_set_incomplete(struct memory *memory)
+{
+	memory->incomplete = true;
+}
+
 struct nunchi_error *memory_seal(struct memory *memory)
 {
 	uint64_t end = 0;
@@ -435,7 +440,7 @@ enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void 
 
 		*ret_fault = address;
 		if (!backing)
-			return MEMORY_NO_RAM;
+			return memory->incomplete ? MEMORY_NOT_SAVED : MEMORY_NO_RAM;
 		offset = address - backing->start;
 		if (offset >= backing->available)
 			return MEMORY_NOT_SAVED;

@@ -4,8 +4,9 @@
  * place that touches a mapping of guest memory.
  *
  * A range is backed by a window (a file mapped read-only, zero-copy), by a mapper (callbacks by
- * which a hypervisor maps pages into our process) or by a reader (a callback that copies). Bytes are valid for one generation: for ever on a saved guest, until resume on a
- * paused one, for one request on a running one (memory_new_generation() starts the next).
+ * which a hypervisor maps pages into our process) or by a reader (a callback that copies). Bytes
+ * are valid for one generation: for ever on a saved guest, until resume on a paused one, for one
+ * request on a running one (memory_new_generation() starts the next).
  *
  * Windows of a live guest's shared file are never touched where the file has a hole, since that
  * would make it grow: holes are found with SEEK_DATA/SEEK_HOLE and read as zeros. The same care is
@@ -30,14 +31,14 @@ struct memory;
 /* Small fault values, for errors that are everyday. Also used for virtual reads. */
 enum memory_fault {
 	MEMORY_OK,
-	MEMORY_NOT_MAPPED, /* virtual: the page tables have nothing there (not present) */
-	MEMORY_PAGED_OUT,  /* virtual: swapped out (set by the operating system's walk alone) */
-	MEMORY_NO_RAM,     /* physical: no RAM at that address */
-	MEMORY_NOT_SAVED,  /* physical: RAM that the saved guest does not contain */
-	MEMORY_IO,         /* the target could not read it */
-	MEMORY_GONE,       /* the guest or its file disappeared */
+	MEMORY_NOT_MAPPED,   /* virtual: the page tables have nothing there (not present) */
+	MEMORY_PAGED_OUT,    /* virtual: swapped out (set by the operating system's walk alone) */
+	MEMORY_NO_RAM,       /* physical: no RAM at that address */
+	MEMORY_NOT_SAVED,    /* physical: RAM that the saved guest does not contain */
+	MEMORY_IO,           /* the target could not read it */
+	MEMORY_GONE,         /* the guest or its file disappeared */
 	MEMORY_NOT_CAPTURED, /* replaying a capture: it is not in it */
-	MEMORY_NO_LAYOUT,    /* what to read is not known (set by the operating system's walk alone) */
+	MEMORY_NO_LAYOUT, /* what to read is not known (set by the operating system's walk alone) */
 };
 
 const char *memory_fault_string(enum memory_fault fault);
@@ -90,9 +91,9 @@ struct memory_mapper_ops {
 struct memory_mapper;
 
 /*
- * Makes a mapper, which the memory owns with its data once this succeeds. Mappings are kept, 256 MiB
- * of them at most: a page that the guest gives back and gets anew meanwhile is seen as it was, until
- * memory_renew(). What is captured is mapped for that alone.
+ * Makes a mapper, which the memory owns with its data once this succeeds. Mappings are kept, 256
+ * MiB of them at most: a page that the guest gives back and gets anew meanwhile is seen as it was,
+ * until memory_renew(). What is captured is mapped for that alone.
  */
 struct nunchi_error *memory_add_mapper(struct memory *memory, const struct memory_mapper_ops *ops,
 				       void *data, struct memory_mapper **ret);
@@ -101,6 +102,11 @@ struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint6
 				       struct memory_mapper *mapper);
 /* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
+/*
+ * Says that the ranges are not all there were, as in a file that was cut off: where there is none
+ * reads as MEMORY_NOT_SAVED, not as MEMORY_NO_RAM.
+ */
+void memory_set_incomplete(struct memory *memory);
 /* Sorts; fails if ranges overlap. Call once after the last add, before the first read. */
 struct nunchi_error *memory_seal(struct memory *memory);
 

@@ -113,7 +113,7 @@ static void test_truncated(void **state)
 	cut.size = first + 20;
 	target = saved_open(&cut);
 	saved_has(target, 0x100000, MIB);
-	saved_lacks(target, 0x300000, 1, MEMORY_NO_RAM);
+	saved_lacks(target, 0x300000, 1, MEMORY_NOT_SAVED);
 	assert_true(saved_notes(target, "within a block's header"));
 	target_close(target);
 	cut.size = 30;

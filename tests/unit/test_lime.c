@@ -73,7 +73,7 @@ static void test_damaged(void **state)
 	blob.data[0x10020] ^= 0xff;
 	target = saved_open(&blob);
 	saved_has(target, 0x100000, 0x10000);
-	saved_lacks(target, 0x300000, 1, MEMORY_NO_RAM);
+	saved_lacks(target, 0x300000, 1, MEMORY_NOT_SAVED);
 	assert_true(saved_notes(target, "no LiME header at offset 0x10020 after 1 segments"));
 	target_close(target);
 

@@ -194,7 +194,7 @@ static void test_truncated(void **state)
 	target = saved_open(&blob);
 	assert_true(saved_notes(target, "within its table of page numbers: 4000 KiB of 11 MiB"));
 	saved_has(target, 0xc0000, (2000 - 0xa0) * WRITER_PAGE);
-	saved_lacks(target, 2020 * WRITER_PAGE + 0xc000, WRITER_PAGE, MEMORY_NO_RAM);
+	saved_lacks(target, 2020 * WRITER_PAGE + 0xc000, WRITER_PAGE, MEMORY_NOT_SAVED);
 	target_close(target);
 	/* Half an entry of it. */
 	blob.size = start + 4;

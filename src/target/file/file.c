@@ -26,6 +26,7 @@ struct file_target {
 	int fd;
 	uint64_t size;
 	bool sigbus_guard;
+	bool incomplete; /* what it ends before, or is damaged, may be more memory */
 	struct x86_registers *vcpus;
 };
 
@@ -114,6 +115,8 @@ static struct nunchi_error *make_memory(struct file_target *file, struct extents
 		source_deinit(source);
 		return err;
 	}
+	if (file->incomplete)
+		memory_set_incomplete(memory);
 	err = extents_apply(extents, source, memory);
 	if (err) {
 		memory_destroy(memory);
@@ -219,6 +222,7 @@ static struct nunchi_error *open_lime(struct file_target *file, struct source *s
 	err = lime_parse(source, &lime);
 	if (err)
 		return err;
+	file->incomplete = lime.cut_off || lime.garbage;
 	if (lime.cut_off)
 		note_missing(file, extents_missing(&lime.extents), extents_total(&lime.extents));
 	if (lime.garbage)
@@ -241,6 +245,7 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 	err = avml_parse(source, &unpacked, &extents, &info);
 	if (err)
 		return err;
+	file->incomplete = info.ending;
 	if (info.ending)
 		target_note(&file->target,
 			    "%s at offset 0x%" PRIx64
@@ -292,6 +297,7 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 	err = xen_core_parse(source, &core);
 	if (err)
 		return err;
+	file->incomplete = core.unplaced;
 	note_xen_core(file, &core);
 	target_set_support(&file->target, TARGET_READ, true,
 			   "from the file: dump-core of a %s guest by Xen %u.%u",
@@ -334,6 +340,7 @@ static struct nunchi_error *open_xen_save(struct file_target *file, struct sourc
 	err = xen_save_parse(source, &save);
 	if (err)
 		return err;
+	file->incomplete = !save.whole;
 	note_xen_save(file, &save);
 	target_set_support(&file->target, TARGET_READ, true,
 			   "from the file: a %s guest saved by Xen %u.%u (stream version %u)",

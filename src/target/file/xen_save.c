@@ -398,10 +398,11 @@ static struct nunchi_error *take_record(struct reader *reader, uint32_t type, ui
 {
 	switch (type) {
 	case XEN_SAVE_END:
-		reader->ended = true;
+		reader->ended = reader->save->whole = true;
 		return NULL;
 	case XEN_SAVE_CHECKPOINT:
 		/* After it come libxl's records, then the pages changed since: Remus and COLO. */
+		reader->save->whole = true;
 		return stop(reader,
 			    "the stream is of checkpoints, of which only the first is used");
 	case XEN_SAVE_PAGE_DATA:

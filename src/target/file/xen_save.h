@@ -58,6 +58,7 @@ struct xen_save {
 	unsigned xen_major, xen_minor; /* of the Xen that wrote it */
 	/* Why the records end before they should; NULL: they end well. Static. */
 	const char *ending;
+	bool whole;              /* all of the guest's pages came before that */
 	uint64_t end;            /* offset in the file of the first record not used */
 	uint64_t repeated;       /* bytes of pages that a later copy replaces */
 	uint64_t without;        /* bytes of pages whose contents were not saved */
