@@ -25,7 +25,7 @@ FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "686-pae")
 # Whatever of these a flavour has as modules is put into the guest, with what
 # they depend on.
 WANTED_MODULES = ("crc32c_generic", "loop", "fuse", "dummy", "overlay", "ext4", "nf_tables", "bridge",
-                  "tun", "veth", "isofs", "vmw_vsock_virtio_transport")
+                  "tun", "veth", "isofs", "qemu_fw_cfg", "vmw_vsock_virtio_transport")
 # What a kernel needs as Xen's first domain in the lab: Xen's devices and an IDE disk.
 DOM0_MODULES = ("xen_evtchn", "xen_gntdev", "xen_gntalloc", "xen_privcmd", "xenfs", "ata_piix",
                 "sd_mod")
