@@ -483,6 +483,48 @@ nunchi_diagnosis_fact(const struct nunchi_diagnosis *diagnosis, size_t index, bo
 NUNCHI_API const char *nunchi_diagnosis_warning(const struct nunchi_diagnosis *diagnosis,
 						size_t index);
 
+/*
+ * Bringing a host to Xen, and back. The change is files of nunchi's own (one in /etc/default/grub.d,
+ * for a trial a systemd unit and its script) and the grub.cfg that GRUB's own scripts then make;
+ * native entries stay as they are, and one of them the default.
+ */
+struct nunchi_doctor_change {
+	size_t size;      /* sizeof(struct nunchi_doctor_change) */
+	const char *root; /* a directory that is a host's root; NULL: this host */
+	bool trial;       /* boot Xen once, and come back by itself */
+	unsigned minutes; /* after so many, 1 to 1440; 0: 10 */
+};
+
+/* Is told what is, or would be, done: a line without its newline, which lives for the call. */
+typedef void nunchi_doctor_say(const char *line, void *data);
+
+/*
+ * Says what apply would do, as a unified diff; lines of ours begin with "# ". Changes nothing. As
+ * root, and only then, it also proves the plan and shows the new grub.cfg.
+ */
+NUNCHI_API struct nunchi_error *nunchi_doctor_plan(struct nunchi_context *context,
+						   const struct nunchi_doctor_change *change,
+						   nunchi_doctor_say *say, void *data);
+/*
+ * Says the plan and does it. What an earlier apply did is taken back first. On failure, and when the
+ * context is cancelled, nothing is changed; if we die, nunchi_doctor_undo() takes back what there
+ * is. Needs root.
+ */
+NUNCHI_API struct nunchi_error *nunchi_doctor_apply(struct nunchi_context *context,
+						    const struct nunchi_doctor_change *change,
+						    nunchi_doctor_say *say, void *data);
+/*
+ * Takes back what apply did, byte for byte; a grub.cfg whose sources have changed since is made
+ * anew. Logs of trials stay. Uses the root alone of the change. Needs root.
+ */
+NUNCHI_API struct nunchi_error *nunchi_doctor_undo(struct nunchi_context *context,
+						   const struct nunchi_doctor_change *change,
+						   nunchi_doctor_say *say, void *data);
+/* During a trial boot: the machine is to stay in Xen. NUNCHI_ERROR_NOT_FOUND if there is none. */
+NUNCHI_API struct nunchi_error *nunchi_doctor_stay(struct nunchi_context *context,
+						   const struct nunchi_doctor_change *change,
+						   nunchi_doctor_say *say, void *data);
+
 /* ---- Output ---------------------------------------------------------------------------------- */
 
 enum nunchi_output { NUNCHI_OUTPUT_TABLE, NUNCHI_OUTPUT_JSON, NUNCHI_OUTPUT_CSV };

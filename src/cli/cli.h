@@ -39,7 +39,9 @@ enum {
 	OPTION_PROGRESS,
 	OPTION_ROOT,
 	OPTION_COLLECT,
-	OPTION_FACTS
+	OPTION_FACTS,
+	OPTION_TRIAL,
+	OPTION_MINUTES
 };
 
 struct cli_option {
@@ -226,6 +228,14 @@ int place_resolve(struct cli *cli, const char *text, struct nunchi_place *place)
 
 /* Which page table, of --pid, --cr3 and --phys. */
 int place_option(struct cli *cli, struct nunchi_place *place, int letter, const char *value);
+
+/* ---- doctor_change.c: plan, apply, undo and stay of the doctor ---- */
+
+bool doctor_change_is(const char *word);
+int doctor_change_minutes(struct cli *cli, const char *value, unsigned *ret);
+/* arguments[0] is such a word; minutes 0: the default. */
+int doctor_change_run(struct cli *cli, const char *root, bool trial, unsigned minutes,
+		      char **arguments, int count);
 
 /* ---- suggest.c ---- */
 

@@ -11,10 +11,14 @@
 struct doctor_state {
 	const char *root;
 	bool facts;
+	bool trial;
+	unsigned minutes;
 };
 
 static const struct cli_option doctor_options[] = {
     {"root", OPTION_ROOT, "DIR", "look at the host whose root is DIR, not at this one"},
+    {"trial", OPTION_TRIAL, NULL, "with plan and apply: boot Xen once, and come back by itself"},
+    {"minutes", OPTION_MINUTES, "N", "how long a trial lasts; 10 is the default"},
     {"facts", OPTION_FACTS, NULL, "also every fact, with where it comes from"},
 };
 
@@ -22,9 +26,12 @@ static int doctor_option(struct cli *cli, void *state, int letter, const char *v
 {
 	struct doctor_state *doctor = state;
 
-	(void)cli;
 	if (letter == OPTION_ROOT)
 		doctor->root = value;
+	else if (letter == OPTION_TRIAL)
+		doctor->trial = true;
+	else if (letter == OPTION_MINUTES)
+		return doctor_change_minutes(cli, value, &doctor->minutes);
 	else
 		doctor->facts = true;
 	return CLI_DONE;
@@ -367,6 +374,11 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 	struct nunchi_error *err;
 	int status;
 
+	if (count && doctor_change_is(arguments[0]))
+		return doctor_change_run(cli, doctor->root, doctor->trial, doctor->minutes,
+					 arguments, count);
+	if (doctor->trial || doctor->minutes)
+		return cli_misuse(cli, NULL, "--trial and --minutes are of plan and apply");
 	if (doctor->root && count)
 		return cli_misuse(cli, NULL, "--root and files cannot be looked at in one");
 	err = nunchi_doctor_examine(cli->context, &options, &diagnosis);
@@ -379,17 +391,26 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 
 const struct command command_doctor = {
     .name = "doctor",
-    .arguments = "[FILE…]",
+    .arguments = "[FILE… | plan | apply | undo | stay]",
     .summary = "what stands between this host and introspection, and what to do",
     .description =
 	"Looks at this host, or at files from another: a directory "
 	"that is a host's root, logs of the kernel or of Xen, a terminal's text pasted into a "
 	"file. Says first whether introspection will work, then what was found, with the line "
 	"it stands in, what it means and what to do.\n"
-	"Nothing is changed.",
+	"Nothing is changed, but by apply.\n"
+	"plan shows, as a diff, the change that brings the host to Xen; apply does it: one file "
+	"in /etc/default/grub.d with the variables for Xen's entries, and the grub.cfg that "
+	"GRUB's own scripts make of it. The native entries stay as they are, and one of them the "
+	"default. With --trial the next boot, once, is Xen: after the minutes given the logs are "
+	"saved in /var/lib/nunchi/doctor/trial and the machine reboots into its native system, "
+	"unless stay was said. undo takes all back, byte for byte.",
     .examples = "  nunchi doctor\n"
 		"  nunchi doctor pasted.txt\n"
-		"  nunchi doctor --json xl-dmesg.txt kernel.log\n",
+		"  nunchi doctor --json xl-dmesg.txt kernel.log\n"
+		"  nunchi doctor plan\n"
+		"  sudo nunchi doctor apply --trial\n"
+		"  sudo nunchi doctor undo\n",
     .options = doctor_options,
     .option_count = ARRAY_SIZE(doctor_options),
     .most = 64,
