@@ -38,19 +38,19 @@ int doctor_change_minutes(struct cli *cli, const char *value, unsigned *ret)
 	return CLI_DONE;
 }
 
-/* A diff keeps its tabs; all else that could do something to a terminal is shown. */
+/* A diff keeps its tabs and backslashes; what could do something to a terminal is shown. */
 static void say(const char *line, void *data)
 {
 	struct cli *cli = data;
 
 	while (*line) {
-		size_t length = strcspn(line, "\t");
+		size_t length = strcspn(line, "\t\\");
 		char *escaped = cli_escape(line, length);
 
 		cli_write(escaped, strlen(escaped), cli);
 		free(escaped);
 		line += length;
-		if (*line == '\t')
+		if (*line)
 			cli_write(line++, 1, cli);
 	}
 	cli_write("\n", 1, cli);

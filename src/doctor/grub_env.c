@@ -17,7 +17,7 @@ bool grub_env_valid(const char *block, size_t size)
 	       !memcmp(block, SIGNATURE, sizeof(SIGNATURE) - 1);
 }
 
-/* The next variable's line from *at on, comments and padding skipped; false at the end. */
+/* The next variable's whole line from *at on, comments and padding skipped; false at the end. */
 static bool next_line(const char *block, size_t size, size_t *at, struct line *ret)
 {
 	while (*at < size) {
@@ -28,7 +28,7 @@ static bool next_line(const char *block, size_t size, size_t *at, struct line *r
 		if (end > size)
 			end = size;
 		*at = end < size ? end + 1 : size;
-		if (end > start && block[start] != '#') {
+		if (end > start && end < size && block[start] != '#') {
 			*ret = (struct line){.text = block + start, .size = end - start};
 			return true;
 		}

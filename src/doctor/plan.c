@@ -195,15 +195,22 @@ static struct nunchi_error *check_native(const struct plan *plan, const struct g
 	return NULL;
 }
 
-static struct nunchi_error *check_trial(const struct root *root, const struct grub_menu *after,
-					const char *next_entry, const volatile bool *cancel)
+/* A one-shot that an apply of ours set is none of somebody else's. */
+static bool set_by_us(const struct root *root, const struct plan *plan, const char *next_entry)
+{
+	return record_exists(root) && !strcmp(next_entry, plan->entry);
+}
+
+static struct nunchi_error *check_trial(const struct root *root, const struct plan *plan,
+					const struct grub_menu *after, const char *next_entry,
+					const volatile bool *cancel)
 {
 	if (!after->one_shot)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_UNSUPPORTED,
 				 "no trial: this grub.cfg does not know one-shot boots"),
 		    "do without --trial, and choose Xen in GRUB's menu by hand");
-	if (next_entry && *next_entry)
+	if (next_entry && *next_entry && !set_by_us(root, plan, next_entry))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_BUSY,
 				 "no trial: the next boot is already set to be \"%s\"", next_entry),
@@ -238,7 +245,7 @@ static struct nunchi_error *prove(const struct root *root, const struct plan_opt
 	if (!err)
 		err = check_native(plan, &now, &before, &after, saved_entry);
 	if (!err && options->trial)
-		err = check_trial(root, &after, next_entry, options->cancel);
+		err = check_trial(root, plan, &after, next_entry, options->cancel);
 	if (!err)
 		err = grub_check(root, &plan->after, options->cancel);
 	if (err)

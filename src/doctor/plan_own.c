@@ -46,10 +46,17 @@ static void append_quoted(struct buffer *out, const char *text)
 	}
 }
 
+/* Between two words: not where the value only begins. */
+static void append_blank(struct buffer *out)
+{
+	if (out->size < 2 || memcmp(out->data + out->size - 2, "=\"", 2))
+		buffer_append_char(out, ' ');
+}
+
 static void append_words(struct buffer *out, const char *const *words)
 {
 	for (; *words; words++) {
-		buffer_append_char(out, ' ');
+		append_blank(out);
 		append_quoted(out, *words);
 	}
 }
@@ -85,13 +92,15 @@ static void write_dom0(const struct grub_vars *vars, const char *name, const cha
 		return;
 	buffer_printf(ret, "%s=\"", replacement);
 	if (any)
-		append_quoted(ret, rest.size ? rest.data : "nunchi.dom0=1");
+		append_quoted(ret, rest.size || gets_more ? buffer_string(&rest) : "nunchi.dom0=1");
 	else
 		buffer_printf(ret, "${%s:-$%s}", replacement, name);
 	if (gets_more) {
 		append_words(ret, options->remedy.dom0);
-		if (options->trial)
-			buffer_append_string(ret, " " TRIAL_ARGUMENTS);
+		if (options->trial) {
+			append_blank(ret);
+			buffer_append_string(ret, TRIAL_ARGUMENTS);
+		}
 	}
 	buffer_append_string(ret, "\"\n");
 }

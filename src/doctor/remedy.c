@@ -45,7 +45,8 @@ static bool drives_panel(const struct facts *facts, const char *driver)
 
 /*
  * An Intel GPU that i915 drives: the IOMMU's unit for graphics is left off; xe, which lacks the
- * workarounds for Xen PV, is kept away from it; options that were tried against a black screen, and
+ * workarounds for Xen PV, is kept away from it (of several module_blacklist= the last counts, which
+ * is ours); options that were tried against a black screen, and
  * do harm or nothing, are left out.
  */
 static void for_i915(const struct facts *facts, struct remedy *remedy)
@@ -53,8 +54,7 @@ static void for_i915(const struct facts *facts, struct remedy *remedy)
 	static const char *const harmful[] = {"i915.force_probe=", "xe.force_probe=",
 					      "i915.enable_psr=",  "i915.enable_dpcd_backlight=",
 					      "intel_iommu=",      "acpi_backlight=",
-					      "nouveau.modeset=",  "video.use_native_backlight=",
-					      "module_blacklist="};
+					      "nouveau.modeset=",  "video.use_native_backlight="};
 	bool nouveau = has_gpu(facts, "10de:", NULL) && !drives_panel(facts, "nouveau");
 
 	add(remedy->xen, "iommu=no-igfx");
