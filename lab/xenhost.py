@@ -147,8 +147,9 @@ class Port:
         if now - self.beaten > BEAT_SECONDS:
             self.beaten = now
             # As long as nobody reads them it fills up.
+            self.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
-                self.socket.send(b"\n", socket.MSG_DONTWAIT)
+                self.socket.send(b"\n")
 
     def until(self, mark: re.Pattern[bytes], doing: str,
               show: Callable[[bytes], None] | None = None) -> re.Match[bytes]:
@@ -325,7 +326,7 @@ def await_ready(port: Port) -> None:
     def note(data: bytes) -> None:
         nonlocal pending
         *whole, pending = (pending + data).split(b"\n")
-        for line in whole:
+        for line in filter(None, whole):
             lines.append(line.decode("utf-8", "backslashreplace").removeprefix("NUNCHI-NOTE "))
             say(f"{lines[-1]} ({time.monotonic() - started:.0f} s)")
 
