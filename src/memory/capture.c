@@ -248,8 +248,8 @@ struct batch {
 	struct capture *capture;
 	struct memory_mapper *mapper;
 	size_t count;
-	uint64_t numbers[MAPPER_PAGES];
-	size_t places[MAPPER_PAGES];
+	uint64_t numbers[MAPPER_BATCH];
+	size_t places[MAPPER_BATCH];
 };
 
 /* Copies the wanted lines of the i-th page of a batch. */
@@ -266,7 +266,7 @@ static void copy_mapped(void *data, size_t i, const uint8_t *page)
 
 static void copy_batch(struct batch *batch)
 {
-	uint8_t faults[MAPPER_PAGES];
+	uint8_t faults[MAPPER_BATCH];
 
 	if (batch->count)
 		mapper_copy(batch->mapper, batch->numbers, batch->count, copy_mapped, batch,
@@ -292,7 +292,7 @@ static void copy_by_mapper(struct memory *memory, struct capture *capture)
 				   (i + 1) * LINES_PER_PAGE - (size_t)__builtin_clzll(wanted));
 			continue;
 		}
-		if (batch.count == MAPPER_PAGES || batch.mapper != backing->mapper)
+		if (batch.count == MAPPER_BATCH || batch.mapper != backing->mapper)
 			copy_batch(&batch);
 		batch.mapper = backing->mapper;
 		batch.places[batch.count] = i;

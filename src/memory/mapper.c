@@ -209,28 +209,89 @@ static size_t good_run(const struct mapper_window *window, uint64_t within, size
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
+/* A long read in the making. */
+struct run {
+	uint64_t address;
+	uint8_t *to;
+	size_t size;
+};
+
+/* Copies what the run wants of its i-th page. */
+static void copy_run(void *data, size_t i, const uint8_t *page)
+{
+	const struct run *run = data;
+	size_t offset = i ? 0 : (size_t)(run->address & PAGE_MASK);
+	size_t at = i ? (i << PAGE_SHIFT) - (size_t)(run->address & PAGE_MASK) : 0;
+	size_t size = PAGE_SIZE - offset;
+
+	if (size > run->size - at)
+		size = run->size - at;
+	memcpy(run->to + at, page + offset, size);
+}
+
+/* Reads by a mapping of the moment; *ret_size is how much. */
+static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t address, uint8_t *to,
+				   size_t size, size_t *ret_size)
+{
+	uint64_t first = address >> PAGE_SHIFT, pages[MAPPER_BATCH] = {0};
+	uint8_t faults[MAPPER_BATCH];
+	struct run run = {.address = address, .to = to, .size = size};
+	size_t most = (MAPPER_BATCH << PAGE_SHIFT) - (size_t)(address & PAGE_MASK);
+	size_t count;
+
+	if (run.size > most)
+		run.size = most;
+	count = (size_t)(((address + run.size - 1) >> PAGE_SHIFT) - first + 1);
+	for (size_t i = 0; i < count; i++)
+		pages[i] = first + i;
+	mapper_copy(mapper, pages, count, copy_run, &run, faults);
+	for (size_t i = 0; i < count; i++) {
+		if (faults[i] == MEMORY_OK)
+			continue;
+		*ret_size = i ? (i << PAGE_SHIFT) - (size_t)(address & PAGE_MASK) : 0;
+		return (enum memory_fault)faults[i];
+	}
+	*ret_size = run.size;
+	return MEMORY_OK;
+}
+
+/* Reads within one window. */
+static enum memory_fault read_window(struct memory_mapper *mapper, uint64_t generation,
+				     uint64_t address, uint8_t *to, size_t size, size_t *ret_size)
+{
+	uint64_t within = address & WITHIN;
+	enum memory_fault fault;
+	struct mapper_window *window = get(mapper, generation, address >> MAPPER_SHIFT, &fault);
+
+	*ret_size = 0;
+	if (!window)
+		return fault;
+	*ret_size = good_run(window, within, size);
+	if (!*ret_size)
+		return (enum memory_fault)window->faults[within >> PAGE_SHIFT];
+	memcpy(to, window->map + within, *ret_size);
+	/* Which of the bytes are zeros that stand in for lost ones is not known. */
+	return mapper_window_gone(window) ? MEMORY_GONE : MEMORY_OK;
+}
+
 enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
 			      void *buffer, size_t size, uint64_t *ret_fault)
 {
 	uint8_t *to = buffer;
 
 	while (size) {
-		uint64_t within = address & WITHIN;
+		uint64_t number = address >> MAPPER_SHIFT;
 		enum memory_fault fault;
-		struct mapper_window *window =
-		    get(mapper, generation, address >> MAPPER_SHIFT, &fault);
 		size_t run;
 
-		*ret_fault = address;
-		if (!window)
+		if (size >= MAPPER_LONG && !find(mapper, generation, number) &&
+		    !hole_end(mapper, number))
+			fault = read_long(mapper, address, to, size, &run);
+		else
+			fault = read_window(mapper, generation, address, to, size, &run);
+		*ret_fault = address + (fault == MEMORY_GONE ? 0 : run);
+		if (fault != MEMORY_OK)
 			return fault;
-		run = good_run(window, within, size);
-		if (!run)
-			return (enum memory_fault)window->faults[within >> PAGE_SHIFT];
-		memcpy(to, window->map + within, run);
-		/* Which of the bytes are zeros that stand in for lost ones is not known. */
-		if (mapper_window_gone(window))
-			return MEMORY_GONE;
 		to += run;
 		address += run;
 		size -= run;
@@ -266,12 +327,16 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_
 	while (address < end) {
 		uint64_t number = address >> MAPPER_SHIFT, hole = hole_end(mapper, number);
 		uint64_t last = (number + 1) << MAPPER_SHIFT;
-		struct mapper_window *window;
-		enum memory_fault fault;
+		const struct mapper_window *window;
 
 		if (last > end)
 			last = end;
-		window = hole ? NULL : get(mapper, generation, number, &fault);
+		window = hole ? NULL : find(mapper, generation, number);
+		if (!hole && !window) {
+			*ret_start = address;
+			*ret_end = last;
+			return true;
+		}
 		for (uint64_t at = address; window && at < last; at += PAGE_SIZE) {
 			size_t run = good_run(window, at & WITHIN, last - at);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory that a hypervisor maps into our process page by page on demand, kept in windows of 2 MiB:
- * one call for 512 pages costs little more than one for a single page. Private to memory/.
+ * Memory that a hypervisor maps into our process page by page on demand, kept in windows of 256
+ * KiB: one call for 64 pages costs hardly more than one for a single page. What is read in long
+ * runs goes through larger mappings of the moment. Private to memory/.
  *
  * At most MAPPER_WINDOWS windows are kept, so that a guest costs the same whatever its size; the
  * one used longest ago makes room. A page that the hypervisor did not map is never touched.
@@ -15,13 +16,17 @@
 
 struct sigbus_region;
 
-#define MAPPER_SHIFT   21 /* log2 of a window's size */
+#define MAPPER_SHIFT   18 /* log2 of a window's size */
 #define MAPPER_PAGES   ((size_t)1 << (MAPPER_SHIFT - PAGE_SHIFT))
-#define MAPPER_SETS    32
+#define MAPPER_SETS    256
 #define MAPPER_WAYS    4
 #define MAPPER_WINDOWS (MAPPER_SETS * MAPPER_WAYS)
 /* Of the windows of a set, so many may be held by zero-copy pointers. */
 #define MAPPER_PINNED 2
+/* Reads of so many bytes, of windows that are not mapped yet, are not kept. */
+#define MAPPER_LONG ((size_t)256 << 10)
+/* Pages mapped at once for them, and for captures. */
+#define MAPPER_BATCH ((size_t)1024)
 /* Generations for which a kept mapping is believed without a memory_renew(). */
 #define MAPPER_GENERATIONS 65536
 /* Runs of windows without any page that are remembered. */
@@ -68,11 +73,14 @@ enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation,
 /* Bytes within one window that can all be touched in this generation, or NULL. */
 const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
 			  size_t size);
-/* The first pages there are from address on, before end, at most to the end of their window. */
+/*
+ * The first pages from address on, before end, that are not known to be missing: what was not
+ * looked at yet is not asked for. At most to the end of their window.
+ */
 bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
 		      uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 /*
- * Gives copy() at most MAPPER_PAGES pages by their numbers, through a mapping of the moment: what
+ * Gives copy() at most MAPPER_BATCH pages by their numbers, through a mapping of the moment: what
  * is copied of a paused guest is thus never stale. faults has an enum memory_fault for each; if it
  * is not MEMORY_OK, copy() was not called or what it was given is not to be used.
  */

@@ -311,13 +311,13 @@ static void describe(struct xen_target *xen)
 
 	if (target->frames == TARGET_FRAMES_MACHINE)
 		target_set_support(target, TARGET_READ, true,
-				   "machine frames mapped by Xen %u.%u in windows of 2 MiB: "
+				   "machine frames mapped by Xen %u.%u in windows of 256 KiB: "
 				   "\"physical\" addresses of a PV guest are the host's",
 				   xen->xen.major, xen->xen.minor);
 	else
 		target_set_support(target, TARGET_READ, true,
-				   "pages mapped by Xen %u.%u in windows of 2 MiB", xen->xen.major,
-				   xen->xen.minor);
+				   "pages mapped by Xen %u.%u in windows of 256 KiB",
+				   xen->xen.major, xen->xen.minor);
 	if (target->frames == TARGET_FRAMES_GUEST)
 		on_demand = xen_pages_on_demand(&xen->xen, xen->domain.id);
 	if (on_demand)

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What reaching a guest of Xen costs, in dom0: pages mapped in batches of several sizes, the whole
+ * memory read by windows and page by page, random reads and translations beside the same on a file,
+ * pauses. Run by bench/xen.
+ *
+ *	bench_xen xen:NAME [FILE]
+ *
+ * FILE is a raw image of at least as many bytes to compare random reads with. Prints lines of
+ * "name value unit".
+ */
+#include "core/cleanup.h"
+#include "guest/linux/attach.h"
+#include "target/xen/library.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define READS  ((size_t)1 << 20)
+#define PAUSES 100
+
+static void check(struct nunchi_error *err)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "bench_xen: %s\n", nunchi_error_message(err));
+	exit(1);
+}
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void say(const char *name, double value, const char *unit)
+{
+	printf("%-28s %12.1f %s\n", name, value, unit);
+	fflush(stdout);
+}
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+/* The largest range. */
+static struct memory_range largest(const struct memory *memory)
+{
+	size_t count;
+	const struct memory_range *ranges = memory_ranges(memory, &count);
+	struct memory_range best = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		if (ranges[i].size > best.size)
+			best = ranges[i];
+	}
+	return best;
+}
+
+static int domain_of(const char *word)
+{
+	FILE *out;
+	char command[128];
+	int id = -1;
+
+	/* The bench is given what nunchi takes; the libraries want the number. */
+	snprintf(command, sizeof(command), "xl domid %s", word + 4);
+	out = popen(command, "re");
+	if (!out || fscanf(out, "%d", &id) != 1)
+		id = -1;
+	if (out)
+		pclose(out);
+	return id;
+}
+
+/* Pages a second, mapped and unmapped `batch` at a time. */
+static void bench_batches(const struct memory_range *range, int domain)
+{
+	static const size_t batches[] = {1, 16, 64, 128, 256, 512, 1024, 4096};
+	struct xen_library library;
+	uint64_t frames[4096];
+	int errors[4096];
+	void *handle;
+
+	check(xen_library_load(&library));
+	handle = library.memory_open(xen_library_logger(), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(batches) && handle; i++) {
+		double start = seconds(), map_time = 0;
+		size_t pages = 0, calls = 0;
+		char name[64];
+
+		while (seconds() - start < 0.5 || !calls) {
+			uint64_t first = range->start.v >> PAGE_SHIFT;
+			double before;
+			void *map;
+
+			first += pages % ((range->size >> PAGE_SHIFT) - batches[i] + 1);
+			for (size_t j = 0; j < batches[i]; j++)
+				frames[j] = first + j;
+			before = seconds();
+			map = library.memory_map(handle, (uint32_t)domain, PROT_READ, batches[i],
+						 frames, errors);
+			map_time += seconds() - before;
+			if (!map)
+				break;
+			library.memory_unmap(handle, map, batches[i]);
+			pages += batches[i];
+			calls++;
+		}
+		snprintf(name, sizeof(name), "map_%zu", batches[i]);
+		say(name, (double)pages / (seconds() - start), "pages/s");
+		snprintf(name, sizeof(name), "map_%zu_call", batches[i]);
+		say(name, calls ? map_time / (double)calls * 1e6 : 0, "us");
+	}
+	if (handle)
+		library.memory_close(handle);
+	xen_library_unload(&library);
+}
+
+static double stream(struct memory *memory, const struct memory_range *range)
+{
+	_cleanup_free_ uint8_t *buffer = malloc(1 << 20);
+	double start = seconds();
+
+	for (uint64_t at = 0; at < range->size; at += 1 << 20) {
+		size_t size = range->size - at < 1 << 20 ? (size_t)(range->size - at) : 1 << 20;
+
+		if (memory_read(memory, gpa(range->start.v + at), buffer, size, NULL) != MEMORY_OK)
+			continue;
+	}
+	return (double)range->size / (seconds() - start) / 1e6;
+}
+
+/* Nanoseconds for a random read of eight bytes in a range that is mapped already. */
+static double random_reads(struct memory *memory, const struct memory_range *range)
+{
+	uint64_t seed = 88172645463325252u, value, sum = 0;
+	double start = seconds();
+
+	for (size_t i = 0; i < READS; i++) {
+		uint64_t at = range->start.v + (next_random(&seed) % (range->size / 8)) * 8;
+
+		if (memory_read(memory, gpa(at), &value, sizeof(value), NULL) == MEMORY_OK)
+			sum += value;
+	}
+	/* So that nothing is left out. */
+	if (sum == 1)
+		puts("");
+	return (seconds() - start) / (double)READS * 1e9;
+}
+
+static void bench_file(const char *path, uint64_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct memory_range range = {.size = size};
+	struct memory *memory;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || (uint64_t)st.st_size < size) {
+		fprintf(stderr, "bench_xen: %s is too small\n", path);
+		return;
+	}
+	check(memory_create(true, &memory));
+	check(memory_add_window(memory, gpa(0), size, fd, 0, 0));
+	check(memory_seal(memory));
+	stream(memory, &range);
+	random_reads(memory, &range);
+	say("random_read_file", random_reads(memory, &range), "ns");
+	memory_destroy(memory);
+}
+
+static void bench_translations(struct target *target)
+{
+	const volatile bool cancel = false;
+	const struct linux_attach_options options = {.cancel = &cancel};
+	struct linux_kernel *kernel;
+	uint64_t seed = 88172645463325252u, size;
+	double start = seconds();
+	size_t good = 0;
+
+	check(linux_kernel_attach(target, &options, &kernel));
+	say("attach", (seconds() - start) * 1e3, "ms");
+	size = kernel->image_end - kernel->text_virtual;
+	start = seconds();
+	for (size_t i = 0; i < READS; i++) {
+		gva_t address = gva(kernel->text_virtual + next_random(&seed) % size);
+		gpa_t physical;
+
+		good += address_space_translate(kernel->space, address, &physical) == MEMORY_OK;
+	}
+	say("translate", (seconds() - start) / (double)READS * 1e9, "ns");
+	say("translate_mapped", (double)good * 100 / (double)READS, "%");
+	linux_kernel_destroy(kernel);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void bench_pauses(struct target *target)
+{
+	double times[PAUSES];
+
+	for (size_t i = 0; i < PAUSES; i++) {
+		uint64_t before = target_paused_us(target);
+
+		check(target_pause(target));
+		check(target_resume(target));
+		times[i] = (double)(target_paused_us(target) - before);
+	}
+	qsort(times, PAUSES, sizeof(*times), compare);
+	say("empty_pause_min", times[0], "us");
+	say("empty_pause_median", times[PAUSES / 2], "us");
+	say("empty_pause_max", times[PAUSES - 1], "us");
+}
+
+int main(int argc, char **argv)
+{
+	const struct target_options options = {.sigbus_guard = true};
+	struct memory_range range;
+	struct target *target;
+	double start = seconds();
+
+	if (argc < 2 || strncmp(argv[1], "xen:", 4)) {
+		fprintf(stderr, "usage: bench_xen xen:NAME [FILE]\n");
+		return 2;
+	}
+	check(target_open(argv[1], &options, &target));
+	say("open", (seconds() - start) * 1e3, "ms");
+	range = largest(target->memory);
+	bench_batches(&range, domain_of(argv[1]));
+	say("stream_first", stream(target->memory, &range), "MB/s");
+	say("stream_again", stream(target->memory, &range), "MB/s");
+	random_reads(target->memory, &range);
+	say("random_read", random_reads(target->memory, &range), "ns");
+	if (argc > 2)
+		bench_file(argv[2], range.size);
+	bench_translations(target);
+	bench_pauses(target);
+	target_close(target);
+	return 0;
+}
