@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# In dom0: kills a program that pauses a guest, its guard, or both, at many moments, and looks
+# whether the guest goes on; and whether a pause that somebody else made stays. Run by tests/xen/run.
+#
+#	kill.sh GUEST ROUNDS
+guest=$1 rounds=$2 passed=0 failed=0
+
+is_paused()
+{
+	xl list "$guest" | awk 'NR == 2 { exit index($5, "p") ? 0 : 1 }'
+}
+
+expect()
+{
+	what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL: $what"
+	fi
+}
+
+runs_soon()
+{
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		is_paused || return 0
+		usleep 100000
+	done
+	return 1
+}
+
+guards()
+{
+	for stat in /proc/[0-9]*/stat; do
+		read -r pid name _ 2>/dev/null <"$stat" && [ "$name" = "(nunchi-guard)" ] && echo "$pid"
+	done
+}
+
+# A moment of the round, from 0.05 to 0.55 s after the start; different ones each time.
+moment()
+{
+	echo $((50000 + $1 * 7919 % 500 * 1000))
+}
+
+stays_paused()
+{
+	usleep 300000
+	is_paused
+}
+
+resumed_or_asked()
+{
+	note=$(./pauser "xen:$guest" 0 0) || return 1
+	is_paused || return 0
+	case $note in *"xl unpause"*) return 0 ;; esac
+	return 1
+}
+
+asked=0 repaired=0
+round=0
+while [ $round -lt "$rounds" ]; do
+	./pauser "xen:$guest" 20 2>/dev/null &
+	owner=$!
+	usleep "$(moment $round)"
+	case $((round % 3)) in
+	0)
+		kill -9 $owner
+		expect "round $round: the guest goes on after its owner was killed" runs_soon
+		;;
+	1)
+		for pid in $(guards); do kill -9 "$pid"; done
+		usleep 100000
+		kill -9 $owner
+		usleep 100000
+		is_paused && repaired=$((repaired + 1))
+		expect "round $round: the guard, then the owner" resumed_or_asked
+		;;
+	2)
+		kill -STOP $owner
+		for pid in $(guards); do kill -9 "$pid"; done
+		kill -9 $owner
+		usleep 100000
+		is_paused && repaired=$((repaired + 1))
+		expect "round $round: both at once" resumed_or_asked
+		;;
+	esac
+	wait $owner 2>/dev/null
+	if is_paused; then
+		asked=$((asked + 1))
+		xl unpause "$guest"
+	fi
+	round=$((round + 1))
+done
+echo "left paused and repaired by the next run or asked about: $repaired, of these asked: $asked"
+
+# Somebody else's pause.
+xl pause "$guest"
+round=0
+while [ $round -lt 6 ]; do
+	./pauser "xen:$guest" 20 2>/dev/null &
+	owner=$!
+	usleep "$(moment $((round + 3)))"
+	kill -9 $owner
+	wait $owner 2>/dev/null
+	expect "somebody else's pause stays when the owner is killed" stays_paused
+	round=$((round + 1))
+done
+./pauser "xen:$guest" 5 20
+expect "and when it is not" stays_paused
+xl unpause "$guest"
+expect "it was counted exactly" runs_soon
+expect "no guard is left" test -z "$(guards)"
+expect "the journal is empty" test -z "$(ls /run/nunchi 2>/dev/null)"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
