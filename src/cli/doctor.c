@@ -10,7 +10,7 @@
 
 struct doctor_state {
 	const char *root;
-	bool facts;
+	bool all;
 	bool trial;
 	unsigned minutes;
 };
@@ -19,7 +19,7 @@ static const struct cli_option doctor_options[] = {
     {"root", OPTION_ROOT, "DIR", "look at the host whose root is DIR, not at this one"},
     {"trial", OPTION_TRIAL, NULL, "with plan and apply: boot Xen once, and come back by itself"},
     {"minutes", OPTION_MINUTES, "N", "how long a trial lasts; 10 is the default"},
-    {"facts", OPTION_FACTS, NULL, "also every fact, with where it comes from"},
+    {"all", OPTION_ALL, NULL, "also what is well, and every fact with where it comes from"},
 };
 
 static int doctor_option(struct cli *cli, void *state, int letter, const char *value)
@@ -33,7 +33,7 @@ static int doctor_option(struct cli *cli, void *state, int letter, const char *v
 	else if (letter == OPTION_MINUTES)
 		return doctor_change_minutes(cli, value, &doctor->minutes);
 	else
-		doctor->facts = true;
+		doctor->all = true;
 	return CLI_DONE;
 }
 
@@ -104,6 +104,26 @@ static void print_finding(struct cli *cli, const struct nunchi_finding *finding)
 		print_text(cli, "→ ", finding->remedy, 2);
 }
 
+/* "4: harmful": by the worst that its changes did, or by what helped if none of it hurt. */
+static void print_attempt(struct cli *cli, const struct nunchi_diagnosis *diagnosis, size_t first)
+{
+	static const unsigned rank[] = {[NUNCHI_EFFECT_UNJUDGED] = 0,
+					[NUNCHI_EFFECT_NONE] = 1,
+					[NUNCHI_EFFECT_USEFUL] = 2,
+					[NUNCHI_EFFECT_WRONG_LINE] = 3,
+					[NUNCHI_EFFECT_HARMFUL] = 4};
+	const struct nunchi_change *change = nunchi_diagnosis_change(diagnosis, first);
+	const char *attempt = change->attempt;
+	enum nunchi_effect worst = NUNCHI_EFFECT_UNJUDGED;
+
+	for (size_t i = first; (change = nunchi_diagnosis_change(diagnosis, i)); i++)
+		if (!strcmp(attempt, change->attempt) && rank[change->effect] > rank[worst])
+			worst = change->effect;
+	cli_printf(cli, "\n  ");
+	cli_print_escaped(cli, attempt);
+	cli_printf(cli, ": %s\n", _(effect_words[worst]));
+}
+
 static void print_changes(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
 {
 	const struct nunchi_change *change;
@@ -112,10 +132,8 @@ static void print_changes(struct cli *cli, const struct nunchi_diagnosis *diagno
 	for (size_t i = 0; (change = nunchi_diagnosis_change(diagnosis, i)); i++) {
 		if (!i)
 			cli_printf(cli, "\n%s\n", _("What each change did"));
-		if (strcmp(attempt, change->attempt)) {
-			cli_printf(cli, "\n");
-			print_text(cli, "", change->attempt, 2);
-		}
+		if (strcmp(attempt, change->attempt))
+			print_attempt(cli, diagnosis, i);
 		attempt = change->attempt;
 		cli_printf(cli, "    %s: ", _(effect_words[change->effect]));
 		cli_print_escaped(cli, change->what);
@@ -152,7 +170,7 @@ static void print_steps(struct cli *cli, const struct nunchi_diagnosis *diagnosi
 	}
 }
 
-/* The checklist: what is well in one line, the rest one by one. */
+/* The checklist: what is not well, one by one. */
 static void print_checks(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
 {
 	const struct nunchi_step *step;
@@ -197,34 +215,43 @@ static void print_facts(struct cli *cli, const struct nunchi_diagnosis *diagnosi
 	}
 }
 
-static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool facts)
+static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool all)
 {
 	const struct nunchi_finding *finding;
 	const char *reason;
 	enum nunchi_verdict verdict = nunchi_diagnosis_verdict(diagnosis, &reason);
+	unsigned notes = 0;
 
 	cli_printf(cli, "%s: ", _("Verdict"));
 	cli_printf(cli, "%s\n", verdict_word(verdict));
 	print_text(cli, "", reason, 2);
-	for (size_t i = 0; (finding = nunchi_diagnosis_finding(diagnosis, i)); i++)
-		print_finding(cli, finding);
-	print_changes(cli, diagnosis);
+	for (size_t i = 0; (finding = nunchi_diagnosis_finding(diagnosis, i)); i++) {
+		if (all || finding->weight != NUNCHI_WEIGHT_NOTE)
+			print_finding(cli, finding);
+		else
+			notes++;
+	}
+	if (notes)
+		cli_printf(cli, _("  (%u notes of what is well or harmless: --all)\n"), notes);
+	if (all || verdict != NUNCHI_VERDICT_READY)
+		print_changes(cli, diagnosis);
 	print_steps(cli, diagnosis, NUNCHI_STEP_REMEDY, _("What to do, in this order"));
 	print_steps(cli, diagnosis, NUNCHI_STEP_WAY_ROUND, _("Ways round, without a picture"));
 	print_checks(cli, diagnosis);
-	if (facts)
+	if (all)
 		print_facts(cli, diagnosis);
 }
 
 /* ---- For programs: one row an item ---- */
 
-enum { KIND, ID, STATE, SURE, TEXT, REMEDY, SOURCE, LINE, QUOTE, COLUMN_COUNT };
+enum { KIND, ID, STATE, SURE, WHAT, TEXT, REMEDY, SOURCE, LINE, QUOTE, COLUMN_COUNT };
 
 static const struct nunchi_column columns[COLUMN_COUNT] = {
     {"kind", NUNCHI_TYPE_TEXT, "verdict, finding, change, remedy, way-round, check, fact, warning"},
     {"id", NUNCHI_TYPE_TEXT, "of a rule, attempt, step or fact"},
     {"state", NUNCHI_TYPE_TEXT, "verdict, weight, effect, or ok, missing, unknown"},
     {"sure", NUNCHI_TYPE_TEXT, "high, medium or low"},
+    {"what", NUNCHI_TYPE_TEXT, "of a change: the option"},
     {"text", NUNCHI_TYPE_TEXT, "what it means"},
     {"remedy", NUNCHI_TYPE_TEXT, "what to do"},
     {"source", NUNCHI_TYPE_TEXT, "file or command of the evidence"},
@@ -253,12 +280,14 @@ static struct nunchi_error *write_findings(struct nunchi_writer *writer,
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; !err && (finding = nunchi_diagnosis_finding(diagnosis, i)); i++) {
-		const char *texts[] = {"finding",
-				       finding->id,
-				       weight_names[finding->weight],
-				       confidence_names[finding->confidence],
-				       finding->meaning,
-				       finding->remedy};
+		const char *texts[SOURCE] = {
+		    [KIND] = "finding",
+		    [ID] = finding->id,
+		    [STATE] = weight_names[finding->weight],
+		    [SURE] = confidence_names[finding->confidence],
+		    [TEXT] = finding->meaning,
+		    [REMEDY] = finding->remedy,
+		};
 		size_t j = 0;
 
 		do
@@ -276,12 +305,14 @@ static struct nunchi_error *write_changes(struct nunchi_writer *writer,
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; !err && (change = nunchi_diagnosis_change(diagnosis, i)); i++) {
-		const char *texts[] = {"change",
-				       change->attempt,
-				       effect_names[change->effect],
-				       confidence_names[change->confidence],
-				       change->meaning,
-				       change->what};
+		const char *texts[SOURCE] = {
+		    [KIND] = "change",
+		    [ID] = change->attempt,
+		    [STATE] = effect_names[change->effect],
+		    [SURE] = confidence_names[change->confidence],
+		    [WHAT] = change->what,
+		    [TEXT] = change->meaning,
+		};
 
 		err = row(writer, texts, &change->evidence);
 	}
@@ -295,8 +326,11 @@ static struct nunchi_error *write_steps(struct nunchi_writer *writer,
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; !err && (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
-		const char *texts[] = {
-		    step_names[step->kind], step->id, step->state, NULL, step->text, step->command};
+		const char *texts[SOURCE] = {
+		    [KIND] = step_names[step->kind], [ID] = step->id,
+		    [STATE] = step->state,           [TEXT] = step->text,
+		    [REMEDY] = step->command,
+		};
 
 		err = row(writer, texts, &step->evidence);
 	}
@@ -311,8 +345,12 @@ static struct nunchi_error *write_facts(struct nunchi_writer *writer,
 
 	for (size_t i = 0; !err; i++) {
 		struct nunchi_host_fact fact = nunchi_diagnosis_fact(diagnosis, i, &is);
-		const char *texts[] = {"fact", fact.name,  fact.known ? "known" : "unknown",
-				       NULL,   fact.value, NULL};
+		const char *texts[SOURCE] = {
+		    [KIND] = "fact",
+		    [ID] = fact.name,
+		    [STATE] = fact.known ? "known" : "unknown",
+		    [TEXT] = fact.value,
+		};
 
 		if (!is)
 			break;
@@ -322,11 +360,12 @@ static struct nunchi_error *write_facts(struct nunchi_writer *writer,
 }
 
 static struct nunchi_error *write_diagnosis(struct nunchi_writer *writer,
-					    const struct nunchi_diagnosis *diagnosis, bool facts)
+					    const struct nunchi_diagnosis *diagnosis, bool all)
 {
 	const char *reason;
 	enum nunchi_verdict verdict = nunchi_diagnosis_verdict(diagnosis, &reason);
-	const char *texts[] = {"verdict", NULL, verdict_names[verdict], NULL, reason, NULL};
+	const char *texts[SOURCE] = {
+	    [KIND] = "verdict", [STATE] = verdict_names[verdict], [TEXT] = reason};
 	struct nunchi_error *err = row(writer, texts, NULL);
 
 	if (!err)
@@ -335,14 +374,14 @@ static struct nunchi_error *write_diagnosis(struct nunchi_writer *writer,
 		err = write_changes(writer, diagnosis);
 	if (!err)
 		err = write_steps(writer, diagnosis);
-	if (!err && facts)
+	if (!err && all)
 		err = write_facts(writer, diagnosis);
 	return err ? err : nunchi_writer_finish(writer);
 }
 
 /* ---- */
 
-static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool facts)
+static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool all)
 {
 	struct nunchi_writer *writer = NULL;
 	struct nunchi_error *err;
@@ -351,12 +390,12 @@ static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool 
 	for (size_t i = 0; (warning = nunchi_diagnosis_warning(diagnosis, i)); i++)
 		cli_warn(cli, warning);
 	if (cli->output == NUNCHI_OUTPUT_TABLE) {
-		print_diagnosis(cli, diagnosis, facts);
+		print_diagnosis(cli, diagnosis, all);
 		return CLI_DONE;
 	}
 	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
 	if (!err)
-		err = write_diagnosis(writer, diagnosis, facts);
+		err = write_diagnosis(writer, diagnosis, all);
 	nunchi_writer_destroy(writer);
 	return cli_fail(cli, err);
 }
@@ -384,7 +423,7 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 	err = nunchi_doctor_examine(cli->context, &options, &diagnosis);
 	if (err)
 		return cli_fail(cli, err);
-	status = show(cli, diagnosis, doctor->facts);
+	status = show(cli, diagnosis, doctor->all);
 	nunchi_diagnosis_destroy(diagnosis);
 	return status;
 }

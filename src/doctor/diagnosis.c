@@ -128,6 +128,9 @@ void nunchi_diagnosis_destroy(struct nunchi_diagnosis *diagnosis)
 	free(diagnosis->changes);
 	free(diagnosis->steps);
 	free(diagnosis->warnings);
+	scan_deinit(&diagnosis->scan);
+	story_deinit(&diagnosis->story);
+	settings_deinit(&diagnosis->settings);
 	facts_deinit(&diagnosis->facts);
 	tree_destroy(diagnosis->tree);
 	free(diagnosis);

@@ -7,6 +7,9 @@
 
 #include "core/error.h"
 #include "doctor/facts.h"
+#include "doctor/scan.h"
+#include "doctor/settings.h"
+#include "doctor/story.h"
 #include "doctor/tree.h"
 
 #include <stdarg.h>
@@ -20,6 +23,9 @@
 struct nunchi_diagnosis {
 	struct tree *tree;
 	struct facts facts;
+	struct settings settings; /* the host's */
+	struct scan scan;
+	struct story story;
 	const volatile bool *cancel; /* polled; may be NULL */
 	bool host;                   /* a host was looked at, not just logs */
 

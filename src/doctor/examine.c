@@ -2,29 +2,102 @@
 /* The order of a diagnosis. */
 #include "doctor/diagnosis.h"
 
+#include "doctor/checks.h"
 #include "doctor/host.h"
+#include "doctor/sources.h"
 #include "doctor/words.h"
 
-struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
-				    const volatile bool *cancel, struct nunchi_diagnosis **ret)
+#include <sys/stat.h>
+
+static struct nunchi_error *create(const volatile bool *cancel, struct nunchi_diagnosis **ret)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = calloc(1, sizeof(*diagnosis));
 	struct nunchi_error *err;
 
-	(void)paths;
-	(void)path_count;
 	if (!diagnosis)
 		return &error_nomem;
 	facts_init(&diagnosis->facts);
+	settings_init(&diagnosis->settings);
 	diagnosis->cancel = cancel;
-	err = tree_open(root, &diagnosis->tree);
+	if (!story_init(&diagnosis->story))
+		return &error_nomem;
+	err = scan_init(&diagnosis->scan);
+	if (error_is(err, NUNCHI_ERROR_UNSUPPORTED)) {
+		const char *message = nunchi_error_message(err);
+
+		diagnosis_warn(diagnosis, diagnosis_format(diagnosis, "%s", message));
+		nunchi_error_destroy(err);
+		err = NULL;
+	}
+	if (!err)
+		*ret = no_cleanup_ptr(diagnosis);
+	return err;
+}
+
+static struct nunchi_error *look_at_host(struct nunchi_diagnosis *diagnosis, const char *root)
+{
+	struct nunchi_error *err = tree_open(root, &diagnosis->tree);
+
 	if (err)
 		return err;
+	diagnosis->host = true;
 	host_collect(diagnosis->tree, &diagnosis->facts);
-	diagnosis->verdict = NUNCHI_VERDICT_UNKNOWN;
-	diagnosis->reason = _("nothing was judged");
-	if (diagnosis->failed || diagnosis->facts.failed)
+	host_collect_settings(diagnosis->tree, &diagnosis->facts, &diagnosis->settings);
+	return sources_host(diagnosis);
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
+static struct nunchi_error *look_at_path(struct nunchi_diagnosis *diagnosis, const char *path)
+{
+	if (!is_directory(path))
+		return sources_file(diagnosis, path);
+	if (diagnosis->tree)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "%s: a second host; look at one at a time", path);
+	return look_at_host(diagnosis, path);
+}
+
+static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
+{
+	struct nunchi_error *err = NULL;
+
+	/* The conditions ask it for files. */
+	if (!diagnosis->tree)
+		err = tree_create_empty(&diagnosis->tree);
+	if (err)
+		return err;
+	findings_of_rules(diagnosis);
+	findings_of_checks(diagnosis);
+	findings_of_story(diagnosis);
+	findings_checklist(diagnosis);
+	findings_verdict(diagnosis);
+	if (diagnosis->failed || diagnosis->settings.failed || diagnosis->scan.failed ||
+	    diagnosis->story.failed)
 		return &error_nomem;
-	*ret = no_cleanup_ptr(diagnosis);
+	if (diagnosis->facts.failed)
+		diagnosis_warn(diagnosis, _("there are more facts than are kept"));
 	return NULL;
+}
+
+struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
+				    const volatile bool *cancel, struct nunchi_diagnosis **ret)
+{
+	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
+	struct nunchi_error *err = create(cancel, &diagnosis);
+
+	if (!err && !path_count)
+		err = look_at_host(diagnosis, root);
+	for (size_t i = 0; !err && i < path_count; i++)
+		err = look_at_path(diagnosis, paths[i]);
+	if (!err)
+		err = judge_all(diagnosis);
+	if (!err)
+		*ret = no_cleanup_ptr(diagnosis);
+	return err;
 }

@@ -48,8 +48,8 @@ static struct fact *grow(struct facts *facts)
 	return &facts->all[facts->count];
 }
 
-static void add(struct facts *facts, struct fact fact, const char *source, const char *format,
-		va_list args)
+__attribute__((format(printf, 4, 0))) static void
+add(struct facts *facts, struct fact fact, const char *source, const char *format, va_list args)
 {
 	_cleanup_buffer_ struct buffer text;
 	struct fact *place = grow(facts);

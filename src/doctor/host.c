@@ -12,13 +12,12 @@ void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entr
 
 bool host_next_line(const struct tree_entry *entry, struct line *line)
 {
-	const char *at = line->number ? line->text + line->size : entry->text;
-	const char *end = entry->text + entry->size, *stop;
+	const char *at, *end, *stop;
 
 	if (!entry->text)
 		return false;
-	if (line->number)
-		at++;
+	at = line->number ? line->text + line->size + 1 : entry->text;
+	end = entry->text + entry->size;
 	if (at >= end)
 		return false;
 	stop = memchr(at, '\n', (size_t)(end - at));

@@ -4,6 +4,7 @@
 #define NUNCHI_DOCTOR_HOST_H
 
 #include "doctor/facts.h"
+#include "doctor/settings.h"
 #include "doctor/tree.h"
 
 /* All of what follows. */
@@ -16,6 +17,9 @@ void host_collect_display(struct tree *tree, struct facts *facts);
 void host_collect_boot(struct tree *tree, struct facts *facts);
 void host_collect_xen(struct tree *tree, struct facts *facts);
 void host_collect_kvm(struct tree *tree, struct facts *facts);
+
+/* The options that the host's files give to Linux, its modules and Xen. */
+void host_collect_settings(struct tree *tree, const struct facts *facts, struct settings *settings);
 
 /* Adds that the key is unknown, for the reason of the entry. */
 void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entry *entry);

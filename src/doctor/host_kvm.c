@@ -53,6 +53,18 @@ static bool has_argument(const struct tree_entry *cmdline, const char *part)
 	return memmem(cmdline->text, cmdline->size, part, strlen(part));
 }
 
+static void collect_confinement(struct tree *tree, struct facts *facts, const char *pid)
+{
+	const struct tree_entry *profile;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/attr/current", pid);
+	profile = tree_get(tree, TREE_FILE, path);
+	if (profile->text && strncmp(profile->text, "unconfined", 10))
+		facts_add(facts, FACT_APPARMOR, profile->name, 1, "%s %.*s", pid,
+			  (int)strcspn(profile->text, "\n"), profile->text);
+}
+
 static void collect_process(struct tree *tree, struct facts *facts, const char *pid)
 {
 	const struct tree_entry *comm, *cmdline;
@@ -81,6 +93,26 @@ static void collect_process(struct tree *tree, struct facts *facts, const char *
 		      : "no-qmp");
 }
 
+static void collect_rights(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *scope =
+	    tree_get(tree, TREE_FILE, "/proc/sys/kernel/yama/ptrace_scope");
+	const struct tree_entry *programs = tree_get(tree, TREE_LIST, "/usr/bin");
+
+	if (scope->text)
+		facts_add(facts, FACT_PTRACE_SCOPE, scope->name, 1, "%.1s", scope->text);
+	else if (scope->errnum == ENOENT && tree_get(tree, TREE_LIST, "/proc/sys/kernel")->text)
+		/* A kernel without Yama restricts nothing. */
+		facts_add(facts, FACT_PTRACE_SCOPE, scope->name, 0, "0");
+	else
+		host_unknown(facts, FACT_PTRACE_SCOPE, scope);
+	if (programs->text)
+		facts_add(facts, FACT_QEMU_INSTALLED, programs->name, 0, "%s",
+			  strstr(programs->text, "\nqemu-system-x86_64\n") ? "yes" : "no");
+	else
+		host_unknown(facts, FACT_QEMU_INSTALLED, programs);
+}
+
 void host_collect_kvm(struct tree *tree, struct facts *facts)
 {
 	const struct tree_entry *processes;
@@ -88,6 +120,7 @@ void host_collect_kvm(struct tree *tree, struct facts *facts)
 
 	collect_device(tree, facts);
 	collect_nested(tree, facts);
+	collect_rights(tree, facts);
 	/* Processes come and go: only this host's, now. */
 	if (!tree_is_live(tree) && tree_root(tree))
 		return;
@@ -99,5 +132,6 @@ void host_collect_kvm(struct tree *tree, struct facts *facts)
 			continue;
 		snprintf(pid, sizeof(pid), "%.*s", (int)line.size, line.text);
 		collect_process(tree, facts, pid);
+		collect_confinement(tree, facts, pid);
 	}
 }

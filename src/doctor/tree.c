@@ -175,7 +175,7 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 	return NULL;
 }
 
-/* Links are followed inside the root only. */
+/* Links are followed inside the root only; the running host's is all there is. */
 static int open_in(const struct tree *tree, const char *name, int flags)
 {
 	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
@@ -183,6 +183,8 @@ static int open_in(const struct tree *tree, const char *name, int flags)
 	/* A fifo or terminal must not keep us; with O_PATH they are not opened anyway. */
 	if (!(flags & O_PATH))
 		how.flags |= O_NOCTTY | O_NONBLOCK;
+	if (tree->live)
+		return open(name, (int)how.flags);
 	return (int)syscall(SYS_openat2, tree->root_fd, name, &how, sizeof(how));
 }
 
@@ -311,7 +313,7 @@ static int obtain(const struct tree *tree, enum tree_kind kind, const char *name
 
 const struct tree_entry *tree_get(struct tree *tree, enum tree_kind kind, const char *name)
 {
-	_cleanup_buffer_ struct buffer text;
+	_cleanup_buffer_ struct buffer text = {0};
 	struct tree_entry *entry = find(tree, kind, name);
 	int errnum = ENOENT;
 	bool cut = false;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What introspection needs of a host, one by one, each with the command that mends it. */
+#include "doctor/checks.h"
+
+#include "doctor/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(struct nunchi_diagnosis *diagnosis, const char *id, const char *state,
+		  const char *text, const char *command, const struct fact *fact)
+{
+	diagnosis_add_step(diagnosis, (struct nunchi_step){
+					  .kind = NUNCHI_STEP_CHECK,
+					  .id = id,
+					  .state = state,
+					  .text = text,
+					  .command = command,
+					  .evidence = fact ? diagnosis_evidence(fact)
+							   : (struct nunchi_evidence){0},
+				      });
+}
+
+/* By one fact that has, or lacks, a word. */
+static void check_word(struct nunchi_diagnosis *diagnosis, const char *id, enum fact_key key,
+		       const char *word, const char *text, const char *command)
+{
+	const struct fact *fact = facts_find(&diagnosis->facts, key);
+
+	check(diagnosis, id,
+	      !fact || !fact->known       ? "unknown"
+	      : strstr(fact->value, word) ? "ok"
+					  : "missing",
+	      text, command, fact);
+}
+
+/* By facts of the form "NAME yes|no", one check each. */
+static void check_each(struct nunchi_diagnosis *diagnosis, enum fact_key key, const char *text,
+		       const char *command)
+{
+	for (const struct fact *fact = facts_find(&diagnosis->facts, key); fact;
+	     fact = facts_next(&diagnosis->facts, fact)) {
+		const char *id =
+		    fact->known ? diagnosis_keep(diagnosis, fact->value, strcspn(fact->value, " "))
+				: fact_name(key);
+
+		check(diagnosis, id,
+		      !fact->known                  ? "unknown"
+		      : strstr(fact->value, " yes") ? "ok"
+						    : "missing",
+		      diagnosis_format(diagnosis, "%s: %s", id, text), command, fact);
+	}
+}
+
+/* One configuration in /etc/xen: "TYPE ALTP2M PCI MEMORY". */
+static void check_guest(struct nunchi_diagnosis *diagnosis, const struct fact *fact)
+{
+	char type[16], altp2m[16], pci[16];
+
+	if (!fact->known || sscanf(fact->value, "%15s %15s %15s", type, altp2m, pci) != 3) {
+		check(diagnosis, fact->source, "unknown",
+		      diagnosis_format(diagnosis, _("the guest %s"), fact->source), NULL, fact);
+		return;
+	}
+	check(diagnosis, fact->source,
+	      strcmp(type, "hvm") && strcmp(type, "pvh") ? "missing" : "ok",
+	      diagnosis_format(diagnosis,
+			       _("%s: type hvm or pvh; of a PV guest only memory can be had"),
+			       fact->source),
+	      diagnosis_format(diagnosis, "type = \"hvm\"   # in %s", fact->source), fact);
+	check(diagnosis, fact->source, strcmp(altp2m, "external") ? "missing" : "ok",
+	      diagnosis_format(diagnosis, _("%s: altp2m, which is set when the guest is made"),
+			       fact->source),
+	      diagnosis_format(diagnosis, "altp2m = \"external\"   # in %s", fact->source), fact);
+	if (!strcmp(pci, "pci"))
+		check(diagnosis, fact->source, "missing",
+		      diagnosis_format(diagnosis,
+				       _("%s: passthrough of PCI devices does not go together with "
+					 "altp2m"),
+				       fact->source),
+		      diagnosis_format(diagnosis, "pci = []   # in %s", fact->source), fact);
+}
+
+static void check_guests(struct nunchi_diagnosis *diagnosis)
+{
+	for (const struct fact *fact = facts_find(&diagnosis->facts, FACT_XEN_GUEST); fact;
+	     fact = facts_next(&diagnosis->facts, fact))
+		check_guest(diagnosis, fact);
+}
+
+static void check_kernel(struct nunchi_diagnosis *diagnosis)
+{
+	const struct fact *fact = facts_find(&diagnosis->facts, FACT_KERNEL_CONFIG_MISSING);
+
+	if (fact && !fact->known)
+		check(diagnosis, "kernel", "unknown", _("options that dom0's kernel needs"), NULL,
+		      fact);
+	for (; fact && fact->known; fact = facts_next(&diagnosis->facts, fact))
+		check(diagnosis, "kernel", "missing",
+		      diagnosis_format(diagnosis, _("dom0's kernel lacks %s"), fact->value),
+		      "sudo apt install linux-image-amd64", fact);
+}
+
+static void check_xen(struct nunchi_diagnosis *diagnosis)
+{
+	check_word(diagnosis, "dom0", FACT_HYPERVISOR, "xen-dom0", _("this is Xen's dom0"),
+		   "sudo nunchi doctor apply --trial");
+	check_guests(diagnosis);
+	check_kernel(diagnosis);
+	if (!facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0"))
+		return;
+	check_word(diagnosis, "hvm", FACT_XEN_CAPS, "hvm", _("HVM guests can run"),
+		   "xl dmesg | grep -E 'VMX|SVM|HVM'");
+	check_word(diagnosis, "hap", FACT_XEN_CAPS, "hap",
+		   _("nested page tables (EPT or NPT), for events on memory"),
+		   "xl dmesg | grep HAP");
+	check_word(diagnosis, "altp2m", FACT_XEN_CMDLINE, "altp2m=1",
+		   _("altp2m, for breakpoints that the guest does not see"),
+		   "GRUB_CMDLINE_XEN_DEFAULT=\"altp2m=1\"   # then sudo update-grub, and boot");
+	check_word(diagnosis, "dom0_mem", FACT_XEN_CMDLINE,
+		   "dom0_mem=", _("memory that dom0 leaves to the guests"),
+		   "GRUB_CMDLINE_XEN_DEFAULT=\"dom0_mem=4096M,max:4096M\"");
+	check_each(diagnosis, FACT_XEN_DEVICE, _("a device of Xen's that libraries open"),
+		   "sudo modprobe -a xen-privcmd xen-evtchn xen-gntdev xenfs");
+	check_each(diagnosis, FACT_XEN_DAEMON, _("a daemon of Xen's"),
+		   "sudo systemctl restart xen || sudo service xen restart");
+	if (facts_is(&diagnosis->facts, FACT_XEN_XSM, "on"))
+		check(diagnosis, "xsm", "missing", _("Xen's security module lets us take events"),
+		      "sudo xl setenforce 0", facts_find(&diagnosis->facts, FACT_XEN_XSM));
+}
+
+/* "PID NAME shared|private qmp|no-qmp" */
+static void check_qemu_guest(struct nunchi_diagnosis *diagnosis, const struct fact *fact)
+{
+	if (!fact->known) {
+		check(diagnosis, "qemu", "unknown", _("a running QEMU guest"), NULL, fact);
+		return;
+	}
+	check(diagnosis, "shared-memory", strstr(fact->value, " shared ") ? "ok" : "missing",
+	      _("the guest's memory is shared, so that it is mapped without a copy (without, the "
+		"process is read, which works too)"),
+	      "-object memory-backend-memfd,id=m,size=1G,share=on -machine memory-backend=m", fact);
+	check(diagnosis, "qmp", strstr(fact->value, " qmp") ? "ok" : "missing",
+	      _("the guest has a QMP socket, to pause it and to see its registers"),
+	      "-qmp unix:/run/NAME.qmp,server=on,wait=off", fact);
+}
+
+static void check_kvm(struct nunchi_diagnosis *diagnosis)
+{
+	const struct fact *fact;
+
+	check_word(diagnosis, "qemu", FACT_QEMU_INSTALLED, "yes", _("QEMU is installed"),
+		   "sudo apt install qemu-system-x86");
+	fact = facts_find(&diagnosis->facts, FACT_KVM);
+	check(diagnosis, "kvm",
+	      !fact || !fact->known            ? "unknown"
+	      : !strcmp(fact->value, "usable") ? "ok"
+					       : "missing",
+	      _("KVM, for guests at full speed; without it they are emulated"),
+	      fact && fact->known && !strcmp(fact->value, "not permitted")
+		  ? "sudo adduser $USER kvm   # then log in again"
+		  : "sudo modprobe -a kvm kvm_intel kvm_amd   # VT-x or SVM on in the BIOS",
+	      fact);
+	for (fact = facts_find(&diagnosis->facts, FACT_QEMU); fact;
+	     fact = facts_next(&diagnosis->facts, fact))
+		check_qemu_guest(diagnosis, fact);
+	fact = facts_find(&diagnosis->facts, FACT_PTRACE_SCOPE);
+	check(diagnosis, "ptrace",
+	      !fact || !fact->known   ? "unknown"
+	      : fact->value[0] == '3' ? "missing"
+				      : "ok",
+	      _("reading another process's memory is not forbidden altogether"),
+	      "kernel.yama.ptrace_scope = 1   # in /etc/sysctl.d, then boot", fact);
+	for (fact = facts_find(&diagnosis->facts, FACT_APPARMOR); fact;
+	     fact = facts_next(&diagnosis->facts, fact))
+		check(diagnosis, "apparmor", "unknown",
+		      _("the guest is confined: what nunchi needs (memory, QMP socket) may be "
+			"refused; as root it is not"),
+		      "sudo nunchi list", fact);
+}
+
+void findings_checklist(struct nunchi_diagnosis *diagnosis)
+{
+	const char *xen = facts_value(&diagnosis->facts, FACT_XEN_INSTALLED);
+
+	if (!diagnosis->host)
+		return;
+	if (facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0") ||
+	    (xen && strcmp(xen, "none")))
+		check_xen(diagnosis);
+	if (!facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0"))
+		check_kvm(diagnosis);
+}

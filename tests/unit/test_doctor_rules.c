@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Each rule of rules.def: a line that fires it, written from the format string in the source that
+ * rules.def cites (not from the pattern), and one much like it that must not. Then scanning itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/cleanup.h"
+#include "doctor/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define K "[    4.567890] "
+#define X "(XEN) [    1.234567] "
+
+static const struct {
+	enum rule_id rule;
+	const char *fires, *silent;
+} rows[] = {
+    /* "Your graphics device %04x is not officially supported\nby xe driver in this kernel …" */
+    {RULE_R1, K "xe 0000:00:02.0: Your graphics device a788 is not officially supported",
+     K "xe 0000:00:02.0: Your graphics device a788 is officially supported"},
+    /* "Your graphics device %04x is not properly supported by i915 in this\nkernel version." */
+    {RULE_R2,
+     K "i915 0000:00:02.0: Your graphics device 7d45 is not properly supported by i915 in this",
+     K "i915 0000:00:02.0: [drm] VT-d active for gfx access"},
+    /* "I915 probe blocked for Device ID %04x.\n" */
+    {RULE_R3, K "i915 0000:00:02.0: I915 probe blocked for Device ID a788.",
+     K "i915 0000:00:02.0: probe with driver i915 deferred"},
+    /* "Probe blocked for device [%04x:%04x].\n" */
+    {RULE_R4, K "xe 0000:00:02.0: Probe blocked for device [8086:a788].",
+     K "foo 0000:03:00.0: Probe blocked for device [10de:28e0]."},
+    /* "Force probing unsupported Device ID %04x, tainting kernel\n" */
+    {RULE_R5, K "i915 0000:00:02.0: Force probing unsupported Device ID a788, tainting kernel",
+     K "usb 1-1: Device ID 1234 unsupported"},
+    /* "Initialized %s %d.%d.%d for %s on minor %d\n" */
+    {RULE_R6, K "[drm] Initialized i915 1.6.0 for 0000:00:02.0 on minor 1",
+     K "[drm] Initialized nouveau 1.4.0 for 0000:01:00.0 on minor 0"},
+    /* "Device initialization failed (%d)\n" */
+    {RULE_R7, K "i915 0000:00:02.0: [drm] *ERROR* Device initialization failed (-28)",
+     K "nvme 0000:02:00.0: Device initialization failed (-28)"},
+    /* "Failed to initialize GPU, declaring it wedged!\n" */
+    {RULE_R8, K "i915 0000:00:02.0: [drm] *ERROR* Failed to initialize GPU, declaring it wedged!",
+     K "i915 0000:00:02.0: [drm] GPU initialized"},
+    /* "[CRTC:%d:%s] flip_done timed out\n" */
+    {RULE_R9, K "i915 0000:00:02.0: [drm] *ERROR* [CRTC:98:pipe A] flip_done timed out",
+     K "i915 0000:00:02.0: [drm] [CRTC:98:pipe A] flip_done"},
+    /* "Fault errors on pipe %c: 0x%08x\n" */
+    {RULE_R10, K "i915 0000:00:02.0: [drm] *ERROR* Fault errors on pipe A: 0x00000080",
+     K "i915 0000:00:02.0: [drm] CPU pipe A FIFO underrun"},
+    /* VTDPREFIX "DMAR:[%s] Request device [%pp] fault addr %"PRIx64"\n" */
+    {RULE_R11, X "[VT-D]DMAR:[DMA Read] Request device [0000:00:02.0] fault addr 7c800000",
+     X "[VT-D]DMAR:[DMA Read] Request device [0000:00:14.0] fault addr 7c800000"},
+    /* VTDPREFIX " %s; disabling IGD VT-d engine\n" */
+    {RULE_R12, X "[VT-D] passed iommu=no-igfx option; disabling IGD VT-d engine",
+     X "[VT-D] firmware did not enable IGD for VT properly; disabling IGD VT-d engine"},
+    /* "Failed to load DMC firmware %s (%pe). Disabling runtime power management.\n" */
+    {RULE_R13,
+     K "i915 0000:00:02.0: [drm] Failed to load DMC firmware i915/adls_dmc_ver2_01.bin (-ENOENT). "
+       "Disabling runtime power management.",
+     K "i915 0000:00:02.0: [drm] Finished loading DMC firmware i915/adls_dmc_ver2_01.bin (v2.1)"},
+    /* "GuC initialization failed %pe\n" */
+    {RULE_R14, K "i915 0000:00:02.0: [drm] *ERROR* GT0: GuC initialization failed -ENOEXEC",
+     K "i915 0000:00:02.0: [drm] GT0: GuC firmware i915/tgl_guc_70.bin version 70.13.1"},
+    /* "Failed to find VBIOS tables (VBT)\n" */
+    {RULE_R15, K "i915 0000:00:02.0: [drm] Failed to find VBIOS tables (VBT)",
+     K "i915 0000:00:02.0: [drm] Found valid VBT in ACPI OpRegion"},
+    /* "conflict detected with stolen region: %pR\n" */
+    {RULE_R16,
+     K "i915 0000:00:02.0: [drm] *ERROR* conflict detected with stolen region: [mem "
+       "0x7c000000-0x7fffffff]",
+     K "Memory: 4 MiB stolen region reserved"},
+    /* "Skipping intel_backlight registration\n" */
+    {RULE_R17, K "i915 0000:00:02.0: [drm] Skipping intel_backlight registration",
+     K "i915 0000:00:02.0: [drm] Registered intel_backlight"},
+    /* "%s: unknown parameter '%s' ignored\n" */
+    {RULE_R19, K "video: unknown parameter 'use_native_backlight' ignored",
+     K "i915: unknown parameter 'enable_fastboot' ignored"},
+    /* "EC backlight control failed: %s\n" */
+    {RULE_R20,
+     K "nvidia-wmi-ec-backlight 603E9613-EF25-4338-A3D0-C46177516DB7: EC backlight control failed: "
+       "AE_NOT_FOUND",
+     K "ACPI: EC: EC started"},
+    /* "swiotlb buffer is full (sz: %zd bytes), total %lu (slots), used %lu (slots)\n" */
+    {RULE_R21,
+     K "xe 0000:00:02.0: swiotlb buffer is full (sz: 2097152 bytes), total 32768 (slots), used 1 "
+       "(slots)",
+     K "software IO TLB: mapped [mem 0x0000000076000000-0x000000007a000000] (64MB)"},
+    /* "Configuration [0-7]: %s\n" with pr_fmt "x86/PAT: " */
+    {RULE_R22, K "x86/PAT: Configuration [0-7]: WB  WT  UC- UC  WC  WP  UC  UC  ",
+     K "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  "},
+    /* "Booting kernel on %s\n"; "Xen version: %u.%u%s%s\n" */
+    {RULE_R23, K "Booting kernel on Xen", K "Booting paravirtualized kernel on bare hardware"},
+    {RULE_R23, K "Xen version: 4.17.3 (preserve-AD)", K "Linux version 6.8.0-45-generic"},
+    /* "%-4.4s 0x%8.8X%8.8X %06X …": the signature that Xen writes over DMAR's */
+    {RULE_R24,
+     K "ACPI: RMAD 0x000000007A5E2000 000088 (v02 INTEL  EDK2     00000002      01000013)",
+     K "ACPI: DMAR 0x000000007A5E2000 000088 (v02 INTEL  EDK2     00000002      01000013)"},
+    /* "couldn't bind with audio component\n" */
+    {RULE_R26, K "snd_hda_intel 0000:00:1f.3: couldn't bind with audio component",
+     K "snd_hda_intel 0000:00:1f.3: bound 0000:00:02.0 (ops i915_audio_component_bind_ops)"},
+    /* "init of i915 and HDMI codec failed\n" */
+    {RULE_R27, K "sof-audio-pci-intel-tgl 0000:00:1f.3: init of i915 and HDMI codec failed",
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: bound 0000:00:02.0"},
+    /* "%s: timeout with rom_status_reg (%#x) read\n", __func__ */
+    {RULE_R28,
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: cl_dsp_init: timeout with rom_status_reg (0x80000) "
+       "read",
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: Firmware info: version 2:2:0"},
+    /* "framebuffer at 0x%lx, using %dk, total %dk\n" with the prefix "efifb: " */
+    {RULE_R29, K "efifb: framebuffer at 0x4000000000, using 9000k, total 9000k",
+     K "efifb: probing for efifb"},
+    /* "sysfb: VRAM smaller than advertised\n" */
+    {RULE_R30, K "sysfb: VRAM smaller than advertised", K "sysfb: framebuffer registered"},
+    /* "vesafb: framebuffer at 0x%" PRIpaddr ", mapped to 0x%p, using %uk, total %uk\n" */
+    {RULE_R31,
+     X
+     "vesafb: framebuffer at 0x4000000000, mapped to 0xffff82c000201000, using 9000k, total 9000k",
+     X "vesafb: mode is 1920x1200x32, linelength=7680, font 8x16"},
+    /* "Xen is %s VGA console.\n" */
+    {RULE_R32, X "Xen is relinquishing VGA console.", X "Xen is keeping VGA console."},
+    /* "CPU%d: VMX disabled by BIOS.\n" */
+    {RULE_R33, X "CPU0: VMX disabled by BIOS.", X "VMX: Supported advanced features:"},
+    /* "CPU%d: VMXON failed: perhaps because of TXT settings in your BIOS configuration?\n" */
+    {RULE_R34, X "CPU1: VMXON failed: perhaps because of TXT settings in your BIOS configuration?",
+     X "CPU1: unexpected VMXON failure"},
+    /* "VMX: failed to initialise.\n", "SVM: failed to initialise.\n" */
+    {RULE_R35, X "VMX: failed to initialise.", X "VMX: initialised"},
+    {RULE_R35, X "SVM: failed to initialise.", X "SVM: Supported advanced features:"},
+    /* "HVM: %s enabled\n", fns->name */
+    {RULE_R36, X "HVM: VMX enabled", X "HVM: ASIDs enabled"},
+    {RULE_R36, X "HVM: SVM enabled", X "HVM: Hardware Assisted Paging (HAP) detected"},
+    /* "HVM: Hardware Assisted Paging (HAP) not detected\n", "… detected but disabled\n" */
+    {RULE_R37, X "HVM: Hardware Assisted Paging (HAP) not detected",
+     X "HVM: Hardware Assisted Paging (HAP) detected"},
+    {RULE_R37, X "HVM: Hardware Assisted Paging (HAP) detected but disabled",
+     X "HVM: HAP page sizes: 4kB, 2MB, 1GB"},
+    /* "I/O virtualisation %sabled\n" */
+    {RULE_R38, X "I/O virtualisation disabled", X "I/O virtualisation enabled"},
+    /* panic("Presently, iommu must be enabled for PVH hardware domain\n") and another */
+    {RULE_R39, X "Presently, iommu must be enabled for PVH hardware domain",
+     X "Dom0 has maximum 1272 PIRQs"},
+    {RULE_R39, X "PVH hardware domain iommu must be set in 'strict' mode",
+     X "*** Building a PVH Dom0 ***"},
+    /* panic("Not enough RAM for domain 0 allocation\n"), "Domain 0 allocation is too small …" */
+    {RULE_R40, X "Not enough RAM for domain 0 allocation", X "Dom0 alloc.:   0000000240000000"},
+    {RULE_R40, X "Domain 0 allocation is too small for kernel image", X "Xen  kernel: 64-bit, lsb"},
+    /* panic("IOMMU requests xAPIC mode, but x2APIC already enabled by firmware\n") */
+    {RULE_R41, X "IOMMU requests xAPIC mode, but x2APIC already enabled by firmware",
+     X "x2APIC mode is already enabled by BIOS."},
+    /* "parameter \"%s\" unknown!\n" */
+    {RULE_R42, X "parameter \"nomodeset\" unknown!", X "parameter \"loglvl\" has invalid value"},
+    /* panic("Couldn't enable %s and iommu=required/force\n") */
+    {RULE_R43, X "Couldn't enable IOMMU and iommu=required/force", X "I/O virtualisation enabled"},
+    /* "RDMSR 0x%08x unimplemented\n" */
+    {RULE_R44, X "vmx.c:3534:d0v0 RDMSR 0x00000639 unimplemented", X "WRMSR 0x00000639 emulated"},
+    /* grub_error (GRUB_ERR_BAD_SIGNATURE, N_("bad shim signature")); "prohibited by …" */
+    {RULE_R45, "error: bad shim signature.", "grub rescue> bad shim signature?"},
+    {RULE_R45, "error: verification requested but nobody cares: prohibited by secure boot policy.",
+     "error: file `/boot/xen.gz' not found."},
+    /* "Kernel is locked down from %s; see man kernel_lockdown.7\n" */
+    {RULE_R46, K "Kernel is locked down from EFI Secure Boot; see man kernel_lockdown.7",
+     K "Kernel is locked down from command line; see man kernel_lockdown.7"},
+    /* NVRM: "GPU %s: RmInitAdapter failed! (…)" */
+    {RULE_R47, K "NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x26:0x56:1463)",
+     K "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.90.07"},
+    /* "DRM: … failed" and others of nouveau's */
+    {RULE_R48, K "nouveau 0000:01:00.0: gsp: failed to load firmware",
+     K "nouveau 0000:01:00.0: NVIDIA AD107 (197000a1)"},
+    /* "Ring address not aligned\n" */
+    {RULE_R50, K "4xxx 0000:2b:00.0: Ring address not aligned",
+     K "4xxx 0000:2b:00.0: enabling device (0140 -> 0142)"},
+    /* "Failed to set HVM_PARAM_ALTP2M, RC: %i\n", "Altp2m enabled? %i\n" */
+    {RULE_R51, "Failed to set HVM_PARAM_ALTP2M, RC: -1", "Altp2m enabled? 1"},
+    {RULE_R51, "Altp2m enabled? -1", "HVM_PARAM_ALTP2M, RC: 0"},
+    /* errprint("… no system support for event type\n") */
+    {RULE_R52, "xen_set_singlestep: no system support for event type",
+     "VMI_ERROR: event type not registered"},
+    /* PERROR("Failed to enable vm_event\n"), with errno's number and text behind it */
+    {RULE_R53, "xc: error: Failed to enable vm_event (13 = Permission denied): Internal error",
+     "xc: error: Failed to enable vm_event (16 = Device or resource busy): Internal error"},
+    /* XENLOG_G_WARNING "vm_event interface version mismatch\n" */
+    {RULE_R54, X "vm_event interface version mismatch", X "d1 vm_event ring full"},
+};
+
+static void scan_text(struct scan *scan, const char *text)
+{
+	scan_begin(scan, "log", SCAN_ANY);
+	assert_int_equal(scan_lines(scan, text, strlen(text), true), strlen(text));
+}
+
+/* Compiling the rules takes long: one scan for all lines of a test. */
+static bool fires(struct scan *scan, enum rule_id rule, const char *line)
+{
+	const struct scan_result *result = &scan->results[rule];
+	uint64_t before = result->seen;
+
+	scan_text(scan, line);
+	if (!before && result->seen) {
+		assert_string_equal(result->hits[0].quote, line);
+		assert_int_equal(result->hits[0].line, 1);
+	}
+	return result->seen > before;
+}
+
+static void test_every_rule(void **state)
+{
+	bool covered[RULE_COUNT] = {false};
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!fires(&scan, rows[i].rule, rows[i].fires))
+			fail_msg("%s does not fire on: %s", rules[rows[i].rule].id, rows[i].fires);
+		if (fires(&scan, rows[i].rule, rows[i].silent))
+			fail_msg("%s fires on: %s", rules[rows[i].rule].id, rows[i].silent);
+		covered[rows[i].rule] = true;
+	}
+	for (size_t i = 0; i < RULE_COUNT; i++)
+		if (!covered[i])
+			fail_msg("%s has no row here", rules[i].id);
+	scan_deinit(&scan);
+}
+
+/* A message that is only spoken of is none. */
+static void test_prose(void **state)
+{
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	assert_false(
+	    fires(&scan, RULE_R33, "If xl dmesg says VMX disabled by BIOS, switch VT-x on."));
+	assert_false(
+	    fires(&scan, RULE_R27, "I read that init of i915 and HDMI codec failed is common"));
+	assert_false(fires(&scan, RULE_R45, "the error: bad shim signature did not come"));
+	assert_true(fires(&scan, RULE_R33, "(XEN) CPU0: VMX disabled by BIOS."));
+	assert_true(fires(&scan, RULE_R27,
+			  "Aug 15 10:00:01 host kernel: sof 0000:00:1f.3: init of i915 and "
+			  "HDMI codec failed"));
+	assert_true(fires(&scan, RULE_R27,
+			  "[Fri Aug 15 10:00:01 2025] sof 0000:00:1f.3: init of i915 and "
+			  "HDMI codec failed"));
+	assert_true(fires(&scan, RULE_R27, "<4>[   61.000001] init of i915 and HDMI codec failed"));
+	scan_deinit(&scan);
+}
+
+static void test_known_kind(void **state)
+{
+	const char *text = "CPU0: VMX disabled by BIOS.\ninit of i915 and HDMI codec failed\n";
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	scan_begin(&scan, "xl dmesg", SCAN_XEN);
+	scan_lines(&scan, text, strlen(text), true);
+	assert_true(scan_seen(&scan, RULE_R33));
+	assert_false(scan_seen(&scan, RULE_R27));
+	scan_begin(&scan, "dmesg", SCAN_KERNEL);
+	scan_lines(&scan, text, strlen(text), true);
+	assert_true(scan_seen(&scan, RULE_R27));
+	assert_int_equal(scan.results[RULE_R33].seen, 1);
+	scan_deinit(&scan);
+}
+
+static void test_boots(void **state)
+{
+	static const char text[] =
+	    K "Linux version 6.8.0-45-generic (build@host)\n" K
+	      "[drm] Initialized i915 1.6.0 for 0000:00:02.0 on minor 0\n" K
+	      "Linux version 6.8.0-45-generic (build@host)\n" K "Booting kernel on Xen\n" K
+	      "snd_hda_intel: couldn't bind with audio component\n";
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	scan_text(&scan, text);
+	assert_true(scan_together(&scan, RULE_R23, RULE_R26));
+	assert_false(scan_together(&scan, RULE_R23, RULE_R6));
+	assert_false(scan_together(&scan, RULE_R26, RULE_R6));
+	scan_deinit(&scan);
+}
+
+/* The same whichever way the log is cut into pieces. */
+static void test_pieces(void **state)
+{
+	static const char text[] = "nothing\n\n" K "Booting kernel on Xen\nmore\n" X
+				   "HVM: VMX enabled\r\n" X "HVM: VMX enabled";
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	for (size_t piece = 1; piece < sizeof(text); piece++) {
+		uint64_t before = scan.results[RULE_R36].seen;
+		size_t start = 0, end = 0;
+
+		scan_begin(&scan, "log", SCAN_ANY);
+		while (start < sizeof(text) - 1) {
+			end = end + piece < sizeof(text) - 1 ? end + piece : sizeof(text) - 1;
+			start +=
+			    scan_lines(&scan, text + start, end - start, end == sizeof(text) - 1);
+		}
+		assert_int_equal(scan.results[RULE_R23].seen, piece);
+		assert_int_equal(scan.results[RULE_R36].seen, before + 2);
+		assert_int_equal(scan.line, 6);
+		if (piece > 1)
+			continue;
+		assert_int_equal(scan.results[RULE_R23].hits[0].line, 3);
+		assert_int_equal(scan.results[RULE_R36].hits[0].line, 5);
+		assert_int_equal(scan.results[RULE_R36].hits[1].line, 6);
+		assert_string_equal(scan.results[RULE_R36].hits[0].quote, X "HVM: VMX enabled");
+	}
+	scan_deinit(&scan);
+}
+
+/* Many hits are counted and few kept; long lines are cut; NULs do not end a quote. */
+static void test_bounds(void **state)
+{
+	static const char line[] = X "CPU0: VMX disabled by BIOS.\n";
+	size_t size = 2 * SCAN_LINE;
+	_cleanup_free_ char *text = malloc(size);
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	for (size_t i = 0; i < 1000; i++)
+		scan_text(&scan, line);
+	assert_int_equal(scan.results[RULE_R33].seen, 1000);
+	assert_int_equal(scan.results[RULE_R33].kept, SCAN_HITS);
+	memset(text, 'x', size);
+	memcpy(text, K, strlen(K));
+	memcpy(text + 2000, "flip_done timed out", 19);
+	memcpy(text + SCAN_LINE, "Fault errors on pipe A", 22);
+	text[20] = '\0';
+	scan_begin(&scan, "long", SCAN_ANY);
+	assert_int_equal(scan_lines(&scan, text, size, false), size);
+	assert_true(scan_seen(&scan, RULE_R9));
+	assert_false(scan_seen(&scan, RULE_R10));
+	assert_int_equal(strlen(scan.results[RULE_R9].hits[0].quote), SCAN_QUOTE);
+	scan_deinit(&scan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_rule), cmocka_unit_test(test_prose),
+	    cmocka_unit_test(test_known_kind), cmocka_unit_test(test_boots),
+	    cmocka_unit_test(test_pieces),     cmocka_unit_test(test_bounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
