@@ -63,12 +63,16 @@ class Spec:
 
 @dataclass(frozen=True)
 class Image:
-    """What an emulator boots. The digest covers everything that went in."""
+    """What an emulator boots."""
 
     spec: Spec
     path: Path
-    digest: str
     tree: packages.Tree
+
+    @property
+    def digest(self) -> str:
+        """Of the content, whatever made it."""
+        return (self.path / "digest").read_text(encoding="ascii")
 
     @property
     def libraries(self) -> frozenset[str]:
@@ -282,10 +286,9 @@ def image(spec: Spec, *, mirror: str | None = None, refresh: bool = False) -> Im
     tree = packages.fetch(f"xen-{spec.xen}", suite,
                           [f"xen-hypervisor-{spec.xen}-amd64", f"xen-utils-{spec.xen}",
                            "xenstore-utils", model], mirror=mirror, refresh=refresh)
-    digest = _digest(_inputs(spec, tree, mirror))
     parent = cache_root() / "xen"
-    final = parent / f"image-{spec.label}-{digest[:12]}"
-    done = Image(spec, final, digest, tree)
+    final = parent / f"image-{spec.label}-{_digest(_inputs(spec, tree, mirror))[:12]}"
+    done = Image(spec, final, tree)
     with locked(parent / f".image-{spec.label}.lock"):
         if final.is_dir():
             os.utime(final)
@@ -305,6 +308,8 @@ def image(spec: Spec, *, mirror: str | None = None, refresh: bool = False) -> Im
             (new / "vmlinuz").write_bytes(kernel.image.read_bytes())
             compressed = tree.find(f"boot/xen-{spec.xen}-amd64.gz")
             (new / "xen").write_bytes(gzip.decompress(compressed.read_bytes()))
+            (new / "digest").write_text(_digest(*(
+                (new / name).read_bytes() for name in ("xen", "vmlinuz", "initrd"))))
             replace_directory(new, final)
         forget_old("image-*")
     say(f"image of Xen {spec.xen} with {kernel.version}: {len(data) >> 20} MiB")

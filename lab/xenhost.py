@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import hashlib
 import os
 import re
@@ -34,7 +35,7 @@ DISK_IN, DISK_OUT = 512 << 20, 4 << 30
 MEMORY_MIB = {"xen": 64, "dom0": 1024, "guest": 290}
 PR_SET_PDEATHSIG = 1
 MARK_MAX_BYTES = 4096
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 0.2
 READY = re.compile(rb"NUNCHI-READY (\d+)\n")
 
 
@@ -311,7 +312,8 @@ def qemu_version() -> str:
 
 def state_path(image: dom0.Image) -> Path:
     """Where the state of a booted IMAGE is kept; the name says what all it depends on."""
-    command = QemuHost(image, Path("work"), 0.0).command(None)
+    nowhere = dataclasses.replace(image, path=Path("image"))
+    command = QemuHost(nowhere, Path("work"), 0.0).command(None)
     facts = "\0".join([image.digest, qemu_version(), *command])
     digest = hashlib.sha256(facts.encode()).hexdigest()[:12]
     return cache_root() / "xen" / f"state-{image.spec.label}-{digest}.zst"
