@@ -132,9 +132,10 @@ def host_library(soname: str) -> Path | None:
 
 def _guest_config(guest: GuestSpec, device_model: str, altp2m: bool) -> str:
     # PV and PVH guests are started at the ELF entry; unpacking the image would take dom0 seconds.
-    image = "vmlinuz" if guest.type == "hvm" else "vmlinux"
+    # An HVM guest's firmware reads every byte of both through an emulated port: 3 us each.
+    image, root = ("vmlinuz", "initrd.gz") if guest.type == "hvm" else ("vmlinux", "initrd")
     lines = [f'name="{guest.name}"', f'type="{guest.type}"',
-             f'kernel="/guest/{guest.suite}/{image}"', f'ramdisk="/guest/{guest.suite}/initrd"',
+             f'kernel="/guest/{guest.suite}/{image}"', f'ramdisk="/guest/{guest.suite}/{root}"',
              f"memory={guest.memory}", "vcpus=1", 'on_crash="preserve"', 'on_reboot="restart"',
              # An emulated RDTSC doubles the time of a boot.
              'tsc_mode="native"',
@@ -238,13 +239,15 @@ def _guest_files(spec: Spec, work: Path, mirror: str | None) -> dict[str, bytes]
         files[f"guest/{guest.name}.cfg"] = _guest_config(guest, model, spec.altp2m).encode()
     for suite in {guest.suite for guest in spec.guests}:
         kernel = kernels.fetch(suite, "amd64", mirror=mirror)
+        initramfs.build(kernel, "full", work / "initrd", mirror)
+        data = (work / "initrd").read_bytes()
         types = {guest.type for guest in spec.guests if guest.suite == suite}
         if "hvm" in types:
             files[f"guest/{suite}/vmlinuz"] = kernel.image.read_bytes()
+            files[f"guest/{suite}/initrd.gz"] = gzip.compress(data, mtime=0)
         if types & {"pv", "pvh"}:
             files[f"guest/{suite}/vmlinux"] = kernels.vmlinux(kernel.image)
-        initramfs.build(kernel, "full", work / "initrd", mirror)
-        files[f"guest/{suite}/initrd"] = (work / "initrd").read_bytes()
+            files[f"guest/{suite}/initrd"] = data
     return files
 
 
