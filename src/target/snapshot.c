@@ -367,10 +367,9 @@ struct nunchi_error *snapshot_write(struct target *target, const char *path,
 	if (target->frames == TARGET_FRAMES_MACHINE && format != NUNCHI_FORMAT_ELF)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "%s is a PV guest, whose memory lies in machine frames: the "
-				 "format cannot say so, nor hold the registers by which its "
-				 "kernel is found",
-				 target->name),
+				 "the memory of a PV guest lies in machine frames: this format "
+				 "cannot say so, nor hold the registers by which its kernel is "
+				 "found"),
 		    "use --format elf");
 	snapshot.buffer = malloc(CHUNK);
 	if (!snapshot.buffer)

@@ -203,7 +203,7 @@ static void test_truncated(void **state)
 	saved_refused(&blob, NUNCHI_ERROR_TRUNCATED, "before the table");
 	notes = xen_core_section(&blob, ".note.Xen", &notes_end);
 	blob.size = notes + 20;
-	saved_refused(&blob, NUNCHI_ERROR_TRUNCATED, "notes of the dump-core file");
+	saved_refused(&blob, NUNCHI_ERROR_TRUNCATED, "note section of the dump-core file");
 	blob.size = 64 + 100;
 	saved_refused(&blob, NUNCHI_ERROR_TRUNCATED, "table of ELF sections");
 	blob_free(&blob);

@@ -15,6 +15,9 @@
 
 #define MAX_BANNER 512
 
+/* Frames: X86_HVM_END_SPECIAL_REGION of Xen's tools/libs/guest/xg_private.h. */
+#define XEN_SPECIAL_END 0xff000
+
 static const char banner_start[] = "Linux version ";
 
 struct symbol_row {
@@ -539,6 +542,9 @@ bool linux_layout_fits(const struct memory *memory, uint64_t frames)
 {
 	uint64_t end = memory_end(memory).v >> PAGE_SHIFT;
 
+	/* What ends so has the pages by which Xen and an HVM guest talk, far above the RAM. */
+	if (end == XEN_SPECIAL_END)
+		return frames <= end;
 	/* The kernel's idea of the end may leave out firmware tables just below it. */
 	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
 }

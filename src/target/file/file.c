@@ -259,10 +259,12 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 	return make_memory(file, &extents, &unpacked);
 }
 
-/* "PV", "HVM" … The file does not tell a PVH guest from an HVM one. */
+/* "a PV", "an HVM" … The file does not tell a PVH guest from an HVM one. */
 static const char *xen_kind(enum xen_guest_kind kind)
 {
-	return kind == XEN_GUEST_PV ? "PV" : kind == XEN_GUEST_PV32 ? "32-bit PV" : "HVM or PVH";
+	return kind == XEN_GUEST_PV     ? "a PV"
+	       : kind == XEN_GUEST_PV32 ? "a 32-bit PV"
+					: "an HVM or PVH";
 }
 
 static void take_vcpus(struct file_target *file, struct xen_vcpus *vcpus, const char *where)
@@ -300,8 +302,8 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 	file->incomplete = core.unplaced;
 	note_xen_core(file, &core);
 	target_set_support(&file->target, TARGET_READ, true,
-			   "from the file: dump-core of a %s guest by Xen %u.%u",
-			   xen_kind(core.kind), core.xen_major, core.xen_minor);
+			   "from the file: dump-core of %s guest by Xen %u.%u", xen_kind(core.kind),
+			   core.xen_major, core.xen_minor);
 	if (core.kind != XEN_GUEST_HVM)
 		file->target.frames = TARGET_FRAMES_MACHINE;
 	take_vcpus(file, &core.vcpus,
@@ -343,7 +345,7 @@ static struct nunchi_error *open_xen_save(struct file_target *file, struct sourc
 	file->incomplete = !save.whole;
 	note_xen_save(file, &save);
 	target_set_support(&file->target, TARGET_READ, true,
-			   "from the file: a %s guest saved by Xen %u.%u (stream version %u)",
+			   "from the file: %s guest saved by Xen %u.%u (stream version %u)",
 			   xen_kind(save.kind), save.xen_major, save.xen_minor,
 			   save.stream_version);
 	take_vcpus(file, &save.vcpus,

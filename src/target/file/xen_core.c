@@ -204,7 +204,7 @@ static struct nunchi_error *read_notes(const struct source *source, const struct
 	if (!bytes)
 		return &error_nomem;
 	err = source_read(source, section->offset, bytes, (size_t)section->size,
-			  "the notes of the dump-core file");
+			  "the note section of the dump-core file");
 	if (err)
 		return err;
 	while (section->size - at >= NOTE_HEADER_SIZE) {
