@@ -33,7 +33,9 @@ sys.path.insert(1, str(ROOT / "lab"))
 from common import cache_root  # noqa: E402
 
 import compare  # noqa: E402
-from guests.tool import FEW, VIEWS, Account, Done, against_oracle, good_run  # noqa: E402
+import xen_saved  # noqa: E402
+from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle,  # noqa: E402
+                         good_run)
 
 RELEASES = ("4.14", "4.17", "4.20")
 GUESTS = ("pv", "pvh", "hvm")
@@ -102,10 +104,6 @@ def done(path: Path) -> Done:
                 of("err").read_text(errors="replace"), 0.0)
 
 
-def oracle(path: Path) -> compare.Oracle:
-    return compare.Oracle(path.read_bytes().decode("utf-8", "surrogateescape").splitlines())
-
-
 def judge_list(account: Account, work: Path) -> None:
     listed = done(work / "list")
     if not good_run(account, listed, "list"):
@@ -130,7 +128,7 @@ def judge_guest(account: Account, work: Path, guest: str) -> None:
     place = work / guest
     if not account.check((place / "oracle-b.jsonl").is_file(), f"{guest}: nothing was kept"):
         return
-    a, b = oracle(place / "oracle-a.jsonl"), oracle(place / "oracle-b.jsonl")
+    a, b = (compare.Oracle.load(place / f"oracle-{one}.jsonl") for one in "ab")
     for form, views in (("live auto", FEW), ("live always", VIEWS)):
         got = {view: done(place / form / view) for view in views}
         against_oracle(account, f"{guest}, {form}", got, a, b)
@@ -165,9 +163,22 @@ def live(lab: Lab, account: Account, release: str) -> None:
             account.check(word == "passed", what)
 
 
+def saved(lab: Lab, account: Account, release: str, keep: bool) -> None:
+    """What Xen's own tools save of guests."""
+    names = xen_saved.ALL if release == LIVES else xen_saved.SOME
+    script = f"SAVED='{' '.join(names)}'\n" + (ROOT / "tests/xen/saved.sh").read_text()
+    with workplace(f"xen-{release}-saved", keep) as work:
+        with account.timed("save"):
+            if lab.run(account, release, script, work) is None:
+                return
+        with account.timed("saved"):
+            xen_saved.judge(account, Nunchi(lab.nunchi), work, names)
+
+
 def test_release(lab: Lab, release: str, keep: bool) -> dict[str, Any]:
     account = Account(f"Xen {release}")
     look(lab, account, release, keep)
+    saved(lab, account, release, keep)
     if release == LIVES:
         live(lab, account, release)
     rows = sum(cell["rows"] for cell in account.cells)

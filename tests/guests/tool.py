@@ -179,13 +179,14 @@ def first_difference(got: bytes, want: bytes) -> list[str]:
 
 
 def against_oracle(account: Account, form: str, got: dict[str, Done], a: compare.Oracle,
-                   b: compare.Oracle, ignored: tuple[str, ...] = ()) -> None:
+                   b: compare.Oracle, ignored: tuple[str, ...] = (),
+                   frozen: bool = False) -> None:
     """Every row of every view against the guest's own word."""
     for view, done in got.items():
         if not good_run(account, done, f"{form}: {view}"):
             account.compared(form, view, 0, 1)
             continue
-        result = compare.compare(view, done.rows, a, b, ignored)
+        result = compare.compare(view, done.rows, a, b, ignored, frozen)
         account.compared(form, view, result.rows, len(result.wrong))
         account.check(not result.wrong and result.rows > 0,
                       f"{form}: {view}: {len(result.wrong)} wrong of {result.rows} rows",

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Run in the Xen lab's dom0: guests saved by Xen's own tools, each file between two passes of the
+# guest's own word. Left in $OUT: GUEST.FORM, GUEST.FORM.oracle-a.jsonl and -b; FORM is save or core.
+# SAVED is a list of GUEST.FORM, set by what runs this (tests/xen_saved.py).
+
+for file in $SAVED; do
+	guest=${file%.*} form=${file#*.}
+	start=$(date +%s)
+	guest oracle "$guest" a --symbols >"$OUT/$file.oracle-a.jsonl" || exit 1
+	case $form in
+	# -c: it goes on when it is saved.
+	save) xl -q save -c "$guest" "$OUT/$file" 2>/dev/null || exit 1 ;;
+	core) xl -q dump-core "$guest" "$OUT/$file" || exit 1 ;;
+	esac
+	echo "took $file $(($(date +%s) - start)) s"
+	guest wait "$guest"
+	guest oracle "$guest" b >"$OUT/$file.oracle-b.jsonl" || exit 1
+	keep "$OUT/$file" "$OUT/$file.oracle-a.jsonl" "$OUT/$file.oracle-b.jsonl"
+done
