@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nunchi doctor as a user meets it: doctor.py NUNCHI. Stories and logs are in tests/doctor/; the
 acceptance case is read from ../shared/facts, which a clone may lack."""
+import gzip
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -208,6 +211,202 @@ class Host(unittest.TestCase):
         for item in of_kind(rows("--all"), "fact"):
             self.assertTrue(item["source"], item)
             self.assertIn(item["state"], ("known", "unknown"))
+
+
+DOM0 = {
+    "file/sys/hypervisor/type": "xen\n",
+    "file/proc/xen/capabilities": "control_d\n",
+    "file/proc/cpuinfo": "vendor_id\t: GenuineIntel\nflags\t\t: fpu hypervisor\n",
+    "file/proc/meminfo": "MemTotal:        4043776 kB\n",
+    "file/proc/cmdline": "root=/dev/sda2 ro\n",
+    "file/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+    "list/boot": "config-6.1.0-25-amd64\nxen-4.17-amd64.gz\n",
+    "list/dev/xen": "evtchn\ngntdev\nprivcmd\nxenbus\n",
+    "list/run": "xenstored.pid\n",
+    "list/run/xen": "xenconsoled.pid\n",
+    "command/xl info": "virt_caps              : pv hvm hap shadow\nfree_memory            : 2048\n"
+                       "xen_version            : 4.17.3\n"
+                       "xen_commandline        : dom0_mem=2G altp2m=1\n",
+    "command/xl dmesg": "(XEN) HVM: VMX enabled\n",
+}
+LAPTOP = {
+    "list/sys/bus/pci/devices": "0000:00:02.0\n0000:01:00.0\n",
+    "file/sys/bus/pci/devices/0000:00:02.0/class": "0x030000\n",
+    "file/sys/bus/pci/devices/0000:00:02.0/vendor": "0x8086\n",
+    "file/sys/bus/pci/devices/0000:00:02.0/device": "0xa788\n",
+    "link/sys/bus/pci/devices/0000:00:02.0/driver": "../../bus/pci/drivers/i915",
+    "file/sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n",
+    "file/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n",
+    "file/sys/bus/pci/devices/0000:01:00.0/device": "0x28e0\n",
+}
+
+
+def bundle_of(path: pathlib.Path, members: dict[str, str | bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in {"nunchi-bundle": "1\n", **members}.items():
+            data = content if isinstance(content, bytes) else content.encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+class Bundles(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name) / "bundle.tar.gz"
+
+    def tearDown(self) -> None:
+        self.folder.cleanup()
+
+    def look(self, *parts: dict) -> list[dict]:
+        members: dict = {}
+        for part in parts:
+            members.update(part)
+        bundle_of(self.path, members)
+        return rows(self.path)
+
+    def check_fires(self, rule: str, with_it: dict, without: dict) -> None:
+        self.assertIn(rule, findings(self.look(DOM0, with_it)))
+        self.assertNotIn(rule, findings(self.look(DOM0, without)))
+
+    def states(self, items: list[dict]) -> dict[str, str]:
+        return {item["id"]: item["state"] for item in of_kind(items, "check")}
+
+    def test_dom0(self) -> None:
+        items = self.look(DOM0)
+        self.assertEqual(verdict(items), "ready")
+        states = self.states(items)
+        for need in ("dom0", "hvm", "hap", "altp2m", "dom0_mem", "privcmd", "evtchn", "xenstored"):
+            self.assertEqual(states[need], "ok", need)
+        self.assertEqual(states["kernel"], "unknown")
+
+    def test_dom0_lacks(self) -> None:
+        for member, content, need in (
+                ("list/dev/xen", "gntdev\nprivcmd\nxenbus\n", "evtchn"),
+                ("list/run", "xen\n", "xenstored"),
+                ("command/xl info", "virt_caps : pv\nxen_commandline : \n", "hvm")):
+            items = self.look(DOM0, {member: content})
+            self.assertEqual(verdict(items), "not-ready", need)
+            self.assertEqual(self.states(items)[need], "missing")
+            [step] = [item for item in of_kind(items, "check") if item["id"] == need]
+            self.assertTrue(step["remedy"])
+
+    def test_dom0_without_xl(self) -> None:
+        lacking = {name: text for name, text in DOM0.items() if "xl info" not in name}
+        self.assertEqual(verdict(self.look(lacking, {"absent/command/xl info": "13\n"})),
+                         "unknown")
+
+    def test_guests(self) -> None:
+        items = self.look(DOM0, {
+            "list/etc/xen": "good.cfg\npv.cfg\nxl.conf\n",
+            "file/etc/xen/good.cfg": 'type = "hvm"\naltp2m = "external"\n',
+            "file/etc/xen/pv.cfg": 'kernel = "/vmlinuz"\npci = [ "01:00.0" ]\n'})
+        guests = {(item["id"], item["state"], item["remedy"].split()[0])
+                  for item in of_kind(items, "check") if item["id"].startswith("/etc/xen")}
+        self.assertEqual(guests, {
+            ("/etc/xen/good.cfg", "ok", "type"), ("/etc/xen/good.cfg", "ok", "altp2m"),
+            ("/etc/xen/pv.cfg", "missing", "type"), ("/etc/xen/pv.cfg", "missing", "altp2m"),
+            ("/etc/xen/pv.cfg", "missing", "pci")})
+
+    def test_backlight(self) -> None:
+        wmi = {"list/sys/bus/wmi/devices": "603E9613-EF25-4338-A3D0-C46177516DB7\n"}
+        native = {"file/proc/cmdline": "ro acpi_backlight=native\n"}
+        self.check_fires("R18", {**wmi, **native}, native)
+        self.check_fires("R18", {**wmi, **native}, wmi)
+
+    def test_intel_iommu(self) -> None:
+        self.check_fires("R25", {"file/proc/cmdline": "ro intel_iommu=on,igfx_off\n"},
+                         {"file/proc/cmdline": "ro\n"})
+
+    def test_vmd(self) -> None:
+        self.check_fires("R49", {"list/sys/bus/pci/devices": "0000:00:02.0\n10000:e0:06.0\n"},
+                         {"list/sys/bus/pci/devices": "0000:00:02.0\n"})
+
+    def test_connectors(self) -> None:
+        drm = {"list/sys/class/drm": "card0\ncard0-eDP-1\ncard0-HDMI-A-1\n",
+               "file/sys/class/drm/card0-HDMI-A-1/status": "disconnected\n",
+               "link/sys/class/drm/card0/device/driver": "../../bus/pci/drivers/i915"}
+        dead = {**drm, "file/sys/class/drm/card0-eDP-1/status": "disconnected\n"}
+        self.check_fires("R55", dead, {**drm, "file/sys/class/drm/card0-eDP-1/status":
+                                       "connected\n"})
+        wrong = {**LAPTOP, **drm, "file/sys/class/drm/card0-eDP-1/status": "connected\n",
+                 "link/sys/class/drm/card0/device/driver": "../../bus/pci/drivers/nouveau"}
+        self.check_fires("R55", wrong, LAPTOP)
+
+    def modprobe(self, text: str) -> dict:
+        return {"list/etc/modprobe.d": "a.conf\n", "file/etc/modprobe.d/a.conf": text}
+
+    def test_both_drivers(self) -> None:
+        self.check_fires("C1", self.modprobe("blacklist i915\nblacklist xe\n"),
+                         self.modprobe("blacklist xe\n"))
+        self.check_fires("C1", self.modprobe("options i915 force_probe=a788\n"
+                                             "options xe force_probe=a788\n"),
+                         self.modprobe("options i915 force_probe=a788\n"
+                                       "options xe force_probe=!a788\n"))
+
+    def test_two_values(self) -> None:
+        line = {"file/proc/cmdline": "ro i915.enable_psr=0\n"}
+        self.check_fires("C2", {**line, **self.modprobe("options i915 enable_psr=1\n")},
+                         {**line, **self.modprobe("options i915 enable_psr=0\n")})
+
+    def test_nouveau_panel(self) -> None:
+        panel = {**LAPTOP, "list/sys/class/drm": "card1\ncard1-eDP-1\n",
+                 "file/sys/class/drm/card1-eDP-1/status": "connected\n",
+                 "link/sys/class/drm/card1/device/driver": "../../bus/pci/drivers/nouveau"}
+        self.check_fires("C3", {**panel, **self.modprobe("blacklist nouveau\n")}, panel)
+
+    def test_ages(self) -> None:
+        changed = {**self.modprobe("blacklist nouveau\n"), "time/etc/modprobe.d/a.conf": "200\n",
+                   "list/boot": "initrd.img-6.1\n"}
+        self.check_fires("C4", {**changed, "time/boot/initrd.img-6.1": "100\n"},
+                         {**changed, "time/boot/initrd.img-6.1": "300\n"})
+        grub = {"list/etc/default": "grub\n", "time/etc/default/grub": "200\n"}
+        self.check_fires("C5", {**grub, "time/boot/grub/grub.cfg": "100\n"},
+                         {**grub, "time/boot/grub/grub.cfg": "300\n"})
+
+    def test_collect_without_secrets(self) -> None:
+        root = pathlib.Path(self.folder.name) / "root"
+        secrets = ["52:54:00:ab:cd:ef", "hunter2", "SN-99812", "me@example.org",
+                   "0f1e2d3c-aaaa-bbbb-cccc-0123456789ab", "MIIEvQIBADAN"]
+        log = (f"[    1.000000] eth0: {secrets[0]}\n[    1.100000] usb 1-1: SerialNumber: "
+               f"{secrets[2]}\n[    1.200000] {secrets[3]} root=UUID={secrets[4]}\n"
+               f"-----BEGIN PRIVATE KEY-----\n{secrets[5]}\n-----END PRIVATE KEY-----\n"
+               "[    9.000000] i915 0000:00:02.0: [drm] *ERROR* Fault errors on pipe A: 0x00000080\n")
+        for name, text in {"var/log/kern.log": log,
+                           "proc/cmdline": f"ro luks.passphrase={secrets[1]} i915.enable_psr=0\n",
+                           "etc/modprobe.d/a.conf": "options i915 enable_psr=1\n"}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        done = run("--root", root, "--collect", self.path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"/proc/cmdline", done.stdout)
+        with tarfile.open(self.path) as archive:
+            content = b"".join(archive.extractfile(member).read() for member in archive)
+        for secret in secrets:
+            self.assertNotIn(secret.encode(), content)
+        self.assertIn(b"i915.enable_psr=0", content)
+        before, after = rows("--root", root), rows(self.path)
+        self.assertLessEqual({"R10", "C2"}, findings(before))
+        strip = [[{key: item[key] for key in ("kind", "id", "state", "line")} for item in items]
+                 for items in (before, after)]
+        self.assertEqual(*strip)
+        self.assertEqual(run("--root", root, "--collect", self.path).returncode, 1)  # is there
+
+    def test_hostile(self) -> None:
+        for members in ({"file/../../etc/shadow": "x"}, {"list/boot": b"\0\xff\n" * 1000},
+                        {"command/xl info": b"\xff" * 100000}, {"x" * 90: "y", "probe/cpuid": "1"}):
+            self.look(members)
+        bundle_of(self.path, {"file/proc/cpuinfo": b"\0" * (80 << 20)})
+        self.assertIn(b"unpacks to more", run(self.path).stderr)
+        self.path.write_bytes(gzip.compress(os.urandom(1 << 16)))
+        self.assertEqual(run(self.path).returncode, 1)
+        with tarfile.open(self.path, "w:gz") as archive:
+            archive.add(LOGS / "vtx-off.log", "vtx-off.log")
+        self.assertIn(b"no bundle of nunchi", run(self.path).stderr)
+        whole = (bundle_of(self.path, DOM0), self.path.read_bytes())[1]
+        for size in range(2, len(whole), 97):
+            self.path.write_bytes(whole[:size])
+            self.assertIn(run(self.path).returncode, (0, 1))
 
 
 def main() -> int:

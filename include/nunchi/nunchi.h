@@ -525,6 +525,17 @@ NUNCHI_API struct nunchi_error *nunchi_doctor_stay(struct nunchi_context *contex
 						   const struct nunchi_doctor_change *change,
 						   nunchi_doctor_say *say, void *data);
 
+/*
+ * Writes what a diagnosis of the host needs to a new .tar.gz, without keys, passwords, MAC
+ * addresses and serial numbers. took (may be NULL) is given each file's name and size, or why it
+ * is not there.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_doctor_collect(struct nunchi_context *context, const struct nunchi_doctor_options *options,
+		      const char *path,
+		      void (*took)(const char *name, uint64_t size, const char *why, void *data),
+		      void *data);
+
 /* ---- Output ---------------------------------------------------------------------------------- */
 
 enum nunchi_output { NUNCHI_OUTPUT_TABLE, NUNCHI_OUTPUT_JSON, NUNCHI_OUTPUT_CSV };

@@ -10,6 +10,7 @@
 
 struct doctor_state {
 	const char *root;
+	const char *bundle;
 	bool all;
 	bool trial;
 	unsigned minutes;
@@ -19,6 +20,8 @@ static const struct cli_option doctor_options[] = {
     {"root", OPTION_ROOT, "DIR", "look at the host whose root is DIR, not at this one"},
     {"trial", OPTION_TRIAL, NULL, "with plan and apply: boot Xen once, and come back by itself"},
     {"minutes", OPTION_MINUTES, "N", "how long a trial lasts; 10 is the default"},
+    {"collect", OPTION_COLLECT, "FILE",
+     "write what a diagnosis needs to FILE (.tar.gz), secrets left out, to look at elsewhere"},
     {"all", OPTION_ALL, NULL, "also what is well, and every fact with where it comes from"},
 };
 
@@ -28,6 +31,8 @@ static int doctor_option(struct cli *cli, void *state, int letter, const char *v
 
 	if (letter == OPTION_ROOT)
 		doctor->root = value;
+	else if (letter == OPTION_COLLECT)
+		doctor->bundle = value;
 	else if (letter == OPTION_TRIAL)
 		doctor->trial = true;
 	else if (letter == OPTION_MINUTES)
@@ -400,6 +405,31 @@ static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool 
 	return cli_fail(cli, err);
 }
 
+static void print_taken(const char *name, uint64_t size, const char *why, void *cli_pointer)
+{
+	struct cli *cli = cli_pointer;
+
+	cli_printf(cli, "%10" PRIu64 "  ", size);
+	cli_print_escaped(cli, name);
+	if (why)
+		cli_printf(cli, "  (%s)", why);
+	cli_printf(cli, "\n");
+}
+
+static int collect(struct cli *cli, const struct nunchi_doctor_options *options, const char *path)
+{
+	int status =
+	    cli_fail(cli, nunchi_doctor_collect(cli->context, options, path, print_taken, cli));
+
+	if (!status) {
+		cli_print_escaped(cli, path);
+		cli_printf(cli, ": %s\n",
+			   _("written, without keys, passwords, MAC addresses and serial numbers; "
+			     "look at it before you give it away"));
+	}
+	return status;
+}
+
 static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 {
 	const struct doctor_state *doctor = state;
@@ -420,6 +450,10 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, NULL, "--trial and --minutes are of plan and apply");
 	if (doctor->root && count)
 		return cli_misuse(cli, NULL, "--root and files cannot be looked at in one");
+	if (doctor->bundle && count)
+		return cli_misuse(cli, NULL, "--collect is of a host, not of files");
+	if (doctor->bundle)
+		return collect(cli, &options, doctor->bundle);
 	err = nunchi_doctor_examine(cli->context, &options, &diagnosis);
 	if (err)
 		return cli_fail(cli, err);
@@ -433,8 +467,9 @@ const struct command command_doctor = {
     .arguments = "[FILE… | plan | apply | undo | stay]",
     .summary = "what stands between this host and introspection, and what to do",
     .description =
-	"Looks at this host, or at files from another: a directory "
-	"that is a host's root, logs of the kernel or of Xen, a terminal's text pasted into a "
+	"Looks at this host, or at files from another: a bundle made with "
+	"--collect, a directory that is a host's root, logs of the kernel or of Xen, a terminal's "
+	"text pasted into a "
 	"file. Says first whether introspection will work, then what was found, with the line "
 	"it stands in, what it means and what to do.\n"
 	"Nothing is changed, but by apply.\n"
@@ -446,6 +481,7 @@ const struct command command_doctor = {
 	"unless stay was said. undo takes all back, byte for byte.",
     .examples = "  nunchi doctor\n"
 		"  nunchi doctor pasted.txt\n"
+		"  sudo nunchi doctor --collect bundle.tar.gz\n"
 		"  nunchi doctor --json xl-dmesg.txt kernel.log\n"
 		"  nunchi doctor plan\n"
 		"  sudo nunchi doctor apply --trial\n"

@@ -137,7 +137,12 @@ static void check_qemu_guest(struct nunchi_diagnosis *diagnosis, const struct fa
 		check(diagnosis, "qemu", "unknown", _("a running QEMU guest"), NULL, fact);
 		return;
 	}
-	check(diagnosis, "shared-memory", strstr(fact->value, " shared ") ? "ok" : "missing",
+	/* Reading the process does as well, unless that is forbidden altogether. */
+	check(diagnosis, "shared-memory",
+	      strstr(fact->value, " shared ") ||
+		      !facts_is(&diagnosis->facts, FACT_PTRACE_SCOPE, "3")
+		  ? "ok"
+		  : "missing",
 	      _("the guest's memory is shared, so that it is mapped without a copy (without, the "
 		"process is read, which works too)"),
 	      "-object memory-backend-memfd,id=m,size=1G,share=on -machine memory-backend=m", fact);

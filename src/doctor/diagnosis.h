@@ -49,6 +49,12 @@ struct nunchi_diagnosis {
 struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
 				    const volatile bool *cancel, struct nunchi_diagnosis **ret);
 
+/* Looks at the host, and writes what it asked for to a bundle (doctor/bundle.h). */
+struct nunchi_error *doctor_collect(const char *root, const volatile bool *cancel, const char *path,
+				    void (*took)(const char *name, uint64_t size, const char *why,
+						 void *data),
+				    void *data);
+
 /* A copy or a formatted text owned by the diagnosis; "" when there is no memory. */
 const char *diagnosis_keep(struct nunchi_diagnosis *diagnosis, const char *text, size_t size);
 const char *diagnosis_format(struct nunchi_diagnosis *diagnosis, const char *format, ...)

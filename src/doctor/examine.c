@@ -2,6 +2,7 @@
 /* The order of a diagnosis. */
 #include "doctor/diagnosis.h"
 
+#include "doctor/bundle.h"
 #include "doctor/checks.h"
 #include "doctor/host.h"
 #include "doctor/sources.h"
@@ -34,12 +35,9 @@ static struct nunchi_error *create(const volatile bool *cancel, struct nunchi_di
 	return err;
 }
 
-static struct nunchi_error *look_at_host(struct nunchi_diagnosis *diagnosis, const char *root)
+/* Of the running host, of one under a directory, or of a bundle. */
+static struct nunchi_error *look_at_host(struct nunchi_diagnosis *diagnosis)
 {
-	struct nunchi_error *err = tree_open(root, &diagnosis->tree);
-
-	if (err)
-		return err;
 	diagnosis->host = true;
 	host_collect(diagnosis->tree, &diagnosis->facts);
 	host_collect_settings(diagnosis->tree, &diagnosis->facts, &diagnosis->settings);
@@ -55,12 +53,16 @@ static bool is_directory(const char *path)
 
 static struct nunchi_error *look_at_path(struct nunchi_diagnosis *diagnosis, const char *path)
 {
-	if (!is_directory(path))
+	bool directory = is_directory(path);
+	struct nunchi_error *err;
+
+	if (!directory && !bundle_is(path))
 		return sources_file(diagnosis, path);
 	if (diagnosis->tree)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "%s: a second host; look at one at a time", path);
-	return look_at_host(diagnosis, path);
+	err = directory ? tree_open(path, &diagnosis->tree) : bundle_read(path, &diagnosis->tree);
+	return err ? err : look_at_host(diagnosis);
 }
 
 static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
@@ -92,7 +94,9 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 	struct nunchi_error *err = create(cancel, &diagnosis);
 
 	if (!err && !path_count)
-		err = look_at_host(diagnosis, root);
+		err = tree_open(root, &diagnosis->tree);
+	if (!err && !path_count)
+		err = look_at_host(diagnosis);
 	for (size_t i = 0; !err && i < path_count; i++)
 		err = look_at_path(diagnosis, paths[i]);
 	if (!err)
@@ -100,4 +104,16 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 	if (!err)
 		*ret = no_cleanup_ptr(diagnosis);
 	return err;
+}
+
+/* A diagnosis asks for all that it needs; that is what the bundle has. */
+struct nunchi_error *doctor_collect(const char *root, const volatile bool *cancel, const char *path,
+				    void (*took)(const char *name, uint64_t size, const char *why,
+						 void *data),
+				    void *data)
+{
+	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
+	struct nunchi_error *err = doctor_examine(root, NULL, 0, cancel, &diagnosis);
+
+	return err ? err : bundle_write(diagnosis->tree, path, took, data);
 }

@@ -177,7 +177,8 @@ static void append_variable(const struct scanner *s, const char *name, size_t le
 	_cleanup_free_ char *copy = strndup(name, length);
 	const struct grub_var *var = copy ? grub_vars_find(s->vars, copy) : NULL;
 
-	/* grub-mkconfig has variables of its own when it sources these files; not of these names. */
+	/* grub-mkconfig has variables of its own when it sources these files; not of these names.
+	 */
 	if (!copy || (!var && strncmp(copy, "GRUB_CMDLINE_", 13) && strncmp(copy, "XEN_", 4)))
 		*exact = false;
 	if (!var)

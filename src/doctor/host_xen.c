@@ -142,7 +142,7 @@ void host_collect_xen(struct tree *tree, struct facts *facts)
 {
 	collect_guests(tree, facts);
 	/* Xen's tools say nothing elsewhere but that they cannot. */
-	if (!facts_is(facts, FACT_HYPERVISOR, "xen-dom0") && tree_is_live(tree))
+	if (facts_value(facts, FACT_HYPERVISOR) && !facts_is(facts, FACT_HYPERVISOR, "xen-dom0"))
 		return;
 	collect_info(tree, facts);
 	collect_xsm(tree, facts);

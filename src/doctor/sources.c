@@ -109,8 +109,9 @@ static bool take_log(struct nunchi_diagnosis *diagnosis, enum tree_kind tree_kin
 {
 	const struct tree_entry *entry = tree_get(diagnosis->tree, tree_kind, name);
 
-	if (!entry->text) {
-		facts_add_unknown(&diagnosis->facts, key, name, "%s", tree_why(entry));
+	if (!entry->text || !entry->size) {
+		facts_add_unknown(&diagnosis->facts, key, name, "%s",
+				  entry->text ? "it is empty" : tree_why(entry));
 		return false;
 	}
 	facts_add(&diagnosis->facts, key, name, 0, "%zu", entry->size);
@@ -132,7 +133,7 @@ struct nunchi_error *sources_host(struct nunchi_diagnosis *diagnosis)
 	    !take_log(diagnosis, TREE_PROBE, "kernel-log", SCAN_KERNEL, FACT_KERNEL_LOG))
 		take_log(diagnosis, TREE_FILE, "/var/log/kern.log", SCAN_KERNEL, FACT_KERNEL_LOG);
 	if (facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0") ||
-	    !tree_is_live(diagnosis->tree))
+	    !facts_value(&diagnosis->facts, FACT_HYPERVISOR))
 		take_log(diagnosis, TREE_COMMAND, "xl dmesg", SCAN_XEN, FACT_XEN_LOG);
 	return NULL;
 }

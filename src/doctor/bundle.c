@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "doctor/bundle.h"
+
+#include "config.h"
+#include "core/buffer.h"
+#include "doctor/redact.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+bool bundle_is(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	unsigned char start[2];
+
+	return fd >= 0 && read(fd, start, 2) == 2 && start[0] == 0x1f && start[1] == 0x8b;
+}
+
+#ifdef HAVE_LIBARCHIVE
+#include <archive.h>
+#include <archive_entry.h>
+
+#define MARK          "nunchi-bundle"
+#define MARK_TEXT     "1\n"
+#define MOST_MEMBER   (32u << 20)
+#define MOST_UNPACKED (1ull << 30)
+#define MOST_MEMBERS  16384
+
+static void cleanup_read_p(struct archive **archive)
+{
+	archive_read_free(*archive);
+}
+
+static void cleanup_write_p(struct archive **archive)
+{
+	archive_write_free(*archive);
+}
+
+/* ---- Writing ---- */
+
+static struct nunchi_error *failed(struct archive *archive, const char *path)
+{
+	const char *text = archive_error_string(archive);
+
+	return error_create(NUNCHI_ERROR_IO, "cannot write %s: %s", path, text ? text : "it fails");
+}
+
+static struct nunchi_error *write_member(struct archive *archive, const char *path,
+					 const char *name, const char *text, size_t size)
+{
+	struct archive_entry *entry = archive_entry_new();
+	bool well;
+
+	if (!entry)
+		return &error_nomem;
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_size(entry, (int64_t)size);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	well = archive_write_header(archive, entry) == ARCHIVE_OK &&
+	       archive_write_data(archive, text, size) == (ssize_t)size;
+	archive_entry_free(entry);
+	return well ? NULL : failed(archive, path);
+}
+
+/* One entry, without what nobody else should see. */
+static struct nunchi_error *write_entry(struct archive *archive, const char *path,
+					const struct tree_entry *entry, uint64_t *ret_size)
+{
+	_cleanup_buffer_ struct buffer name = {0}, text = {0};
+
+	buffer_printf(&name, "%s%s/%s", entry->text ? "" : "absent/", tree_kind_name(entry->kind),
+		      entry->name[0] == '/' ? entry->name + 1 : entry->name);
+	/* A variable of the firmware is bytes, not text, and what it holds is no secret. */
+	if (entry->text && strstr(entry->name, "/efivars/"))
+		buffer_append(&text, entry->text, entry->size);
+	else if (entry->text)
+		redact(&text, entry->text, entry->size);
+	else
+		buffer_printf(&text, "%d\n", entry->errnum);
+	if (name.failed || text.failed)
+		return &error_nomem;
+	*ret_size = text.size;
+	return write_member(archive, path, buffer_string(&name), buffer_string(&text), text.size);
+}
+
+static struct nunchi_error *
+write_all(const struct tree *tree, struct archive *archive, const char *path,
+	  void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
+{
+	struct nunchi_error *err = write_member(archive, path, MARK, MARK_TEXT, strlen(MARK_TEXT));
+	const struct tree_entry *entry;
+
+	for (size_t i = 0; !err && (entry = tree_entry(tree, i)); i++) {
+		uint64_t size;
+
+		err = write_entry(archive, path, entry, &size);
+		if (!err && took)
+			took(entry->name, entry->text ? size : 0,
+			     entry->text ? NULL : tree_why(entry), data);
+	}
+	return err;
+}
+
+static struct nunchi_error *write_archive(const struct tree *tree, int fd, const char *path,
+					  void (*took)(const char *name, uint64_t size,
+						       const char *why, void *data),
+					  void *data)
+{
+	_cleanup_(cleanup_write_p) struct archive *archive = archive_write_new();
+	struct nunchi_error *err;
+
+	if (!archive)
+		return &error_nomem;
+	if (archive_write_add_filter_gzip(archive) != ARCHIVE_OK ||
+	    archive_write_set_format_pax_restricted(archive) != ARCHIVE_OK ||
+	    archive_write_open_fd(archive, fd) != ARCHIVE_OK)
+		return failed(archive, path);
+	err = write_all(tree, archive, path, took, data);
+	if (!err && archive_write_close(archive) != ARCHIVE_OK)
+		err = failed(archive, path);
+	return err;
+}
+
+struct nunchi_error *
+bundle_write(const struct tree *tree, const char *path,
+	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
+{
+	_cleanup_free_ char *temporary = NULL;
+	_cleanup_close_ int fd = -1;
+	struct nunchi_error *err;
+
+	if (asprintf(&temporary, "%s.part", path) < 0) {
+		temporary = NULL;
+		return &error_nomem;
+	}
+	/* What is in it is the user's to show. */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_create_errno(errno, "cannot make %s", temporary);
+	err = write_archive(tree, fd, path, took, data);
+	if (!err && fsync(fd))
+		err = error_create_errno(errno, "cannot write %s", path);
+	if (!err && link(temporary, path))
+		err = error_create_errno(errno, "cannot make %s", path);
+	unlink(temporary);
+	return err;
+}
+
+/* ---- Reading ---- */
+
+static bool kind_of(const char **name, enum tree_kind *ret)
+{
+	for (unsigned i = 0; i < TREE_KINDS; i++) {
+		const char *kind = tree_kind_name((enum tree_kind)i);
+		size_t length = strlen(kind);
+
+		if (!strncmp(*name, kind, length) && (*name)[length] == '/') {
+			*name += length + 1;
+			*ret = (enum tree_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct nunchi_error *put(struct tree *tree, const char *name, const struct buffer *text)
+{
+	bool absent = !strncmp(name, "absent/", 7);
+	_cleanup_free_ char *path = NULL;
+	enum tree_kind kind;
+	long errnum;
+
+	if (absent)
+		name += 7;
+	if (!kind_of(&name, &kind))
+		return NULL;
+	/* Commands and probes are no paths. */
+	if (asprintf(&path, "%s%s", kind == TREE_COMMAND || kind == TREE_PROBE ? "" : "/", name) <
+	    0) {
+		path = NULL;
+		return &error_nomem;
+	}
+	if (!absent)
+		return tree_put(tree, kind, path, buffer_string(text), text->size, 0);
+	errnum = strtol(buffer_string(text), NULL, 10);
+	return tree_put(tree, kind, path, NULL, 0, errnum > 0 && errnum < 4096 ? (int)errnum : EIO);
+}
+
+static struct nunchi_error *broken(struct archive *archive, const char *path)
+{
+	const char *text = archive_error_string(archive);
+
+	return error_hint(error_create(NUNCHI_ERROR_DATA, "%s is no bundle: %s", path,
+				       text ? text : "it cannot be read"),
+			  "nunchi doctor --collect FILE makes one");
+}
+
+/* A member's bytes; *unpacked counts all. */
+static struct nunchi_error *read_member(struct archive *archive, const char *path,
+					struct buffer *text, uint64_t *unpacked)
+{
+	char piece[16384];
+	ssize_t size;
+
+	while ((size = archive_read_data(archive, piece, sizeof(piece))) > 0) {
+		*unpacked += (uint64_t)size;
+		if (*unpacked > MOST_UNPACKED || !buffer_append(text, piece, (size_t)size))
+			return error_create(NUNCHI_ERROR_DATA,
+					    "%s unpacks to more than a bundle has", path);
+	}
+	return size < 0 ? broken(archive, path) : NULL;
+}
+
+static struct nunchi_error *read_next(struct archive *archive, const char *path,
+				      struct archive_entry *entry, struct tree *tree, bool first,
+				      uint64_t *unpacked)
+{
+	_cleanup_buffer_ struct buffer text = {.limit = MOST_MEMBER};
+	const char *name = archive_entry_pathname(entry);
+	struct nunchi_error *err;
+
+	if (first && (!name || strcmp(name, MARK)))
+		return error_hint(
+		    error_create(NUNCHI_ERROR_DATA, "%s is no bundle of nunchi's", path),
+		    "unpack it and give the directory or the logs in it");
+	if (!name || archive_entry_filetype(entry) != AE_IFREG)
+		return NULL;
+	err = read_member(archive, path, &text, unpacked);
+	return err ? err : put(tree, name, &text);
+}
+
+static struct nunchi_error *read_archive(struct archive *archive, const char *path,
+					 struct tree **ret)
+{
+	_cleanup_tree_ struct tree *tree = NULL;
+	struct nunchi_error *err = tree_create_empty(&tree);
+	uint64_t unpacked = 0;
+	unsigned count = 0;
+	int result = ARCHIVE_OK;
+
+	while (!err && result == ARCHIVE_OK) {
+		struct archive_entry *entry;
+
+		result = archive_read_next_header(archive, &entry);
+		if (result == ARCHIVE_WARN)
+			result = ARCHIVE_OK;
+		if (result == ARCHIVE_OK)
+			err = count == MOST_MEMBERS
+				  ? error_create(NUNCHI_ERROR_DATA, "%s has too many files", path)
+				  : read_next(archive, path, entry, tree, !count, &unpacked);
+		count++;
+	}
+	if (!err && (result != ARCHIVE_EOF || count == 1))
+		err = broken(archive, path);
+	if (!err)
+		*ret = no_cleanup_ptr(tree);
+	return err;
+}
+
+static struct archive *open_reader(void)
+{
+	struct archive *archive = archive_read_new();
+
+	if (archive && (archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
+			archive_read_support_format_tar(archive) != ARCHIVE_OK)) {
+		archive_read_free(archive);
+		return NULL;
+	}
+	return archive;
+}
+
+struct nunchi_error *bundle_read(const char *path, struct tree **ret)
+{
+	_cleanup_(cleanup_read_p) struct archive *archive = open_reader();
+
+	if (!archive)
+		return &error_nomem;
+	if (archive_read_open_filename(archive, path, 65536) != ARCHIVE_OK)
+		return broken(archive, path);
+	return read_archive(archive, path, ret);
+}
+
+struct nunchi_error *bundle_parse(const void *data, size_t size, const char *path,
+				  struct tree **ret)
+{
+	_cleanup_(cleanup_read_p) struct archive *archive = open_reader();
+
+	if (!archive)
+		return &error_nomem;
+	if (archive_read_open_memory(archive, data, size) != ARCHIVE_OK)
+		return broken(archive, path);
+	return read_archive(archive, path, ret);
+}
+#else
+static struct nunchi_error *missing(void)
+{
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "nunchi was built without libarchive: it makes and reads no bundles");
+}
+
+struct nunchi_error *
+bundle_write(const struct tree *tree, const char *path,
+	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
+{
+	(void)tree;
+	(void)path;
+	(void)took;
+	(void)data;
+	return missing();
+}
+
+struct nunchi_error *bundle_read(const char *path, struct tree **ret)
+{
+	(void)path;
+	(void)ret;
+	return missing();
+}
+
+struct nunchi_error *bundle_parse(const void *data, size_t size, const char *path,
+				  struct tree **ret)
+{
+	(void)data;
+	(void)size;
+	(void)path;
+	(void)ret;
+	return missing();
+}
+#endif
