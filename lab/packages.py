@@ -46,6 +46,12 @@ class Tree:
                 return candidate
         return None
 
+    def command(self, name: str) -> list[str]:
+        """How the program NAME is run here, with its own suite's libraries."""
+        folders = ":".join(str(self.path / place) for place in LIBRARIES[:1])
+        return [str(self.path / "lib64/ld-linux-x86-64.so.2"), "--library-path", folders,
+                str(self.find(name))]
+
     def version(self, package: str) -> str:
         prefix = f"{package}_"
         return next((name.removeprefix(prefix) for name in self.versions

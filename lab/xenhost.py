@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import dom0
 from common import LabError, cache_root, locked, say, uninterrupted
@@ -113,23 +114,40 @@ def tail(path: Path, count: int = 20) -> str:
     return "\n".join(f"  | {line}" for line in text.splitlines()[-count:])
 
 
+class Channel(Protocol):
+    """What of a socket the control port uses."""
+
+    def settimeout(self, seconds: float | None) -> None: ...
+    def setblocking(self, wanted: bool) -> None: ...
+    def recv(self, size: int) -> bytes: ...
+    def send(self, data: bytes) -> int: ...
+    def sendall(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+def connected(path: Path, alive: Callable[[], bool], failure: Callable[[], str],
+              deadline: float) -> socket.socket:
+    """A connection to the emulator's socket PATH, once it is there."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    while True:
+        try:
+            channel.connect(str(path))
+            return channel
+        except OSError as error:
+            if not alive() or time.monotonic() > deadline:
+                channel.close()
+                raise LabError(f"the emulator does not start: {error}\n{failure()}") from None
+            time.sleep(0.02)
+
+
 class Port:
     """The control port: what dom0 says, until a mark or the time limit."""
 
-    def __init__(self, path: Path, alive: Callable[[], bool], failure: Callable[[], str],
+    def __init__(self, channel: Channel, alive: Callable[[], bool], failure: Callable[[], str],
                  deadline: float) -> None:
-        self.alive, self.failure, self.deadline = alive, failure, deadline
+        self.socket, self.alive, self.failure, self.deadline = channel, alive, failure, deadline
         self.buffer = b""
         self.beaten = 0.0
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        while True:
-            try:
-                self.socket.connect(str(path))
-                break
-            except OSError as error:
-                if not alive() or time.monotonic() > deadline:
-                    raise LabError(f"the emulator does not start: {error}\n{failure()}") from None
-                time.sleep(0.02)
 
     def close(self) -> None:
         self.socket.close()
@@ -263,8 +281,11 @@ class QemuHost:
     def up(self, state: Path | None) -> Iterator[Port]:
         """The machine booted, or resumed from STATE, and its control port."""
         with running(self.command(state), self.work / "qemu.log", "qemu-system-x86") as process:
-            port = Port(self.work / "control", lambda: process.poll() is None, self._failure,
-                        self.deadline)
+            def alive() -> bool:
+                return process.poll() is None
+
+            channel = connected(self.work / "control", alive, self._failure, self.deadline)
+            port = Port(channel, alive, self._failure, self.deadline)
             try:
                 if state:
                     self._resume()
