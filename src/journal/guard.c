@@ -111,7 +111,11 @@ static bool await_done(const struct duty *duty, int64_t deadline)
 	return false;
 }
 
-/* Does or undoes it, and answers with 0 or an errno before it marks what came of it. */
+/*
+ * Does or undoes it, marks what came of it, and answers with 0 or an errno: before the mark once it
+ * is done, since it is to be for as short as possible; behind it once it is undone, since the owner
+ * may then mark the record itself.
+ */
 static void act(struct duty *duty, bool undo)
 {
 	const struct message *armed = &duty->armed;
@@ -122,9 +126,29 @@ static void act(struct duty *duty, bool undo)
 	result = duty->act(duty->target, duty->data, undo);
 	if (!result)
 		duty->did = !undo;
-	send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
+	if (!undo)
+		send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
 	journal_mark(armed->record, armed->cookie,
 		     duty->did ? JOURNAL_STEP_DONE : JOURNAL_STEP_NONE);
+	if (undo)
+		send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
+}
+
+/*
+ * Locks the record. Our end of the socket may close before the owner's descriptor of the record
+ * does.
+ */
+static int take_record(const struct duty *duty, int64_t deadline)
+{
+	const struct message *armed = &duty->armed;
+	bool busy;
+	int record = journal_take_left(armed->record, armed->cookie, &busy);
+
+	while (record < 0 && busy && now_ms() < deadline) {
+		poll(NULL, 0, 5);
+		record = journal_take_left(armed->record, armed->cookie, &busy);
+	}
+	return record;
 }
 
 /*
@@ -135,7 +159,7 @@ static void undo_own(struct duty *duty)
 {
 	const struct message *armed = &duty->armed;
 	int64_t deadline = now_ms() + UNDO_MS;
-	int record = journal_take_left(armed->record, armed->cookie);
+	int record = take_record(duty, deadline);
 	int result = 0;
 
 	if (record < 0)

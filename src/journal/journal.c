@@ -382,14 +382,19 @@ static bool has_cookie(int fd, uint64_t cookie)
 	return read_cookie(fd, &found) && found == cookie;
 }
 
-int journal_take_left(const char *path, uint64_t cookie)
+int journal_take_left(const char *path, uint64_t cookie, bool *ret_busy)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd >= 0 && !lock(fd) && has_cookie(fd, cookie) && still_named(fd, path))
-		return fd;
-	if (fd >= 0)
-		close(fd);
+	*ret_busy = false;
+	if (fd < 0)
+		return -1;
+	if (has_cookie(fd, cookie) && still_named(fd, path)) {
+		if (!lock(fd) && has_cookie(fd, cookie) && still_named(fd, path))
+			return fd;
+		*ret_busy = true;
+	}
+	close(fd);
 	return -1;
 }
 
@@ -402,7 +407,8 @@ void journal_end_left(int fd, const char *path, bool undone)
 
 void journal_remove_left(const char *path, uint64_t cookie)
 {
-	int fd = journal_take_left(path, cookie);
+	bool busy;
+	int fd = journal_take_left(path, cookie, &busy);
 
 	if (fd >= 0)
 		journal_end_left(fd, path, true);

@@ -237,7 +237,8 @@ static struct nunchi_error *resume_alone(struct xen_target *xen)
 	default:
 		err = xen_domain_unpause(&xen->xen, xen->domain.id);
 		/* Nothing to undo: somebody else did, or it has ended. */
-		if (nunchi_error_errno(err) == EINVAL || error_is(err, NUNCHI_ERROR_GONE)) {
+		if ((err && nunchi_error_errno(err) == EINVAL) ||
+		    error_is(err, NUNCHI_ERROR_GONE)) {
 			nunchi_error_destroy(err);
 			return NULL;
 		}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A hypervisor behind the table of functions by which Xen's libraries are reached. What it knows is
+ * shared with forked children, as a hypervisor's is.
+ */
+#ifndef NUNCHI_TESTS_FAKE_XEN_H
+#define NUNCHI_TESTS_FAKE_XEN_H
+
+#include "arch/address.h"
+#include "core/bytes.h"
+#include "target/xen/hypervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define FAKE_DOMAINS 12
+#define FAKE_VALUES  16
+#define FAKE_FRAMES  ((uint64_t)4096)
+
+struct fake_domain {
+	bool there;
+	struct xen_domain_info info;
+	uint32_t emulation;
+	int pauses; /* as Xen counts them */
+	uint64_t frames;
+	uint32_t address_size;
+	uint64_t on_demand;
+};
+
+struct fake_xen {
+	uint32_t domctl, sysctl; /* the versions it takes; 0: none */
+	int version;
+	bool next_domain;  /* gives the next domain in place of one that is not there */
+	unsigned again;    /* calls to answer with EAGAIN first */
+	int refuse;        /* errno of every control call, after the version was looked at */
+	int refuse_pauses; /* the same of pauses alone */
+	unsigned most;     /* domains in one answer to a list; 0: as many as asked for */
+	int vanish;        /* this domain goes while the list is made; -1: none */
+	uint32_t false_count;
+	bool backwards; /* the list does not ascend */
+	struct fake_domain domains[FAKE_DOMAINS];
+	uint8_t cpu[XEN_PV_CPU_SIZE]; /* what is said of each vCPU */
+	int cpu_error;
+	uint64_t machine_frames;
+	/* Guest memory: frame f is page f of a file; errors[f] is why it cannot be mapped. */
+	int memory_fd;
+	int errors[FAKE_FRAMES];
+	int map_error; /* errno of every mapping */
+	size_t maps, mapped;
+	struct {
+		char path[64];
+		char value[64];
+		unsigned length;
+	} values[FAKE_VALUES];
+	char directory[FAKE_VALUES][8];
+	unsigned directory_count;
+	unsigned open; /* handles */
+};
+
+static struct fake_xen *fake;
+
+static inline struct fake_domain *fake_find(uint16_t id, bool or_next)
+{
+	for (size_t i = 0; i < FAKE_DOMAINS; i++) {
+		struct fake_domain *domain = &fake->domains[i];
+
+		if (domain->there &&
+		    (domain->info.domain == id || (or_next && domain->info.domain > id)))
+			return domain;
+	}
+	return NULL;
+}
+
+static inline void fake_info(const struct fake_domain *domain, bool wide, uint8_t *to)
+{
+	struct xen_domain_info info = domain->info;
+
+	if (domain->pauses)
+		info.flags |= XEN_INFO_PAUSED;
+	memset(info.emulation_old, 0, 8);
+	memset(info.emulation_new, 0, 8);
+	store_le32(wide ? info.emulation_new : info.emulation_old, domain->emulation);
+	memcpy(to, &info, wide ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD);
+}
+
+static inline int fake_control(struct xen_domctl *op)
+{
+	struct fake_domain *domain = fake_find(op->domain, false);
+
+	if (op->version != fake->domctl)
+		return EACCES;
+	if (fake->again && fake->again--)
+		return EAGAIN;
+	if (fake->refuse)
+		return fake->refuse;
+	if (op->command == XEN_OP_DOMAIN_INFO && fake->next_domain)
+		domain = fake_find(op->domain, true);
+	if (!domain)
+		return ESRCH;
+	switch (op->command) {
+	case XEN_OP_DOMAIN_INFO:
+		fake_info(domain, fake->domctl >= 0x14, (uint8_t *)&op->u);
+		op->domain = domain->info.domain;
+		return 0;
+	case XEN_OP_PAUSE:
+		domain->pauses += !fake->refuse_pauses;
+		return fake->refuse_pauses;
+	case XEN_OP_UNPAUSE:
+		if (!domain->pauses)
+			return EINVAL;
+		domain->pauses--;
+		return 0;
+	case XEN_OP_ADDRESS_SIZE:
+		op->u.address_size = domain->address_size;
+		return 0;
+	case XEN_OP_VCPU_CONTEXT:
+		memcpy((void *)(uintptr_t)op->u.vcpu_context.buffer, fake->cpu, XEN_PV_CPU_SIZE);
+		return fake->cpu_error;
+	case XEN_OP_HVM_CONTEXT:
+		if (op->u.hvm_context.type != 2 || op->u.hvm_context.size != XEN_HVM_CPU_SIZE)
+			return EINVAL;
+		memcpy((void *)(uintptr_t)op->u.hvm_context.buffer, fake->cpu, XEN_HVM_CPU_SIZE);
+		return fake->cpu_error;
+	default:
+		return ENOSYS;
+	}
+}
+
+static inline int fake_list(struct xen_sysctl *op)
+{
+	uint8_t *to = (uint8_t *)(uintptr_t)op->u.list.buffer;
+	size_t stride = fake->domctl >= 0x14 ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD;
+	uint32_t n = 0, limit = op->u.list.limit;
+
+	if (op->version != fake->sysctl)
+		return EACCES;
+	if (fake->again && fake->again--)
+		return EAGAIN;
+	if (fake->most && fake->most < limit)
+		limit = fake->most;
+	for (size_t i = 0; i < FAKE_DOMAINS && n < limit; i++) {
+		size_t at = fake->backwards ? FAKE_DOMAINS - 1 - i : i;
+
+		if (fake->domains[at].there && fake->domains[at].info.domain >= op->u.list.first)
+			fake_info(&fake->domains[at], stride == XEN_INFO_SIZE_NEW,
+				  to + n++ * stride);
+	}
+	if (fake->vanish >= 0 && n) {
+		fake->domains[fake->vanish].there = false;
+		fake->vanish = -1;
+	}
+	op->u.list.count = fake->false_count ? fake->false_count : n;
+	return 0;
+}
+
+static inline int fake_answer(int errnum)
+{
+	errno = errnum;
+	return errnum ? -1 : 0;
+}
+
+static void *fake_open(void *logger, unsigned flags)
+{
+	assert_non_null(logger);
+	assert_int_equal(flags, 0);
+	fake->open++;
+	return fake;
+}
+
+static int fake_close(void *handle)
+{
+	assert_ptr_equal(handle, fake);
+	fake->open--;
+	return 0;
+}
+
+static int fake_call1(void *call, unsigned op, uint64_t argument)
+{
+	(void)call;
+	if (op == XEN_HYPERCALL_DOMCTL)
+		return fake_answer(fake_control((struct xen_domctl *)(uintptr_t)argument));
+	if (op == XEN_HYPERCALL_SYSCTL)
+		return fake_answer(fake_list((struct xen_sysctl *)(uintptr_t)argument));
+	return fake_answer(ENOSYS);
+}
+
+static int fake_call2(void *call, unsigned op, uint64_t one, uint64_t two)
+{
+	struct fake_domain *domain;
+
+	(void)call;
+	if (op == XEN_HYPERCALL_VERSION)
+		return fake->version;
+	if (op != XEN_HYPERCALL_MEMORY_OP)
+		return fake_answer(ENOSYS);
+	if (one == XEN_OP_MAXIMUM_RAM_PAGE)
+		return (int)fake->machine_frames - 1;
+	if (one == XEN_OP_GET_POD_TARGET) {
+		struct xen_pod_op *pod = (struct xen_pod_op *)(uintptr_t)two;
+
+		domain = fake_find(pod->domain, false);
+		pod->entries = domain ? domain->on_demand : 0;
+		return 0;
+	}
+	domain = fake_find(*(uint16_t *)(uintptr_t)two, false);
+	return domain ? (int)domain->frames - 1 : fake_answer(ESRCH);
+}
+
+static void *fake_alloc(void *call, size_t size)
+{
+	(void)call;
+	return calloc(1, size);
+}
+
+static void fake_free(void *call, void *buffer)
+{
+	(void)call;
+	free(buffer);
+}
+
+static int fake_raw_open(void)
+{
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static int fake_raw_call(int fd, struct xen_raw_call *call)
+{
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	if (call->number != XEN_HYPERCALL_DOMCTL)
+		return fake_answer(ENOSYS);
+	return fake_answer(fake_control((struct xen_domctl *)(uintptr_t)call->arguments[0]));
+}
+
+/* Pages with an error are not mapped: touching one ends the test. */
+static void *fake_map(void *memory, uint32_t domain, int protection, size_t pages,
+		      const uint64_t *frames, int *errors)
+{
+	uint8_t *map;
+
+	(void)memory;
+	assert_int_equal(protection, PROT_READ);
+	if (fake->map_error || !fake_find((uint16_t)domain, false)) {
+		errno = fake->map_error ? fake->map_error : ESRCH;
+		return NULL;
+	}
+	map = mmap(NULL, pages << PAGE_SHIFT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(map != MAP_FAILED);
+	for (size_t i = 0; i < pages; i++) {
+		errors[i] = frames[i] < FAKE_FRAMES ? fake->errors[frames[i]] : -EINVAL;
+		if (!errors[i])
+			assert_true(mmap(map + (i << PAGE_SHIFT), PAGE_SIZE, PROT_READ,
+					 MAP_SHARED | MAP_FIXED, fake->memory_fd,
+					 (off_t)(frames[i] << PAGE_SHIFT)) != MAP_FAILED);
+	}
+	fake->maps++;
+	fake->mapped++;
+	return map;
+}
+
+static int fake_unmap(void *memory, void *address, size_t pages)
+{
+	(void)memory;
+	fake->mapped--;
+	return munmap(address, pages << PAGE_SHIFT);
+}
+
+static void *fake_store_open(unsigned long flags)
+{
+	return fake_open(fake, (unsigned)flags);
+}
+
+static void fake_store_close(void *store)
+{
+	fake_close(store);
+}
+
+static void *fake_store_read(void *store, uint32_t transaction, const char *path, unsigned *length)
+{
+	(void)store;
+	assert_int_equal(transaction, 0);
+	for (size_t i = 0; i < FAKE_VALUES; i++) {
+		if (!strcmp(fake->values[i].path, path)) {
+			char *value = malloc(fake->values[i].length + 1);
+
+			memcpy(value, fake->values[i].value, fake->values[i].length);
+			value[fake->values[i].length] = '\0';
+			*length = fake->values[i].length;
+			return value;
+		}
+	}
+	return NULL;
+}
+
+static char **fake_store_directory(void *store, uint32_t transaction, const char *path,
+				   unsigned *count)
+{
+	char **names = malloc(FAKE_VALUES * sizeof(*names));
+
+	(void)store, (void)transaction;
+	assert_string_equal(path, "/local/domain");
+	for (unsigned i = 0; i < fake->directory_count; i++)
+		names[i] = fake->directory[i];
+	*count = fake->directory_count;
+	return names;
+}
+
+static const struct xen_library fake_library = {
+    .call_open = fake_open,
+    .call_close = fake_close,
+    .call1 = fake_call1,
+    .call2 = fake_call2,
+    .alloc = fake_alloc,
+    .free = fake_free,
+    .raw_open = fake_raw_open,
+    .raw_call = fake_raw_call,
+    .memory_open = fake_open,
+    .memory_close = fake_close,
+    .memory_map = fake_map,
+    .memory_unmap = fake_unmap,
+    .store_open = fake_store_open,
+    .store_close = fake_store_close,
+    .store_read = fake_store_read,
+    .store_directory = fake_store_directory,
+};
+
+static inline void fake_value(const char *path, const char *value)
+{
+	for (size_t i = 0; i < FAKE_VALUES; i++) {
+		if (fake->values[i].path[0] && strcmp(fake->values[i].path, path))
+			continue;
+		snprintf(fake->values[i].path, sizeof(fake->values[i].path), "%s", path);
+		fake->values[i].length = (unsigned)snprintf(
+		    fake->values[i].value, sizeof(fake->values[i].value), "%s", value);
+		return;
+	}
+	abort();
+}
+
+/* A domain in the i-th place. */
+static inline struct fake_domain *fake_add(size_t i, uint16_t id, const char *name, uint32_t flags,
+					   uint32_t emulation)
+{
+	struct fake_domain *domain = &fake->domains[i];
+	char path[64];
+
+	*domain = (struct fake_domain){
+	    .there = true,
+	    .info = {.domain = id, .flags = flags, .tot_pages = 1024, .max_vcpu_id = 1},
+	    .emulation = emulation,
+	    .frames = 1024,
+	    .address_size = 64,
+	};
+	memset(domain->info.handle, 0x10 + id, sizeof(domain->info.handle));
+	snprintf(path, sizeof(path), "/local/domain/%u/name", id);
+	fake_value(path, name);
+	return domain;
+}
+
+static inline uint8_t *fake_memory(void)
+{
+	void *map = mmap(NULL, FAKE_FRAMES << PAGE_SHIFT, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 fake->memory_fd, 0);
+
+	assert_true(map != MAP_FAILED);
+	return map;
+}
+
+/* Xen 4.17 with domain 0, a PV, a PVH and an HVM guest. */
+static inline void fake_create(void)
+{
+	fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(fake != MAP_FAILED);
+	fake->domctl = 0x15;
+	fake->sysctl = 0x15;
+	fake->version = 4 << 16 | 17;
+	fake->vanish = -1;
+	fake->next_domain = true;
+	fake->machine_frames = FAKE_FRAMES;
+	fake->memory_fd = memfd_create("nunchi-test", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fake->memory_fd, (off_t)(FAKE_FRAMES << PAGE_SHIFT)), 0);
+	fake_add(0, 0, "Domain-0", 0, 0);
+	fake_add(1, 3, "pv", 0, 0);
+	fake_add(2, 5, "pvh", XEN_INFO_HVM, 1);
+	fake_add(3, 9, "hvm", XEN_INFO_HVM, 0x17f);
+}
+
+static inline void fake_destroy(void)
+{
+	close(fake->memory_fd);
+	munmap(fake, sizeof(*fake));
+}
+
+#endif

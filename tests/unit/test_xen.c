@@ -1,0 +1,948 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests of Xen, with a hypervisor that does what real ones are seldom caught at. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "arch/x86/paging.h"
+#include "fake_xen.h"
+#include "target/target.h"
+#include "target/xen/host.h"
+#include "target/xen/xen.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char runtime[] = "/tmp/nunchi-test-XXXXXX";
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(runtime + strlen(runtime) - 6, "XXXXXX");
+	if (!mkdtemp(runtime))
+		return -1;
+	fake_create();
+	return setenv("XDG_RUNTIME_DIR", runtime, 1);
+}
+
+/* How many records are in the journal. */
+static unsigned records(void)
+{
+	char path[128];
+	unsigned count = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "%s/nunchi", runtime);
+	directory = opendir(path);
+	for (struct dirent *entry; directory && (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+static int teardown(void **state)
+{
+	char command[160];
+
+	(void)state;
+	/* Every handle was closed, every mapping undone. */
+	assert_int_equal(fake->open, 0);
+	assert_int_equal(fake->mapped, 0);
+	fake_destroy();
+	snprintf(command, sizeof(command), "%s/nunchi", runtime);
+	if (chdir(command) == 0) {
+		DIR *directory = opendir(".");
+
+		for (struct dirent *entry; (entry = readdir(directory));)
+			unlink(entry->d_name);
+		closedir(directory);
+		assert_int_equal(chdir("/"), 0);
+		rmdir(command);
+	}
+	return rmdir(runtime);
+}
+
+static struct target *open_word(const char *word)
+{
+	const struct target_options options = {.sigbus_guard = false};
+	struct target *target = NULL;
+	struct nunchi_error *err = xen_target_open_with(&fake_library, word, &options, &target);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	return target;
+}
+
+static void refused(const char *word, enum nunchi_error_code code, const char *says)
+{
+	const struct target_options options = {.sigbus_guard = false};
+	struct target *target = NULL;
+	struct nunchi_error *err = xen_target_open_with(&fake_library, word, &options, &target);
+
+	assert_non_null(err);
+	assert_null(target);
+	if (nunchi_error_code(err) != code || !strstr(nunchi_error_message(err), says))
+		fail_msg("code %d: %s", nunchi_error_code(err), nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+struct listed {
+	unsigned count;
+	char text[2048];
+	unsigned most;
+};
+
+static bool note_guest(const struct nunchi_found *guest, void *data)
+{
+	struct listed *listed = data;
+	size_t length = strlen(listed->text);
+
+	snprintf(listed->text + length, sizeof(listed->text) - length, "%s|%s|%s|%s|%s\n",
+		 guest->target, guest->name, guest->hypervisor, guest->state, guest->access);
+	return ++listed->count != listed->most;
+}
+
+static struct listed list(void)
+{
+	struct listed listed = {0};
+	bool stopped = true;
+	struct nunchi_error *err = xen_list_with(&fake_library, note_guest, &listed, &stopped);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	assert_false(stopped);
+	return listed;
+}
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+/* The interfaces of Xen 4.11 to 4.22, with the size of what they say of a domain. */
+static void test_every_version(void **state)
+{
+	static const uint32_t versions[][2] = {
+	    {0x10, 0x11}, {0x11, 0x12}, {0x12, 0x12}, {0x12, 0x13}, {0x13, 0x13}, {0x14, 0x14},
+	    {0x15, 0x15}, {0x16, 0x15}, {0x17, 0x15}, {0x17, 0x16}, {0x18, 0x16},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct listed listed;
+		struct target *target;
+
+		fake->domctl = versions[i][0];
+		fake->sysctl = versions[i][1];
+		/* It was so up to Xen 4.17. */
+		fake->next_domain = fake->domctl <= 0x15;
+		listed = list();
+		assert_int_equal(listed.count, 3);
+		assert_non_null(strstr(listed.text, "xen:pv|pv|xen (PV)|running|"));
+		assert_non_null(strstr(listed.text, "xen:pvh|pvh|xen (PVH)|running|"));
+		assert_non_null(strstr(listed.text, "xen:hvm|hvm|xen (HVM)|running|"));
+		refused("xen:4", NUNCHI_ERROR_NOT_FOUND, "no domain");
+		target = open_word("xen:pvh");
+		assert_int_equal(target->vcpu_count, 2);
+		assert_int_equal(target->ram_size, 1024 << PAGE_SHIFT);
+		assert_true(target->support[TARGET_PAUSE].available);
+		target_close(target);
+	}
+}
+
+/* Newer than what is known: memory can be read, and the rest says why not. */
+static void test_unknown_interface(void **state)
+{
+	struct nunchi_error *err;
+	struct x86_registers registers;
+	struct listed listed;
+	struct target *target;
+	enum target_state what;
+	uint64_t value;
+
+	(void)state;
+	fake->domctl = 0x19;
+	fake->sysctl = 0x17;
+	fake_value("/libxl/5/type", "pvh");
+	strcpy(fake->directory[0], "0");
+	strcpy(fake->directory[1], "5");
+	strcpy(fake->directory[2], "x");
+	fake->directory_count = 3;
+	listed = list();
+	assert_int_equal(listed.count, 1);
+	assert_non_null(strstr(listed.text, "0x10 to 0x18"));
+	refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, "0x10 to 0x18");
+	target = open_word("xen:5");
+	assert_false(target->support[TARGET_PAUSE].available);
+	assert_non_null(strstr(target->support[TARGET_REGISTERS].reason, "0x10 to 0x18"));
+	err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	nunchi_error_destroy(err);
+	err = target_get_registers(target, 0, &registers);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	nunchi_error_destroy(err);
+	assert_null(target_get_state(target, &what));
+	assert_int_equal(what, TARGET_UNKNOWN);
+	assert_int_equal(memory_read(target->memory, gpa(0x3000), &value, 8, NULL), MEMORY_OK);
+	target_close(target);
+}
+
+static void test_refusals(void **state)
+{
+	struct listed listed = {0};
+	struct nunchi_error *err;
+	bool stopped;
+
+	(void)state;
+	fake->refuse = EPERM;
+	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "does not let us control");
+	/* The control interface, but not the list of domains. */
+	fake->refuse = 0;
+	fake->sysctl = 0x99;
+	err = xen_list_with(&fake_library, note_guest, &listed, &stopped);
+	assert_non_null(strstr(nunchi_error_message(err), "refuses to list"));
+	assert_non_null(strstr(nunchi_error_hint(err), "XSM"));
+	nunchi_error_destroy(err);
+	assert_int_equal(fake->open, 0);
+}
+
+static void test_again(void **state)
+{
+	(void)state;
+	fake->again = 5;
+	assert_int_equal(list().count, 3);
+	/* Not for ever. */
+	fake->again = 1000000;
+	refused("xen:pv", NUNCHI_ERROR_IO, "refuses");
+	fake->again = 0;
+}
+
+static void test_short_and_wrong_lists(void **state)
+{
+	struct listed listed = {0};
+	bool stopped;
+
+	(void)state;
+	fake->most = 1;
+	assert_int_equal(list().count, 3);
+	/* One goes between two answers. */
+	fake->vanish = 2;
+	assert_int_equal(list().count, 2);
+	fake->domains[2].there = true;
+	/* More than fit, and not in order: it ends, with what makes sense. */
+	fake->most = 0;
+	fake->false_count = 1000000;
+	assert_true(list().count >= 3);
+	fake->false_count = 0;
+	fake->backwards = true;
+	assert_true(list().count <= 3);
+	fake->backwards = false;
+	listed.most = 2;
+	assert_null(xen_list_with(&fake_library, note_guest, &listed, &stopped));
+	assert_true(stopped);
+	assert_int_equal(listed.count, 2);
+}
+
+/* ---- Words ----------------------------------------------------------------------------------- */
+
+static void test_words(void **state)
+{
+	struct target *target;
+	struct listed listed;
+
+	(void)state;
+	target = open_word("xen:hvm");
+	assert_string_equal(target->name, "xen:hvm");
+	assert_int_equal(target->frames, TARGET_FRAMES_GUEST);
+	target_close(target);
+	target_close(open_word("xen:9"));
+	refused("xen:nobody", NUNCHI_ERROR_NOT_FOUND, "no domain \"nobody\"");
+	refused("xen:", NUNCHI_ERROR_NOT_FOUND, "no domain");
+	refused("xen:0", NUNCHI_ERROR_UNSUPPORTED, "domain 0");
+	refused("xen:Domain-0", NUNCHI_ERROR_UNSUPPORTED, "domain 0");
+	refused("xen:99999", NUNCHI_ERROR_NOT_FOUND, "99999");
+	refused("xen:5x", NUNCHI_ERROR_NOT_FOUND, "5x");
+	/* A name of digits, and two of the same name. */
+	fake_add(4, 11, "77", XEN_INFO_HVM, 1);
+	target_close(open_word("xen:77"));
+	fake_add(5, 12, "pvh", XEN_INFO_HVM, 1);
+	refused("xen:pvh", NUNCHI_ERROR_AMBIGUOUS, "domains 5 and 12");
+	listed = list();
+	assert_non_null(strstr(listed.text, "xen:5|pvh|"));
+	assert_non_null(strstr(listed.text, "xen:12|pvh|"));
+	assert_non_null(strstr(listed.text, "xen:11|77|"));
+	/* What is no name at all. */
+	fake_value("/local/domain/5/name", "a\nb");
+	assert_non_null(strstr(list().text, "xen:5||"));
+}
+
+static void test_states(void **state)
+{
+	static const struct {
+		uint32_t flags;
+		enum target_state state;
+		const char *listed;
+	} cases[] = {
+	    {XEN_INFO_HVM | XEN_INFO_RUNNING, TARGET_RUNNING, "|running|"},
+	    {XEN_INFO_HVM | XEN_INFO_PAUSED, TARGET_PAUSED, "|paused|"},
+	    {XEN_INFO_HVM | XEN_INFO_SHUTDOWN | 3 << 16, TARGET_PAUSED, "|crashed|"},
+	    {XEN_INFO_HVM | XEN_INFO_SHUTDOWN | 2 << 16, TARGET_PAUSED, "|suspended|"},
+	    {XEN_INFO_HVM | XEN_INFO_SHUTDOWN, TARGET_PAUSED, "|shut down|"},
+	    {XEN_INFO_HVM | XEN_INFO_DYING, TARGET_ENDED, "|dying|"},
+	};
+	struct target *target = open_word("xen:pvh");
+	enum target_state what;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		fake->domains[2].info.flags = cases[i].flags;
+		assert_null(target_get_state(target, &what));
+		assert_int_equal(what, cases[i].state);
+		assert_non_null(strstr(list().text, cases[i].listed));
+	}
+	refused("xen:5", NUNCHI_ERROR_GONE, "being destroyed");
+	/* Another domain with its id. */
+	fake->domains[2].info.flags = XEN_INFO_HVM;
+	fake->domains[2].info.handle[3]++;
+	assert_null(target_get_state(target, &what));
+	assert_int_equal(what, TARGET_ENDED);
+	fake->domains[2].there = false;
+	assert_null(target_get_state(target, &what));
+	assert_int_equal(what, TARGET_ENDED);
+	target_close(target);
+}
+
+/* ---- Registers ------------------------------------------------------------------------------- */
+
+static void test_registers(void **state)
+{
+	struct x86_registers registers;
+	struct nunchi_error *err;
+	struct target *target = open_word("xen:hvm");
+
+	(void)state;
+	store_le64(fake->cpu + XEN_HVM_CPU_CR0, 0x80050033);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR2, 0x7f12345);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR3, 0x2a10000);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR4, 0x6f0);
+	store_le64(fake->cpu + XEN_HVM_CPU_EFER, 0xd01);
+	store_le64(fake->cpu + XEN_HVM_CPU_LSTAR, 0xffffffff81a00000);
+	store_le64(fake->cpu + XEN_HVM_CPU_IDTR_BASE, 0xfffffe0000000000);
+	store_le64(fake->cpu + XEN_HVM_CPU_GS_BASE, 0xffff88800f000000);
+	store_le64(fake->cpu + XEN_HVM_CPU_SHADOW_GS, 0x7f00);
+	store_le64(fake->cpu + XEN_HVM_CPU_FS_BASE, 0x7e00);
+	store_le64(fake->cpu + XEN_HVM_CPU_RIP, 0xffffffff81000123);
+	store_le64(fake->cpu + XEN_HVM_CPU_RSP, 0xffffc90000003e00);
+	assert_null(target_get_registers(target, 1, &registers));
+	assert_int_equal(registers.cr0, 0x80050033);
+	assert_int_equal(registers.cr2, 0x7f12345);
+	assert_int_equal(registers.cr3, 0x2a10000);
+	assert_int_equal(registers.cr4, 0x6f0);
+	assert_int_equal(registers.efer, 0xd01);
+	assert_int_equal(registers.lstar, 0xffffffff81a00000);
+	assert_int_equal(registers.idt_base, 0xfffffe0000000000);
+	assert_int_equal(registers.gs_base, 0xffff88800f000000);
+	assert_int_equal(registers.kernel_gs_base, 0x7f00);
+	assert_int_equal(registers.fs_base, 0x7e00);
+	assert_int_equal(registers.rip, 0xffffffff81000123);
+	assert_int_equal(registers.rsp, 0xffffc90000003e00);
+	assert_true(registers.has_efer && registers.has_idt && registers.has_syscall);
+	fake->cpu_error = ENODATA;
+	err = target_get_registers(target, 1, &registers);
+	assert_non_null(strstr(nunchi_error_message(err), "never started"));
+	nunchi_error_destroy(err);
+	fake->cpu_error = EPERM;
+	err = target_get_registers(target, 1, &registers);
+	assert_true(error_is(err, NUNCHI_ERROR_PERMISSION));
+	nunchi_error_destroy(err);
+	fake->domains[3].there = false;
+	err = target_get_registers(target, 1, &registers);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
+	target_close(target);
+}
+
+static void test_pv_registers(void **state)
+{
+	struct x86_registers registers;
+	struct x86_paging paging;
+	struct target *target = open_word("xen:pv");
+	uint8_t *segments = fake->cpu + XEN_PV_CPU_FS_BASE;
+
+	(void)state;
+	assert_int_equal(target->frames, TARGET_FRAMES_MACHINE);
+	store_le64(fake->cpu + XEN_PV_CPU_CR + 3 * 8, 0x123456000);
+	store_le64(fake->cpu + XEN_PV_CPU_SYSCALL, 0xffffffff81a00000);
+	store_le64(segments, 1);
+	store_le64(segments + 8, 2);
+	store_le64(segments + 16, 3);
+	store_le64(fake->cpu + XEN_PV_CPU_FLAGS, XEN_PV_IN_KERNEL);
+	assert_null(target_get_registers(target, 0, &registers));
+	paging =
+	    x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4, registers.efer);
+	assert_true(registers.cr0 >> 31);
+	assert_int_equal(paging.mode, X86_MODE_4LEVEL);
+	assert_int_equal(paging.root.v, 0x123456000);
+	assert_int_equal(registers.lstar, 0xffffffff81a00000);
+	assert_int_equal(registers.fs_base, 1);
+	assert_int_equal(registers.gs_base, 2);
+	assert_int_equal(registers.kernel_gs_base, 3);
+	store_le64(fake->cpu + XEN_PV_CPU_FLAGS, 0);
+	assert_null(target_get_registers(target, 0, &registers));
+	assert_int_equal(registers.gs_base, 3);
+	assert_int_equal(registers.kernel_gs_base, 2);
+	/* 32 bits: a frame above 4 GiB has its high bits in the low ones of CR3. */
+	fake->domains[1].address_size = 32;
+	store_le32(fake->cpu + XEN_PV32_CPU_CR + 3 * 4, 0x23456001);
+	store_le32(fake->cpu + XEN_PV32_CPU_EIP, 0xc1000000);
+	assert_null(target_get_registers(target, 0, &registers));
+	paging =
+	    x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4, registers.efer);
+	assert_int_equal(registers.cr3, 0x123456000);
+	assert_int_equal(paging.mode, X86_MODE_PAE);
+	assert_int_equal(registers.rip, 0xc1000000);
+	target_close(target);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static void has_ranges(const struct target *target, size_t count, const uint64_t (*expected)[2])
+{
+	size_t n;
+	const struct memory_range *ranges = memory_ranges(target->memory, &n);
+
+	assert_int_equal(n, count);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(ranges[i].start.v, expected[i][0]);
+		assert_int_equal(ranges[i].start.v + ranges[i].size, expected[i][1]);
+	}
+}
+
+static void test_ranges(void **state)
+{
+	static const uint64_t small[][2] = {{0, 0x400000}};
+	static const uint64_t hole[][2] = {{0, 0x10000000}, {0xfee00000, 0xff000000}};
+	static const uint64_t large[][2] = {
+	    {0, 0xf0000000}, {0xfee00000, 0xff000000}, {0x100000000, 0x180000000}};
+	struct target *target = open_word("xen:hvm");
+
+	(void)state;
+	has_ranges(target, 1, small);
+	target_close(target);
+	fake_value("/local/domain/9/memory/static-max", "262144");
+	fake->domains[3].frames = 0xff000;
+	target = open_word("xen:hvm");
+	has_ranges(target, 2, hole);
+	target_close(target);
+	fake_value("/local/domain/9/memory/static-max", "6291456");
+	fake->domains[3].frames = 0x180000;
+	target = open_word("xen:hvm");
+	has_ranges(target, 3, large);
+	target_close(target);
+	/* What is no number says nothing. */
+	fake_value("/local/domain/9/memory/static-max", "many");
+	target = open_word("xen:hvm");
+	has_ranges(target, 3, large);
+	target_close(target);
+	fake->domains[3].there = false;
+	refused("xen:9", NUNCHI_ERROR_NOT_FOUND, "no domain");
+}
+
+static void test_mapping_errors(void **state)
+{
+	static const struct {
+		int error;
+		enum memory_fault fault;
+	} cases[] = {
+	    {-EINVAL, MEMORY_NO_RAM},    {-EPERM, MEMORY_NO_RAM}, {-ENXIO, MEMORY_NO_RAM},
+	    {-ENOENT, MEMORY_PAGED_OUT}, {-ENOMEM, MEMORY_IO},    {-ESRCH, MEMORY_GONE},
+	};
+	struct target *target;
+	uint8_t *bytes = fake_memory();
+	uint64_t value;
+
+	(void)state;
+	fake->domains[2].frames = 2048;
+	target = open_word("xen:pvh");
+	for (uint64_t i = 0; i < ARRAY_SIZE(cases); i++)
+		fake->errors[10 + i] = cases[i].error;
+	store_le64(bytes + (9 << PAGE_SHIFT), 77);
+	assert_int_equal(memory_read(target->memory, gpa(9 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_OK);
+	assert_int_equal(value, 77);
+	for (uint64_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(
+		    memory_read(target->memory, gpa((10 + i) << PAGE_SHIFT), &value, 8, NULL),
+		    cases[i].fault);
+	/* All of a call fails. */
+	fake->map_error = EFAULT;
+	assert_int_equal(memory_read(target->memory, gpa(500 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_NO_RAM);
+	fake->map_error = ENOMEM;
+	assert_int_equal(memory_read(target->memory, gpa(600 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_IO);
+	fake->map_error = 0;
+	/* The domain goes: what is mapped stays readable, what is not says so. */
+	fake->domains[2].there = false;
+	assert_int_equal(memory_read(target->memory, gpa(9 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_OK);
+	assert_int_equal(memory_read(target->memory, gpa(800 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_GONE);
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+	target_close(target);
+}
+
+/* Pages that reading would change. */
+static void test_paged_out_and_on_demand(void **state)
+{
+	struct target *target;
+
+	(void)state;
+	fake->domains[2].info.paged_pages = 3;
+	refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, "3 of its pages are on disk");
+	assert_non_null(strstr(list().text, "no: 3 of its pages are on disk"));
+	fake->domains[3].on_demand = 500;
+	target = open_word("xen:hvm");
+	assert_int_equal(target->note_count, 1);
+	assert_non_null(strstr(target->notes[0], "500 pages"));
+	target_close(target);
+}
+
+/* The list of a PV guest's frames: page tables at frames 100 to 103, two pages of the list. */
+static void put_list(uint8_t *bytes, uint64_t pages)
+{
+	uint64_t address = UINT64_C(0xffffc90000000000);
+	uint64_t *shared = (uint64_t *)(bytes + (50 << PAGE_SHIFT) + XEN_SHARED_MAX_PFN);
+	uint64_t *list = (uint64_t *)(bytes + (200 << PAGE_SHIFT));
+
+	fake->domains[1].info.shared_info_frame = 50;
+	shared[0] = pages;
+	shared[3] = 100 << PAGE_SHIFT;
+	shared[4] = address;
+	for (unsigned level = 0; level < 4; level++) {
+		uint64_t index = address >> (39 - 9 * level) & 511;
+
+		store_le64(bytes + ((100 + level) << PAGE_SHIFT) + index * 8,
+			   ((level < 3 ? 101 + level : 200) << PAGE_SHIFT) | 1);
+	}
+	store_le64(bytes + (103 << PAGE_SHIFT) + 8, (uint64_t)(201 << PAGE_SHIFT) | 1);
+	for (uint64_t i = 0; i < 1024; i++)
+		list[i] = UINT64_MAX;
+	/* Out of order, with frames that are not its own, or none of this host. */
+	for (uint64_t i = 0; i < 100; i++)
+		list[i] = 1099 - i;
+	for (uint64_t i = 600; i < 650; i++)
+		list[i] = 300 + i - 600;
+	list[200] = 2000 | XEN_P2M_FOREIGN;
+	list[201] = 2001 | XEN_P2M_IDENTITY;
+	list[202] = FAKE_FRAMES;
+}
+
+static void test_pv_frames(void **state)
+{
+	static const uint64_t expected[][2] = {{300 << PAGE_SHIFT, 350 << PAGE_SHIFT},
+					       {1000 << PAGE_SHIFT, 1100 << PAGE_SHIFT}};
+	static const uint64_t all[][2] = {{0, FAKE_FRAMES << PAGE_SHIFT}};
+	uint8_t *bytes = fake_memory();
+	struct target *target;
+	uint64_t value;
+
+	(void)state;
+	put_list(bytes, 1024);
+	target = open_word("xen:pv");
+	has_ranges(target, 2, expected);
+	assert_int_equal(target->note_count, 0);
+	assert_int_equal(memory_read(target->memory, gpa(1050 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_OK);
+	target_close(target);
+	/* A guest that says nonsense, or nothing: all of the host, of which its own can be mapped.
+	 */
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t *shared = (uint64_t *)(bytes + (50 << PAGE_SHIFT) + XEN_SHARED_MAX_PFN);
+
+		put_list(bytes, 1024);
+		fake->errors[100] = 0;
+		if (i == 0)
+			shared[0] = UINT64_MAX;
+		else if (i == 1)
+			shared[3] = 0;
+		else if (i == 2)
+			shared[4] = 0x123;
+		else
+			fake->errors[100] = -EPERM;
+		target = open_word("xen:pv");
+		has_ranges(target, 1, all);
+		assert_int_equal(target->note_count, 1);
+		assert_int_equal(
+		    memory_read(target->memory, gpa(1050 << PAGE_SHIFT), &value, 8, NULL),
+		    MEMORY_OK);
+		target_close(target);
+	}
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+}
+
+/* ---- Pauses ---------------------------------------------------------------------------------- */
+
+static int pauses(void)
+{
+	return fake->domains[2].pauses;
+}
+
+static void test_pause(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	enum target_state what;
+
+	(void)state;
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 1);
+	assert_null(target_get_state(target, &what));
+	assert_int_equal(what, TARGET_PAUSED);
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 1);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 0);
+	assert_int_equal(records(), 0);
+	/* Beside somebody else's. */
+	fake->domains[2].pauses = 2;
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 3);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 2);
+	/* Closing undoes it too. */
+	assert_null(target_pause(target));
+	target_close(target);
+	assert_int_equal(pauses(), 2);
+	assert_int_equal(records(), 0);
+}
+
+static void test_pause_refused(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->refuse_pauses = EPERM;
+	err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_PERMISSION));
+	assert_non_null(strstr(nunchi_error_hint(err), "XSM"));
+	nunchi_error_destroy(err);
+	assert_int_equal(records(), 0);
+	fake->refuse_pauses = 0;
+	/* Somebody else resumed what we paused: that is no error, and nothing is undone twice. */
+	assert_null(target_pause(target));
+	fake->domains[2].pauses = 0;
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 0);
+	fake->domains[2].there = false;
+	err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_int_equal(records(), 0);
+}
+
+/* The guards there are: children of the process. */
+static pid_t guard_of(pid_t owner)
+{
+	char path[64], text[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", owner, owner);
+	file = fopen(path, "re");
+	if (!file || !fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static void wait_gone(pid_t pid)
+{
+	for (int i = 0; i < 500 && !kill(pid, 0); i++)
+		poll(NULL, 0, 10);
+}
+
+/* The guard is killed while the guest is paused: we undo it ourselves, once. */
+static void test_guard_killed(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	pid_t guard;
+
+	(void)state;
+	fake->domains[2].pauses = 1;
+	assert_null(target_pause(target));
+	guard = guard_of(getpid());
+	assert_true(guard > 0);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	/* And between two pauses. */
+	assert_null(target_pause(target));
+	assert_null(target_resume(target));
+	guard = guard_of(getpid());
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 2);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	target_close(target);
+}
+
+/* A process that has the guest paused and holds still. */
+static pid_t pausing_process(pid_t *ret_guard)
+{
+	int ready[2];
+	pid_t pid, guard = 0;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct target *target = open_word("xen:pvh");
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (target_pause(target))
+			_exit(1);
+		guard = guard_of(getpid());
+		if (write(ready[1], &guard, sizeof(guard)) != sizeof(guard))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &guard, sizeof(guard)), sizeof(guard));
+	close(ready[0]);
+	/* It marks what it did a moment after that. */
+	poll(NULL, 0, 50);
+	*ret_guard = guard;
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* Handles of a process that was killed are not counted. */
+	fake->open = 0;
+	fake->mapped = 0;
+}
+
+static void test_owner_killed(void **state)
+{
+	pid_t guard, owner;
+
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		fake->domains[2].pauses = others;
+		owner = pausing_process(&guard);
+		assert_int_equal(pauses(), others + 1);
+		end_process(owner);
+		wait_gone(guard);
+		assert_int_equal(pauses(), others);
+		assert_int_equal(records(), 0);
+	}
+}
+
+/* Both are killed: the next one undoes it, once, and says so. */
+static void test_both_killed(void **state)
+{
+	struct target *target;
+	pid_t guard, owner;
+
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		fake->domains[2].pauses = others;
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		end_process(owner);
+		assert_int_equal(pauses(), others + 1);
+		assert_int_equal(records(), 1);
+		target = open_word("xen:pvh");
+		assert_int_equal(pauses(), others);
+		assert_int_equal(records(), 0);
+		assert_int_equal(target->note_count, 1);
+		assert_non_null(strstr(target->notes[0], "it was resumed"));
+		target_close(target);
+		/* Not twice. */
+		target = open_word("xen:pvh");
+		assert_int_equal(pauses(), others);
+		assert_int_equal(target->note_count, 0);
+		target_close(target);
+	}
+}
+
+/* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
+static void mark_record(char step)
+{
+	char path[512], text[256];
+	DIR *directory;
+	FILE *file;
+	char *at;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/nunchi", runtime);
+	directory = opendir(path);
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		if (entry->d_name[0] != '.')
+			snprintf(path, sizeof(path), "%s/nunchi/%s", runtime, entry->d_name);
+	}
+	closedir(directory);
+	file = fopen(path, "r+e");
+	size = fread(text, 1, sizeof(text) - 1, file);
+	text[size] = '\0';
+	at = strstr(text, "\nstep ");
+	assert_non_null(at);
+	fseek(file, at - text + 6, SEEK_SET);
+	fputc(step, file);
+	fclose(file);
+}
+
+/* Where it cannot be told whose the pause is, it stays, and every run says so until it is over. */
+static void test_cannot_tell(void **state)
+{
+	static const char steps[] = "au";
+	struct target *target;
+	pid_t guard, owner;
+
+	(void)state;
+	for (size_t i = 0; steps[i]; i++) {
+		fake->domains[2].pauses = 0;
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		end_process(owner);
+		mark_record(steps[i]);
+		for (int run = 0; run < 2; run++) {
+			target = open_word("xen:pvh");
+			assert_int_equal(pauses(), 1);
+			assert_int_equal(target->note_count, 1);
+			assert_non_null(strstr(target->notes[0], "xl unpause 5"));
+			/* Our own pauses are counted as ever. */
+			assert_null(target_pause(target));
+			assert_int_equal(pauses(), 2);
+			assert_null(target_resume(target));
+			assert_int_equal(pauses(), 1);
+			target_close(target);
+			assert_int_equal(records(), 1);
+		}
+		fake->domains[2].pauses = 0;
+		target = open_word("xen:pvh");
+		assert_int_equal(target->note_count, 0);
+		assert_int_equal(records(), 0);
+		target_close(target);
+	}
+	/* Before it began to: nothing is undone, though somebody has it paused. */
+	owner = pausing_process(&guard);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	end_process(owner);
+	mark_record('-');
+	target = open_word("xen:pvh");
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	target_close(target);
+}
+
+/* ---- The host -------------------------------------------------------------------------------- */
+
+static char root[sizeof(runtime) + 8];
+
+static void put_file(const char *path, const char *text)
+{
+	char full[128];
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		mkdir(full, 0700);
+		*slash = '/';
+	}
+	file = fopen(full, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void host_says(bool privileged, const char *message, const char *hint)
+{
+	struct nunchi_error *err = xen_host_check(root, privileged);
+
+	if (!message) {
+		assert_null(err);
+		return;
+	}
+	assert_non_null(strstr(nunchi_error_message(err), message));
+	assert_non_null(strstr(nunchi_error_hint(err), hint));
+	nunchi_error_destroy(err);
+}
+
+static void test_host(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(root, sizeof(root), "%s/root", runtime);
+	assert_int_equal(mkdir(root, 0700), 0);
+	assert_false(xen_host_is_xen(root));
+	host_says(true, "does not run on Xen", "dom0");
+	put_file("/sys/hypervisor/type", "xen\n");
+	assert_true(xen_host_is_xen(root));
+	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
+	put_file("/proc/xen/x", "");
+	host_says(true, "xenfs is not mounted", "mount -t xenfs");
+	put_file("/proc/xen/capabilities", "\n");
+	host_says(true, "a guest of Xen", "dom0");
+	put_file("/proc/xen/capabilities", "control_d\n");
+	host_says(false, "root's rights", "sudo nunchi");
+	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
+	put_file("/dev/xen/privcmd", "");
+	host_says(true, NULL, NULL);
+	put_file("/sys/hypervisor/type", "kvm\n");
+	host_says(true, "does not run on Xen", "dom0");
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(every_version),
+	    TEST(unknown_interface),
+	    TEST(refusals),
+	    TEST(again),
+	    TEST(short_and_wrong_lists),
+	    TEST(words),
+	    TEST(states),
+	    TEST(registers),
+	    TEST(pv_registers),
+	    TEST(ranges),
+	    TEST(mapping_errors),
+	    TEST(paged_out_and_on_demand),
+	    TEST(pv_frames),
+	    TEST(pause),
+	    TEST(pause_refused),
+	    TEST(guard_killed),
+	    TEST(owner_killed),
+	    TEST(both_killed),
+	    TEST(cannot_tell),
+	    TEST(host),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
