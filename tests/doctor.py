@@ -7,6 +7,8 @@ import io
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -143,6 +145,59 @@ class BlackScreen(unittest.TestCase):
             items = rows(path)
         self.assertEqual(verdict(items), "unknown")
         self.assertNotIn(BLACK_SCREEN, findings(items))
+
+
+class Languages(unittest.TestCase):
+    """The texts of the build that the program is of."""
+
+    def setUp(self) -> None:
+        self.texts = pathlib.Path(NUNCHI).parent / "po"
+        if not (self.texts / "ko" / "LC_MESSAGES" / "nunchi.mo").exists():
+            self.skipTest("built without texts in other languages")
+
+    def first_line(self, **environment) -> str:
+        done = run(LOGS / "black-screen-ko.txt", TEXTDOMAINDIR=str(self.texts), **environment)
+        return done.stdout.decode().splitlines()[0]
+
+    def test_korean(self) -> None:
+        for environment in ({"LC_ALL": "ko_KR.UTF-8"}, {"LC_ALL": "", "LANG": "ko_KR.UTF-8"},
+                            {"LC_ALL": "C.UTF-8", "LANGUAGE": "ko"}):
+            self.assertEqual(self.first_line(**environment), "판정: 화면 없이 준비됨", environment)
+
+    def test_english(self) -> None:
+        for environment in ({"LC_ALL": "C"}, {"LC_ALL": "en_US.UTF-8"}, {"LC_ALL": "xx_YY"},
+                            {"LC_ALL": "C", "LANGUAGE": "ko"}):
+            self.assertEqual(self.first_line(**environment), "Verdict: ready without a screen")
+
+    def test_names_stay(self) -> None:
+        """What programs read is the same in every language, and so are numbers."""
+        done = run("--json", LOGS / "vtx-off.log", LC_ALL="ko_KR.UTF-8",
+                   TEXTDOMAINDIR=str(self.texts))
+        items = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(verdict(items), "not-ready")
+        self.assertEqual(of_kind(items, "verdict")[0]["text"], "펌웨어에서 VT-x가 꺼져 있습니다")
+
+    def test_width(self) -> None:
+        done = run(LOGS / "black-screen.txt", LC_ALL="ko_KR.UTF-8", TEXTDOMAINDIR=str(self.texts))
+        for line in done.stdout.decode().splitlines():
+            if not re.match(r" +(sudo|GRUB|dom0:|make|tests|.*/)", line) and "black-screen" not in line:
+                width = sum(2 if "\u3000" <= c <= "\udfff" else 1 for c in line)
+                self.assertLessEqual(width, 100, line)
+
+    def test_every_text_is_translated(self) -> None:
+        if not shutil.which("xgettext"):
+            self.skipTest("no xgettext")
+        names = (ROOT / "po" / "POTFILES.in").read_text().split()
+        done = subprocess.run(["xgettext", "--language=C", "--from-code=UTF-8", "-k_", "-kN_",
+                               "--omit-header", "-o", "-", *names], cwd=ROOT, capture_output=True)
+        wanted = self.texts_of(done.stdout.decode())
+        translated = self.texts_of((ROOT / "po" / "ko.po").read_text())
+        self.assertGreater(len(wanted), 200)
+        self.assertFalse([text for text in wanted if not translated.get(text)])
+
+    def texts_of(self, po: str) -> dict[str, str]:
+        joined = re.sub(r'"\n"', "", po)
+        return dict(re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', joined, re.M))
 
 
 class Healthy(unittest.TestCase):

@@ -142,7 +142,7 @@ void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(
  * lines that follow are indented.
  */
 void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent);
-/* How many characters the text has. */
+/* How many columns the text takes on a terminal. */
 int cli_columns(const char *text, int size);
 /* Text from elsewhere, escaped. */
 void cli_print_escaped(struct cli *cli, const char *text);
@@ -236,6 +236,11 @@ int doctor_change_minutes(struct cli *cli, const char *value, unsigned *ret);
 /* arguments[0] is such a word; minutes 0: the default. */
 int doctor_change_run(struct cli *cli, const char *root, bool trial, unsigned minutes,
 		      char **arguments, int count);
+
+/* ---- language.c ---- */
+
+/* Takes the language of the environment for what is translated. */
+void language_choose(void);
 
 /* ---- suggest.c ---- */
 

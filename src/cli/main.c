@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options)}};
 	int status;
 
+	language_choose();
 	catch_signals();
 	look_at_terminal(&cli);
 	status = run(&cli, argc, argv);

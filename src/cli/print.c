@@ -69,8 +69,13 @@ int cli_columns(const char *text, int size)
 {
 	int columns = 0;
 
-	for (int i = 0; i < size; i++)
-		columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+	for (int i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		columns += (c & 0xc0) != 0x80;
+		/* U+3000 to U+DFFF: letters of Chinese, Japanese and Korean take two columns. */
+		columns += c >= 0xe3 && c <= 0xed;
+	}
 	return columns;
 }
 
