@@ -345,9 +345,11 @@ static struct nunchi_error *open_xen_save(struct file_target *file, struct sourc
 	file->incomplete = !save.whole;
 	note_xen_save(file, &save);
 	target_set_support(&file->target, TARGET_READ, true,
-			   "from the file: %s guest saved by Xen %u.%u (stream version %u)",
-			   xen_kind(save.kind), save.xen_major, save.xen_minor,
-			   save.stream_version);
+			   "from the file: %s guest saved by Xen %u.%u (stream version %u)%s%s",
+			   xen_kind(save.kind), save.xen_major, save.xen_minor, save.stream_version,
+			   save.repeated ? "; it ran meanwhile, pages replaced by later copies: "
+					 : "",
+			   save.repeated ? amount(save.repeated).text : "");
 	take_vcpus(file, &save.vcpus,
 		   save.kind == XEN_GUEST_HVM
 		       ? "from the HVM context in the file"
