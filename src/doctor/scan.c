@@ -326,7 +326,7 @@ size_t scan_lines(struct scan *scan, const char *text, size_t size, bool last)
 
 	if (last || (!whole && size >= SCAN_LINE))
 		whole = size;
-	if (whole && match_any(scan->scanner, text, whole)) {
+	if (whole && scan->scanner && match_any(scan->scanner, text, whole)) {
 		look_at_lines(scan, text, whole);
 	} else {
 		scan->line += count_newlines(text, whole);
