@@ -35,7 +35,7 @@ _nunchi_value()
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
 	--limit | --pid | --cr3) ;;
-	--symbols | --types | --output | -o)
+	--symbols | --types | --output | -o | --collect | --root)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;
@@ -94,7 +94,7 @@ _nunchi()
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		--pause | --symbols | --types | --color | --columns | --where | --limit | --pid | \
-			--cr3 | --format | --output | -o)
+			--cr3 | --format | --output | -o | --collect | --root)
 			((i++))
 			;;
 		-*) ;;
