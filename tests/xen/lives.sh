@@ -98,9 +98,9 @@ check "the new name is known" names other
 check "the old name is not" refused "xen:pvh" nunchi ps xen:pvh
 xl rename other pvh
 
-check "pv is saved" xl -q save pv /tmp/pv.save
+check "pv is saved" xl save pv /tmp/pv.save
 check "a guest that was saved is gone" refused "xen:pv" nunchi ps xen:pv
-check "pv is restored" xl -q restore /tmp/pv.save
+check "pv is restored" xl restore /tmp/pv.save
 rm -f /tmp/pv.save
 check "pv answers" guest wait pv
 check "pv agrees after it was restored" agrees pv

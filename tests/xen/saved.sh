@@ -9,9 +9,13 @@ for file in $SAVED; do
 	guest oracle "$guest" a --symbols >"$OUT/$file.oracle-a.jsonl" || exit 1
 	case $form in
 	# -c: it goes on when it is saved.
-	save) xl -q save -c "$guest" "$OUT/$file" 2>/dev/null || exit 1 ;;
-	core) xl -q dump-core "$guest" "$OUT/$file" || exit 1 ;;
+	save) set -- save -c ;;
+	core) set -- dump-core ;;
 	esac
+	if ! xl "$@" "$guest" "$OUT/$file" >/tmp/said 2>&1; then
+		tail -n 4 /tmp/said
+		exit 1
+	fi
 	echo "took $file $(($(date +%s) - start)) s"
 	guest wait "$guest"
 	guest oracle "$guest" b >"$OUT/$file.oracle-b.jsonl" || exit 1
