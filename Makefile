@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A thin front of meson, ninja, the lab and the tests. `make demo` and `make check` install what
-# they need (scripts/setup); the others expect it.
+# A thin front of meson, ninja, the lab and the tests. `make demo`, `make xen-demo` and `make check`
+# install what they need (scripts/setup); the others expect it.
 
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo check bench fuzz install clean
+.PHONY: all setup demo xen-demo check check-bochs bench fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -20,9 +20,18 @@ demo: setup
 	@$(MAKE) --no-print-directory all
 	@lab/demo
 
+xen-demo: setup
+	@$(MAKE) --no-print-directory all
+	@lab/xen-demo
+
 check: setup
 	@$(MAKE) --no-print-directory all
 	@tests/run
+
+check-bochs: setup
+	@$(MAKE) --no-print-directory all
+	@tests/xen.py --machine bochs-intel --only 4.17 $(BUILD)/nunchi
+	@tests/xen.py --machine bochs-amd --only 4.17 $(BUILD)/nunchi
 
 bench: all
 	@bench/run

@@ -140,8 +140,8 @@ class BochsHost:
             cpu=CPUS[self.machine], terminal=terminal.path), encoding="utf-8")
         # Debian's build has the debugger, which waits for an order.
         (self.work / "orders").write_text("c\n", encoding="ascii")
-        command = ["env", f"LTDL_LIBRARY_PATH={self.tree.path}/{packages.LIBRARIES[0]}/bochs/plugins",
-                   *self.tree.command("usr/bin/bochs-bin"), "-q", "-f", str(self.work / "bochsrc"),
+        plugins = self.tree.find(f"{packages.LIBRARIES[0]}/bochs/plugins")
+        command = ["env", f"LTDL_LIBRARY_PATH={plugins}", *self.tree.command("usr/bin/bochs-bin"), "-q", "-f", str(self.work / "bochsrc"),
                    "-rc", str(self.work / "orders")]
         with xenhost.running(command, self.work / "emulator.log", "bochs") as process:
             port = xenhost.Port(terminal, lambda: process.poll() is None, self._failure,
