@@ -53,7 +53,8 @@ class Bundle:
         if not _is_dynamic(path):
             return
         for soname, library in _libraries(path).items():
-            if soname not in dom0.LIBC and (self.newer or soname not in self.there):
+            # The C library and its like cannot be exchanged while programs run.
+            if soname not in self.there or (self.newer and soname not in dom0.LIBC):
                 self.data(f"{PLACE}/{soname}", library.read_bytes())
 
     def add(self, path: Path) -> None:
