@@ -101,6 +101,24 @@ NUNCHI_API struct nunchi_error *
 nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
 
+enum nunchi_event {
+	NUNCHI_EVENT_THERE,   /* it was there at the start */
+	NUNCHI_EVENT_CAME,
+	NUNCHI_EVENT_CHANGED, /* its name, state, memory or vCPUs */
+	NUNCHI_EVENT_WENT     /* described as it was seen last */
+};
+
+/*
+ * Calls changed for each guest there is, and for each that comes, changes or goes from then on, until
+ * it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once when a
+ * domain comes or goes; all else is looked at every second.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_list_watch(struct nunchi_context *context,
+		  bool (*changed)(const struct nunchi_found *guest, enum nunchi_event change,
+				  void *data),
+		  void *data);
+
 /* ---- Guests ---------------------------------------------------------------------------------- */
 
 struct nunchi_guest;

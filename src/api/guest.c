@@ -43,6 +43,14 @@ struct nunchi_error *nunchi_list(struct nunchi_context *context,
 	return target_list(found, data);
 }
 
+struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
+				       bool (*changed)(const struct nunchi_found *guest,
+						       enum nunchi_event change, void *data),
+				       void *data)
+{
+	return target_watch(changed, data, &context->cancelled);
+}
+
 double guest_clock_ms(void)
 {
 	struct timespec now;

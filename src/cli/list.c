@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
+/* The first is for --watch alone. */
 static const struct nunchi_column columns[] = {
+    {"change", NUNCHI_TYPE_TEXT, "there at the start, came, changed or went"},
     {"target", NUNCHI_TYPE_TEXT, "what other commands take"},
     {"name", NUNCHI_TYPE_TEXT, "the guest's name"},
     {"hypervisor", NUNCHI_TYPE_TEXT, "what runs it"},
@@ -13,7 +15,12 @@ static const struct nunchi_column columns[] = {
     {"access", NUNCHI_TYPE_TEXT, "how its memory is reached, or why it is not"},
 };
 
+struct options {
+	bool watch;
+};
+
 struct listing {
+	struct cli *cli;
 	struct nunchi_writer *writer;
 	struct nunchi_error *err;
 	unsigned count;
@@ -25,10 +32,10 @@ static struct nunchi_cell cell_known(bool known, int64_t value)
 	return known ? cell_integer(value) : cell_not_applicable();
 }
 
-static bool found(const struct nunchi_found *guest, void *data)
+static bool show(struct listing *listing, const struct nunchi_found *guest, const char *change)
 {
-	struct listing *listing = data;
 	struct nunchi_cell cells[ARRAY_SIZE(columns)] = {
+	    cell_text(change),
 	    cell_text(guest->target),
 	    cell_text(guest->name[0] ? guest->name : NULL),
 	    cell_text(guest->hypervisor),
@@ -41,28 +48,79 @@ static bool found(const struct nunchi_found *guest, void *data)
 	};
 
 	listing->count++;
-	listing->err = nunchi_writer_row(listing->writer, cells, false);
+	listing->err = nunchi_writer_row(listing->writer, change ? cells : cells + 1, false);
 	return !listing->err;
+}
+
+static bool found(const struct nunchi_found *guest, void *data)
+{
+	return show(data, guest, NULL);
+}
+
+/* Each line is to be seen when it happens. */
+static bool changed(const struct nunchi_found *guest, enum nunchi_event change, void *data)
+{
+	static const char *const names[] = {"there", "came", "changed", "went"};
+	struct listing *listing = data;
+
+	if (listing->cli->output == NUNCHI_OUTPUT_TABLE) {
+		cli_printf(listing->cli, "%-8s ", names[change]);
+		cli_print_escaped(listing->cli, guest->target);
+		cli_printf(listing->cli, "  ");
+		cli_print_escaped(listing->cli, guest->name);
+		cli_printf(listing->cli, "  %s, %llu MiB, %u vCPU, ", guest->hypervisor,
+			   (unsigned long long)guest->memory >> 20, guest->vcpus);
+		cli_print_escaped(listing->cli, guest->state);
+		cli_printf(listing->cli, "\n");
+	} else if (!show(listing, guest, names[change])) {
+		return false;
+	}
+	return cli_flush(listing->cli);
+}
+
+static int finish(struct cli *cli, struct listing *listing)
+{
+	int finished = cli_fail(cli, listing->err);
+
+	if (!finished && (listing->count || cli->output != NUNCHI_OUTPUT_TABLE))
+		finished = cli_fail(cli, nunchi_writer_finish(listing->writer));
+	nunchi_writer_destroy(listing->writer);
+	return finished;
+}
+
+static int list_watch(struct cli *cli)
+{
+	struct listing listing = {.cli = cli};
+	struct nunchi_error *err =
+	    cli_list_writer(cli, columns, ARRAY_SIZE(columns), &listing.writer);
+	int status;
+
+	if (err)
+		return cli_fail(cli, err);
+	err = nunchi_list_watch(cli->context, changed, &listing);
+	if (cli->output == NUNCHI_OUTPUT_TABLE)
+		listing.count = 0;
+	status = finish(cli, &listing);
+	return err ? cli_fail(cli, err) : status;
 }
 
 static int list_run(struct cli *cli, void *state, char **arguments, int count)
 {
-	struct listing listing = {0};
+	const struct options *options = state;
+	struct listing listing = {.cli = cli};
 	struct nunchi_error *err;
 	int status, finished;
 
-	(void)state;
 	(void)arguments;
 	(void)count;
-	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &listing.writer);
+	if (options->watch)
+		return list_watch(cli);
+	err = cli_list_writer(cli, columns + 1, ARRAY_SIZE(columns) - 1, &listing.writer);
 	if (err)
 		return cli_fail(cli, err);
 	err = nunchi_list(cli->context, found, &listing);
 	status = cli_fail(cli, err);
-	finished = cli_fail(cli, listing.err);
-	if (!finished && (listing.count || cli->output != NUNCHI_OUTPUT_TABLE))
-		finished = cli_fail(cli, nunchi_writer_finish(listing.writer));
-	nunchi_writer_destroy(listing.writer);
+	finished = finish(cli, &listing);
 	if (!status && !listing.count && cli->output == NUNCHI_OUTPUT_TABLE)
 		fputs("nunchi: no running guest was found\n"
 		      "  hint: a saved guest is given by its path, as in \"nunchi info "
@@ -70,6 +128,22 @@ static int list_run(struct cli *cli, void *state, char **arguments, int count)
 		      stderr);
 	return status ? status : finished;
 }
+
+static int list_option(struct cli *cli, void *state, int letter, const char *value)
+{
+	struct options *options = state;
+
+	(void)cli;
+	(void)value;
+	options->watch |= letter == 'w';
+	return CLI_DONE;
+}
+
+static const struct cli_option list_options[] = {
+    {"watch", 'w', NULL,
+     "stay, and say which guests come, change and go: domains of Xen at once, processes of QEMU "
+     "once a second"},
+};
 
 const struct command command_list = {
     .name = "list",
@@ -82,6 +156,11 @@ const struct command command_list = {
 	"commands take as TARGET, the last one says how the guest's memory would be reached, "
 	"or why it cannot be.",
     .examples = "  nunchi list\n"
-		"  nunchi list --json\n",
+		"  nunchi list --json\n"
+		"  nunchi list --watch\n",
+    .options = list_options,
+    .option_count = ARRAY_SIZE(list_options),
+    .state_size = sizeof(struct options),
+    .option = list_option,
     .run = list_run,
 };

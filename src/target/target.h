@@ -151,6 +151,11 @@ void target_note(struct target *target, const char *format, ...)
 struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data);
 
+/* What nunchi_list_watch() does; *cancel ends it. */
+struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *guest,
+						  enum nunchi_event change, void *data),
+				  void *data, const volatile bool *cancel);
+
 DEFINE_CLEANUP(struct target, target_close)
 #define _cleanup_target_ _cleanup_(cleanup_target_close_p)
 
