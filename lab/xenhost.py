@@ -349,7 +349,8 @@ def await_ready(port: Port) -> None:
     def note(data: bytes) -> None:
         nonlocal pending
         *whole, pending = (pending + data).split(b"\n")
-        for line in filter(None, whole):
+        # Our own empty lines come back for as long as the port is not in raw mode.
+        for line in filter(None, map(bytes.strip, whole)):
             lines.append(line.decode("utf-8", "backslashreplace").removeprefix("NUNCHI-NOTE "))
             say(f"{lines[-1]} ({time.monotonic() - started:.0f} s)")
 
