@@ -16,6 +16,44 @@ static void give(const struct info *info, const char *topic, const char *name, c
 	info->fact(&fact, info->data);
 }
 
+static void give_vcpus(const struct info *info, struct target *target)
+{
+	unsigned count = target->vcpu_count ? target->vcpu_count : 1;
+
+	for (unsigned i = 0; target->support[TARGET_REGISTERS].available && i < count && i < 8;
+	     i++) {
+		struct x86_registers registers = {0};
+		char name[32], value[256];
+		_cleanup_error_ struct nunchi_error *err =
+		    target_get_registers(target, i, &registers);
+		int length;
+
+		snprintf(name, sizeof(name), "vcpu %u", i);
+		if (err) {
+			give(info, "target", name, "no registers", nunchi_error_message(err));
+			continue;
+		}
+		length =
+		    snprintf(value, sizeof(value), "rip 0x%llx, cr0 0x%llx, cr3 0x%llx, cr4 0x%llx",
+			     (unsigned long long)registers.rip, (unsigned long long)registers.cr0,
+			     (unsigned long long)registers.cr3, (unsigned long long)registers.cr4);
+		if (registers.has_efer)
+			length += snprintf(value + length, sizeof(value) - (size_t)length,
+					   ", efer 0x%llx", (unsigned long long)registers.efer);
+		if (registers.has_idt)
+			length += snprintf(value + length, sizeof(value) - (size_t)length,
+					   ", idt 0x%llx", (unsigned long long)registers.idt_base);
+		if (registers.has_syscall)
+			length += snprintf(value + length, sizeof(value) - (size_t)length,
+					   ", lstar 0x%llx", (unsigned long long)registers.lstar);
+		if (registers.has_segments)
+			snprintf(value + length, sizeof(value) - (size_t)length,
+				 ", gs 0x%llx and 0x%llx", (unsigned long long)registers.gs_base,
+				 (unsigned long long)registers.kernel_gs_base);
+		give(info, "target", name, value, NULL);
+	}
+}
+
 static void give_target(const struct info *info, const struct target *target)
 {
 	char text[64];
@@ -34,6 +72,7 @@ static void give_target(const struct info *info, const struct target *target)
 		snprintf(text, sizeof(text), "%u", target->vcpu_count);
 		give(info, "target", "vcpus", text, NULL);
 	}
+	give_vcpus(info, (struct target *)target);
 	for (size_t i = 0; i < target->note_count; i++)
 		give(info, "target", "note", target->notes[i], NULL);
 	for (unsigned i = 0; i < TARGET_CAPABILITY_COUNT; i++)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # In dom0: kills a program that pauses a guest, its guard, or both, at many moments, and looks
-# whether the guest goes on; and whether a pause that somebody else made stays. Run by tests/xen/run.
+# whether the guest goes on; and whether a pause that somebody else made stays. Run by tests/xen/kill.
 #
 #	kill.sh GUEST ROUNDS
 guest=$1 rounds=$2 passed=0 failed=0
