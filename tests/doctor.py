@@ -419,6 +419,33 @@ class Bundles(unittest.TestCase):
         self.check_fires("C5", {**grub, "time/boot/grub/grub.cfg": "100\n"},
                          {**grub, "time/boot/grub/grub.cfg": "300\n"})
 
+    def test_grub_settings(self) -> None:
+        """Each variable by what it reaches; the last file counts."""
+        def grub(text: str) -> dict:
+            return {"file/etc/default/grub": text}
+        self.check_fires("J4", grub('GRUB_CMDLINE_LINUX="dom0_mem=2G"\n'),
+                         grub('GRUB_CMDLINE_XEN="dom0_mem=2G"\n'))
+        self.check_fires("J10", grub("GRUB_CMDLINE_XEN_DEFAULT='nomodeset'\n"),
+                         grub("GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT='nomodeset'\n"))
+        self.check_fires("C2", {**grub("GRUB_CMDLINE_LINUX=i915.enable_psr=0\n"),
+                                **self.modprobe("options i915 enable_psr=1\n")},
+                         {**grub("GRUB_CMDLINE_LINUX=i915.enable_psr=0\n"),
+                          "list/etc/default/grub.d": "z.cfg\n",
+                          "file/etc/default/grub.d/z.cfg": "GRUB_CMDLINE_LINUX=\n",
+                          **self.modprobe("options i915 enable_psr=1\n")})
+        items = self.look(DOM0, grub('GRUB_CMDLINE_LINUX="ro dom0_mem=2G"\n'))
+        [finding] = [item for item in of_kind(items, "finding") if item["id"] == "J4"]
+        self.assertEqual((finding["source"], finding["line"], finding["quote"]),
+                         ("/etc/default/grub", 1, "dom0_mem=2G"))
+
+    def test_xen_default(self) -> None:
+        menu = ("set default=\"{}\"\nmenuentry 'Linux' --id linux {{\n\tlinux /vmlinuz ro\n}}\n"
+                "menuentry 'Xen' --id xen {{\n\tmultiboot2 /xen.gz\n\tmodule2 /vmlinuz ro\n}}\n")
+        native = {"file/sys/hypervisor/type": "", "file/proc/xen/capabilities": ""}
+        for default, is_xen in (("0", False), ("1", True), ("xen", True), ("linux", False)):
+            items = self.look(DOM0, native, {"file/boot/grub/grub.cfg": menu.format(default)})
+            self.assertEqual("C6" in findings(items), is_xen, default)
+
     def test_collect_without_secrets(self) -> None:
         root = pathlib.Path(self.folder.name) / "root"
         secrets = ["52:54:00:ab:cd:ef", "hunter2", "SN-99812", "me@example.org",

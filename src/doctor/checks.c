@@ -256,6 +256,46 @@ static size_t check_xen_default(struct nunchi_diagnosis *diagnosis,
 	return 1;
 }
 
+/* The same option in several files is one finding. */
+static void find_setting(struct nunchi_diagnosis *diagnosis, size_t first)
+{
+	const struct settings *settings = &diagnosis->settings;
+	const struct judgement *row = settings->all[first].judgement;
+	struct nunchi_evidence evidence[EVIDENCE_MOST];
+	size_t count = 0;
+
+	for (size_t i = 0; i < first; i++)
+		if (settings->all[i].judgement == row)
+			return;
+	for (size_t i = first; i < settings->count && count < EVIDENCE_MOST; i++)
+		if (settings->all[i].judgement == row)
+			evidence[count++] = of_setting(diagnosis, &settings->all[i]);
+	diagnosis_add_finding(diagnosis,
+			      (struct nunchi_finding){.id = row->id,
+						      .weight = NUNCHI_WEIGHT_ADVICE,
+						      .confidence = row->confidence,
+						      .meaning = _(row->meaning)},
+			      evidence, count);
+}
+
+/* What the host's own files give to the wrong one, or to its harm. */
+static void findings_of_settings(struct nunchi_diagnosis *diagnosis)
+{
+	struct settings *settings = &diagnosis->settings;
+
+	for (size_t i = 0; i < settings->count; i++)
+		settings->all[i].judgement = judge(diagnosis, &settings->all[i]);
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct judgement *row = settings->all[i].judgement;
+
+		/* Conditions of checks.def say these two with more evidence. */
+		if (row && strcmp(row->id, "J1") && strcmp(row->id, "J38") &&
+		    (row->effect == NUNCHI_EFFECT_WRONG_LINE ||
+		     row->effect == NUNCHI_EFFECT_HARMFUL))
+			find_setting(diagnosis, i);
+	}
+}
+
 void findings_of_checks(struct nunchi_diagnosis *diagnosis)
 {
 	static const struct {
@@ -272,6 +312,7 @@ void findings_of_checks(struct nunchi_diagnosis *diagnosis)
 #undef CHECK
 	};
 
+	findings_of_settings(diagnosis);
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		struct nunchi_evidence evidence[EVIDENCE_MOST] = {0};
 		size_t count = checks[i].check(diagnosis, evidence);

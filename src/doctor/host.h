@@ -15,11 +15,16 @@ void host_collect_system(struct tree *tree, struct facts *facts);
 void host_collect_firmware(struct tree *tree, struct facts *facts);
 void host_collect_display(struct tree *tree, struct facts *facts);
 void host_collect_boot(struct tree *tree, struct facts *facts);
+/* What GRUB boots by default. */
+void host_collect_grub(struct tree *tree, struct facts *facts);
 void host_collect_xen(struct tree *tree, struct facts *facts);
 void host_collect_kvm(struct tree *tree, struct facts *facts);
 
 /* The options that the host's files give to Linux, its modules and Xen. */
 void host_collect_settings(struct tree *tree, const struct facts *facts, struct settings *settings);
+
+/* Of them, those in GRUB's variables. */
+void host_collect_grub_settings(struct tree *tree, struct settings *settings);
 
 /* Adds that the key is unknown, for the reason of the entry. */
 void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entry *entry);

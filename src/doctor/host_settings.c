@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The options in effect: the running command lines and modprobe.d. */
+/* The options given: modprobe.d, GRUB's variables, and the running command lines. */
 #include "doctor/host.h"
 
 #include <stdio.h>
@@ -56,6 +56,7 @@ void host_collect_settings(struct tree *tree, const struct facts *facts, struct 
 {
 	/* Distributions' own are in /lib: they are nobody's change. */
 	collect_folder(tree, settings, "/etc/modprobe.d");
+	host_collect_grub_settings(tree, settings);
 	collect_words(settings, facts_find(facts, FACT_KERNEL_CMDLINE), PLACE_RUNNING);
 	collect_words(settings, facts_find(facts, FACT_XEN_CMDLINE), PLACE_XEN);
 }
