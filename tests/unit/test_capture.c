@@ -5,12 +5,16 @@
 #include "page_writer.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -240,6 +244,46 @@ static void test_page_tables_are_captured(void **state)
 	guest_deinit(&guest);
 }
 
+static long faults_so_far(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/*
+ * The guard is forked between recording and copying. The pages for the copies must not be shared
+ * with it: each would be copied itself when it is first written, while the guest is paused.
+ */
+static void test_fork_makes_no_faults(void **state)
+{
+	struct guest guest;
+	pid_t child;
+	long before;
+	int status;
+
+	(void)state;
+	guest_init(&guest);
+	assert_null(memory_capture_begin(guest.memory));
+	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE_SIZE)
+		byte_at(&guest, at);
+	assert_null(memory_capture_prepare(guest.memory));
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	before = faults_so_far();
+	assert_null(memory_capture_fill(guest.memory));
+	before = faults_so_far() - before;
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_in_range(before, 0, (RAM_SIZE >> PAGE_SHIFT) / 4);
+	guest_deinit(&guest);
+}
+
 static enum memory_fault read_zeros(void *data, uint64_t offset, void *buffer, size_t size,
 				    uint64_t *fault_offset)
 {
@@ -298,6 +342,7 @@ int main(void)
 	    cmocka_unit_test(test_map),
 	    cmocka_unit_test(test_faults_are_kept),
 	    cmocka_unit_test(test_page_tables_are_captured),
+	    cmocka_unit_test(test_fork_makes_no_faults),
 	    cmocka_unit_test(test_limit),
 	};
 
