@@ -7,9 +7,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Read-only data of the largest kernels is near 30 MiB; this bounds a copy of it. */
 #define MAX_RODATA ((uint64_t)256 << 20)
+/* Long enough to be read in long runs, where frames happen to be neighbours. */
+#define COPY_AT_ONCE ((uint64_t)1 << 20)
 
 void linux_kernel_destroy(struct linux_kernel *kernel)
 {
@@ -61,19 +64,45 @@ void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const cha
 static enum memory_fault copy_scattered(struct linux_kernel *kernel, uint64_t address,
 					uint8_t *buffer, uint64_t size, uint64_t *ret_fault)
 {
-	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
-		gva_t fault_at;
-		enum memory_fault fault = address_space_read(kernel->space, gva(address + at),
-							     buffer + at, PAGE_SIZE, &fault_at);
+	for (uint64_t at = 0; at < size;) {
+		uint64_t left = size - at;
+		gva_t fault_at = gva(address + at);
+		enum memory_fault fault =
+		    address_space_read(kernel->space, fault_at, buffer + at,
+				       left < COPY_AT_ONCE ? left : COPY_AT_ONCE, &fault_at);
 
-		if (fault == MEMORY_NOT_MAPPED) {
-			memset(buffer + at, 0, PAGE_SIZE);
-		} else if (fault != MEMORY_OK) {
+		if (fault == MEMORY_OK) {
+			at += left < COPY_AT_ONCE ? left : COPY_AT_ONCE;
+			continue;
+		}
+		/* What stands before the fault was read. */
+		at = (fault_at.v - address) & ~PAGE_MASK;
+		if (fault != MEMORY_NOT_MAPPED || at >= size) {
 			*ret_fault = fault_at.v;
 			return fault;
 		}
+		memset(buffer + at, 0, PAGE_SIZE);
+		at += PAGE_SIZE;
 	}
 	return MEMORY_OK;
+}
+
+/*
+ * Takes the pages of a large buffer at once: on a host that is a PV guest of Xen (dom0) each page
+ * fault costs several hypercalls. Where the kernel cannot (before Linux 5.14), they come one by
+ * one.
+ */
+static void take_pages(uint8_t *buffer, uint64_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t start = ((uintptr_t)buffer + PAGE_MASK) & ~(uintptr_t)PAGE_MASK;
+	uintptr_t end = ((uintptr_t)buffer + size) & ~(uintptr_t)PAGE_MASK;
+
+	if (start < end)
+		(void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+#else
+	(void)buffer, (void)size;
+#endif
 }
 
 /* Copies the read-only data, of which *ret_fault may not be read. */
@@ -83,6 +112,7 @@ static enum memory_fault copy_rodata(struct linux_kernel *kernel, const struct l
 	gpa_t fault_at = gpa(physical);
 	enum memory_fault fault;
 
+	take_pages(kernel->rodata, size);
 	if (kernel->scattered)
 		return copy_scattered(kernel, image->rodata_start, kernel->rodata, size, ret_fault);
 	fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
