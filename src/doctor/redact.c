@@ -72,7 +72,10 @@ static size_t secret_name(const char *text, size_t size)
 
 	while (name < size && name < 64 && is_name(text[name]))
 		name++;
-	if (name < 3 || !has_word(text, name, secret_words, ARRAY_SIZE(secret_words)) ||
+	/* "data=" is what QEMU's -object secret has. */
+	if (name < 3 ||
+	    (!(name == 4 && !memcmp(text, "data", 4)) &&
+	     !has_word(text, name, secret_words, ARRAY_SIZE(secret_words))) ||
 	    has_word(text, name, plain_words, ARRAY_SIZE(plain_words)))
 		return 0;
 	at = name;
