@@ -55,8 +55,9 @@ struct nunchi_error *grub_check(const struct root *root, const struct buffer *co
 	_cleanup_buffer_ struct buffer output;
 
 	buffer_init(&output, 0);
-	return error_context(run(root, arguments, config, cancel, &output),
-			     "the generated grub.cfg is not sound");
+	return error_hint(error_context(run(root, arguments, config, cancel, &output),
+					"the generated grub.cfg is not sound"),
+			  "look at what the scripts in " GRUB_SCRIPTS " print: grub-mkconfig");
 }
 
 struct nunchi_error *grub_reboot(const struct root *root, const char *entry,

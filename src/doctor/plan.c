@@ -257,16 +257,19 @@ static struct nunchi_error *prove(const struct root *root, const struct plan_opt
 
 /* ---- Making it ------------------------------------------------------------------------------- */
 
-static struct nunchi_error *read_now(const struct root *root, struct plan *plan)
+static struct nunchi_error *read_now(const struct root *root, bool generate, struct plan *plan)
 {
 	struct nunchi_error *err;
 	struct stat st;
-	bool exists;
+	bool exists = true;
 
-	err = root_read(root, GRUB_CFG, &plan->now, &exists);
-	if (err)
-		return err;
-	if (!exists)
+	/* It may be for root's eyes alone, and is not needed where nothing is generated. */
+	if (generate) {
+		err = root_read(root, GRUB_CFG, &plan->now, &exists);
+		if (err)
+			return err;
+	}
+	if (!exists || !root_stat(root, GRUB_CFG, &st))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND,
 				 "there is no " GRUB_CFG ": this system is not booted by "
@@ -314,7 +317,7 @@ struct nunchi_error *plan_make(const struct root *root, const struct plan_option
 	struct nunchi_error *err;
 
 	plan_init(&plan, options);
-	err = read_now(root, &plan);
+	err = read_now(root, generate, &plan);
 	if (!err)
 		err = grub_read_vars(root, &vars);
 	if (err)

@@ -26,8 +26,8 @@ SUITE = "bookworm"
 XEN = "4.17"
 PACKAGES = ("systemd-sysv", "udev", "dbus", "kmod", "e2fsprogs", "initramfs-tools", "diffutils",
             "linux-image-amd64", f"xen-hypervisor-{XEN}-amd64", f"xen-utils-{XEN}",
-            "xen-utils-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "dosfstools",
-            "mtools")
+            "xen-utils-common", "xen-hypervisor-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "dosfstools",
+            "mtools", "btrfs-progs")
 ROOT_UUID = "6e756e63-6869-4d6f-8a2d-646f63746f72"
 SECTOR = 512
 ESP_START, ESP_SIZE = 2048, (16 << 20) // SECTOR
@@ -183,7 +183,8 @@ class Host:
                 run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
                      str(self.disk), str(disk)], what="making an overlay")
         return ["-drive", f"file={disk},format={kind},if=ide,index=0,cache=unsafe",
-                "-drive", f"file={self.directory}/job.tar,format=raw,if=ide,index=1,readonly=off"]
+                "-drive", f"file={self.directory}/job.tar,format=raw,if=none,id=job",
+                "-device", "ide-hd,bus=ide.0,unit=1,drive=job,serial=job"]
 
     def _firmware(self) -> list[str]:
         if self.firmware != "ovmf":
