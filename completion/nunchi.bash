@@ -34,7 +34,7 @@ _nunchi_value()
 	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
-	--limit | --pid | --cr3) ;;
+	--limit | --pid | --cr3 | --minutes) ;;
 	--symbols | --types | --output | -o | --collect | --root)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -70,6 +70,14 @@ _nunchi_argument()
 		COMPREPLY+=("${files[@]}")
 		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 		;;
+	doctor,0)
+		compopt -o filenames
+		_nunchi_reply -f -W 'plan apply undo stay' -- "$cur"
+		;;
+	doctor,*)
+		compopt -o filenames
+		_nunchi_reply -f -- "$cur"
+		;;
 	snapshot,1)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -94,7 +102,7 @@ _nunchi()
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		--pause | --symbols | --types | --color | --columns | --where | --limit | --pid | \
-			--cr3 | --format | --output | -o | --collect | --root)
+			--cr3 | --format | --output | -o | --collect | --root | --minutes)
 			((i++))
 			;;
 		-*) ;;
