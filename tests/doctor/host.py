@@ -40,12 +40,10 @@ BOOT_SECONDS = 420
 
 
 def _recipe() -> str:
-    """What the disk depends on: this file and the script that customises."""
-    here = Path(__file__).resolve().parent
-    digest = hashlib.sha256()
-    for name in ("host.py", "customize"):
-        digest.update((here / name).read_bytes())
-    return digest.hexdigest()[:16]
+    """What the disk depends on."""
+    customize = (Path(__file__).resolve().parent / "customize").read_bytes()
+    layout = repr((SUITE, PACKAGES, ROOT_UUID, ESP_START, ESP_SIZE, ROOT_START, ROOT_SIZE))
+    return hashlib.sha256(customize + layout.encode()).hexdigest()[:16]
 
 
 def _make_root(directory: Path, work: Path) -> None:
@@ -146,7 +144,7 @@ def program_files(program: Path) -> dict[str, bytes]:
         if words:
             name = Path(words[0]).name
             files["ld.so" if name.startswith("ld-") else name] = Path(words[0]).read_bytes()
-    files["nunchi"] = (b'#!/bin/sh\nhere=/run/job\nexec "$here/ld.so" --library-path "$here" '
+    files["nunchi"] = (b'#!/bin/sh\nhere=${0%/*}\nexec "$here/ld.so" --library-path "$here" '
                        b'"$here/nunchi.bin" "$@"\n')
     return files
 
