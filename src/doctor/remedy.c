@@ -13,17 +13,17 @@ static void add(const char **list, const char *word)
 		list[i] = word;
 }
 
-/* Whether the host has a GPU of that vendor whose modules include this one; NULL: any. */
+/* Whether the host has a GPU of that vendor whose driver or modules are this one; NULL: any. */
 static bool has_gpu(const struct facts *facts, const char *vendor, const char *module)
 {
 	const struct fact *fact = facts_find(facts, FACT_GPU);
 
 	for (; fact; fact = facts_next(facts, fact)) {
 		const char *space = fact->known ? strchr(fact->value, ' ') : NULL;
-		const char *modules = fact->known ? strrchr(fact->value, ' ') : NULL;
+		const char *drivers = space ? strchr(space + 1, ' ') : NULL;
 
 		if (space && !strncmp(space + 1, vendor, strlen(vendor)) &&
-		    (!module || strstr(modules, module)))
+		    (!module || (drivers && strstr(drivers, module))))
 			return true;
 	}
 	return false;

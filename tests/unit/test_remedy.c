@@ -63,6 +63,18 @@ static void test_panel_on_the_other(void **state)
 	assert_false(has(remedy.dom0, "module_blacklist=xe,nouveau"));
 }
 
+/* A live host names the driver alone. */
+static void test_driver_alone(void **state)
+{
+	const char *const gpus[] = {"0000:00:02.0 8086:a788 i915 -", NULL};
+	const char *const none[] = {NULL};
+	struct remedy remedy = remedy_for("intel", gpus, none);
+
+	(void)state;
+	assert_true(has(remedy.xen, "iommu=no-igfx"));
+	assert_true(has(remedy.dom0, "module_blacklist=xe"));
+}
+
 static void test_others(void **state)
 {
 	const char *const amd[] = {"0000:03:00.0 1002:164e amdgpu amdgpu", NULL};
@@ -84,6 +96,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hybrid_laptop),
 	    cmocka_unit_test(test_panel_on_the_other),
+	    cmocka_unit_test(test_driver_alone),
 	    cmocka_unit_test(test_others),
 	};
 
