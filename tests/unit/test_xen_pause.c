@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Pauses of Xen's guests: counted exactly, whoever is killed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "xen_setup.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+/* ---- Pauses ---------------------------------------------------------------------------------- */
+
+static int pauses(void)
+{
+	return fake->domains[2].pauses;
+}
+
+static void test_pause(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	enum target_state what;
+
+	(void)state;
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 1);
+	assert_null(target_get_state(target, &what));
+	assert_int_equal(what, TARGET_PAUSED);
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 1);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 0);
+	assert_int_equal(records(), 0);
+	/* Beside somebody else's. */
+	fake->domains[2].pauses = 2;
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 3);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 2);
+	/* Closing undoes it too. */
+	assert_null(target_pause(target));
+	target_close(target);
+	assert_int_equal(pauses(), 2);
+	assert_int_equal(records(), 0);
+}
+
+static void test_pause_refused(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->refuse_pauses = EPERM;
+	err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_PERMISSION));
+	assert_non_null(strstr(nunchi_error_hint(err), "XSM"));
+	nunchi_error_destroy(err);
+	assert_int_equal(records(), 0);
+	fake->refuse_pauses = 0;
+	/* Somebody else resumed what we paused: that is no error, and nothing is undone twice. */
+	assert_null(target_pause(target));
+	fake->domains[2].pauses = 0;
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 0);
+	fake->domains[2].there = false;
+	err = target_pause(target);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_int_equal(records(), 0);
+}
+
+/* The guards there are: children of the process. */
+static pid_t guard_of(pid_t owner)
+{
+	char path[64], text[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", owner, owner);
+	file = fopen(path, "re");
+	if (!file || !fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static void wait_gone(pid_t pid)
+{
+	for (int i = 0; i < 500 && !kill(pid, 0); i++)
+		poll(NULL, 0, 10);
+}
+
+/* The guard is killed while the guest is paused: we undo it ourselves, once. */
+static void test_guard_killed(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	pid_t guard;
+
+	(void)state;
+	fake->domains[2].pauses = 1;
+	assert_null(target_pause(target));
+	guard = guard_of(getpid());
+	assert_true(guard > 0);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	/* And between two pauses. */
+	assert_null(target_pause(target));
+	assert_null(target_resume(target));
+	guard = guard_of(getpid());
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	assert_null(target_pause(target));
+	assert_int_equal(pauses(), 2);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	target_close(target);
+}
+
+/* A process that has the guest paused and holds still. */
+static pid_t pausing_process(pid_t *ret_guard)
+{
+	int ready[2];
+	pid_t pid, guard = 0;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct target *target = open_word("xen:pvh");
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (target_pause(target))
+			_exit(1);
+		guard = guard_of(getpid());
+		if (write(ready[1], &guard, sizeof(guard)) != sizeof(guard))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &guard, sizeof(guard)), sizeof(guard));
+	close(ready[0]);
+	/* It marks what it did a moment after that. */
+	poll(NULL, 0, 50);
+	*ret_guard = guard;
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	/* Handles of a process that was killed are not counted. */
+	fake->open = 0;
+	fake->mapped = 0;
+}
+
+static void test_owner_killed(void **state)
+{
+	pid_t guard, owner;
+
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		fake->domains[2].pauses = others;
+		owner = pausing_process(&guard);
+		assert_int_equal(pauses(), others + 1);
+		end_process(owner);
+		wait_gone(guard);
+		assert_int_equal(pauses(), others);
+		assert_int_equal(records(), 0);
+	}
+}
+
+/* Both are killed: the next one undoes it, once, and says so. */
+static void test_both_killed(void **state)
+{
+	struct target *target;
+	pid_t guard, owner;
+
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		fake->domains[2].pauses = others;
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		end_process(owner);
+		assert_int_equal(pauses(), others + 1);
+		assert_int_equal(records(), 1);
+		target = open_word("xen:pvh");
+		assert_int_equal(pauses(), others);
+		assert_int_equal(records(), 0);
+		assert_int_equal(target->note_count, 1);
+		assert_non_null(strstr(target->notes[0], "it was resumed"));
+		target_close(target);
+		/* Not twice. */
+		target = open_word("xen:pvh");
+		assert_int_equal(pauses(), others);
+		assert_int_equal(target->note_count, 0);
+		target_close(target);
+	}
+}
+
+/* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
+static void mark_record(char step)
+{
+	char path[512], text[256];
+	DIR *directory;
+	FILE *file;
+	char *at;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/nunchi", runtime);
+	directory = opendir(path);
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		if (entry->d_name[0] != '.')
+			snprintf(path, sizeof(path), "%s/nunchi/%s", runtime, entry->d_name);
+	}
+	closedir(directory);
+	file = fopen(path, "r+e");
+	size = fread(text, 1, sizeof(text) - 1, file);
+	text[size] = '\0';
+	at = strstr(text, "\nstep ");
+	assert_non_null(at);
+	fseek(file, at - text + 6, SEEK_SET);
+	fputc(step, file);
+	fclose(file);
+}
+
+/* Where it cannot be told whose the pause is, it stays, and every run says so until it is over. */
+static void test_cannot_tell(void **state)
+{
+	static const char steps[] = "au";
+	struct target *target;
+	pid_t guard, owner;
+
+	(void)state;
+	for (size_t i = 0; steps[i]; i++) {
+		fake->domains[2].pauses = 0;
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		end_process(owner);
+		mark_record(steps[i]);
+		for (int run = 0; run < 2; run++) {
+			target = open_word("xen:pvh");
+			assert_int_equal(pauses(), 1);
+			assert_int_equal(target->note_count, 1);
+			assert_non_null(strstr(target->notes[0], "xl unpause 5"));
+			/* Our own pauses are counted as ever. */
+			assert_null(target_pause(target));
+			assert_int_equal(pauses(), 2);
+			assert_null(target_resume(target));
+			assert_int_equal(pauses(), 1);
+			target_close(target);
+			assert_int_equal(records(), 1);
+		}
+		fake->domains[2].pauses = 0;
+		target = open_word("xen:pvh");
+		assert_int_equal(target->note_count, 0);
+		assert_int_equal(records(), 0);
+		target_close(target);
+	}
+	/* Before it began to: nothing is undone, though somebody has it paused. */
+	owner = pausing_process(&guard);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	end_process(owner);
+	mark_record('-');
+	target = open_word("xen:pvh");
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	target_close(target);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),
+	    TEST(owner_killed), TEST(both_killed),   TEST(cannot_tell),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
