@@ -60,7 +60,14 @@ struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest,
 				 void *data)
 {
 	bool stopped;
-	struct nunchi_error *err = xen_list(found, data, &stopped);
+	struct nunchi_error *err = xen_list(found, data, &stopped), *other;
 
-	return err || stopped ? err : qemu_list(found, data, &stopped);
+	if (stopped)
+		return err;
+	/* What the one cannot list does not hide what the other can. */
+	other = qemu_list(found, data, &stopped);
+	if (!err)
+		return other;
+	nunchi_error_destroy(other);
+	return err;
 }
