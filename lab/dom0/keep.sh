@@ -12,8 +12,9 @@ for file; do
 	md5sum </run/keep.md5 >/run/keep.digest &
 	first=$!
 	wc -c </run/keep.bytes >/run/keep.count &
+	# Whole blocks: a write of less than a page has the page read from the disk first.
 	tar c -C "$(dirname "$file")" "$(basename "$file")" | tee /run/keep.md5 /run/keep.bytes |
-		dd of="$disk_out" bs=1M seek="$at" conv=notrunc 2>/dev/null
+		dd of="$disk_out" bs=1M iflag=fullblock seek="$at" conv=notrunc 2>/dev/null
 	wait $first $!
 	read -r digest _ </run/keep.digest
 	read -r bytes </run/keep.count
