@@ -346,6 +346,17 @@ class Bundles(unittest.TestCase):
             [step] = [item for item in of_kind(items, "check") if item["id"] == need]
             self.assertTrue(step["remedy"])
 
+    def test_kernel_config(self) -> None:
+        path = "file/boot/config-6.1.0-25-amd64"
+        needed = ("XEN_DOM0 XEN_PV XEN_PRIVCMD XENFS XEN_DEV_EVTCHN XEN_GNTDEV XEN_BACKEND "
+                  "XEN_SYS_HYPERVISOR SWIOTLB_XEN XEN_EFI").split()
+        whole = "".join(f"CONFIG_{name}=y\n" for name in needed)
+        self.assertNotIn("kernel", self.states(self.look(DOM0, {path: whole})))
+        items = self.look(DOM0, {path: whole.replace("CONFIG_XENFS=y", "# CONFIG_XENFS is not set")})
+        lacks = [item["text"] for item in of_kind(items, "check") if item["id"] == "kernel"]
+        self.assertEqual(lacks, ["dom0's kernel lacks CONFIG_XENFS"])
+        self.assertEqual(self.states(self.look(DOM0, {path: ""}))["kernel"], "unknown")
+
     def test_dom0_without_xl(self) -> None:
         lacking = {name: text for name, text in DOM0.items() if "xl info" not in name}
         self.assertEqual(verdict(self.look(lacking, {"absent/command/xl info": "13\n"})),

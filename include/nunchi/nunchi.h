@@ -429,7 +429,7 @@ struct nunchi_evidence {
 };
 
 struct nunchi_finding {
-	const char *id; /* "R11", "C3" …: of the table in docs/doctor.md */
+	const char *id; /* "R11", "C3", "S1" …: stable; R and C are named so in rules.def and checks.def */
 	enum nunchi_weight weight;
 	enum nunchi_confidence confidence;
 	const char *meaning;

@@ -22,6 +22,10 @@ static void collect_config(struct tree *tree, struct facts *facts, const char *r
 		host_unknown(facts, FACT_KERNEL_CONFIG_MISSING, config);
 		return;
 	}
+	if (!strstr(config->text, "CONFIG_")) {
+		facts_add_unknown(facts, FACT_KERNEL_CONFIG_MISSING, name, "it has no options");
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		char yes[64], module[64];
 
