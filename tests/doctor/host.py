@@ -15,8 +15,7 @@ import shutil
 import struct
 import subprocess
 import tarfile
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import kernels
@@ -32,7 +31,6 @@ ROOT_UUID = "6e756e63-6869-4d6f-8a2d-646f63746f72"
 SECTOR = 512
 ESP_START, ESP_SIZE = 2048, (16 << 20) // SECTOR
 ROOT_START, ROOT_SIZE = 65536, (1400 << 20) // SECTOR
-OVMF = (("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"), ("OVMF_CODE.fd", "OVMF_VARS.fd"))
 BOOT_SECONDS = 420
 
 
@@ -101,7 +99,7 @@ def install(disk: Path, kernel: Path, initrd: Path, work: Path) -> None:
     """The first boot, without GRUB: it makes its grub.cfg itself, as an installation does."""
     job = ("mount -o remount,rw / && update-grub && sync && echo INSTALLED; "
            "systemctl poweroff\n")
-    host = Host(disk, work / "install", firmware="bios", direct=(kernel, initrd))
+    host = Host(disk, work / "install", (kernel, initrd))
     host.run({"job": job.encode()})
     if "INSTALLED" not in host.output():
         raise LabError(f"the test host did not install itself:\n{host.output()[-2000:]}\n"
@@ -128,38 +126,13 @@ def disk() -> Path:
 # ---- Running it --------------------------------------------------------------------------------
 
 
-def _ovmf() -> tuple[Path, Path]:
-    for code, variables in OVMF:
-        paths = Path("/usr/share/OVMF") / code, Path("/usr/share/OVMF") / variables
-        if all(path.exists() for path in paths):
-            return paths
-    raise LabError("there is no OVMF: install ovmf")
-
-
-def program_files(program: Path) -> dict[str, bytes]:
-    """A program with the libraries it needs, and its loader, to be run in any system."""
-    files = {"nunchi.bin": program.read_bytes()}
-    for line in run(["ldd", str(program)], what="finding libraries").splitlines():
-        words = [word for word in line.split() if word.startswith("/")]
-        if words:
-            name = Path(words[0]).name
-            files["ld.so" if name.startswith("ld-") else name] = Path(words[0]).read_bytes()
-    files["nunchi"] = (b'#!/bin/sh\nhere=${0%/*}\nexec "$here/ld.so" --library-path "$here" '
-                       b'"$here/nunchi.bin" "$@"\n')
-    return files
-
-
 @dataclass
 class Host:
-    """One run of the host, on DISK itself or (with overlay) on a copy that keeps what changes."""
+    """One run of the host, with a kernel and initramfs given from outside."""
 
     disk: Path
     directory: Path
-    firmware: str
-    direct: tuple[Path, Path] | None = None
-    overlay: bool = False
-    seconds: float = 0.0
-    command: list[str] = field(default_factory=list)
+    direct: tuple[Path, Path]
 
     def output(self) -> str:
         """What the job printed."""
@@ -174,29 +147,11 @@ class Host:
         return path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
 
     def _drives(self) -> list[str]:
-        disk, kind = self.disk, "raw"
-        if self.overlay:
-            disk, kind = self.directory / "overlay", "qcow2"
-            if not disk.exists():
-                run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
-                     str(self.disk), str(disk)], what="making an overlay")
-        return ["-drive", f"file={disk},format={kind},if=ide,index=0,cache=unsafe",
+        return ["-drive", f"file={self.disk},format=raw,if=ide,index=0,cache=unsafe",
                 "-drive", f"file={self.directory}/job.tar,format=raw,if=none,id=job",
                 "-device", "ide-hd,bus=ide.0,unit=1,drive=job,serial=job"]
 
-    def _firmware(self) -> list[str]:
-        if self.firmware != "ovmf":
-            return []
-        code, variables = _ovmf()
-        copy = self.directory / "vars.fd"
-        if not copy.exists():
-            shutil.copyfile(variables, copy)
-        return ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
-                "-drive", f"if=pflash,format=raw,unit=1,file={copy}"]
-
-    def _direct(self) -> list[str]:
-        if not self.direct:
-            return []
+    def _kernel(self) -> list[str]:
         return ["-kernel", str(self.direct[0]), "-initrd", str(self.direct[1]),
                 "-append", f"root=UUID={ROOT_UUID} ro console=ttyS0"]
 
@@ -208,26 +163,24 @@ class Host:
                 archive.addfile(member, io.BytesIO(data))
 
     def run(self, job: dict[str, bytes], timeout: float = BOOT_SECONDS) -> None:
-        """Boots it, as often as the job reboots, until it powers off."""
+        """Boots it and waits until it powers off."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._write_job(job)
         # qemu64 as everywhere under TCG: without cmpxchg16b, whose flags QEMU 7.2 may lose.
-        self.command = ["qemu-system-x86_64", "-machine", "pc", "-accel", "tcg",
-                        "-cpu", "qemu64,+svm,+npt,-cx16", "-m", "1280", "-smp", "1",
-                        "-display", "none", "-nodefaults", "-vga", "std", "-nic", "none",
-                        "-serial", f"file:{self.directory}/console",
-                        "-serial", f"file:{self.directory}/output",
-                        *self._firmware(), *self._drives(), *self._direct()]
-        started = time.monotonic()
+        command = ["qemu-system-x86_64", "-machine", "pc", "-accel", "tcg",
+                   "-cpu", "qemu64,+svm,+npt,-cx16", "-m", "1280", "-smp", "1",
+                   "-display", "none", "-nodefaults", "-vga", "std", "-nic", "none",
+                   "-serial", f"file:{self.directory}/console",
+                   "-serial", f"file:{self.directory}/output",
+                   *self._drives(), *self._kernel()]
         try:
-            subprocess.run(self.command, timeout=timeout, check=True, stdin=subprocess.DEVNULL,
+            subprocess.run(command, timeout=timeout, check=True, stdin=subprocess.DEVNULL,
                            capture_output=True)
         except subprocess.TimeoutExpired:
             raise LabError(f"the test host did not end within {timeout:.0f} s:\n"
                            f"{self.output()[-3000:]}\n{self.console()[-3000:]}") from None
         except subprocess.CalledProcessError as error:
             raise LabError(f"QEMU failed: {error.stderr.decode(errors='replace')}") from None
-        self.seconds = time.monotonic() - started
 
 
 def work_directory(name: str) -> Path:

@@ -456,7 +456,7 @@ def main() -> int:
     except (LabError, OSError, subprocess.SubprocessError) as error:
         account.check(False, f"{type(error).__name__}: {error}")
     account.say(str(account.times))
-    print(f"RESULT {account.passed} {account.failed}")
+    print(f"{account.passed} passed, {account.failed} failed")
     return 1 if account.failed else 0
 
 
