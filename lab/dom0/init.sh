@@ -8,11 +8,11 @@
 # are that it leaves: tars, each as MIB:BYTES:MD5, with commas between. A shell on the console is
 # there all the time.
 . /etc/lab
-# Of memory, whose half would be the limit.
-mount -o remount,size=90% / 2>/dev/null
 export PATH=/usr/local/bin:/usr/lib/xen-$LAB_XEN/bin:/usr/bin:/usr/sbin HOME=/root
 /usr/bin/busybox --install -s /usr/bin 2>/dev/null
 mount -t proc proc /proc
+# Files live in memory, whose half would be the limit.
+mount -o remount,size=90% /
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm
