@@ -10,13 +10,18 @@
 void task_cell_name(struct view_row *row, unsigned column, struct linux_kernel *kernel,
 		    const struct object *task, struct buffer *name)
 {
+	enum memory_fault fault;
+
 	if (!kernel->layout.task_comm.present) {
 		row_absent(row, column, NUNCHI_ABSENT_NO_LAYOUT);
 		return;
 	}
 	buffer_clear(name);
-	linux_task_name(kernel, task, name);
-	row_text(row, column, buffer_string(name), name->size);
+	fault = linux_task_name(kernel, task, name);
+	if (fault == MEMORY_OK)
+		row_text(row, column, buffer_string(name), name->size);
+	else
+		row_absent(row, column, row_absence_of(fault));
 }
 
 void task_cell_state(struct view_row *row, unsigned column, const struct linux_kernel *kernel,

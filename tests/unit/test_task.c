@@ -368,6 +368,65 @@ static void test_pid_namespace(void **state)
 	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_IO);
 }
 
+/* ---- Names ------------------------------------------------------------------------------------
+ */
+
+enum { NAME_FLAGS = 40, NAME_COMM = 48, NAME_KTHREAD = 64, WORKER_DATA = 8 };
+
+/* The name, or NULL with the fault. */
+static char *name_of(struct toy *toy, uint64_t address, enum memory_fault *ret_fault)
+{
+	_cleanup_object_ struct object task = {0};
+	struct buffer name;
+	char *text = NULL;
+
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, address, &task), MEMORY_OK);
+	buffer_init(&name, 0);
+	*ret_fault = linux_task_name(&toy->kernel, &task, &name);
+	if (*ret_fault == MEMORY_OK)
+		text = strdup(buffer_string(&name));
+	else
+		assert_int_equal(name.size, 0);
+	buffer_deinit(&name);
+	return text;
+}
+
+/* A worker is named with its work; where that was not saved, its name is not known. */
+static void test_name_of_worker(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task = toy_alloc(toy, 128), kthread = toy_alloc(toy, 64);
+	uint64_t worker = toy_alloc(toy, 64);
+	_cleanup_free_ char *full = NULL, *comm = NULL;
+	enum memory_fault fault;
+
+	toy_field(toy, LAYOUT_task, &L->task_flags, NAME_FLAGS, 4);
+	toy_array(toy, LAYOUT_task, &L->task_comm, NAME_COMM, 1, 16);
+	toy_field(toy, LAYOUT_task, &L->task_kthread, NAME_KTHREAD, 8);
+	toy_field(toy, LAYOUT_kthread, &L->kthread_data, WORKER_DATA, 8);
+	toy_field(toy, LAYOUT_worker, &L->worker_pool, 0, 8);
+	toy_field(toy, LAYOUT_worker, &L->worker_current_work, 8, 8);
+	toy_array(toy, LAYOUT_worker, &L->worker_desc, 16, 1, 24);
+	toy_put(toy, task + NAME_FLAGS, LINUX_PF_KTHREAD | 0x20, 4);
+	toy_put_bytes(toy, task + NAME_COMM, "kworker/0:1H", 13);
+	toy_put(toy, task + NAME_KTHREAD, kthread, 8);
+	toy_put(toy, kthread + WORKER_DATA, worker, 8);
+	toy_put(toy, worker, worker, 8);
+	toy_put_bytes(toy, worker + 16, "kblockd", 8);
+	full = name_of(toy, task, &fault);
+	assert_string_equal(full, "kworker/0:1H-kblockd");
+	toy_put(toy, kthread + WORKER_DATA, TOY_MISSING, 8);
+	assert_null(name_of(toy, task, &fault));
+	assert_int_equal(fault, MEMORY_NOT_SAVED);
+	toy_put(toy, task + NAME_KTHREAD, TOY_MISSING, 8);
+	assert_null(name_of(toy, task, &fault));
+	assert_int_equal(fault, MEMORY_NOT_SAVED);
+	/* A running guest may have taken it away a moment ago. */
+	toy_put(toy, task + NAME_KTHREAD, 0, 8);
+	comm = name_of(toy, task, &fault);
+	assert_string_equal(comm, "kworker/0:1H");
+}
+
 /* ---- Whether it is still the same ------------------------------------------------------------ */
 
 static void test_is_same(void **state)
@@ -575,6 +634,7 @@ int main(void)
 	    TEST(resident_per_cpu),
 	    TEST(cpu_time_of_threads),
 	    TEST(pid_namespace),
+	    TEST(name_of_worker),
 	    TEST(is_same),
 	    TEST(clock),
 	    TEST(clock_that_ticks),

@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-#define TOY_BASE 0xffff888000000000ull /* where physical memory is mapped */
-#define TOY_RAM  ((size_t)8 << 20)
-#define TOY_PGD  0x1000ull
-#define TOY_PDPT 0x2000ull
+#define TOY_BASE    0xffff888000000000ull /* where physical memory is mapped */
+#define TOY_RAM     ((size_t)8 << 20)
+#define TOY_MISSING (TOY_BASE + TOY_RAM) /* a page that was not saved */
+#define TOY_PGD     0x1000ull
+#define TOY_PDPT    0x2000ull
 
 struct toy {
 	struct linux_kernel kernel;
@@ -111,6 +112,8 @@ static inline void toy_init(struct toy *toy)
 	err = memory_create(false, &toy->memory);
 	if (!err)
 		err = memory_add_reader(toy->memory, gpa(0), TOY_RAM, toy_read, NULL, toy);
+	if (!err)
+		err = memory_add_missing(toy->memory, gpa(TOY_RAM), PAGE_SIZE);
 	if (!err)
 		err = memory_seal(toy->memory);
 	toy->kernel = (struct linux_kernel){.memory = toy->memory, .word_size = 8};

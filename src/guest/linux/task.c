@@ -107,29 +107,45 @@ bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
 	return true;
 }
 
+/*
+ * True if memory is not to be had, and not only not where a running guest's pointer led a moment
+ * ago.
+ */
+static bool is_lacking(enum memory_fault fault)
+{
+	return fault == MEMORY_NOT_SAVED || fault == MEMORY_PAGED_OUT || fault == MEMORY_IO ||
+	       fault == MEMORY_GONE || fault == MEMORY_NOT_CAPTURED;
+}
+
 /* What a worker of a workqueue does or did last. */
-static void append_work(struct linux_kernel *kernel, uint64_t address, struct buffer *ret)
+static enum memory_fault append_work(struct linux_kernel *kernel, uint64_t address,
+				     struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object worker = {0};
+	enum memory_fault fault = linux_read_object(kernel, LAYOUT_worker, address, &worker);
 	const char *desc;
 	size_t length;
 
-	if (linux_read_object(kernel, LAYOUT_worker, address, &worker) != MEMORY_OK ||
-	    !object_u64(&worker, &layout->worker_pool))
-		return;
+	if (fault != MEMORY_OK)
+		return fault;
+	if (!object_u64(&worker, &layout->worker_pool))
+		return MEMORY_OK;
 	length = object_text(&worker, &layout->worker_desc, &desc);
 	if (!length)
-		return;
+		return MEMORY_OK;
 	buffer_append_char(ret, object_u64(&worker, &layout->worker_current_work) ? '+' : '-');
 	buffer_append(ret, desc, length);
+	return MEMORY_OK;
 }
 
-void linux_task_name(struct linux_kernel *kernel, const struct object *task, struct buffer *ret)
+enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct object *task,
+				  struct buffer *ret)
 {
 	enum { PF_WQ_WORKER = 0x20, MOST = 63 };
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object kthread = {0};
+	enum memory_fault fault = MEMORY_OK, no_full_name = MEMORY_OK;
 	size_t start = ret->size, length;
 	char full[MOST + 1];
 	uint64_t name;
@@ -137,22 +153,29 @@ void linux_task_name(struct linux_kernel *kernel, const struct object *task, str
 	bool worker;
 
 	if (linux_task_is_kernel_thread(kernel, task))
-		linux_read_object(kernel, LAYOUT_kthread, object_u64(task, &layout->task_kthread),
-				  &kthread);
+		fault = linux_read_object(kernel, LAYOUT_kthread,
+					  object_u64(task, &layout->task_kthread), &kthread);
 	worker = object_u64(task, &layout->task_flags) & PF_WQ_WORKER;
 	name = object_u64(&kthread, &layout->kthread_full_name);
+	if (name)
+		no_full_name = linux_read_string(kernel, name, full, MOST, &length);
 	/* format_worker_id() names workers in full since 6.11; before, they go by comm. */
-	if (name && linux_read_string(kernel, name, full, MOST, &length) == MEMORY_OK &&
+	if (name && no_full_name == MEMORY_OK &&
 	    (!worker || (length > 8 && !memcmp(full, "kworker/", 8)))) {
 		buffer_append(ret, full, length);
 	} else {
 		length = object_text(task, &layout->task_comm, &comm);
 		buffer_append(ret, length ? comm : "", length);
 	}
-	if (worker)
-		append_work(kernel, object_u64(&kthread, &layout->kthread_data), ret);
+	if (worker && fault == MEMORY_OK)
+		fault = append_work(kernel, object_u64(&kthread, &layout->kthread_data), ret);
+	if (!is_lacking(fault))
+		fault = no_full_name;
 	if (ret->size > start + MOST)
 		ret->size = start + MOST;
+	if (is_lacking(fault))
+		ret->size = start;
+	return is_lacking(fault) ? fault : MEMORY_OK;
 }
 
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task)

@@ -63,9 +63,11 @@ static inline bool linux_task_is_kernel_thread(const struct linux_kernel *kernel
 /*
  * Appends the name that /proc shows: comm, for a kernel thread in full, for a worker with what it
  * does ("+", or did: "-"). Source: fs/proc/array.c, proc_task_name(); kernel/workqueue.c,
- * wq_worker_comm(). At most 63 bytes.
+ * wq_worker_comm(). At most 63 bytes. A fault, and nothing appended, if a part of it is in memory
+ * that is not to be had, as in a file that was cut off.
  */
-void linux_task_name(struct linux_kernel *kernel, const struct object *task, struct buffer *ret);
+enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct object *task,
+				  struct buffer *ret);
 
 /* The letter that /proc shows: R S D T t X Z P I (fs/proc/array.c, get_task_state()). */
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task);
