@@ -34,6 +34,7 @@ UNIT = "etc/systemd/system/nunchi-trial.service"
 CFG = "boot/grub/grub.cfg"
 ENV = "boot/grub/grubenv"
 NOBODY = 65534
+REACHABLE = Path("/mnt")  # in this mount namespace alone
 LOOP_CTL_GET_FREE = 0x4C82  # linux/loop.h
 
 
@@ -59,9 +60,17 @@ def _loop_of(image: Path) -> int:
     return os.makedev(7, index)
 
 
+def make_reachable(nunchi: Path) -> Path:
+    """A place that nobody can reach, wherever the cache and the build are; nunchi in it."""
+    run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(REACHABLE)], what="a tmpfs")
+    (REACHABLE / "build").mkdir()
+    run(["mount", "--bind", str(nunchi.parent), str(REACHABLE / "build")], what="the build")
+    return REACHABLE / "build" / nunchi.name
+
+
 def mount_host(disk: Path, directory: Path) -> Path:
     """The root file system of the disk, with a /dev that has little but it."""
-    root, dev = directory / "root", directory / "dev"
+    root, dev = REACHABLE / "host", directory / "dev"
     for path in (root, dev):
         path.mkdir(exist_ok=True)
     loop = run(["losetup", "-f", "--show", "-o", str(ROOT_START * SECTOR), str(disk)],
@@ -448,7 +457,7 @@ def main() -> int:
     nunchi, disk, directory = (Path(word).resolve() for word in sys.argv[1:4])
     account = Account("root")
     try:
-        root = Root(nunchi, mount_host(disk, directory))
+        root = Root(make_reachable(nunchi), mount_host(disk, directory))
         root.chroot("update-grub")
         for test in TESTS:
             with account.timed(test.__name__):
