@@ -5,7 +5,7 @@
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo xen-demo check check-bochs bench fuzz install clean
+.PHONY: all setup demo xen-demo check check-xen check-bochs bench fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -27,6 +27,11 @@ xen-demo: setup
 check: setup
 	@$(MAKE) --no-print-directory all
 	@tests/run
+
+# Not part of `check`: Xen's guests in the emulated lab.
+check-xen: setup
+	@$(MAKE) --no-print-directory all
+	@tests/xen.py $(BUILD)/nunchi
 
 check-bochs: setup
 	@$(MAKE) --no-print-directory all
