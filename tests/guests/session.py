@@ -24,6 +24,8 @@ from guests import damage, pauses, storm, types, zeroed
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
+# The slowest takes 20 s on two idle cores of 2020.
+BOOT_SECONDS = 180.0
 # nunchi's own formats; the raw one's offsets are addresses, whatever the guest's layout.
 OWN_FORMATS = ("elf", "lime", "raw")
 
@@ -51,7 +53,7 @@ def booted(config: Config, name: str, account: Account) -> Iterator[machine.Gues
     options = machine.Options(
         suite=config.suite, flavour=config.flavour, memory=config.memory, cpus=config.cpus,
         cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, backing=config.backing,
-        vmcoreinfo=config.vmcoreinfo, workload=config.workload)
+        vmcoreinfo=config.vmcoreinfo, workload=config.workload, timeout=BOOT_SECONDS)
     with account.timed("boot"):
         guest = machine.boot(name, options)
     try:
