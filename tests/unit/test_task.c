@@ -418,6 +418,10 @@ static void test_name_of_worker(void **state)
 	toy_put(toy, kthread + WORKER_DATA, TOY_MISSING, 8);
 	assert_null(name_of(toy, task, &fault));
 	assert_int_equal(fault, MEMORY_NOT_SAVED);
+	/* A raw file says nothing of what it lacks: it was mapped, but there is no RAM. */
+	toy_put(toy, kthread + WORKER_DATA, TOY_MISSING + PAGE_SIZE, 8);
+	assert_null(name_of(toy, task, &fault));
+	assert_int_equal(fault, MEMORY_NO_RAM);
 	toy_put(toy, task + NAME_KTHREAD, TOY_MISSING, 8);
 	assert_null(name_of(toy, task, &fault));
 	assert_int_equal(fault, MEMORY_NOT_SAVED);

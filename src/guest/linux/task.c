@@ -109,12 +109,11 @@ bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
 
 /*
  * True if memory is not to be had, and not only not where a running guest's pointer led a moment
- * ago.
+ * ago. What is mapped, but to no RAM, is lacking too: a raw file that was cut off reads so.
  */
 static bool is_lacking(enum memory_fault fault)
 {
-	return fault == MEMORY_NOT_SAVED || fault == MEMORY_PAGED_OUT || fault == MEMORY_IO ||
-	       fault == MEMORY_GONE || fault == MEMORY_NOT_CAPTURED;
+	return fault != MEMORY_OK && fault != MEMORY_NOT_MAPPED && fault != MEMORY_NO_LAYOUT;
 }
 
 /* What a worker of a workqueue does or did last. */
