@@ -37,7 +37,13 @@ static int start(char **words, int output, pid_t *ret)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && result == ENOENT; i++) {
 		snprintf(path, sizeof(path), "%s/%s", folders[i], words[0]);
-		result = posix_spawn(ret, path, &actions, &attributes, words, environment);
+		/*
+		 * Asked first: where a child does not share our memory (valgrind's does not),
+		 * posix_spawn() cannot say that there is no such program.
+		 */
+		result = access(path, X_OK)
+			     ? errno
+			     : posix_spawn(ret, path, &actions, &attributes, words, environment);
 	}
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);

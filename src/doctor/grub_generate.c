@@ -6,16 +6,15 @@
  */
 #include "core/buffer.h"
 #include "doctor/grub.h"
+#include "doctor/inside.h"
 #include "doctor/tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 
 #define GENERATE_SECONDS 300
 #define FILES_MAX        256
@@ -88,13 +87,11 @@ static struct nunchi_error *gather(const struct root *root, const char *own,
 
 static int open_directory(const struct root *root)
 {
-	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	/* Of the root as this namespace has it: a descriptor from before stays in the other. */
 	int top = root->is_system ? open("/", O_PATH | O_CLOEXEC)
 				  : open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	return top < 0 ? -1 : (int)syscall(SYS_openat2, top, GRUB_DEFAULTS_D, &how, sizeof(how));
+	return top < 0 ? -1 : open_inside(top, GRUB_DEFAULTS_D, O_PATH | O_DIRECTORY);
 }
 
 static int put(int directory, const struct file *file)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/root.h"
 
+#include "doctor/inside.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 static void closedir_or_null(DIR *dir)
 {
@@ -47,12 +47,7 @@ void root_deinit(struct root *root)
 
 int root_open(const struct root *root, const char *path, int flags)
 {
-	struct open_how how = {
-	    .flags = (uint64_t)(flags | O_CLOEXEC),
-	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
+	return open_inside(root->fd, path, flags);
 }
 
 char *root_name(const struct root *root, const char *path)

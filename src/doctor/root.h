@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The files of a system under a root directory: "/" or one like a container's. Paths are absolute
- * in that root; symbolic links, ".." included, never lead out of it (openat2(2) with
- * RESOLVE_IN_ROOT). Writes are whole or not at all: a temporary file beside the target is synced
- * and renamed over it, and the directory synced.
+ * in that root; symbolic links, ".." included, never lead out of it (inside.h). Writes are whole or
+ * not at all: a temporary file beside the target is synced and renamed over it, and the directory
+ * synced.
  */
 #ifndef NUNCHI_DOCTOR_ROOT_H
 #define NUNCHI_DOCTOR_ROOT_H

@@ -3,17 +3,16 @@
 
 #include "core/buffer.h"
 #include "doctor/command.h"
+#include "doctor/inside.h"
 #include "doctor/probe.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define MOST_ENTRIES    8192
 #define MOST_NAMES      4096
@@ -178,14 +177,12 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 /* Links are followed inside the root only; the running host's is all there is. */
 static int open_in(const struct tree *tree, const char *name, int flags)
 {
-	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
-
 	/* A fifo or terminal must not keep us; with O_PATH they are not opened anyway. */
 	if (!(flags & O_PATH))
-		how.flags |= O_NOCTTY | O_NONBLOCK;
+		flags |= O_NOCTTY | O_NONBLOCK;
 	if (tree->live)
-		return open(name, (int)how.flags);
-	return (int)syscall(SYS_openat2, tree->root_fd, name, &how, sizeof(how));
+		return open(name, flags | O_CLOEXEC);
+	return open_inside(tree->root_fd, name, flags);
 }
 
 static int read_file(const struct tree *tree, const char *name, struct buffer *text, bool *cut)
