@@ -12,7 +12,7 @@
 	X(pid, INTEGER, "process id")                                                              \
 	X(key, TEXT, "name of the variable: what stands before the first =")                       \
 	X(value, TEXT, "value of the variable")                                                    \
-	X(position, INTEGER, "place in the environment, from 0")
+	X(position, INTEGER, "place in the environment, from 0; absent behind a missing part")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
@@ -22,7 +22,6 @@ struct envs {
 	struct linux_tasks tasks;
 	struct linux_environment environment;
 	int64_t pid;
-	int64_t position;
 	bool torn;
 	struct object task, mm;
 };
@@ -95,7 +94,10 @@ static void fill(struct envs *state, const struct linux_variable *variable, stru
 {
 	row_reset(row);
 	row_integer(row, COLUMN_pid, state->pid);
-	row_integer(row, COLUMN_position, state->position++);
+	if (variable->has_position)
+		row_integer(row, COLUMN_position, (int64_t)variable->position);
+	else
+		row_absent(row, COLUMN_position, variable->why_no_position);
 	if (variable->has_key)
 		row_text(row, COLUMN_key, variable->key, variable->key_size);
 	else
@@ -119,7 +121,6 @@ static struct nunchi_error *envs_next(void *data, struct view_row *row)
 			return &error_stop;
 		}
 		state->pid = object_s64(&state->task, &state->kernel->layout.task_pid);
-		state->position = 0;
 		read_environment(state);
 		if (state->environment.unmapped)
 			row_warn(row,

@@ -22,6 +22,8 @@ void linux_environment_clear(struct linux_environment *environment)
 {
 	environment->size = 0;
 	environment->at = 0;
+	environment->count = 0;
+	environment->lost = false;
 	environment->more = false;
 	environment->unmapped = false;
 }
@@ -175,7 +177,12 @@ bool linux_environment_next(struct linux_environment *environment, struct linux_
 	size_t start = environment->at, end, read = start;
 	const char *text, *equals;
 
-	*ret = (struct linux_variable){.why = NUNCHI_ABSENT_NOT_APPLICABLE};
+	*ret = (struct linux_variable){
+	    .position = environment->count++,
+	    .has_position = !environment->lost,
+	    .why = NUNCHI_ABSENT_NOT_APPLICABLE,
+	    .why_no_position = environment->why_lost,
+	};
 	if (start >= environment->size) {
 		ret->why = NUNCHI_ABSENT_LIMIT;
 		if (!environment->more)
@@ -185,6 +192,10 @@ bool linux_environment_next(struct linux_environment *environment, struct linux_
 	}
 	end = find_end(environment, start, &read, &ret->why);
 	environment->at = end + 1;
+	if (read < end && !environment->lost) {
+		environment->lost = true;
+		environment->why_lost = ret->why;
+	}
 	text = environment->data + start;
 	equals = memchr(text, '=', read - start);
 	/* The limit may have cut this one. */

@@ -16,7 +16,10 @@ struct linux_environment {
 	char *data;     /* owned */
 	size_t size;
 	size_t capacity;
-	size_t at;     /* where the next variable begins */
+	size_t at;    /* where the next variable begins */
+	size_t count; /* variables before it */
+	bool lost;    /* how many they are is not known: one of them holds a gap */
+	enum nunchi_absence why_lost;
 	bool more;     /* the area goes on behind the limit */
 	bool unmapped; /* the process itself took the area out of its memory */
 	/* Of each page that the area touches, in order: whether it was read. */
@@ -25,15 +28,17 @@ struct linux_environment {
 
 /*
  * One variable. Bytes are borrowed from the environment. Where a page is missing, has_key or
- * has_value is false and why says the reason (NOT_APPLICABLE: there is no "=").
+ * has_value is false and why says the reason (NOT_APPLICABLE: there is no "="). What is missing may
+ * be the ends of several: behind it has_position is false, with the reason in why_no_position.
  */
 struct linux_variable {
 	const char *key;
 	size_t key_size;
 	const char *value;
 	size_t value_size;
-	bool has_key, has_value;
-	enum nunchi_absence why;
+	size_t position; /* from 0 */
+	bool has_key, has_value, has_position;
+	enum nunchi_absence why, why_no_position;
 };
 
 void linux_environment_init(struct linux_environment *environment);
