@@ -136,6 +136,18 @@ class BlackScreen(unittest.TestCase):
         self.assertEqual(verdict(items), "no-screen")
         self.assertLessEqual({BLACK_SCREEN, "R27", "R24"}, findings(items))
 
+    def test_kernel_log_without_times(self) -> None:
+        """As dmesg -t, journalctl -o cat and syslog print it."""
+        text = (LOGS / "black-screen-kernel.log").read_text()
+        native = re.sub(r"(?m)^\[.*?\] ", "", text)
+        for start in ("", "Nov 22 10:00:00 host kernel: ", "kern  :info  : "):
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / "kernel.log"
+                path.write_text(re.sub(r"(?m)^(?=.)", start, native))
+                items = rows(path)
+            self.assertEqual(verdict(items), "no-screen", start)
+            self.assertLessEqual({BLACK_SCREEN, "R27", "R24"}, findings(items), start)
+
     def test_same_log_without_xen(self) -> None:
         """The same failure natively is none of Xen's."""
         text = (LOGS / "black-screen-kernel.log").read_text()
@@ -212,6 +224,23 @@ class Healthy(unittest.TestCase):
             lines = run(LOGS / name).stdout.decode().splitlines()
             self.assertLessEqual(len(lines), 3, lines)
             self.assertEqual(lines[0], "Verdict: ready")
+
+    def test_bare_log_is_no_story(self) -> None:
+        """What a kernel says of screens and failures is not what a person says of them."""
+        text = ("Linux version 6.1.0-25-amd64 (build@host) (gcc-12) #1 SMP\n"
+                "Booting kernel on Xen\n"
+                "Console: switching to colour dummy device\n"
+                "vga16fb: display failed, no picture, black screen\n"
+                "systemd[1]: Reboot failed\n")
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "kernel.log"
+            path.write_text(text)
+            items = rows(path)
+            self.assertEqual(verdict(items), "unknown")
+            self.assertEqual({item["state"] for item in of_kind(items, "finding")}, {"note"})
+            path.write_text("\n".join(["$ sudo dmesg -t", *text.splitlines(), "",
+                                       "The screen stays black under Xen."]))
+            self.assertEqual(verdict(rows(path)), "no-screen")
 
     def test_blocker(self) -> None:
         items = rows(LOGS / "vtx-off.log")

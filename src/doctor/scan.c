@@ -7,6 +7,7 @@
 #include "doctor/scan.h"
 
 #include "config.h"
+#include "doctor/log_line.h"
 #include "doctor/words.h"
 
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static struct nunchi_error *compile(struct scanner *scanner)
 
 	for (unsigned i = 0; i < PATTERNS; i++) {
 		patterns[i] = i < RULE_COUNT ? rules[i].pattern : boot_marks[i - RULE_COUNT];
-		flags[i] = HS_FLAG_SINGLEMATCH;
+		/* "^" is a line's start, in a piece of many lines too. */
+		flags[i] = HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE;
 		ids[i] = i;
 	}
 	if (hs_compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_BLOCK, NULL,
@@ -122,13 +124,13 @@ static bool match_line(const struct scanner *scanner, const char *text, size_t s
 	return memchr(matched, true, PATTERNS);
 }
 
-/* Whether anything in it may match: "^" counts here at its very start only, as in each line. */
+/* Whether anything in it may match. */
 static bool match_any(const struct scanner *scanner, const char *text, size_t size)
 {
 	bool any = false;
 
 	hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_any, &any);
-	return any || memmem(text, size, "\n-- ", 4);
+	return any;
 }
 #else
 struct scanner {
@@ -185,50 +187,14 @@ void scan_begin(struct scan *scan, const char *source, enum scan_kind kind)
 		scan->boot++;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* "[    1.234567] ", also behind "<6>"; "[Sat Nov 22 10:00:00 2025] " of dmesg -T. */
-static bool has_timestamp(const char *text, size_t size)
-{
-	const char *end = text + size, *at = text;
-	size_t digits = 0, points = 0;
-
-	while (at < end && *at == ' ')
-		at++;
-	if (at < end && *at == '<' && (at = memchr(at, '>', (size_t)(end - at))))
-		at++;
-	if (!at || at >= end || *at++ != '[')
-		return false;
-	for (; at < end && *at != ']'; at++) {
-		digits += is_digit(*at);
-		points += *at == '.' || *at == ':';
-		if (at - text > 48)
-			return false;
-	}
-	return at < end && digits >= 4 && points;
-}
-
-static bool is_kernel_line(const char *text, size_t size)
-{
-	return has_timestamp(text, size) || memmem(text, size < 160 ? size : 160, " kernel: ", 9);
-}
-
-static bool is_xen_line(const char *text, size_t size)
-{
-	return memmem(text, size < 160 ? size : 160, "(XEN) ", 6);
-}
-
 /* Whether a message of that place may stand in the line, or somebody only speaks of it. */
 static bool fits(const struct scan *scan, enum rule_where where, const char *text, size_t size)
 {
 	switch (where) {
 	case WHERE_KERNEL:
-		return scan->kind == SCAN_KERNEL || is_kernel_line(text, size);
+		return scan->kind == SCAN_KERNEL || log_line_writer(text, size) == LOG_KERNEL;
 	case WHERE_XEN:
-		return scan->kind == SCAN_XEN || is_xen_line(text, size);
+		return scan->kind == SCAN_XEN || log_line_writer(text, size) == LOG_XEN;
 	case WHERE_GRUB:
 		/* GRUB puts it first on a line of its own (grub/grub-core/kern/err.c). */
 		return size >= 6 && !memcmp(text, "error:", 6);
@@ -286,7 +252,7 @@ static void look_at_line(struct scan *scan, const char *text, size_t size)
 	for (size_t i = RULE_COUNT; i < PATTERNS; i++)
 		/* Prose that mentions a version begins no boot. */
 		if (matched[i] && scan->boot + 1 < SCAN_BOOTS &&
-		    (text[0] == '-' || is_xen_line(text, size) || is_kernel_line(text, size) ||
+		    (text[0] == '-' || log_line_writer(text, size) != LOG_NOBODY ||
 		     scan->kind != SCAN_ANY))
 			scan->boot++;
 	for (size_t i = 0; i < RULE_COUNT; i++)

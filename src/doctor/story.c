@@ -5,6 +5,7 @@
  */
 #include "doctor/story.h"
 
+#include "doctor/log_line.h"
 #include "doctor/phrases.h"
 #include "doctor/shell.h"
 
@@ -29,6 +30,7 @@ struct story_reader {
 	bool rebooted;    /* the next change begins an attempt, where there are no headings */
 	bool edits_entry; /* what is typed goes onto GRUB's entry */
 	bool edits_file;  /* what follows is typed into `file` */
+	bool in_log;      /* of a kernel, without times */
 	char file[512];
 	char end[64];         /* of the here-document being read */
 	enum place grub_line; /* which variable of GRUB's is being edited */
@@ -563,11 +565,19 @@ void story_begin(struct story *story, const char *source)
 	    .source = source, .attempt = reader->attempt, .command = reader->command + 1};
 }
 
-/* Whether a kernel or Xen wrote the line: their words are not the user's. */
-static bool is_log(const char *line)
+/*
+ * Whether a kernel or Xen wrote the line: their words are not the user's. Where a log without times
+ * begins, all is the log's up to a blank line or a prompt.
+ */
+static bool is_log(struct story_reader *reader, const char *line)
 {
-	return (*line == '[' && isdigit((unsigned char)line[strspn(line, "[ ")])) ||
-	       strstr(line, " kernel: ") || strstr(line, "(XEN) ");
+	size_t size = strlen(line);
+
+	if (log_line_is_banner(line, size))
+		reader->in_log = true;
+	else if (!size || shell_command(line))
+		reader->in_log = false;
+	return reader->in_log || log_line_writer(line, size) != LOG_NOBODY;
 }
 
 void story_line(struct story *story, struct facts *facts, const char *text, size_t size)
@@ -585,7 +595,7 @@ void story_line(struct story *story, struct facts *facts, const char *text, size
 		return;
 	snprintf(line, sizeof(line), "%s%s%.*s", reader->held, held ? " " : "", (int)size, text);
 	reader->held[0] = '\0';
-	if (is_log(line))
+	if (is_log(reader, line))
 		return;
 	size = strlen(line);
 	if (size && line[size - 1] == '\\' && size < MOST_LINE && shell_command(line)) {

@@ -40,7 +40,9 @@ static const struct {
     /* "Force probing unsupported Device ID %04x, tainting kernel\n" */
     {RULE_R5, K "i915 0000:00:02.0: Force probing unsupported Device ID a788, tainting kernel",
      K "usb 1-1: Device ID 1234 unsupported"},
-    /* "Initialized %s %d.%d.%d for %s on minor %d\n" */
+    /* "Initialized %s %d.%d.%d for %s on minor %d\n"; before 6.11 with "%s", a date, in between */
+    {RULE_R6, K "[drm] Initialized i915 1.6.0 20201103 for 0000:00:02.0 on minor 0",
+     K "[drm] Initialized xe 1.1.0 for 0000:00:02.0 on minor 0"},
     {RULE_R6, K "[drm] Initialized i915 1.6.0 for 0000:00:02.0 on minor 1",
      K "[drm] Initialized nouveau 1.4.0 for 0000:01:00.0 on minor 0"},
     /* "Device initialization failed (%d)\n" */
@@ -52,6 +54,9 @@ static const struct {
     /* "[CRTC:%d:%s] flip_done timed out\n" */
     {RULE_R9, K "i915 0000:00:02.0: [drm] *ERROR* [CRTC:98:pipe A] flip_done timed out",
      K "i915 0000:00:02.0: [drm] [CRTC:98:pipe A] flip_done"},
+    /* "[CONNECTOR:%d:%s] commit wait timed out\n" */
+    {RULE_R9, K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait timed out",
+     K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait"},
     /* "Fault errors on pipe %c: 0x%08x\n" */
     {RULE_R10, K "i915 0000:00:02.0: [drm] *ERROR* Fault errors on pipe A: 0x00000080",
      K "i915 0000:00:02.0: [drm] CPU pipe A FIFO underrun"},
@@ -66,9 +71,18 @@ static const struct {
      K "i915 0000:00:02.0: [drm] Failed to load DMC firmware i915/adls_dmc_ver2_01.bin (-ENOENT). "
        "Disabling runtime power management.",
      K "i915 0000:00:02.0: [drm] Finished loading DMC firmware i915/adls_dmc_ver2_01.bin (v2.1)"},
-    /* "GuC initialization failed %pe\n" */
+    /* "GT%u: GuC initialization failed %pe\n" */
     {RULE_R14, K "i915 0000:00:02.0: [drm] *ERROR* GT0: GuC initialization failed -ENOEXEC",
-     K "i915 0000:00:02.0: [drm] GT0: GuC firmware i915/tgl_guc_70.bin version 70.13.1"},
+     K "i915 0000:00:02.0: [drm] GT0: GuC: SLPC enabled"},
+    /* "GT%u: %s firmware %s: fetch failed %pe\n"; 6.1: "%s firmware %s: fetch failed with error %d"
+     */
+    {RULE_R14,
+     K "i915 0000:00:02.0: [drm] *ERROR* GT0: GuC firmware i915/adlp_guc_70.bin: fetch failed "
+       "-ENOENT",
+     K "i915 0000:00:02.0: [drm] GT0: GuC firmware i915/adlp_guc_70.bin version 70.13.1"},
+    /* "GT%u: GuC init failed with %pe\n", of xe */
+    {RULE_R14, K "xe 0000:00:02.0: [drm] *ERROR* GT0: GuC init failed with -ENOENT",
+     K "xe 0000:00:02.0: [drm] Using GuC firmware from xe/lnl_guc_70.bin version 70.29.2"},
     /* "Failed to find VBIOS tables (VBT)\n" */
     {RULE_R15, K "i915 0000:00:02.0: [drm] Failed to find VBIOS tables (VBT)",
      K "i915 0000:00:02.0: [drm] Found valid VBT in ACPI OpRegion"},
@@ -109,6 +123,14 @@ static const struct {
     /* "init of i915 and HDMI codec failed\n" */
     {RULE_R27, K "sof-audio-pci-intel-tgl 0000:00:1f.3: init of i915 and HDMI codec failed",
      K "sof-audio-pci-intel-tgl 0000:00:1f.3: bound 0000:00:02.0"},
+    /* 6.12: dev_err_probe(), which puts "error %pe: " before it */
+    {RULE_R27,
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: error -ENODEV: init of i915 and HDMI codec failed",
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: error -ENODEV: failed to probe DSP"},
+    /* "error: dsp init failed after %d attempts with err: %d\n" */
+    {RULE_R28,
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: error: dsp init failed after 3 attempts with err: -5",
+     K "sof-audio-pci-intel-tgl 0000:00:1f.3: Booted firmware version: 2.2.0"},
     /* "%s: timeout with rom_status_reg (%#x) read\n", __func__ */
     {RULE_R28,
      K "sof-audio-pci-intel-tgl 0000:00:1f.3: cl_dsp_init: timeout with rom_status_reg (0x80000) "
@@ -117,6 +139,9 @@ static const struct {
     /* "framebuffer at 0x%lx, using %dk, total %dk\n" with the prefix "efifb: " */
     {RULE_R29, K "efifb: framebuffer at 0x4000000000, using 9000k, total 9000k",
      K "efifb: probing for efifb"},
+    /* "Initialized %s %d.%d.%d for %s on minor %d\n" */
+    {RULE_R29, K "[drm] Initialized simpledrm 1.0.0 for simple-framebuffer.0 on minor 0",
+     K "[drm] Initialized vgem 1.0.0 for vgem on minor 1"},
     /* "sysfb: VRAM smaller than advertised\n" */
     {RULE_R30, K "sysfb: VRAM smaller than advertised", K "sysfb: framebuffer registered"},
     /* "vesafb: framebuffer at 0x%" PRIpaddr ", mapped to 0x%p, using %uk, total %uk\n" */
@@ -161,31 +186,49 @@ static const struct {
     {RULE_R43, X "Couldn't enable IOMMU and iommu=required/force", X "I/O virtualisation enabled"},
     /* "RDMSR 0x%08x unimplemented\n" */
     {RULE_R44, X "vmx.c:3534:d0v0 RDMSR 0x00000639 unimplemented", X "WRMSR 0x00000639 emulated"},
-    /* grub_error (GRUB_ERR_BAD_SIGNATURE, N_("bad shim signature")); "prohibited by …" */
+    /* grub_print_error(): "error: %s.\n"; Debian's grub_error() puts "%s:%d:" before the message.
+     * N_("bad shim signature"), N_("prohibited by secure boot policy") */
     {RULE_R45, "error: bad shim signature.", "grub rescue> bad shim signature?"},
-    {RULE_R45, "error: verification requested but nobody cares: prohibited by secure boot policy.",
-     "error: file `/boot/xen.gz' not found."},
+    {RULE_R45, "error: ../../grub-core/kern/efi/sb.c:182:bad shim signature.",
+     "error: ../../grub-core/loader/i386/efi/linux.c:256:you need to load the kernel first."},
+    {RULE_R45, "error: prohibited by secure boot policy.", "error: file `/boot/xen.gz' not found."},
+    /* N_("verification requested but nobody cares: %s") */
+    {RULE_R45, "error: verification requested but nobody cares: /boot/xen-4.17-amd64.gz.",
+     "error: no such device: 1234-ABCD."},
     /* "Kernel is locked down from %s; see man kernel_lockdown.7\n" */
     {RULE_R46, K "Kernel is locked down from EFI Secure Boot; see man kernel_lockdown.7",
      K "Kernel is locked down from command line; see man kernel_lockdown.7"},
-    /* NVRM: "GPU %s: RmInitAdapter failed! (…)" */
+    /* "NVRM: GPU %04x:%02x:%02x.%x: RmInitAdapter failed! (0x%x:0x%x:%d)\n" */
     {RULE_R47, K "NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x26:0x56:1463)",
      K "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.90.07"},
-    /* "DRM: … failed" and others of nouveau's */
-    {RULE_R48, K "nouveau 0000:01:00.0: gsp: failed to load firmware",
+    /* dev_err() of "%s: failed to load %s\n" (nvkm_error), "init failed with %d\n" (nvdev_error),
+     * "drm: VRAM mm init failed, %d\n" (NV_ERROR) */
+    {RULE_R48, K "nouveau 0000:01:00.0: gr: failed to load fecs_inst",
      K "nouveau 0000:01:00.0: NVIDIA AD107 (197000a1)"},
+    {RULE_R48, K "nouveau 0000:01:00.0: init failed with -19",
+     K "nouveau 0000:01:00.0: bios: version 95.07.31.00.4a"},
+    {RULE_R48, K "nouveau 0000:01:00.0: drm: VRAM mm init failed, -12",
+     K "nouveau 0000:01:00.0: drm: VRAM: 8188 MiB"},
+    /* "%s: probe of %s failed with error %d\n"; 6.12: "probe with driver %s failed with error %d"
+     */
+    {RULE_R48, K "nouveau: probe of 0000:01:00.0 failed with error -22",
+     K "nouveau: detected PR support, will not use DSM"},
     /* "Ring address not aligned\n" */
     {RULE_R50, K "4xxx 0000:2b:00.0: Ring address not aligned",
      K "4xxx 0000:2b:00.0: enabling device (0140 -> 0142)"},
-    /* "Failed to set HVM_PARAM_ALTP2M, RC: %i\n", "Altp2m enabled? %i\n" */
-    {RULE_R51, "Failed to set HVM_PARAM_ALTP2M, RC: -1", "Altp2m enabled? 1"},
-    {RULE_R51, "Altp2m enabled? -1", "HVM_PARAM_ALTP2M, RC: 0"},
-    /* errprint("… no system support for event type\n") */
-    {RULE_R52, "xen_set_singlestep: no system support for event type",
-     "VMI_ERROR: event type not registered"},
-    /* PERROR("Failed to enable vm_event\n"), with errno's number and text behind it */
-    {RULE_R53, "xc: error: Failed to enable vm_event (13 = Permission denied): Internal error",
-     "xc: error: Failed to enable vm_event (16 = Device or resource busy): Internal error"},
+    /* "Failed to set HVM_PARAM_ALTP2M, RC: %i\n", "Altp2m enabled: %i\n" of a truth value;
+     * older ones "Altp2m enabled? %i\n" of xc_altp2m_set_domain_state()'s result, where 0 is well
+     */
+    {RULE_R51, "Failed to set HVM_PARAM_ALTP2M, RC: -1", "Altp2m enabled: 1"},
+    {RULE_R51, "Failed to get HVM_PARAM_ALTP2M, RC: -1", "HVM_PARAM_ALTP2M, RC: 0"},
+    {RULE_R51, "Altp2m enabled: 0", "Altp2m params set: 1"},
+    {RULE_R51, "Altp2m enabled? -1", "Altp2m enabled? 0"},
+    /* errprint("%s error: no system support for event type\n", __FUNCTION__) */
+    {RULE_R52, "VMI_ERROR: xen_start_single_step error: no system support for event type",
+     "VMI_ERROR: xen_start_single_step error: invalid domid"},
+    /* PERROR("Failed to enable vm_event\n"): "xc: error: %s (%d = %s): Internal error\n" */
+    {RULE_R53, " (13 = Permission denied): Internal error",
+     " (16 = Device or resource busy): Internal error"},
     /* XENLOG_G_WARNING "vm_event interface version mismatch\n" */
     {RULE_R54, X "vm_event interface version mismatch", X "d1 vm_event ring full"},
 };
@@ -230,6 +273,111 @@ static void test_every_rule(void **state)
 	scan_deinit(&scan);
 }
 
+/* What may stand before a kernel's message instead of its time, and behind it. */
+static const struct {
+	const char *before, *behind;
+} forms[] = {
+    {"", ""},                                                    /* dmesg -t, journalctl -o cat */
+    {"> ", ""},                                                  /* quoted in a mail */
+    {"    ", "\r"},                                              /* indented, from a serial line */
+    {"<6>", ""},                                                 /* dmesg -r -t */
+    {"<6>[    4.567890] ", ""},                                  /* dmesg -r */
+    {"kern  :info  : ", ""},                                     /* dmesg -x -t */
+    {"kern  :warn  : [    4.567890] ", ""},                      /* dmesg -x */
+    {"[  +0.000012] ", ""},                                      /* dmesg -e */
+    {"[Nov22 10:00] ", ""},                                      /* dmesg -e */
+    {"2025-11-22T10:00:00,123456+00:00 ", ""},                   /* dmesg --time-format=iso */
+    {"\x1b[32m[    4.567890] \x1b[0m\x1b[33m", "\x1b[0m"},       /* dmesg -L=always */
+    {"\x1b[33m", "\x1b[0m"},                                     /* the same with -t */
+    {"6,339,5140900,-;", ""},                                    /* /dev/kmsg */
+    {"Nov 22 10:00:00 host kernel: ", ""},                       /* journalctl, syslog */
+    {"Nov 22 10:00:00 host kernel: [    4.567890] ", ""},        /* syslog's kern.log */
+    {"2025-11-22T10:00:00.123456+00:00 host kernel: ", ""},      /* rsyslog since Debian 12 */
+    {"2025-11-22T10:00:00+0000 host kernel: ", ""},              /* journalctl -o short-iso */
+    {"Sat 2025-11-22 10:00:00 UTC host kernel: ", ""},           /* journalctl -o short-full */
+    {"1763805600.123456 host kernel: ", ""},                     /* journalctl -o short-unix */
+    {"[    4.567890] host kernel: ", ""},                        /* … short-monotonic */
+    {"<6>1 2025-11-22T10:00:00.123456Z host kernel - - - ", ""}, /* RFC 5424 */
+    {"kernel: ", ""},
+    {"    MESSAGE=", ""}, /* journalctl -o verbose */
+    {"MESSAGE=", ""},     /* journalctl -o export */
+    {"{\"_TRANSPORT\":\"kernel\",\"PRIORITY\":\"6\",\"MESSAGE\":\"",
+     "\",\"_HOSTNAME\":\"host\"}"}, /* journalctl -o json */
+};
+
+static void check_form(struct scan *scan, size_t row, size_t form)
+{
+	const struct scan_result *result = &scan->results[rows[row].rule];
+	uint64_t before = result->seen;
+	char line[600];
+
+	snprintf(line, sizeof(line), "%s%s%s\n", forms[form].before, rows[row].silent + strlen(K),
+		 forms[form].behind);
+	scan_text(scan, line);
+	if (result->seen != before)
+		fail_msg("%s fires on: %s", rules[rows[row].rule].id, line);
+	snprintf(line, sizeof(line), "%s%s%s\n", forms[form].before, rows[row].fires + strlen(K),
+		 forms[form].behind);
+	scan_text(scan, line);
+	if (result->seen != before + 1)
+		fail_msg("%s does not fire on: %s", rules[rows[row].rule].id, line);
+}
+
+/* Every message of the kernel is known in whatever way the log was printed. */
+static void test_forms(void **state)
+{
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t j = 0;
+		     rules[rows[i].rule].where == WHERE_KERNEL && j < ARRAY_SIZE(forms); j++)
+			check_form(&scan, i, j);
+	scan_deinit(&scan);
+}
+
+/* Xen's lines in the hypervisor's ring, on a serial line, in a journal and in a mail. */
+static void test_xen_forms(void **state)
+{
+	static const char *const lines[] = {
+	    "(XEN) CPU0: VMX disabled by BIOS.\n",
+	    "(XEN) [    1.234567] CPU0: VMX disabled by BIOS.\r\n",
+	    "(XEN) [2025-11-22 10:00:00.123] CPU0: VMX disabled by BIOS.\n",
+	    "> (XEN) CPU0: VMX disabled by BIOS.\n",
+	    "Nov 22 10:00:00 host xen[123]: (XEN) CPU0: VMX disabled by BIOS.\n",
+	};
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		scan_text(&scan, lines[i]);
+		assert_int_equal(scan.results[RULE_R33].seen, i + 1);
+	}
+	scan_deinit(&scan);
+}
+
+/* Boots are told apart in a log without times as well. */
+static void test_bare_boots(void **state)
+{
+	static const char text[] =
+	    "Linux version 6.8.0-45-generic (build@host) (gcc 13) #45 SMP\n"
+	    "[drm] Initialized i915 1.6.0 for 0000:00:02.0 on minor 0\n"
+	    "Linux version 6.8.0-45-generic (build@host) (gcc 13) #45 SMP\n"
+	    "Booting kernel on Xen\n"
+	    "snd_hda_intel 0000:00:1f.3: couldn't bind with audio component\n";
+	struct scan scan;
+
+	(void)state;
+	assert_null(scan_init(&scan));
+	scan_text(&scan, text);
+	assert_true(scan_together(&scan, RULE_R23, RULE_R26));
+	assert_true(scan_seen(&scan, RULE_R6));
+	assert_false(scan_together(&scan, RULE_R23, RULE_R6));
+	scan_deinit(&scan);
+}
+
 /* A message that is only spoken of is none. */
 static void test_prose(void **state)
 {
@@ -242,6 +390,13 @@ static void test_prose(void **state)
 	assert_false(
 	    fires(&scan, RULE_R27, "I read that init of i915 and HDMI codec failed is common"));
 	assert_false(fires(&scan, RULE_R45, "the error: bad shim signature did not come"));
+	assert_false(fires(&scan, RULE_R48, "nouveau: it failed in attempt 2 as well"));
+	assert_false(
+	    fires(&scan, RULE_R7, "I saw i915 0000:00:02.0: Device initialization failed (-12)"));
+	assert_false(fires(&scan, RULE_R7, "Attempt 2.1: i915 Device initialization failed (-12)"));
+	assert_false(
+	    fires(&scan, RULE_R46, "<b>Kernel is locked down from EFI Secure Boot; see man"));
+	assert_false(fires(&scan, RULE_R53, "It said (13 = Permission denied): Internal error"));
 	assert_true(fires(&scan, RULE_R33, "(XEN) CPU0: VMX disabled by BIOS."));
 	assert_true(fires(&scan, RULE_R27,
 			  "Aug 15 10:00:01 host kernel: sof 0000:00:1f.3: init of i915 and "
@@ -351,9 +506,11 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_rule), cmocka_unit_test(test_prose),
-	    cmocka_unit_test(test_known_kind), cmocka_unit_test(test_boots),
-	    cmocka_unit_test(test_pieces),     cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_every_rule), cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_xen_forms),  cmocka_unit_test(test_bare_boots),
+	    cmocka_unit_test(test_prose),      cmocka_unit_test(test_known_kind),
+	    cmocka_unit_test(test_boots),      cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
