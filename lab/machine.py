@@ -23,6 +23,7 @@ from common import LabError, cache_root, locked, say, uninterrupted, write_atomi
 from qmp import Qmp
 
 SOCKET_PATH_LIMIT = 100
+UEFI = Path("/usr/share/ovmf/OVMF.fd")  # of the package ovmf
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Options:
     cpu: str = ""
     kaslr: bool = True
     machine: str = "pc"
+    firmware: str = "bios"
     backing: str = "file"
     vmcoreinfo: bool = False
     workload: str = "full"
@@ -187,6 +189,9 @@ def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
         command += ["-cpu", (options.cpu or "qemu64") + ("" if kernel.is_32bit else ",-cx16")]
     if options.vmcoreinfo:
         command += ["-device", "vmcoreinfo"]
+    if options.firmware == "uefi":
+        # By its firmware the kernel is started as an EFI program and places itself.
+        command += ["-bios", str(UEFI)]
     return command
 
 

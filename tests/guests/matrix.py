@@ -18,6 +18,7 @@ class Config:
     cpu: str = ""
     kaslr: bool = True
     machine: str = "pc"
+    firmware: str = "bios"
     backing: str = "file"
     vmcoreinfo: bool = False
     workload: str = "full"
@@ -44,11 +45,12 @@ CONFIGS = (
     Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, forms=("raw",),
            tests=("zeroed", "decoys")),
     Config("6.1-686-pae", "bookworm", "686-pae", tests=("zeroed", "types")),
-    Config("6.12-amd64", "trixie", "amd64", cpus=2, tests=("zeroed", "decoys")),
+    Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi", tests=("zeroed", "decoys")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False),
     Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",
            forms=("elf",)),
-    Config("sid-amd64", "sid", "amd64", cpus=4, backing="memfd", tests=("zeroed", "pauses")),
+    Config("sid-amd64", "sid", "amd64", cpus=4, firmware="uefi", backing="memfd",
+           tests=("zeroed", "pauses")),
     Config("sid-cloud", "sid", "cloud-amd64", memory=512, machine="q35", vmcoreinfo=True,
            forms=("raw", "elf", "elf-paging")),
     Config("sid-rt", "sid", "rt-amd64", memory=5120, kaslr=False, forms=("raw",)),

@@ -52,8 +52,9 @@ def booted(config: Config, name: str, account: Account) -> Iterator[machine.Gues
     """A running guest, ended whatever happens."""
     options = machine.Options(
         suite=config.suite, flavour=config.flavour, memory=config.memory, cpus=config.cpus,
-        cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, backing=config.backing,
-        vmcoreinfo=config.vmcoreinfo, workload=config.workload, timeout=BOOT_SECONDS)
+        cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, firmware=config.firmware,
+        backing=config.backing, vmcoreinfo=config.vmcoreinfo, workload=config.workload,
+        timeout=BOOT_SECONDS)
     with account.timed("boot"):
         guest = machine.boot(name, options)
     try:
