@@ -189,6 +189,17 @@ class Languages(unittest.TestCase):
         self.assertEqual(verdict(items), "not-ready")
         self.assertEqual(of_kind(items, "verdict")[0]["text"], "펌웨어에서 VT-x가 꺼져 있습니다")
 
+    def test_change(self) -> None:
+        """So are plan, apply, undo and stay, and their errors."""
+        ko = {"LC_ALL": "ko_KR.UTF-8", "TEXTDOMAINDIR": str(self.texts)}
+        with tempfile.TemporaryDirectory() as folder:
+            done = run("--root", folder, "plan", **ko)
+        self.assertIn("/boot/grub/grub.cfg 파일이 없습니다: 이 시스템은", done.stderr.decode())
+        self.assertIn("다른 부트로더라면", done.stderr.decode())
+        done = run("stay", **ko)
+        self.assertIn("root만 바꿀 수 있습니다" if os.geteuid() else "진행 중인 시험 부팅이 없습니다",
+                      done.stderr.decode())
+
     def test_width(self) -> None:
         done = run(LOGS / "black-screen.txt", LC_ALL="ko_KR.UTF-8", TEXTDOMAINDIR=str(self.texts))
         for line in done.stdout.decode().splitlines():
@@ -387,9 +398,32 @@ class Bundles(unittest.TestCase):
         self.assertEqual(self.states(self.look(DOM0, {path: ""}))["kernel"], "unknown")
 
     def test_dom0_without_xl(self) -> None:
+        """It says why: not each reason is that one is not root."""
         lacking = {name: text for name, text in DOM0.items() if "xl info" not in name}
-        self.assertEqual(verdict(self.look(lacking, {"absent/command/xl info": "13\n"})),
-                         "unknown")
+        for number, why in (("13", "not permitted; run it as root"), ("2", "there is no such command")):
+            items = self.look(lacking, {"absent/command/xl info": f"{number}\n"})
+            self.assertEqual(verdict(items), "unknown")
+            self.assertIn(why, of_kind(items, "verdict")[0]["text"])
+
+    def test_lab(self) -> None:
+        """dom0 of the emulated lab (lab/xen): what `--collect` took there, logs shortened."""
+        items = self.look(json.loads((LOGS / "lab-dom0.json").read_text()))
+        self.assertEqual(verdict(items), "ready")
+        self.assertEqual({item["state"] for item in of_kind(items, "finding")} - {"note"}, set())
+        states = self.states(items)
+        self.assertEqual({need for need, state in states.items() if state != "ok"}, {"kernel"})
+        # Xen has neither altp2m nor events on memory on this processor.
+        self.assertNotIn("altp2m", states)
+        self.assertEqual([item["text"] for item in of_kind(items, "check") if item["id"] == "hap"],
+                         ["nested page tables (NPT)"])
+        done = run("--json", "--all", self.path)
+        facts = {(item["id"], item["text"]) for item in map(json.loads, done.stdout.splitlines())
+                 if item["kind"] == "fact" and item["state"] == "known"}
+        self.assertLessEqual({
+            ("host.hypervisor", "xen-dom0"), ("xen.version", "4.17.5"), ("cpu.vendor", "amd"),
+            ("xen.caps", "pv hvm hap shadow gnttab-v1 gnttab-v2"), ("xen.xsm", "off"),
+            ("xen.daemon", "xenstored yes"), ("xen.device", "privcmd yes"),
+            ("firmware.efi", "no"), ("iommu.active", "0"), ("kvm.device", "none")}, facts)
 
     def test_guests(self) -> None:
         items = self.look(DOM0, {

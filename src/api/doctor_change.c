@@ -3,6 +3,7 @@
 #include "doctor/apply.h"
 #include "doctor/diagnosis.h"
 #include "doctor/trial.h"
+#include "doctor/words.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -28,12 +29,13 @@ static struct nunchi_error *session_init(struct nunchi_context *context,
 	if (change &&
 	    !guest_take_options(change, change->size, offsetof(struct nunchi_doctor_change, root),
 				&taken, sizeof(taken)))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "the change does not say its size");
+		return error_create(NUNCHI_ERROR_ARGUMENT, _("the change does not say its size"));
 	if (!taken.minutes)
 		taken.minutes = TRIAL_MINUTES;
 	if (taken.minutes > TRIAL_MINUTES_MAX)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "a trial takes 1 to %d minutes, not %u",
-				    TRIAL_MINUTES_MAX, taken.minutes);
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    _("a trial takes 1 to %d minutes, not %u"), TRIAL_MINUTES_MAX,
+				    taken.minutes);
 	*ret = (struct session){
 	    .options = {.trial = taken.trial,
 			.minutes = taken.minutes,
@@ -75,24 +77,24 @@ static struct nunchi_error *say_plan(const struct session *session, const struct
 	if (err)
 		return err;
 	if (plan->generated) {
-		told_say(told, "# Boots by default now:    %s", plan->was_default);
-		told_say(told, "# Boots by default then:   %s", plan->is_default);
-		told_say(told, "# Native entries:          unchanged");
-		told_say(told, "# Xen's entry:             %s", plan->entry);
+		told_say(told, _("# Boots by default now:    %s"), plan->was_default);
+		told_say(told, _("# Boots by default then:   %s"), plan->is_default);
+		told_say(told, _("# Native entries:          unchanged"));
+		told_say(told, _("# Xen's entry:             %s"), plan->entry);
 	} else {
 		told_say(told,
-			 "# What grub.cfg becomes, and whether all is well with it, only root "
-			 "can see: sudo nunchi doctor plan");
+			 _("# What grub.cfg becomes, and whether all is well with it, only root "
+			   "can see: sudo nunchi doctor plan"));
 	}
 	if (plan->trial)
 		told_say(
 		    told,
-		    "# Trial: the next boot, once, is Xen; after %u minutes the logs are saved in "
-		    "%s and the machine reboots, unless \"nunchi doctor stay\" is said",
+		    _("# Trial: the next boot, once, is Xen; after %u minutes the logs are "
+		      "saved in %s and the machine reboots, unless \"nunchi doctor stay\" is said"),
 		    session->options.minutes, TRIAL_LOGS);
-	told_say(told, "# To take it back:         sudo nunchi doctor undo");
+	told_say(told, _("# To take it back:         sudo nunchi doctor undo"));
 	if (!diff.size)
-		told_say(told, "# Nothing to change: it is applied already.");
+		told_say(told, _("# Nothing to change: it is applied already."));
 	else
 		say_lines(told, diff.data);
 	return NULL;
@@ -138,9 +140,9 @@ struct nunchi_error *nunchi_doctor_apply(struct nunchi_context *context,
 		err = apply_plan(&session.root, &plan, session.options.cancel, &session.told);
 	if (err)
 		return err;
-	told_say(&session.told, session.options.trial ? "# Done. Reboot to begin the trial."
-						      : "# Done. Xen stands in GRUB's menu; the "
-							"default is native.");
+	told_say(&session.told, session.options.trial ? _("# Done. Reboot to begin the trial.")
+						      : _("# Done. Xen stands in GRUB's menu; the "
+							  "default is native."));
 	return NULL;
 }
 
@@ -157,7 +159,7 @@ struct nunchi_error *nunchi_doctor_undo(struct nunchi_context *context,
 		err = apply_undo(&session.root, &session.told, &undone);
 	if (!err)
 		told_say(&session.told,
-			 undone ? "# Done: all is as it was." : "# Nothing to take back.");
+			 undone ? _("# Done: all is as it was.") : _("# Nothing to take back."));
 	return err;
 }
 
@@ -173,7 +175,7 @@ struct nunchi_error *nunchi_doctor_stay(struct nunchi_context *context,
 		err = apply_stay(&session.root);
 	if (!err)
 		told_say(&session.told,
-			 "# The machine stays in Xen until it is rebooted; then it boots "
-			 "its native system.");
+			 _("# The machine stays in Xen until it is rebooted; then it boots "
+			   "its native system."));
 	return err;
 }

@@ -5,6 +5,7 @@
 #include "doctor/grub_env.h"
 #include "doctor/record.h"
 #include "doctor/trial.h"
+#include "doctor/words.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,10 +93,10 @@ static struct nunchi_error *restore_config(const struct root *root, const struct
 	if (err)
 		return err;
 	if (inputs == record->inputs) {
-		told_say(told, GRUB_CFG ": the saved one is put back");
+		told_say(told, _("%s: the saved one is put back"), GRUB_CFG);
 		return put_config(root, &record->grub_cfg);
 	}
-	told_say(told, GRUB_CFG ": made anew, since what it is made from has changed");
+	told_say(told, _("%s: made anew, since what it is made from has changed"), GRUB_CFG);
 	err = grub_generate(root, NULL, NULL, &config);
 	if (!err)
 		err = grub_check(root, &config, NULL);
@@ -112,7 +113,7 @@ static struct nunchi_error *remove_own(const struct root *root, const struct tol
 
 		err = root_remove(root, own_files[i]);
 		if (!err && there)
-			told_say(told, "%s: removed", own_files[i]);
+			told_say(told, _("%s: removed"), own_files[i]);
 	}
 	return err;
 }
@@ -144,7 +145,7 @@ struct nunchi_error *apply_rights(const char *command)
 	if (!geteuid())
 		return NULL;
 	return error_hint(
-	    error_create(NUNCHI_ERROR_PERMISSION, "only root may change what is booted"),
+	    error_create(NUNCHI_ERROR_PERMISSION, _("only root may change what is booted")),
 	    "sudo nunchi doctor %s", command);
 }
 
@@ -178,7 +179,7 @@ static struct nunchi_error *put(const struct root *root, const char *path, const
 	struct nunchi_error *err = root_write(root, path, data, size, 0644);
 
 	if (!err)
-		told_say(told, "%s: written", path);
+		told_say(told, _("%s: written"), path);
 	return err;
 }
 
@@ -199,7 +200,7 @@ static struct nunchi_error *write_files(const struct root *root, const struct pl
 
 static struct nunchi_error *unless_cancelled(const volatile bool *cancel)
 {
-	return cancel && *cancel ? error_create(NUNCHI_ERROR_CANCELLED, "apply was interrupted")
+	return cancel && *cancel ? error_create(NUNCHI_ERROR_CANCELLED, _("apply was interrupted"))
 				 : NULL;
 }
 
@@ -219,9 +220,10 @@ static struct nunchi_error *check_unchanged(const struct root *root, const struc
 		return err;
 	if (inputs != plan->inputs || !exists || now.size != plan->now.size ||
 	    memcmp(buffer_string(&now), buffer_string(&plan->now), now.size))
-		return error_hint(error_create(NUNCHI_ERROR_BUSY,
-					       "GRUB's configuration has changed since the plan"),
-				  "try again");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_BUSY,
+				 _("GRUB's configuration has changed since the plan")),
+		    _("try again"));
 	return NULL;
 }
 
@@ -240,7 +242,7 @@ static struct nunchi_error *change(const struct root *root, const struct plan *p
 	if (!err && plan->trial)
 		err = grub_reboot(root, plan->entry, cancel);
 	if (!err && plan->trial)
-		told_say(told, "%s: the next boot, once, is \"%s\"", GRUB_ENV, plan->entry);
+		told_say(told, _("%s: the next boot, once, is \"%s\""), GRUB_ENV, plan->entry);
 	if (!err)
 		err = unless_cancelled(cancel);
 	return err ? err : record_complete(root, record);
@@ -253,11 +255,11 @@ static struct nunchi_error *roll_back(const struct root *root, const struct told
 	_cleanup_error_ struct nunchi_error *second = NULL;
 	bool undone;
 
-	told_say(told, "taken back:");
+	told_say(told, _("taken back:"));
 	second = undo(root, told, &undone);
 	if (!second)
-		return error_context(first, "nothing is changed");
-	return error_hint(error_context(first, "and it could not be taken back (%s)",
+		return error_context(first, _("nothing is changed"));
+	return error_hint(error_context(first, _("and it could not be taken back (%s)"),
 					nunchi_error_message(second)),
 			  "nunchi doctor undo");
 }
@@ -271,12 +273,12 @@ struct nunchi_error *apply_plan(const struct root *root, const struct plan *plan
 
 	record_init(&record);
 	if (!plan->generated)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "a plan that was not proved");
+		return error_create(NUNCHI_ERROR_ARGUMENT, _("a plan that was not proved"));
 	err = apply_rights("apply");
 	if (!err)
 		err = record_lock(root, &lock);
 	if (!err && record_exists(root))
-		err = error_hint(error_create(NUNCHI_ERROR_BUSY, "a change is applied already"),
+		err = error_hint(error_create(NUNCHI_ERROR_BUSY, _("a change is applied already")),
 				 "nunchi doctor undo");
 	if (!err)
 		err = check_unchanged(root, plan);
@@ -298,7 +300,8 @@ struct nunchi_error *apply_stay(const struct root *root)
 	if (err)
 		return err;
 	if (!root_stat(root, TRIAL_DEADLINE, &st))
-		return error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "no trial boot is running"),
-				  "\"nunchi doctor apply --trial\" and a reboot begin one");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_NOT_FOUND, _("no trial boot is running")),
+		    _("\"nunchi doctor apply --trial\" and a reboot begin one"));
 	return root_write(root, TRIAL_STAY, "", 0, 0644);
 }

@@ -69,10 +69,13 @@ static void check_guest(struct nunchi_diagnosis *diagnosis, const struct fact *f
 			       _("%s: type hvm or pvh; of a PV guest only memory can be had"),
 			       fact->source),
 	      diagnosis_format(diagnosis, "type = \"hvm\"   # in %s", fact->source), fact);
-	check(diagnosis, fact->source, strcmp(altp2m, "external") ? "missing" : "ok",
-	      diagnosis_format(diagnosis, _("%s: altp2m, which is set when the guest is made"),
-			       fact->source),
-	      diagnosis_format(diagnosis, "altp2m = \"external\"   # in %s", fact->source), fact);
+	if (!facts_is(&diagnosis->facts, FACT_CPU_VENDOR, "amd"))
+		check(diagnosis, fact->source, strcmp(altp2m, "external") ? "missing" : "ok",
+		      diagnosis_format(diagnosis,
+				       _("%s: altp2m, which is set when the guest is made"),
+				       fact->source),
+		      diagnosis_format(diagnosis, "altp2m = \"external\"   # in %s", fact->source),
+		      fact);
 	if (!strcmp(pci, "pci"))
 		check(diagnosis, fact->source, "missing",
 		      diagnosis_format(diagnosis,
@@ -112,12 +115,19 @@ static void check_xen(struct nunchi_diagnosis *diagnosis)
 		return;
 	check_word(diagnosis, "hvm", FACT_XEN_CAPS, "hvm", _("HVM guests can run"),
 		   "xl dmesg | grep -E 'VMX|SVM|HVM'");
-	check_word(diagnosis, "hap", FACT_XEN_CAPS, "hap",
-		   _("nested page tables (EPT or NPT), for events on memory"),
-		   "xl dmesg | grep HAP");
-	check_word(diagnosis, "altp2m", FACT_XEN_CMDLINE, "altp2m=1",
-		   _("altp2m, for breakpoints that the guest does not see"),
-		   "GRUB_CMDLINE_XEN_DEFAULT=\"altp2m=1\"   # then sudo update-grub, and boot");
+	/* Xen has events on memory and altp2m on Intel's processors alone. */
+	if (facts_is(&diagnosis->facts, FACT_CPU_VENDOR, "amd")) {
+		check_word(diagnosis, "hap", FACT_XEN_CAPS, "hap", _("nested page tables (NPT)"),
+			   "xl dmesg | grep HAP");
+	} else {
+		check_word(diagnosis, "hap", FACT_XEN_CAPS, "hap",
+			   _("nested page tables (EPT or NPT), for events on memory"),
+			   "xl dmesg | grep HAP");
+		check_word(
+		    diagnosis, "altp2m", FACT_XEN_CMDLINE, "altp2m=1",
+		    _("altp2m, for breakpoints that the guest does not see"),
+		    "GRUB_CMDLINE_XEN_DEFAULT=\"altp2m=1\"   # then sudo update-grub, and boot");
+	}
 	check_word(diagnosis, "dom0_mem", FACT_XEN_CMDLINE,
 		   "dom0_mem=", _("memory that dom0 leaves to the guests"),
 		   "GRUB_CMDLINE_XEN_DEFAULT=\"dom0_mem=4096M,max:4096M\"");

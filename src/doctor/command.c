@@ -15,38 +15,63 @@
 
 #define MOST_WORDS 15
 
-static int start(char **words, int output, pid_t *ret)
-{
-	static const char *const folders[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
-	char path_variable[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C.UTF-8";
-	char *const environment[] = {path_variable, locale, NULL};
+/* The system's own folders; /usr/local is where a Xen that was built by hand has its tools. */
+#define FOLDERS "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+
+struct child {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	sigset_t none;
-	char path[128];
+};
+
+/* Tries the folders (absolute ones, between colons) until one has the program. */
+static int start_from(const char *folders, const struct child *child, char **words, pid_t *ret)
+{
+	char path_variable[] = "PATH=" FOLDERS, locale[] = "LC_ALL=C.UTF-8";
+	char *const environment[] = {path_variable, locale, NULL};
+	char path[512];
 	int result = ENOENT;
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	/* A group of its own, so that what it starts in turn ends with it. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	for (size_t i = 0; i < ARRAY_SIZE(folders) && result == ENOENT; i++) {
-		snprintf(path, sizeof(path), "%s/%s", folders[i], words[0]);
+	while (*folders && result == ENOENT) {
+		int length = (int)strcspn(folders, ":");
+		int size = snprintf(path, sizeof(path), "%.*s/%s", length, folders, words[0]);
+
+		folders += length + (folders[length] == ':');
+		if (path[0] != '/' || size >= (int)sizeof(path))
+			continue;
 		/*
 		 * Asked first: where a child does not share our memory (valgrind's does not),
 		 * posix_spawn() cannot say that there is no such program.
 		 */
-		result = access(path, X_OK)
-			     ? errno
-			     : posix_spawn(ret, path, &actions, &attributes, words, environment);
+		result = access(path, X_OK) ? errno
+					    : posix_spawn(ret, path, &child->actions,
+							  &child->attributes, words, environment);
+		if (result == ENOTDIR)
+			result = ENOENT;
 	}
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+	return result;
+}
+
+static int start(char **words, int output, pid_t *ret)
+{
+	const char *path = getenv("PATH");
+	struct child child;
+	sigset_t none;
+	int result;
+
+	posix_spawn_file_actions_init(&child.actions);
+	posix_spawn_file_actions_addopen(&child.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&child.actions, output, STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&child.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawnattr_init(&child.attributes);
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&child.attributes, &none);
+	/* A group of its own, so that what it starts in turn ends with it. */
+	posix_spawnattr_setflags(&child.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	result = start_from(FOLDERS, &child, words, ret);
+	if (result == ENOENT && path)
+		result = start_from(path, &child, words, ret);
+	posix_spawnattr_destroy(&child.attributes);
+	posix_spawn_file_actions_destroy(&child.actions);
 	return result;
 }
 

@@ -6,10 +6,10 @@
 #include "core/buffer.h"
 
 /*
- * Runs a command line (words between single spaces, looked up in the system's own folders), with
- * an environment of our own. Standard output is appended to ret, up to its limit, after which or
- * after `seconds` the command is killed. Gives 0, an errno if it could not be run or timed out
- * (ENOENT: there is no such command), or EIO if it failed without printing anything.
+ * Runs a command line (words between single spaces, looked up in the system's own folders and then
+ * in PATH's), with an environment of our own. Standard output is appended to ret, up to its limit,
+ * after which or after `seconds` the command is killed. Gives 0, an errno if it could not be run or
+ * timed out (ENOENT: there is no such command), or EIO if it failed without printing anything.
  */
 int command_run(const char *line, unsigned seconds, struct buffer *ret);
 

@@ -3,6 +3,7 @@
 
 #include "core/hash.h"
 #include "doctor/tool.h"
+#include "doctor/words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ static struct nunchi_error *run(const struct root *root, const char *const *argu
 	buffer_init(&messages, 0);
 	err = tool_run(&tool, ret, &messages, &status);
 	if (!err && status)
-		err = error_create(NUNCHI_ERROR_IO, "%s failed (%d): %s", arguments[0], status,
+		err = error_create(NUNCHI_ERROR_IO, _("%s failed (%d): %s"), arguments[0], status,
 				   last_line(&messages));
 	return err;
 }
@@ -56,8 +57,8 @@ struct nunchi_error *grub_check(const struct root *root, const struct buffer *co
 
 	buffer_init(&output, 0);
 	return error_hint(error_context(run(root, arguments, config, cancel, &output),
-					"the generated grub.cfg is not sound"),
-			  "look at what the scripts in " GRUB_SCRIPTS " print: grub-mkconfig");
+					_("the generated grub.cfg is not sound")),
+			  _("look at what the scripts in %s print: grub-mkconfig"), GRUB_SCRIPTS);
 }
 
 struct nunchi_error *grub_reboot(const struct root *root, const char *entry,
@@ -228,8 +229,8 @@ const char *grub_no_write(const char *file_system, const char *abstractions)
 		      {"mdraid", "RAID"},
 		      {"dmraid", "RAID"},
 		      {"raid", "RAID"},
-		      {"cryptodisk", "an encrypted disk"},
-		      {"luks", "an encrypted disk"}};
+		      {"cryptodisk", N_("an encrypted disk")},
+		      {"luks", N_("an encrypted disk")}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(file_systems); i++)
 		if (!strcmp(file_system, file_systems[i]))
@@ -247,10 +248,10 @@ static struct nunchi_error *probe(const struct root *root, const char *target,
 	struct nunchi_error *err = run(root, arguments, NULL, cancel, ret);
 
 	if (err)
-		return error_hint(error_context(err,
-						"what /boot/grub lies on is not known, hence not "
-						"whether GRUB can clear a one-shot boot"),
-				  "do without --trial, and choose Xen in GRUB's menu by hand");
+		return error_hint(
+		    error_context(err, _("what /boot/grub lies on is not known, hence not "
+					 "whether GRUB can clear a one-shot boot")),
+		    _("do without --trial, and choose Xen in GRUB's menu by hand"));
 	while (ret->size && ret->data[ret->size - 1] == '\n')
 		ret->data[--ret->size] = 0;
 	return NULL;
@@ -275,9 +276,9 @@ struct nunchi_error *grub_can_clear(const struct root *root, const volatile bool
 	return error_hint(
 	    error_create(
 		NUNCHI_ERROR_UNSUPPORTED,
-		"no trial: /boot/grub/grubenv lies on %s, where GRUB cannot write: it would "
-		"never clear the one-shot, and boot Xen again and again",
-		reason),
-	    "apply without --trial and choose Xen in GRUB's menu by hand, or put /boot on a plain "
-	    "partition with ext4");
+		_("no trial: /boot/grub/grubenv lies on %s, where GRUB cannot write: it would "
+		  "never clear the one-shot, and boot Xen again and again"),
+		_(reason)),
+	    _("apply without --trial and choose Xen in GRUB's menu by hand, or put /boot on a "
+	      "plain partition with ext4"));
 }

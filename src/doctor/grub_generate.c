@@ -8,6 +8,7 @@
 #include "doctor/grub.h"
 #include "doctor/inside.h"
 #include "doctor/tool.h"
+#include "doctor/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,8 +44,8 @@ static struct nunchi_error *add(struct defaults *defaults, const char *name, str
 	struct file *file = &defaults->files[defaults->count];
 
 	if (defaults->count == FILES_MAX)
-		return error_create(NUNCHI_ERROR_DATA, GRUB_DEFAULTS_D " has more than %d files",
-				    FILES_MAX);
+		return error_create(NUNCHI_ERROR_DATA, _("%s has more than %d files"),
+				    GRUB_DEFAULTS_D, FILES_MAX);
 	*file = (struct file){.name = strdup(name)};
 	if (!file->name)
 		return &error_nomem;
@@ -167,9 +168,9 @@ struct nunchi_error *grub_generate(const struct root *root, const char *own,
 		err = tool_run(&tool, ret, &messages, &status);
 	trim(&messages);
 	if (!err && status)
-		err = error_hint(error_create(NUNCHI_ERROR_IO, "grub-mkconfig failed (%d): %s",
+		err = error_hint(error_create(NUNCHI_ERROR_IO, _("grub-mkconfig failed (%d): %s"),
 					      status, buffer_string(&messages)),
-				 "see what grub-mkconfig itself says: nothing was changed");
+				 _("see what grub-mkconfig itself says: nothing was changed"));
 	defaults_deinit(defaults);
 	return err;
 }

@@ -6,6 +6,7 @@
 #include "doctor/record.h"
 #include "doctor/tool.h"
 #include "doctor/trial.h"
+#include "doctor/words.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -121,13 +122,17 @@ static struct nunchi_error *check_word(const struct grub_entry *entry, const cha
 		have |= at == arguments || at[-1] == ' ';
 	if (have == wanted)
 		return NULL;
-	return error_hint(
-	    error_create(NUNCHI_ERROR_DATA, "the entry \"%s\" would %s \"%s\"", entry->title,
-			 wanted ? "lack" : "still have", word),
-	    wanted ? "a file of /etc/default/grub.d that comes after ours, or a script "
-		     "of /etc/grub.d, leaves it out"
-		   : "take it out of /etc/default/grub and its grub.d by hand: it stands "
-		     "where it cannot be told from the rest");
+	if (wanted)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_DATA, _("the entry \"%s\" would lack \"%s\""),
+				 entry->title, word),
+		    _("a file of /etc/default/grub.d that comes after ours, or a script "
+		      "of /etc/grub.d, leaves it out"));
+	return error_hint(error_create(NUNCHI_ERROR_DATA,
+				       _("the entry \"%s\" would still have \"%s\""), entry->title,
+				       word),
+			  _("take it out of /etc/default/grub and its grub.d by hand: it stands "
+			    "where it cannot be told from the rest"));
 }
 
 static struct nunchi_error *check_words(const struct grub_entry *entry, const char *arguments,
@@ -150,8 +155,8 @@ static struct nunchi_error *check_xen(const struct grub_menu *menu,
 
 	if (at == GRUB_MENU_NONE)
 		return error_hint(
-		    error_create(NUNCHI_ERROR_NOT_FOUND, "GRUB has no entry that boots Xen"),
-		    "install it: apt-get install xen-system-amd64");
+		    error_create(NUNCHI_ERROR_NOT_FOUND, _("GRUB has no entry that boots Xen")),
+		    _("install it: apt-get install xen-system-amd64"));
 	err = check_words(entry, entry->xen_arguments, options->remedy.xen, true);
 	if (!err)
 		err = check_words(entry, entry->kernel_arguments, options->remedy.dom0, true);
@@ -166,7 +171,8 @@ static struct nunchi_error *check_xen(const struct grub_menu *menu,
 		return &error_nomem;
 	if (grub_menu_find(menu, *ret_name) != at)
 		return error_create(NUNCHI_ERROR_AMBIGUOUS,
-				    "GRUB has several entries that are called \"%s\"", *ret_name);
+				    _("GRUB has several entries that are called \"%s\""),
+				    *ret_name);
 	return NULL;
 }
 
@@ -179,19 +185,19 @@ static struct nunchi_error *check_native(const struct plan *plan, const struct g
 	if (!plan_same_native(now, plan->now.data, before, plan->before.data, false))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_DATA,
-				 "grub.cfg is not what its sources make today, so a new "
-				 "one would change the native boot too"),
-		    "run update-grub, boot once to see that it works, then come back");
+				 _("grub.cfg is not what its sources make today, so a new "
+				   "one would change the native boot too")),
+		    _("run update-grub, boot once to see that it works, then come back"));
 	if (!plan_same_native(before, plan->before.data, after, plan->after.data, true))
 		return error_create(NUNCHI_ERROR_DATA,
-				    "the native entries would change; that must not be");
+				    _("the native entries would change; that must not be"));
 	xen = plan_default_xen(after, saved_entry);
 	if (xen != GRUB_MENU_NONE)
 		return error_hint(error_create(NUNCHI_ERROR_DATA,
-					       "Xen's entry \"%s\" would be the default",
+					       _("Xen's entry \"%s\" would be the default"),
 					       after->entries[xen].title),
-				  "set GRUB_DEFAULT in /etc/default/grub to a native entry; "
-				  "where it is \"saved\": grub-set-default 0");
+				  _("set GRUB_DEFAULT in /etc/default/grub to a native entry; "
+				    "where it is \"saved\": grub-set-default 0"));
 	return NULL;
 }
 
@@ -208,12 +214,13 @@ static struct nunchi_error *check_trial(const struct root *root, const struct pl
 	if (!after->one_shot)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "no trial: this grub.cfg does not know one-shot boots"),
-		    "do without --trial, and choose Xen in GRUB's menu by hand");
+				 _("no trial: this grub.cfg does not know one-shot boots")),
+		    _("do without --trial, and choose Xen in GRUB's menu by hand"));
 	if (next_entry && *next_entry && !set_by_us(root, plan, next_entry))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_BUSY,
-				 "no trial: the next boot is already set to be \"%s\"", next_entry),
+				 _("no trial: the next boot is already set to be \"%s\""),
+				 next_entry),
 		    "grub-editenv /boot/grub/grubenv unset next_entry");
 	return grub_can_clear(root, cancel);
 }
@@ -272,18 +279,21 @@ static struct nunchi_error *read_now(const struct root *root, bool generate, str
 	if (!exists || !root_stat(root, GRUB_CFG, &st))
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND,
-				 "there is no " GRUB_CFG ": this system is not booted by "
-				 "GRUB, or keeps it elsewhere"),
-		    "with another boot loader, add Xen's entry by hand: docs/doctor.md");
+				 _("there is no %s: this system is not booted by GRUB, or keeps it "
+				   "elsewhere"),
+				 GRUB_CFG),
+		    _("with another boot loader, add Xen's entry by hand: docs/doctor.md"));
 	if (!root_stat(root, GRUB_DEFAULTS_D, &st) || !S_ISDIR(st.st_mode))
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "there is no " GRUB_DEFAULTS_D
-					       ": this GRUB is not Debian's or Ubuntu's"),
-				  "set the variables that \"nunchi doctor\" names by hand");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED,
+				 _("there is no %s: this GRUB is not Debian's or Ubuntu's"),
+				 GRUB_DEFAULTS_D),
+		    _("set the variables that \"nunchi doctor\" names by hand"));
 	if (!record_exists(root) && root_stat(root, GRUB_OWN, &st))
-		return error_hint(error_create(NUNCHI_ERROR_BUSY, GRUB_OWN
-					       " is there, but not from an apply we know of"),
-				  "look at it and remove it");
+		return error_hint(error_create(NUNCHI_ERROR_BUSY,
+					       _("%s is there, but not from an apply we know of"),
+					       GRUB_OWN),
+				  _("look at it and remove it"));
 	return NULL;
 }
 
@@ -301,10 +311,10 @@ static struct nunchi_error *generate_both(const struct root *root,
 	if (!err)
 		err = grub_inputs(root, &inputs);
 	if (!err && inputs != plan->inputs)
-		err = error_hint(error_create(NUNCHI_ERROR_BUSY,
-					      "GRUB's configuration changed while we "
-					      "looked at it"),
-				 "wait until what changes it (a package installation?) is done");
+		err = error_hint(
+		    error_create(NUNCHI_ERROR_BUSY, _("GRUB's configuration changed while we "
+						      "looked at it")),
+		    _("wait until what changes it (a package installation?) is done"));
 	plan->generated = !err;
 	return err;
 }
@@ -378,10 +388,10 @@ static struct nunchi_error *diff(const char *label, const struct buffer *old,
 	buffer_init(&output, 0);
 	buffer_init(&messages, 0);
 	if (new_fd < 0 || (old && old_fd < 0))
-		return error_create(NUNCHI_ERROR_IO, "no file in memory for diff");
+		return error_create(NUNCHI_ERROR_IO, _("no file in memory for diff"));
 	err = tool_run(&tool, &output, &messages, &status);
 	if (!err && status > 1)
-		err = error_create(NUNCHI_ERROR_IO, "diff failed: %s", buffer_string(&messages));
+		err = error_create(NUNCHI_ERROR_IO, _("diff failed: %s"), buffer_string(&messages));
 	if (!err)
 		buffer_append(ret, buffer_string(&output), output.size);
 	return err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/record.h"
+#include "doctor/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,13 +35,13 @@ struct nunchi_error *record_lock(const struct root *root, int *ret)
 		return err;
 	fd = root_open(root, DOCTOR_STATE, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return error_create_errno(errno, "cannot open " DOCTOR_STATE);
+		return error_create_errno(errno, _("cannot open %s"), DOCTOR_STATE);
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK)
-			return error_create_errno(errno, "cannot lock " DOCTOR_STATE);
+			return error_create_errno(errno, _("cannot lock %s"), DOCTOR_STATE);
 		return error_hint(
-		    error_create(NUNCHI_ERROR_BUSY, "another nunchi doctor changes this system"),
-		    "wait until it is done");
+		    error_create(NUNCHI_ERROR_BUSY, _("another nunchi doctor changes this system")),
+		    _("wait until it is done"));
 	}
 	*ret = no_cleanup_fd(fd);
 	return NULL;
@@ -70,9 +71,10 @@ static const char *value_of(const char *text, const char *name)
 static struct nunchi_error *damaged(void)
 {
 	return error_hint(
-	    error_create(NUNCHI_ERROR_DATA, "the record in " APPLIED " is damaged"),
-	    "remove the file nunchi.cfg of /etc/default/grub.d, run update-grub, then "
-	    "remove " APPLIED);
+	    error_create(NUNCHI_ERROR_DATA, _("the record in %s is damaged"), APPLIED),
+	    _("remove the file nunchi.cfg of /etc/default/grub.d, run update-grub, then "
+	      "remove %s"),
+	    APPLIED);
 }
 
 static struct nunchi_error *parse(const char *text, struct record *ret)

@@ -2,6 +2,7 @@
 #include "doctor/root.h"
 
 #include "doctor/inside.h"
+#include "doctor/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +25,7 @@ struct nunchi_error *root_init(const char *path, struct root *ret)
 	char *copy;
 
 	if (fd < 0 || fstat(fd, &here) || stat("/", &system))
-		return error_create_errno(errno, "cannot open the root %s", path);
+		return error_create_errno(errno, _("cannot open the root %s"), path);
 	copy = strdup(path);
 	if (!copy)
 		return &error_nomem;
@@ -50,25 +51,28 @@ int root_open(const struct root *root, const char *path, int flags)
 	return open_inside(root->fd, path, flags);
 }
 
+/* What stands before a path of the root for the user. */
+static const char *above(const struct root *root)
+{
+	return root->is_system ? "" : root->path;
+}
+
 char *root_name(const struct root *root, const char *path)
 {
 	char *name;
 
-	if (asprintf(&name, "%s%s", root->is_system ? "" : root->path, path) < 0)
+	if (asprintf(&name, "%s%s", above(root), path) < 0)
 		return NULL;
 	return name;
 }
 
-/* An error about a path of the root. */
-static struct nunchi_error *fail(const struct root *root, int errnum, const char *what,
-				 const char *path)
+/* Says what to do where the right is missing. */
+static struct nunchi_error *advise(struct nunchi_error *err)
 {
-	struct nunchi_error *err =
-	    error_create_errno(errnum, "%s %s%s", what, root->is_system ? "" : root->path, path);
+	int errnum = nunchi_error_errno(err);
 
-	if (errnum == EACCES || errnum == EPERM)
-		err = error_hint(err, "run it as root (sudo)");
-	return err;
+	return errnum == EACCES || errnum == EPERM ? error_hint(err, _("run it as root (sudo)"))
+						   : err;
 }
 
 struct parent {
@@ -85,13 +89,14 @@ static struct nunchi_error *open_parent(const struct root *root, const char *pat
 	int fd;
 
 	if (!slash || path[0] != '/' || !slash[1])
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s is no path of a file", path);
+		return error_create(NUNCHI_ERROR_ARGUMENT, _("%s is no path of a file"), path);
 	directory = strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (!directory)
 		return &error_nomem;
 	fd = root_open(root, directory, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return fail(root, errno, "cannot open", directory);
+		return advise(
+		    error_create_errno(errno, _("cannot open %s%s"), above(root), directory));
 	*ret = (struct parent){.fd = fd, .name = slash + 1};
 	return NULL;
 }
@@ -115,13 +120,13 @@ static struct nunchi_error *read_all(int fd, struct buffer *ret)
 		ssize_t got;
 
 		if (!place)
-			return error_create(NUNCHI_ERROR_DATA, "is larger than %zu MiB",
+			return error_create(NUNCHI_ERROR_DATA, _("is larger than %zu MiB"),
 					    ROOT_FILE_MAX >> 20);
 		got = read(fd, place, 65536);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return error_create_errno(errno, "cannot be read");
+			return error_create_errno(errno, _("cannot be read"));
 		if (!got)
 			break;
 		ret->size += (size_t)got;
@@ -146,9 +151,9 @@ struct nunchi_error *root_read(const struct root *root, const char *path, struct
 		return NULL;
 	}
 	if (fd < 0 || fstat(fd, &st))
-		return fail(root, errno, "cannot open", path);
+		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
 	if (!S_ISREG(st.st_mode))
-		return error_create(NUNCHI_ERROR_DATA, "%s is not a regular file", path);
+		return error_create(NUNCHI_ERROR_DATA, _("%s is not a regular file"), path);
 	*ret_exists = true;
 	return error_context(read_all(fd, ret), "%s", path);
 }
@@ -170,7 +175,7 @@ static struct nunchi_error *add_name(struct root_names *names, const char *name)
 	char **more, *copy;
 
 	if (names->count == ROOT_NAMES_MAX)
-		return error_create(NUNCHI_ERROR_DATA, "has more than %d names", ROOT_NAMES_MAX);
+		return error_create(NUNCHI_ERROR_DATA, _("has more than %d names"), ROOT_NAMES_MAX);
 	more = realloc(names->names, (names->count + 1) * sizeof(*more));
 	if (!more)
 		return &error_nomem;
@@ -191,7 +196,7 @@ struct nunchi_error *root_list(const struct root *root, const char *path, struct
 	struct dirent *entry;
 
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-		return fail(root, errno, "cannot open", path);
+		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
 	if (fd >= 0 && !dir) {
 		close(fd);
 		return &error_nomem;
@@ -265,10 +270,10 @@ struct nunchi_error *root_write(const struct root *root, const char *path, const
 	if (!temporary) {
 		err = &error_nomem;
 	} else if (exists && !S_ISREG(old.st_mode)) {
-		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "%s is not a regular file", path);
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, _("%s is not a regular file"), path);
 	} else if (!write_temporary(parent.fd, temporary, data, size, exists ? &old : NULL, mode) ||
 		   renameat(parent.fd, temporary, parent.fd, parent.name) || fsync(parent.fd)) {
-		err = fail(root, errno, "cannot write", path);
+		err = advise(error_create_errno(errno, _("cannot write %s%s"), above(root), path));
 		unlinkat(parent.fd, temporary, 0);
 	}
 	close(parent.fd);
@@ -294,7 +299,7 @@ static struct nunchi_error *remove_names(const struct root *root, const char *pa
 	else if ((unlinkat(parent.fd, temporary, 0) && errno != ENOENT) ||
 		 (file_too && unlinkat(parent.fd, parent.name, 0) && errno != ENOENT) ||
 		 fsync(parent.fd))
-		err = fail(root, errno, "cannot remove", path);
+		err = advise(error_create_errno(errno, _("cannot remove %s%s"), above(root), path));
 	close(parent.fd);
 	return err;
 }
@@ -326,7 +331,8 @@ struct nunchi_error *root_make_directory(const struct root *root, const char *pa
 		if (err)
 			break;
 		if (mkdirat(parent.fd, parent.name, 0755) ? errno != EEXIST : fsync(parent.fd))
-			err = fail(root, errno, "cannot make", copy);
+			err = advise(
+			    error_create_errno(errno, _("cannot make %s%s"), above(root), copy));
 		close(parent.fd);
 		if (slash)
 			*slash = '/';
@@ -343,7 +349,7 @@ struct nunchi_error *root_rename(const struct root *root, const char *from, cons
 	if (err)
 		return err;
 	if (renameat(parent.fd, parent.name, parent.fd, strrchr(to, '/') + 1) || fsync(parent.fd))
-		err = fail(root, errno, "cannot rename", from);
+		err = advise(error_create_errno(errno, _("cannot rename %s%s"), above(root), from));
 	close(parent.fd);
 	return err;
 }
@@ -356,17 +362,20 @@ struct nunchi_error *root_remove_directory(const struct root *root, const char *
 	struct parent parent;
 
 	if (fd < 0)
-		return errno == ENOENT ? NULL : fail(root, errno, "cannot open", path);
+		return errno == ENOENT ? NULL
+				       : advise(error_create_errno(errno, _("cannot open %s%s"),
+								   above(root), path));
 	err = root_list(root, path, &names);
 	for (size_t i = 0; i < names.count && !err; i++)
 		if (unlinkat(fd, names.names[i], 0))
-			err = fail(root, errno, "cannot remove what is in", path);
+			err = advise(error_create_errno(errno, _("cannot remove what is in %s%s"),
+							above(root), path));
 	if (!err)
 		err = open_parent(root, path, &parent);
 	if (err)
 		return err;
 	if (unlinkat(parent.fd, parent.name, AT_REMOVEDIR) || fsync(parent.fd))
-		err = fail(root, errno, "cannot remove", path);
+		err = advise(error_create_errno(errno, _("cannot remove %s%s"), above(root), path));
 	close(parent.fd);
 	return err;
 }

@@ -78,7 +78,9 @@ struct nunchi_error *scan_init(struct scan *scan)
 		return &error_nomem;
 	/* It needs SSSE3, which every x86-64 CPU that can have guests has. */
 	if (hs_valid_platform() != HS_SUCCESS)
-		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "Hyperscan does not run on this CPU");
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+				   "logs are not searched for known messages: Hyperscan needs "
+				   "SSSE3, which this CPU lacks");
 	else
 		err = compile(scan->scanner);
 	if (err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/tool.h"
+#include "doctor/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,10 +194,10 @@ static struct nunchi_error *listen_to(const struct tool *tool, const struct pipe
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		if (tool->cancel && *tool->cancel)
-			return error_create(NUNCHI_ERROR_CANCELLED, "%s was interrupted",
+			return error_create(NUNCHI_ERROR_CANCELLED, _("%s was interrupted"),
 					    tool->arguments[0]);
 		if (now() > deadline)
-			return error_create(NUNCHI_ERROR_TIMEOUT, "%s took longer than %u s",
+			return error_create(NUNCHI_ERROR_TIMEOUT, _("%s took longer than %u s"),
 					    tool->arguments[0], tool->seconds);
 		if (poll(fds, 2, 100) < 0 && errno != EINTR)
 			return error_create_errno(errno, "poll");
@@ -212,11 +213,11 @@ static struct nunchi_error *failed(const struct tool *tool, const struct failure
 	const char *program = tool->arguments[0];
 
 	if (failure->step == FAILED_EXEC && failure->errnum == ENOENT)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "there is no %s", program);
+		return error_create(NUNCHI_ERROR_NOT_FOUND, _("there is no %s"), program);
 	if (failure->errnum == EPERM || failure->errnum == EACCES)
-		return error_hint(error_create_errno(failure->errnum, "cannot run %s", program),
-				  "run it as root (sudo); in a container, with CAP_SYS_ADMIN");
-	return error_create_errno(failure->errnum, "cannot run %s", program);
+		return error_hint(error_create_errno(failure->errnum, _("cannot run %s"), program),
+				  _("run it as root (sudo); in a container, with CAP_SYS_ADMIN"));
+	return error_create_errno(failure->errnum, _("cannot run %s"), program);
 }
 
 /* Waits for the child, ended first if something went wrong. */
@@ -239,7 +240,7 @@ static struct nunchi_error *reap(const struct tool *tool, const struct pipes *pi
 	if (read(pipes->failure[0], &failure, sizeof(failure)) == sizeof(failure))
 		return failed(tool, &failure);
 	if (!WIFEXITED(status))
-		return error_create(NUNCHI_ERROR_IO, "%s was ended by signal %d",
+		return error_create(NUNCHI_ERROR_IO, _("%s was ended by signal %d"),
 				    tool->arguments[0], WTERMSIG(status));
 	*ret_status = WEXITSTATUS(status);
 	return NULL;
@@ -263,14 +264,14 @@ struct nunchi_error *tool_run(const struct tool *tool, struct buffer *ret,
 	if (!environment)
 		return &error_nomem;
 	if (input < 0 || !pipes_open(&pipes))
-		return error_create_errno(errno, "cannot start %s", tool->arguments[0]);
+		return error_create_errno(errno, _("cannot start %s"), tool->arguments[0]);
 	buffer_deinit(ret);
 	buffer_init(ret, OUTPUT_MAX);
 	buffer_deinit(ret_messages);
 	buffer_init(ret_messages, MESSAGES_MAX);
 	pid = fork();
 	if (pid < 0)
-		return error_create_errno(errno, "cannot start %s", tool->arguments[0]);
+		return error_create_errno(errno, _("cannot start %s"), tool->arguments[0]);
 	if (!pid)
 		child(tool, &pipes, input, environment, parent);
 	setpgid(pid, pid);
@@ -279,7 +280,7 @@ struct nunchi_error *tool_run(const struct tool *tool, struct buffer *ret,
 	close_end(&pipes.failure[1]);
 	err = reap(tool, &pipes, pid, listen_to(tool, &pipes, ret, ret_messages), ret_status);
 	if (!err && ret->failed)
-		err = error_create(NUNCHI_ERROR_DATA, "%s printed more than %zu MiB",
+		err = error_create(NUNCHI_ERROR_DATA, _("%s printed more than %zu MiB"),
 				   tool->arguments[0], OUTPUT_MAX >> 20);
 	return err;
 }

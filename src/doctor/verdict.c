@@ -60,6 +60,7 @@ static const char *lacking(const struct nunchi_diagnosis *diagnosis)
 
 static void judge_dom0(struct nunchi_diagnosis *diagnosis)
 {
+	const struct fact *caps = facts_find(&diagnosis->facts, FACT_XEN_CAPS);
 	const char *missing = lacking(diagnosis);
 
 	if (missing)
@@ -67,7 +68,9 @@ static void judge_dom0(struct nunchi_diagnosis *diagnosis)
 		    diagnosis_format(diagnosis, _("dom0 of Xen lacks: %s"), missing));
 	else if (!facts_value(&diagnosis->facts, FACT_XEN_CAPS))
 		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
-		    _("this is Xen's dom0, but xl info could not be asked; run it as root"));
+		    diagnosis_format(diagnosis,
+				     _("this is Xen's dom0, but xl info could not be asked: %s"),
+				     caps ? caps->value : "-"));
 	else
 		say(diagnosis, NUNCHI_VERDICT_READY,
 		    _("this is Xen's dom0, and HVM guests can be looked into"));
