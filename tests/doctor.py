@@ -462,6 +462,30 @@ class Bundles(unittest.TestCase):
                  "link/sys/class/drm/card0/device/driver": "../../bus/pci/drivers/nouveau"}
         self.check_fires("R55", wrong, LAPTOP)
 
+    def test_xe_bound(self) -> None:
+        """The kernel's table says whether i915 could drive what xe does."""
+        def bound(driver: str, aliases: str) -> dict:
+            device = "/sys/bus/pci/devices/0000:00:02.0"
+            return {**LAPTOP, f"link{device}/driver": f"../../bus/pci/drivers/{driver}",
+                    f"file{device}/modalias":
+                        "pci:v00008086d0000A788sv00001025sd00001731bc03sc00i00\n",
+                    "probe/release": "6.8.0-45-generic\n",
+                    "file/lib/modules/6.8.0-45-generic/modules.alias": aliases}
+        other = ("# Aliases extracted from modules themselves.\n"
+                 "alias pci:v00008086d00001533sv*sd*bc*sc*i* igb\n"
+                 "alias pci:v00008086d00007D45sv*sd*bc03sc*i* i915\n")
+        xe = other + "alias pci:v00008086d0000A788sv*sd*bc03sc*i* xe\n"
+        both = xe + "alias pci:v00008086d0000A788sv*sd*bc03sc*i* i915\n"
+        self.check_fires("C7", bound("xe", both), bound("xe", xe))
+        self.check_fires("C7", bound("xe", both), bound("i915", both))
+        native = {"file/sys/hypervisor/type": "", "file/proc/xen/capabilities": ""}
+        self.assertIn("C7", findings(self.look(DOM0, native, bound("xe", both))))
+        self.assertNotIn("C7", findings(self.look(DOM0, native, bound("xe", both),
+                                                  {"list/boot": "grub\n", "command/xl dmesg": ""})))
+        gpus = [item["text"] for item in of_kind(rows("--all", self.path), "fact")
+                if item["id"] == "gpu"]
+        self.assertEqual(gpus, ["0000:00:02.0 8086:a788 xe xe,i915", "0000:01:00.0 10de:28e0 - -"])
+
     def modprobe(self, text: str) -> dict:
         return {"list/etc/modprobe.d": "a.conf\n", "file/etc/modprobe.d/a.conf": text}
 

@@ -77,12 +77,33 @@ static size_t check_intel_iommu(struct nunchi_diagnosis *diagnosis,
 	return 1;
 }
 
-static size_t check_vmd(struct nunchi_diagnosis *diagnosis, struct nunchi_evidence *evidence)
+/* Whether Xen is there, running or to be booted. */
+static bool has_xen(const struct nunchi_diagnosis *diagnosis)
 {
 	const struct fact *xen = facts_find(&diagnosis->facts, FACT_XEN_INSTALLED);
 
-	if (!facts_is(&diagnosis->facts, FACT_VMD, "yes") || !xen || !xen->known ||
-	    !strcmp(xen->value, "none"))
+	return judge_under_xen(diagnosis) || (xen && xen->known && strcmp(xen->value, "none"));
+}
+
+static size_t check_xe_bound(struct nunchi_diagnosis *diagnosis, struct nunchi_evidence *evidence)
+{
+	for (const struct fact *fact = facts_find(&diagnosis->facts, FACT_GPU); fact;
+	     fact = facts_next(&diagnosis->facts, fact)) {
+		char slot[16], id[16], bound[64], modules[160];
+
+		if (!fact->known || !has_xen(diagnosis) ||
+		    sscanf(fact->value, "%15s %15s %63s %159s", slot, id, bound, modules) != 4 ||
+		    strcmp(bound, "xe") || !strstr(modules, "i915"))
+			continue;
+		evidence[0] = diagnosis_evidence(fact);
+		return 1;
+	}
+	return 0;
+}
+
+static size_t check_vmd(struct nunchi_diagnosis *diagnosis, struct nunchi_evidence *evidence)
+{
+	if (!facts_is(&diagnosis->facts, FACT_VMD, "yes") || !has_xen(diagnosis))
 		return 0;
 	evidence[0] = diagnosis_evidence(facts_find(&diagnosis->facts, FACT_VMD));
 	return 1;

@@ -10,6 +10,22 @@ void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entr
 	facts_add_unknown(facts, key, entry->name, "%s", tree_why(entry));
 }
 
+bool host_release(struct tree *tree, const struct facts *facts, char *release, size_t capacity)
+{
+	const char *running = facts_value(facts, FACT_KERNEL);
+	struct line line = {0};
+	bool found = running;
+
+	if (running)
+		snprintf(release, capacity, "%s", running);
+	else
+		while (host_next_line(tree_get(tree, TREE_LIST, "/lib/modules"), &line)) {
+			snprintf(release, capacity, "%.*s", (int)line.size, line.text);
+			found = true;
+		}
+	return found;
+}
+
 bool host_next_line(const struct tree_entry *entry, struct line *line)
 {
 	const char *at, *end, *stop;

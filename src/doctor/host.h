@@ -28,6 +28,8 @@ void host_collect_grub_settings(struct tree *tree, struct settings *settings);
 
 /* Adds that the key is unknown, for the reason of the entry. */
 void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entry *entry);
+/* The release of the kernel that runs, or else of the last one that has modules; false if none. */
+bool host_release(struct tree *tree, const struct facts *facts, char *release, size_t capacity);
 /* The next line of text, without its end; false after the last. Bounded by size, not by NULs. */
 struct line {
 	const char *text;

@@ -2,6 +2,7 @@
 /* Graphics devices, their drivers, connectors and backlights, out of sysfs. */
 #include "doctor/host.h"
 
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,9 +36,65 @@ static void link_name(struct tree *tree, const char *path, char *value, size_t c
 	snprintf(value, capacity, "%s", slash ? slash + 1 : "-");
 }
 
+/* "alias PATTERN MODULE" of modules.alias, whose pattern the device's modalias fits. */
+static bool is_alias_of(const struct line *line, const char *modalias, char *module,
+			size_t capacity)
+{
+	static const char start[] = "alias pci:";
+	char copy[256], *blank;
+
+	if (line->size >= sizeof(copy) || line->size < sizeof(start) ||
+	    memcmp(line->text, start, sizeof(start) - 1))
+		return false;
+	snprintf(copy, sizeof(copy), "%.*s", (int)line->size, line->text);
+	blank = strrchr(copy, ' ');
+	*blank = '\0';
+	snprintf(module, capacity, "%.63s", blank + 1);
+	return *module && !fnmatch(copy + strlen("alias "), modalias, 0);
+}
+
+static bool has_module(const char *list, const char *module)
+{
+	size_t size = strlen(module);
+
+	for (const char *at = list; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+		if (!strncmp(at, module, size) && (at[size] == ',' || !at[size]))
+			return true;
+	return false;
+}
+
+/*
+ * The modules that could drive the device, between commas, by the kernel's table of them: sysfs
+ * names the one alone that does. "-" if there are none, or no table.
+ */
+static void possible_modules(struct tree *tree, const struct facts *facts, const char *device,
+			     char *modules, size_t capacity)
+{
+	char path[400], release[256], modalias[128];
+	const struct tree_entry *table;
+	struct line line = {0};
+	size_t at = 0;
+
+	snprintf(modules, capacity, "-");
+	if (!host_release(tree, facts, release, sizeof(release)) ||
+	    !attribute(tree, modalias, sizeof(modalias), "/sys/bus/pci/devices/%s/modalias",
+		       device))
+		return;
+	snprintf(path, sizeof(path), "/lib/modules/%s/modules.alias", release);
+	table = tree_get(tree, TREE_FILE, path);
+	while (host_next_line(table, &line)) {
+		char module[64];
+
+		if (is_alias_of(&line, modalias, module, sizeof(module)) &&
+		    !(at && has_module(modules, module)) && at + strlen(module) + 2 < capacity)
+			at += (size_t)snprintf(modules + at, capacity - at, "%s%s", at ? "," : "",
+					       module);
+	}
+}
+
 static void collect_gpu(struct tree *tree, struct facts *facts, const char *device)
 {
-	char class[16], vendor[16], id[16], driver[64], path[300];
+	char class[16], vendor[16], id[16], driver[64], path[300], modules[128];
 
 	if (!attribute(tree, class, sizeof(class), "/sys/bus/pci/devices/%s/class", device) ||
 	    strncmp(class, "0x03", 4) ||
@@ -47,8 +104,9 @@ static void collect_gpu(struct tree *tree, struct facts *facts, const char *devi
 		return;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", device);
 	link_name(tree, path, driver, sizeof(driver));
-	facts_add(facts, FACT_GPU, "/sys/bus/pci/devices", 0, "%s %s:%s %s -", device, vendor + 2,
-		  id + 2, driver);
+	possible_modules(tree, facts, device, modules, sizeof(modules));
+	facts_add(facts, FACT_GPU, "/sys/bus/pci/devices", 0, "%s %s:%s %s %s", device, vendor + 2,
+		  id + 2, driver, modules);
 }
 
 static void collect_pci(struct tree *tree, struct facts *facts)

@@ -75,6 +75,20 @@ static void test_driver_alone(void **state)
 	assert_true(has(remedy.dom0, "module_blacklist=xe"));
 }
 
+/* xe was forced onto a device that i915 could drive: it goes back to i915. */
+static void test_xe_bound(void **state)
+{
+	const char *const gpus[] = {"0000:00:02.0 8086:a788 xe i915,xe", NULL};
+	const char *const none[] = {NULL};
+	struct remedy remedy = remedy_for("intel", gpus, none);
+
+	(void)state;
+	assert_true(has(remedy.xen, "iommu=no-igfx"));
+	assert_true(has(remedy.dom0, "module_blacklist=xe"));
+	assert_true(has(remedy.dom0_drop, "xe.force_probe="));
+	assert_true(has(remedy.dom0_drop, "i915.force_probe="));
+}
+
 static void test_others(void **state)
 {
 	const char *const amd[] = {"0000:03:00.0 1002:164e amdgpu amdgpu", NULL};
@@ -94,9 +108,8 @@ static void test_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_hybrid_laptop),
-	    cmocka_unit_test(test_panel_on_the_other),
-	    cmocka_unit_test(test_driver_alone),
+	    cmocka_unit_test(test_hybrid_laptop), cmocka_unit_test(test_panel_on_the_other),
+	    cmocka_unit_test(test_driver_alone),  cmocka_unit_test(test_xe_bound),
 	    cmocka_unit_test(test_others),
 	};
 
