@@ -29,9 +29,9 @@ static void put_entries(struct tree *tree, const char *text, size_t size)
 		if (newline && newline - text > 1 && newline - text < 250) {
 			memcpy(name, text + 1, (size_t)(newline - text) - 1);
 			name[newline - text - 1] = '\0';
-			nunchi_error_destroy(tree_put(tree, (enum tree_kind)(text[0] % TREE_KINDS),
-						      name, newline + 1,
-						      (size_t)(stop - newline) - 1, 0));
+			nunchi_error_destroy(tree_put(
+			    tree, (enum tree_kind)((unsigned char)(text[0] - 'B') % TREE_KINDS),
+			    name, newline + 1, (size_t)(stop - newline) - 1, 0));
 		}
 		text = stop + 1;
 	}

@@ -517,6 +517,93 @@ class Bundles(unittest.TestCase):
         self.check_fires("C5", {**grub, "time/boot/grub/grub.cfg": "100\n"},
                          {**grub, "time/boot/grub/grub.cfg": "300\n"})
 
+    def initramfs(self, text: str) -> dict:
+        return {"probe/release": "6.1.0-25-amd64\n", "list/boot": "initrd.img-6.1.0-25-amd64\n",
+                "initramfs/boot/initrd.img-6.1.0-25-amd64": text}
+
+    def test_initramfs_blacklist(self) -> None:
+        """A module that modprobe.d blacklists is in the initramfs, and the blacklist is not."""
+        etc = self.modprobe("blacklist nouveau\n")
+        old = self.initramfs("module i915\nmodule nouveau\n")
+        self.check_fires("C8", {**etc, **old}, {**etc, **self.initramfs("module i915\n")})
+        self.check_fires("C8", {**etc, **old},
+                         {**etc, **self.initramfs("module nouveau\nmodprobe "
+                                                  "etc/modprobe.d/a.conf:1 blacklist nouveau\n")})
+        self.check_fires("C8", {**etc, **old}, {**etc, **old, "file/proc/cmdline":
+                                                "ro module_blacklist=nouveau\n"})
+        items = self.look(DOM0, etc, old)
+        places = [(item["source"], item["line"], item["quote"])
+                  for item in of_kind(items, "finding") if item["id"] == "C8"]
+        self.assertEqual(places, [
+            ("/etc/modprobe.d/a.conf", 1, "blacklist nouveau"),
+            ("/boot/initrd.img-6.1.0-25-amd64", None, "module nouveau")])
+
+    def test_initramfs_stale(self) -> None:
+        """What was removed from modprobe.d is still in the initramfs."""
+        old = self.initramfs("modprobe etc/modprobe.d/x.conf:2 options i915 force_probe=!a788\n"
+                             "modprobe usr/lib/modprobe.d/fb.conf:1 blacklist vga16fb\n")
+        self.check_fires("C9", {**old, **self.modprobe("")},
+                         {**old, **self.modprobe("options i915 force_probe=!a788\n")})
+        items = self.look(DOM0, old, self.modprobe(""))
+        [item] = [item for item in of_kind(items, "finding") if item["id"] == "C9"]
+        self.assertEqual((item["source"], item["line"], item["quote"]),
+                         ("/boot/initrd.img-6.1.0-25-amd64 (etc/modprobe.d/x.conf)", 2,
+                          "i915.force_probe=!a788"))
+
+    def test_initramfs_facts(self) -> None:
+        def fact(*parts: dict) -> tuple[str, str]:
+            self.look(DOM0, *parts)
+            [item] = [item for item in of_kind(rows("--all", self.path), "fact")
+                      if item["id"] == "boot.initramfs-modules"]
+            return item["state"], item["text"]
+        known = self.initramfs("module ext4\nmodule i915\nmodule xe\n")
+        path = "initramfs/boot/initrd.img-6.1.0-25-amd64"
+        self.assertEqual(fact(known), ("known", "3 i915,xe"))
+        self.assertEqual(fact(self.initramfs("module ext4\n")), ("known", "1 -"))
+        del known[path]
+        self.assertEqual(fact(known, {"absent/" + path: "13\n"}),
+                         ("unknown", "not permitted; run it as root"))
+        self.assertEqual(fact(known, {"absent/" + path: "74\n"}),
+                         ("unknown", "it is damaged, or of an unknown kind"))
+        self.assertEqual(fact(known, {"list/boot": "vmlinuz\n"})[0], "unknown")
+
+    def test_packages(self) -> None:
+        status = "packages/var/lib/dpkg/status"
+        self.assertNotIn("xen-tools", self.states(self.look(DOM0)))
+        for text, state in (("xen-utils-4.17 4.17.5-1\n", "ok"),
+                            ("xen-utils-common 4.17.5-1\nlinux-image-amd64 6.1\n", "missing")):
+            items = self.look(DOM0, {status: text})
+            self.assertEqual(self.states(items)["xen-tools"], state)
+            facts = [item["text"] for item in of_kind(rows("--all", self.path), "fact")
+                     if item["id"] == "package"]
+            self.assertEqual(facts, text.splitlines())
+
+    def test_software_of_a_root(self) -> None:
+        """An initramfs and dpkg's status as they are on disk, there and through a bundle."""
+        root = pathlib.Path(self.folder.name) / "root"
+        member = lambda name, data: (  # noqa: E731
+            b"070701" + b"".join(b"%08x" % value for value in (
+                1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)) + name + b"\0" +
+            b"\0" * (-(111 + len(name)) % 4) + data + b"\0" * (-len(data) % 4))
+        early = member(b"kernel/x86/microcode/GenuineIntel.bin", b"m" * 4096)
+        late = (member(b"usr/lib/modules/6.1/i915.ko", b"") + member(b"usr/lib/modules/6.1/xe.ko", b"")
+                + member(b"etc/modprobe.d/a.conf", b"# none\n"))
+        trailer = member(b"TRAILER!!!", b"")
+        for name, data in {
+                "boot/initrd.img-6.1": early + trailer + b"\0" * 200 + gzip.compress(late + trailer),
+                "lib/modules/6.1/modules.alias": b"", "etc/modprobe.d/a.conf": b"blacklist xe\n",
+                "var/lib/dpkg/status": b"Package: xen-utils-4.17\nStatus: install ok installed\n"
+                                       b"Version: 4.17.5\n\nPackage: bash\nVersion: 5\n"
+                                       b"Status: install ok installed\n"}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(data)
+        self.assertEqual(run("--root", root, "--collect", self.path).returncode, 0)
+        for items in (rows("--all", "--root", root), rows("--all", self.path)):
+            facts = {item["id"]: item["text"] for item in of_kind(items, "fact")}
+            self.assertEqual(facts["boot.initramfs-modules"], "2 i915,xe")
+            self.assertEqual(facts["package"], "xen-utils-4.17 4.17.5")
+            self.assertIn("C8", findings(items))
+
     def test_grub_settings(self) -> None:
         """Each variable by what it reaches; the last file counts."""
         def grub(text: str) -> dict:

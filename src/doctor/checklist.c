@@ -105,10 +105,27 @@ static void check_kernel(struct nunchi_diagnosis *diagnosis)
 		      "sudo apt install linux-image-amd64", fact);
 }
 
+/* By dpkg's list, where there is one. */
+static void check_tools(struct nunchi_diagnosis *diagnosis)
+{
+	const struct fact *fact = facts_find(&diagnosis->facts, FACT_PACKAGE);
+	bool found = false;
+
+	if (!fact || !fact->known)
+		return;
+	for (; fact && !found; fact = facts_next(&diagnosis->facts, fact))
+		found = !strncmp(fact->value, "xen-utils-", 10) &&
+			strncmp(fact->value, "xen-utils-common ", 17);
+	check(diagnosis, "xen-tools", found ? "ok" : "missing",
+	      _("Xen's tools and daemons (xl, xenstored) are installed"),
+	      "sudo apt install xen-system-amd64", NULL);
+}
+
 static void check_xen(struct nunchi_diagnosis *diagnosis)
 {
 	check_word(diagnosis, "dom0", FACT_HYPERVISOR, "xen-dom0", _("this is Xen's dom0"),
 		   "sudo nunchi doctor apply --trial");
+	check_tools(diagnosis);
 	check_guests(diagnosis);
 	check_kernel(diagnosis);
 	if (!facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0"))

@@ -251,6 +251,60 @@ static size_t check_initramfs_age(struct nunchi_diagnosis *diagnosis,
 	return 2;
 }
 
+static size_t check_initramfs_blacklist(struct nunchi_diagnosis *diagnosis,
+					struct nunchi_evidence *evidence)
+{
+	const struct tree_entry *initramfs = host_initramfs(diagnosis->tree, &diagnosis->facts);
+	const struct settings *settings = &diagnosis->settings;
+
+	for (size_t i = 0; initramfs && i < settings->count; i++) {
+		const struct setting *setting = &settings->all[i];
+
+		/* A blacklist on a command line holds there too. */
+		if (setting->place != PLACE_MODPROBE || !setting->blacklist ||
+		    !host_initramfs_has(initramfs, setting->module) ||
+		    settings_blacklist(settings, PLACE_INITRAMFS | (PLACES_LINUX & ~PLACE_MODPROBE),
+				       setting->module))
+			continue;
+		evidence[0] = of_setting(diagnosis, setting);
+		evidence[1] = (struct nunchi_evidence){
+		    .source = initramfs->name,
+		    .quote = diagnosis_format(diagnosis, "module %s", setting->module)};
+		return 2;
+	}
+	return 0;
+}
+
+static bool same_setting(const struct setting *a, const struct setting *b)
+{
+	return a->blacklist == b->blacklist && !strcmp(a->module, b->module) &&
+	       !strcmp(a->name, b->name) && !strcmp(a->value, b->value);
+}
+
+/* Of /etc alone: what distributions put into /lib is nobody's change. */
+static size_t check_initramfs_stale(struct nunchi_diagnosis *diagnosis,
+				    struct nunchi_evidence *evidence)
+{
+	const struct settings *settings = &diagnosis->settings;
+	size_t count = 0;
+
+	if (!tree_text(diagnosis->tree, TREE_LIST, "/etc/modprobe.d"))
+		return 0;
+	for (size_t i = 0; i < settings->count && count < EVIDENCE_MOST; i++) {
+		const struct setting *old = &settings->all[i];
+		bool there = false;
+
+		if (old->place != PLACE_INITRAMFS || strncmp(old->file, "etc/modprobe.d/", 15))
+			continue;
+		for (size_t j = 0; j < settings->count && !there; j++)
+			there = settings->all[j].place == PLACE_MODPROBE &&
+				same_setting(old, &settings->all[j]);
+		if (!there)
+			evidence[count++] = of_setting(diagnosis, old);
+	}
+	return count;
+}
+
 static size_t check_grub_age(struct nunchi_diagnosis *diagnosis, struct nunchi_evidence *evidence)
 {
 	const struct fact *fact = facts_find(&diagnosis->facts, FACT_GRUB_CFG);

@@ -76,6 +76,7 @@ void host_collect(struct tree *tree, struct facts *facts)
 	host_collect_firmware(tree, facts);
 	host_collect_display(tree, facts);
 	host_collect_boot(tree, facts);
+	host_collect_software(tree, facts);
 	host_collect_grub(tree, facts);
 	host_collect_xen(tree, facts);
 	host_collect_kvm(tree, facts);

@@ -15,6 +15,8 @@ void host_collect_system(struct tree *tree, struct facts *facts);
 void host_collect_firmware(struct tree *tree, struct facts *facts);
 void host_collect_display(struct tree *tree, struct facts *facts);
 void host_collect_boot(struct tree *tree, struct facts *facts);
+/* What the initramfs holds; packages. */
+void host_collect_software(struct tree *tree, struct facts *facts);
 /* What GRUB boots by default. */
 void host_collect_grub(struct tree *tree, struct facts *facts);
 void host_collect_xen(struct tree *tree, struct facts *facts);
@@ -25,6 +27,14 @@ void host_collect_settings(struct tree *tree, const struct facts *facts, struct 
 
 /* Of them, those in GRUB's variables. */
 void host_collect_grub_settings(struct tree *tree, struct settings *settings);
+
+/* Of them, those of modprobe.d in the booted kernel's initramfs (PLACE_INITRAMFS). */
+void host_collect_initramfs_settings(struct tree *tree, const struct facts *facts,
+				     struct settings *settings);
+/* The booted kernel's initramfs, or NULL if it could not be looked into. */
+const struct tree_entry *host_initramfs(struct tree *tree, const struct facts *facts);
+/* Whether it has that module, written with '_'. */
+bool host_initramfs_has(const struct tree_entry *initramfs, const char *module);
 
 /* Adds that the key is unknown, for the reason of the entry. */
 void host_unknown(struct facts *facts, enum fact_key key, const struct tree_entry *entry);

@@ -57,6 +57,7 @@ void host_collect_settings(struct tree *tree, const struct facts *facts, struct 
 	/* Distributions' own are in /lib: they are nobody's change. */
 	collect_folder(tree, settings, "/etc/modprobe.d");
 	host_collect_grub_settings(tree, settings);
+	host_collect_initramfs_settings(tree, facts, settings);
 	collect_words(settings, facts_find(facts, FACT_KERNEL_CMDLINE), PLACE_RUNNING);
 	collect_words(settings, facts_find(facts, FACT_XEN_CMDLINE), PLACE_XEN);
 }

@@ -21,6 +21,7 @@ enum place {
 	PLACE_XEN = 1 << 5,      /* the hypervisor's command line */
 	PLACE_CONFIG = 1 << 6,   /* another file: KEY=VALUE */
 	PLACE_FIRMWARE = 1 << 7, /* the BIOS setup */
+	PLACE_INITRAMFS = 1 << 8, /* modprobe.d as the initramfs has it */
 };
 #define PLACES_LINUX (PLACE_ENTRY | PLACE_RUNNING | PLACE_GRUB | PLACE_DOM0 | PLACE_MODPROBE)
 /* Those that the boot without Xen takes too. */

@@ -3,7 +3,9 @@
 
 #include "core/buffer.h"
 #include "doctor/command.h"
+#include "doctor/initramfs.h"
 #include "doctor/inside.h"
+#include "doctor/packages.h"
 #include "doctor/probe.h"
 
 #include <dirent.h>
@@ -32,8 +34,8 @@ struct tree {
 	char failed_name[1];
 };
 
-static const char *const kind_names[TREE_KINDS] = {"file", "list",    "link",
-						   "time", "command", "probe"};
+static const char *const kind_names[TREE_KINDS] = {"file",    "list",  "link",      "time",
+						   "command", "probe", "initramfs", "packages"};
 
 const char *tree_kind_name(enum tree_kind kind)
 {
@@ -195,7 +197,7 @@ static int read_file(const struct tree *tree, const char *name, struct buffer *t
 	if (fstat(fd, &status))
 		return errno;
 	if (!S_ISREG(status.st_mode))
-		return S_ISDIR(status.st_mode) ? EISDIR : EOPNOTSUPP;
+		return S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
 	for (;;) {
 		size_t piece = text->limit - text->size < 65536 ? text->limit - text->size : 65536;
 		char *place = piece ? buffer_reserve(text, piece) : NULL;
@@ -214,6 +216,31 @@ static int read_file(const struct tree *tree, const char *name, struct buffer *t
 			return 0;
 		text->size += (size_t)size;
 	}
+}
+
+static ssize_t read_at(void *fd, void *to, size_t size, uint64_t offset)
+{
+	return pread(*(int *)fd, to, size, (off_t)offset);
+}
+
+static ssize_t read_on(void *fd, void *to, size_t size)
+{
+	return read(*(int *)fd, to, size);
+}
+
+/* Files that are too large, or say too much, to be kept as they are. */
+static int read_digest(const struct tree *tree, enum tree_kind kind, const char *name,
+		       struct buffer *text)
+{
+	_cleanup_close_ int fd = open_in(tree, name, O_RDONLY);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status))
+		return errno;
+	if (!S_ISREG(status.st_mode))
+		return EINVAL;
+	return kind == TREE_INITRAMFS ? initramfs_list(read_at, &fd, text)
+				      : packages_list(read_on, &fd, text);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -304,6 +331,9 @@ static int obtain(const struct tree *tree, enum tree_kind kind, const char *name
 		return tree->live ? command_run(name, COMMAND_SECONDS, text) : EREMOTE;
 	case TREE_PROBE:
 		return tree->live ? probe_run(name, text) : EREMOTE;
+	case TREE_INITRAMFS:
+	case TREE_PACKAGES:
+		return read_digest(tree, kind, name, text);
 	}
 	return EINVAL;
 }
@@ -357,7 +387,14 @@ const char *tree_why(const struct tree_entry *entry)
 	case EREMOTE:
 		return "this is not the running host";
 	case ETIMEDOUT:
-		return "the command did not end in time";
+		return entry->kind == TREE_COMMAND ? "the command did not end in time"
+						   : "it takes too long";
+	case EBADMSG:
+		return "it is damaged, or of an unknown kind";
+	case EFBIG:
+		return "it is too large";
+	case EOPNOTSUPP:
+		return "nunchi was built without what reads it";
 	case EIO:
 		return entry->kind == TREE_COMMAND ? "the command failed" : "it cannot be read";
 	case ENOMEM:

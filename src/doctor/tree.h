@@ -13,14 +13,16 @@
 #include <stddef.h>
 
 enum tree_kind {
-	TREE_FILE,    /* a regular file's text */
-	TREE_LIST,    /* the names in a directory, sorted, one a line */
-	TREE_LINK,    /* what a symbolic link says */
-	TREE_TIME,    /* when a file was last changed: seconds since 1970, in decimal */
-	TREE_COMMAND, /* what a command of probes.def prints */
-	TREE_PROBE    /* what the host's processor or kernel says, as text */
+	TREE_FILE,      /* a regular file's text */
+	TREE_LIST,      /* the names in a directory, sorted, one a line */
+	TREE_LINK,      /* what a symbolic link says */
+	TREE_TIME,      /* when a file was last changed: seconds since 1970, in decimal */
+	TREE_COMMAND,   /* what a command of probes.def prints */
+	TREE_PROBE,     /* what the host's processor or kernel says, as text */
+	TREE_INITRAMFS, /* what an initramfs holds, as doctor/initramfs.h has it */
+	TREE_PACKAGES   /* dpkg's status, as doctor/packages.h has it */
 };
-#define TREE_KINDS 6
+#define TREE_KINDS 8
 
 struct tree_entry {
 	enum tree_kind kind;
