@@ -405,6 +405,16 @@ class Bundles(unittest.TestCase):
             self.assertEqual(verdict(items), "unknown")
             self.assertIn(why, of_kind(items, "verdict")[0]["text"])
 
+    def test_xen_not_booted(self) -> None:
+        native = {"file/sys/hypervisor/type": "", "file/proc/xen/capabilities": "",
+                  "list/usr/bin": "bash\n"}
+        for boot, has in (("xen-4.17-amd64.gz\n", "Xen is installed, but"),
+                          ("vmlinuz-6.1.0-25-amd64\n", "neither Xen nor QEMU is here")):
+            items = self.look(DOM0, native, {"list/boot": boot})
+            self.assertEqual(verdict(items), "not-ready")
+            self.assertIn(has, of_kind(items, "verdict")[0]["text"])
+            self.assertEqual(boot.startswith("xen"), "dom0" in self.states(items))
+
     def test_lab(self) -> None:
         """dom0 of the emulated lab (lab/xen): what `--collect` took there, logs shortened."""
         items = self.look(json.loads((LOGS / "lab-dom0.json").read_text()))

@@ -76,6 +76,33 @@ static void judge_dom0(struct nunchi_diagnosis *diagnosis)
 		    _("this is Xen's dom0, and HVM guests can be looked into"));
 }
 
+/* A host that runs without Xen. */
+static void judge_native(struct nunchi_diagnosis *diagnosis)
+{
+	const struct facts *facts = &diagnosis->facts;
+	const char *xen = facts_value(facts, FACT_XEN_INSTALLED);
+
+	if (facts_is(facts, FACT_QEMU_INSTALLED, "yes") && facts_is(facts, FACT_KVM, "usable"))
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("QEMU guests can be looked into, with KVM and emulated; Xen does not run "
+		      "here"));
+	else if (facts_is(facts, FACT_QEMU_INSTALLED, "yes"))
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("emulated QEMU guests can be looked into; KVM is not usable, and Xen does "
+		      "not "
+		      "run here"));
+	else if (!facts_is(facts, FACT_QEMU_INSTALLED, "no"))
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN, _("too little could be read of this host"));
+	else if (xen && strcmp(xen, "none"))
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("Xen is installed, but this boot is without it, and QEMU is not here; saved "
+		      "guests can be looked into all the same"));
+	else
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("neither Xen nor QEMU is here; saved guests can be looked into all the "
+		      "same"));
+}
+
 static void judge_host(struct nunchi_diagnosis *diagnosis)
 {
 	const struct facts *facts = &diagnosis->facts;
@@ -90,21 +117,8 @@ static void judge_host(struct nunchi_diagnosis *diagnosis)
 		    _("these are files of a host that does not run: what its processor can do is "
 		      "not "
 		      "in them"));
-	else if (facts_is(facts, FACT_QEMU_INSTALLED, "yes") && facts_is(facts, FACT_KVM, "usable"))
-		say(diagnosis, NUNCHI_VERDICT_READY,
-		    _("QEMU guests can be looked into, with KVM and emulated; Xen does not run "
-		      "here"));
-	else if (facts_is(facts, FACT_QEMU_INSTALLED, "yes"))
-		say(diagnosis, NUNCHI_VERDICT_READY,
-		    _("emulated QEMU guests can be looked into; KVM is not usable, and Xen does "
-		      "not "
-		      "run here"));
-	else if (facts_is(facts, FACT_QEMU_INSTALLED, "no"))
-		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
-		    _("neither Xen nor QEMU is here; saved guests can be looked into all the "
-		      "same"));
 	else
-		say(diagnosis, NUNCHI_VERDICT_UNKNOWN, _("too little could be read of this host"));
+		judge_native(diagnosis);
 }
 
 /* Logs alone say what failed, and little of what did not. */
