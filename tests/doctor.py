@@ -669,6 +669,37 @@ class Bundles(unittest.TestCase):
         self.assertEqual(*strip)
         self.assertEqual(run("--root", root, "--collect", self.path).returncode, 1)  # is there
 
+    def test_collect_without_secrets_of_guests(self) -> None:
+        """Command lines of QEMU guests that run."""
+        qemu = shutil.which("qemu-system-x86_64")
+        if not qemu or not shutil.which("pgrep"):
+            self.skipTest("no qemu-system-x86_64 or no pgrep")
+        secrets = ["hunter2", "two words", "SGVsbG8gd29ybGQ", "SN-99812", "opensesame"]
+        guest = subprocess.Popen(
+            [qemu, "-S", "-display", "none", "-machine", "q35,accel=tcg", "-m", "16",
+             "-nodefaults", "-name", "secrets",
+             "-object", f"secret,id=a,data={secrets[0]}", "-object", f"secret,id=b,data={secrets[1]}",
+             "-object", json.dumps({"qom-type": "secret", "id": "c", "format": "base64",
+                                    "data": secrets[2] + "="}),
+             "-smbios", f"type=1,serial={secrets[3]}", "-fw_cfg", f"name=opt/a,string={secrets[4]}",
+             "-monitor", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            guest.stdout.readline()  # QEMU greets when it has taken its arguments
+            done = run("--collect", self.path)
+        finally:
+            guest.kill()
+            guest.communicate()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with tarfile.open(self.path) as archive:
+            lines = {member.name: archive.extractfile(member).read() for member in archive}
+        line = lines[f"file/proc/{guest.pid}/cmdline"]
+        self.assertIn(b"-name\0secrets\0-object\0secret,id=a,data=[secret]\0", line)
+        for secret in secrets:
+            for name, content in lines.items():
+                self.assertNotIn(secret.encode(), content, name)
+        self.assertIn(f"{guest.pid} secrets private no-qmp",
+                      [item["text"] for item in of_kind(rows("--all", self.path), "fact")])
+
     def test_hostile(self) -> None:
         for members in ({"file/../../etc/shadow": "x"}, {"list/boot": b"\0\xff\n" * 1000},
                         {"command/xl info": b"\xff" * 100000}, {"x" * 90: "y", "probe/cpuid": "1"}):

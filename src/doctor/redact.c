@@ -15,6 +15,9 @@ static const char *const plain_words[] = {"keyboard",     "keymap", "keytable",
 					  "passthrough",  "author", "console_serial",
 					  "authenticamd", "keep",   "serial0"};
 
+/* Names that hold a secret as a whole only: of QEMU's -object secret, and of -fw_cfg. */
+static const char *const secret_names[] = {"data", "string"};
+
 static bool is_name(char c)
 {
 	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
@@ -65,22 +68,31 @@ static bool has_word(const char *name, size_t size, const char *const *words, si
 	return false;
 }
 
-/* "name=value", "name: value", "--name value": the size of the value's start, 0 if no secret. */
+static bool is_secret(const char *name, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(secret_names); i++)
+		if (size == strlen(secret_names[i]) && !memcmp(name, secret_names[i], size))
+			return true;
+	return has_word(name, size, secret_words, ARRAY_SIZE(secret_words)) &&
+	       !has_word(name, size, plain_words, ARRAY_SIZE(plain_words));
+}
+
+/*
+ * "name=value", "name: value", "--name value", "\"name\": value" of JSON: how far it is to the
+ * value, 0 if it is no secret.
+ */
 static size_t secret_name(const char *text, size_t size)
 {
 	size_t name = 0, at;
 
 	while (name < size && name < 64 && is_name(text[name]))
 		name++;
-	/* "data=" is what QEMU's -object secret has. */
-	if (name < 3 ||
-	    (!(name == 4 && !memcmp(text, "data", 4)) &&
-	     !has_word(text, name, secret_words, ARRAY_SIZE(secret_words))) ||
-	    has_word(text, name, plain_words, ARRAY_SIZE(plain_words)))
+	if (name < 3 || !is_secret(text, name))
 		return 0;
 	at = name;
 	if (text[0] == '-' && text[1] == '-' && at < size && (text[at] == ' ' || !text[at]))
 		return at + 1;
+	at += at < size && text[at] == '"';
 	while (at < size && (text[at] == ' ' || text[at] == '\t'))
 		at++;
 	if (at == size || (text[at] != '=' && text[at] != ':'))
@@ -91,17 +103,17 @@ static size_t secret_name(const char *text, size_t size)
 	return at;
 }
 
-/* To the end of the word; within quotes, to the quote. */
-static size_t value_size(const char *text, size_t size)
+/* To the end of the word, or of the argument where NULs end those; within quotes, to the quote. */
+static size_t value_size(const char *text, size_t size, bool arguments)
 {
 	size_t at = 0;
 
 	if (size && (*text == '"' || *text == '\'')) {
 		for (at = 1; at < size && text[at] != *text && text[at] != '\n'; at++)
-			;
+			at += text[at] == '\\' && at + 1 < size && text[at + 1] != '\n';
 		return at < size && text[at] == *text ? at + 1 : at;
 	}
-	while (at < size && text[at] && !strchr(" \t\r\n\"'", text[at]))
+	while (at < size && text[at] && !strchr(arguments ? "\n" : " \t\r\n\"'", text[at]))
 		at++;
 	return at;
 }
@@ -135,6 +147,18 @@ static size_t key_block(const char *text, size_t size)
 	return line ? (size_t)(line - text) : size;
 }
 
+/* "USER:PASSWORD@" behind "://": its size with the '@', 0 if there is none. */
+static size_t url_user(const char *text, size_t size)
+{
+	size_t at = 3;
+
+	if (size < 5 || memcmp(text, "://", 3))
+		return 0;
+	while (at < size && at < 256 && text[at] && !strchr("/ \t\r\n\"'@", text[at]))
+		at++;
+	return at > 3 && at < size && text[at] == '@' ? at : 0;
+}
+
 /* What begins here and is taken out: its size, and what stands for it; 0 if nothing. */
 static size_t taken(const char *text, size_t size, const char **ret)
 {
@@ -160,8 +184,8 @@ static size_t taken(const char *text, size_t size, const char **ret)
 
 void redact(struct buffer *out, const char *text, size_t size)
 {
+	bool arguments = memchr(text, '\0', size), starts = true; /* a word may begin here */
 	size_t at = 0, done = 0;
-	bool starts = true; /* a word may begin here */
 
 	while (at < size) {
 		const char *instead;
@@ -169,9 +193,13 @@ void redact(struct buffer *out, const char *text, size_t size)
 
 		length = !value && starts ? taken(text + at, size - at, &instead) : 0;
 		if (value) {
-			length = value_size(text + at + value, size - at - value);
+			length = value_size(text + at + value, size - at - value, arguments);
 			instead = "[secret]";
 			at += value;
+		} else if (!length && url_user(text + at, size - at)) {
+			length = url_user(text + at, size - at) - 3;
+			instead = "[secret]";
+			at += 3;
 		}
 		if (length) {
 			buffer_append(out, text + done, at - done);

@@ -145,6 +145,58 @@ static void test_what_commands_do(void **state)
 	}
 }
 
+/* Arguments of QEMU, as /proc has them and as libvirt logs them. */
+static void test_redaction_of_qemu(void **state)
+{
+#define ROW(text, redacted)                                                                        \
+	{                                                                                          \
+		text, sizeof(text) - 1, redacted, sizeof(redacted) - 1                             \
+	}
+	static const struct {
+		const char *text;
+		size_t size;
+		const char *redacted;
+		size_t redacted_size;
+	} rows[] = {
+	    ROW("-object\0secret,id=s,data=hunter2\0-S\0",
+		"-object\0secret,id=s,data=[secret]\0-S\0"),
+	    ROW("-object\0secret,id=s,data=two words\0-S\0",
+		"-object\0secret,id=s,data=[secret]\0-S\0"),
+	    ROW("-object\0{\"qom-type\":\"secret\",\"data\":\"a\\\"b\",\"iv\":\"c\"}\0",
+		"-object\0{\"qom-type\":\"secret\",\"data\":[secret],\"iv\":\"c\"}\0"),
+	    ROW("-spice\0port=5900,addr=::1,password=a b\0-m\0",
+		"-spice\0port=5900,addr=::1,password="
+		"[secret]\0-m\0"),
+	    ROW("-vnc\0unix:/run/v,password=on,password-secret=vnc0\0",
+		"-vnc\0unix:/run/v,password=[secret]\0"),
+	    ROW("-drive\0file=rbd:pool/a:id=admin:key=QVFB==:auth_supported=cephx\0",
+		"-drive\0file=rbd:pool/a:id=admin:key=[secret]\0"),
+	    ROW("-drive\0file=ssh://me:pw@host/a,if=none\0",
+		"-drive\0file=ssh://[secret]@host/a,if=none\0"),
+	    ROW("-iscsi\0user=u,password=pw\0", "-iscsi\0user=u,password=[secret]\0"),
+	    ROW("-smbios\0type=1,serial=123 456,sku=x\0", "-smbios\0type=1,serial=[secret]\0"),
+	    ROW("-smbios\0type=11,value=io.systemd.credential.binary:pw=YQ==\0",
+		"-smbios\0type=11,value=io.systemd.credential.binary:[secret]\0"),
+	    ROW("-fw_cfg\0name=opt/x,string=pw\0", "-fw_cfg\0name=opt/x,string=[secret]\0"),
+	    ROW("-device\0e1000,mac=52:54:00:12:34:56\0", "-device\0e1000,mac=[MAC]\0"),
+	    ROW("-name\0a,debug-threads=on\0-qmp\0unix:/run/a,server=on\0",
+		"-name\0a,debug-threads=on\0-qmp\0unix:/run/a,server=on\0"),
+	    ROW("LC_ALL=C qemu -object secret,id=s,data=hunter2 -S",
+		"LC_ALL=C qemu -object secret,id=s,data=[secret] -S"),
+	    ROW("https://example.org/a@b", "https://example.org/a@b"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buffer_ struct buffer out = {0};
+
+		redact(&out, rows[i].text, rows[i].size);
+		if (out.size != rows[i].redacted_size ||
+		    memcmp(out.data, rows[i].redacted, out.size))
+			fail_msg("row %zu: %.*s", i, (int)out.size, out.data);
+	}
+}
+
 static void test_redaction(void **state)
 {
 	static const char *const rows[][2] = {
@@ -249,13 +301,10 @@ static void test_tree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_outcomes),
-	    cmocka_unit_test(test_headings),
-	    cmocka_unit_test(test_commands_of_lines),
-	    cmocka_unit_test(test_what_commands_do),
-	    cmocka_unit_test(test_redaction),
-	    cmocka_unit_test(test_running),
-	    cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_headings),
+	    cmocka_unit_test(test_commands_of_lines), cmocka_unit_test(test_what_commands_do),
+	    cmocka_unit_test(test_redaction),         cmocka_unit_test(test_redaction_of_qemu),
+	    cmocka_unit_test(test_running),           cmocka_unit_test(test_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
