@@ -2,6 +2,7 @@
 #include "doctor/initramfs.h"
 
 #include "config.h"
+#include "core/digit.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,14 +16,17 @@
 #define MOST_UNPACKED (2ull << 30)
 #define MOST_ENTRIES  (1u << 18)
 #define MOST_SEGMENTS 16
+#define MOST_NAME     4096        /* the kernel's PATH_MAX, init/initramfs.c */
 #define MOST_CONFIG   (64u << 10) /* of a file of modprobe.d */
 #define MOST_SECONDS  10
 #define PIECE         65536
+#define HEADER        110 /* "070701" and thirteen numbers of eight digits */
 
 struct reader {
 	initramfs_read read;
 	void *data;
-	uint64_t offset; /* of the next read */
+	uint64_t offset;         /* of the next read */
+	struct archive *archive; /* unpacks what is compressed; NULL: it is read as it is */
 	uint64_t unpacked;
 	unsigned entries;
 	time_t deadline;
@@ -31,11 +35,6 @@ struct reader {
 	char piece[PIECE];
 };
 
-static void cleanup_archive_p(struct archive **archive)
-{
-	archive_read_free(*archive);
-}
-
 static time_t now(void)
 {
 	struct timespec time;
@@ -43,6 +42,8 @@ static time_t now(void)
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return time.tv_sec;
 }
+
+/* ---- Bytes ---- */
 
 static ssize_t on_read(struct archive *archive, void *data, const void **ret)
 {
@@ -82,23 +83,49 @@ static bool skip_zeros(struct reader *reader)
 	}
 }
 
-/* Only what libarchive unpacks itself: for others it would start programs. */
-static struct archive *open_segment(struct reader *reader)
+/* The next bytes, up to size; 0 at the end or after a failure, which is noted. */
+static size_t next_bytes(struct reader *reader, void *to, size_t size)
 {
-	struct archive *archive = archive_read_new();
+	ssize_t got;
 
-	if (archive && archive_read_support_filter_gzip(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_bzip2(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_xz(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_lzma(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_zstd(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_lz4(archive) == ARCHIVE_OK &&
-	    archive_read_support_format_cpio(archive) == ARCHIVE_OK &&
-	    archive_read_open(archive, reader, NULL, on_read, NULL) == ARCHIVE_OK)
-		return archive;
-	archive_read_free(archive);
-	return NULL;
+	if (reader->archive) {
+		got = archive_read_data(reader->archive, to, size);
+		if (got < 0 && !reader->errnum)
+			reader->errnum = EBADMSG;
+	} else {
+		got = reader->read(reader->data, to, size, reader->offset);
+		if (got < 0)
+			reader->errnum = errno;
+		reader->offset += got > 0 ? (uint64_t)got : 0;
+	}
+	return got > 0 ? (size_t)got : 0;
 }
+
+/* Exactly that many, into `to`, `kept` or nowhere. */
+static int take_bytes(struct reader *reader, char *to, struct buffer *kept, uint64_t size)
+{
+	char piece[16384];
+
+	reader->unpacked += size;
+	if (reader->unpacked > MOST_UNPACKED)
+		return EFBIG;
+	while (size) {
+		size_t most = size < sizeof(piece) ? (size_t)size : sizeof(piece);
+		size_t got = next_bytes(reader, to ? to : piece, most);
+
+		if (!got)
+			return reader->errnum ? reader->errnum : EBADMSG;
+		if (now() > reader->deadline)
+			return ETIMEDOUT;
+		if (kept)
+			buffer_append(kept, piece, got);
+		to = to ? to + got : NULL;
+		size -= got;
+	}
+	return 0;
+}
+
+/* ---- What is kept ---- */
 
 static bool ends(const char *text, size_t size, const char *end)
 {
@@ -151,66 +178,124 @@ static void take_config(struct reader *reader, const char *path, const struct bu
 	}
 }
 
-/* Reads all of an entry, and keeps what fits into `kept`. */
-static int read_entry(struct reader *reader, struct archive *archive, struct buffer *kept)
-{
-	char piece[16384];
-	ssize_t size;
+/* ---- Archives ---- */
 
-	while ((size = archive_read_data(archive, piece, sizeof(piece))) > 0) {
-		reader->unpacked += (uint64_t)size;
-		if (reader->unpacked > MOST_UNPACKED)
-			return EFBIG;
-		if (now() > reader->deadline)
-			return ETIMEDOUT;
-		if (kept)
-			buffer_append(kept, piece, (size_t)size);
+struct member {
+	uint32_t mode, size, name_size;
+	char name[MOST_NAME];
+};
+
+/* Eight hexadecimal digits, the index-th number of a header; false for others. */
+static bool number(const char *header, unsigned index, uint32_t *ret)
+{
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned digit = digit_value(header[6 + 8 * index + i]);
+
+		if (digit > 15)
+			return false;
+		value = value << 4 | digit;
 	}
-	return size < 0 ? EBADMSG : 0;
+	*ret = value;
+	return true;
 }
 
-static int take_entry(struct reader *reader, struct archive *archive, struct archive_entry *entry)
+/* Header and name, with what pads them to four bytes. */
+static int read_member(struct reader *reader, struct member *member)
+{
+	char header[HEADER];
+	int errnum = take_bytes(reader, header, NULL, HEADER);
+
+	if (errnum)
+		return errnum;
+	if ((memcmp(header, "070701", 6) && memcmp(header, "070702", 6)) ||
+	    !number(header, 1, &member->mode) || !number(header, 6, &member->size) ||
+	    !number(header, 11, &member->name_size) || !member->name_size ||
+	    member->name_size > MOST_NAME)
+		return EBADMSG;
+	errnum = take_bytes(reader, member->name, NULL, member->name_size);
+	if (errnum)
+		return errnum;
+	if (member->name[member->name_size - 1])
+		return EBADMSG;
+	return take_bytes(reader, NULL, NULL, -(HEADER + member->name_size) % 4);
+}
+
+static int take_member(struct reader *reader, const struct member *member)
 {
 	_cleanup_buffer_ struct buffer text;
-	const char *path = archive_entry_pathname(entry);
-	bool config;
+	const char *path = member->name + strspn(member->name, "./");
+	bool config = is_config(path) && (member->mode & 0170000) == 0100000;
 	int errnum;
 
 	buffer_init(&text, MOST_CONFIG);
-	if (++reader->entries > MOST_ENTRIES)
-		return EFBIG;
-	if (!path)
-		return 0;
-	path += strspn(path, "./");
-	config = is_config(path) && archive_entry_filetype(entry) == AE_IFREG;
 	take_module(reader, path);
-	errnum = read_entry(reader, archive, config ? &text : NULL);
+	errnum = take_bytes(reader, NULL, config ? &text : NULL, member->size);
+	if (!errnum)
+		errnum = take_bytes(reader, NULL, NULL, -member->size % 4);
 	if (!errnum && config && !text.failed)
 		take_config(reader, path, &text);
 	return errnum;
 }
 
-/* One archive; *ret_last if no other can stand behind it. */
+static int read_members(struct reader *reader)
+{
+	struct member member;
+
+	for (;;) {
+		int errnum = read_member(reader, &member);
+
+		if (errnum || !strcmp(member.name, "TRAILER!!!"))
+			return errnum;
+		errnum = take_member(reader, &member);
+		if (errnum)
+			return errnum;
+		if (++reader->entries > MOST_ENTRIES)
+			return EFBIG;
+	}
+}
+
+/*
+ * Only what libarchive unpacks itself: for others it would start programs. Its own reader of cpio
+ * takes names of any size into memory, so it is left out.
+ */
+static struct archive *open_compressed(struct reader *reader)
+{
+	struct archive *archive = archive_read_new();
+	struct archive_entry *entry;
+
+	if (archive && archive_read_support_filter_gzip(archive) == ARCHIVE_OK &&
+	    archive_read_support_filter_bzip2(archive) == ARCHIVE_OK &&
+	    archive_read_support_filter_xz(archive) == ARCHIVE_OK &&
+	    archive_read_support_filter_lzma(archive) == ARCHIVE_OK &&
+	    archive_read_support_filter_zstd(archive) == ARCHIVE_OK &&
+	    archive_read_support_filter_lz4(archive) == ARCHIVE_OK &&
+	    archive_read_support_format_raw(archive) == ARCHIVE_OK &&
+	    archive_read_open(archive, reader, NULL, on_read, NULL) == ARCHIVE_OK &&
+	    archive_read_next_header(archive, &entry) == ARCHIVE_OK &&
+	    archive_filter_count(archive) > 1)
+		return archive;
+	archive_read_free(archive);
+	return NULL;
+}
+
+/* One archive; behind a compressed one, which the kernel takes for the last, nothing follows. */
 static int read_segment(struct reader *reader, bool *ret_last)
 {
-	uint64_t start = reader->offset;
-	_cleanup_(cleanup_archive_p) struct archive *archive = open_segment(reader);
-	struct archive_entry *entry;
-	int result = ARCHIVE_OK, errnum = 0;
+	char magic[5];
+	ssize_t size = reader->read(reader->data, magic, sizeof(magic), reader->offset);
+	int errnum;
 
-	if (!archive)
+	*ret_last = size != sizeof(magic) || memcmp(magic, "07070", sizeof(magic));
+	if (!*ret_last)
+		return read_members(reader);
+	reader->archive = open_compressed(reader);
+	if (!reader->archive)
 		return reader->errnum ? reader->errnum : EBADMSG;
-	while (!errnum) {
-		result = archive_read_next_header(archive, &entry);
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-			break;
-		errnum = take_entry(reader, archive, entry);
-	}
-	if (!errnum && result != ARCHIVE_EOF)
-		errnum = reader->errnum ? reader->errnum : EBADMSG;
-	/* One filter is none but the reader itself; behind a compressed archive nothing follows. */
-	*ret_last = archive_filter_count(archive) > 1;
-	reader->offset = start + (uint64_t)archive_filter_bytes(archive, -1);
+	errnum = read_members(reader);
+	archive_read_free(reader->archive);
+	reader->archive = NULL;
 	return errnum;
 }
 

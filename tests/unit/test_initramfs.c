@@ -174,7 +174,14 @@ static void test_hostile(void **state)
 	(void)state;
 	put_text(&blob, "a.ko", "");
 	memset(blob.data + 54, 'f', 8);
-	expect(&blob, EBADMSG, "module a\n");
+	expect(&blob, EFBIG, "module a\n");
+	/* A name of 4 GiB: it is not taken into memory. */
+	memset(blob.data + 94, 'f', 8);
+	expect(&blob, EBADMSG, "");
+	memset(blob.data + 94, '0', 8);
+	expect(&blob, EBADMSG, "");
+	memset(blob.data + 94, 'x', 8);
+	expect(&blob, EBADMSG, "");
 	blob.size = 0;
 	for (unsigned i = 0; i < (1u << 18) + 1; i++)
 		put_text(&blob, "a", "");
