@@ -323,6 +323,9 @@ DOM0 = {
                        "xen_version            : 4.17.3\n"
                        "xen_commandline        : dom0_mem=2G altp2m=1\n",
     "command/xl dmesg": "(XEN) HVM: VMX enabled\n",
+    "command/xl list": "Name                                        ID   Mem VCPUs\tState\tTime(s)\n"
+                       "Domain-0                                     0  4096     4     r-----   11.0\n"
+                       "good                                         1   512     1     -b----    1.0\n",
 }
 LAPTOP = {
     "list/sys/bus/pci/devices": "0000:00:02.0\n0000:01:00.0\n",
@@ -421,7 +424,9 @@ class Bundles(unittest.TestCase):
         self.assertEqual(verdict(items), "ready")
         self.assertEqual({item["state"] for item in of_kind(items, "finding")} - {"note"}, set())
         states = self.states(items)
-        self.assertEqual({need for need, state in states.items() if state != "ok"}, {"kernel"})
+        # It has no configuration of the kernel, and was taken before `xl list` was asked for.
+        self.assertEqual({need for need, state in states.items() if state != "ok"},
+                         {"kernel", "xen.daemon"})
         # Xen has neither altp2m nor events on memory on this processor.
         self.assertNotIn("altp2m", states)
         self.assertEqual([item["text"] for item in of_kind(items, "check") if item["id"] == "hap"],
@@ -446,6 +451,61 @@ class Bundles(unittest.TestCase):
             ("/etc/xen/good.cfg", "ok", "type"), ("/etc/xen/good.cfg", "ok", "altp2m"),
             ("/etc/xen/pv.cfg", "missing", "type"), ("/etc/xen/pv.cfg", "missing", "altp2m"),
             ("/etc/xen/pv.cfg", "missing", "pci")})
+
+    def test_guest_memory(self) -> None:
+        """A guest that does not run needs memory that Xen has left; free_memory is 2048."""
+        def states(name: str, memory: int) -> set[str]:
+            items = self.look(DOM0, {
+                "list/etc/xen": "a.cfg\n", "file/etc/xen/a.cfg":
+                    f'name = "{name}"\ntype = "pvh"\nmemory = {memory}\naltp2m = "external"\n'})
+            return {item["state"] for item in of_kind(items, "check") if "MiB" in item["text"]}
+        self.assertEqual(states("other", 2049), {"missing"})
+        self.assertEqual(states("other", 2048), {"ok"})
+        self.assertEqual(states("good", 4096), set())  # runs
+
+    def test_altp2m_words(self) -> None:
+        for words, state in (("altp2m", "ok"), ("x altp2m=on y", "ok"), ("altp2m=true", "ok"),
+                             ("altp2m=0", "missing"), ("altp2m=1 altp2m=off", "missing"),
+                             ("xaltp2m=1", "missing"), ("altp2m_x=1", "missing")):
+            items = self.look(DOM0, {"command/xl info":
+                                     f"virt_caps : pv hvm hap\nxen_commandline : {words}\n"})
+            self.assertEqual(self.states(items)["altp2m"], state, words)
+
+    def test_init_dom0(self) -> None:
+        self.assertEqual(self.states(self.look(DOM0))["xen-init-dom0"], "ok")
+        items = self.look(DOM0, {"command/xl list": "Name ID\n(null) 0 4096 4 r----- 1.0\n"})
+        self.assertEqual(self.states(items)["xen-init-dom0"], "missing")
+
+    def test_before_xen(self) -> None:
+        """What Xen will find on a host that runs without it."""
+        efi = "file/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+        native = {"file/sys/hypervisor/type": "", "file/proc/xen/capabilities": "",
+                  "list/sys/class": "drm\n", "list/sys/firmware/efi": "efivars\n",
+                  efi: b"\6\0\0\0\0", "probe/msr-3a": "5\n",
+                  "file/proc/cpuinfo": "vendor_id\t: GenuineIntel\nflags\t\t: vmx\n"
+                                       "vmx flags\t: ept vpid\n"}
+        needs = ("virtualization", "virtualization-lock", "nested-paging", "secure-boot")
+        states = self.states(self.look(DOM0, native))
+        self.assertEqual({states[need] for need in needs}, {"ok"})
+        for need, change in (
+                ("virtualization", {"file/proc/cpuinfo": "vendor_id : x\nflags : fpu\n"}),
+                ("virtualization-lock", {"probe/msr-3a": "1\n"}),
+                ("nested-paging", {"file/proc/cpuinfo": "flags : vmx\nvmx flags : vpid\n"}),
+                ("secure-boot", {efi: b"\6\0\0\0\1"})):
+            self.assertEqual(self.states(self.look(DOM0, native, change))[need], "missing", need)
+        self.assertNotIn("secure-boot", self.states(self.look(DOM0)))
+
+    def test_qemu_permissions(self) -> None:
+        guest = {"file/sys/hypervisor/type": "", "command/pgrep -x qemu-system-x86": "77\n",
+                 "file/proc/77/comm": "qemu-system-x86\n",
+                 "file/proc/77/cmdline": "qemu-system-x86_64\0-name\0a\0-qmp\0unix:/a\0",
+                 "list/boot": "grub\n", "command/xl dmesg": "",
+                 "file/proc/xen/capabilities": ""}
+        link = "link/proc/77/exe"
+        for part, state in (({link: "/usr/bin/qemu-system-x86_64"}, "ok"),
+                            ({"absent/" + link: "13\n"}, "missing"), ({}, "unknown")):
+            states = self.states(self.look(DOM0, guest, part))
+            self.assertEqual((states["permissions"], states["qmp"]), (state, "ok"))
 
     def test_backlight(self) -> None:
         wmi = {"list/sys/bus/wmi/devices": "603E9613-EF25-4338-A3D0-C46177516DB7\n"}
@@ -697,7 +757,7 @@ class Bundles(unittest.TestCase):
         for secret in secrets:
             for name, content in lines.items():
                 self.assertNotIn(secret.encode(), content, name)
-        self.assertIn(f"{guest.pid} secrets private no-qmp",
+        self.assertIn(f"{guest.pid} secrets private no-qmp readable",
                       [item["text"] for item in of_kind(rows("--all", self.path), "fact")])
 
     def test_hostile(self) -> None:

@@ -53,12 +53,30 @@ static void check_each(struct nunchi_diagnosis *diagnosis, enum fact_key key, co
 	}
 }
 
-/* One configuration in /etc/xen: "TYPE ALTP2M PCI MEMORY". */
+/* Whether Xen has that much memory left for a guest that does not run. */
+static void check_guest_memory(struct nunchi_diagnosis *diagnosis, const struct fact *fact,
+			       const char *memory, const char *runs)
+{
+	const char *free_mb = facts_value(&diagnosis->facts, FACT_XEN_FREE_MB);
+	unsigned long long wanted = strtoull(memory, NULL, 10);
+
+	if (!wanted || !free_mb || strcmp(runs, "no"))
+		return;
+	check(diagnosis, fact->source, strtoull(free_mb, NULL, 10) < wanted ? "missing" : "ok",
+	      diagnosis_format(diagnosis, _("%s: %llu MiB of memory that no guest has"),
+			       fact->source, wanted),
+	      diagnosis_format(diagnosis, "sudo xl mem-set Domain-0 2048   # or memory = in %s",
+			       fact->source),
+	      fact);
+}
+
+/* One configuration in /etc/xen: "TYPE ALTP2M PCI MEMORY RUNS". */
 static void check_guest(struct nunchi_diagnosis *diagnosis, const struct fact *fact)
 {
-	char type[16], altp2m[16], pci[16];
+	char type[16], altp2m[16], pci[16], memory[16], runs[16];
 
-	if (!fact->known || sscanf(fact->value, "%15s %15s %15s", type, altp2m, pci) != 3) {
+	if (!fact->known ||
+	    sscanf(fact->value, "%15s %15s %15s %15s %15s", type, altp2m, pci, memory, runs) != 5) {
 		check(diagnosis, fact->source, "unknown",
 		      diagnosis_format(diagnosis, _("the guest %s"), fact->source), NULL, fact);
 		return;
@@ -76,6 +94,7 @@ static void check_guest(struct nunchi_diagnosis *diagnosis, const struct fact *f
 				       fact->source),
 		      diagnosis_format(diagnosis, "altp2m = \"external\"   # in %s", fact->source),
 		      fact);
+	check_guest_memory(diagnosis, fact, memory, runs);
 	if (!strcmp(pci, "pci"))
 		check(diagnosis, fact->source, "missing",
 		      diagnosis_format(diagnosis,
@@ -121,6 +140,69 @@ static void check_tools(struct nunchi_diagnosis *diagnosis)
 	      "sudo apt install xen-system-amd64", NULL);
 }
 
+static void check_fact(struct nunchi_diagnosis *diagnosis, const char *id, enum fact_key key,
+		       const char *bad, const char *text, const char *command)
+{
+	const struct fact *fact = facts_find(&diagnosis->facts, key);
+
+	check(diagnosis, id,
+	      !fact || !fact->known       ? "unknown"
+	      : !strcmp(fact->value, bad) ? "missing"
+					  : "ok",
+	      text, command, fact);
+}
+
+/* Of a host that Xen is to be booted on: what it will find. */
+static void check_before_xen(struct nunchi_diagnosis *diagnosis)
+{
+	check_fact(diagnosis, "virtualization", FACT_CPU_VIRT, "none",
+		   _("the processor has VT-x or SVM, and shows it"),
+		   "sudo systemctl reboot --firmware-setup   # switch VT-x or SVM on");
+	check_fact(diagnosis, "virtualization-lock", FACT_CPU_VIRT_LOCK, "disabled",
+		   _("the firmware has not locked VT-x or SVM off"),
+		   "sudo systemctl reboot --firmware-setup   # switch VT-x or SVM on");
+	check_fact(diagnosis, "nested-paging", FACT_CPU_NESTED_PAGING, "no",
+		   _("nested page tables (EPT or NPT), for events on memory"), NULL);
+	check_fact(diagnosis, "secure-boot", FACT_SECURE_BOOT, "on",
+		   _("Secure Boot is off, for Xen is not signed"),
+		   "sudo mokutil --disable-validation   # then reboot and confirm");
+}
+
+/* "altp2m", "altp2m=1", "altp2m=on" …: a boolean of Xen's command line, of which the last counts
+ * (xen/common/kernel.c parse_bool()). */
+static bool is_on(const char *cmdline, const char *name)
+{
+	static const char *const on[] = {"", "=1", "=on", "=true", "=yes", "=enable"};
+	size_t length = strlen(name);
+	bool found = false;
+
+	for (const char *at = cmdline; *at; at += strspn(at, " ")) {
+		size_t size = strcspn(at, " ");
+
+		if (size >= length && !memcmp(at, name, length) &&
+		    (size == length || at[length] == '=')) {
+			found = false;
+			for (size_t i = 0; i < ARRAY_SIZE(on); i++)
+				found = found || (size == length + strlen(on[i]) &&
+						  !memcmp(at + length, on[i], size - length));
+		}
+		at += size;
+	}
+	return found;
+}
+
+static void check_altp2m(struct nunchi_diagnosis *diagnosis)
+{
+	const struct fact *fact = facts_find(&diagnosis->facts, FACT_XEN_CMDLINE);
+
+	check(diagnosis, "altp2m",
+	      !fact || !fact->known          ? "unknown"
+	      : is_on(fact->value, "altp2m") ? "ok"
+					     : "missing",
+	      _("altp2m, for breakpoints that the guest does not see"),
+	      "GRUB_CMDLINE_XEN_DEFAULT=\"altp2m=1\"   # then sudo update-grub, and boot", fact);
+}
+
 static void check_xen(struct nunchi_diagnosis *diagnosis)
 {
 	check_word(diagnosis, "dom0", FACT_HYPERVISOR, "xen-dom0", _("this is Xen's dom0"),
@@ -128,8 +210,10 @@ static void check_xen(struct nunchi_diagnosis *diagnosis)
 	check_tools(diagnosis);
 	check_guests(diagnosis);
 	check_kernel(diagnosis);
-	if (!facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0"))
+	if (!facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0")) {
+		check_before_xen(diagnosis);
 		return;
+	}
 	check_word(diagnosis, "hvm", FACT_XEN_CAPS, "hvm", _("HVM guests can run"),
 		   "xl dmesg | grep -E 'VMX|SVM|HVM'");
 	/* Xen has events on memory and altp2m on Intel's processors alone. */
@@ -140,10 +224,7 @@ static void check_xen(struct nunchi_diagnosis *diagnosis)
 		check_word(diagnosis, "hap", FACT_XEN_CAPS, "hap",
 			   _("nested page tables (EPT or NPT), for events on memory"),
 			   "xl dmesg | grep HAP");
-		check_word(
-		    diagnosis, "altp2m", FACT_XEN_CMDLINE, "altp2m=1",
-		    _("altp2m, for breakpoints that the guest does not see"),
-		    "GRUB_CMDLINE_XEN_DEFAULT=\"altp2m=1\"   # then sudo update-grub, and boot");
+		check_altp2m(diagnosis);
 	}
 	check_word(diagnosis, "dom0_mem", FACT_XEN_CMDLINE,
 		   "dom0_mem=", _("memory that dom0 leaves to the guests"),
@@ -157,7 +238,7 @@ static void check_xen(struct nunchi_diagnosis *diagnosis)
 		      "sudo xl setenforce 0", facts_find(&diagnosis->facts, FACT_XEN_XSM));
 }
 
-/* "PID NAME shared|private qmp|no-qmp" */
+/* "PID NAME shared|private qmp|no-qmp readable|forbidden|unknown" */
 static void check_qemu_guest(struct nunchi_diagnosis *diagnosis, const struct fact *fact)
 {
 	if (!fact->known) {
@@ -173,7 +254,12 @@ static void check_qemu_guest(struct nunchi_diagnosis *diagnosis, const struct fa
 	      _("the guest's memory is shared, so that it is mapped without a copy (without, the "
 		"process is read, which works too)"),
 	      "-object memory-backend-memfd,id=m,size=1G,share=on -machine memory-backend=m", fact);
-	check(diagnosis, "qmp", strstr(fact->value, " qmp") ? "ok" : "missing",
+	check(diagnosis, "permissions",
+	      strstr(fact->value, " readable")    ? "ok"
+	      : strstr(fact->value, " forbidden") ? "missing"
+						  : "unknown",
+	      _("the guest's process may be read by who runs nunchi"), "sudo nunchi list", fact);
+	check(diagnosis, "qmp", strstr(fact->value, " qmp ") ? "ok" : "missing",
 	      _("the guest has a QMP socket, to pause it and to see its registers"),
 	      "-qmp unix:/run/NAME.qmp,server=on,wait=off", fact);
 }

@@ -65,6 +65,19 @@ static void collect_confinement(struct tree *tree, struct facts *facts, const ch
 			  (int)strcspn(profile->text, "\n"), profile->text);
 }
 
+/* Its links may be read by whom its memory may be read by (linux/fs/proc/base.c). */
+static const char *access_to(struct tree *tree, const char *pid)
+{
+	const struct tree_entry *program;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	program = tree_get(tree, TREE_LINK, path);
+	return program->text                                           ? "readable"
+	       : program->errnum == EACCES || program->errnum == EPERM ? "forbidden"
+								       : "unknown";
+}
+
 static void collect_process(struct tree *tree, struct facts *facts, const char *pid)
 {
 	const struct tree_entry *comm, *cmdline;
@@ -82,7 +95,7 @@ static void collect_process(struct tree *tree, struct facts *facts, const char *
 		return;
 	}
 	name = argument_after(cmdline, "-name");
-	facts_add(facts, FACT_QEMU, cmdline->name, 0, "%s %.*s %s %s", pid,
+	facts_add(facts, FACT_QEMU, cmdline->name, 0, "%s %.*s %s %s %s", pid,
 		  name ? (int)strcspn(name, ", ") : 1, name ? name : "-",
 		  has_argument(cmdline, "share=on") || has_argument(cmdline, "memory-backend-memfd")
 		      ? "shared"
@@ -90,7 +103,8 @@ static void collect_process(struct tree *tree, struct facts *facts, const char *
 		  argument_after(cmdline, "-qmp") || has_argument(cmdline, "mode=control") ||
 			  argument_after(cmdline, "-qmp-pretty")
 		      ? "qmp"
-		      : "no-qmp");
+		      : "no-qmp",
+		  access_to(tree, pid));
 }
 
 static void collect_rights(struct tree *tree, struct facts *facts)

@@ -63,6 +63,18 @@ static void collect_devices(struct tree *tree, struct facts *facts)
 			  lists(folder, devices[i]) ? "yes" : "no");
 }
 
+/* xen-init-dom0 gives dom0 its name in the store; before, xl lists it as "(null)". */
+static void collect_init(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *list = tree_get(tree, TREE_COMMAND, "xl list");
+
+	if (list->text)
+		facts_add(facts, FACT_XEN_DAEMON, list->name, 0, "xen-init-dom0 %s",
+			  strstr(list->text, "\nDomain-0 ") ? "yes" : "no");
+	else
+		host_unknown(facts, FACT_XEN_DAEMON, list);
+}
+
 /* By the files they leave in /run: their names are Debian's and of Xen's own build alike. */
 static void collect_daemons(struct tree *tree, struct facts *facts)
 {
@@ -99,10 +111,28 @@ static void option(const struct tree_entry *config, const char *name, char *valu
 		value[at] = '\0';
 }
 
+/* Whether a domain of that name runs: the first column of `xl list` (xen/tools/xl/xl_list.c). */
+static const char *runs(struct tree *tree, const struct facts *facts, const char *name)
+{
+	const struct tree_entry *list;
+	struct line line = {0};
+
+	if (!facts_is(facts, FACT_HYPERVISOR, "xen-dom0"))
+		return "no";
+	list = tree_get(tree, TREE_COMMAND, "xl list");
+	if (!list->text)
+		return "unknown";
+	while (host_next_line(list, &line))
+		if (line.size > strlen(name) && !memcmp(line.text, name, strlen(name)) &&
+		    line.text[strlen(name)] == ' ')
+			return "yes";
+	return "no";
+}
+
 static void collect_guest(struct tree *tree, struct facts *facts, const char *path)
 {
 	const struct tree_entry *config = tree_get(tree, TREE_FILE, path);
-	char type[16], builder[16], altp2m[16], pci[64], memory[16];
+	char type[16], builder[16], altp2m[16], pci[64], memory[16], name[128];
 
 	if (!config->text) {
 		host_unknown(facts, FACT_XEN_GUEST, config);
@@ -113,12 +143,13 @@ static void collect_guest(struct tree *tree, struct facts *facts, const char *pa
 	option(config, "altp2m", altp2m, sizeof(altp2m));
 	option(config, "pci", pci, sizeof(pci));
 	option(config, "memory", memory, sizeof(memory));
+	option(config, "name", name, sizeof(name));
 	/* Without either, xl makes a PV guest. */
-	facts_add(facts, FACT_XEN_GUEST, path, 0, "%s %s %s %s",
+	facts_add(facts, FACT_XEN_GUEST, path, 0, "%s %s %s %s %s",
 		  strcmp(type, "-")      ? type
 		  : strcmp(builder, "-") ? builder
 					 : "pv",
-		  altp2m, *pci && strcmp(pci, "-") ? "pci" : "-", memory);
+		  altp2m, *pci && strcmp(pci, "-") ? "pci" : "-", memory, runs(tree, facts, name));
 }
 
 static void collect_guests(struct tree *tree, struct facts *facts)
@@ -148,4 +179,5 @@ void host_collect_xen(struct tree *tree, struct facts *facts)
 	collect_xsm(tree, facts);
 	collect_devices(tree, facts);
 	collect_daemons(tree, facts);
+	collect_init(tree, facts);
 }

@@ -161,7 +161,7 @@ static bool is_config(const char *path)
 
 static void take_config(struct reader *reader, const char *path, const struct buffer *text)
 {
-	const char *at = text->data, *end = text->data + text->size;
+	const char *at = buffer_string(text), *end = at + text->size;
 
 	for (unsigned number = 1; at < end; number++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));

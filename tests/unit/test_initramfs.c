@@ -77,6 +77,7 @@ static void put_main(struct blob *blob)
 	put_text(blob, "usr/lib/modules/6.1.0/two\nlines.ko", "");
 	put_text(blob, "etc/modprobe.d/a.conf", "# no\n\nblacklist nouveau\noptions i915 x=1");
 	put_text(blob, "etc/modprobe.d/b.txt", "blacklist xe\n");
+	put_text(blob, "etc/modprobe.d/empty.conf", "");
 	put_member(blob, "etc/modprobe.d/c.conf", "a\0b\nblacklist vga16fb\n", 22);
 	put_text(blob, "TRAILER!!!", "");
 }
