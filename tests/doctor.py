@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nunchi doctor as a user meets it: doctor.py NUNCHI. Stories and logs are in tests/doctor/; the
 acceptance case is read from ../shared/facts, which a clone may lack."""
+import functools
 import gzip
 import io
 import json
@@ -27,6 +28,38 @@ def run(*args, **environment) -> subprocess.CompletedProcess:
     env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "", **environment}
     return subprocess.run([NUNCHI, "doctor", *map(str, args)], capture_output=True, timeout=120,
                           env=env)
+
+
+def can(feature: str) -> bool:
+    """Whether nunchi was built with what reads logs (Hyperscan), or bundles (libarchive)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "file"
+        path.write_bytes(gzip.compress(b"") if feature == "libarchive" else b"")
+        return f"built without {feature}".encode() not in run(path).stderr
+
+
+def needs(feature: str):
+    """For a test or a class of tests: it is skipped in a build without the feature."""
+    def skipping(self) -> None:
+        if not can(feature):
+            self.skipTest(f"built without {feature}")
+
+    def decorate(what):
+        if isinstance(what, type):
+            inherited = what.setUp
+
+            def set_up(self) -> None:
+                skipping(self)
+                inherited(self)
+            what.setUp = set_up
+            return what
+
+        @functools.wraps(what)
+        def test(self) -> None:
+            skipping(self)
+            what(self)
+        return test
+    return decorate
 
 
 def rows(*args) -> list[dict]:
@@ -131,11 +164,13 @@ class BlackScreen(unittest.TestCase):
                                           ("2", "i915.enable_psr=0", "none")})
         self.assertIn('"module_blacklist=xe"', of_kind(items, "remedy")[1]["remedy"])
 
+    @needs("Hyperscan")
     def test_kernel_log_alone(self) -> None:
         items = rows(LOGS / "black-screen-kernel.log")
         self.assertEqual(verdict(items), "no-screen")
         self.assertLessEqual({BLACK_SCREEN, "R27", "R24"}, findings(items))
 
+    @needs("Hyperscan")
     def test_kernel_log_without_times(self) -> None:
         """As dmesg -t, journalctl -o cat and syslog print it."""
         text = (LOGS / "black-screen-kernel.log").read_text()
@@ -181,6 +216,7 @@ class Languages(unittest.TestCase):
                             {"LC_ALL": "C", "LANGUAGE": "ko"}):
             self.assertEqual(self.first_line(**environment), "Verdict: ready without a screen")
 
+    @needs("Hyperscan")
     def test_names_stay(self) -> None:
         """What programs read is the same in every language, and so are numbers."""
         done = run("--json", LOGS / "vtx-off.log", LC_ALL="ko_KR.UTF-8",
@@ -224,18 +260,21 @@ class Languages(unittest.TestCase):
 
 
 class Healthy(unittest.TestCase):
+    @needs("Hyperscan")
     def test_same_words(self) -> None:
         items = rows(LOGS / "healthy-same-words.txt")
         self.assertEqual(verdict(items), "ready")
         self.assertEqual({item["state"] for item in of_kind(items, "finding")}, {"note"})
         self.assertFalse(of_kind(items, "remedy"))
 
+    @needs("Hyperscan")
     def test_three_lines(self) -> None:
         for name in ("healthy-xen.log", "healthy-same-words.txt"):
             lines = run(LOGS / name).stdout.decode().splitlines()
             self.assertLessEqual(len(lines), 3, lines)
             self.assertEqual(lines[0], "Verdict: ready")
 
+    @needs("Hyperscan")
     def test_bare_log_is_no_story(self) -> None:
         """What a kernel says of screens and failures is not what a person says of them."""
         text = ("Linux version 6.1.0-25-amd64 (build@host) (gcc-12) #1 SMP\n"
@@ -253,6 +292,7 @@ class Healthy(unittest.TestCase):
                                        "The screen stays black under Xen."]))
             self.assertEqual(verdict(rows(path)), "no-screen")
 
+    @needs("Hyperscan")
     def test_blocker(self) -> None:
         items = rows(LOGS / "vtx-off.log")
         self.assertEqual(verdict(items), "not-ready")
@@ -276,6 +316,7 @@ class AnyInput(unittest.TestCase):
         self.check(b"\xff\xfe\n" * 100000)
         self.check(os.urandom(4 << 20))
 
+    @needs("Hyperscan")
     def test_long_line_hides_nothing(self) -> None:
         self.check(b"x" * (5 << 20) + b"\n(XEN) CPU0: VMX disabled by BIOS.\n", "not-ready")
 
@@ -283,6 +324,41 @@ class AnyInput(unittest.TestCase):
         done = run("/nonexistent/log")
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"/nonexistent/log", done.stderr)
+
+
+class Without(unittest.TestCase):
+    """What a build without Hyperscan or libarchive says instead."""
+
+    def test_logs(self) -> None:
+        if can("Hyperscan"):
+            self.skipTest("built with Hyperscan")
+        for name in ("vtx-off.log", "healthy-xen.log", "black-screen-kernel.log"):
+            done = run("--json", LOGS / name)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(b"built without Hyperscan: logs are not looked at", done.stderr)
+            items = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(verdict(items), "unknown", name)
+            self.assertFalse(findings(items))
+        self.assertEqual(verdict(rows(LOGS / "black-screen.txt")), "no-screen")
+
+    def test_bundles(self) -> None:
+        if can("libarchive"):
+            self.skipTest("built with libarchive")
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "bundle.tar.gz"
+            done = run("--collect", path)
+            self.assertEqual((done.returncode, list(path.parent.iterdir())), (1, []))
+            self.assertIn(b"built without libarchive", done.stderr)
+            path.write_bytes(gzip.compress(b"x"))
+            self.assertEqual(run(path).returncode, 1)
+            root = path.parent / "root"
+            for name, text in {"boot/initrd.img-6.1": "x", "lib/modules/6.1/x": "x"}.items():
+                (root / name).parent.mkdir(parents=True)
+                (root / name).write_text(text)
+            [fact] = [item for item in of_kind(rows("--all", "--root", root), "fact")
+                      if item["id"] == "boot.initramfs-modules"]
+            self.assertEqual((fact["state"], fact["text"]),
+                             ("unknown", "nunchi was built without what reads it"))
 
 
 class Host(unittest.TestCase):
@@ -348,6 +424,7 @@ def bundle_of(path: pathlib.Path, members: dict[str, str | bytes]) -> None:
             archive.addfile(info, io.BytesIO(data))
 
 
+@needs("libarchive")
 class Bundles(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
@@ -701,6 +778,7 @@ class Bundles(unittest.TestCase):
             items = self.look(DOM0, native, {"file/boot/grub/grub.cfg": menu.format(default)})
             self.assertEqual("C6" in findings(items), is_xen, default)
 
+    @needs("Hyperscan")
     def test_collect_without_secrets(self) -> None:
         root = pathlib.Path(self.folder.name) / "root"
         secrets = ["52:54:00:ab:cd:ef", "hunter2", "SN-99812", "me@example.org",
