@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -315,6 +316,14 @@ class AnyInput(unittest.TestCase):
         self.check(b"\0" * (3 << 20))
         self.check(b"\xff\xfe\n" * 100000)
         self.check(os.urandom(4 << 20))
+
+    def test_random_tells_nothing(self) -> None:
+        """Bytes that happen to look like words are nobody's changes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "input"
+            for seed in range(2):
+                path.write_bytes(random.Random(seed).randbytes(8 << 20))
+                self.assertEqual([item["kind"] for item in rows(path)], ["verdict"], seed)
 
     @needs("Hyperscan")
     def test_long_line_hides_nothing(self) -> None:

@@ -580,6 +580,19 @@ static bool is_log(struct story_reader *reader, const char *line)
 	return reader->in_log || log_line_writer(line, size) != LOG_NOBODY;
 }
 
+/* Whether there are bytes in it that neither a person nor a terminal writes. */
+static bool is_binary(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		/* A recorded session has tabs, returns, bells, backspaces and escapes. */
+		if ((c < ' ' && !strchr("\t\r\a\b\x1b", c)) || c == 0x7f || !c)
+			return true;
+	}
+	return false;
+}
+
 void story_line(struct story *story, struct facts *facts, const char *text, size_t size)
 {
 	struct story_reader *reader = story->reader;
@@ -590,8 +603,7 @@ void story_line(struct story *story, struct facts *facts, const char *text, size
 	reader->bytes += size + 1;
 	while (size && isspace((unsigned char)text[size - 1]))
 		size--;
-	/* Nothing that a person wrote is longer, or has NULs inside. */
-	if (reader->bytes > STORY_BYTES || size >= MOST_LINE || memchr(text, '\0', size))
+	if (reader->bytes > STORY_BYTES || size >= MOST_LINE || is_binary(text, size))
 		return;
 	snprintf(line, sizeof(line), "%s%s%.*s", reader->held, held ? " " : "", (int)size, text);
 	reader->held[0] = '\0';
