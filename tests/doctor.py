@@ -387,6 +387,40 @@ class Host(unittest.TestCase):
         self.assertEqual(int(facts["memory.kb"]), memory)
         self.assertEqual(facts["kernel.release"], os.uname().release)
 
+    POINTER = b"  `nunchi doctor` says what this host lacks\n"
+
+    def attach(self, target: str, **how) -> bytes:
+        done = subprocess.run([NUNCHI, "ps", target], capture_output=True, timeout=60,
+                              env={**os.environ, "LC_ALL": "C"}, **how)
+        self.assertEqual(done.returncode, 1)
+        return done.stderr
+
+    def test_pointer(self) -> None:
+        """An attach that fails for the host's reasons points here, and no other does."""
+        self.assertFalse(self.attach("/nonexistent/dump").endswith(self.POINTER))
+        if not pathlib.Path("/proc/xen/capabilities").exists():
+            self.assertTrue(self.attach("xen:5").endswith(self.POINTER))
+
+    def test_pointer_where_not_permitted(self) -> None:
+        qemu = shutil.which("qemu-system-x86_64")
+        if os.geteuid() or not qemu:
+            self.skipTest("needs root and QEMU")
+        try:
+            subprocess.run([NUNCHI, "version"], user=65534, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("nobody cannot reach the build")
+        guest = subprocess.Popen([qemu, "-S", "-display", "none", "-nodefaults", "-machine",
+                                  "q35,accel=tcg", "-m", "16", "-monitor", "stdio"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            guest.stdout.readline()
+            said = self.attach(f"qemu:{guest.pid}", user=65534)
+        finally:
+            guest.kill()
+            guest.communicate()
+        self.assertIn(b"may not be read by this user", said)
+        self.assertTrue(said.endswith(self.POINTER), said)
+
     def test_every_fact_has_a_source(self) -> None:
         for item in of_kind(rows("--all"), "fact"):
             self.assertTrue(item["source"], item)
