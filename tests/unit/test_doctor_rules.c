@@ -58,6 +58,12 @@ static const struct {
     /* "[CONNECTOR:%d:%s] commit wait timed out\n" */
     {RULE_R9, K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait timed out",
      K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait"},
+    /* drm_err() before 5.9: "[drm:%ps] *ERROR* …" */
+    {RULE_R9,
+     K "[drm:drm_atomic_helper_wait_for_flip_done [drm_kms_helper]] *ERROR* [CRTC:45:pipe A] "
+       "flip_done "
+       "timed out",
+     K "amdgpu 0000:c3:00.0: [drm] *ERROR* [CRTC:81:crtc-0] flip_done timed out"},
     /* "Fault errors on pipe %c: 0x%08x\n" */
     {RULE_R10, K "i915 0000:00:02.0: [drm] *ERROR* Fault errors on pipe A: 0x00000080",
      K "i915 0000:00:02.0: [drm] CPU pipe A FIFO underrun"},
@@ -67,6 +73,9 @@ static const struct {
     /* VTDPREFIX " %s; disabling IGD VT-d engine\n" */
     {RULE_R12, X "[VT-D] passed iommu=no-igfx option; disabling IGD VT-d engine",
      X "[VT-D] firmware did not enable IGD for VT properly; disabling IGD VT-d engine"},
+    /* Before 4.16: VTDPREFIX "Passed iommu=no-igfx option.  Disabling IGD VT-d engine.\n" */
+    {RULE_R12, X "[VT-D]Passed iommu=no-igfx option.  Disabling IGD VT-d engine.",
+     X "[VT-D]BIOS did not enable IGD for VT properly.  Disabling IGD VT-d engine."},
     /* "Failed to load DMC firmware %s (%pe). Disabling runtime power management.\n" */
     {RULE_R13,
      K "i915 0000:00:02.0: [drm] Failed to load DMC firmware i915/adls_dmc_ver2_01.bin (-ENOENT). "
@@ -132,6 +141,11 @@ static const struct {
     {RULE_R28,
      K "sof-audio-pci-intel-tgl 0000:00:1f.3: error: dsp init failed after 3 attempts with err: -5",
      K "sof-audio-pci-intel-tgl 0000:00:1f.3: Booted firmware version: 2.2.0"},
+    /* linux/drivers/base/dd.c: "deferred probe pending: %s", of the reason that was noted */
+    {RULE_R27,
+     K "pci 0000:00:1f.3: deferred probe pending: sof-audio-pci-intel-tgl: init of i915 and HDMI "
+       "codec failed",
+     K "pci 0000:00:1f.3: deferred probe pending: (reason unknown)"},
     /* "%s: timeout with rom_status_reg (%#x) read\n", __func__ */
     {RULE_R28,
      K "sof-audio-pci-intel-tgl 0000:00:1f.3: cl_dsp_init: timeout with rom_status_reg (0x80000) "
@@ -228,6 +242,8 @@ static const struct {
     {RULE_R52, "VMI_ERROR: xen_start_single_step error: no system support for event type",
      "VMI_ERROR: xen_start_single_step error: invalid domid"},
     /* PERROR("Failed to enable vm_event\n"): "xc: error: %s (%d = %s): Internal error\n" */
+    {RULE_R53, "xc: error: Failed to enable vm_event (13 = Permission denied): Internal error",
+     "xc: error: Failed to enable vm_event (16 = Device or resource busy): Internal error"},
     {RULE_R53, " (13 = Permission denied): Internal error",
      " (16 = Device or resource busy): Internal error"},
     /* XENLOG_G_WARNING "vm_event interface version mismatch\n" */
@@ -492,10 +508,10 @@ static void test_bounds(void **state)
 	assert_int_equal(scan.results[RULE_R33].seen, 1000);
 	assert_int_equal(scan.results[RULE_R33].kept, SCAN_HITS);
 	memset(text, 'x', size);
-	memcpy(text, K, strlen(K));
+	memcpy(text, K "i915 0000:00:02.0: ", strlen(K "i915 0000:00:02.0: "));
 	memcpy(text + 2000, "flip_done timed out", 19);
 	memcpy(text + SCAN_LINE, "Fault errors on pipe A", 22);
-	text[20] = '\0';
+	text[100] = '\0';
 	scan_begin(&scan, "long", SCAN_ANY);
 	assert_int_equal(scan_lines(&scan, text, size, false), size);
 	assert_true(scan_seen(&scan, RULE_R9));
