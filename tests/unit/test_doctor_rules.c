@@ -246,6 +246,11 @@ static const struct {
      "xc: error: Failed to enable vm_event (16 = Device or resource busy): Internal error"},
     {RULE_R53, " (13 = Permission denied): Internal error",
      " (16 = Device or resource busy): Internal error"},
+    {RULE_R56, " (16 = Device or resource busy): Internal error",
+     " (22 = Invalid argument): Internal error"},
+    {RULE_R56,
+     "xc: error: Failed to enable vm_event (16 = Device or resource busy): Internal error",
+     "xc: error: Could not map the ring page (16 = Device or resource busy): Internal error"},
     /* XENLOG_G_WARNING "vm_event interface version mismatch\n" */
     {RULE_R54, X "vm_event interface version mismatch", X "d1 vm_event ring full"},
 };
