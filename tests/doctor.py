@@ -574,14 +574,16 @@ class Bundles(unittest.TestCase):
 
     def test_guest_memory(self) -> None:
         """A guest that does not run needs memory that Xen has left; free_memory is 2048."""
-        def states(name: str, memory: int) -> set[str]:
-            items = self.look(DOM0, {
+        def states(name: str, memory: int, xen: dict | None = None) -> set[str]:
+            items = self.look(DOM0, xen or {}, {
                 "list/etc/xen": "a.cfg\n", "file/etc/xen/a.cfg":
                     f'name = "{name}"\ntype = "pvh"\nmemory = {memory}\naltp2m = "external"\n'})
             return {item["state"] for item in of_kind(items, "check") if "MiB" in item["text"]}
         self.assertEqual(states("other", 2049), {"missing"})
         self.assertEqual(states("other", 2048), {"ok"})
         self.assertEqual(states("good", 4096), set())  # runs
+        self.assertEqual(states("other", 4096, {  # xl takes it from dom0
+            "command/xl info": "free_memory : 100\nxen_commandline : altp2m=1\n"}), set())
 
     def test_altp2m_words(self) -> None:
         for words, state in (("altp2m", "ok"), ("x altp2m=on y", "ok"), ("altp2m=true", "ok"),

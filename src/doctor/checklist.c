@@ -53,14 +53,18 @@ static void check_each(struct nunchi_diagnosis *diagnosis, enum fact_key key, co
 	}
 }
 
-/* Whether Xen has that much memory left for a guest that does not run. */
+/*
+ * Whether Xen has that much memory left for a guest that does not run. Without dom0_mem= xl takes
+ * it from dom0 (autoballoon of xl.conf(5)).
+ */
 static void check_guest_memory(struct nunchi_diagnosis *diagnosis, const struct fact *fact,
 			       const char *memory, const char *runs)
 {
 	const char *free_mb = facts_value(&diagnosis->facts, FACT_XEN_FREE_MB);
+	const char *cmdline = facts_value(&diagnosis->facts, FACT_XEN_CMDLINE);
 	unsigned long long wanted = strtoull(memory, NULL, 10);
 
-	if (!wanted || !free_mb || strcmp(runs, "no"))
+	if (!wanted || !free_mb || strcmp(runs, "no") || !cmdline || !strstr(cmdline, "dom0_mem="))
 		return;
 	check(diagnosis, fact->source, strtoull(free_mb, NULL, 10) < wanted ? "missing" : "ok",
 	      diagnosis_format(diagnosis, _("%s: %llu MiB of memory that no guest has"),

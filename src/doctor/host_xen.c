@@ -111,7 +111,7 @@ static void option(const struct tree_entry *config, const char *name, char *valu
 		value[at] = '\0';
 }
 
-/* Whether a domain of that name runs: the first column of `xl list` (xen/tools/xl/xl_list.c). */
+/* Whether a domain of that name runs: the first column of `xl list` (xen/tools/xl/xl_info.c). */
 static const char *runs(struct tree *tree, const struct facts *facts, const char *name)
 {
 	const struct tree_entry *list;
