@@ -216,7 +216,7 @@ enum log_writer log_line_writer(const char *line, size_t size)
 
 	if (has_within(&rest, "(XEN) "))
 		return LOG_XEN;
-	if (has_within(&rest, " kernel: ") || has_within(&rest, " kernel - "))
+	if (has_within(&rest, " kernel: ") || has_within(&rest, " kernel - - "))
 		return LOG_KERNEL;
 	skip_decoration(&rest);
 	take_priority(&rest);

@@ -418,6 +418,7 @@ static void test_prose(void **state)
 	assert_false(fires(&scan, RULE_R7, "Attempt 2.1: i915 Device initialization failed (-12)"));
 	assert_false(
 	    fires(&scan, RULE_R46, "<b>Kernel is locked down from EFI Secure Boot; see man"));
+	assert_false(fires(&scan, RULE_R26, "A new kernel - couldn't bind with audio component"));
 	assert_false(fires(&scan, RULE_R53, "It said (13 = Permission denied): Internal error"));
 	assert_true(fires(&scan, RULE_R33, "(XEN) CPU0: VMX disabled by BIOS."));
 	assert_true(fires(&scan, RULE_R27,
