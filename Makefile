@@ -5,7 +5,7 @@
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo xen-demo check check-xen check-bochs bench fuzz install clean
+.PHONY: all setup demo xen-demo check check-xen check-bochs check-doctor-trial bench fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -37,6 +37,11 @@ check-bochs: setup
 	@$(MAKE) --no-print-directory all
 	@tests/xen.py --machine bochs-intel --only 4.17 $(BUILD)/nunchi
 	@tests/xen.py --machine bochs-amd --only 4.17 $(BUILD)/nunchi
+
+# A trial boot of Xen and the way back, by BIOS and by EFI, emulated.
+check-doctor-trial: setup
+	@$(MAKE) --no-print-directory all
+	@tests/run doctor-trial
 
 bench: all
 	@bench/run

@@ -25,7 +25,7 @@ SECONDS = 900
 
 def in_root(nunchi: Path, disk: Path) -> int:
     """On a copy of the disk, in a mount namespace of its own."""
-    directory = host.work_directory(f"{os.getpid()}-root")
+    directory = host.work_directory("root")
     try:
         copy = directory / "disk"
         subprocess.run(["cp", "--sparse=always", str(disk), str(copy)], check=True)

@@ -103,9 +103,11 @@ class Root:
     def command(self, *words: str) -> list[str]:
         return [str(self.nunchi), "doctor", "--root", str(self.path), *words]
 
-    def doctor(self, *words: str, user: int | None = None) -> Done:
+    def doctor(self, *words: str, user: int | None = None, language: str = "C") -> Done:
+        words_from = {"LC_ALL": language, "TEXTDOMAINDIR": str(self.nunchi.parent / "po")}
         done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, errors="replace", timeout=120, user=user, check=False)
+                              env={**os.environ, "LANGUAGE": "", **words_from}, encoding="utf-8",
+                              errors="replace", timeout=120, user=user, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def chroot(self, *words: str) -> str:
@@ -358,6 +360,27 @@ def test_plan_by_nobody(account: Account, root: Root) -> None:
     same(account, root, before, "plan by nobody")
 
 
+def test_korean(account: Account, root: Root) -> None:
+    """What is said is translated, what is written is not."""
+    if not (root.nunchi.parent / "po/ko/LC_MESSAGES/nunchi.mo").exists():
+        account.say("built without texts in other languages")
+        return
+    before = root.state()
+    for words, user, says in ((("plan", "--trial"), None, "# Xen 없는 항목:           그대로\n"),
+                              (("plan",), NOBODY, "root만 볼 수 있습니다"),
+                              (("undo",), NOBODY, "root만 바꿀 수 있습니다\n  hint: sudo nunchi"),
+                              (("stay",), None, "진행 중인 시험 부팅이 없습니다"),
+                              (("apply", "--trial"), None, "시험 부팅이 시작됩니다."),
+                              (("undo",), None, "# 끝났습니다: 모두 원래대로입니다.\n")):
+        done = root.doctor(*words, user=user, language="ko_KR.UTF-8")
+        account.check(says in done.out + done.err, f"{words} does not say {says!r} in Korean",
+                      done.out[-900:], done.err)
+        if words[0] == "apply":
+            account.check(all((root.path / name).read_bytes().isascii() for name in (OWN, UNIT)),
+                          "files are written in Korean")
+    same(account, root, before, "in Korean")
+
+
 def test_inputs_changed(account: Account, root: Root) -> None:
     """What was changed after apply stays, and grub.cfg is then made anew."""
     defaults = root.read("etc/default/grub")
@@ -449,8 +472,8 @@ def test_undo_ended(account: Account, root: Root) -> None:
 
 
 TESTS = (test_plan, test_apply, test_trial, test_environment, test_xen_by_default,
-         test_saved_default, test_refusals, test_btrfs, test_no_xen, test_plan_by_nobody, test_inputs_changed,
-         test_busy, test_ended, test_undo_ended)
+         test_saved_default, test_refusals, test_btrfs, test_no_xen, test_plan_by_nobody,
+         test_korean, test_inputs_changed, test_busy, test_ended, test_undo_ended)
 
 
 def main() -> int:
