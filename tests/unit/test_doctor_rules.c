@@ -41,7 +41,7 @@ static const struct {
     /* "Force probing unsupported Device ID %04x, tainting kernel\n" */
     {RULE_R5, K "i915 0000:00:02.0: Force probing unsupported Device ID a788, tainting kernel",
      K "usb 1-1: Device ID 1234 unsupported"},
-    /* "Initialized %s %d.%d.%d for %s on minor %d\n"; before 6.11 with "%s", a date, in between */
+    /* "Initialized %s %d.%d.%d for %s on minor %d\n"; in 6.1 with "%s", a date, in between */
     {RULE_R6, K "[drm] Initialized i915 1.6.0 20201103 for 0000:00:02.0 on minor 0",
      K "[drm] Initialized xe 1.1.0 for 0000:00:02.0 on minor 0"},
     {RULE_R6, K "[drm] Initialized i915 1.6.0 for 0000:00:02.0 on minor 1",
@@ -58,7 +58,7 @@ static const struct {
     /* "[CONNECTOR:%d:%s] commit wait timed out\n" */
     {RULE_R9, K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait timed out",
      K "i915 0000:00:02.0: [drm] *ERROR* [CONNECTOR:236:eDP-1] commit wait"},
-    /* drm_err() before 5.9: "[drm:%ps] *ERROR* …" */
+    /* drm_err() of older kernels: "[drm:%ps] *ERROR* …" */
     {RULE_R9,
      K "[drm:drm_atomic_helper_wait_for_flip_done [drm_kms_helper]] *ERROR* [CRTC:45:pipe A] "
        "flip_done "
