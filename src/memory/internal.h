@@ -19,6 +19,7 @@ struct memory_backing {
 	struct window_file *file; /* of a window */
 	uint64_t file_offset;
 	struct memory_mapper *mapper; /* of mapped RAM */
+	bool sparse;                  /* where hardly any is expected */
 	memory_read_fn *read;         /* of a reader */
 	void (*destroy)(void *data);
 	void *data;
@@ -47,6 +48,7 @@ struct memory {
 	size_t file_count, file_capacity;
 	struct memory_mapper **mappers;
 	size_t mapper_count, mapper_capacity;
+	struct memory_lasting *lasting; /* ahead.c */
 	uint64_t total;
 	uint64_t bytes_read;
 	uint64_t *touched; /* a bit a page */
@@ -61,6 +63,9 @@ struct memory_backing *memory_find(struct memory *memory, uint64_t address);
 /* Reads without counting, recording or replaying. */
 enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
 				  size_t size, uint64_t *ret_fault);
+
+/* Unmaps what memory_map_lasting() mapped and nobody unmapped. */
+void memory_drop_lasting(struct memory *memory);
 
 /* Adds what a read wants to the set. */
 void capture_record(struct capture *capture, uint64_t address, size_t size);

@@ -41,6 +41,7 @@ void mapper_destroy(struct memory_mapper *mapper)
 		return;
 	for (size_t i = 0; i < MAPPER_WINDOWS; i++)
 		drop(mapper, &mapper->windows[i]);
+	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
 	if (mapper->ops->destroy)
 		mapper->ops->destroy(mapper->data);
 	free(mapper);
@@ -50,6 +51,8 @@ void mapper_renew(struct memory_mapper *mapper)
 {
 	mapper->renewal++;
 	mapper->hole_count = 0;
+	mapper->island = 0;
+	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
 }
 
 /* ---- Holes ----------------------------------------------------------------------------------- */
@@ -78,25 +81,60 @@ static uint64_t hole_end(const struct memory_mapper *mapper, uint64_t number)
 	return i && number < mapper->holes[i - 1].end ? mapper->holes[i - 1].end : 0;
 }
 
-/* Once there are too many, no more are remembered: then they cost a call each time. */
-static void learn_hole(struct memory_mapper *mapper, uint64_t number)
+static void forget_hole(struct memory_mapper *mapper, size_t i)
 {
-	size_t i = holes_before(mapper, number);
-	struct mapper_hole *before = i ? &mapper->holes[i - 1] : NULL;
-	struct mapper_hole *after = i < mapper->hole_count ? &mapper->holes[i] : NULL;
+	mapper->hole_count--;
+	memmove(&mapper->holes[i], &mapper->holes[i + 1],
+		(mapper->hole_count - i) * sizeof(*mapper->holes));
+}
 
-	if (before && before->end == number) {
-		before->end++;
-		if (after && after->first == before->end) {
-			before->end = after->end;
-			memmove(after, after + 1, (--mapper->hole_count - i) * sizeof(*after));
-		}
-	} else if (after && after->first == number + 1) {
-		after->first--;
-	} else if (mapper->hole_count < MAPPER_HOLES) {
-		memmove(&mapper->holes[i + 1], &mapper->holes[i],
-			(mapper->hole_count++ - i) * sizeof(*mapper->holes));
-		mapper->holes[i] = (struct mapper_hole){number, number + 1};
+/* Makes room for one of that size by forgetting the smallest; false if none is smaller. */
+static bool make_room(struct memory_mapper *mapper, uint64_t size)
+{
+	size_t smallest = 0;
+
+	if (mapper->hole_count < MAPPER_HOLES)
+		return true;
+	for (size_t i = 1; i < mapper->hole_count; i++) {
+		const struct mapper_hole *hole = &mapper->holes[i];
+		const struct mapper_hole *least = &mapper->holes[smallest];
+
+		if (hole->end - hole->first < least->end - least->first)
+			smallest = i;
+	}
+	if (mapper->holes[smallest].end - mapper->holes[smallest].first >= size)
+		return false;
+	forget_hole(mapper, smallest);
+	return true;
+}
+
+/*
+ * Windows from first to one before end have no pages. Once there are too many holes, only large
+ * ones are remembered: the others cost a call each time.
+ */
+static void learn_hole(struct memory_mapper *mapper, uint64_t first, uint64_t end)
+{
+	struct mapper_hole *holes = mapper->holes;
+	size_t i = holes_before(mapper, first);
+
+	if (i && holes[i - 1].end >= first) {
+		i--;
+	} else if (i < mapper->hole_count && holes[i].first <= end) {
+		holes[i].first = first;
+	} else if (make_room(mapper, end - first)) {
+		i = holes_before(mapper, first);
+		memmove(&holes[i + 1], &holes[i], (mapper->hole_count++ - i) * sizeof(*holes));
+		holes[i] = (struct mapper_hole){first, end};
+	} else {
+		return;
+	}
+	if (end > holes[i].end)
+		holes[i].end = end;
+	/* The next ones that it reaches now. */
+	while (i + 1 < mapper->hole_count && holes[i + 1].first <= holes[i].end) {
+		if (holes[i + 1].end > holes[i].end)
+			holes[i].end = holes[i + 1].end;
+		forget_hole(mapper, i + 1);
 	}
 }
 
@@ -119,7 +157,7 @@ static void fill(struct memory_mapper *mapper, struct mapper_window *window)
 		empty &= window->faults[i] == MEMORY_NO_RAM;
 	}
 	if (empty)
-		learn_hole(mapper, window->number);
+		learn_hole(mapper, window->number, window->number + 1);
 	mapper->tick++;
 }
 
@@ -255,6 +293,16 @@ static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t addres
 	return MEMORY_OK;
 }
 
+/* Reads within one page that was fetched; false if it was not. */
+static bool read_fetched(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
+			 uint8_t *to, size_t size, size_t *ret_size)
+{
+	size_t left = PAGE_SIZE - (size_t)(address & PAGE_MASK);
+
+	*ret_size = size < left ? size : left;
+	return fetched_read(&mapper->fetched, generation, address, to, *ret_size);
+}
+
 /* Reads within one window. */
 static enum memory_fault read_window(struct memory_mapper *mapper, uint64_t generation,
 				     uint64_t address, uint8_t *to, size_t size, size_t *ret_size)
@@ -281,11 +329,13 @@ enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation,
 
 	while (size) {
 		uint64_t number = address >> MAPPER_SHIFT;
-		enum memory_fault fault;
+		bool known = find(mapper, generation, number);
+		enum memory_fault fault = MEMORY_OK;
 		size_t run;
 
-		if (size >= MAPPER_LONG && !find(mapper, generation, number) &&
-		    !hole_end(mapper, number))
+		if (!known && read_fetched(mapper, generation, address, to, size, &run))
+			fault = MEMORY_OK;
+		else if (size >= MAPPER_LONG && !known && !hole_end(mapper, number))
 			fault = read_long(mapper, address, to, size, &run);
 		else
 			fault = read_window(mapper, generation, address, to, size, &run);
@@ -299,6 +349,40 @@ enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation,
 	return MEMORY_OK;
 }
 
+bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page)
+{
+	uint64_t number = page / MAPPER_PAGES;
+
+	return find(mapper, generation, number) || hole_end(mapper, number) ||
+	       fetched_find(&mapper->fetched, generation, page);
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void mapper_fetch(struct memory_mapper *mapper, uint64_t generation, const uint64_t *pages,
+		  size_t count)
+{
+	uint64_t wanted[MAPPER_BATCH];
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < count && n < MAPPER_BATCH; i++) {
+		if (!mapper_is_at_hand(mapper, generation, pages[i]))
+			wanted[n++] = pages[i];
+	}
+	qsort(wanted, n, sizeof(*wanted), compare_pages);
+	for (size_t i = 0; i < n; i++) {
+		if (!i || wanted[i] != wanted[kept - 1])
+			wanted[kept++] = wanted[i];
+	}
+	fetched_add(&mapper->fetched, mapper->ops, mapper->data, mapper->guarded, generation,
+		    wanted, kept);
+}
+
 const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
 			  size_t size)
 {
@@ -310,6 +394,13 @@ const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uin
 
 	if (size > WINDOW_SIZE - within)
 		return NULL;
+	if ((address & PAGE_MASK) + size <= PAGE_SIZE && !find(mapper, generation, number)) {
+		const uint8_t *page =
+		    fetched_find(&mapper->fetched, generation, address >> PAGE_SHIFT);
+
+		if (page)
+			return page + (address & PAGE_MASK);
+	}
 	window = get(mapper, generation, number, &fault);
 	if (!window || good_run(window, within, size) < size)
 		return NULL;
@@ -321,8 +412,87 @@ const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uin
 	return window->map + within;
 }
 
-bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
-		      uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
+static void no_copy(void *data, size_t i, const uint8_t *page)
+{
+	(void)data, (void)i, (void)page;
+}
+
+/*
+ * Looks ahead from a window on, before last: at one page of each MAPPER_STRIDE windows. What lies
+ * before the first that there is counts as a hole.
+ */
+static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t last)
+{
+	uint64_t first = (number + MAPPER_STRIDE - 1) / MAPPER_STRIDE * MAPPER_STRIDE;
+	uint64_t pages[MAPPER_BATCH];
+	uint8_t faults[MAPPER_BATCH];
+	size_t count = 0, empty = 0;
+
+	for (uint64_t at = first; at < last && count < MAPPER_BATCH; at += MAPPER_STRIDE)
+		pages[count++] = at * MAPPER_PAGES;
+	if (count)
+		mapper_copy(mapper, pages, count, no_copy, NULL, faults);
+	while (empty < count && faults[empty] == MEMORY_NO_RAM)
+		empty++;
+	first += empty * MAPPER_STRIDE;
+	if (empty < count)
+		mapper->island = first;
+	if (first > last)
+		first = last;
+	if (first > number)
+		learn_hole(mapper, number, first);
+}
+
+/* Whether a window has no pages at all, by mapping it. */
+static bool is_empty(struct memory_mapper *mapper, uint64_t generation, uint64_t number)
+{
+	enum memory_fault fault;
+	const struct mapper_window *window = get(mapper, generation, number, &fault);
+
+	if (!window)
+		return fault == MEMORY_NO_RAM;
+	for (size_t i = 0; i < MAPPER_PAGES; i++) {
+		if (window->faults[i] != MEMORY_NO_RAM)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The end of the hole at a window in a sparse range, which is looked for in large steps behind a
+ * window without any page; 0 if it is in none.
+ */
+static uint64_t sparse_hole(struct memory_mapper *mapper, uint64_t generation, uint64_t number,
+			    uint64_t last)
+{
+	/* Within what is no hole every window is looked at. */
+	if (number % MAPPER_STRIDE || mapper->island == number)
+		return 0;
+	if ((!number || hole_end(mapper, number - 1) != number) &&
+	    !is_empty(mapper, generation, number))
+		return 0;
+	look_ahead(mapper, number, last);
+	return hole_end(mapper, number);
+}
+
+/* The first run of pages in a window that are there, from `at` on, before last. */
+static bool run_in_window(const struct mapper_window *window, uint64_t at, uint64_t last,
+			  uint64_t *ret_start, uint64_t *ret_end)
+{
+	for (; at < last; at += PAGE_SIZE) {
+		size_t run = good_run(window, at & WITHIN, last - at);
+
+		if (run) {
+			*ret_start = at;
+			*ret_end = at + run;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sparse,
+		      uint64_t address, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
 {
 	while (address < end) {
 		uint64_t number = address >> MAPPER_SHIFT, hole = hole_end(mapper, number);
@@ -332,20 +502,18 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_
 		if (last > end)
 			last = end;
 		window = hole ? NULL : find(mapper, generation, number);
+		if (!hole && !window && sparse) {
+			hole =
+			    sparse_hole(mapper, generation, number, (end + WITHIN) >> MAPPER_SHIFT);
+			window = hole ? NULL : find(mapper, generation, number);
+		}
 		if (!hole && !window) {
 			*ret_start = address;
 			*ret_end = last;
 			return true;
 		}
-		for (uint64_t at = address; window && at < last; at += PAGE_SIZE) {
-			size_t run = good_run(window, at & WITHIN, last - at);
-
-			if (run) {
-				*ret_start = at;
-				*ret_end = at + run;
-				return true;
-			}
-		}
+		if (window && run_in_window(window, address, last, ret_start, ret_end))
+			return true;
 		address = hole ? hole << MAPPER_SHIFT : last;
 	}
 	return false;

@@ -10,6 +10,7 @@
 #ifndef NUNCHI_MEMORY_MAPPER_H
 #define NUNCHI_MEMORY_MAPPER_H
 
+#include "memory/fetched.h"
 #include "memory/memory.h"
 
 #include <stdatomic.h>
@@ -29,6 +30,8 @@ struct sigbus_region;
 #define MAPPER_BATCH ((size_t)1024)
 /* Generations for which a kept mapping is believed without a memory_renew(). */
 #define MAPPER_GENERATIONS 65536
+/* In sparse ranges one page of so many windows is looked at: 2 MiB, as large pages have. */
+#define MAPPER_STRIDE 8
 /* Runs of windows without any page that are remembered. */
 #define MAPPER_HOLES 256
 
@@ -57,6 +60,8 @@ struct memory_mapper {
 	uint64_t tick;                          /* windows mapped so far */
 	struct mapper_hole holes[MAPPER_HOLES]; /* ascending, of this renewal */
 	size_t hole_count;
+	uint64_t island; /* the last window that was found by looking ahead; 0: none */
+	struct fetched fetched;
 	struct mapper_window windows[MAPPER_WINDOWS];
 };
 
@@ -75,10 +80,11 @@ const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uin
 			  size_t size);
 /*
  * The first pages from address on, before end, that are not known to be missing: what was not
- * looked at yet is not asked for. At most to the end of their window.
+ * looked at yet is not asked for, but in a sparse range holes are looked for in large steps. At
+ * most to the end of their window.
  */
-bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
-		      uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
+bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sparse,
+		      uint64_t address, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 /*
  * Gives copy() at most MAPPER_BATCH pages by their numbers, through a mapping of the moment: what
  * is copied of a paused guest is thus never stale. faults has an enum memory_fault for each; if it
@@ -87,6 +93,12 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, uint64_
 void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t count,
 		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
 		 uint8_t *faults);
+
+/* Whether reading the page takes no mapping. */
+bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page);
+/* Maps those of the pages that are not at hand, each by itself, at most MAPPER_BATCH of them. */
+void mapper_fetch(struct memory_mapper *mapper, uint64_t generation, const uint64_t *pages,
+		  size_t count);
 
 static inline bool mapper_is_fresh(const struct memory_mapper *mapper,
 				   const struct mapper_window *window, uint64_t generation)

@@ -59,6 +59,7 @@ void memory_destroy(struct memory *memory)
 	if (!memory)
 		return;
 	memory_capture_end(memory);
+	memory_drop_lasting(memory);
 	for (size_t i = 0; i < memory->count; i++) {
 		if (memory->backings[i].destroy)
 			memory->backings[i].destroy(memory->backings[i].data);
@@ -206,6 +207,16 @@ struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint6
 	return err ? err : add(memory, &backing);
 }
 
+struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint64_t size,
+				       struct memory_mapper *mapper)
+{
+	struct nunchi_error *err = memory_add_mapped(memory, start, size, mapper);
+
+	if (!err)
+		memory->backings[memory->count - 1].sparse = true;
+	return err;
+}
+
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size)
 {
 	struct memory_backing backing = {.start = start.v, .size = size};
@@ -271,6 +282,32 @@ struct nunchi_error *memory_seal(struct memory *memory)
 		extend_file(backing);
 	}
 	memory->sealed = true;
+	return NULL;
+}
+
+struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fresh)
+{
+	struct memory old = *memory;
+
+	if (!memory->sealed || !fresh->sealed || memory->file_count || fresh->file_count ||
+	    fresh->mapper_count)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "these ranges cannot be replaced");
+	memory->backings = fresh->backings;
+	memory->ranges = fresh->ranges;
+	memory->count = fresh->count;
+	memory->capacity = fresh->capacity;
+	memory->total = fresh->total;
+	memory->last = &nowhere;
+	fresh->backings = old.backings;
+	fresh->ranges = old.ranges;
+	fresh->count = 0;
+	/* The bits are those of the old ranges: what is touched again is counted again. */
+	if (memory->touched) {
+		munmap(memory->touched, memory->touched_size);
+		memory->touched = NULL;
+		memory->watch &= ~(unsigned)MEMORY_WATCH_COUNT;
+		return memory_count_pages(memory);
+	}
 	return NULL;
 }
 
@@ -599,8 +636,9 @@ static bool next_data_in(const struct memory *memory, const struct memory_backin
 	if (offset >= backing->available)
 		return false;
 	if (backing->mapper) {
-		if (!mapper_next_data(backing->mapper, memory->generation, backing->start + offset,
-				      backing->start + backing->size, &start, &end))
+		if (!mapper_next_data(backing->mapper, memory->generation, backing->sparse,
+				      backing->start + offset, backing->start + backing->size,
+				      &start, &end))
 			return false;
 		*ret_start = start - backing->start;
 		*ret_end = end - backing->start;

@@ -100,6 +100,12 @@ struct nunchi_error *memory_add_mapper(struct memory *memory, const struct memor
 /* Adds RAM reached by a mapper of this memory. Pages without RAM may be among it. */
 struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint64_t size,
 				       struct memory_mapper *mapper);
+/*
+ * The same where hardly any is expected: memory_next_data() looks at one page of each 2 MiB behind
+ * a stretch without RAM, so that small islands in it are not found. Reads know no difference.
+ */
+struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint64_t size,
+				       struct memory_mapper *mapper);
 /* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
 /*
@@ -109,6 +115,13 @@ struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint
 void memory_set_incomplete(struct memory *memory);
 /* Sorts; fails if ranges overlap. Call once after the last add, before the first read. */
 struct nunchi_error *memory_seal(struct memory *memory);
+
+/*
+ * The ranges of a sealed memory are from now on those of fresh, which is sealed, has no window nor
+ * mapper of its own, and is left without ranges: it is the caller's to destroy. For a guest that
+ * has other pages than when it was opened.
+ */
+struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fresh);
 
 /* The RAM ranges in ascending order (neighbours that touch are separate where added so). */
 const struct memory_range *memory_ranges(const struct memory *memory, size_t *ret_count);
@@ -126,6 +139,24 @@ enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer
  * any time: copy once, then check.
  */
 const void *memory_map(struct memory *memory, gpa_t address, size_t size);
+
+/* Whether fetching can spare anything: pages are mapped one call at a time where they are read. */
+bool memory_can_fetch(const struct memory *memory);
+/* Whether a read there takes no mapping; also where it ends in a fault. */
+bool memory_is_at_hand(struct memory *memory, gpa_t address);
+/*
+ * Makes pages ready, by their numbers (address / PAGE_SIZE), that are about to be read: mapped all
+ * in one call, wherever they lie. Only saves time; they are kept until memory_renew().
+ */
+void memory_fetch(struct memory *memory, const uint64_t *pages, size_t count);
+
+/*
+ * Maps pages by their numbers, one behind the other, until memory_unmap_lasting(): for what does
+ * not change while the guest's kernel runs. NULL where not every one of them can be mapped. Not
+ * recorded for a capture. What is left is unmapped with the memory.
+ */
+const void *memory_map_lasting(struct memory *memory, const uint64_t *pages, size_t count);
+void memory_unmap_lasting(struct memory *memory, const void *map);
 
 /*
  * The extent of data at or after address: sets *ret_start and *ret_end (end of that data, at most

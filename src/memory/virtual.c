@@ -388,6 +388,61 @@ enum memory_fault address_space_read(struct address_space *space, gva_t address,
 	return read_runs(space, address, buffer, size, ret_fault);
 }
 
+/* A walk that goes only as far as it takes no mapping. */
+struct look {
+	struct memory *memory;
+	bool stopped;
+	uint64_t page; /* that it needs to go on */
+};
+
+static bool read_at_hand(void *data, gpa_t address, size_t size, uint64_t *ret)
+{
+	struct look *look = data;
+	struct reader reader = {.memory = look->memory};
+
+	if (!memory_is_at_hand(look->memory, address)) {
+		look->stopped = true;
+		look->page = address.v >> PAGE_SHIFT;
+		return false;
+	}
+	return read_entry(&reader, address, size, ret);
+}
+
+/* The next page on the way to what is wanted that is not at hand; false if none is needed. */
+static bool next_page(const struct address_space *space, const struct address_want *want,
+		      uint64_t *ret)
+{
+	struct x86_paging paging = space->paging;
+	struct look look = {.memory = space->memory};
+	struct x86_walk walk;
+
+	paging.root = want->root;
+	if (x86_walk(&paging, read_at_hand, &look, want->address, &walk) == X86_FAULT_NONE &&
+	    !memory_is_at_hand(space->memory, walk.address)) {
+		look.stopped = true;
+		look.page = walk.address.v >> PAGE_SHIFT;
+	}
+	*ret = look.page;
+	return look.stopped;
+}
+
+void address_space_fetch(struct address_space *space, const struct address_want *wants,
+			 size_t count)
+{
+	uint64_t pages[ADDRESS_WANTS];
+
+	/* Five levels, and the page. */
+	for (int round = 0; round < 6 && memory_can_fetch(space->memory); round++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < count && i < ADDRESS_WANTS; i++)
+			n += next_page(space, &wants[i], &pages[n]);
+		if (!n)
+			break;
+		memory_fetch(space->memory, pages, n);
+	}
+}
+
 const void *address_space_map(struct address_space *space, gva_t address, size_t size)
 {
 	gpa_t physical;

@@ -36,6 +36,21 @@ const void *address_space_map(struct address_space *space, gva_t address, size_t
 /* Every level of one translation, uncached. */
 enum x86_fault address_space_walk(struct address_space *space, gva_t address, struct x86_walk *ret);
 
+/* An address of a process, by the root of its page table. */
+struct address_want {
+	gpa_t root;
+	gva_t address;
+};
+
+/*
+ * Makes pages of many processes ready that are about to be read, and the page tables that lead to
+ * them: level by level, for all of them at once (memory_fetch()). Paging is that of space. At most
+ * ADDRESS_WANTS of them; the rest is left out.
+ */
+#define ADDRESS_WANTS 512
+void address_space_fetch(struct address_space *space, const struct address_want *wants,
+			 size_t count);
+
 /* Fixed-size reads. */
 static inline enum memory_fault address_space_read_u64(struct address_space *space, gva_t address,
 						       uint64_t *ret)

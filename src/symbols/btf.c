@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "symbols/btf.h"
 
+#include "core/pages.h"
+
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,6 +16,8 @@
  */
 #define ARENA_MAPPED ((size_t)1 << 20)
 #define HUGE_PAGE    ((size_t)2 << 20)
+/* Of a kernel's types a record has this many bytes in the mean, at least (6.1: 33). */
+#define RECORD_MEAN 24
 /* Longest chain of typedefs and qualifiers followed; C code has a handful. */
 #define STRIP_LIMIT 64
 
@@ -169,6 +173,8 @@ static struct nunchi_error *make_arena(struct btf *btf, const struct header *hea
 	btf->listed = malloc(most * sizeof(*btf->listed));
 	if (!btf->arena || !btf->listed)
 		return &error_nomem;
+	if (btf->arena_mapped)
+		pages_take(btf->arena, strings + header->types_size / RECORD_MEAN * 4);
 	btf->strings = btf->arena;
 	btf->offsets = (uint32_t *)(btf->arena + strings);
 	return NULL;
@@ -181,6 +187,7 @@ void *btf_take_arena(struct btf *btf, size_t size)
 	if (start > btf->arena_size || size > btf->arena_size - start)
 		return NULL;
 	btf->arena_left = btf->arena_size - start - size;
+	pages_take(btf->arena + start, size);
 	return btf->arena + start;
 }
 

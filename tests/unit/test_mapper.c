@@ -5,6 +5,7 @@
  */
 #include "core/cleanup.h"
 #include "memory/internal.h"
+#include "memory/virtual.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -451,6 +452,222 @@ static void test_counted(void **state)
 	assert_int_equal(memory_stats(guest->memory).pages_touched, 4);
 }
 
+/* Pages from all over, mapped in one call; what is not there, or known already, is not kept. */
+static void test_fetch(void **state)
+{
+	static const uint64_t pages[] = {5, 70, 133, 5, 900, 1500, 70};
+	struct guest *guest = *state;
+	const uint8_t *at;
+	uint64_t value;
+
+	give(guest, 0, 1600, 0);
+	guest->where[900] = 0;
+	has(guest, 64, 64);
+	guest->calls = guest->asked = 0;
+	assert_true(memory_can_fetch(guest->memory));
+	assert_false(memory_is_at_hand(guest->memory, gpa(5 << PAGE_SHIFT)));
+	memory_fetch(guest->memory, pages, ARRAY_SIZE(pages));
+	assert_int_equal(guest->calls, 1);
+	assert_int_equal(guest->asked, 4);
+	assert_true(memory_is_at_hand(guest->memory, gpa(5 << PAGE_SHIFT)));
+	assert_false(memory_is_at_hand(guest->memory, gpa(900 << PAGE_SHIFT)));
+	has(guest, 5, 5);
+	has(guest, 133, 133);
+	has(guest, 1500, 1500);
+	assert_int_equal(memory_read(guest->memory, gpa((5 << PAGE_SHIFT) + 4092), &value, 4, NULL),
+			 MEMORY_OK);
+	at = memory_map(guest->memory, gpa(1500 << PAGE_SHIFT), PAGE_SIZE);
+	assert_non_null(at);
+	assert_int_equal(*(const uint64_t *)at, 1500);
+	assert_int_equal(guest->calls, 1);
+	/* Beyond the page that was fetched its window is mapped. */
+	assert_int_equal(memory_read(guest->memory, gpa((5 << PAGE_SHIFT) + 4092), &value, 8, NULL),
+			 MEMORY_OK);
+	assert_int_equal(guest->calls, 2);
+	assert_int_equal(read_page(guest, 900, &value), MEMORY_NO_RAM);
+	/* Anew after a renewal, and until then as it was. */
+	guest->where[1500] = 2001;
+	has(guest, 1500, 1500);
+	memory_renew(guest->memory);
+	has(guest, 1500, 2000);
+	guest->refuse = true;
+	memory_renew(guest->memory);
+	memory_fetch(guest->memory, pages, ARRAY_SIZE(pages));
+	assert_int_equal(read_page(guest, 5, &value), MEMORY_IO);
+}
+
+/* No more than there is room for; and still everything can be read. */
+static void test_fetch_limit(void **state)
+{
+	struct guest *guest = *state;
+	uint64_t pages[FETCHED_BATCHES * 2];
+
+	give(guest, 0, 2048, 0);
+	for (uint64_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = i * 16;
+		memory_fetch(guest->memory, &pages[i], 1);
+	}
+	assert_int_equal(guest->live, FETCHED_BATCHES);
+	for (uint64_t i = 0; i < ARRAY_SIZE(pages); i++)
+		has(guest, pages[i], pages[i]);
+	/* Too old to be believed: mapped anew. */
+	for (uint64_t i = 0; i < MAPPER_GENERATIONS; i++)
+		memory_new_generation(guest->memory);
+	guest->where[0] = 78;
+	has(guest, 0, 77);
+}
+
+/* Page tables of two processes: root, directories and pages all over. */
+static void test_fetch_walks(void **state)
+{
+	const uint64_t address = UINT64_C(0x7ffc12345678);
+	const struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = gpa(1)};
+	struct guest *guest = *state;
+	struct address_space *space;
+	struct address_want wants[3];
+	uint64_t value;
+
+	give(guest, 0, 2048, 0);
+	for (uint64_t process = 0; process < 2; process++) {
+		for (uint64_t level = 0; level < 4; level++) {
+			uint64_t page = 100 + process * 1000 + level * 150;
+			uint64_t index = address >> (39 - 9 * level) & 511;
+
+			guest->ram[(page << (PAGE_SHIFT - 3)) + index] =
+			    (page + 150) << PAGE_SHIFT | 1;
+		}
+		wants[process] =
+		    (struct address_want){gpa((100 + process * 1000) << PAGE_SHIFT), gva(address)};
+	}
+	/* One that leads nowhere. */
+	wants[2] = (struct address_want){gpa(UINT64_C(1) << 40), gva(address)};
+	assert_null(address_space_create(guest->memory, &paging, &space));
+	address_space_fetch(space, wants, 3);
+	assert_int_equal(guest->calls, 5);
+	assert_int_equal(guest->asked, 10);
+	for (uint64_t process = 0; process < 2; process++) {
+		address_space_switch(space, wants[process].root);
+		assert_int_equal(
+		    address_space_read(space, gva(address & ~PAGE_MASK), &value, 8, NULL),
+		    MEMORY_OK);
+		assert_int_equal(value, 700 + process * 1000);
+	}
+	/* Nothing more was mapped. */
+	assert_int_equal(guest->calls, 5);
+	address_space_destroy(space);
+}
+
+static void test_lasting(void **state)
+{
+	static const uint64_t pages[] = {9, 1200, 8};
+	struct guest *guest = *state;
+	const uint8_t *one, *other;
+
+	give(guest, 0, 2048, 0);
+	one = memory_map_lasting(guest->memory, pages, 3);
+	other = memory_map_lasting(guest->memory, pages + 1, 2);
+	assert_non_null(one);
+	assert_non_null(other);
+	memory_renew(guest->memory);
+	assert_int_equal(*(const uint64_t *)(one + PAGE_SIZE), 1200);
+	assert_int_equal(*(const uint64_t *)(other + PAGE_SIZE), 8);
+	assert_int_equal(guest->live, 2);
+	memory_unmap_lasting(guest->memory, one);
+	assert_int_equal(guest->live, 1);
+	/* All or nothing; what is left goes with the memory. */
+	guest->where[8] = 0;
+	assert_null(memory_map_lasting(guest->memory, pages, 3));
+	assert_null(memory_map_lasting(guest->memory, pages, 0));
+	assert_int_equal(guest->live, 1);
+}
+
+/* RAM where none is expected: holes are passed over in large steps, and what is there is found. */
+static void test_sparse(void **state)
+{
+	const uint64_t pages = UINT64_C(1) << 25, island = (pages - 5000) / 512 * 512;
+	struct guest *guest = *state;
+	struct memory_mapper *mapper;
+	struct memory *memory = NULL;
+	gpa_t start, end, at = gpa(0);
+	size_t count = 0;
+
+	assert_null(memory_create(false, &memory));
+	assert_null(memory_add_mapper(memory, &ops, guest, &mapper));
+	assert_null(memory_add_sparse(memory, gpa(0), pages << PAGE_SHIFT, mapper));
+	assert_null(memory_seal(memory));
+	free(guest->where);
+	free(guest->fault);
+	guest->where = mmap(NULL, pages * 4, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	guest->fault = mmap(NULL, pages, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(guest->where != MAP_FAILED && guest->fault != MAP_FAILED);
+	give(guest, 0, 100, 0);
+	give(guest, island, 600, 0);
+	/* As many holes as are remembered, all of them small: larger ones take their place. */
+	for (uint64_t i = 0; i < 2 * MAPPER_HOLES; i++) {
+		uint64_t value;
+
+		assert_int_equal(
+		    memory_read(memory, gpa((1024 + i * 512) << PAGE_SHIFT), &value, 8, NULL),
+		    MEMORY_NO_RAM);
+	}
+	guest->calls = 0;
+	while (memory_next_data(memory, at, &start, &end)) {
+		uint64_t value;
+
+		for (at = start; at.v < end.v; at.v += PAGE_SIZE)
+			count += memory_read(memory, at, &value, 8, NULL) == MEMORY_OK;
+	}
+	assert_int_equal(count, 700);
+	/* 128 GiB: not half a million calls, but 64 and those of the islands. */
+	assert_true(guest->calls < 150);
+	guest->calls = 0;
+	assert_false(memory_next_data(memory, gpa((island + 600) << PAGE_SHIFT), &start, &end));
+	assert_int_equal(guest->calls, 0);
+	memory_destroy(memory);
+	munmap(guest->where, pages * 4);
+	munmap(guest->fault, pages);
+	guest->where = NULL;
+	guest->fault = NULL;
+	guest->destroyed = false;
+}
+
+/* A guest that has more RAM than when it was opened. */
+static void test_other_ranges(void **state)
+{
+	struct guest *guest = *state;
+	struct memory *memory = NULL, *fresh = NULL;
+	struct memory_mapper *mapper;
+	uint64_t value;
+	size_t n;
+
+	assert_null(memory_create(false, &memory));
+	assert_null(memory_add_mapper(memory, &ops, guest, &mapper));
+	assert_null(memory_add_mapped(memory, gpa(0), 64 << PAGE_SHIFT, mapper));
+	assert_null(memory_seal(memory));
+	assert_null(memory_count_pages(memory));
+	give(guest, 0, 300, 0);
+	assert_int_equal(memory_read(memory, gpa(200 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_NO_RAM);
+	assert_int_equal(memory_read(memory, gpa(2 << PAGE_SHIFT), &value, 8, NULL), MEMORY_OK);
+	assert_null(memory_create(false, &fresh));
+	assert_null(memory_add_mapped(fresh, gpa(0), 64 << PAGE_SHIFT, mapper));
+	assert_null(memory_add_mapped(fresh, gpa(128 << PAGE_SHIFT), 128 << PAGE_SHIFT, mapper));
+	assert_null(memory_seal(fresh));
+	assert_null(memory_take_ranges(memory, fresh));
+	memory_destroy(fresh);
+	assert_int_equal(memory_total(memory), 192 << PAGE_SHIFT);
+	memory_ranges(memory, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(memory_read(memory, gpa(200 << PAGE_SHIFT), &value, 8, NULL), MEMORY_OK);
+	assert_int_equal(value, 200);
+	assert_int_equal(memory_read(memory, gpa(255 << PAGE_SHIFT), &value, 8, NULL), MEMORY_OK);
+	assert_int_equal(memory_stats(memory).pages_touched, 3);
+	memory_destroy(memory);
+	guest->destroyed = false;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -467,6 +684,12 @@ int main(void)
 	    TEST(vanishing_page),
 	    TEST(capture),
 	    TEST(counted),
+	    TEST(fetch),
+	    TEST(fetch_limit),
+	    TEST(fetch_walks),
+	    TEST(lasting),
+	    TEST(sparse),
+	    TEST(other_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
