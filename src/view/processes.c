@@ -429,6 +429,8 @@ static struct nunchi_error *processes_open(void *data, struct linux_kernel *kern
 	buffer_init(&state->text, 0);
 	state->has_root = linux_init_root(kernel, &state->root);
 	state->has_clock = linux_clock_read(kernel, &state->clock);
+	if (pid < 0 && view_wants(request, COLUMN_cmdline))
+		linux_fetch_processes(kernel);
 	return NULL;
 }
 

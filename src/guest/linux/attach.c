@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach.h"
+#include "core/pages.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
 #include "guest/linux/roots.h"
@@ -7,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Read-only data of the largest kernels is near 30 MiB; this bounds a copy of it. */
 #define MAX_RODATA ((uint64_t)256 << 20)
@@ -29,6 +29,8 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 	}
 	free(kernel->facts);
 	free(kernel->rodata);
+	if (kernel->rodata_map)
+		memory_unmap_lasting(kernel->memory, kernel->rodata_map);
 	free(kernel->types_missing);
 	free(kernel->symbols_missing);
 	free(kernel);
@@ -87,24 +89,6 @@ static enum memory_fault copy_scattered(struct linux_kernel *kernel, uint64_t ad
 	return MEMORY_OK;
 }
 
-/*
- * Takes the pages of a large buffer at once: on a host that is a PV guest of Xen (dom0) each page
- * fault costs several hypercalls. Where the kernel cannot (before Linux 5.14), they come one by
- * one.
- */
-static void take_pages(uint8_t *buffer, uint64_t size)
-{
-#ifdef MADV_POPULATE_WRITE
-	uintptr_t start = ((uintptr_t)buffer + PAGE_MASK) & ~(uintptr_t)PAGE_MASK;
-	uintptr_t end = ((uintptr_t)buffer + size) & ~(uintptr_t)PAGE_MASK;
-
-	if (start < end)
-		(void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
-#else
-	(void)buffer, (void)size;
-#endif
-}
-
 /* Copies the read-only data, of which *ret_fault may not be read. */
 static enum memory_fault copy_rodata(struct linux_kernel *kernel, const struct linux_image *image,
 				     uint64_t physical, uint64_t size, uint64_t *ret_fault)
@@ -112,12 +96,58 @@ static enum memory_fault copy_rodata(struct linux_kernel *kernel, const struct l
 	gpa_t fault_at = gpa(physical);
 	enum memory_fault fault;
 
-	take_pages(kernel->rodata, size);
+	pages_take(kernel->rodata, size);
 	if (kernel->scattered)
 		return copy_scattered(kernel, image->rodata_start, kernel->rodata, size, ret_fault);
 	fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
 	*ret_fault = fault_at.v;
 	return fault;
+}
+
+/*
+ * The pages of the read-only data, by the page table that was found where they are scattered. The
+ * gap behind it was freed and may be mapped no more: *ret is how many there are before it. False
+ * if anything else is missing.
+ */
+static bool list_pages(struct linux_kernel *kernel, uint64_t address, uint64_t physical,
+		       uint64_t *pages, size_t count, size_t *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < count; i++) {
+		gpa_t page = gpa(physical + (i << PAGE_SHIFT));
+		enum memory_fault fault = MEMORY_OK;
+
+		if (kernel->scattered)
+			fault = address_space_translate(kernel->space,
+							gva(address + (i << PAGE_SHIFT)), &page);
+		if (fault == MEMORY_NOT_MAPPED)
+			continue;
+		if (fault != MEMORY_OK || *ret != i)
+			return false;
+		pages[(*ret)++] = page.v >> PAGE_SHIFT;
+	}
+	return true;
+}
+
+/*
+ * Maps it page by page, in one call, where the target maps pages for us: a third of the time of a
+ * copy, of which each page has to be had first. *ret_size is what there is of it.
+ */
+static const void *map_rodata(struct linux_kernel *kernel, const struct linux_image *image,
+			      uint64_t physical, uint64_t size, uint64_t *ret_size)
+{
+	_cleanup_free_ uint64_t *pages = NULL;
+	size_t count = (size_t)(size >> PAGE_SHIFT);
+
+	if (!memory_can_fetch(kernel->memory) || size > MAX_RODATA)
+		return NULL;
+	pages = calloc(count, sizeof(*pages));
+	if (!pages || !list_pages(kernel, image->rodata_start, physical, pages, count, &count))
+		return NULL;
+	kernel->rodata_map = memory_map_lasting(kernel->memory, pages, count);
+	if (kernel->rodata_map)
+		*ret_size = (uint64_t)count << PAGE_SHIFT;
+	return kernel->rodata_map;
 }
 
 /* The read-only data as one piece: mapped where the target can, else copied. */
@@ -131,6 +161,8 @@ static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct
 
 	if (!kernel->scattered)
 		data = memory_map(kernel->memory, gpa(physical), size);
+	if (!data)
+		data = map_rodata(kernel, image, physical, size, &size);
 	if (!data) {
 		enum memory_fault fault;
 

@@ -34,16 +34,17 @@ struct linux_kernel {
 	unsigned word_size;            /* bytes of a pointer: 8 or 4 */
 	uint64_t text_virtual;         /* address of _text */
 	uint64_t text_physical;
-	bool scattered; /* the image is not contiguous there (TARGET_FRAMES_MACHINE) */
-	uint64_t image_end;                  /* virtual, one past the image's last mapped byte */
+	bool scattered;     /* the image is not contiguous there (TARGET_FRAMES_MACHINE) */
+	uint64_t image_end; /* virtual, one past the image's last mapped byte */
 	uint64_t symbol[LINUX_SYMBOL_COUNT]; /* addresses, 0: this kernel has none */
 	struct layout layout;
 	struct type_index *types;     /* NULL: none; then only symbols and memory work */
 	struct symbol_index *symbols; /* all symbols; NULL until linux_symbols() */
 	struct kallsyms *kallsyms;    /* NULL when symbols came from a file */
-	void *rodata;          /* copy of the image's bytes where they cannot be mapped; owned */
-	char *types_missing;   /* why types is NULL; owned */
-	char *symbols_missing; /* why there are no symbols; owned */
+	void *rodata;           /* copy of the image's bytes where they cannot be mapped; owned */
+	const void *rodata_map; /* or a mapping for this alone; owned */
+	char *types_missing;    /* why types is NULL; owned */
+	char *symbols_missing;  /* why there are no symbols; owned */
 	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;

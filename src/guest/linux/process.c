@@ -67,6 +67,92 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 	return append_bytes(kernel, pgd, start, end - start, ret);
 }
 
+/* What is fetched of processes, and what their structures are mapped by meanwhile. */
+struct fetch {
+	struct linux_kernel *kernel;
+	uint64_t mm[LINUX_FETCHED]; /* addresses of mm_struct */
+	size_t mm_count;
+	uint64_t pages[4 * LINUX_FETCHED]; /* of structures */
+	size_t page_count;
+};
+
+/* The pages of a structure, as far as it is used. */
+static void add_structure(struct fetch *fetch, enum layout_struct type, uint64_t address)
+{
+	struct linux_kernel *kernel = fetch->kernel;
+	uint64_t last = address + kernel->layout.used[type] - 1;
+	gpa_t at;
+
+	if (!address || last < address || fetch->page_count + 2 > ARRAY_SIZE(fetch->pages))
+		return;
+	if (address_space_translate(kernel->space, gva(address), &at) == MEMORY_OK)
+		fetch->pages[fetch->page_count++] = at.v >> PAGE_SHIFT;
+	if ((address ^ last) >> PAGE_SHIFT &&
+	    address_space_translate(kernel->space, gva(last), &at) == MEMORY_OK)
+		fetch->pages[fetch->page_count++] = at.v >> PAGE_SHIFT;
+}
+
+static void add_process(struct fetch *fetch, const struct object *task)
+{
+	const struct layout *layout = &fetch->kernel->layout;
+	uint64_t mm = object_u64(task, &layout->task_mm);
+
+	add_structure(fetch, LAYOUT_cred, object_u64(task, &layout->task_real_cred));
+	add_structure(fetch, LAYOUT_signal, object_u64(task, &layout->task_signal));
+	if (!mm || linux_task_is_kernel_thread(fetch->kernel, task))
+		return;
+	add_structure(fetch, LAYOUT_mm, mm);
+	fetch->mm[fetch->mm_count++] = mm;
+}
+
+/* The pages in which command lines end: those are read first, and most need no other. */
+static void fetch_cmdlines(struct fetch *fetch)
+{
+	struct linux_kernel *kernel = fetch->kernel;
+	const struct layout *layout = &kernel->layout;
+	struct address_want wants[LINUX_FETCHED];
+	_cleanup_object_ struct object mm = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < fetch->mm_count; i++) {
+		uint64_t end, pgd;
+
+		if (linux_read_object(kernel, LAYOUT_mm, fetch->mm[i], &mm) != MEMORY_OK)
+			continue;
+		end = object_u64(&mm, &layout->mm_arg_end);
+		pgd = object_u64(&mm, &layout->mm_pgd);
+		wants[count].address = gva(end - 1);
+		count += end && address_space_translate(kernel->space, gva(pgd),
+							&wants[count].root) == MEMORY_OK;
+	}
+	address_space_fetch(kernel->process, wants, count);
+}
+
+void linux_fetch_processes(struct linux_kernel *kernel)
+{
+	_cleanup_object_ struct object task = {0};
+	_cleanup_free_ struct fetch *fetch = NULL;
+	struct linux_tasks walk;
+	struct nunchi_error *err;
+
+	if (!memory_can_fetch(kernel->memory))
+		return;
+	err = linux_tasks_init(&walk, kernel, -1);
+	fetch = err ? NULL : malloc(sizeof(*fetch));
+	if (fetch) {
+		fetch->kernel = kernel;
+		fetch->mm_count = fetch->page_count = 0;
+		for (size_t i = 0; i < LINUX_FETCHED && linux_tasks_next(&walk, &task); i++)
+			add_process(fetch, &task);
+		memory_fetch(kernel->memory, fetch->pages, fetch->page_count);
+		fetch_cmdlines(fetch);
+	}
+	if (err)
+		nunchi_error_destroy(err);
+	else
+		linux_tasks_deinit(&walk);
+}
+
 /* A per-CPU counter's sum, as percpu_counter_sum() makes it. */
 static enum memory_fault percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
 					    int64_t *ret)
