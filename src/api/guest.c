@@ -156,7 +156,7 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct nunchi_error *err = NULL;
 
 	if (guest->target->live && thorough)
-		memory_renew(guest->target->memory);
+		target_renew(guest->target);
 	else if (guest->target->live)
 		memory_new_generation(guest->target->memory);
 	if (!guest->kernel) {
@@ -226,7 +226,7 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
 
 	if (guest->target->live)
-		memory_renew(guest->target->memory);
+		target_renew(guest->target);
 	if (!err) {
 		err = snapshot_write(guest->target, path, format, progress, data,
 				     &guest->context->cancelled);

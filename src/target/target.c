@@ -199,6 +199,13 @@ uint64_t target_paused_us(const struct target *target)
 	return target->paused_us + now;
 }
 
+void target_renew(struct target *target)
+{
+	if (target->ops->refresh)
+		target->ops->refresh(target);
+	memory_renew(target->memory);
+}
+
 struct nunchi_error *target_set_layout(struct target *target, unsigned n)
 {
 	if (!target->ops->set_layout || n >= target->layout_count)

@@ -62,6 +62,8 @@ struct target_ops {
 					      struct x86_registers *ret);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
 	struct nunchi_error *(*set_layout)(struct target *target, unsigned n);
+	/* Takes note of pages that came or went; NULL where none do. */
+	void (*refresh)(struct target *target);
 };
 
 struct target {
@@ -140,6 +142,10 @@ struct nunchi_error *target_get_state(struct target *target, enum target_state *
 /* Microseconds for which target_pause() had it stopped, in all. */
 uint64_t target_paused_us(const struct target *target);
 
+/* What a query of a running guest begins with: memory_renew(), and the ranges that there are now.
+ */
+void target_renew(struct target *target);
+
 /* Only raw files: takes candidate layout n, making a new memory (the old one is destroyed). */
 struct nunchi_error *target_set_layout(struct target *target, unsigned n);
 
@@ -150,6 +156,22 @@ void target_note(struct target *target, const char *format, ...)
 /* What nunchi_list() gives, from each kind of target that can enumerate. */
 struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data);
+
+/* Where a watch looks, and what it waits for. */
+struct target_watch_source {
+	/* As target_list(). */
+	struct nunchi_error *(*list)(bool (*found)(const struct nunchi_found *guest, void *data),
+				     void *data, void *source);
+	/* Waits for the next look, or for *cancel. */
+	void (*await)(void *source, const volatile bool *cancel);
+	void *source;
+};
+
+/* Tells what changes there; until changed() returns false, or *cancel. */
+struct nunchi_error *target_watch_source(const struct target_watch_source *source,
+					 bool (*changed)(const struct nunchi_found *guest,
+							 enum nunchi_event change, void *data),
+					 void *data, const volatile bool *cancel);
 
 /* What nunchi_list_watch() does; *cancel ends it. */
 struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *guest,

@@ -18,6 +18,7 @@ struct seen {
 };
 
 struct watch {
+	const struct target_watch_source *source;
 	bool (*changed)(const struct nunchi_found *guest, enum nunchi_event change, void *data);
 	void *data;
 	struct seen *seen;
@@ -154,7 +155,7 @@ static struct nunchi_error *look(struct watch *watch)
 
 	for (size_t i = 0; i < watch->count; i++)
 		watch->seen[i].there = false;
-	err = target_list(found, watch);
+	err = watch->source->list(found, watch, watch->source->source);
 	if (!err && watch->nomem)
 		err = &error_nomem;
 	if (!err && !watch->ended)
@@ -163,14 +164,48 @@ static struct nunchi_error *look(struct watch *watch)
 	return err;
 }
 
-/* Waits for the next look: a second, or until xenstore says something. */
-static void await(struct xen_watch *xen, const volatile bool *cancel)
+struct nunchi_error *target_watch_source(const struct target_watch_source *source,
+					 bool (*changed)(const struct nunchi_found *guest,
+							 enum nunchi_event change, void *data),
+					 void *data, const volatile bool *cancel)
 {
+	_cleanup_(watch_deinit) struct watch watch = {
+	    .source = source, .changed = changed, .data = data, .first = true};
+	struct nunchi_error *err = NULL;
+
+	while (!err && !watch.ended) {
+		err = look(&watch);
+		if (!err && *cancel)
+			err = error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+		if (!err && !watch.ended)
+			source->await(source->source, cancel);
+	}
+	return err;
+}
+
+/* ---- This host ------------------------------------------------------------------------------- */
+
+static struct nunchi_error *list_host(bool (*found_guest)(const struct nunchi_found *guest,
+							  void *data),
+				      void *data, void *source)
+{
+	(void)source;
+	return target_list(found_guest, data);
+}
+
+/* Waits for the next look: a second, or until xenstore says something. */
+static void await_host(void *source, const volatile bool *cancel)
+{
+	struct xen_watch *xen = source;
 	struct pollfd pfd = {.fd = xen ? xen_watch_fd(xen) : -1, .events = POLLIN};
 
 	for (int waited = 0; waited < EVERY_MS && !*cancel; waited += SLICE_MS) {
-		if (poll(&pfd, 1, SLICE_MS) > 0)
+		if (poll(&pfd, 1, SLICE_MS) <= 0)
+			continue;
+		if (pfd.revents & POLLIN)
 			break;
+		/* xenstore has gone: from now on only the second counts. */
+		pfd.fd = -1;
 	}
 	if (xen)
 		xen_watch_clear(xen);
@@ -180,20 +215,14 @@ struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *gue
 						  enum nunchi_event change, void *data),
 				  void *data, const volatile bool *cancel)
 {
-	_cleanup_(watch_deinit) struct watch watch = {
-	    .changed = changed, .data = data, .first = true};
+	struct target_watch_source source = {.list = list_host, .await = await_host};
 	struct xen_watch *xen;
 	struct nunchi_error *err = xen_watch_create(&xen);
 
 	if (err)
 		return err;
-	while (!err && !watch.ended) {
-		err = look(&watch);
-		if (!err && *cancel)
-			err = error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
-		if (!err && !watch.ended)
-			await(xen, cancel);
-	}
+	source.source = xen;
+	err = target_watch_source(&source, changed, data, cancel);
 	xen_watch_destroy(xen);
 	return err;
 }

@@ -58,6 +58,10 @@ struct fake_xen {
 	char directory[FAKE_VALUES][8];
 	unsigned directory_count;
 	unsigned open; /* handles */
+	/* Events of xenstore that wait, and which are watched. */
+	int events[2];
+	char watched[64];
+	bool no_watch;
 };
 
 static struct fake_xen *fake;
@@ -307,6 +311,34 @@ static char **fake_store_directory(void *store, uint32_t transaction, const char
 	return names;
 }
 
+static bool fake_store_watch(void *store, const char *path, const char *token)
+{
+	size_t length = strlen(fake->watched);
+
+	(void)store;
+	snprintf(fake->watched + length, sizeof(fake->watched) - length, "%s=%s ", path, token);
+	return !fake->no_watch;
+}
+
+static int fake_store_fileno(void *store)
+{
+	(void)store;
+	return fake->events[0];
+}
+
+static char **fake_store_check_watch(void *store)
+{
+	char event;
+
+	(void)store;
+	return read(fake->events[0], &event, 1) == 1 ? calloc(2, sizeof(char *)) : NULL;
+}
+
+static inline void fake_event(void)
+{
+	assert_int_equal(write(fake->events[1], "", 1), 1);
+}
+
 static const struct xen_library fake_library = {
     .call_open = fake_open,
     .call_close = fake_close,
@@ -324,6 +356,9 @@ static const struct xen_library fake_library = {
     .store_close = fake_store_close,
     .store_read = fake_store_read,
     .store_directory = fake_store_directory,
+    .store_watch = fake_store_watch,
+    .store_fileno = fake_store_fileno,
+    .store_check_watch = fake_store_check_watch,
 };
 
 static inline void fake_value(const char *path, const char *value)
@@ -348,7 +383,11 @@ static inline struct fake_domain *fake_add(size_t i, uint16_t id, const char *na
 
 	*domain = (struct fake_domain){
 	    .there = true,
-	    .info = {.domain = id, .flags = flags, .tot_pages = 1024, .max_vcpu_id = 1},
+	    .info = {.domain = id,
+		     .flags = flags,
+		     .tot_pages = 1024,
+		     .max_pages = 1024,
+		     .max_vcpu_id = 1},
 	    .emulation = emulation,
 	    .frames = 1024,
 	    .address_size = 64,
@@ -379,6 +418,7 @@ static inline void fake_create(void)
 	fake->vanish = -1;
 	fake->next_domain = true;
 	fake->machine_frames = FAKE_FRAMES;
+	assert_int_equal(pipe2(fake->events, O_CLOEXEC | O_NONBLOCK), 0);
 	fake->memory_fd = memfd_create("nunchi-test", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(fake->memory_fd, (off_t)(FAKE_FRAMES << PAGE_SHIFT)), 0);
 	fake_add(0, 0, "Domain-0", 0, 0);
@@ -389,6 +429,8 @@ static inline void fake_create(void)
 
 static inline void fake_destroy(void)
 {
+	close(fake->events[0]);
+	close(fake->events[1]);
 	close(fake->memory_fd);
 	munmap(fake, sizeof(*fake));
 }

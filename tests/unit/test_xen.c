@@ -377,13 +377,78 @@ static void test_ranges(void **state)
 	target = open_word("xen:hvm");
 	has_ranges(target, 3, large);
 	target_close(target);
-	/* What is no number says nothing. */
+	/* What is no number says nothing: then what the hypervisor lets it have counts. */
 	fake_value("/local/domain/9/memory/static-max", "many");
+	fake->domains[3].info.max_pages = 0x170000;
 	target = open_word("xen:hvm");
 	has_ranges(target, 3, large);
 	target_close(target);
 	fake->domains[3].there = false;
 	refused("xen:9", NUNCHI_ERROR_NOT_FOUND, "no domain");
+}
+
+static uint64_t count_data(struct memory *memory)
+{
+	gpa_t start, end, at = gpa(0);
+	uint64_t count = 0, value;
+
+	while (memory_next_data(memory, at, &start, &end)) {
+		for (at = start; at.v < end.v; at.v += PAGE_SIZE)
+			count += memory_read(memory, at, &value, 8, NULL) == MEMORY_OK;
+	}
+	return count;
+}
+
+/* A guest that has a page mapped at the end of what can be addressed does not make us look at all.
+ */
+static void test_absurd_frame_count(void **state)
+{
+	static const uint64_t ranges[][2] = {
+	    {0, 0x10000000}, {0xfee00000, 0xff000000}, {0x100000000, UINT64_C(0x7ffffffe000)}};
+	struct target *target;
+
+	(void)state;
+	fake_value("/local/domain/9/memory/static-max", "262144");
+	fake->domains[3].frames = 0x7ffffffe;
+	target = open_word("xen:hvm");
+	has_ranges(target, 3, ranges);
+	fake->maps = 0;
+	assert_int_equal(count_data(target->memory), FAKE_FRAMES);
+	assert_true(fake->maps < 7000);
+	target_close(target);
+}
+
+/* RAM that comes while the guest is open, and goes. */
+static void test_growth(void **state)
+{
+	static const uint64_t before[][2] = {{0, 0x400000}}, after[][2] = {{0, 0x800000}};
+	struct target *target;
+	uint64_t value;
+
+	(void)state;
+	target = open_word("xen:hvm");
+	has_ranges(target, 1, before);
+	assert_int_equal(memory_read(target->memory, gpa(0x500000), &value, 8, NULL),
+			 MEMORY_NO_RAM);
+	fake->domains[3].frames = 2048;
+	fake->domains[3].info.max_pages = 2048;
+	/* Not before it has more pages, and a query begins. */
+	target_renew(target);
+	has_ranges(target, 1, before);
+	fake->domains[3].info.tot_pages = 2000;
+	assert_int_equal(memory_read(target->memory, gpa(0x500000), &value, 8, NULL),
+			 MEMORY_NO_RAM);
+	target_renew(target);
+	has_ranges(target, 1, after);
+	assert_int_equal(target->ram_size, (uint64_t)2000 << PAGE_SHIFT);
+	assert_int_equal(memory_read(target->memory, gpa(0x500000), &value, 8, NULL), MEMORY_OK);
+	/* What cannot be asked for changes nothing. */
+	fake->refuse = EPERM;
+	fake->domains[3].info.tot_pages = 1000;
+	target_renew(target);
+	has_ranges(target, 1, after);
+	fake->refuse = 0;
+	target_close(target);
 }
 
 static void test_mapping_errors(void **state)
@@ -404,6 +469,7 @@ static void test_mapping_errors(void **state)
 	target = open_word("xen:pvh");
 	for (uint64_t i = 0; i < ARRAY_SIZE(cases); i++)
 		fake->errors[10 + i] = cases[i].error;
+	memory_renew(target->memory);
 	store_le64(bytes + (9 << PAGE_SHIFT), 77);
 	assert_int_equal(memory_read(target->memory, gpa(9 << PAGE_SHIFT), &value, 8, NULL),
 			 MEMORY_OK);
@@ -427,22 +493,6 @@ static void test_mapping_errors(void **state)
 	assert_int_equal(memory_read(target->memory, gpa(800 << PAGE_SHIFT), &value, 8, NULL),
 			 MEMORY_GONE);
 	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
-	target_close(target);
-}
-
-/* Pages that reading would change. */
-static void test_paged_out_and_on_demand(void **state)
-{
-	struct target *target;
-
-	(void)state;
-	fake->domains[2].info.paged_pages = 3;
-	refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, "3 of its pages are on disk");
-	assert_non_null(strstr(list().text, "no: 3 of its pages are on disk"));
-	fake->domains[3].on_demand = 500;
-	target = open_word("xen:hvm");
-	assert_int_equal(target->note_count, 1);
-	assert_non_null(strstr(target->notes[0], "500 pages"));
 	target_close(target);
 }
 
@@ -476,6 +526,45 @@ static void put_list(uint8_t *bytes, uint64_t pages)
 	list[202] = FAKE_FRAMES;
 }
 
+/* A security policy that lets us see a domain, but not its memory: not as if there were none. */
+static void test_forbidden(void **state)
+{
+	uint8_t *bytes = fake_memory();
+
+	(void)state;
+	put_list(bytes, 1024);
+	for (size_t i = 0; i < FAKE_FRAMES; i++)
+		fake->errors[i] = i % 2 ? -EACCES : -EPERM;
+	refused("xen:pvh", NUNCHI_ERROR_PERMISSION, "refuses to map the memory of domain 5");
+	refused("xen:hvm", NUNCHI_ERROR_PERMISSION, "refuses to map the memory of domain 9");
+	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "refuses to map the memory of domain 3");
+	memset(fake->errors, 0, sizeof(fake->errors));
+	fake->map_error = EPERM;
+	refused("xen:pvh", NUNCHI_ERROR_PERMISSION, "refuses to map the memory");
+	fake->map_error = 0;
+	/* One page is enough. */
+	for (size_t i = 1; i < FAKE_FRAMES; i++)
+		fake->errors[i] = -EPERM;
+	target_close(open_word("xen:pvh"));
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+}
+
+/* Pages that reading would change. */
+static void test_paged_out_and_on_demand(void **state)
+{
+	struct target *target;
+
+	(void)state;
+	fake->domains[2].info.paged_pages = 3;
+	refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, "3 of its pages are on disk");
+	assert_non_null(strstr(list().text, "no: 3 of its pages are on disk"));
+	fake->domains[3].on_demand = 500;
+	target = open_word("xen:hvm");
+	assert_int_equal(target->note_count, 1);
+	assert_non_null(strstr(target->notes[0], "500 pages"));
+	target_close(target);
+}
+
 static void test_pv_frames(void **state)
 {
 	static const uint64_t expected[][2] = {{300 << PAGE_SHIFT, 350 << PAGE_SHIFT},
@@ -493,15 +582,20 @@ static void test_pv_frames(void **state)
 	assert_int_equal(memory_read(target->memory, gpa(1050 << PAGE_SHIFT), &value, 8, NULL),
 			 MEMORY_OK);
 	target_close(target);
-	/* A guest that says nonsense, or nothing: all of the host, of which its own can be mapped.
+	/*
+	 * A guest that says nonsense, or nothing, or more than it can have: all of the host, of
+	 * which its own can be mapped.
 	 */
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		uint64_t *shared = (uint64_t *)(bytes + (50 << PAGE_SHIFT) + XEN_SHARED_MAX_PFN);
 
 		put_list(bytes, 1024);
 		fake->errors[100] = 0;
 		if (i == 0)
 			shared[0] = UINT64_MAX;
+		else if (i == 4)
+			/* A GiB of holes beyond what it may have is the most. */
+			shared[0] = 1024 + (1 << 20) + 1;
 		else if (i == 1)
 			shared[3] = 0;
 		else if (i == 2)
@@ -516,6 +610,74 @@ static void test_pv_frames(void **state)
 		    MEMORY_OK);
 		target_close(target);
 	}
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+}
+
+/* The list's length and what is in it are the guest's word. */
+static void test_pv_lies(void **state)
+{
+	static const uint64_t all[][2] = {{0, FAKE_FRAMES << PAGE_SHIFT}};
+	uint8_t *bytes = fake_memory();
+	uint64_t *list = (uint64_t *)(bytes + (200 << PAGE_SHIFT));
+	volatile bool cancel = true;
+	const struct target_options options = {.cancel = &cancel};
+	struct target *target = NULL;
+	struct nunchi_error *err;
+
+	(void)state;
+	put_list(bytes, 1024);
+	err = xen_target_open_with(&fake_library, "xen:pv", &options, &target);
+	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+	nunchi_error_destroy(err);
+	/* A page of the list, mapped again and again behind it, is not read for ever. */
+	cancel = false;
+	fake->domains[1].info.tot_pages = fake->domains[1].info.max_pages = 10;
+	put_list(bytes, 10 + (1 << 20));
+	for (uint64_t i = 0; i < 1024; i++)
+		list[i] = 500 + i;
+	for (uint64_t i = 0; i < 512; i++)
+		list[512 + i] = 2000 + i;
+	err = xen_target_open_with(&fake_library, "xen:pv", &options, &target);
+	assert_null(err);
+	assert_int_equal(target->note_count, 0);
+	target_close(target);
+	/* More frames than it may have. */
+	store_le64(bytes + (103 << PAGE_SHIFT) + 16, (uint64_t)(202 << PAGE_SHIFT) | 1);
+	for (uint64_t i = 0; i < 512; i++)
+		store_le64(bytes + (202 << PAGE_SHIFT) + i * 8, 3000 + i);
+	target = open_word("xen:pv");
+	has_ranges(target, 1, all);
+	assert_int_equal(target->note_count, 1);
+	target_close(target);
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+}
+
+/* Ballooned up: new frames, which the list has. */
+static void test_pv_growth(void **state)
+{
+	static const uint64_t expected[][2] = {{300 << PAGE_SHIFT, 350 << PAGE_SHIFT},
+					       {1000 << PAGE_SHIFT, 1100 << PAGE_SHIFT},
+					       {3000 << PAGE_SHIFT, 3001 << PAGE_SHIFT}};
+	uint8_t *bytes = fake_memory();
+	uint64_t *list = (uint64_t *)(bytes + (200 << PAGE_SHIFT)), value;
+	struct target *target;
+
+	(void)state;
+	put_list(bytes, 1024);
+	target = open_word("xen:pv");
+	has_ranges(target, 2, expected);
+	list[300] = 3000;
+	store_le64(bytes + (3000 << PAGE_SHIFT), 42);
+	fake->domains[1].info.tot_pages++;
+	fake->domains[1].info.max_pages++;
+	assert_int_equal(memory_read(target->memory, gpa(3000 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_NO_RAM);
+	target_renew(target);
+	has_ranges(target, 3, expected);
+	assert_int_equal(memory_read(target->memory, gpa(3000 << PAGE_SHIFT), &value, 8, NULL),
+			 MEMORY_OK);
+	assert_int_equal(value, 42);
+	target_close(target);
 	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
 }
 
@@ -594,9 +756,14 @@ int main(void)
 	    TEST(registers),
 	    TEST(pv_registers),
 	    TEST(ranges),
+	    TEST(absurd_frame_count),
+	    TEST(growth),
 	    TEST(mapping_errors),
+	    TEST(forbidden),
 	    TEST(paged_out_and_on_demand),
 	    TEST(pv_frames),
+	    TEST(pv_lies),
+	    TEST(pv_growth),
 	    TEST(host),
 	};
 

@@ -44,9 +44,10 @@ struct xen_hypervisor {
 struct xen_domain {
 	uint16_t id;
 	enum xen_type type;
-	uint32_t flags;     /* XEN_INFO_* */
-	uint64_t pages;     /* that it has now */
-	uint64_t paged_out; /* of which these are on disk */
+	uint32_t flags;      /* XEN_INFO_* */
+	uint64_t pages;      /* that it has now */
+	uint64_t most_pages; /* that it may have */
+	uint64_t paged_out;  /* of which these are on disk */
 	uint64_t shared_info_frame;
 	uint32_t vcpus;
 	uint8_t uuid[16];

@@ -15,9 +15,15 @@ struct xen_target {
 	struct xen_domain domain; /* as it was when it was opened */
 	char key[100];            /* the journal's name for this domain and no later one */
 	struct guard *guard;
-	struct guard_call *call; /* the guard's own way to pause and resume; see pause.c */
-	struct journal *journal; /* while a pause is ours */
-	bool unsettled;          /* a record was left of which it is not known whose the pause is */
+	struct guard_call *call;      /* the guard's own way to pause and resume; see pause.c */
+	struct journal *journal;      /* while a pause is ours */
+	struct memory_mapper *mapper; /* the memory's */
+	int map_denied;               /* errno: the hypervisor forbade to map a page */
+	bool map_allowed;             /* it did not forbid one */
+	bool sigbus_guard;
+	bool unlisted;               /* a PV guest keeps no list of its frames: that was said */
+	const volatile bool *cancel; /* may be NULL */
+	bool unsettled; /* a record was left of which it is not known whose the pause is */
 };
 
 static inline struct xen_target *xen_of(struct target *target)
@@ -41,6 +47,8 @@ void xen_pause_deinit(struct xen_target *xen);
 /* ---- map.c ---- */
 
 /* Makes and seals the target's memory. */
-struct nunchi_error *xen_map_memory(struct xen_target *xen, bool sigbus_guard);
+struct nunchi_error *xen_map_memory(struct xen_target *xen);
+/* Takes the ranges anew if the domain has another number of pages than it had. */
+void xen_refresh(struct target *target);
 
 #endif

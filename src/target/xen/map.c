@@ -24,12 +24,18 @@
 #define SPECIAL_SIZE ((uint64_t)2 << 20)
 /* 8 TiB. */
 #define MOST_FRAMES ((uint64_t)1 << 31)
+/*
+ * What a PV guest's list has beyond the pages that it may own: frames of the hypervisor's own
+ * (shared_info, grant table), and entries for holes below 4 GiB where it sees the host's memory map
+ * (e820_host).
+ */
+#define OTHER_FRAMES ((uint64_t)1024)
+#define HOLE_ENTRIES ((uint64_t)1 << 20)
 
 /* ---- The mapper ------------------------------------------------------------------------------ */
 
 struct reach {
-	struct xen_hypervisor *xen; /* the target's */
-	uint16_t id;
+	struct xen_target *target;
 };
 
 static enum memory_fault fault_of(int error)
@@ -50,28 +56,45 @@ static enum memory_fault fault_of(int error)
 	}
 }
 
+/* Keeps whether anything can be mapped, or all is forbidden. */
+static void note_access(struct xen_target *target, const int *errors, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int error = errors[i] < 0 ? -errors[i] : errors[i];
+
+		if (error == EPERM || error == EACCES)
+			target->map_denied = error;
+		else
+			target->map_allowed = true;
+	}
+}
+
 static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t *faults)
 {
 	struct reach *reach = data;
-	struct xen_library *library = &reach->xen->library;
+	struct xen_hypervisor *xen = &reach->target->xen;
+	struct xen_library *library = &xen->library;
 	_cleanup_free_ int *errors = calloc(count, sizeof(*errors));
 	bool any = false;
 	void *map;
 
 	if (!errors)
 		return NULL;
-	map = library->memory_map(reach->xen->memory, reach->id, PROT_READ, count, pages, errors);
+	map = library->memory_map(xen->memory, reach->target->domain.id, PROT_READ, count, pages,
+				  errors);
 	if (!map) {
+		note_access(reach->target, &(int){errno}, 1);
 		memset(faults, fault_of(errno), count);
 		return NULL;
 	}
+	note_access(reach->target, errors, count);
 	for (size_t i = 0; i < count; i++) {
 		faults[i] = (uint8_t)fault_of(errors[i]);
 		any |= !errors[i];
 	}
 	if (any)
 		return map;
-	library->memory_unmap(reach->xen->memory, map, count);
+	library->memory_unmap(xen->memory, map, count);
 	return NULL;
 }
 
@@ -79,7 +102,7 @@ static void unmap_pages(void *data, void *map, size_t count)
 {
 	struct reach *reach = data;
 
-	reach->xen->library.memory_unmap(reach->xen->memory, map, count);
+	reach->target->xen.library.memory_unmap(reach->target->xen.memory, map, count);
 }
 
 static const struct memory_mapper_ops mapper_ops = {map_pages, unmap_pages, free};
@@ -92,33 +115,64 @@ static struct nunchi_error *add_mapper(struct xen_target *xen, struct memory *me
 
 	if (!reach)
 		return &error_nomem;
-	*reach = (struct reach){.xen = &xen->xen, .id = xen->domain.id};
+	*reach = (struct reach){.target = xen};
 	err = memory_add_mapper(memory, &mapper_ops, reach, ret);
 	if (err)
 		free(reach);
 	return err;
 }
 
+/* Pages that the domain may own at most, by the hypervisor's word; UINT64_MAX if that is not known.
+ */
+static uint64_t page_limit(const struct xen_domain *domain)
+{
+	uint64_t limit = domain->most_pages > domain->pages ? domain->most_pages : domain->pages;
+
+	return limit && limit < MOST_FRAMES ? limit : UINT64_MAX;
+}
+
 /* ---- PVH and HVM ----------------------------------------------------------------------------- */
 
-/* What the toolstack lets the guest have at most, in bytes; UINT64_MAX if it does not say. */
-static uint64_t toolstack_limit(struct xen_target *xen)
+/*
+ * How far RAM may reach in all, in bytes: what the toolstack lets the guest have at most, or more
+ * if the hypervisor does; UINT64_MAX if neither says it. The highest frame in use says nothing of
+ * it: a guest can have any frame mapped there.
+ */
+static uint64_t ram_limit(struct xen_target *xen)
 {
+	uint64_t pages = page_limit(&xen->domain), limit;
 	char path[64], text[32], *end;
 	unsigned long long kib;
 
+	limit = pages == UINT64_MAX ? 0 : pages << PAGE_SHIFT;
 	snprintf(path, sizeof(path), "/local/domain/%u/memory/static-max", xen->domain.id);
 	xen_store_read(&xen->xen, path, text, sizeof(text));
 	kib = strtoull(text, &end, 10);
-	if (!text[0] || *end || kib == 0 || kib > UINT64_MAX >> 10)
-		return UINT64_MAX;
-	return ((uint64_t)kib << 10 | PAGE_MASK) & ~PAGE_MASK;
+	if (text[0] && !*end && kib && kib <= MOST_FRAMES << (PAGE_SHIFT - 10) && kib << 10 > limit)
+		limit = ((uint64_t)kib << 10 | PAGE_MASK) & ~PAGE_MASK;
+	return limit ? limit : UINT64_MAX;
+}
+
+/* What lies above 4 GiB: first as much as RAM may reach, then what the guest says to have. */
+static struct nunchi_error *add_high(struct memory *memory, struct memory_mapper *mapper,
+				     uint64_t expected, uint64_t end)
+{
+	struct nunchi_error *err = NULL;
+
+	if (expected > end - HIGH)
+		expected = end - HIGH;
+	if (expected)
+		err = memory_add_mapped(memory, gpa(HIGH), expected, mapper);
+	if (!err && end - HIGH > expected)
+		err =
+		    memory_add_sparse(memory, gpa(HIGH + expected), end - HIGH - expected, mapper);
+	return err;
 }
 
 static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memory *memory,
 					     struct memory_mapper *mapper, uint64_t end)
 {
-	uint64_t low = toolstack_limit(xen);
+	uint64_t limit = ram_limit(xen), low = limit;
 	struct nunchi_error *err;
 
 	if (low > LOW_END)
@@ -129,25 +183,22 @@ static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memo
 	if (!err && end > SPECIAL)
 		err = memory_add_mapped(memory, gpa(SPECIAL), SPECIAL_SIZE, mapper);
 	if (!err && end > HIGH)
-		err = memory_add_mapped(memory, gpa(HIGH), end - HIGH, mapper);
+		err = add_high(memory, mapper, limit == UINT64_MAX ? 0 : limit - low, end);
 	return err;
 }
 
-static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory)
+static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory,
+				      struct memory_mapper *mapper)
 {
-	struct memory_mapper *mapper;
-	struct nunchi_error *err;
 	uint64_t frames;
+	struct nunchi_error *err = xen_frame_count(&xen->xen, xen->domain.id, &frames);
 
-	err = xen_frame_count(&xen->xen, xen->domain.id, &frames);
-	if (!err && frames > MOST_FRAMES)
-		err = error_create(NUNCHI_ERROR_DATA, "it says to have %llu pages",
-				   (unsigned long long)frames);
-	if (!err)
-		err = add_mapper(xen, memory, &mapper);
-	if (!err)
-		err = add_guest_ranges(xen, memory, mapper, frames << PAGE_SHIFT);
-	return err;
+	if (err)
+		return err;
+	if (frames > MOST_FRAMES)
+		return error_create(NUNCHI_ERROR_DATA, "it says to have %llu pages",
+				    (unsigned long long)frames);
+	return add_guest_ranges(xen, memory, mapper, frames << PAGE_SHIFT);
 }
 
 /* ---- PV -------------------------------------------------------------------------------------- */
@@ -197,12 +248,12 @@ static uint64_t frames_next(const struct frames *frames, uint64_t from, bool set
 }
 
 /* All of the host's frames as one range: what is not the guest's own cannot be mapped. */
-static struct nunchi_error *whole_machine(struct xen_target *xen, bool sigbus_guard, uint64_t count,
+static struct nunchi_error *whole_machine(struct xen_target *xen, uint64_t count,
 					  struct memory **ret)
 {
 	struct memory *memory = NULL;
 	struct memory_mapper *mapper;
-	struct nunchi_error *err = memory_create(sigbus_guard, &memory);
+	struct nunchi_error *err = memory_create(xen->sigbus_guard, &memory);
 
 	if (!err)
 		err = add_mapper(xen, memory, &mapper);
@@ -217,47 +268,93 @@ static struct nunchi_error *whole_machine(struct xen_target *xen, bool sigbus_gu
 	return err;
 }
 
-/*
- * Reads the list that a Linux PV guest keeps for its toolstack: an array in its virtual memory, by
- * the page table that it names in shared_info, of the machine frame of each of its pages.
- */
-static bool read_list(struct xen_target *xen, struct memory *memory, struct frames *frames)
+/* The list that a PV guest keeps, as it says itself. */
+struct frame_list {
+	uint64_t address; /* virtual */
+	uint64_t count;
+	struct address_space *space;
+};
+
+static void frame_list_deinit(struct frame_list *list)
 {
-	uint64_t shared = xen->domain.shared_info_frame << PAGE_SHIFT;
-	_cleanup_free_ struct address_space *space = NULL;
-	uint64_t head[5], entries[PAGE_SIZE / 8];
+	address_space_destroy(list->space);
+}
+
+/* False if the guest says nothing, or nothing that can be. */
+static bool find_list(struct xen_target *xen, struct memory *memory, struct frame_list *ret)
+{
+	uint64_t shared = xen->domain.shared_info_frame << PAGE_SHIFT, limit = ram_limit(xen);
+	uint64_t most = limit == UINT64_MAX ? MOST_FRAMES : (limit >> PAGE_SHIFT) + HOLE_ENTRIES;
 	struct x86_paging paging = {.mode = X86_MODE_4LEVEL};
+	struct nunchi_error *err;
+	uint64_t head[5];
 
 	if (memory_read(memory, gpa(shared + XEN_SHARED_MAX_PFN), head, sizeof(head), NULL) !=
 	    MEMORY_OK)
 		return false;
 	paging.root = gpa(head[3] & ~PAGE_MASK);
-	if (!head[3] || !head[4] || head[4] & 7 || !head[0] || head[0] > MOST_FRAMES)
+	if (!head[3] || !head[4] || head[4] & 7 || !head[0] || head[0] > most)
 		return false;
-	if (address_space_create(memory, &paging, &space))
-		return false;
-	for (uint64_t pfn = 0; pfn < head[0]; pfn += ARRAY_SIZE(entries)) {
-		uint64_t n =
-		    head[0] - pfn < ARRAY_SIZE(entries) ? head[0] - pfn : ARRAY_SIZE(entries);
-
-		if (address_space_read(space, gva(head[4] + pfn * 8), entries, (size_t)n * 8,
-				       NULL) != MEMORY_OK)
-			continue;
-		for (uint64_t i = 0; i < n; i++) {
-			if (!(entries[i] & (XEN_P2M_FOREIGN | XEN_P2M_IDENTITY)) &&
-			    entries[i] < frames->count)
-				frames->bits[entries[i] / 64] |= (uint64_t)1 << entries[i] % 64;
-		}
-	}
-	return frames_next(frames, 0, true) < frames->count;
+	err = address_space_create(memory, &paging, &ret->space);
+	nunchi_error_destroy(err);
+	ret->address = head[4];
+	ret->count = head[0];
+	return !err;
 }
 
-static struct nunchi_error *add_frames(struct xen_target *xen, struct memory *memory,
+/* Takes one page of the list, or a part of it: how many frames came to it. */
+static uint64_t take_entries(struct frames *frames, const uint64_t *entries, uint64_t count)
+{
+	uint64_t added = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t bit = (uint64_t)1 << entries[i] % 64;
+
+		if (entries[i] & (XEN_P2M_FOREIGN | XEN_P2M_IDENTITY) ||
+		    entries[i] >= frames->count)
+			continue;
+		added += !(frames->bits[entries[i] / 64] & bit);
+		frames->bits[entries[i] / 64] |= bit;
+	}
+	return added;
+}
+
+/*
+ * Reads the list that a Linux PV guest keeps for its toolstack: an array in its virtual memory, by
+ * the page table that it names in shared_info, of the machine frame of each of its pages. How long
+ * it is, and how many frames are in it, is the guest's word, and held against what the hypervisor
+ * lets it have. *ret: whether there is one.
+ */
+static struct nunchi_error *read_list(struct xen_target *xen, struct memory *memory,
+				      struct frames *frames, bool *ret)
+{
+	_cleanup_(frame_list_deinit) struct frame_list list = {0};
+	uint64_t most = page_limit(&xen->domain), found = 0, entries[PAGE_SIZE / 8];
+
+	*ret = false;
+	if (!find_list(xen, memory, &list))
+		return NULL;
+	for (uint64_t pfn = 0; pfn < list.count; pfn += ARRAY_SIZE(entries)) {
+		uint64_t left = list.count - pfn;
+		uint64_t n = left < ARRAY_SIZE(entries) ? left : ARRAY_SIZE(entries);
+
+		if (xen->cancel && *xen->cancel)
+			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+		if (address_space_read(list.space, gva(list.address + pfn * 8), entries,
+				       (size_t)n * 8, NULL) == MEMORY_OK)
+			found += take_entries(frames, entries, n);
+		if (most != UINT64_MAX && found > most + OTHER_FRAMES)
+			return NULL;
+	}
+	*ret = found;
+	return NULL;
+}
+
+static struct nunchi_error *add_frames(struct memory *memory, struct memory_mapper *mapper,
 				       const struct frames *frames)
 {
-	struct memory_mapper *mapper;
-	struct nunchi_error *err = add_mapper(xen, memory, &mapper);
 	uint64_t start = frames_next(frames, 0, true);
+	struct nunchi_error *err = NULL;
 
 	while (!err && start < frames->count) {
 		uint64_t end = frames_next(frames, start, false);
@@ -269,14 +366,14 @@ static struct nunchi_error *add_frames(struct xen_target *xen, struct memory *me
 	return err;
 }
 
-static struct nunchi_error *map_pv(struct xen_target *xen, bool sigbus_guard,
-				   struct memory **memory)
+static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory,
+				   struct memory_mapper *mapper)
 {
 	_cleanup_(frames_deinit) struct frames frames = {0};
 	struct memory *whole = NULL;
 	struct nunchi_error *err;
+	bool listed = false;
 	uint64_t count;
-	bool listed;
 
 	err = xen_machine_frame_count(&xen->xen, &count);
 	if (!err && count > MOST_FRAMES)
@@ -284,22 +381,21 @@ static struct nunchi_error *map_pv(struct xen_target *xen, bool sigbus_guard,
 	if (!err && !frames_init(&frames, count))
 		err = &error_nomem;
 	if (!err)
-		err = whole_machine(xen, sigbus_guard, count, &whole);
+		err = whole_machine(xen, count, &whole);
+	if (!err)
+		err = read_list(xen, whole, &frames, &listed);
+	memory_destroy(whole);
 	if (err)
 		return err;
-	listed = read_list(xen, whole, &frames);
 	if (listed)
-		err = add_frames(xen, *memory, &frames);
-	if (listed || err) {
-		memory_destroy(whole);
-		return err ? err : memory_seal(*memory);
-	}
-	target_note(&xen->base,
-		    "the guest keeps no list of its machine frames: its memory is shown "
-		    "as the host's, and a snapshot has to look through all of that");
-	memory_destroy(*memory);
-	*memory = whole;
-	return NULL;
+		return add_frames(memory, mapper, &frames);
+	if (!xen->unlisted)
+		target_note(&xen->base,
+			    "the guest keeps no list of its machine frames, or a false one: its "
+			    "memory is shown as the host's, and a snapshot has to look through all "
+			    "of that");
+	xen->unlisted = true;
+	return memory_add_mapped(memory, gpa(0), count << PAGE_SHIFT, mapper);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -327,7 +423,37 @@ static void describe(struct xen_target *xen)
 			    (unsigned long long)on_demand);
 }
 
-struct nunchi_error *xen_map_memory(struct xen_target *xen, bool sigbus_guard)
+/* Adds the ranges that there are now, and seals. */
+static struct nunchi_error *add_ranges(struct xen_target *xen, struct memory *memory,
+				       struct memory_mapper *mapper)
+{
+	struct nunchi_error *err = xen->base.frames == TARGET_FRAMES_MACHINE
+				       ? map_pv(xen, memory, mapper)
+				       : map_guest(xen, memory, mapper);
+
+	return err ? err : memory_seal(memory);
+}
+
+/*
+ * Where the hypervisor's security policy forbids to map the guest, each page would just seem not to
+ * be there. The first page of PVH and HVM guests is RAM; of PV guests the list was read.
+ */
+static struct nunchi_error *check_access(struct xen_target *xen, struct memory *memory)
+{
+	uint64_t word;
+
+	if (xen->base.frames == TARGET_FRAMES_GUEST)
+		(void)memory_read(memory, gpa(0), &word, sizeof(word), NULL);
+	if (xen->map_allowed || !xen->map_denied)
+		return NULL;
+	return error_hint(error_create_errno(xen->map_denied,
+					     "Xen refuses to map the memory of domain %u",
+					     xen->domain.id),
+			  "the hypervisor's security policy (XSM, FLASK) forbids it to this "
+			  "domain: `xl getenforce`, `xl dmesg` tell more");
+}
+
+struct nunchi_error *xen_map_memory(struct xen_target *xen)
 {
 	struct memory *memory = NULL;
 	struct nunchi_error *err;
@@ -342,16 +468,14 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen, bool sigbus_guard)
 					       "them would change the guest",
 					       (unsigned long long)xen->domain.paged_out),
 				  "end its xenpaging, which reads them back");
-	err = memory_create(sigbus_guard, &memory);
+	err = memory_create(xen->sigbus_guard, &memory);
 	if (err)
 		return err;
-	if (xen->base.frames == TARGET_FRAMES_MACHINE) {
-		err = map_pv(xen, sigbus_guard, &memory);
-	} else {
-		err = map_guest(xen, memory);
-		if (!err)
-			err = memory_seal(memory);
-	}
+	err = add_mapper(xen, memory, &xen->mapper);
+	if (!err)
+		err = add_ranges(xen, memory, xen->mapper);
+	if (!err)
+		err = check_access(xen, memory);
 	if (err) {
 		memory_destroy(memory);
 		return err;
@@ -359,4 +483,34 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen, bool sigbus_guard)
 	xen->base.memory = memory;
 	describe(xen);
 	return NULL;
+}
+
+void xen_refresh(struct target *target)
+{
+	struct xen_target *xen = xen_of(target);
+	struct memory *fresh = NULL;
+	struct xen_domain domain;
+	struct nunchi_error *err = NULL;
+
+	if (!xen->xen.domctl)
+		return;
+	err = xen_still_there(xen, &domain);
+	if (err || domain.pages == xen->domain.pages) {
+		nunchi_error_destroy(err);
+		return;
+	}
+	xen->domain.pages = domain.pages;
+	xen->domain.most_pages = domain.most_pages;
+	err = memory_create(xen->sigbus_guard, &fresh);
+	if (!err)
+		err = add_ranges(xen, fresh, xen->mapper);
+	if (!err)
+		err = memory_take_ranges(target->memory, fresh);
+	/* Asked again the next time: until then what was there is what there is. */
+	if (err)
+		xen->domain.pages = 0;
+	else
+		target->ram_size = domain.pages << PAGE_SHIFT;
+	nunchi_error_destroy(err);
+	memory_destroy(fresh);
 }

@@ -6,6 +6,7 @@
 
 struct xen_watch {
 	struct xen_library library;
+	bool loaded; /* the library is ours to unload */
 	void *store;
 };
 
@@ -15,32 +16,53 @@ void xen_watch_destroy(struct xen_watch *watch)
 		return;
 	if (watch->store)
 		watch->library.store_close(watch->store);
-	xen_library_unload(&watch->library);
+	if (watch->loaded)
+		xen_library_unload(&watch->library);
 	free(watch);
+}
+
+/* Each watch fires once at the start. */
+static bool start(struct xen_watch *watch)
+{
+	if (watch->library.store_open)
+		watch->store = watch->library.store_open(0);
+	return watch->store &&
+	       watch->library.store_watch(watch->store, "@introduceDomain", "come") &&
+	       watch->library.store_watch(watch->store, "@releaseDomain", "go");
+}
+
+struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
+					   struct xen_watch **ret)
+{
+	struct xen_watch *watch = calloc(1, sizeof(*watch));
+
+	*ret = NULL;
+	if (!watch)
+		return &error_nomem;
+	watch->library = *library;
+	if (start(watch))
+		*ret = watch;
+	else
+		xen_watch_destroy(watch);
+	return NULL;
 }
 
 struct nunchi_error *xen_watch_create(struct xen_watch **ret)
 {
-	struct xen_watch *watch;
+	struct xen_library library;
 	struct nunchi_error *err;
 
 	*ret = NULL;
 	if (!xen_host_is_xen(""))
 		return NULL;
-	watch = calloc(1, sizeof(*watch));
-	if (!watch)
-		return &error_nomem;
-	err = xen_library_load(&watch->library);
-	if (!err && watch->library.store_open)
-		watch->store = watch->library.store_open(0);
-	/* Each fires once at the start. */
-	if (!err && watch->store &&
-	    watch->library.store_watch(watch->store, "@introduceDomain", "come") &&
-	    watch->library.store_watch(watch->store, "@releaseDomain", "go")) {
-		*ret = watch;
-		return NULL;
-	}
-	xen_watch_destroy(watch);
+	err = xen_library_load(&library);
+	if (err)
+		return err;
+	err = xen_watch_create_with(&library, ret);
+	if (*ret)
+		(*ret)->loaded = true;
+	else
+		xen_library_unload(&library);
 	return err;
 }
 

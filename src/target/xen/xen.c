@@ -78,6 +78,7 @@ static const struct target_ops xen_ops = {
     .resume = xen_resume,
     .get_registers = get_registers,
     .get_state = get_state,
+    .refresh = xen_refresh,
 };
 
 /* ---- Finding the domain ---------------------------------------------------------------------- */
@@ -236,7 +237,9 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 		target_note(&xen->base, "the guest has %s; its memory is as it was then",
 			    xen_domain_state(&xen->domain));
 	xen_repair(xen);
-	return xen_map_memory(xen, options->sigbus_guard);
+	xen->sigbus_guard = options->sigbus_guard;
+	xen->cancel = options->cancel;
+	return xen_map_memory(xen);
 }
 
 /* Takes the hypervisor. */

@@ -33,6 +33,9 @@ bool xen_has_guest(const char *name);
  */
 struct xen_watch;
 struct nunchi_error *xen_watch_create(struct xen_watch **ret);
+/* The same with a table of functions that is there already, as tests have. */
+struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
+					   struct xen_watch **ret);
 void xen_watch_destroy(struct xen_watch *watch);
 int xen_watch_fd(const struct xen_watch *watch);
 void xen_watch_clear(struct xen_watch *watch);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a list of processes reads, fetched from a memory that is mapped page by page. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "guest/linux/process.h"
+#include "guest/linux/task.h"
+
+#include "toy_kernel.h"
+
+#define L (&toy->kernel.layout)
+
+/* Offsets of the test's task_struct. */
+enum { TASKS = 0, PID = 16, FLAGS = 24 };
+
+static int setup(void **state)
+{
+	struct toy *toy = malloc(sizeof(*toy));
+
+	toy_init(toy);
+	/* Only that there are types is asked. */
+	toy->kernel.types = (struct type_index *)toy;
+	*state = toy;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	toy_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+static void task_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_task, &L->task_tasks, TASKS, 16);
+	toy_field(toy, LAYOUT_task, &L->task_pid, PID, 4);
+}
+
+static void link_tasks(struct toy *toy, const uint64_t *tasks, size_t count)
+{
+	toy->kernel.symbol[LINUX_init_task] = tasks[0];
+	for (size_t i = 0; i < count; i++) {
+		toy_put(toy, tasks[i] + TASKS, tasks[(i + 1) % count] + TASKS, 8);
+		toy_put(toy, tasks[(i + 1) % count] + TASKS + 8, tasks[i] + TASKS, 8);
+		toy_put(toy, tasks[i] + PID, i, 4);
+	}
+}
+
+#define PROCESSES 12
+#define APART     ((uint64_t)512 << 10) /* two windows of the mapper */
+
+struct mapped {
+	struct toy *toy;
+	size_t calls;
+};
+
+static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t *faults)
+{
+	struct mapped *mapped = data;
+	uint8_t *map = aligned_alloc(PAGE_SIZE, count << PAGE_SHIFT);
+
+	mapped->calls++;
+	for (size_t i = 0; i < count; i++) {
+		bool there = pages[i] < TOY_RAM >> PAGE_SHIFT;
+
+		faults[i] = there ? MEMORY_OK : MEMORY_NO_RAM;
+		if (there)
+			memcpy(map + (i << PAGE_SHIFT), mapped->toy->ram + (pages[i] << PAGE_SHIFT),
+			       PAGE_SIZE);
+	}
+	return map;
+}
+
+static void unmap_pages(void *data, void *map, size_t count)
+{
+	(void)data, (void)count;
+	free(map);
+}
+
+/* A page far from all others, by turns in each part of the memory. */
+static uint64_t far_page(struct toy *toy, unsigned *turn)
+{
+	uint64_t part = *turn % (TOY_RAM / APART), n = *turn / (TOY_RAM / APART);
+
+	(*turn)++;
+	(void)toy;
+	return part * APART + 0x40000 + n * PAGE_SIZE;
+}
+
+/* A process with a page table of four levels; its command line is a page of its own. */
+static uint64_t put_process(struct toy *toy, unsigned i, unsigned *turn)
+{
+	const uint64_t address = UINT64_C(0x7ffc00001000) + i * PAGE_SIZE;
+	uint64_t task = toy_alloc(toy, 256), mm = TOY_BASE + far_page(toy, turn);
+	uint64_t table = far_page(toy, turn);
+	char text[32];
+
+	toy_set(toy, task, &L->task_mm, mm);
+	toy_set(toy, task, &L->task_real_cred, TOY_BASE + far_page(toy, turn));
+	toy_set(toy, task, &L->task_signal, TOY_BASE + far_page(toy, turn));
+	toy_set(toy, mm, &L->mm_pgd, TOY_BASE + table);
+	toy_set(toy, mm, &L->mm_arg_start, address);
+	toy_set(toy, mm, &L->mm_arg_end,
+		address + (unsigned)snprintf(text, sizeof(text), "process %u", i) + 1);
+	for (unsigned level = 0; level < 4; level++) {
+		uint64_t next = far_page(toy, turn);
+
+		toy_put_physical(toy, table + (address >> (39 - 9 * level) & 511) * 8, next | 0x67,
+				 8);
+		table = next;
+	}
+	toy_put_bytes(toy, TOY_BASE + table, text, strlen(text) + 1);
+	return task;
+}
+
+static void put_processes(struct toy *toy)
+{
+	uint64_t tasks[PROCESSES + 1];
+	unsigned turn = 0;
+
+	task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
+	toy_field(toy, LAYOUT_task, &L->task_mm, 64, 8);
+	toy_field(toy, LAYOUT_task, &L->task_real_cred, 72, 8);
+	toy_field(toy, LAYOUT_task, &L->task_signal, 80, 8);
+	toy_field(toy, LAYOUT_cred, &L->cred_uid, 0, 4);
+	toy_field(toy, LAYOUT_signal, &L->signal_nr_threads, 0, 4);
+	toy_field(toy, LAYOUT_mm, &L->mm_pgd, 0, 8);
+	toy_field(toy, LAYOUT_mm, &L->mm_arg_start, 8, 8);
+	toy_field(toy, LAYOUT_mm, &L->mm_arg_end, 16, 8);
+	tasks[0] = toy_alloc(toy, 256);
+	for (unsigned i = 1; i <= PROCESSES; i++)
+		tasks[i] = put_process(toy, i, &turn);
+	link_tasks(toy, tasks, PROCESSES + 1);
+}
+
+/* The command lines of all, one after the other. */
+static void read_all(struct linux_kernel *kernel, struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object task = {0}, mm = {0};
+	struct linux_tasks walk;
+	bool too_long;
+
+	assert_null(linux_tasks_init(&walk, kernel, -1));
+	while (linux_tasks_next(&walk, &task)) {
+		assert_int_equal(
+		    linux_read_object(kernel, LAYOUT_mm, object_u64(&task, &layout->task_mm), &mm),
+		    MEMORY_OK);
+		assert_int_equal(linux_process_cmdline(kernel, &mm, ret, &too_long), MEMORY_OK);
+	}
+	assert_false(walk.list.broken);
+	linux_tasks_deinit(&walk);
+}
+
+/* Processes all over a memory that is mapped page by page: a few calls for all of them. */
+static void test_fetch_processes(void **state)
+{
+	static const struct memory_mapper_ops ops = {map_pages, unmap_pages, NULL};
+	struct toy *toy = *state;
+	const struct x86_paging paging = *address_space_paging(toy->kernel.space);
+	struct mapped mapped = {.toy = toy};
+	struct linux_kernel kernel;
+	struct memory_mapper *mapper;
+	struct memory *memory = NULL;
+	_cleanup_buffer_ struct buffer plain = {0}, fetched = {0};
+	size_t without;
+
+	put_processes(toy);
+	read_all(&toy->kernel, &plain);
+	assert_non_null(memmem(plain.data, plain.size, "process 12", 11));
+	/* Nothing to fetch where nothing is mapped by calls. */
+	linux_fetch_processes(&toy->kernel);
+	assert_null(memory_create(false, &memory));
+	assert_null(memory_add_mapper(memory, &ops, &mapped, &mapper));
+	assert_null(memory_add_mapped(memory, gpa(0), TOY_RAM, mapper));
+	assert_null(memory_seal(memory));
+	kernel = toy->kernel;
+	kernel.memory = memory;
+	assert_null(address_space_create(memory, &paging, &kernel.space));
+	assert_null(address_space_create(memory, &paging, &kernel.process));
+	read_all(&kernel, &fetched);
+	without = mapped.calls;
+	assert_true(without >= 12);
+	buffer_clear(&fetched);
+	memory_renew(memory);
+	mapped.calls = 0;
+	linux_fetch_processes(&kernel);
+	read_all(&kernel, &fetched);
+	/* One window with the tasks, the structures, four levels and the pages. */
+	assert_true(mapped.calls <= 7);
+	assert_int_equal(fetched.size, plain.size);
+	assert_memory_equal(fetched.data, plain.data, plain.size);
+	address_space_destroy(kernel.space);
+	address_space_destroy(kernel.process);
+	memory_destroy(memory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_fetch_processes, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
