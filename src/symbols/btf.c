@@ -16,7 +16,7 @@
  */
 #define ARENA_MAPPED ((size_t)1 << 20)
 #define HUGE_PAGE    ((size_t)2 << 20)
-/* Of a kernel's types a record has this many bytes in the mean, at least (6.1: 33). */
+/* Of a kernel's types a record has this many bytes in the mean, at least (25 were seen). */
 #define RECORD_MEAN 24
 /* Longest chain of typedefs and qualifiers followed; C code has a handful. */
 #define STRIP_LIMIT 64
