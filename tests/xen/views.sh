@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Run in the Xen lab's dom0: every view of every guest, between two passes of the guest's own word.
-# Left in $OUT: GUEST/oracle-a.jsonl and -b, GUEST/FORM/VIEW.{out,err,status}, list.*, GUEST/info.*.
-# VIEWS and FEW are set by what runs this (tests/xen.py).
+# 75 is the status if a guest does not answer that was not looked into yet. Left in $OUT: GUEST/oracle-a.jsonl and -b, GUEST/FORM/VIEW.{out,err,status}, list.*, GUEST/info.*.
+# VIEWS, FEW and SYMBOLS (for the oracle: --symbols or nothing) are set by what runs this
+# (tests/xen.py).
 
 # keeps WHAT COMMAND…: what it printed, what it complained of, its status.
 keeps()
@@ -9,7 +10,8 @@ keeps()
 	to=$OUT/$1
 	shift
 	mkdir -p "${to%/*}"
-	"$@" >"$to.out" 2>"$to.err"
+	# One that hangs is an error of its own, not of the lab.
+	timeout 300 "$@" >"$to.out" 2>"$to.err"
 	echo $? >"$to.status"
 }
 
@@ -17,7 +19,7 @@ nunchi --version
 keeps list nunchi list --json
 for guest in $NUNCHI_GUESTS; do
 	mkdir -p "$OUT/$guest"
-	guest oracle "$guest" a --symbols >"$OUT/$guest/oracle-a.jsonl" || exit 1
+	guest oracle "$guest" a $SYMBOLS >"$OUT/$guest/oracle-a.jsonl" || exit 75
 	sleep 1
 	keeps "$guest/info" nunchi info "xen:$guest" --json
 	for view in $FEW; do
