@@ -36,8 +36,8 @@ check-xen: setup
 # Not part of `check`: Xen in Bochs, whose emulation has what QEMU's lacks; five minutes each.
 check-bochs: setup
 	@$(MAKE) --no-print-directory all
-	@tests/xen.py --machine bochs-intel --only 4.17 $(BUILD)/nunchi
-	@tests/xen.py --machine bochs-amd --only 4.17 $(BUILD)/nunchi
+	@tests/xen.py $(BUILD)/nunchi --machine bochs-intel --only 4.17
+	@tests/xen.py $(BUILD)/nunchi --machine bochs-amd --only 4.17
 
 # A trial boot of Xen and the way back, by BIOS and by EFI, emulated.
 check-doctor-trial: setup
