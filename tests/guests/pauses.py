@@ -64,22 +64,35 @@ def wait_running(qmp: Qmp) -> bool:
     return True
 
 
+def was_stopped(qmp: Qmp, moment: float) -> bool:
+    """By QEMU's events, whether the guest stood still at that time: the guard is quick."""
+    stopped = False
+    for event in qmp.events:
+        clock = event["timestamp"]
+        if clock["seconds"] + clock["microseconds"] / 1e6 <= moment:
+            stopped = event["event"] == "STOP" or stopped and event["event"] != "RESUME"
+    return stopped
+
+
 def kills(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work: Path) -> None:
     """Killed outright at any moment, nunchi leaves the guest running."""
     target, rng = f"qemu:{guest.name}", random.Random(1)
     commands = (["show", target, "process_memory_map", "--pause", "always"],
                 ["snapshot", target, str(work / "killed.elf"), "--pause", "always"])
     stopped = left = 0
+    qmp.events.clear()
     for i in range(KILLS):
         victim = subprocess.Popen([nunchi.path, *commands[i % 2]], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             time.sleep(rng.uniform(0.0, 0.08))
+            killed = time.time()
             victim.send_signal(signal.SIGKILL)
         finally:
             victim.wait()
-        stopped += not is_running(qmp)
         left += not wait_running(qmp)
+        stopped += was_stopped(qmp, killed)
+        qmp.events.clear()
         for path in work.glob("*killed*"):
             path.unlink()
     account.say(f"killed {KILLS} times, {stopped} times with the guest stopped at that moment")
