@@ -24,6 +24,7 @@ bool bundle_is(const char *path)
 
 #define MARK          "nunchi-bundle"
 #define MARK_TEXT     "1\n"
+#define SUFFIX        ".txt"
 #define MOST_MEMBER   (32u << 20)
 #define MOST_UNPACKED (1ull << 30)
 #define MOST_MEMBERS  16384
@@ -36,6 +37,15 @@ static void cleanup_read_p(struct archive **archive)
 static void cleanup_write_p(struct archive **archive)
 {
 	archive_write_free(*archive);
+}
+
+/*
+ * What is no file of the host may have others below it, as a directory's list has: so that the
+ * bundle can be unpacked, such a member has a name of its own.
+ */
+static bool has_suffix(bool present, enum tree_kind kind)
+{
+	return !present || kind != TREE_FILE;
 }
 
 /* ---- Writing ---- */
@@ -71,8 +81,9 @@ static struct nunchi_error *write_entry(struct archive *archive, const char *pat
 {
 	_cleanup_buffer_ struct buffer name = {0}, text = {0};
 
-	buffer_printf(&name, "%s%s/%s", entry->text ? "" : "absent/", tree_kind_name(entry->kind),
-		      entry->name[0] == '/' ? entry->name + 1 : entry->name);
+	buffer_printf(&name, "%s%s/%s%s", entry->text ? "" : "absent/", tree_kind_name(entry->kind),
+		      entry->name[0] == '/' ? entry->name + 1 : entry->name,
+		      has_suffix(entry->text != NULL, entry->kind) ? SUFFIX : "");
 	/* A variable of the firmware is bytes, not text, and what it holds is no secret. */
 	if (entry->text && strstr(entry->name, "/efivars/"))
 		buffer_append(&text, entry->text, entry->size);
@@ -171,15 +182,20 @@ static struct nunchi_error *put(struct tree *tree, const char *name, const struc
 	bool absent = !strncmp(name, "absent/", 7);
 	_cleanup_free_ char *path = NULL;
 	enum tree_kind kind;
+	size_t length;
 	long errnum;
 
 	if (absent)
 		name += 7;
 	if (!kind_of(&name, &kind))
 		return NULL;
+	length = strlen(name);
+	if (has_suffix(!absent, kind) && length > strlen(SUFFIX) &&
+	    !strcmp(name + length - strlen(SUFFIX), SUFFIX))
+		length -= strlen(SUFFIX);
 	/* Commands and probes are no paths. */
-	if (asprintf(&path, "%s%s", kind == TREE_COMMAND || kind == TREE_PROBE ? "" : "/", name) <
-	    0) {
+	if (asprintf(&path, "%s%.*s", kind == TREE_COMMAND || kind == TREE_PROBE ? "" : "/",
+		     (int)length, name) < 0) {
 		path = NULL;
 		return &error_nomem;
 	}
