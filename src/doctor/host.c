@@ -43,6 +43,16 @@ bool host_next_line(const struct tree_entry *entry, struct line *line)
 	return true;
 }
 
+bool host_lists(const struct tree_entry *list, const char *name)
+{
+	struct line line = {0};
+
+	while (host_next_line(list, &line))
+		if (line.size == strlen(name) && !memcmp(line.text, name, line.size))
+			return true;
+	return false;
+}
+
 bool host_field(const struct tree_entry *entry, const char *name, char *value, size_t capacity,
 		unsigned *ret_line)
 {

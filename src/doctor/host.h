@@ -47,6 +47,8 @@ struct line {
 	unsigned number; /* from 1; begin with 0 */
 };
 bool host_next_line(const struct tree_entry *entry, struct line *line);
+/* Whether a line is the name, as in a directory's list. */
+bool host_lists(const struct tree_entry *list, const char *name);
 /* The value of "name : value", with what is around it trimmed, into value; false if not there. */
 bool host_field(const struct tree_entry *entry, const char *name, char *value, size_t capacity,
 		unsigned *ret_line);

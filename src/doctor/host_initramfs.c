@@ -10,23 +10,13 @@
 static const char *const forms[][2] = {
     {"initrd.img-", ""}, {"initramfs-", ".img"}, {"initrd-", ""}};
 
-static bool lists(const struct tree_entry *list, const char *name)
-{
-	struct line line = {0};
-
-	while (host_next_line(list, &line))
-		if (line.size == strlen(name) && !memcmp(line.text, name, line.size))
-			return true;
-	return false;
-}
-
 /* Its path; false if that kernel has none in /boot. */
 static bool find_initramfs(const struct tree_entry *boot, const char *release, char *path,
 			   size_t capacity)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		snprintf(path, capacity, "/boot/%s%s%s", forms[i][0], release, forms[i][1]);
-		if (lists(boot, path + strlen("/boot/")))
+		if (host_lists(boot, path + strlen("/boot/")))
 			return true;
 	}
 	return false;

@@ -43,16 +43,6 @@ static void collect_xsm(struct tree *tree, struct facts *facts)
 		host_unknown(facts, FACT_XEN_XSM, mode);
 }
 
-static bool lists(const struct tree_entry *list, const char *name)
-{
-	struct line line = {0};
-
-	while (host_next_line(list, &line))
-		if (line.size == strlen(name) && !memcmp(line.text, name, line.size))
-			return true;
-	return false;
-}
-
 static void collect_devices(struct tree *tree, struct facts *facts)
 {
 	static const char *const devices[] = {"privcmd", "evtchn", "gntdev", "xenbus"};
@@ -60,7 +50,7 @@ static void collect_devices(struct tree *tree, struct facts *facts)
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		facts_add(facts, FACT_XEN_DEVICE, folder->name, 0, "%s %s", devices[i],
-			  lists(folder, devices[i]) ? "yes" : "no");
+			  host_lists(folder, devices[i]) ? "yes" : "no");
 }
 
 /* xen-init-dom0 gives dom0 its name in the store; before, xl lists it as "(null)". */
@@ -86,12 +76,14 @@ static void collect_daemons(struct tree *tree, struct facts *facts)
 		return;
 	}
 	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenstored %s",
-		  lists(folder, "xenstored.pid") || lists(run, "xenstored.pid") ||
-			  lists(run, "xenstored")
+		  host_lists(folder, "xenstored.pid") || host_lists(run, "xenstored.pid") ||
+			  host_lists(run, "xenstored")
 		      ? "yes"
 		      : "no");
 	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenconsoled %s",
-		  lists(folder, "xenconsoled.pid") || lists(run, "xenconsoled.pid") ? "yes" : "no");
+		  host_lists(folder, "xenconsoled.pid") || host_lists(run, "xenconsoled.pid")
+		      ? "yes"
+		      : "no");
 }
 
 /* The value without quotes of a guest's configuration (xl.cfg(5)); "-" if it is not there. */

@@ -16,41 +16,7 @@
 #define L (&toy->kernel.layout)
 
 /* Offsets of the test's task_struct. */
-enum { TASKS = 0, PID = 16, FLAGS = 24 };
-
-static int setup(void **state)
-{
-	struct toy *toy = malloc(sizeof(*toy));
-
-	toy_init(toy);
-	/* Only that there are types is asked. */
-	toy->kernel.types = (struct type_index *)toy;
-	*state = toy;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	toy_deinit(*state);
-	free(*state);
-	return 0;
-}
-
-static void task_layout(struct toy *toy)
-{
-	toy_field(toy, LAYOUT_task, &L->task_tasks, TASKS, 16);
-	toy_field(toy, LAYOUT_task, &L->task_pid, PID, 4);
-}
-
-static void link_tasks(struct toy *toy, const uint64_t *tasks, size_t count)
-{
-	toy->kernel.symbol[LINUX_init_task] = tasks[0];
-	for (size_t i = 0; i < count; i++) {
-		toy_put(toy, tasks[i] + TASKS, tasks[(i + 1) % count] + TASKS, 8);
-		toy_put(toy, tasks[(i + 1) % count] + TASKS + 8, tasks[i] + TASKS, 8);
-		toy_put(toy, tasks[i] + PID, i, 4);
-	}
-}
+enum { FLAGS = 24 };
 
 #define PROCESSES 12
 #define APART     ((uint64_t)512 << 10) /* two windows of the mapper */
@@ -124,7 +90,7 @@ static void put_processes(struct toy *toy)
 	uint64_t tasks[PROCESSES + 1];
 	unsigned turn = 0;
 
-	task_layout(toy);
+	toy_task_layout(toy);
 	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
 	toy_field(toy, LAYOUT_task, &L->task_mm, 64, 8);
 	toy_field(toy, LAYOUT_task, &L->task_real_cred, 72, 8);
@@ -137,7 +103,7 @@ static void put_processes(struct toy *toy)
 	tasks[0] = toy_alloc(toy, 256);
 	for (unsigned i = 1; i <= PROCESSES; i++)
 		tasks[i] = put_process(toy, i, &turn);
-	link_tasks(toy, tasks, PROCESSES + 1);
+	toy_link_tasks(toy, tasks, PROCESSES + 1);
 }
 
 /* The command lines of all, one after the other. */
@@ -205,7 +171,7 @@ static void test_fetch_processes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_fetch_processes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_fetch_processes, toy_setup, toy_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

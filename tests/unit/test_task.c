@@ -17,41 +17,7 @@
 #define L (&toy->kernel.layout)
 
 /* Offsets of the test's task_struct. */
-enum { TASKS = 0, PID = 16, TGID = 20, FLAGS = 24, STATE = 32, EXIT_STATE = 40, COMM = 48 };
-
-static int setup(void **state)
-{
-	struct toy *toy = malloc(sizeof(*toy));
-
-	toy_init(toy);
-	/* Only that there are types is asked. */
-	toy->kernel.types = (struct type_index *)toy;
-	*state = toy;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	toy_deinit(*state);
-	free(*state);
-	return 0;
-}
-
-static void task_layout(struct toy *toy)
-{
-	toy_field(toy, LAYOUT_task, &L->task_tasks, TASKS, 16);
-	toy_field(toy, LAYOUT_task, &L->task_pid, PID, 4);
-}
-
-static void link_tasks(struct toy *toy, const uint64_t *tasks, size_t count)
-{
-	toy->kernel.symbol[LINUX_init_task] = tasks[0];
-	for (size_t i = 0; i < count; i++) {
-		toy_put(toy, tasks[i] + TASKS, tasks[(i + 1) % count] + TASKS, 8);
-		toy_put(toy, tasks[(i + 1) % count] + TASKS + 8, tasks[i] + TASKS, 8);
-		toy_put(toy, tasks[i] + PID, i, 4);
-	}
-}
+enum { TGID = 20, FLAGS = 24, STATE = 32, EXIT_STATE = 40, COMM = 48 };
 
 /* ---- State ----------------------------------------------------------------------------------- */
 
@@ -141,8 +107,8 @@ static void test_processes_without_layout(void **state)
 	struct toy *toy = *state;
 	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
 
-	task_layout(toy);
-	link_tasks(toy, tasks, 2);
+	toy_task_layout(toy);
+	toy_link_tasks(toy, tasks, 2);
 	check_columns(toy, "processes", known);
 }
 
@@ -156,10 +122,10 @@ static void test_processes_with_pointers_alone(void **state)
 				    &L->task_nsproxy, &L->task_thread_pid};
 	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
 
-	task_layout(toy);
+	toy_task_layout(toy);
 	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
 	toy_field(toy, LAYOUT_task, &L->task_comm, COMM, 16);
-	link_tasks(toy, tasks, 2);
+	toy_link_tasks(toy, tasks, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(pointers); i++) {
 		toy_field(toy, LAYOUT_task, pointers[i], 128 + 8 * (unsigned)i, 8);
 		toy_set(toy, tasks[1], pointers[i], toy_alloc(toy, 512));
@@ -177,8 +143,8 @@ static void test_threads_without_layout(void **state)
 	struct view_cursor *cursor;
 	struct nunchi_error *err;
 
-	task_layout(toy);
-	link_tasks(toy, tasks, 2);
+	toy_task_layout(toy);
+	toy_link_tasks(toy, tasks, 2);
 	source.target = &target;
 	err = view_cursor_create(&source, view_find("threads"), NULL, &cursor);
 	assert_non_null(err);
@@ -217,8 +183,8 @@ static void test_numbers_at_the_edge(void **state)
 	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
 	struct view_cursor *cursor;
 
-	task_layout(toy);
-	link_tasks(toy, tasks, 2);
+	toy_task_layout(toy);
+	toy_link_tasks(toy, tasks, 2);
 	toy_field(toy, LAYOUT_task, &L->task_static_prio, 128, 8);
 	toy_set(toy, tasks[1], &L->task_static_prio, 0x8000000000000000);
 	only_row(toy, "processes", 1, &cursor);
@@ -308,7 +274,7 @@ static void test_cpu_time_of_threads(void **state)
 	struct linux_cpu_time time;
 	uint64_t left = 5;
 
-	task_layout(toy);
+	toy_task_layout(toy);
 	times_layout(toy);
 	for (size_t i = 0; i < 2; i++) {
 		toy_set(toy, task[i], &L->task_utime, 100);
@@ -441,7 +407,7 @@ static void test_is_same(void **state)
 	struct field *fields[] = {&L->task_pid, &L->task_start_boottime, &L->task_mm,
 				  &L->task_signal, &L->task_real_cred};
 
-	task_layout(toy);
+	toy_task_layout(toy);
 	for (size_t i = 1; i < ARRAY_SIZE(fields); i++)
 		toy_field(toy, LAYOUT_task, fields[i], 128 + 8 * (unsigned)i, 8);
 	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task, &copy), MEMORY_OK);
@@ -626,7 +592,7 @@ static void test_clock_of_nonsense(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, toy_setup, toy_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(states),
 	    TEST(processes_without_layout),

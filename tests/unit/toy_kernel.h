@@ -134,4 +134,44 @@ static inline void toy_deinit(struct toy *toy)
 	free(toy->ram);
 }
 
+/* The toy of a test group, its types taken for given: only that there are some is asked. */
+static inline int toy_setup(void **state)
+{
+	struct toy *toy = malloc(sizeof(*toy));
+
+	toy_init(toy);
+	toy->kernel.types = (struct type_index *)toy;
+	*state = toy;
+	return 0;
+}
+
+static inline int toy_teardown(void **state)
+{
+	toy_deinit(*state);
+	free(*state);
+	return 0;
+}
+
+/* Offsets in the toy's task_struct. */
+enum { TOY_TASKS = 0, TOY_PID = 16 };
+
+static inline void toy_task_layout(struct toy *toy)
+{
+	toy_field(toy, LAYOUT_task, &toy->kernel.layout.task_tasks, TOY_TASKS, 16);
+	toy_field(toy, LAYOUT_task, &toy->kernel.layout.task_pid, TOY_PID, 4);
+}
+
+/* Links tasks in a ring, the first being init_task, and numbers them from 0. */
+static inline void toy_link_tasks(struct toy *toy, const uint64_t *tasks, size_t count)
+{
+	toy->kernel.symbol[LINUX_init_task] = tasks[0];
+	for (size_t i = 0; i < count; i++) {
+		uint64_t next = tasks[(i + 1) % count];
+
+		toy_put(toy, tasks[i] + TOY_TASKS, next + TOY_TASKS, 8);
+		toy_put(toy, next + TOY_TASKS + 8, tasks[i] + TOY_TASKS, 8);
+		toy_put(toy, tasks[i] + TOY_PID, i, 4);
+	}
+}
+
 #endif
