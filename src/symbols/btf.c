@@ -513,27 +513,57 @@ bool btf_member(const struct btf *btf, type_id id, uint32_t i, struct type_membe
 	return true;
 }
 
+static bool is_enum(const struct btf *btf, type_id id, struct btf_record *ret)
+{
+	return btf_record(btf, id, ret) && (ret->kind == BTF_ENUM || ret->kind == BTF_ENUM64);
+}
+
+static size_t enumerator_size(const struct btf_record *record)
+{
+	return record->kind == BTF_ENUM ? 8 : 12;
+}
+
+static int64_t enumerator_value(const struct btf *btf, const struct btf_record *record,
+				const uint8_t *element)
+{
+	uint32_t low = btf_load(element + 4);
+
+	if (record->kind == BTF_ENUM64)
+		return (int64_t)(low | (uint64_t)btf_load(element + 8) << 32);
+	return record->kind_flag || !btf->enum_signs ? (int32_t)low : (int64_t)low;
+}
+
 bool btf_enumerator(const struct btf *btf, type_id id, uint32_t i, struct type_enumerator *ret)
 {
 	struct btf_record record;
 	const uint8_t *element;
-	uint64_t value;
 
-	if (!btf_record(btf, id, &record) ||
-	    (record.kind != BTF_ENUM && record.kind != BTF_ENUM64) || i >= record.vlen)
+	if (!is_enum(btf, id, &record) || i >= record.vlen)
 		return false;
-	if (record.kind == BTF_ENUM) {
-		element = record.payload + (size_t)i * 8;
-		value = btf_load(element + 4);
-		if (record.kind_flag || !btf->enum_signs)
-			value = (uint64_t)(int64_t)(int32_t)value;
-	} else {
-		element = record.payload + (size_t)i * 12;
-		value = btf_load(element + 4) | (uint64_t)btf_load(element + 8) << 32;
-	}
+	element = record.payload + i * enumerator_size(&record);
 	*ret = (struct type_enumerator){.name = btf_name(btf, btf_load(element)),
-					.value = (int64_t)value};
+					.value = enumerator_value(btf, &record, element)};
 	return true;
+}
+
+bool btf_find_enumerator(const struct btf *btf, const char *name, int64_t *ret)
+{
+	for (uint32_t i = 0; *name && i < btf->listed_count; i++) {
+		struct btf_record record;
+		size_t size;
+
+		if (!is_enum(btf, btf->listed[i], &record))
+			continue;
+		size = enumerator_size(&record);
+		for (const uint8_t *at = record.payload, *end = at + record.vlen * size; at < end;
+		     at += size) {
+			if (strcmp(btf_name(btf, btf_load(at)), name))
+				continue;
+			*ret = enumerator_value(btf, &record, at);
+			return true;
+		}
+	}
+	return false;
 }
 
 bool btf_parameter(const struct btf *btf, type_id id, uint32_t i, struct type_member *ret)

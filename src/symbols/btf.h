@@ -117,6 +117,8 @@ static inline type_id btf_member_type(const struct btf_record *record, uint32_t 
 bool btf_type(const struct btf *btf, type_id id, struct type *ret);
 bool btf_member(const struct btf *btf, type_id id, uint32_t i, struct type_member *ret);
 bool btf_enumerator(const struct btf *btf, type_id id, uint32_t i, struct type_enumerator *ret);
+/* The value of the first enumerator of that name. Looks at all of them: few are ever asked for. */
+bool btf_find_enumerator(const struct btf *btf, const char *name, int64_t *ret);
 bool btf_parameter(const struct btf *btf, type_id id, uint32_t i, struct type_member *ret);
 type_id btf_strip(const struct btf *btf, type_id id);
 

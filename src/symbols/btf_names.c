@@ -14,8 +14,6 @@
 #define ID_MASK     ((1u << CLASS_SHIFT) - 1)
 #define MULTIPLIER  0x9e3779b97f4a7c15ULL
 
-enum enumerator_form { FORM_UNSIGNED, FORM_SIGNED, FORM_64 };
-
 static uint64_t load64(const char *p)
 {
 	uint64_t word;
@@ -71,15 +69,14 @@ enum btf_class btf_class_of(const struct btf_record *record)
 	}
 }
 
-/* arena, if not NULL, may have room. */
-static struct nunchi_error *allocate(struct btf_names *names, uint64_t count, struct btf *arena)
+/* The arena of btf may have room. */
+static struct nunchi_error *allocate(struct btf_names *names, uint64_t count, struct btf *btf)
 {
 	uint64_t capacity = 64;
 
 	while (capacity * 2 < count * 3)
 		capacity *= 2;
-	if (arena)
-		names->slots = btf_take_arena(arena, capacity * sizeof(*names->slots));
+	names->slots = btf_take_arena(btf, capacity * sizeof(*names->slots));
 	names->borrowed = names->slots;
 	if (!names->slots)
 		names->slots = calloc(capacity, sizeof(*names->slots));
@@ -178,71 +175,6 @@ struct nunchi_error *btf_names_init(struct btf_names *names, struct btf *btf)
 	return err;
 }
 
-/*
- * An enumerator is kept as the offset of its element in the type records, which is a multiple of
- * four in BTF that compilers write; where it is not (hostile data) it is left out.
- */
-static struct nunchi_error *insert_enumerator(struct btf_names *names, const struct btf *btf,
-					      const uint8_t *element, enum enumerator_form form)
-{
-	uint32_t offset = (uint32_t)(element - btf->types);
-	uint32_t name = btf_load(element);
-	struct probe probe = {.name = btf_name(btf, name), .offset = name};
-	struct btf_slot *slot;
-
-	if (offset & 3 || !*probe.name || !hash_name(probe.name, 0, &probe.hash))
-		return NULL;
-	slot = claim_slot(names, btf, &probe);
-	if (!slot)
-		return too_many_collisions(probe.name);
-	if (!slot->value)
-		*slot = (struct btf_slot){probe.hash, offset | form, name};
-	return NULL;
-}
-
-static struct nunchi_error *insert_enum(struct btf_names *names, const struct btf *btf,
-					const struct btf_record *record, uint64_t *budget)
-{
-	enum enumerator_form form = FORM_64;
-	struct nunchi_error *err = NULL;
-	size_t size = 12;
-
-	if (record->kind == BTF_ENUM) {
-		form = record->kind_flag || !btf->enum_signs ? FORM_SIGNED : FORM_UNSIGNED;
-		size = 8;
-	}
-	for (uint32_t i = 0; !err && i < record->vlen && *budget; i++, --*budget)
-		err = insert_enumerator(names, btf, record->payload + i * size, form);
-	return err;
-}
-
-static bool enum_record(const struct btf *btf, type_id id, struct btf_record *ret)
-{
-	return btf_record(btf, id, ret) && (ret->kind == BTF_ENUM || ret->kind == BTF_ENUM64);
-}
-
-struct nunchi_error *btf_names_init_enumerators(struct btf_names *names, const struct btf *btf)
-{
-	struct nunchi_error *err;
-	struct btf_record record;
-	uint64_t count = 0;
-
-	*names = (struct btf_names){0};
-	for (uint32_t i = 0; i < btf->listed_count; i++) {
-		if (enum_record(btf, btf->listed[i], &record))
-			count += record.vlen;
-	}
-	err = allocate(names, count, NULL);
-	/* A live guest may have grown an enum meanwhile: no more than there is room for. */
-	for (uint32_t i = 0; !err && i < btf->listed_count; i++) {
-		if (enum_record(btf, btf->listed[i], &record))
-			err = insert_enum(names, btf, &record, &count);
-	}
-	if (err)
-		btf_names_deinit(names);
-	return err;
-}
-
 void btf_names_deinit(struct btf_names *names)
 {
 	if (!names->borrowed)
@@ -273,35 +205,5 @@ bool btf_names_find(const struct btf_names *names, const struct btf *btf, enum b
 	if (!slot->value)
 		return false;
 	*ret = slot->value & ID_MASK;
-	return true;
-}
-
-bool btf_names_enumerator(const struct btf_names *names, const struct btf *btf, const char *name,
-			  size_t size, int64_t *ret)
-{
-	char padded[NAME_LIMIT + 9];
-	struct probe probe = {.name = padded};
-	struct btf_slot *slot;
-	const uint8_t *element;
-	uint32_t low;
-
-	if (!pad(name, size, padded) || !hash_name(padded, 0, &probe.hash))
-		return false;
-	slot = find_slot(names, btf, &probe);
-	if (!slot->value)
-		return false;
-	element = btf->types + (slot->value & ~3u);
-	low = btf_load(element + 4);
-	switch ((enum enumerator_form)(slot->value & 3)) {
-	case FORM_UNSIGNED:
-		*ret = low;
-		break;
-	case FORM_SIGNED:
-		*ret = (int32_t)low;
-		break;
-	case FORM_64:
-		*ret = (int64_t)(low | (uint64_t)btf_load(element + 8) << 32);
-		break;
-	}
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Hash tables from names to BTF types and to enumerators. Names come from a guest that may have
- * chosen them to collide: the steps to fill a table have a limit. Inside of the type index.
+ * A hash table from names to BTF types. Names come from a guest that may have chosen them to
+ * collide: the steps to fill it have a limit. Inside of the type index.
  */
 #ifndef NUNCHI_SYMBOLS_BTF_NAMES_H
 #define NUNCHI_SYMBOLS_BTF_NAMES_H
@@ -23,8 +23,7 @@ enum btf_class {
 
 struct btf_slot {
 	uint32_t hash;
-	uint32_t
-	    value; /* of a type: class << 28 | id; of an enumerator: record << 2 | form; 0: free */
+	uint32_t value; /* class << 28 | id; 0: free */
 	uint32_t name;
 };
 
@@ -37,15 +36,11 @@ struct btf_names {
 
 /* All named types of btf, which must outlive names. */
 struct nunchi_error *btf_names_init(struct btf_names *names, struct btf *btf);
-/* All enumerators. */
-struct nunchi_error *btf_names_init_enumerators(struct btf_names *names, const struct btf *btf);
 void btf_names_deinit(struct btf_names *names);
 
 /* The type of that class and name (size bytes); false if none. */
 bool btf_names_find(const struct btf_names *names, const struct btf *btf, enum btf_class class,
 		    const char *name, size_t size, type_id *ret);
-bool btf_names_enumerator(const struct btf_names *names, const struct btf *btf, const char *name,
-			  size_t size, int64_t *ret);
 /* Of a record that has a class; else BTF_CLASSES. */
 enum btf_class btf_class_of(const struct btf_record *record);
 

@@ -40,12 +40,6 @@ static void describe(struct type_index *index, const char *format)
 
 static void destroy(struct type_index *index)
 {
-	struct btf_names *enumerators = index->enumerators ? atomic_load(index->enumerators) : NULL;
-
-	if (enumerators)
-		btf_names_deinit(enumerators);
-	free(enumerators);
-	free(index->enumerators);
 	btf_names_deinit(&index->names);
 	btf_deinit(&index->btf);
 	free(index);
@@ -61,8 +55,7 @@ struct nunchi_error *type_index_create(const void *data, size_t size,
 	if (!index)
 		return &error_nomem;
 	atomic_init(&index->references, 1);
-	index->enumerators = calloc(1, sizeof(*index->enumerators));
-	err = index->enumerators ? btf_init(&index->btf, data, size) : &error_nomem;
+	err = btf_init(&index->btf, data, size);
 	if (!err) {
 		index->btf.enum_signs |= source->enum_signs;
 		err = btf_names_init(&index->names, &index->btf);
@@ -215,33 +208,7 @@ bool type_index_size(const struct type_index *index, type_id id, uint64_t *ret)
 	return false;
 }
 
-/* Made once; when two threads make it at the same time, one of the two equal tables goes. */
-static const struct btf_names *enumerators_of(const struct type_index *index)
-{
-	struct btf_names *names = atomic_load(index->enumerators), *expected = NULL;
-	struct nunchi_error *err;
-
-	if (names)
-		return names;
-	names = malloc(sizeof(*names));
-	if (!names)
-		return NULL;
-	err = btf_names_init_enumerators(names, &index->btf);
-	if (err) {
-		nunchi_error_destroy(err);
-		free(names);
-		return NULL;
-	}
-	if (atomic_compare_exchange_strong(index->enumerators, &expected, names))
-		return names;
-	btf_names_deinit(names);
-	free(names);
-	return expected;
-}
-
 bool type_index_enum_value(const struct type_index *index, const char *name, int64_t *ret)
 {
-	const struct btf_names *names = enumerators_of(index);
-
-	return names && btf_names_enumerator(names, &index->btf, name, strlen(name), ret);
+	return btf_find_enumerator(&index->btf, name, ret);
 }

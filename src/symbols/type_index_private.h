@@ -16,8 +16,6 @@ struct type_index {
 	atomic_uint references;
 	struct btf btf;
 	struct btf_names names;
-	/* Made when an enumerator is first looked up; on the heap, as the index itself is const. */
-	_Atomic(struct btf_names *) *enumerators;
 	unsigned word_size;
 	void (*destroy)(void *owner);
 	void *owner;
