@@ -8,11 +8,26 @@
 
 #include <nunchi/nunchi.h>
 
+/* Each byte of a word that has the value. */
+#define EACH(value) ((value) * (UINT64_MAX / UINT8_MAX))
+
+/* Whether a byte of the word is below a limit of at most 0x80; those from 0x80 on are not. */
+static bool has_below(uint64_t word, uint64_t limit)
+{
+	return (word - EACH(limit)) & ~word & EACH(0x80);
+}
+
 /* How many bytes at the start are ASCII that stands for itself in text and in JSON. */
 static size_t plain_run(const char *text, size_t size)
 {
 	size_t i = 0;
 
+	for (uint64_t word; size - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, text + i, sizeof(word));
+		if (word & EACH(0x80) || has_below(word, 0x20) || has_below(word ^ EACH(0x7f), 1) ||
+		    has_below(word ^ EACH('\\'), 1) || has_below(word ^ EACH('"'), 1))
+			break;
+	}
 	while (i < size && text[i] >= 0x20 && text[i] < 0x7f && text[i] != '\\' && text[i] != '"')
 		i++;
 	return i;

@@ -165,6 +165,29 @@ static void test_escape_of_every_pair_of_bytes(void **state)
 			assert_string_not_equal(seen[i], seen[j]);
 }
 
+/* Plain text is passed over in words: wherever a byte stands in one, it is seen. */
+static void test_escape_of_every_byte_in_every_place(void **state)
+{
+	(void)state;
+	for (unsigned byte = 0; byte < 256; byte++) {
+		for (size_t place = 0; place < 19; place++) {
+			_cleanup_buffer_ struct buffer out, alone;
+			char text[19], expected[64];
+
+			memset(text, 'a', sizeof(text));
+			text[place] = (char)byte;
+			buffer_init(&out, 0);
+			buffer_init(&alone, 0);
+			escape_text(&out, text, sizeof(text));
+			escape_text(&alone, &text[place], 1);
+			snprintf(expected, sizeof(expected), "%.*s%s%.*s", (int)place,
+				 "aaaaaaaaaaaaaaaaaaa", buffer_string(&alone), (int)(18 - place),
+				 "aaaaaaaaaaaaaaaaaaa");
+			assert_string_equal(buffer_string(&out), expected);
+		}
+	}
+}
+
 static void test_public_escape_cuts_between_characters(void **state)
 {
 	char text[8];
@@ -475,6 +498,7 @@ int main(void)
 	    cmocka_unit_test(test_escape_leaves_printable_text),
 	    cmocka_unit_test(test_escape_of_every_class),
 	    cmocka_unit_test(test_escape_of_every_pair_of_bytes),
+	    cmocka_unit_test(test_escape_of_every_byte_in_every_place),
 	    cmocka_unit_test(test_public_escape_cuts_between_characters),
 	    cmocka_unit_test(test_widths),
 	    cmocka_unit_test(test_table_aligns),
