@@ -92,6 +92,7 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 				    (int)options.pause);
 	guest->pause = options.pause;
 	guest->count_pages = options.count_pages;
+	guest->until_exit = options.until_exit;
 	if (!copy_string(options.symbols_path, &guest->symbols_path) ||
 	    !copy_string(options.types_path, &guest->types_path))
 		return &error_nomem;
@@ -130,6 +131,8 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 	if (!guest)
 		return;
 	object_deinit(&guest->task);
+	if (guest->target)
+		guest->target->leave_mapped = guest->until_exit;
 	linux_kernel_destroy(guest->kernel);
 	target_close(guest->target);
 	free(guest->symbols_path);

@@ -19,7 +19,7 @@ struct nunchi_guest {
 	struct target *target;
 	struct linux_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
-	bool count_pages;
+	bool count_pages, until_exit;
 	char *symbols_path, *types_path;
 	struct object task; /* the process whose address space was taken last */
 	double attach_ms, query_ms;

@@ -147,7 +147,7 @@ static int finish_output(struct cli *cli, int status)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options)}};
+	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options), .until_exit = true}};
 	int status;
 
 	language_choose();

@@ -74,6 +74,7 @@ struct target {
 	bool live;
 	enum target_frames frames;
 	uint64_t ram_size; /* bytes, as the hypervisor says; 0: the sum of the memory's ranges */
+	bool leave_mapped; /* the process ends: what unmapping costs can be left to the kernel */
 	struct target_support support[TARGET_CAPABILITY_COUNT];
 	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
 	char *vmcoreinfo;

@@ -681,6 +681,27 @@ static void test_pv_growth(void **state)
 	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
 }
 
+/* Of a process that ends the kernel unmaps, faster than we could. */
+static void test_left_mapped(void **state)
+{
+	uint8_t *bytes = fake_memory();
+	struct target *target = open_word("xen:pvh");
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(memory_read(target->memory, gpa(0), &value, 8, NULL), MEMORY_OK);
+	assert_true(fake->mapped > 0);
+	target->leave_mapped = true;
+	target_close(target);
+	assert_true(fake->mapped > 0);
+	fake->mapped = 0;
+	target = open_word("xen:pvh");
+	assert_int_equal(memory_read(target->memory, gpa(0), &value, 8, NULL), MEMORY_OK);
+	target_close(target);
+	assert_int_equal(fake->mapped, 0);
+	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
+}
+
 /* ---- The host -------------------------------------------------------------------------------- */
 
 static char root[sizeof(runtime) + 8];
@@ -764,6 +785,7 @@ int main(void)
 	    TEST(pv_frames),
 	    TEST(pv_lies),
 	    TEST(pv_growth),
+	    TEST(left_mapped),
 	    TEST(host),
 	};
 

@@ -102,7 +102,13 @@ static void unmap_pages(void *data, void *map, size_t count)
 {
 	struct reach *reach = data;
 
-	reach->target->xen.library.memory_unmap(reach->target->xen.memory, map, count);
+	/*
+	 * In a dom0 that is a PV guest each page that is unmapped by itself has Xen emulate a write
+	 * to the page table; at exit Linux gives the tables up first (xen_exit_mmap() in
+	 * arch/x86/xen/mmu_pv.c).
+	 */
+	if (!reach->target->base.leave_mapped)
+		reach->target->xen.library.memory_unmap(reach->target->xen.memory, map, count);
 }
 
 static const struct memory_mapper_ops mapper_ops = {map_pages, unmap_pages, free};
