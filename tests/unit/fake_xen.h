@@ -210,7 +210,11 @@ static int fake_call2(void *call, unsigned op, uint64_t one, uint64_t two)
 		return 0;
 	}
 	domain = fake_find(*(uint16_t *)(uintptr_t)two, false);
-	return domain ? (int)domain->frames - 1 : fake_answer(ESRCH);
+	if (!domain)
+		return fake_answer(ESRCH);
+	/* As Linux and the C library hand it on. */
+	one = (uint64_t)(int64_t)(int)(domain->frames - 1);
+	return one >= (uint64_t)-4095 ? fake_answer((int)-one) : (int)one;
 }
 
 static void *fake_alloc(void *call, size_t size)

@@ -361,7 +361,7 @@ static void test_ranges(void **state)
 	static const uint64_t small[][2] = {{0, 0x400000}};
 	static const uint64_t hole[][2] = {{0, 0x10000000}, {0xfee00000, 0xff000000}};
 	static const uint64_t large[][2] = {
-	    {0, 0xf0000000}, {0xfee00000, 0xff000000}, {0x100000000, 0x180000000}};
+	    {0, 0xf0000000}, {0xfee00000, 0xff000000}, {0x100000000, 0x190000000}};
 	struct target *target = open_word("xen:hvm");
 
 	(void)state;
@@ -373,13 +373,13 @@ static void test_ranges(void **state)
 	has_ranges(target, 2, hole);
 	target_close(target);
 	fake_value("/local/domain/9/memory/static-max", "6291456");
-	fake->domains[3].frames = 0x180000;
+	fake->domains[3].frames = 0x190000;
 	target = open_word("xen:hvm");
 	has_ranges(target, 3, large);
 	target_close(target);
 	/* What is no number says nothing: then what the hypervisor lets it have counts. */
 	fake_value("/local/domain/9/memory/static-max", "many");
-	fake->domains[3].info.max_pages = 0x170000;
+	fake->domains[3].info.max_pages = 0x180000;
 	target = open_word("xen:hvm");
 	has_ranges(target, 3, large);
 	target_close(target);
@@ -416,6 +416,39 @@ static void test_absurd_frame_count(void **state)
 	assert_int_equal(count_data(target->memory), FAKE_FRAMES);
 	assert_true(fake->maps < 7000);
 	target_close(target);
+}
+
+/*
+ * The number of the last frame in use is whatever the guest makes it, and comes to us cut to 32
+ * bits: small, negative, or as any error. None of that hides the RAM that the toolstack gave it.
+ */
+static void test_false_frame_count(void **state)
+{
+	static const uint64_t ends[] = {
+	    0,
+	    UINT64_C(0x100000001),
+	    UINT64_C(0x80000001),
+	    (uint64_t)UINT32_MAX - ESRCH + 2,
+	    (uint64_t)UINT32_MAX + 1,
+	};
+	static const uint64_t ranges[][2] = {{0, 0xf0000000}, {0x100000000, 0x120000000}};
+	struct target *target;
+	uint64_t value;
+
+	(void)state;
+	fake_value("/local/domain/9/memory/static-max", "4456448");
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		fake->domains[3].frames = ends[i];
+		target = open_word("xen:hvm");
+		has_ranges(target, 2, ranges);
+		assert_int_equal(memory_read(target->memory, gpa(0x500000), &value, 8, NULL),
+				 MEMORY_OK);
+		target_close(target);
+	}
+	/* Nothing says anything. */
+	fake->domains[2].info.tot_pages = fake->domains[2].info.max_pages = 0;
+	fake->domains[2].frames = UINT64_C(0x80000001);
+	refused("xen:pvh", NUNCHI_ERROR_DATA, "size of its memory");
 }
 
 /* RAM that comes while the guest is open, and goes. */
@@ -778,6 +811,7 @@ int main(void)
 	    TEST(pv_registers),
 	    TEST(ranges),
 	    TEST(absurd_frame_count),
+	    TEST(false_frame_count),
 	    TEST(growth),
 	    TEST(mapping_errors),
 	    TEST(forbidden),

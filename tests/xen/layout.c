@@ -63,7 +63,7 @@ SAME(XEN_EMULATED_VPCI, XEN_X86_EMU_VPCI);
 SAME(XEN_FIRST_RESERVED, DOMID_FIRST_RESERVED);
 SAME(XEN_NO_VCPU, XEN_INVALID_MAX_VCPU_ID);
 SAME(XEN_HVM_SAVE_CPU, HVM_SAVE_CODE(CPU));
-SAME(XEN_PV_IN_KERNEL, VGCF_IN_KERNEL);
+SAME(XEN_PV_IN_KERNEL, VGCF_in_kernel);
 
 /* The release's versions are among those that are tried, and the entry's size follows from it. */
 _Static_assert(XEN_DOMCTL_INTERFACE_VERSION >= XEN_DOMCTL_OLDEST, "domctl");

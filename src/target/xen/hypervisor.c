@@ -528,15 +528,12 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;
 }
 
-struct nunchi_error *xen_frame_count(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret)
+uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id)
 {
 	uint16_t argument[4] = {id};
 	long last = memory_op(xen, XEN_OP_MAXIMUM_GPFN, argument, sizeof(argument));
 
-	if (last < 0)
-		return failed(errno, id, "tell the size of the memory");
-	*ret = (uint64_t)last + 1;
-	return NULL;
+	return last < 0 ? 0 : (uint64_t)last + 1;
 }
 
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret)

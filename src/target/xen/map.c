@@ -165,30 +165,28 @@ static struct nunchi_error *add_high(struct memory *memory, struct memory_mapper
 {
 	struct nunchi_error *err = NULL;
 
-	if (expected > end - HIGH)
-		expected = end - HIGH;
 	if (expected)
 		err = memory_add_mapped(memory, gpa(HIGH), expected, mapper);
-	if (!err && end - HIGH > expected)
+	if (!err && end > HIGH + expected)
 		err =
 		    memory_add_sparse(memory, gpa(HIGH + expected), end - HIGH - expected, mapper);
 	return err;
 }
 
+/*
+ * Where RAM may be by the toolstack's word, and beyond that by the guest's, up to end. What the
+ * guest says takes nothing away: it can make that any number.
+ */
 static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memory *memory,
 					     struct memory_mapper *mapper, uint64_t end)
 {
-	uint64_t limit = ram_limit(xen), low = limit;
-	struct nunchi_error *err;
+	uint64_t limit = ram_limit(xen), all = limit == UINT64_MAX ? end : limit;
+	uint64_t low = all < LOW_END ? all : LOW_END;
+	struct nunchi_error *err = memory_add_mapped(memory, gpa(0), low, mapper);
 
-	if (low > LOW_END)
-		low = LOW_END;
-	if (low > end)
-		low = end;
-	err = memory_add_mapped(memory, gpa(0), low, mapper);
 	if (!err && end > SPECIAL)
 		err = memory_add_mapped(memory, gpa(SPECIAL), SPECIAL_SIZE, mapper);
-	if (!err && end > HIGH)
+	if (!err && (limit == UINT64_MAX ? end > HIGH : limit > low || end > HIGH))
 		err = add_high(memory, mapper, limit == UINT64_MAX ? 0 : limit - low, end);
 	return err;
 }
@@ -196,14 +194,11 @@ static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memo
 static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory,
 				      struct memory_mapper *mapper)
 {
-	uint64_t frames;
-	struct nunchi_error *err = xen_frame_count(&xen->xen, xen->domain.id, &frames);
+	uint64_t frames = xen_frame_hint(&xen->xen, xen->domain.id);
 
-	if (err)
-		return err;
-	if (frames > MOST_FRAMES)
-		return error_create(NUNCHI_ERROR_DATA, "it says to have %llu pages",
-				    (unsigned long long)frames);
+	if (!frames && ram_limit(xen) == UINT64_MAX)
+		return error_create(NUNCHI_ERROR_DATA,
+				    "neither Xen nor the toolstack tells the size of its memory");
 	return add_guest_ranges(xen, memory, mapper, frames << PAGE_SHIFT);
 }
 
