@@ -29,7 +29,7 @@ struct message {
 };
 
 struct guard {
-	pid_t pid;
+	pid_t pid; /* 0: it was killed, and nothing is left of it */
 	int socket;
 };
 
@@ -430,8 +430,13 @@ struct nunchi_error *guard_act(struct guard *guard, bool undo, int *ret)
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
-	if (n != sizeof(result))
+	if (n != sizeof(result)) {
+		/* One that is only stuck must not do it later, when nobody reckons with it. */
+		kill(guard->pid, SIGKILL);
+		reap(guard->pid);
+		guard->pid = 0;
 		return error_create(NUNCHI_ERROR_GONE, "the guard process ended or is stuck");
+	}
 	*ret = result;
 	return NULL;
 }
@@ -462,8 +467,10 @@ void guard_destroy(struct guard *guard)
 
 	if (!guard)
 		return;
-	tell(guard, &message);
-	wait_for_exit(guard);
+	if (guard->pid) {
+		tell(guard, &message);
+		wait_for_exit(guard);
+	}
 	close(guard->socket);
 	free(guard);
 }

@@ -47,8 +47,9 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
  */
 struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t cookie);
 /*
- * Has an armed guard do it, or undo it: *ret is 0 or an errno. It marks the steps in the record. Fails
- * if the guard is gone; how far it came is in the record then (journal_step()).
+ * Has an armed guard do it, or undo it: *ret is 0 or an errno. It marks the steps in the record.
+ * Fails if the guard is gone, or does not answer for some seconds, and is killed then; how far it
+ * came is in the record (journal_step()), and stays so.
  */
 struct nunchi_error *guard_act(struct guard *guard, bool undo, int *ret);
 /* It is undone: nothing is left to do. */

@@ -129,6 +129,58 @@ static void test_guard_killed(void **state)
 	target_close(target);
 }
 
+/* In a process of its own: a guard that stands still while it should resume, and goes on too late.
+ */
+static int resume_by_stuck_guard(void)
+{
+	struct target *target = open_word("xen:hvm");
+	pid_t guard, waker;
+
+	fake->domains[3].pauses = 1;
+	if (target_pause(target) || fake->domains[3].pauses != 2)
+		return 1;
+	guard = guard_of(getpid());
+	kill(guard, SIGSTOP);
+	waker = fork();
+	if (waker == 0) {
+		poll(NULL, 0, 11000);
+		kill(guard, SIGCONT);
+		_exit(0);
+	}
+	if (target_resume(target))
+		return 2;
+	target_close(target);
+	waitpid(waker, NULL, 0);
+	return fake->domains[3].pauses == 1 ? 0 : 3;
+}
+
+/* What a guard was asked for and did not do in time it never does. */
+static void test_guard_stuck(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	pid_t guard, child;
+	int status;
+
+	(void)state;
+	assert_null(target_pause(target));
+	assert_null(target_resume(target));
+	guard = guard_of(getpid());
+	kill(guard, SIGSTOP);
+	child = fork();
+	if (child == 0)
+		_exit(resume_by_stuck_guard());
+	assert_null(target_pause(target));
+	kill(guard, SIGCONT);
+	poll(NULL, 0, 50);
+	assert_int_equal(pauses(), 1);
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(pauses(), 0);
+	target_close(target);
+}
+
 /* A process that has the guest paused and holds still. */
 static pid_t pausing_process(pid_t *ret_guard)
 {
@@ -213,6 +265,34 @@ static void test_both_killed(void **state)
 	}
 }
 
+/* The same while another nunchi has the guest open already: its next pause undoes it first. */
+static void test_left_to_another(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	pid_t guard, owner;
+
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		fake->domains[2].pauses = others;
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		kill(owner, SIGKILL);
+		waitpid(owner, NULL, 0);
+		assert_int_equal(pauses(), others + 1);
+		assert_null(target_pause(target));
+		assert_int_equal(pauses(), others + 1);
+		assert_null(target_resume(target));
+		assert_int_equal(pauses(), others);
+		assert_int_equal(records(), 0);
+		assert_int_equal(target->note_count, others + 1);
+	}
+	target_close(target);
+	/* Handles of processes that were killed. */
+	fake->open = 0;
+	fake->mapped = 0;
+}
+
 /* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
 static void mark_record(char step)
 {
@@ -289,8 +369,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),
-	    TEST(owner_killed), TEST(both_killed),   TEST(cannot_tell),
+	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),    TEST(guard_stuck),
+	    TEST(owner_killed), TEST(both_killed),   TEST(left_to_another), TEST(cannot_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,9 @@ struct nunchi_error *xen_pause(struct target *target)
 	bool left, again = true;
 	int errnum = 0;
 
+	/* What another left since this guest was opened: overwritten, it would be known no more. */
+	if (!xen->unsettled)
+		xen_repair(xen);
 	err = journal_write(xen->key, "pause", &xen->journal, &left);
 	if (err)
 		return error_hint(err, "without the journal a pause could outlive us, so it is not "
