@@ -81,6 +81,16 @@ static uint64_t hole_end(const struct memory_mapper *mapper, uint64_t number)
 	return i && number < mapper->holes[i - 1].end ? mapper->holes[i - 1].end : 0;
 }
 
+/* They are believed for as long as mappings are. */
+static void age_holes(struct memory_mapper *mapper, uint64_t generation)
+{
+	if (mapper->hole_count && generation - mapper->hole_generation < MAPPER_GENERATIONS)
+		return;
+	mapper->hole_count = 0;
+	mapper->hole_generation = generation;
+	mapper->island = 0;
+}
+
 static void forget_hole(struct memory_mapper *mapper, size_t i)
 {
 	mapper->hole_count--;
@@ -327,6 +337,7 @@ enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation,
 {
 	uint8_t *to = buffer;
 
+	age_holes(mapper, generation);
 	while (size) {
 		uint64_t number = address >> MAPPER_SHIFT;
 		bool known = find(mapper, generation, number);
@@ -353,6 +364,7 @@ bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64
 {
 	uint64_t number = page / MAPPER_PAGES;
 
+	age_holes(mapper, generation);
 	return find(mapper, generation, number) || hole_end(mapper, number) ||
 	       fetched_find(&mapper->fetched, generation, page);
 }
@@ -394,6 +406,7 @@ const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uin
 
 	if (size > WINDOW_SIZE - within)
 		return NULL;
+	age_holes(mapper, generation);
 	if ((address & PAGE_MASK) + size <= PAGE_SIZE && !find(mapper, generation, number)) {
 		const uint8_t *page =
 		    fetched_find(&mapper->fetched, generation, address >> PAGE_SHIFT);
@@ -494,6 +507,7 @@ static bool run_in_window(const struct mapper_window *window, uint64_t at, uint6
 bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sparse,
 		      uint64_t address, uint64_t end, uint64_t *ret_start, uint64_t *ret_end)
 {
+	age_holes(mapper, generation);
 	while (address < end) {
 		uint64_t number = address >> MAPPER_SHIFT, hole = hole_end(mapper, number);
 		uint64_t last = (number + 1) << MAPPER_SHIFT;

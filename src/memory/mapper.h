@@ -60,7 +60,8 @@ struct memory_mapper {
 	uint64_t tick;                          /* windows mapped so far */
 	struct mapper_hole holes[MAPPER_HOLES]; /* ascending, of this renewal */
 	size_t hole_count;
-	uint64_t island; /* the last window that was found by looking ahead; 0: none */
+	uint64_t hole_generation; /* of the memory when the first of them was learnt */
+	uint64_t island;          /* the last window that was found by looking ahead; 0: none */
 	struct fetched fetched;
 	struct mapper_window windows[MAPPER_WINDOWS];
 };

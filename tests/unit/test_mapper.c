@@ -233,6 +233,14 @@ static void test_holes_are_learnt(void **state)
 	memory_renew(guest->memory);
 	has(guest, 5 * MAPPER_PAGES, 77);
 	assert_int_equal(guest->calls, 1);
+	/* Nor is a hole believed for longer than what is mapped. */
+	assert_int_equal(read_page(guest, 6 * MAPPER_PAGES, &value), MEMORY_NO_RAM);
+	give(guest, 6 * MAPPER_PAGES, 1, 78);
+	for (size_t i = 1; i < MAPPER_GENERATIONS; i++)
+		memory_new_generation(guest->memory);
+	assert_int_equal(read_page(guest, 6 * MAPPER_PAGES, &value), MEMORY_NO_RAM);
+	memory_new_generation(guest->memory);
+	has(guest, 6 * MAPPER_PAGES, 78);
 }
 
 /* Long runs go through mappings of the moment, many pages at once. */
