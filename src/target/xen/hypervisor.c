@@ -523,7 +523,8 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 	else if (!errnum)
 		pv_registers(buffer, ret);
 	xen->library.free(xen->call, buffer);
-	if (errnum == ENODATA || errnum == EINVAL)
+	/* Xen 4.11 has ENOENT for ENODATA. */
+	if (errnum == ENODATA || errnum == ENOENT || errnum == EINVAL)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "vCPU %u was never started", vcpu);
 	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;
 }

@@ -84,7 +84,8 @@ static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t 
 				  errors);
 	if (!map) {
 		note_access(reach->target, &(int){errno}, 1);
-		memset(faults, fault_of(errno), count);
+		/* Not one page was asked for. */
+		memset(faults, errno == ESRCH ? MEMORY_GONE : MEMORY_IO, count);
 		return NULL;
 	}
 	note_access(reach->target, errors, count);
