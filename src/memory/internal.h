@@ -44,6 +44,7 @@ struct memory {
 	struct memory_backing *backings; /* sorted once sealed */
 	struct memory_range *ranges;     /* the same, for memory_ranges() */
 	size_t count, capacity;
+	struct memory_backing beyond; /* of addresses in no range; its size is 0 if there is none */
 	struct window_file **files;
 	size_t file_count, file_capacity;
 	struct memory_mapper **mappers;
@@ -58,7 +59,7 @@ struct memory {
 	uint64_t recorded; /* the generation in which it was recorded */
 };
 
-/* The range with that address, or NULL. */
+/* The range with that address, or what stands for it (memory_set_beyond()), or NULL. */
 struct memory_backing *memory_find(struct memory *memory, uint64_t address);
 /* Reads without counting, recording or replaying. */
 enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,

@@ -217,6 +217,12 @@ struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint6
 	return err;
 }
 
+void memory_set_beyond(struct memory *memory, gpa_t end, struct memory_mapper *mapper)
+{
+	memory->beyond =
+	    (struct memory_backing){.size = end.v, .available = end.v, .mapper = mapper};
+}
+
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size)
 {
 	struct memory_backing backing = {.start = start.v, .size = size};
@@ -359,7 +365,7 @@ struct memory_backing *memory_find(struct memory *memory, uint64_t address)
 	i = count_before(memory, address);
 	backing = i ? &memory->backings[i - 1] : NULL;
 	if (!backing || address - backing->start >= backing->size)
-		return NULL;
+		return address < memory->beyond.size ? &memory->beyond : NULL;
 	memory->last = backing;
 	return backing;
 }
@@ -505,7 +511,7 @@ static void count_touched(struct memory *memory, uint64_t address, size_t size)
 		const struct memory_backing *backing = memory_find(memory, address);
 		uint64_t n, page, last;
 
-		if (!backing)
+		if (!backing || backing == &memory->beyond)
 			return;
 		n = backing->size - (address - backing->start);
 		if (n > size)

@@ -106,6 +106,11 @@ struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint6
  */
 struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint64_t size,
 				       struct memory_mapper *mapper);
+/*
+ * What lies below end in no range can be read by the mapper as well, without being a part of what
+ * is counted, looked through or saved.
+ */
+void memory_set_beyond(struct memory *memory, gpa_t end, struct memory_mapper *mapper);
 /* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
 /*

@@ -31,6 +31,8 @@
  */
 #define OTHER_FRAMES ((uint64_t)1024)
 #define HOLE_ENTRIES ((uint64_t)1 << 20)
+/* Ranges of a PV guest: a snapshot's ELF header has room for them. */
+#define MOST_PIECES ((size_t)32768)
 
 /* ---- The mapper ------------------------------------------------------------------------------ */
 
@@ -352,14 +354,43 @@ static struct nunchi_error *read_list(struct xen_target *xen, struct memory *mem
 	return NULL;
 }
 
+/* The end of the run that begins at start; gaps of at most that many frames belong to it. */
+static uint64_t run_end(const struct frames *frames, uint64_t start, uint64_t gap)
+{
+	uint64_t end = frames_next(frames, start, false);
+	uint64_t next = frames_next(frames, end, true);
+
+	while (next < frames->count && next - end <= gap) {
+		end = frames_next(frames, next, false);
+		next = frames_next(frames, end, true);
+	}
+	return end;
+}
+
+static bool fits(const struct frames *frames, uint64_t gap)
+{
+	uint64_t start = frames_next(frames, 0, true);
+	size_t count = 0;
+
+	while (start < frames->count && ++count <= MOST_PIECES)
+		start = frames_next(frames, run_end(frames, start, gap), true);
+	return count <= MOST_PIECES;
+}
+
+/*
+ * The frames as ranges. Where they come from all over, gaps between them are taken for theirs, as
+ * far as need be: what there is of other domains cannot be mapped.
+ */
 static struct nunchi_error *add_frames(struct memory *memory, struct memory_mapper *mapper,
 				       const struct frames *frames)
 {
-	uint64_t start = frames_next(frames, 0, true);
+	uint64_t start = frames_next(frames, 0, true), gap = 0;
 	struct nunchi_error *err = NULL;
 
+	while (!fits(frames, gap))
+		gap = 2 * gap + 1;
 	while (!err && start < frames->count) {
-		uint64_t end = frames_next(frames, start, false);
+		uint64_t end = run_end(frames, start, gap);
 
 		err = memory_add_mapped(memory, gpa(start << PAGE_SHIFT),
 					(end - start) << PAGE_SHIFT, mapper);
@@ -389,6 +420,8 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	memory_destroy(whole);
 	if (err)
 		return err;
+	/* The page tables may lead to frames that the list lacks. */
+	memory_set_beyond(memory, gpa(count << PAGE_SHIFT), mapper);
 	if (listed)
 		return add_frames(memory, mapper, &frames);
 	if (!xen->unlisted)
