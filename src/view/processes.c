@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/cgroup.h"
+#include "guest/linux/fetch.h"
 #include "guest/linux/path.h"
 #include "view/task_cells.h"
 

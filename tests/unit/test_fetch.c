@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "guest/linux/fetch.h"
 #include "guest/linux/process.h"
 #include "guest/linux/task.h"
 

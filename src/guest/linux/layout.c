@@ -117,6 +117,17 @@ uint64_t object_u64(const struct object *object, const struct field *field)
 	return value;
 }
 
+uint64_t object_element(const struct object *object, const struct field *array, unsigned i)
+{
+	struct field one = *array;
+
+	if (i >= array->elements)
+		return 0;
+	one.size /= array->elements;
+	one.offset += i * one.size;
+	return object_u64(object, &one);
+}
+
 int64_t object_s64(const struct object *object, const struct field *field)
 {
 	uint64_t value = object_u64(object, field);

@@ -67,6 +67,8 @@ void object_deinit(struct object *object);
 /* A field of a copy as an unsigned or sign-extended number; 0 where the copy does not reach. */
 uint64_t object_u64(const struct object *object, const struct field *field);
 int64_t object_s64(const struct object *object, const struct field *field);
+/* The same for one element of an array; 0 past its end. */
+uint64_t object_element(const struct object *object, const struct field *array, unsigned i);
 /* A character array up to its first NUL: its length, with *ret the bytes; 0 if out of reach. */
 size_t object_text(const struct object *object, const struct field *field, const char **ret);
 

@@ -47,18 +47,6 @@ static bool node_shape(const struct layout *layout, unsigned type, struct shape 
 	}
 }
 
-static uint64_t element(const struct linux_maple *walk, const struct field *array, unsigned i)
-{
-	unsigned word = walk->kernel->word_size;
-	struct field one = *array;
-
-	if (i >= array->elements)
-		return 0;
-	one.offset += i * word;
-	one.size = word;
-	return object_u64(&walk->node, &one);
-}
-
 /* The last index of a slot that begins at first, in a node that ends at last. */
 static bool slot_end(const struct linux_maple *walk, const struct shape *shape, unsigned slot,
 		     uint64_t first, uint64_t last, uint64_t *ret)
@@ -70,7 +58,7 @@ static bool slot_end(const struct linux_maple *walk, const struct shape *shape, 
 	if (!shape->pivot)
 		end = first;
 	else if (slot < shape->pivot->elements)
-		end = element(walk, shape->pivot, slot);
+		end = object_element(&walk->node, shape->pivot, slot);
 	/* A pivot that was not set ends the node. */
 	if (shape->pivot && !end && slot)
 		end = last;
@@ -145,7 +133,7 @@ static void descend(struct linux_maple *walk, uint64_t link)
 			slot++;
 		}
 		last = end;
-		link = element(walk, shape.slot, slot);
+		link = object_element(&walk->node, shape.slot, slot);
 	}
 }
 
@@ -212,7 +200,7 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 				pass(walk, walk->last);
 			return false;
 		}
-		entry = element(walk, shape.slot, walk->slot++);
+		entry = object_element(&walk->node, shape.slot, walk->slot++);
 		walk->in_leaf = end < walk->last;
 		walk->first = end + 1;
 		if (end < walk->at)

@@ -22,14 +22,6 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 					struct buffer *ret, bool *ret_too_long);
 
 /*
- * Makes what a list of all processes reads ready, for the first LINUX_FETCHED of them: on a
- * hypervisor that maps pages for us their structures, their page tables and the ends of their
- * command lines are mapped together (memory_fetch()); elsewhere nothing is done. Only saves time.
- */
-#define LINUX_FETCHED ADDRESS_WANTS
-void linux_fetch_processes(struct linux_kernel *kernel);
-
-/*
  * Resident pages of an mm (file, anonymous and shared memory). MEMORY_NO_LAYOUT where the kernel's
  * types or the number of its CPUs are not known.
  */
