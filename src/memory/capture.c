@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/hash.h"
+#include "core/pages.h"
 #include "memory/internal.h"
 
 #include <errno.h>
@@ -8,6 +9,9 @@
 
 /* Pausing a guest to copy from more pages than this takes too long to be worth it. */
 #define MOST_PAGES ((size_t)64 << 20 >> PAGE_SHIFT)
+
+/* So many pages for copies are taken at once; MOST_PAGES is a multiple. */
+#define TAKEN_PAGES ((size_t)64)
 
 /* What is copied of a page: only the lines a query wants, a bit each. Most want few of them. */
 #define LINE_SHIFT     6
@@ -125,7 +129,10 @@ static void add_lines(struct capture *capture, uint64_t page, uint64_t lines)
 		return;
 	}
 	capture->pages[capture->count] = (struct captured_page){.number = page, .wanted = lines};
-	/* The page fault is taken now, not while the guest is paused. */
+	/* Page faults are taken now, not while the guest is paused. */
+	if (!(capture->count % TAKEN_PAGES))
+		pages_take(capture->copies + (capture->count << PAGE_SHIFT),
+			   TAKEN_PAGES << PAGE_SHIFT);
 	capture->copies[capture->count << PAGE_SHIFT] = 0;
 	capture->count++;
 }
@@ -269,7 +276,7 @@ static void copy_batch(struct batch *batch)
 	uint8_t faults[MAPPER_BATCH];
 
 	if (batch->count)
-		mapper_copy(batch->mapper, batch->numbers, batch->count, copy_mapped, batch,
+		mapper_copy(batch->mapper, batch->numbers, batch->count, true, copy_mapped, batch,
 			    faults);
 	for (size_t i = 0; i < batch->count; i++)
 		batch->capture->pages[batch->places[i]].fault = (enum memory_fault)faults[i];

@@ -35,6 +35,13 @@ static void drop(struct memory_mapper *mapper, struct mapper_window *window)
 	atomic_store(&window->gone, false);
 }
 
+static void unmap_spent(struct memory_mapper *mapper)
+{
+	for (size_t i = 0; i < mapper->spent_count; i++)
+		mapper->ops->unmap(mapper->data, mapper->spent[i].map, mapper->spent[i].count);
+	mapper->spent_count = 0;
+}
+
 void mapper_destroy(struct memory_mapper *mapper)
 {
 	if (!mapper)
@@ -42,6 +49,7 @@ void mapper_destroy(struct memory_mapper *mapper)
 	for (size_t i = 0; i < MAPPER_WINDOWS; i++)
 		drop(mapper, &mapper->windows[i]);
 	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
+	unmap_spent(mapper);
 	if (mapper->ops->destroy)
 		mapper->ops->destroy(mapper->data);
 	free(mapper);
@@ -53,6 +61,7 @@ void mapper_renew(struct memory_mapper *mapper)
 	mapper->hole_count = 0;
 	mapper->island = 0;
 	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
+	unmap_spent(mapper);
 }
 
 /* ---- Holes ----------------------------------------------------------------------------------- */
@@ -292,7 +301,7 @@ static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t addres
 	count = (size_t)(((address + run.size - 1) >> PAGE_SHIFT) - first + 1);
 	for (size_t i = 0; i < count; i++)
 		pages[i] = first + i;
-	mapper_copy(mapper, pages, count, copy_run, &run, faults);
+	mapper_copy(mapper, pages, count, false, copy_run, &run, faults);
 	for (size_t i = 0; i < count; i++) {
 		if (faults[i] == MEMORY_OK)
 			continue;
@@ -444,7 +453,7 @@ static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t l
 	for (uint64_t at = first; at < last && count < MAPPER_BATCH; at += MAPPER_STRIDE)
 		pages[count++] = at * MAPPER_PAGES;
 	if (count)
-		mapper_copy(mapper, pages, count, no_copy, NULL, faults);
+		mapper_copy(mapper, pages, count, false, no_copy, NULL, faults);
 	while (empty < count && faults[empty] == MEMORY_NO_RAM)
 		empty++;
 	first += empty * MAPPER_STRIDE;
@@ -534,8 +543,8 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sp
 }
 
 void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t count,
-		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
-		 uint8_t *faults)
+		 bool unmap_later, void (*copy)(void *data, size_t i, const uint8_t *page),
+		 void *data, uint8_t *faults)
 {
 	struct sigbus_region *region = NULL;
 	struct nunchi_error *err = NULL;
@@ -555,7 +564,9 @@ void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t cou
 			faults[i] = MEMORY_GONE;
 	}
 	sigbus_guard_remove(region);
-	if (map)
+	if (map && unmap_later && mapper->spent_count < MAPPER_SPENT)
+		mapper->spent[mapper->spent_count++] = (struct mapper_spent){map, count};
+	else if (map)
 		mapper->ops->unmap(mapper->data, map, count);
 	nunchi_error_destroy(err);
 }

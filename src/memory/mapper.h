@@ -34,6 +34,8 @@ struct sigbus_region;
 #define MAPPER_STRIDE 8
 /* Runs of windows without any page that are remembered. */
 #define MAPPER_HOLES 256
+/* Mappings that wait to be unmapped; when there are more, it is done at once. */
+#define MAPPER_SPENT 32
 
 struct mapper_window {
 	uint64_t number;            /* address divided by a window's size */
@@ -52,6 +54,12 @@ struct mapper_hole {
 	uint64_t first, end;
 };
 
+/* A mapping that is no longer used. */
+struct mapper_spent {
+	uint8_t *map;
+	size_t count;
+};
+
 struct memory_mapper {
 	const struct memory_mapper_ops *ops;
 	void *data;
@@ -63,6 +71,8 @@ struct memory_mapper {
 	uint64_t hole_generation; /* of the memory when the first of them was learnt */
 	uint64_t island;          /* the last window that was found by looking ahead; 0: none */
 	struct fetched fetched;
+	struct mapper_spent spent[MAPPER_SPENT];
+	size_t spent_count;
 	struct mapper_window windows[MAPPER_WINDOWS];
 };
 
@@ -89,11 +99,12 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sp
 /*
  * Gives copy() at most MAPPER_BATCH pages by their numbers, through a mapping of the moment: what
  * is copied of a paused guest is thus never stale. faults has an enum memory_fault for each; if it
- * is not MEMORY_OK, copy() was not called or what it was given is not to be used.
+ * is not MEMORY_OK, copy() was not called or what it was given is not to be used. If there is no
+ * time for it now, because a guest stands still, the pages are unmapped later: by mapper_renew().
  */
 void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t count,
-		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
-		 uint8_t *faults);
+		 bool unmap_later, void (*copy)(void *data, size_t i, const uint8_t *page),
+		 void *data, uint8_t *faults);
 
 /* Whether reading the page takes no mapping. */
 bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page);

@@ -61,10 +61,10 @@ static uint64_t far_page(struct toy *toy, unsigned *turn)
 }
 
 /* A process with a page table of four levels; its command line is a page of its own. */
-static uint64_t put_process(struct toy *toy, unsigned i, unsigned *turn)
+static void put_process(struct toy *toy, uint64_t task, unsigned i, unsigned *turn)
 {
 	const uint64_t address = UINT64_C(0x7ffc00001000) + i * PAGE_SIZE;
-	uint64_t task = toy_alloc(toy, 256), mm = TOY_BASE + far_page(toy, turn);
+	uint64_t mm = TOY_BASE + far_page(toy, turn);
 	uint64_t table = far_page(toy, turn);
 	char text[32];
 
@@ -83,10 +83,35 @@ static uint64_t put_process(struct toy *toy, unsigned i, unsigned *turn)
 		table = next;
 	}
 	toy_put_bytes(toy, TOY_BASE + table, text, strlen(text) + 1);
-	return task;
 }
 
-static void put_processes(struct toy *toy)
+/* A tree of two levels: of each process its struct pid, which leads to the task. */
+static void put_pids(struct toy *toy, const uint64_t tasks[PROCESSES + 1], unsigned *turn)
+{
+	enum { NODE = 2 /* what a node's address has in its low bits */ };
+	uint64_t namespace = toy_alloc(toy, 64), root = toy_alloc(toy, 512);
+	uint64_t leaves[2] = {TOY_BASE + far_page(toy, turn), TOY_BASE + far_page(toy, turn)};
+
+	toy_field(toy, LAYOUT_pid_namespace, &L->pid_namespace_root, 8, 8);
+	toy_array(toy, LAYOUT_xa_node, &L->xa_node_slots, 16, 8, 64);
+	toy_field(toy, LAYOUT_pid, &L->pid_leader, 16, 8);
+	toy_field(toy, LAYOUT_task, &L->task_pid_link, 88, 8);
+	toy->kernel.symbol[LINUX_init_pid_ns] = namespace;
+	toy_set(toy, namespace, &L->pid_namespace_root, root | NODE);
+	/* A slot that leads nowhere, one that leads back, and the two. */
+	toy_put(toy, root + 16, TOY_MISSING | NODE, 8);
+	toy_put(toy, root + 24, root | NODE, 8);
+	toy_put(toy, root + 32, leaves[0] | NODE, 8);
+	toy_put(toy, root + 40, leaves[1] | NODE, 8);
+	for (unsigned i = 1; i <= PROCESSES; i++) {
+		uint64_t pid = TOY_BASE + far_page(toy, turn);
+
+		toy_put(toy, leaves[i % 2] + 16 + i * 8, pid, 8);
+		toy_set(toy, pid, &L->pid_leader, tasks[i] + L->task_pid_link.offset);
+	}
+}
+
+static void put_processes(struct toy *toy, bool far)
 {
 	uint64_t tasks[PROCESSES + 1];
 	unsigned turn = 0;
@@ -103,8 +128,12 @@ static void put_processes(struct toy *toy)
 	toy_field(toy, LAYOUT_mm, &L->mm_arg_end, 16, 8);
 	tasks[0] = toy_alloc(toy, 256);
 	for (unsigned i = 1; i <= PROCESSES; i++)
-		tasks[i] = put_process(toy, i, &turn);
+		tasks[i] = far ? TOY_BASE + far_page(toy, &turn) : toy_alloc(toy, 256);
+	for (unsigned i = 1; i <= PROCESSES; i++)
+		put_process(toy, tasks[i], i, &turn);
 	toy_link_tasks(toy, tasks, PROCESSES + 1);
+	if (far)
+		put_pids(toy, tasks, &turn);
 }
 
 /* The command lines of all, one after the other. */
@@ -126,11 +155,10 @@ static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 	linux_tasks_deinit(&walk);
 }
 
-/* Processes all over a memory that is mapped page by page: a few calls for all of them. */
-static void test_fetch_processes(void **state)
+/* Reads all processes of a memory that is mapped page by page: by at most so many calls. */
+static void fetch_processes(struct toy *toy, size_t most)
 {
 	static const struct memory_mapper_ops ops = {map_pages, unmap_pages, NULL};
-	struct toy *toy = *state;
 	const struct x86_paging paging = *address_space_paging(toy->kernel.space);
 	struct mapped mapped = {.toy = toy};
 	struct linux_kernel kernel;
@@ -139,7 +167,6 @@ static void test_fetch_processes(void **state)
 	_cleanup_buffer_ struct buffer plain = {0}, fetched = {0};
 	size_t without;
 
-	put_processes(toy);
 	read_all(&toy->kernel, &plain);
 	assert_non_null(memmem(plain.data, plain.size, "process 12", 11));
 	/* Nothing to fetch where nothing is mapped by calls. */
@@ -160,8 +187,7 @@ static void test_fetch_processes(void **state)
 	mapped.calls = 0;
 	linux_fetch_processes(&kernel);
 	read_all(&kernel, &fetched);
-	/* One window with the tasks, the structures, four levels and the pages. */
-	assert_true(mapped.calls <= 7);
+	assert_true(mapped.calls <= most);
 	assert_int_equal(fetched.size, plain.size);
 	assert_memory_equal(fetched.data, plain.data, plain.size);
 	address_space_destroy(kernel.space);
@@ -169,10 +195,31 @@ static void test_fetch_processes(void **state)
 	memory_destroy(memory);
 }
 
+/* Tasks in one place, what belongs to them all over the memory. */
+static void test_fetch_processes(void **state)
+{
+	struct toy *toy = *state;
+
+	put_processes(toy, false);
+	/* One window with the tasks, the structures, four levels and the pages. */
+	fetch_processes(toy, 7);
+}
+
+/* The tasks too, which the pids lead to. */
+static void test_fetch_by_pids(void **state)
+{
+	struct toy *toy = *state;
+
+	put_processes(toy, true);
+	/* One window with what does not lie apart, the nodes, the pids and the tasks more. */
+	fetch_processes(toy, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_fetch_processes, toy_setup, toy_teardown),
+	    cmocka_unit_test_setup_teardown(test_fetch_by_pids, toy_setup, toy_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,6 +418,7 @@ static void test_capture(void **state)
 	struct guest *guest = *state;
 	struct memory *memory = guest->memory;
 	uint64_t value;
+	size_t live;
 
 	give(guest, 0, 512, 0);
 	give(guest, 700, 1, 700);
@@ -431,7 +432,10 @@ static void test_capture(void **state)
 	guest->where[4] = 500;
 	guest->where[5] = 0;
 	guest->calls = guest->asked = 0;
+	live = guest->live;
 	assert_null(memory_capture_fill(memory));
+	/* While the guest stands still nothing is unmapped. */
+	assert_true(guest->live > live);
 	assert_int_equal(guest->calls, 1);
 	assert_int_equal(guest->asked, 514);
 	give(guest, 0, 512, 1024);
@@ -443,6 +447,8 @@ static void test_capture(void **state)
 	assert_int_equal(read_page(guest, 600, &value), MEMORY_NO_RAM);
 	assert_int_equal(read_page(guest, 800, &value), MEMORY_NOT_CAPTURED);
 	memory_capture_end(memory);
+	memory_renew(memory);
+	assert_true(guest->live <= live);
 	has(guest, 4, 1028);
 }
 
