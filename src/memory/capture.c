@@ -276,7 +276,7 @@ static void copy_batch(struct batch *batch)
 	uint8_t faults[MAPPER_BATCH];
 
 	if (batch->count)
-		mapper_copy(batch->mapper, batch->numbers, batch->count, true, copy_mapped, batch,
+		mapper_copy(batch->mapper, batch->numbers, batch->count, copy_mapped, batch,
 			    faults);
 	for (size_t i = 0; i < batch->count; i++)
 		batch->capture->pages[batch->places[i]].fault = (enum memory_fault)faults[i];

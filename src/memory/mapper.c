@@ -301,7 +301,7 @@ static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t addres
 	count = (size_t)(((address + run.size - 1) >> PAGE_SHIFT) - first + 1);
 	for (size_t i = 0; i < count; i++)
 		pages[i] = first + i;
-	mapper_copy(mapper, pages, count, false, copy_run, &run, faults);
+	mapper_copy(mapper, pages, count, copy_run, &run, faults);
 	for (size_t i = 0; i < count; i++) {
 		if (faults[i] == MEMORY_OK)
 			continue;
@@ -453,7 +453,7 @@ static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t l
 	for (uint64_t at = first; at < last && count < MAPPER_BATCH; at += MAPPER_STRIDE)
 		pages[count++] = at * MAPPER_PAGES;
 	if (count)
-		mapper_copy(mapper, pages, count, false, no_copy, NULL, faults);
+		mapper_copy(mapper, pages, count, no_copy, NULL, faults);
 	while (empty < count && faults[empty] == MEMORY_NO_RAM)
 		empty++;
 	first += empty * MAPPER_STRIDE;
@@ -543,8 +543,8 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sp
 }
 
 void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t count,
-		 bool unmap_later, void (*copy)(void *data, size_t i, const uint8_t *page),
-		 void *data, uint8_t *faults)
+		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
+		 uint8_t *faults)
 {
 	struct sigbus_region *region = NULL;
 	struct nunchi_error *err = NULL;
@@ -564,7 +564,7 @@ void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t cou
 			faults[i] = MEMORY_GONE;
 	}
 	sigbus_guard_remove(region);
-	if (map && unmap_later && mapper->spent_count < MAPPER_SPENT)
+	if (map && mapper->spent_count < MAPPER_SPENT)
 		mapper->spent[mapper->spent_count++] = (struct mapper_spent){map, count};
 	else if (map)
 		mapper->ops->unmap(mapper->data, map, count);

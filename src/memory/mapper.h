@@ -34,8 +34,8 @@ struct sigbus_region;
 #define MAPPER_STRIDE 8
 /* Runs of windows without any page that are remembered. */
 #define MAPPER_HOLES 256
-/* Mappings that wait to be unmapped; when there are more, it is done at once. */
-#define MAPPER_SPENT 32
+/* Mappings of the moment that wait to be unmapped (1 GiB); what is more is unmapped at once. */
+#define MAPPER_SPENT 256
 
 struct mapper_window {
 	uint64_t number;            /* address divided by a window's size */
@@ -99,12 +99,12 @@ bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sp
 /*
  * Gives copy() at most MAPPER_BATCH pages by their numbers, through a mapping of the moment: what
  * is copied of a paused guest is thus never stale. faults has an enum memory_fault for each; if it
- * is not MEMORY_OK, copy() was not called or what it was given is not to be used. If there is no
- * time for it now, because a guest stands still, the pages are unmapped later: by mapper_renew().
+ * is not MEMORY_OK, copy() was not called or what it was given is not to be used. The pages are
+ * unmapped later, by mapper_renew(): a guest may be standing still now.
  */
 void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t count,
-		 bool unmap_later, void (*copy)(void *data, size_t i, const uint8_t *page),
-		 void *data, uint8_t *faults);
+		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
+		 uint8_t *faults);
 
 /* Whether reading the page takes no mapping. */
 bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page);
