@@ -61,6 +61,11 @@ NUNCHI_API const char *nunchi_error_hint(const struct nunchi_error *err);
 NUNCHI_API bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret);
 /* The errno behind the error, or 0. */
 NUNCHI_API int nunchi_error_errno(const struct nunchi_error *err);
+/*
+ * Whether the set-up of this host is in the way: a device, a module, a library, a right that it
+ * lacks. nunchi_doctor_examine() tells more of it.
+ */
+NUNCHI_API bool nunchi_error_is_host(const struct nunchi_error *err);
 NUNCHI_API void nunchi_error_destroy(struct nunchi_error *err);
 
 /* ---- Context --------------------------------------------------------------------------------- */

@@ -160,13 +160,6 @@ static void print_message(struct cli *cli, const char *message, const char *hint
 	}
 }
 
-/* Whether the host may be what is in the way: the doctor knows more of it. */
-static bool is_host_reason(const struct cli *cli, enum nunchi_error_code code)
-{
-	return cli->target && (code == NUNCHI_ERROR_PERMISSION ||
-			       (code == NUNCHI_ERROR_UNSUPPORTED && strchr(cli->target, ':')));
-}
-
 /* The message with the guest address it is about, unless it says that itself. To be freed. */
 static char *message_with_address(const struct nunchi_error *err)
 {
@@ -197,7 +190,7 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 		message = message_with_address(err);
 		print_message(cli, message ? message : "out of memory", nunchi_error_hint(err));
 		free(message);
-		if (is_host_reason(cli, code))
+		if (nunchi_error_is_host(err))
 			fputs("  `nunchi doctor` says what this host lacks\n", stderr);
 	}
 	nunchi_error_destroy(err);

@@ -11,6 +11,7 @@ struct nunchi_error {
 	int errnum;
 	bool has_address;
 	bool is_static;
+	bool is_host;
 	uint64_t address;
 	char *message;
 	char *hint;
@@ -148,6 +149,13 @@ struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ..
 	return err;
 }
 
+struct nunchi_error *error_of_host(struct nunchi_error *err)
+{
+	if (err && !err->is_static)
+		err->is_host = true;
+	return err;
+}
+
 enum nunchi_error_code nunchi_error_code(const struct nunchi_error *err)
 {
 	return err->code;
@@ -168,6 +176,11 @@ bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret)
 	if (err->has_address)
 		*ret = err->address;
 	return err->has_address;
+}
+
+bool nunchi_error_is_host(const struct nunchi_error *err)
+{
+	return err->is_host;
 }
 
 int nunchi_error_errno(const struct nunchi_error *err)

@@ -44,6 +44,12 @@ struct nunchi_error *error_context(struct nunchi_error *err, const char *format,
 struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));
 
+/*
+ * Marks that it is the set-up of this host that is in the way (see nunchi_error_is_host()); takes
+ * err and gives it back.
+ */
+struct nunchi_error *error_of_host(struct nunchi_error *err) __attribute__((warn_unused_result));
+
 static inline bool error_is(const struct nunchi_error *err, enum nunchi_error_code code)
 {
 	return err && nunchi_error_code(err) == code;

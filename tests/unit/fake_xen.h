@@ -62,6 +62,7 @@ struct fake_xen {
 	int events[2];
 	char watched[64];
 	bool no_watch;
+	enum xen_store_state store_state;
 };
 
 static struct fake_xen *fake;
@@ -338,6 +339,12 @@ static char **fake_store_check_watch(void *store)
 	return read(fake->events[0], &event, 1) == 1 ? calloc(2, sizeof(char *)) : NULL;
 }
 
+static enum xen_store_state fake_store_check(const char *root)
+{
+	assert_string_equal(root, "");
+	return fake->store_state;
+}
+
 static inline void fake_event(void)
 {
 	assert_int_equal(write(fake->events[1], "", 1), 1);
@@ -363,6 +370,7 @@ static const struct xen_library fake_library = {
     .store_watch = fake_store_watch,
     .store_fileno = fake_store_fileno,
     .store_check_watch = fake_store_check_watch,
+    .store_check = fake_store_check,
 };
 
 static inline void fake_value(const char *path, const char *value)

@@ -45,6 +45,10 @@ static void test_error_errno(void **state)
 	(void)state;
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_PERMISSION);
 	assert_int_equal(nunchi_error_errno(err), EACCES);
+	assert_false(nunchi_error_is_host(err));
+	err = error_context(error_of_host(err), "more");
+	assert_true(nunchi_error_is_host(err));
+	assert_null(error_of_host(NULL));
 	assert_non_null(strstr(nunchi_error_message(err), "Permission denied"));
 }
 

@@ -9,10 +9,7 @@
 #include <cmocka.h>
 
 #include "arch/x86/paging.h"
-#include "target/xen/host.h"
 #include "xen_setup.h"
-
-#include <sys/stat.h>
 
 static void refused(const char *word, enum nunchi_error_code code, const char *says)
 {
@@ -142,6 +139,30 @@ static void test_refusals(void **state)
 	assert_non_null(strstr(nunchi_error_hint(err), "XSM"));
 	nunchi_error_destroy(err);
 	assert_int_equal(fake->open, 0);
+}
+
+/* Without xenstore there are no names; all else goes by ids. */
+static void test_no_store(void **state)
+{
+	static const char *const says[] = {"", "does not run", "does not answer",
+					   "may not be asked"};
+	struct xen_library library = fake_library;
+	struct listed listed = {0};
+	bool stopped;
+
+	(void)state;
+	for (int i = XEN_STORE_NONE; i <= XEN_STORE_CLOSED; i++) {
+		fake->store_state = (enum xen_store_state)i;
+		assert_non_null(strstr(list().text, "xen:5||xen (PVH)|running|"));
+		assert_non_null(strstr(list().text, says[i]));
+		refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, says[i]);
+		target_close(open_word("xen:5"));
+	}
+	library.store_open = NULL;
+	assert_null(xen_list_with(&library, note_guest, &listed, &stopped));
+	assert_non_null(strstr(listed.text, "no name: libxenstore is not installed"));
+	fake->store_state = XEN_STORE_ANSWERS;
+	assert_null(strstr(list().text, "no name"));
 }
 
 static void test_again(void **state)
@@ -820,67 +841,6 @@ static void test_left_mapped(void **state)
 	munmap(bytes, FAKE_FRAMES << PAGE_SHIFT);
 }
 
-/* ---- The host -------------------------------------------------------------------------------- */
-
-static char root[sizeof(runtime) + 8];
-
-static void put_file(const char *path, const char *text)
-{
-	char full[128];
-	FILE *file;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *slash = full + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		mkdir(full, 0700);
-		*slash = '/';
-	}
-	file = fopen(full, "we");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
-
-static void host_says(bool privileged, const char *message, const char *hint)
-{
-	struct nunchi_error *err = xen_host_check(root, privileged);
-
-	if (!message) {
-		assert_null(err);
-		return;
-	}
-	assert_non_null(strstr(nunchi_error_message(err), message));
-	assert_non_null(strstr(nunchi_error_hint(err), hint));
-	nunchi_error_destroy(err);
-}
-
-static void test_host(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(root, sizeof(root), "%s/root", runtime);
-	assert_int_equal(mkdir(root, 0700), 0);
-	assert_false(xen_host_is_xen(root));
-	host_says(true, "does not run on Xen", "dom0");
-	put_file("/sys/hypervisor/type", "xen\n");
-	assert_true(xen_host_is_xen(root));
-	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
-	put_file("/proc/xen/x", "");
-	host_says(true, "xenfs is not mounted", "mount -t xenfs");
-	put_file("/proc/xen/capabilities", "\n");
-	host_says(true, "a guest of Xen", "dom0");
-	put_file("/proc/xen/capabilities", "control_d\n");
-	host_says(false, "root's rights", "sudo nunchi");
-	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
-	put_file("/dev/xen/privcmd", "");
-	host_says(true, NULL, NULL);
-	put_file("/sys/hypervisor/type", "kvm\n");
-	host_says(true, "does not run on Xen", "dom0");
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	assert_int_equal(system(command), 0);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -888,6 +848,7 @@ int main(void)
 	    TEST(every_version),
 	    TEST(unknown_interface),
 	    TEST(refusals),
+	    TEST(no_store),
 	    TEST(again),
 	    TEST(short_and_wrong_lists),
 	    TEST(words),
@@ -907,7 +868,6 @@ int main(void)
 	    TEST(pv_scattered),
 	    TEST(pv_growth),
 	    TEST(left_mapped),
-	    TEST(host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -415,8 +415,11 @@ static struct nunchi_error *attach_layouts(struct search *search, enum linux_roo
 
 static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error *reason)
 {
+	enum target_state state = TARGET_UNKNOWN;
 	struct nunchi_error *err;
 
+	if (target->live && !target->pause_depth)
+		nunchi_error_destroy(target_get_state(target, &state));
 	err = error_create(NUNCHI_ERROR_NO_KERNEL,
 			   "no Linux kernel found (tried: page tables of the vCPUs, the "
 			   "real-mode trampoline, VMCOREINFO, the start of .data, a 32-bit "
@@ -424,6 +427,10 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 			   reason ? "; the nearest candidate: " : "",
 			   reason ? nunchi_error_message(reason) : "");
 	nunchi_error_destroy(reason);
+	if (state == TARGET_PAUSED)
+		return error_hint(
+		    err, "the guest is paused, perhaps since it was made: let it run (Xen: "
+			 "xl unpause, QEMU: cont), and try again once it is up");
 	if (target->live)
 		return error_hint(err, "a guest in its firmware or boot loader has none yet: try "
 				       "again once it is up; other systems are not supported");

@@ -242,10 +242,10 @@ static struct nunchi_error *add_by_rule(struct mapper *mapper)
 	if (err)
 		return err;
 	if (!maps)
-		return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
-					       "the mappings of process %d may not be read by this "
-					       "user",
-					       mapper->qemu->process.pid),
+		return error_hint(error_of_host(error_create(NUNCHI_ERROR_PERMISSION,
+							     "the mappings of process %d may not "
+							     "be read by this user",
+							     mapper->qemu->process.pid)),
 				  "run as root, or as the user QEMU runs as");
 	err = list_blocks(cmdline, blocks, &block_count);
 	for (size_t i = 0; !err && i < block_count; i++) {

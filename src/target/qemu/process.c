@@ -107,9 +107,10 @@ struct nunchi_error *process_check_access(pid_t pid)
 		return NULL;
 	if (errno == ENOENT || errno == ESRCH)
 		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
-	return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
-				       "the memory of process %d may not be read by this user",
-				       pid),
+	return error_hint(error_of_host(error_create(NUNCHI_ERROR_PERMISSION,
+						     "the memory of process %d may not be read by "
+						     "this user",
+						     pid)),
 			  "run as root, or with CAP_SYS_PTRACE, or as the user QEMU runs as with "
 			  "kernel.yama.ptrace_scope=0");
 }

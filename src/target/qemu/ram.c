@@ -551,9 +551,9 @@ static struct nunchi_error *add_by_monitor(struct memory *memory, struct ram_hos
 	err = process_check_access(host->pid);
 	if (err)
 		return err;
-	return error_create_at(NUNCHI_ERROR_PERMISSION, piece->start,
-			       "no way to the memory at 0x%" PRIx64 " is open to this user",
-			       piece->start);
+	return error_of_host(error_create_at(
+	    NUNCHI_ERROR_PERMISSION, piece->start,
+	    "no way to the memory at 0x%" PRIx64 " is open to this user", piece->start));
 }
 
 static struct nunchi_error *add_process(struct memory *memory, struct ram_host *host,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The start of a small file, without a final newline; false if it cannot be read. */
@@ -33,7 +34,10 @@ static bool exists(const char *root, const char *path)
 	       !access(full, F_OK);
 }
 
-bool xen_host_is_xen(const char *root)
+/* XENFEAT_dom0 (xen/include/public/features.h): a bit of what the kernel shows in hexadecimal. */
+#define FEATURE_DOM0 ((unsigned long)1 << 11)
+
+static bool is_xen(const char *root)
 {
 	char type[32];
 
@@ -43,34 +47,42 @@ bool xen_host_is_xen(const char *root)
 	return exists(root, "/proc/xen");
 }
 
+enum xen_role xen_host_role(const char *root)
+{
+	char line[128];
+
+	if (!is_xen(root))
+		return XEN_ROLE_NONE;
+	if (read_line(root, "/proc/xen/capabilities", line, sizeof(line)))
+		return strstr(line, "control_d") ? XEN_ROLE_CONTROL : XEN_ROLE_GUEST;
+	/* xenfs, which says that, is not mounted. */
+	if (read_line(root, "/sys/hypervisor/properties/features", line, sizeof(line)) && *line)
+		return strtoul(line, NULL, 16) & FEATURE_DOM0 ? XEN_ROLE_CONTROL : XEN_ROLE_GUEST;
+	return XEN_ROLE_UNKNOWN;
+}
+
 struct nunchi_error *xen_host_check(const char *root, bool privileged)
 {
-	char line[128] = "";
+	enum xen_role role = xen_host_role(root);
+	struct nunchi_error *err;
 
-	if (!xen_host_is_xen(root))
-		return error_hint(
-		    error_create(NUNCHI_ERROR_UNSUPPORTED, "this host does not run on Xen"),
-		    "run nunchi in the control domain (dom0) of a Xen host");
-	if (read_line(root, "/proc/xen/capabilities", line, sizeof(line))) {
-		if (!strstr(line, "control_d"))
-			return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
-						       "this is a guest of Xen, not its control "
-						       "domain (/proc/xen/capabilities lacks "
-						       "control_d)"),
-					  "run nunchi in dom0");
-	} else if (exists(root, "/proc/xen") && !exists(root, "/dev/xen/privcmd")) {
-		return error_hint(
-		    error_create(NUNCHI_ERROR_UNSUPPORTED, "xenfs is not mounted on /proc/xen"),
-		    "sudo modprobe xenfs; sudo mount -t xenfs xenfs /proc/xen");
+	if (role == XEN_ROLE_NONE) {
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "this host does not run on Xen");
+		return error_hint(error_of_host(err),
+				  "run nunchi in the control domain (dom0) of a Xen host");
+	}
+	if (role == XEN_ROLE_GUEST) {
+		err = error_create(NUNCHI_ERROR_PERMISSION,
+				   "this is a guest of Xen itself, not the control domain (dom0)");
+		return error_hint(err, "run nunchi in dom0 of the host that this guest runs on");
 	}
 	if (!privileged)
 		return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
 					       "reaching Xen's guests takes root's rights"),
 				  "run it as root: sudo nunchi …");
-	if (!exists(root, "/dev/xen/privcmd") && !exists(root, "/proc/xen/privcmd"))
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "there is no /dev/xen/privcmd, by which hypercalls "
-					       "are made"),
-				  "sudo modprobe xen-privcmd");
-	return NULL;
+	if (exists(root, "/dev/xen/privcmd") || exists(root, "/proc/xen/privcmd"))
+		return NULL;
+	err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+			   "there is no /dev/xen/privcmd, by which hypercalls are made");
+	return error_hint(error_of_host(err), "sudo modprobe xen-privcmd");
 }

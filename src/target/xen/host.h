@@ -7,12 +7,22 @@
 
 #include <stdbool.h>
 
+enum xen_role {
+	XEN_ROLE_NONE, /* it does not run on Xen */
+	XEN_ROLE_GUEST,
+	XEN_ROLE_CONTROL, /* dom0 */
+	XEN_ROLE_UNKNOWN
+};
+
 /*
- * root is "" for this host; tests give a directory that has /sys and /proc in it. A privileged
+ * What this host is to Xen. root is "" for this host; tests give a directory that has /sys and
+ * /proc in it.
+ */
+enum xen_role xen_host_role(const char *root);
+/*
+ * NULL if domains can be reached; else what is in the way and how to change that. A privileged
  * process is one of root's.
  */
-bool xen_host_is_xen(const char *root);
-/* NULL if domains can be reached; else what is in the way and how to change that. */
 struct nunchi_error *xen_host_check(const char *root, bool privileged);
 
 #endif

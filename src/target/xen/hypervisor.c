@@ -144,7 +144,8 @@ struct nunchi_error *xen_need_control(const struct xen_hypervisor *xen)
 static struct nunchi_error *cannot_open(const char *what)
 {
 	int errnum = errno;
-	struct nunchi_error *err = error_create_errno(errnum, "cannot open Xen's %s", what);
+	struct nunchi_error *err =
+	    error_of_host(error_create_errno(errnum, "cannot open Xen's %s", what));
 
 	if (errnum == EACCES || errnum == EPERM)
 		return error_hint(err, "run it as root: sudo nunchi …");
@@ -180,8 +181,6 @@ struct nunchi_error *xen_hypervisor_open_with(const struct xen_library *library,
 		xen_hypervisor_close(&xen);
 		return err;
 	}
-	if (library->store_open)
-		xen.store = library->store_open(0);
 	*ret = xen;
 	return NULL;
 }
@@ -559,10 +558,35 @@ uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id)
 
 /* ---- xenstore -------------------------------------------------------------------------------- */
 
+void *xen_store(struct xen_hypervisor *xen)
+{
+	static const char *const reasons[] = {
+	    [XEN_STORE_ANSWERS] = "xenstored cannot be reached",
+	    [XEN_STORE_NONE] = "xenstored does not run",
+	    [XEN_STORE_SILENT] = "xenstored does not answer",
+	    [XEN_STORE_CLOSED] = "xenstored may not be asked by this user",
+	};
+	enum xen_store_state state;
+
+	if (xen->store || xen->no_store)
+		return xen->store;
+	if (!xen->library.store_open) {
+		xen->no_store = "libxenstore is not installed";
+		return NULL;
+	}
+	state = xen->library.store_check("");
+	if (state == XEN_STORE_ANSWERS)
+		xen->store = xen->library.store_open(0);
+	if (!xen->store)
+		xen->no_store = reasons[state];
+	return xen->store;
+}
+
 void xen_store_read(struct xen_hypervisor *xen, const char *path, char *ret, size_t size)
 {
 	unsigned length = 0;
-	char *value = xen->store ? xen->library.store_read(xen->store, 0, path, &length) : NULL;
+	void *store = xen_store(xen);
+	char *value = store ? xen->library.store_read(store, 0, path, &length) : NULL;
 	bool good = value && length < size;
 
 	for (unsigned i = 0; good && i < length; i++)

@@ -33,7 +33,8 @@ struct xen_hypervisor {
 	bool loaded;           /* the library is ours to unload */
 	void *call;            /* libxencall's handle */
 	void *memory;          /* libxenforeignmemory's */
-	void *store;           /* libxenstore's; NULL: not to be had */
+	void *store;           /* libxenstore's, once xen_store() was asked for it */
+	const char *no_store;  /* why there is none; static */
 	uint32_t domctl;       /* interface version; 0: not known, then no_control says why */
 	uint32_t sysctl;       /* the same; 0: not asked yet */
 	unsigned major, minor; /* of Xen, as it calls itself */
@@ -90,6 +91,9 @@ struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_
 /* Pages that come into being when they are first touched; 0 where there are none. */
 uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id);
 
+/* libxenstore's handle, opened at the first call; NULL if it is not to be had: no_store says why.
+ */
+void *xen_store(struct xen_hypervisor *xen);
 /*
  * A value of xenstore as text, "" if there is none or it is not one line of printable text. A guest
  * may write to its own part.

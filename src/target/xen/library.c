@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -64,12 +65,28 @@ static void *open_library(const char *const names[2])
 
 static struct nunchi_error *missing(const char *library, const char *what)
 {
-	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "Xen's library %s %s, without which its guests cannot be "
-				       "reached",
-				       library, what),
+	struct nunchi_error *err = error_create(
+	    NUNCHI_ERROR_UNSUPPORTED,
+	    "Xen's library %s %s, without which its guests cannot be reached", library, what);
+
+	return error_hint(error_of_host(err),
 			  "install libxencall1, libxenforeignmemory1 and libxenstore4 "
 			  "(Debian, Ubuntu) or xen-libs (Fedora, SUSE)");
+}
+
+/* By what dlopen() says: it may be there and lack another. */
+static struct nunchi_error *cannot_load(const char *library)
+{
+	const char *reason = dlerror();
+	_cleanup_free_ char *what = NULL;
+
+	if (!reason || !strncmp(reason, library, strlen(library)))
+		return missing(library, "is not installed");
+	if (asprintf(&what, "cannot be loaded (%s)", reason) < 0) {
+		what = NULL;
+		return &error_nomem;
+	}
+	return missing(library, what);
 }
 
 #define IOCTL_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct xen_raw_call))
@@ -88,13 +105,16 @@ static int raw_call(int fd, struct xen_raw_call *call)
 
 struct nunchi_error *xen_library_load(struct xen_library *ret)
 {
-	struct xen_library library = {.raw_open = raw_open, .raw_call = raw_call};
+	struct xen_library library = {
+	    .raw_open = raw_open, .raw_call = raw_call, .store_check = xen_store_check};
 
 	for (size_t i = 0; i < XEN_LIBRARIES; i++) {
 		library.handles[i] = open_library(libraries[i].names);
 		if (!library.handles[i] && !libraries[i].optional) {
+			struct nunchi_error *err = cannot_load(libraries[i].names[0]);
+
 			xen_library_unload(&library);
-			return missing(libraries[i].names[0], "is not installed");
+			return err;
 		}
 		for (size_t j = 0; library.handles[i] && j < libraries[i].count; j++) {
 			const struct symbol *symbol = &libraries[i].symbols[j];
@@ -118,6 +138,20 @@ void xen_library_unload(struct xen_library *library)
 			dlclose(library->handles[i]);
 		library->handles[i] = NULL;
 	}
+}
+
+const char *xen_library_name(size_t n)
+{
+	return libraries[n].names[0];
+}
+
+bool xen_library_is_there(size_t n)
+{
+	void *handle = open_library(libraries[n].names);
+
+	if (handle)
+		dlclose(handle);
+	return handle != NULL;
 }
 
 /* struct xentoollog_logger of xentoollog.h, by which the libraries say what fails. */

@@ -9,6 +9,7 @@
 #define NUNCHI_TARGET_XEN_LIBRARY_H
 
 #include "core/error.h"
+#include "target/xen/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +57,8 @@ struct xen_library {
 	bool (*store_watch)(void *store, const char *path, const char *token);
 	int (*store_fileno)(void *store);
 	char **(*store_check_watch)(void *store);
+	/* Ours: asked before, as the others wait for ever. See xen_store_check(). */
+	enum xen_store_state (*store_check)(const char *root);
 };
 
 /* NUNCHI_ERROR_UNSUPPORTED with the packages to install if one is missing. */
@@ -64,5 +67,9 @@ void xen_library_unload(struct xen_library *library);
 
 /* For the open functions: takes what the libraries would print, and drops it. */
 void *xen_library_logger(void);
+
+/* The file of the nth library, and whether it can be loaded. Below XEN_LIBRARIES. */
+const char *xen_library_name(size_t n);
+bool xen_library_is_there(size_t n);
 
 #endif

@@ -67,6 +67,11 @@ static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, 
 	snprintf(hypervisor, sizeof(hypervisor), "xen (%s)", xen_type_string(domain->type));
 	format_uuid(domain->uuid, uuid);
 	describe_access(xen, domain, access, sizeof(access));
+	if (xen->no_store) {
+		size_t length = strlen(access);
+
+		snprintf(access + length, sizeof(access) - length, "; no name: %s", xen->no_store);
+	}
 	return found(
 	    &(struct nunchi_found){
 		.target = target,
@@ -87,9 +92,9 @@ static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct 
 					     size_t *ret_count)
 {
 	unsigned count = 0;
-	char **names = xen->store
-			   ? xen->library.store_directory(xen->store, 0, "/local/domain", &count)
-			   : NULL;
+	void *store = xen_store(xen);
+	char **names =
+	    store ? xen->library.store_directory(store, 0, "/local/domain", &count) : NULL;
 	struct xen_domain *domains = calloc((size_t)count + 1, sizeof(*domains));
 
 	*ret_count = 0;
@@ -158,14 +163,10 @@ struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, vo
 	struct nunchi_error *err;
 
 	*ret_stopped = false;
-	if (!xen_host_is_xen(""))
+	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
+	if (xen_host_role("") == XEN_ROLE_NONE || xen_host_role("") == XEN_ROLE_GUEST)
 		return NULL;
 	err = xen_host_check("", geteuid() == 0);
-	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
-	if (error_is(err, NUNCHI_ERROR_PERMISSION) && geteuid() == 0) {
-		nunchi_error_destroy(err);
-		return NULL;
-	}
 	if (!err)
 		err = xen_hypervisor_open(&xen);
 	if (err)

@@ -24,7 +24,7 @@ void xen_watch_destroy(struct xen_watch *watch)
 /* Each watch fires once at the start. */
 static bool start(struct xen_watch *watch)
 {
-	if (watch->library.store_open)
+	if (watch->library.store_open && watch->library.store_check("") == XEN_STORE_ANSWERS)
 		watch->store = watch->library.store_open(0);
 	return watch->store &&
 	       watch->library.store_watch(watch->store, "@introduceDomain", "come") &&
@@ -53,7 +53,7 @@ struct nunchi_error *xen_watch_create(struct xen_watch **ret)
 	struct nunchi_error *err;
 
 	*ret = NULL;
-	if (!xen_host_is_xen(""))
+	if (xen_host_role("") == XEN_ROLE_NONE || xen_host_role("") == XEN_ROLE_GUEST)
 		return NULL;
 	err = xen_library_load(&library);
 	if (err)

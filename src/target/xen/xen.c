@@ -104,6 +104,23 @@ static bool parse_id(const char *word, uint16_t *ret)
 	return true;
 }
 
+/* That names cannot be looked up, and what to do about it. */
+static struct nunchi_error *nameless(const struct xen_hypervisor *xen, const char *word)
+{
+	struct nunchi_error *err =
+	    error_create(NUNCHI_ERROR_UNSUPPORTED,
+			 "the names of domains are not known: %s, so \"%s\" cannot be looked up",
+			 xen->no_store, word);
+
+	return error_hint(
+	    error_of_host(err),
+	    xen->library.store_open
+		? "say xen:ID, as `nunchi list` shows it; for names: sudo service xen "
+		  "status (xenstored)"
+		: "say xen:ID, as `nunchi list` shows it, or for names install "
+		  "libxenstore4 (libxenstore3.0 up to Xen 4.15)");
+}
+
 /* The only one of that name. */
 static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char *word,
 					 struct xen_domain *ret)
@@ -113,6 +130,8 @@ static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char 
 	struct nunchi_error *err = xen_domains_get(xen, &domains, &count);
 	char name[XEN_NAME_SIZE];
 
+	if (!err && !xen_store(xen))
+		return nameless(xen, word);
 	for (size_t i = 0; !err && i < count; i++) {
 		xen_domain_name(xen, domains[i].id, name, sizeof(name));
 		if (strcmp(name, word))
