@@ -502,12 +502,37 @@ class Bundles(unittest.TestCase):
         for member, content, need in (
                 ("list/dev/xen", "gntdev\nprivcmd\nxenbus\n", "evtchn"),
                 ("list/run", "xen\n", "xenstored"),
+                ("probe/xenstore", "silent\n", "xenstored"),
+                ("probe/xenstore", "none\n", "xenstored"),
+                ("probe/xen-libraries", "libxencall.so.1 no\n", "libxencall.so.1"),
+                ("probe/xen-libraries", "libxencall.so.1 yes\nlibxenforeignmemory.so.1 no\n",
+                 "libxenforeignmemory.so.1"),
                 ("command/xl info", "virt_caps : pv\nxen_commandline : \n", "hvm")):
             items = self.look(DOM0, {member: content})
             self.assertEqual(verdict(items), "not-ready", need)
             self.assertEqual(self.states(items)[need], "missing")
             [step] = [item for item in of_kind(items, "check") if item["id"] == need]
             self.assertTrue(step["remedy"])
+
+    def test_dom0_has(self) -> None:
+        """In another place or form than usual."""
+        for members, needs_ok in (
+                ({"list/dev/xen": "evtchn\ngntdev\n", "list/proc/xen": "privcmd\nxenbus\n"},
+                 ("privcmd", "xenbus")),
+                ({"list/run": "xen\n", "probe/xenstore": "answers\n"}, ("xenstored",)),
+                ({"probe/xen-libraries": "libxencall.so.1 yes\nlibxenstore.so.4 no\n"},
+                 ("libxencall.so.1",))):
+            items = self.look(DOM0, members)
+            self.assertEqual(verdict(items), "ready")
+            for need in needs_ok:
+                self.assertEqual(self.states(items)[need], "ok")
+
+    def test_without_xenfs(self) -> None:
+        """What Xen tells the kernel says which domain this is."""
+        lacking = {name: text for name, text in DOM0.items() if "capabilities" not in name}
+        for features, role in (("00002f05\n", "ok"), ("00002705\n", "missing"), ("", "missing")):
+            items = self.look(lacking, {"file/sys/hypervisor/properties/features": features})
+            self.assertEqual(self.states(items)["dom0"], role, features)
 
     def test_kernel_config(self) -> None:
         path = "file/boot/config-6.1.0-25-amd64"

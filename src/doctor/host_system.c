@@ -65,6 +65,9 @@ static void collect_kernel(struct tree *tree, struct facts *facts)
 				  "no configuration of a kernel is there");
 }
 
+/* XENFEAT_dom0 of xen/include/public/features.h. */
+#define FEATURE_DOM0 ((unsigned long)1 << 11)
+
 /* /sys/hypervisor/type, /proc/xen/capabilities (linux/drivers/xen/sys-hypervisor.c, xenfs). */
 static void collect_hypervisor(struct tree *tree, struct facts *facts)
 {
@@ -73,11 +76,17 @@ static void collect_hypervisor(struct tree *tree, struct facts *facts)
 	const struct tree_entry *cpuinfo = tree_get(tree, TREE_FILE, "/proc/cpuinfo");
 
 	if (type->text && !strncmp(type->text, "xen", 3)) {
-		bool control = caps->text && strstr(caps->text, "control_d");
+		/* Where xenfs is not mounted, what Xen told the kernel. */
+		const struct tree_entry *features =
+		    caps->text ? caps
+			       : tree_get(tree, TREE_FILE, "/sys/hypervisor/properties/features");
+		bool control =
+		    caps->text ? strstr(caps->text, "control_d") != NULL
+			       : features->text && strtoul(features->text, NULL, 16) & FEATURE_DOM0;
 
-		facts_add(facts, FACT_HYPERVISOR, control ? caps->name : type->name, 1, "%s",
+		facts_add(facts, FACT_HYPERVISOR, control ? features->name : type->name, 1, "%s",
 			  control ? "xen-dom0" : "xen-domu");
-		facts_add(facts, FACT_XEN_CONTROL, caps->name, 1, "%s", control ? "yes" : "no");
+		facts_add(facts, FACT_XEN_CONTROL, features->name, 1, "%s", control ? "yes" : "no");
 	} else if (!cpuinfo->text) {
 		host_unknown(facts, FACT_HYPERVISOR, cpuinfo);
 	} else {

@@ -47,10 +47,26 @@ static void collect_devices(struct tree *tree, struct facts *facts)
 {
 	static const char *const devices[] = {"privcmd", "evtchn", "gntdev", "xenbus"};
 	const struct tree_entry *folder = tree_get(tree, TREE_LIST, "/dev/xen");
+	/* xenfs has two of them under the same names, which Xen's libraries take as well. */
+	const struct tree_entry *xenfs = tree_get(tree, TREE_LIST, "/proc/xen");
 
-	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
-		facts_add(facts, FACT_XEN_DEVICE, folder->name, 0, "%s %s", devices[i],
-			  host_lists(folder, devices[i]) ? "yes" : "no");
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		bool there = host_lists(folder, devices[i]);
+		bool old = !there && host_lists(xenfs, devices[i]);
+
+		facts_add(facts, FACT_XEN_DEVICE, old ? xenfs->name : folder->name, 0, "%s %s",
+			  devices[i], there || old ? "yes" : "no");
+	}
+}
+
+static void collect_libraries(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *libraries = tree_get(tree, TREE_PROBE, "xen-libraries");
+	struct line line = {0};
+
+	while (host_next_line(libraries, &line))
+		facts_add(facts, FACT_XEN_LIBRARY, libraries->name, line.number, "%.*s",
+			  (int)line.size, line.text);
 }
 
 /* xen-init-dom0 gives dom0 its name in the store; before, xl lists it as "(null)". */
@@ -65,6 +81,19 @@ static void collect_init(struct tree *tree, struct facts *facts)
 		host_unknown(facts, FACT_XEN_DAEMON, list);
 }
 
+/*
+ * Whether xenstored answers, where it could be asked; a process that ended leaves its file in /run.
+ */
+static bool collect_xenstored(struct tree *tree, struct facts *facts)
+{
+	const struct tree_entry *store = tree_get(tree, TREE_PROBE, "xenstore");
+
+	if (store->text)
+		facts_add(facts, FACT_XEN_DAEMON, store->name, 0, "xenstored %s",
+			  !strncmp(store->text, "answers", 7) ? "yes" : "no");
+	return store->text != NULL;
+}
+
 /* By the files they leave in /run: their names are Debian's and of Xen's own build alike. */
 static void collect_daemons(struct tree *tree, struct facts *facts)
 {
@@ -75,11 +104,12 @@ static void collect_daemons(struct tree *tree, struct facts *facts)
 		host_unknown(facts, FACT_XEN_DAEMON, run);
 		return;
 	}
-	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenstored %s",
-		  host_lists(folder, "xenstored.pid") || host_lists(run, "xenstored.pid") ||
-			  host_lists(run, "xenstored")
-		      ? "yes"
-		      : "no");
+	if (!collect_xenstored(tree, facts))
+		facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenstored %s",
+			  host_lists(folder, "xenstored.pid") || host_lists(run, "xenstored.pid") ||
+				  host_lists(run, "xenstored")
+			      ? "yes"
+			      : "no");
 	facts_add(facts, FACT_XEN_DAEMON, folder->name, 0, "xenconsoled %s",
 		  host_lists(folder, "xenconsoled.pid") || host_lists(run, "xenconsoled.pid")
 		      ? "yes"
@@ -170,6 +200,7 @@ void host_collect_xen(struct tree *tree, struct facts *facts)
 	collect_info(tree, facts);
 	collect_xsm(tree, facts);
 	collect_devices(tree, facts);
+	collect_libraries(tree, facts);
 	collect_daemons(tree, facts);
 	collect_init(tree, facts);
 }

@@ -2,6 +2,7 @@
 #include "doctor/probe.h"
 
 #include "core/cleanup.h"
+#include "target/xen/library.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,27 @@ static int probe_open_kvm(struct buffer *ret)
 	return 0;
 }
 
+static int probe_xenstore(struct buffer *ret)
+{
+	static const char *const words[] = {[XEN_STORE_ANSWERS] = "answers",
+					    [XEN_STORE_NONE] = "none",
+					    [XEN_STORE_SILENT] = "silent"};
+	enum xen_store_state state = xen_store_check("");
+
+	if (state == XEN_STORE_CLOSED)
+		return EACCES;
+	buffer_printf(ret, "%s\n", words[state]);
+	return 0;
+}
+
+static int probe_xen_libraries(struct buffer *ret)
+{
+	for (size_t i = 0; i < XEN_LIBRARIES; i++)
+		buffer_printf(ret, "%s %s\n", xen_library_name(i),
+			      xen_library_is_there(i) ? "yes" : "no");
+	return 0;
+}
+
 int probe_run(const char *name, struct buffer *ret)
 {
 	if (!strcmp(name, "cpuid"))
@@ -103,5 +125,9 @@ int probe_run(const char *name, struct buffer *ret)
 		return probe_release(ret);
 	if (!strcmp(name, "open-kvm"))
 		return probe_open_kvm(ret);
+	if (!strcmp(name, "xenstore"))
+		return probe_xenstore(ret);
+	if (!strcmp(name, "xen-libraries"))
+		return probe_xen_libraries(ret);
 	return ENOENT;
 }

@@ -8,8 +8,9 @@
 /*
  * The probes: "cpuid" (lines of leaf, subleaf, EAX, EBX, ECX, EDX in hexadecimal), "msr-3a"
  * (IA32_FEATURE_CONTROL of the first CPU), "msr-c0010114" (AMD's VM_CR), "kernel-log" (what dmesg
- * shows), "release" (of uname) and
- * "open-kvm" (whether we may). Appends to ret; gives 0 or an errno.
+ * shows), "release" (of uname),
+ * "open-kvm" (whether we may), "xenstore" (whether xenstored answers) and "xen-libraries" (lines of
+ * NAME yes|no: those that nunchi loads). Appends to ret; gives 0 or an errno.
  */
 int probe_run(const char *name, struct buffer *ret);
 
