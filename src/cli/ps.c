@@ -176,24 +176,30 @@ static char *command_text(const struct process *process, unsigned depth, size_t 
 	const struct nunchi_cell *cmdline = &process->cells[CMDLINE];
 	bool kernel = integer_or(&process->cells[IS_KERNEL], 0) == 1;
 	const struct nunchi_cell *from = kernel || !cmdline->text_size ? name : cmdline;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, ret_size);
+	bool lacking =
+	    cmdline->kind != NUNCHI_CELL_VALUE && cmdline->absence != NUNCHI_ABSENT_NOT_APPLICABLE;
+	const char *absence = lacking ? nunchi_absence_string(cmdline->absence) : "";
+	size_t indent = 2 * (size_t)(depth < MOST_DEPTH ? depth : MOST_DEPTH), at = indent;
+	size_t capacity = indent + from->text_size + strlen(absence) + sizeof("[] <>");
+	char *text = malloc(capacity);
 	bool quote;
 
-	if (!out)
+	if (!text)
 		return NULL;
 	quote = from->text_size && !kernel &&
 		(strchr("[ \"", from->text[0]) || from->text[from->text_size - 1] == '>');
-	fprintf(out, "%*s", (int)(2 * (depth < MOST_DEPTH ? depth : MOST_DEPTH)), "");
-	fputs(kernel ? "[" : quote ? "\"" : "", out);
-	fwrite(from->text, 1, from->text_size, out);
-	fputs(kernel ? "]" : quote ? "\"" : "", out);
-	if (cmdline->kind != NUNCHI_CELL_VALUE && cmdline->absence != NUNCHI_ABSENT_NOT_APPLICABLE)
-		fprintf(out, " <%s>", nunchi_absence_string(cmdline->absence));
-	if (!fclose(out))
-		return text;
-	free(text);
-	return NULL;
+	memset(text, ' ', indent);
+	if (kernel || quote)
+		text[at++] = kernel ? '[' : '"';
+	if (from->text_size)
+		memcpy(text + at, from->text, from->text_size);
+	at += from->text_size;
+	if (kernel || quote)
+		text[at++] = kernel ? ']' : '"';
+	if (lacking)
+		at += (size_t)snprintf(text + at, capacity - at, " <%s>", absence);
+	*ret_size = at;
+	return text;
 }
 
 static struct nunchi_cell start_cell(const struct nunchi_cell *cell, char *text, size_t capacity)
