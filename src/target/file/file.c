@@ -286,6 +286,12 @@ static void note_xen_core(struct file_target *file, const struct xen_core *core)
 			    "of %s of guest memory cannot be placed",
 			    file->size, amount(core->unplaced * PAGE_SIZE).text,
 			    amount(core->pages * PAGE_SIZE).text);
+	if (core->nonsense)
+		target_note(&file->target,
+			    "the table of page numbers is damaged: %s of %s of guest memory cannot "
+			    "be placed",
+			    amount(core->nonsense * PAGE_SIZE).text,
+			    amount(core->pages * PAGE_SIZE).text);
 	if (core->registers_cut_off)
 		target_note(&file->target, "the vCPUs' registers are cut off");
 }
@@ -299,7 +305,7 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 	err = xen_core_parse(source, &core);
 	if (err)
 		return err;
-	file->incomplete = core.unplaced;
+	file->incomplete = core.unplaced || core.nonsense;
 	note_xen_core(file, &core);
 	target_set_support(&file->target, TARGET_READ, true,
 			   "from the file: dump-core of %s guest by Xen %u.%u", xen_kind(core.kind),

@@ -286,11 +286,10 @@ static struct nunchi_error *add_page(struct xen_core *core, struct run *run, uin
 	/* All ones: the guest had fewer pages when its turn came than when the file was begun. */
 	if (frame == UINT64_MAX)
 		return NULL;
-	if (frame >= PAGE_LIMIT)
-		return error_create(NUNCHI_ERROR_DATA,
-				    "the dump-core file has a page for frame 0x%" PRIx64
-				    ", beyond any x86 address",
-				    frame);
+	if (frame >= PAGE_LIMIT) {
+		core->nonsense++;
+		return NULL;
+	}
 	if (run->count && (frame != run->frame + run->count ||
 			   offset != run->offset + (run->count << PAGE_SHIFT)))
 		err = end_run(core, run);

@@ -36,6 +36,7 @@ struct xen_core {
 	unsigned xen_major, xen_minor; /* of the Xen that wrote it; 0, 0: the file does not say */
 	uint64_t pages;                /* that the file is to hold */
 	uint64_t unplaced; /* of those, where the file ends before it says which they are */
+	uint64_t nonsense; /* of those, said to be at addresses that no x86 has */
 	bool registers_cut_off;
 	struct extents extents; /* normalized; machine addresses where kind is not XEN_GUEST_HVM */
 	struct xen_vcpus vcpus;
