@@ -75,7 +75,8 @@ static void set_up(const struct start *start)
 	domain->info.flags |= start->hvm & 1 ? XEN_INFO_HVM : 0;
 	domain->info.max_vcpu_id = start->vcpus;
 	domain->info.shared_info_frame = start->shared_info_frame;
-	domain->frames = start->frames % 0x80000000;
+	/* 64 GiB: more of them is the same, only slower. */
+	domain->frames = start->frames % 0x1000000;
 	domain->address_size = start->hvm & 2 ? 32 : 64;
 	if (start->hvm & 1) {
 		store_le64(cpu + XEN_HVM_CPU_CR0, start->cr0);

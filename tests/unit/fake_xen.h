@@ -257,10 +257,15 @@ static void *fake_map(void *memory, uint32_t domain, int protection, size_t page
 	}
 	map = mmap(NULL, pages << PAGE_SHIFT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(map != MAP_FAILED);
-	for (size_t i = 0; i < pages; i++) {
+	for (size_t i = 0; i < pages; i++)
 		errors[i] = frames[i] < FAKE_FRAMES ? fake->errors[frames[i]] : -EINVAL;
+	for (size_t i = 0, count; i < pages; i += count) {
+		count = 1;
+		while (!errors[i] && i + count < pages && !errors[i + count] &&
+		       frames[i + count] == frames[i] + count)
+			count++;
 		if (!errors[i])
-			assert_true(mmap(map + (i << PAGE_SHIFT), PAGE_SIZE, PROT_READ,
+			assert_true(mmap(map + (i << PAGE_SHIFT), count << PAGE_SHIFT, PROT_READ,
 					 MAP_SHARED | MAP_FIXED, fake->memory_fd,
 					 (off_t)(frames[i] << PAGE_SHIFT)) != MAP_FAILED);
 	}
