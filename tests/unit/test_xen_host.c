@@ -182,8 +182,10 @@ static void test_host(void **state)
 	assert_int_equal(xen_host_role(root), XEN_ROLE_GUEST);
 	host_says(true, "a guest of Xen", "dom0");
 	host_says(false, "a guest of Xen", "dom0");
+	assert_false(xen_host_may_control(root));
 	put_file("/sys/hypervisor/properties/features", "00002f05\n");
 	assert_int_equal(xen_host_role(root), XEN_ROLE_CONTROL);
+	assert_true(xen_host_may_control(root));
 	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
 	put_file("/proc/xen/capabilities", "\n");
 	host_says(true, "a guest of Xen", "dom0");

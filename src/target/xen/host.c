@@ -61,6 +61,13 @@ enum xen_role xen_host_role(const char *root)
 	return XEN_ROLE_UNKNOWN;
 }
 
+bool xen_host_may_control(const char *root)
+{
+	enum xen_role role = xen_host_role(root);
+
+	return role == XEN_ROLE_CONTROL || role == XEN_ROLE_UNKNOWN;
+}
+
 struct nunchi_error *xen_host_check(const char *root, bool privileged)
 {
 	enum xen_role role = xen_host_role(root);

@@ -19,6 +19,9 @@ enum xen_role {
  * /proc in it.
  */
 enum xen_role xen_host_role(const char *root);
+/* Whether it may have domains of its own: not where it is none of Xen's, nor where it is a guest.
+ */
+bool xen_host_may_control(const char *root);
 /*
  * NULL if domains can be reached; else what is in the way and how to change that. A privileged
  * process is one of root's.

@@ -164,7 +164,7 @@ struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, vo
 
 	*ret_stopped = false;
 	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
-	if (xen_host_role("") == XEN_ROLE_NONE || xen_host_role("") == XEN_ROLE_GUEST)
+	if (!xen_host_may_control(""))
 		return NULL;
 	err = xen_host_check("", geteuid() == 0);
 	if (!err)

@@ -53,7 +53,7 @@ struct nunchi_error *xen_watch_create(struct xen_watch **ret)
 	struct nunchi_error *err;
 
 	*ret = NULL;
-	if (xen_host_role("") == XEN_ROLE_NONE || xen_host_role("") == XEN_ROLE_GUEST)
+	if (!xen_host_may_control(""))
 		return NULL;
 	err = xen_library_load(&library);
 	if (err)
