@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/xen/library.h"
 
-#include <dlfcn.h>
+#include "core/library.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-
-struct symbol {
-	const char *name;
-	size_t offset; /* of the pointer in struct xen_library */
-};
 
 #define SYMBOL(name, member)                                                                       \
 	{                                                                                          \
 		name, offsetof(struct xen_library, member)                                         \
 	}
 
-static const struct symbol call_symbols[] = {
+static const struct library_function call_symbols[] = {
     SYMBOL("xencall_open", call_open),
     SYMBOL("xencall_close", call_close),
     SYMBOL("xencall1", call1),
@@ -27,14 +21,14 @@ static const struct symbol call_symbols[] = {
     SYMBOL("xencall_free_buffer", free),
 };
 
-static const struct symbol memory_symbols[] = {
+static const struct library_function memory_symbols[] = {
     SYMBOL("xenforeignmemory_open", memory_open),
     SYMBOL("xenforeignmemory_close", memory_close),
     SYMBOL("xenforeignmemory_map", memory_map),
     SYMBOL("xenforeignmemory_unmap", memory_unmap),
 };
 
-static const struct symbol store_symbols[] = {
+static const struct library_function store_symbols[] = {
     SYMBOL("xs_open", store_open),
     SYMBOL("xs_close", store_close),
     SYMBOL("xs_read", store_read),
@@ -44,50 +38,27 @@ static const struct symbol store_symbols[] = {
     SYMBOL("xs_check_watch", store_check_watch),
 };
 
-static const struct {
-	const char *names[2]; /* the library's file, newest first */
-	const struct symbol *symbols;
-	size_t count;
-	bool optional;
-} libraries[XEN_LIBRARIES] = {
-    {{"libxencall.so.1"}, call_symbols, ARRAY_SIZE(call_symbols), false},
-    {{"libxenforeignmemory.so.1"}, memory_symbols, ARRAY_SIZE(memory_symbols), false},
-    /* The name's number went from 3.0 to 4 between Xen 4.15 and 4.17. */
-    {{"libxenstore.so.4", "libxenstore.so.3.0"}, store_symbols, ARRAY_SIZE(store_symbols), true},
-};
-
-static void *open_library(const char *const names[2])
-{
-	void *handle = dlopen(names[0], RTLD_NOW | RTLD_LOCAL);
-
-	return handle || !names[1] ? handle : dlopen(names[1], RTLD_NOW | RTLD_LOCAL);
-}
-
-static struct nunchi_error *missing(const char *library, const char *what)
-{
-	struct nunchi_error *err = error_create(
-	    NUNCHI_ERROR_UNSUPPORTED,
-	    "Xen's library %s %s, without which its guests cannot be reached", library, what);
-
-	return error_hint(error_of_host(err),
-			  "install libxencall1, libxenforeignmemory1 and libxenstore4 "
-			  "(Debian, Ubuntu) or xen-libs (Fedora, SUSE)");
-}
-
-/* By what dlopen() says: it may be there and lack another. */
-static struct nunchi_error *cannot_load(const char *library)
-{
-	const char *reason = dlerror();
-	_cleanup_free_ char *what = NULL;
-
-	if (!reason || !strncmp(reason, library, strlen(library)))
-		return missing(library, "is not installed");
-	if (asprintf(&what, "cannot be loaded (%s)", reason) < 0) {
-		what = NULL;
-		return &error_nomem;
+#define PURPOSE "reaching Xen's guests"
+#define PACKAGES                                                                                   \
+	"libxencall1, libxenforeignmemory1 and libxenstore4 (Debian, Ubuntu) or xen-libs "         \
+	"(Fedora, SUSE)"
+#define XEN_LIBRARY(soname, older, list)                                                           \
+	{                                                                                          \
+		.names = {soname, older}, .purpose = PURPOSE, .packages = PACKAGES,                \
+		.functions = list, .count = ARRAY_SIZE(list)                                       \
 	}
-	return missing(library, what);
-}
+
+static const struct library libraries[XEN_LIBRARIES] = {
+    XEN_LIBRARY("libxencall.so.1", NULL, call_symbols),
+    XEN_LIBRARY("libxenforeignmemory.so.1", NULL, memory_symbols),
+    /* The name's number went from 3.0 to 4 between Xen 4.15 and 4.17. */
+    XEN_LIBRARY("libxenstore.so.4", "libxenstore.so.3.0", store_symbols),
+};
+#define STORE 2 /* without it there are no names */
+
+LIBRARY_NOTE(xencall, "\"libxencall.so.1\"", PURPOSE, "suggested");
+LIBRARY_NOTE(xenforeignmemory, "\"libxenforeignmemory.so.1\"", PURPOSE, "suggested");
+LIBRARY_NOTE(xenstore, "\"libxenstore.so.4\",\"libxenstore.so.3.0\"", PURPOSE, "suggested");
 
 #define IOCTL_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct xen_raw_call))
 
@@ -109,23 +80,14 @@ struct nunchi_error *xen_library_load(struct xen_library *ret)
 	    .raw_open = raw_open, .raw_call = raw_call, .store_check = xen_store_check};
 
 	for (size_t i = 0; i < XEN_LIBRARIES; i++) {
-		library.handles[i] = open_library(libraries[i].names);
-		if (!library.handles[i] && !libraries[i].optional) {
-			struct nunchi_error *err = cannot_load(libraries[i].names[0]);
+		struct nunchi_error *err =
+		    library_load(&libraries[i], &library, &library.handles[i]);
 
+		if (err && i != STORE) {
 			xen_library_unload(&library);
-			return err;
+			return error_of_host(err);
 		}
-		for (size_t j = 0; library.handles[i] && j < libraries[i].count; j++) {
-			const struct symbol *symbol = &libraries[i].symbols[j];
-			void *address = dlsym(library.handles[i], symbol->name);
-
-			if (!address) {
-				xen_library_unload(&library);
-				return missing(libraries[i].names[0], "lacks a function");
-			}
-			memcpy((char *)&library + symbol->offset, &address, sizeof(address));
-		}
+		nunchi_error_destroy(err);
 	}
 	*ret = library;
 	return NULL;
@@ -133,11 +95,8 @@ struct nunchi_error *xen_library_load(struct xen_library *ret)
 
 void xen_library_unload(struct xen_library *library)
 {
-	for (size_t i = 0; i < XEN_LIBRARIES; i++) {
-		if (library->handles[i])
-			dlclose(library->handles[i]);
-		library->handles[i] = NULL;
-	}
+	for (size_t i = 0; i < XEN_LIBRARIES; i++)
+		library_unload(&library->handles[i]);
 }
 
 const char *xen_library_name(size_t n)
@@ -147,11 +106,7 @@ const char *xen_library_name(size_t n)
 
 bool xen_library_is_there(size_t n)
 {
-	void *handle = open_library(libraries[n].names);
-
-	if (handle)
-		dlclose(handle);
-	return handle != NULL;
+	return library_is_there(&libraries[n]);
 }
 
 /* struct xentoollog_logger of xentoollog.h, by which the libraries say what fails. */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/library.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+static struct nunchi_error *missing(const struct library *library)
+{
+	const char *why = dlerror(), *name = library->names[0];
+	size_t length = strlen(name);
+
+	/* It begins with the name of the file, which is not always the one that was asked for. */
+	if (why && !strncmp(why, name, length) && why[length] == ':')
+		why += length + 1 + (why[length + 1] == ' ');
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "cannot load %s, needed for %s: %s", name, library->purpose,
+				       why ? why : "it fails"),
+			  "install %s", library->packages);
+}
+
+static struct nunchi_error *lacking(const struct library *library, const char *function)
+{
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "%s, needed for %s, lacks %s()",
+				       library->names[0], library->purpose, function),
+			  "install %s as the system's own packages have it", library->packages);
+}
+
+/*
+ * NOW: a function that is missing would otherwise end the program when it is called.
+ * NODELETE: few libraries are tested for being unloaded, and to load one again costs little.
+ */
+static void *open_library(const struct library *library)
+{
+	void *handle = NULL;
+
+	for (size_t i = 0; !handle && i < ARRAY_SIZE(library->names) && library->names[i]; i++)
+		handle = dlopen(library->names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	return handle;
+}
+
+struct nunchi_error *library_load(const struct library *library, void *table, void **ret)
+{
+	void *handle = open_library(library);
+
+	if (!handle)
+		return missing(library);
+	for (size_t i = 0; i < library->count; i++) {
+		if (!dlsym(handle, library->functions[i].name)) {
+			dlclose(handle);
+			return lacking(library, library->functions[i].name);
+		}
+	}
+	for (size_t i = 0; i < library->count; i++) {
+		void *address = dlsym(handle, library->functions[i].name);
+
+		memcpy((char *)table + library->functions[i].offset, &address, sizeof(address));
+	}
+	*ret = handle;
+	return NULL;
+}
+
+bool library_is_there(const struct library *library)
+{
+	void *handle = open_library(library);
+	bool there = handle;
+
+	library_unload(&handle);
+	return there;
+}
+
+void library_unload(void **handle)
+{
+	if (*handle)
+		dlclose(*handle);
+	*handle = NULL;
+}
