@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -15,6 +16,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.dont_write_bytecode = True
+sys.path.insert(1, str(ROOT / "lab"))
+
+import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show ps modules log symbol type translate read snapshot doctor help "
@@ -55,6 +62,15 @@ class Help(unittest.TestCase):
     def test_version(self):
         self.assertRegex(run("version").stdout, r"^nunchi \d+\.\d+\.\d+\n$")
         self.assertEqual(run("version").stdout, run("--version").stdout)
+
+    def test_starts_with_few_libraries(self):
+        """Of those that only some of it needs, none is there at the start."""
+        later = packages.loaded(pathlib.Path(NUNCHI))
+        done = run("version", env={**os.environ, "LD_DEBUG": "libs"})
+        found = re.findall(r"find library=(\S+)", done.stderr)
+        self.assertIn("libc.so.6", found)
+        self.assertFalse(set(found) & set(later))
+        self.assertFalse([name for name in found if name.startswith("libxen")])
 
 
 class WrongUse(unittest.TestCase):

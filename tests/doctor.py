@@ -370,6 +370,60 @@ class Without(unittest.TestCase):
                              ("unknown", "nunchi was built without what reads it"))
 
 
+class Hidden(unittest.TestCase):
+    """What it says where a library is not installed: first comes a file of its name that is none."""
+
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+
+    def tearDown(self) -> None:
+        self.folder.cleanup()
+
+    def run_without(self, soname: str, *args) -> subprocess.CompletedProcess:
+        (self.path / "hidden").mkdir(exist_ok=True)
+        (self.path / "hidden" / soname).touch()
+        return run(*args, LD_LIBRARY_PATH=str(self.path / "hidden"))
+
+    @needs("Hyperscan")
+    def test_logs(self) -> None:
+        for name, expected in (("vtx-off.log", "unknown"), ("black-screen.txt", "no-screen")):
+            done = self.run_without("libhs.so.5", "--json", LOGS / name)
+            self.assertEqual(done.returncode, 0)
+            for text in (b"logs are not looked at: cannot load libhs.so.5, needed for reading logs: ",
+                         b"; install libhyperscan5 (Debian, Ubuntu) or hyperscan (Fedora)\n"):
+                self.assertIn(text, done.stderr)
+            items = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(verdict(items), expected, name)
+
+    @needs("libarchive")
+    def test_bundles(self) -> None:
+        bundle = self.path / "bundle.tar.gz"
+        done = self.run_without("libarchive.so.13", "--collect", bundle)
+        self.assertEqual((done.returncode, list(self.path.glob("bundle*"))), (1, []))
+        for text in (b"cannot load libarchive.so.13, needed for bundles and compressed initramfs: ",
+                     b"hint: install libarchive13 (Debian, Ubuntu) or libarchive (Fedora)\n"):
+            self.assertIn(text, done.stderr)
+        bundle.write_bytes(gzip.compress(b"x"))
+        done = self.run_without("libarchive.so.13", bundle)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cannot load libarchive.so.13", done.stderr)
+
+    @needs("libarchive")
+    def test_initramfs(self) -> None:
+        root = self.path / "root"
+        for name, data in {"boot/initrd.img-6.1": gzip.compress(b"x"),
+                           "lib/modules/6.1/x": b""}.items():
+            (root / name).parent.mkdir(parents=True)
+            (root / name).write_bytes(data)
+        done = self.run_without("libarchive.so.13", "--json", "--all", "--root", root)
+        items = [json.loads(line) for line in done.stdout.splitlines()]
+        [fact] = [item for item in of_kind(items, "fact") if item["id"] == "boot.initramfs-modules"]
+        self.assertEqual((fact["state"], fact["text"]),
+                         ("unknown", "what unpacks it is not installed: "
+                                     "libarchive13 (Debian, Ubuntu) or libarchive (Fedora)"))
+
+
 class Host(unittest.TestCase):
     def test_here(self) -> None:
         """This machine: whatever it is, the verdict goes with its facts."""

@@ -19,8 +19,7 @@ bool bundle_is(const char *path)
 }
 
 #ifdef HAVE_LIBARCHIVE
-#include <archive.h>
-#include <archive_entry.h>
+#include "doctor/archive_library.h"
 
 #define MARK          "nunchi-bundle"
 #define MARK_TEXT     "1\n"
@@ -29,14 +28,18 @@ bool bundle_is(const char *path)
 #define MOST_UNPACKED (1ull << 30)
 #define MOST_MEMBERS  16384
 
-static void cleanup_read_p(struct archive **archive)
-{
-	archive_read_free(*archive);
-}
+/* One that is written or read. */
+struct bundle {
+	struct archive_library lib;
+	struct archive *archive;
+	const char *path; /* for messages */
+};
 
-static void cleanup_write_p(struct archive **archive)
+static void bundle_deinit(struct bundle *bundle)
 {
-	archive_write_free(*archive);
+	if (bundle->archive)
+		bundle->lib.archive_free(bundle->archive);
+	archive_library_unload(&bundle->lib);
 }
 
 /*
@@ -50,34 +53,35 @@ static bool has_suffix(bool present, enum tree_kind kind)
 
 /* ---- Writing ---- */
 
-static struct nunchi_error *failed(struct archive *archive, const char *path)
+static struct nunchi_error *failed(struct bundle *bundle)
 {
-	const char *text = archive_error_string(archive);
+	const char *text = bundle->lib.archive_error_string(bundle->archive);
 
-	return error_create(NUNCHI_ERROR_IO, "cannot write %s: %s", path, text ? text : "it fails");
+	return error_create(NUNCHI_ERROR_IO, "cannot write %s: %s", bundle->path,
+			    text ? text : "it fails");
 }
 
-static struct nunchi_error *write_member(struct archive *archive, const char *path,
-					 const char *name, const char *text, size_t size)
+static struct nunchi_error *write_member(struct bundle *bundle, const char *name, const char *text,
+					 size_t size)
 {
-	struct archive_entry *entry = archive_entry_new();
+	struct archive_entry *entry = bundle->lib.archive_entry_new();
 	bool well;
 
 	if (!entry)
 		return &error_nomem;
-	archive_entry_set_pathname(entry, name);
-	archive_entry_set_size(entry, (int64_t)size);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, 0644);
-	well = archive_write_header(archive, entry) == ARCHIVE_OK &&
-	       archive_write_data(archive, text, size) == (ssize_t)size;
-	archive_entry_free(entry);
-	return well ? NULL : failed(archive, path);
+	bundle->lib.archive_entry_set_pathname(entry, name);
+	bundle->lib.archive_entry_set_size(entry, (int64_t)size);
+	bundle->lib.archive_entry_set_filetype(entry, AE_IFREG);
+	bundle->lib.archive_entry_set_perm(entry, 0644);
+	well = bundle->lib.archive_write_header(bundle->archive, entry) == ARCHIVE_OK &&
+	       bundle->lib.archive_write_data(bundle->archive, text, size) == (ssize_t)size;
+	bundle->lib.archive_entry_free(entry);
+	return well ? NULL : failed(bundle);
 }
 
 /* One entry, without what nobody else should see. */
-static struct nunchi_error *write_entry(struct archive *archive, const char *path,
-					const struct tree_entry *entry, uint64_t *ret_size)
+static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree_entry *entry,
+					uint64_t *ret_size)
 {
 	_cleanup_buffer_ struct buffer name = {0}, text = {0};
 
@@ -94,20 +98,20 @@ static struct nunchi_error *write_entry(struct archive *archive, const char *pat
 	if (name.failed || text.failed)
 		return &error_nomem;
 	*ret_size = text.size;
-	return write_member(archive, path, buffer_string(&name), buffer_string(&text), text.size);
+	return write_member(bundle, buffer_string(&name), buffer_string(&text), text.size);
 }
 
 static struct nunchi_error *
-write_all(const struct tree *tree, struct archive *archive, const char *path,
+write_all(const struct tree *tree, struct bundle *bundle,
 	  void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
-	struct nunchi_error *err = write_member(archive, path, MARK, MARK_TEXT, strlen(MARK_TEXT));
+	struct nunchi_error *err = write_member(bundle, MARK, MARK_TEXT, strlen(MARK_TEXT));
 	const struct tree_entry *entry;
 
 	for (size_t i = 0; !err && (entry = tree_entry(tree, i)); i++) {
 		uint64_t size;
 
-		err = write_entry(archive, path, entry, &size);
+		err = write_entry(bundle, entry, &size);
 		if (!err && took)
 			took(entry->name, entry->text ? size : 0,
 			     entry->text ? NULL : tree_why(entry), data);
@@ -115,23 +119,24 @@ write_all(const struct tree *tree, struct archive *archive, const char *path,
 	return err;
 }
 
-static struct nunchi_error *write_archive(const struct tree *tree, int fd, const char *path,
+static struct nunchi_error *write_archive(const struct tree *tree, struct bundle *bundle, int fd,
 					  void (*took)(const char *name, uint64_t size,
 						       const char *why, void *data),
 					  void *data)
 {
-	_cleanup_(cleanup_write_p) struct archive *archive = archive_write_new();
+	const struct archive_library *lib = &bundle->lib;
 	struct nunchi_error *err;
 
-	if (!archive)
+	bundle->archive = lib->archive_write_new();
+	if (!bundle->archive)
 		return &error_nomem;
-	if (archive_write_add_filter_gzip(archive) != ARCHIVE_OK ||
-	    archive_write_set_format_pax_restricted(archive) != ARCHIVE_OK ||
-	    archive_write_open_fd(archive, fd) != ARCHIVE_OK)
-		return failed(archive, path);
-	err = write_all(tree, archive, path, took, data);
-	if (!err && archive_write_close(archive) != ARCHIVE_OK)
-		err = failed(archive, path);
+	if (lib->archive_write_add_filter_gzip(bundle->archive) != ARCHIVE_OK ||
+	    lib->archive_write_set_format_pax_restricted(bundle->archive) != ARCHIVE_OK ||
+	    lib->archive_write_open_fd(bundle->archive, fd) != ARCHIVE_OK)
+		return failed(bundle);
+	err = write_all(tree, bundle, took, data);
+	if (!err && lib->archive_write_close(bundle->archive) != ARCHIVE_OK)
+		err = failed(bundle);
 	return err;
 }
 
@@ -141,8 +146,11 @@ bundle_write(const struct tree *tree, const char *path,
 {
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_close_ int fd = -1;
-	struct nunchi_error *err;
+	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path};
+	struct nunchi_error *err = archive_library_load(&bundle.lib);
 
+	if (err)
+		return err;
 	if (asprintf(&temporary, "%s.part", path) < 0) {
 		temporary = NULL;
 		return &error_nomem;
@@ -151,7 +159,7 @@ bundle_write(const struct tree *tree, const char *path,
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_create_errno(errno, "cannot make %s", temporary);
-	err = write_archive(tree, fd, path, took, data);
+	err = write_archive(tree, &bundle, fd, took, data);
 	if (!err && fsync(fd))
 		err = error_create_errno(errno, "cannot write %s", path);
 	if (!err && link(temporary, path))
@@ -205,51 +213,49 @@ static struct nunchi_error *put(struct tree *tree, const char *name, const struc
 	return tree_put(tree, kind, path, NULL, 0, errnum > 0 && errnum < 4096 ? (int)errnum : EIO);
 }
 
-static struct nunchi_error *broken(struct archive *archive, const char *path)
+static struct nunchi_error *broken(struct bundle *bundle)
 {
-	const char *text = archive_error_string(archive);
+	const char *text = bundle->lib.archive_error_string(bundle->archive);
 
-	return error_hint(error_create(NUNCHI_ERROR_DATA, "%s is no bundle: %s", path,
+	return error_hint(error_create(NUNCHI_ERROR_DATA, "%s is no bundle: %s", bundle->path,
 				       text ? text : "it cannot be read"),
 			  "nunchi doctor --collect FILE makes one");
 }
 
 /* A member's bytes; *unpacked counts all. */
-static struct nunchi_error *read_member(struct archive *archive, const char *path,
-					struct buffer *text, uint64_t *unpacked)
+static struct nunchi_error *read_member(struct bundle *bundle, struct buffer *text,
+					uint64_t *unpacked)
 {
 	char piece[16384];
 	ssize_t size;
 
-	while ((size = archive_read_data(archive, piece, sizeof(piece))) > 0) {
+	while ((size = bundle->lib.archive_read_data(bundle->archive, piece, sizeof(piece))) > 0) {
 		*unpacked += (uint64_t)size;
 		if (*unpacked > MOST_UNPACKED || !buffer_append(text, piece, (size_t)size))
 			return error_create(NUNCHI_ERROR_DATA,
-					    "%s unpacks to more than a bundle has", path);
+					    "%s unpacks to more than a bundle has", bundle->path);
 	}
-	return size < 0 ? broken(archive, path) : NULL;
+	return size < 0 ? broken(bundle) : NULL;
 }
 
-static struct nunchi_error *read_next(struct archive *archive, const char *path,
-				      struct archive_entry *entry, struct tree *tree, bool first,
-				      uint64_t *unpacked)
+static struct nunchi_error *read_next(struct bundle *bundle, struct archive_entry *entry,
+				      struct tree *tree, bool first, uint64_t *unpacked)
 {
 	_cleanup_buffer_ struct buffer text = {.limit = MOST_MEMBER};
-	const char *name = archive_entry_pathname(entry);
+	const char *name = bundle->lib.archive_entry_pathname(entry);
 	struct nunchi_error *err;
 
 	if (first && (!name || strcmp(name, MARK)))
 		return error_hint(
-		    error_create(NUNCHI_ERROR_DATA, "%s is no bundle of nunchi's", path),
+		    error_create(NUNCHI_ERROR_DATA, "%s is no bundle of nunchi's", bundle->path),
 		    "unpack it and give the directory or the logs in it");
-	if (!name || archive_entry_filetype(entry) != AE_IFREG)
+	if (!name || bundle->lib.archive_entry_filetype(entry) != AE_IFREG)
 		return NULL;
-	err = read_member(archive, path, &text, unpacked);
+	err = read_member(bundle, &text, unpacked);
 	return err ? err : put(tree, name, &text);
 }
 
-static struct nunchi_error *read_archive(struct archive *archive, const char *path,
-					 struct tree **ret)
+static struct nunchi_error *read_archive(struct bundle *bundle, struct tree **ret)
 {
 	_cleanup_tree_ struct tree *tree = NULL;
 	struct nunchi_error *err = tree_create_empty(&tree);
@@ -260,55 +266,61 @@ static struct nunchi_error *read_archive(struct archive *archive, const char *pa
 	while (!err && result == ARCHIVE_OK) {
 		struct archive_entry *entry;
 
-		result = archive_read_next_header(archive, &entry);
+		result = bundle->lib.archive_read_next_header(bundle->archive, &entry);
 		if (result == ARCHIVE_WARN)
 			result = ARCHIVE_OK;
 		if (result == ARCHIVE_OK)
 			err = count == MOST_MEMBERS
-				  ? error_create(NUNCHI_ERROR_DATA, "%s has too many files", path)
-				  : read_next(archive, path, entry, tree, !count, &unpacked);
+				  ? error_create(NUNCHI_ERROR_DATA, "%s has too many files",
+						 bundle->path)
+				  : read_next(bundle, entry, tree, !count, &unpacked);
 		count++;
 	}
 	if (!err && (result != ARCHIVE_EOF || count == 1))
-		err = broken(archive, path);
+		err = broken(bundle);
 	if (!err)
 		*ret = no_cleanup_ptr(tree);
 	return err;
 }
 
-static struct archive *open_reader(void)
+static struct nunchi_error *start_reading(struct bundle *bundle)
 {
-	struct archive *archive = archive_read_new();
+	const struct archive_library *lib = &bundle->lib;
+	struct nunchi_error *err = archive_library_load(&bundle->lib);
 
-	if (archive && (archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
-			archive_read_support_format_tar(archive) != ARCHIVE_OK)) {
-		archive_read_free(archive);
-		return NULL;
-	}
-	return archive;
+	if (err)
+		return err;
+	bundle->archive = lib->archive_read_new();
+	if (!bundle->archive ||
+	    lib->archive_read_support_filter_gzip(bundle->archive) != ARCHIVE_OK ||
+	    lib->archive_read_support_format_tar(bundle->archive) != ARCHIVE_OK)
+		return &error_nomem;
+	return NULL;
 }
 
 struct nunchi_error *bundle_read(const char *path, struct tree **ret)
 {
-	_cleanup_(cleanup_read_p) struct archive *archive = open_reader();
+	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path};
+	struct nunchi_error *err = start_reading(&bundle);
 
-	if (!archive)
-		return &error_nomem;
-	if (archive_read_open_filename(archive, path, 65536) != ARCHIVE_OK)
-		return broken(archive, path);
-	return read_archive(archive, path, ret);
+	if (err)
+		return err;
+	if (bundle.lib.archive_read_open_filename(bundle.archive, path, 65536) != ARCHIVE_OK)
+		return broken(&bundle);
+	return read_archive(&bundle, ret);
 }
 
 struct nunchi_error *bundle_parse(const void *data, size_t size, const char *path,
 				  struct tree **ret)
 {
-	_cleanup_(cleanup_read_p) struct archive *archive = open_reader();
+	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path};
+	struct nunchi_error *err = start_reading(&bundle);
 
-	if (!archive)
-		return &error_nomem;
-	if (archive_read_open_memory(archive, data, size) != ARCHIVE_OK)
-		return broken(archive, path);
-	return read_archive(archive, path, ret);
+	if (err)
+		return err;
+	if (bundle.lib.archive_read_open_memory(bundle.archive, data, size) != ARCHIVE_OK)
+		return broken(&bundle);
+	return read_archive(&bundle, ret);
 }
 #else
 static struct nunchi_error *missing(void)

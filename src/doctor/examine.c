@@ -24,9 +24,11 @@ static struct nunchi_error *create(const volatile bool *cancel, struct nunchi_di
 		return &error_nomem;
 	err = scan_init(&diagnosis->scan);
 	if (error_is(err, NUNCHI_ERROR_UNSUPPORTED)) {
-		const char *message = nunchi_error_message(err);
+		const char *hint = nunchi_error_hint(err);
 
-		diagnosis_warn(diagnosis, diagnosis_format(diagnosis, "%s", message));
+		diagnosis_warn(diagnosis,
+			       diagnosis_format(diagnosis, "%s%s%s", nunchi_error_message(err),
+						hint ? "; " : "", hint ? hint : ""));
 		nunchi_error_destroy(err);
 		err = NULL;
 	}

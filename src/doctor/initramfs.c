@@ -10,8 +10,7 @@
 #include <time.h>
 
 #ifdef HAVE_LIBARCHIVE
-#include <archive.h>
-#include <archive_entry.h>
+#include "doctor/archive_library.h"
 
 #define MOST_UNPACKED (2ull << 30)
 #define MOST_ENTRIES  (1u << 18)
@@ -25,7 +24,8 @@
 struct reader {
 	initramfs_read read;
 	void *data;
-	uint64_t offset;         /* of the next read */
+	uint64_t offset; /* of the next read */
+	struct archive_library lib;
 	struct archive *archive; /* unpacks what is compressed; NULL: it is read as it is */
 	uint64_t unpacked;
 	unsigned entries;
@@ -52,7 +52,7 @@ static ssize_t on_read(struct archive *archive, void *data, const void **ret)
 
 	if (size < 0) {
 		reader->errnum = errno;
-		archive_set_error(archive, errno, "it cannot be read");
+		reader->lib.archive_set_error(archive, errno, "it cannot be read");
 		return ARCHIVE_FATAL;
 	}
 	reader->offset += (uint64_t)size;
@@ -89,7 +89,7 @@ static size_t next_bytes(struct reader *reader, void *to, size_t size)
 	ssize_t got;
 
 	if (reader->archive) {
-		got = archive_read_data(reader->archive, to, size);
+		got = reader->lib.archive_read_data(reader->archive, to, size);
 		if (got < 0 && !reader->errnum)
 			reader->errnum = EBADMSG;
 	} else {
@@ -262,22 +262,44 @@ static int read_members(struct reader *reader)
  */
 static struct archive *open_compressed(struct reader *reader)
 {
-	struct archive *archive = archive_read_new();
+	const struct archive_library *lib = &reader->lib;
+	struct archive *archive = lib->archive_read_new();
 	struct archive_entry *entry;
 
-	if (archive && archive_read_support_filter_gzip(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_bzip2(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_xz(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_lzma(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_zstd(archive) == ARCHIVE_OK &&
-	    archive_read_support_filter_lz4(archive) == ARCHIVE_OK &&
-	    archive_read_support_format_raw(archive) == ARCHIVE_OK &&
-	    archive_read_open(archive, reader, NULL, on_read, NULL) == ARCHIVE_OK &&
-	    archive_read_next_header(archive, &entry) == ARCHIVE_OK &&
-	    archive_filter_count(archive) > 1)
+	if (archive && lib->archive_read_support_filter_gzip(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_filter_bzip2(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_filter_xz(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_filter_lzma(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_filter_zstd(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_filter_lz4(archive) == ARCHIVE_OK &&
+	    lib->archive_read_support_format_raw(archive) == ARCHIVE_OK &&
+	    lib->archive_read_open(archive, reader, NULL, on_read, NULL) == ARCHIVE_OK &&
+	    lib->archive_read_next_header(archive, &entry) == ARCHIVE_OK &&
+	    lib->archive_filter_count(archive) > 1)
 		return archive;
-	archive_read_free(archive);
+	lib->archive_read_free(archive);
 	return NULL;
+}
+
+static int read_compressed(struct reader *reader)
+{
+	struct nunchi_error *err = archive_library_load(&reader->lib);
+	int errnum;
+
+	if (err) {
+		nunchi_error_destroy(err);
+		return ELIBACC;
+	}
+	reader->archive = open_compressed(reader);
+	if (reader->archive) {
+		errnum = read_members(reader);
+		reader->lib.archive_read_free(reader->archive);
+		reader->archive = NULL;
+	} else {
+		errnum = reader->errnum ? reader->errnum : EBADMSG;
+	}
+	archive_library_unload(&reader->lib);
+	return errnum;
 }
 
 /* One archive; behind a compressed one, which the kernel takes for the last, nothing follows. */
@@ -285,18 +307,9 @@ static int read_segment(struct reader *reader, bool *ret_last)
 {
 	char magic[5];
 	ssize_t size = reader->read(reader->data, magic, sizeof(magic), reader->offset);
-	int errnum;
 
 	*ret_last = size != sizeof(magic) || memcmp(magic, "07070", sizeof(magic));
-	if (!*ret_last)
-		return read_members(reader);
-	reader->archive = open_compressed(reader);
-	if (!reader->archive)
-		return reader->errnum ? reader->errnum : EBADMSG;
-	errnum = read_members(reader);
-	archive_read_free(reader->archive);
-	reader->archive = NULL;
-	return errnum;
+	return *ret_last ? read_compressed(reader) : read_members(reader);
 }
 
 int initramfs_list(initramfs_read read, void *data, struct buffer *ret)

@@ -19,7 +19,8 @@ typedef ssize_t (*initramfs_read)(void *data, void *to, size_t size, uint64_t of
  * Appends, one a line, "module NAME" for every module of the kernel in it, with '_' for '-', and
  * "modprobe PATH:LINE TEXT" for every line of its modprobe.d that is no comment. Gives 0 or an
  * errno: EBADMSG for what is no initramfs or is broken, EFBIG for one that unpacks to more than 2
- * GiB, ETIMEDOUT after ten seconds, EOPNOTSUPP if nunchi was built without libarchive.
+ * GiB, ETIMEDOUT after ten seconds, EOPNOTSUPP if nunchi was built without libarchive, ELIBACC if
+ * it is compressed and libarchive, which unpacks it, is not installed.
  */
 int initramfs_list(initramfs_read read, void *data, struct buffer *ret);
 

@@ -37,9 +37,33 @@ static const char *const boot_marks[] = {"Linux version [0-9]+\\.[0-9]", "^-- (B
 #define PATTERNS (RULE_COUNT + ARRAY_SIZE(boot_marks))
 
 #ifdef HAVE_LIBHS
+#include "core/library.h"
+
+#include <assert.h>
 #include <hs.h>
 
+#define HS_FUNCTIONS(FUNCTION)                                                                     \
+	FUNCTION(hs_alloc_scratch)                                                                 \
+	FUNCTION(hs_compile_multi)                                                                 \
+	FUNCTION(hs_free_compile_error)                                                            \
+	FUNCTION(hs_free_database)                                                                 \
+	FUNCTION(hs_free_scratch)                                                                  \
+	FUNCTION(hs_scan)                                                                          \
+	FUNCTION(hs_valid_platform)
+
+struct hs_library {
+	void *handle;
+	HS_FUNCTIONS(LIBRARY_MEMBER)
+};
+
+#define FUNCTION(name) LIBRARY_FUNCTION(struct hs_library, name)
+static const struct library_function functions[] = {HS_FUNCTIONS(FUNCTION)};
+LIBRARY(libhs, functions, "libhs.so.5", "reading logs",
+	"libhyperscan5 (Debian, Ubuntu) or hyperscan (Fedora)");
+static_assert(HS_MAJOR == 5, "the SONAME is of another version");
+
 struct scanner {
+	struct hs_library lib;
 	hs_database_t *database;
 	hs_scratch_t *scratch;
 };
@@ -57,14 +81,14 @@ static struct nunchi_error *compile(struct scanner *scanner)
 		flags[i] = HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE;
 		ids[i] = i;
 	}
-	if (hs_compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_BLOCK, NULL,
-			     &scanner->database, &failure) != HS_SUCCESS) {
+	if (scanner->lib.hs_compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_BLOCK, NULL,
+					  &scanner->database, &failure) != HS_SUCCESS) {
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "the rules cannot be compiled: %s",
 				   failure ? failure->message : "Hyperscan fails");
-		hs_free_compile_error(failure);
+		scanner->lib.hs_free_compile_error(failure);
 		return err;
 	}
-	if (hs_alloc_scratch(scanner->database, &scanner->scratch) != HS_SUCCESS)
+	if (scanner->lib.hs_alloc_scratch(scanner->database, &scanner->scratch) != HS_SUCCESS)
 		return &error_nomem;
 	return NULL;
 }
@@ -76,12 +100,14 @@ struct nunchi_error *scan_init(struct scan *scan)
 	*scan = (struct scan){.scanner = calloc(1, sizeof(struct scanner))};
 	if (!scan->scanner)
 		return &error_nomem;
+	err = error_context(library_load(&libhs, &scan->scanner->lib, &scan->scanner->lib.handle),
+			    "logs are not looked at");
 	/* It needs SSSE3, which every x86-64 CPU that can have guests has. */
-	if (hs_valid_platform() != HS_SUCCESS)
+	if (!err && scan->scanner->lib.hs_valid_platform() != HS_SUCCESS)
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
 				   "logs are not searched for known messages: Hyperscan needs "
 				   "SSSE3, which this CPU lacks");
-	else
+	else if (!err)
 		err = compile(scan->scanner);
 	if (err)
 		scan_deinit(scan);
@@ -92,8 +118,11 @@ static void free_scanner(struct scanner *scanner)
 {
 	if (!scanner)
 		return;
-	hs_free_scratch(scanner->scratch);
-	hs_free_database(scanner->database);
+	if (scanner->lib.handle) {
+		scanner->lib.hs_free_scratch(scanner->scratch);
+		scanner->lib.hs_free_database(scanner->database);
+	}
+	library_unload(&scanner->lib.handle);
 	free(scanner);
 }
 
@@ -122,7 +151,8 @@ static int on_any(unsigned id, unsigned long long from, unsigned long long to, u
 static bool match_line(const struct scanner *scanner, const char *text, size_t size, bool *matched)
 {
 	memset(matched, 0, PATTERNS * sizeof(*matched));
-	hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_match, matched);
+	scanner->lib.hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_match,
+			     matched);
 	return memchr(matched, true, PATTERNS);
 }
 
@@ -131,7 +161,8 @@ static bool match_any(const struct scanner *scanner, const char *text, size_t si
 {
 	bool any = false;
 
-	hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_any, &any);
+	scanner->lib.hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_any,
+			     &any);
 	return any;
 }
 #else

@@ -72,7 +72,7 @@ struct scan {
 	bool within; /* the piece before ended inside a line */
 };
 
-/* Fails with NUNCHI_ERROR_UNSUPPORTED if nunchi was built without Hyperscan. */
+/* Fails with NUNCHI_ERROR_UNSUPPORTED if nunchi was built without Hyperscan, or it is not there. */
 struct nunchi_error *scan_init(struct scan *scan);
 void scan_deinit(struct scan *scan);
 /* Begins a text; what it is called is not copied. */

@@ -2,6 +2,7 @@
 #include "doctor/tree.h"
 
 #include "core/buffer.h"
+#include "doctor/archive_library.h"
 #include "doctor/command.h"
 #include "doctor/initramfs.h"
 #include "doctor/inside.h"
@@ -395,6 +396,8 @@ const char *tree_why(const struct tree_entry *entry)
 		return "it is too large";
 	case EOPNOTSUPP:
 		return "nunchi was built without what reads it";
+	case ELIBACC:
+		return "what unpacks it is not installed: " ARCHIVE_PACKAGES;
 	case EIO:
 		return entry->kind == TREE_COMMAND ? "the command failed" : "it cannot be read";
 	case ENOMEM:

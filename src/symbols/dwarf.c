@@ -11,6 +11,7 @@
 #ifdef HAVE_LIBDW
 
 #include "core/hash.h"
+#include "core/library.h"
 #include "symbols/btf_writer.h"
 #include "symbols/type_index_private.h"
 
@@ -25,7 +26,39 @@
 /* An entry takes a byte at least; sections may be compressed. More of them go in a circle. */
 #define ENTRIES_PER_BYTE 32
 
+/* elfutils' libdw. Of a function with several versions the newest is had; none of these has two. */
+#define LIBDW_FUNCTIONS(FUNCTION)                                                                  \
+	FUNCTION(dwarf_attr)                                                                       \
+	FUNCTION(dwarf_attr_integrate)                                                             \
+	FUNCTION(dwarf_begin)                                                                      \
+	FUNCTION(dwarf_child)                                                                      \
+	FUNCTION(dwarf_diecu)                                                                      \
+	FUNCTION(dwarf_dieoffset)                                                                  \
+	FUNCTION(dwarf_diename)                                                                    \
+	FUNCTION(dwarf_end)                                                                        \
+	FUNCTION(dwarf_errmsg)                                                                     \
+	FUNCTION(dwarf_formref_die)                                                                \
+	FUNCTION(dwarf_formsdata)                                                                  \
+	FUNCTION(dwarf_formudata)                                                                  \
+	FUNCTION(dwarf_get_units)                                                                  \
+	FUNCTION(dwarf_getlocation)                                                                \
+	FUNCTION(dwarf_hasattr)                                                                    \
+	FUNCTION(dwarf_siblingof)                                                                  \
+	FUNCTION(dwarf_tag)                                                                        \
+	FUNCTION(dwarf_whatform)
+
+struct libdw_library {
+	void *handle;
+	LIBDW_FUNCTIONS(LIBRARY_MEMBER)
+};
+
+#define FUNCTION(name) LIBRARY_FUNCTION(struct libdw_library, name)
+static const struct library_function functions[] = {LIBDW_FUNCTIONS(FUNCTION)};
+LIBRARY(libdw, functions, "libdw.so.1", "DWARF types",
+	"libdw1 (Debian, Ubuntu) or elfutils-libs (Fedora)");
+
 struct reader {
+	struct libdw_library lib;
 	struct btf_writer writer;
 	struct hash_map anonymous; /* ids, by the offset of the entry */
 	unsigned word_size;
@@ -74,35 +107,36 @@ static bool next_sibling(struct reader *reader, Dwarf_Die *die)
 		return false;
 	}
 	reader->entries--;
-	return !reader->writer.problem && !dwarf_siblingof(die, die);
+	return !reader->writer.problem && !reader->lib.dwarf_siblingof(die, die);
 }
 
-static const char *name_of(Dwarf_Die *die)
+static const char *name_of(struct reader *reader, Dwarf_Die *die)
 {
-	const char *name = dwarf_diename(die);
+	const char *name = reader->lib.dwarf_diename(die);
 
 	return name ? name : "";
 }
 
-static bool number_of(Dwarf_Die *die, unsigned name, Dwarf_Word *ret)
+static bool number_of(struct reader *reader, Dwarf_Die *die, unsigned name, Dwarf_Word *ret)
 {
-	Dwarf_Attribute memory, *attribute = dwarf_attr_integrate(die, name, &memory);
+	Dwarf_Attribute memory, *attribute = reader->lib.dwarf_attr_integrate(die, name, &memory);
 
-	return attribute && !dwarf_formudata(attribute, ret);
+	return attribute && !reader->lib.dwarf_formudata(attribute, ret);
 }
 
-static uint64_t size_of(Dwarf_Die *die)
+static uint64_t size_of(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Word size;
 
-	return number_of(die, DW_AT_byte_size, &size) ? size : 0;
+	return number_of(reader, die, DW_AT_byte_size, &size) ? size : 0;
 }
 
-static bool type_die(Dwarf_Die *die, Dwarf_Die *ret)
+static bool type_die(struct reader *reader, Dwarf_Die *die, Dwarf_Die *ret)
 {
-	Dwarf_Attribute memory, *attribute = dwarf_attr_integrate(die, DW_AT_type, &memory);
+	Dwarf_Attribute memory,
+	    *attribute = reader->lib.dwarf_attr_integrate(die, DW_AT_type, &memory);
 
-	return attribute && dwarf_formref_die(attribute, ret);
+	return attribute && reader->lib.dwarf_formref_die(attribute, ret);
 }
 
 /* What the entry's type attribute leads to; void if it has none. */
@@ -110,78 +144,79 @@ static type_id target_of(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
 	Dwarf_Die target;
 
-	return type_die(die, &target) ? convert(reader, &target, depth + 1) : 0;
+	return type_die(reader, die, &target) ? convert(reader, &target, depth + 1) : 0;
 }
 
 /* Bytes from the start of the struct: a number, or (until DWARF 3) an expression that adds one. */
-static uint64_t location_of(Dwarf_Die *die)
+static uint64_t location_of(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Attribute memory, *attribute;
 	Dwarf_Word number;
 	Dwarf_Op *expression;
 	size_t length;
 
-	attribute = dwarf_attr_integrate(die, DW_AT_data_member_location, &memory);
+	attribute = reader->lib.dwarf_attr_integrate(die, DW_AT_data_member_location, &memory);
 	if (!attribute)
 		return 0;
-	if (!dwarf_formudata(attribute, &number))
+	if (!reader->lib.dwarf_formudata(attribute, &number))
 		return number;
-	if (!dwarf_getlocation(attribute, &expression, &length) && length == 1 &&
+	if (!reader->lib.dwarf_getlocation(attribute, &expression, &length) && length == 1 &&
 	    expression[0].atom == DW_OP_plus_uconst)
 		return expression[0].number;
 	return 0;
 }
 
 /* The size of the integer that holds a bit field, for the older way to say where it is. */
-static uint64_t storage_size(Dwarf_Die *die)
+static uint64_t storage_size(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Die type, next;
-	uint64_t size = size_of(die);
+	uint64_t size = size_of(reader, die);
 
-	if (size || !type_die(die, &type))
+	if (size || !type_die(reader, die, &type))
 		return size;
 	for (unsigned i = 0; i < DEPTH_LIMIT; i++) {
-		size = size_of(&type);
-		if (size || !type_die(&type, &next))
+		size = size_of(reader, &type);
+		if (size || !type_die(reader, &type, &next))
 			return size;
 		type = next;
 	}
 	return 0;
 }
 
-static void place_member(Dwarf_Die *die, struct type_member *member)
+static void place_member(struct reader *reader, Dwarf_Die *die, struct type_member *member)
 {
-	uint64_t start = location_of(die) * 8;
+	uint64_t start = location_of(reader, die) * 8;
 	Dwarf_Word bits, offset;
 
 	member->bit_offset = start;
-	if (!number_of(die, DW_AT_bit_size, &bits))
+	if (!number_of(reader, die, DW_AT_bit_size, &bits))
 		return;
 	member->bit_size = (uint32_t)bits;
-	if (number_of(die, DW_AT_data_bit_offset, &offset))
+	if (number_of(reader, die, DW_AT_data_bit_offset, &offset))
 		member->bit_offset = offset;
-	else if (number_of(die, DW_AT_bit_offset, &offset)) /* from the most significant bit */
-		member->bit_offset = start + storage_size(die) * 8 - offset - bits;
+	else if (number_of(reader, die, DW_AT_bit_offset,
+			   &offset)) /* from the most significant bit */
+		member->bit_offset = start + storage_size(reader, die) * 8 - offset - bits;
 }
 
 static void read_members(struct reader *reader, Dwarf_Die *die, unsigned depth, struct list *list)
 {
 	Dwarf_Die child;
-	bool more = !dwarf_child(die, &child);
+	bool more = !reader->lib.dwarf_child(die, &child);
 
 	for (; more; more = next_sibling(reader, &child)) {
 		struct type_member *member;
 
-		if (dwarf_tag(&child) != DW_TAG_member)
+		if (reader->lib.dwarf_tag(&child) != DW_TAG_member)
 			continue;
 		if (!list_grow(list, sizeof(*list->members))) {
 			reader->writer.problem = "a type has too many members";
 			return;
 		}
 		member = &list->members[list->count++];
-		*member = (struct type_member){.name = name_of(&child),
+		*member = (struct type_member){.name = name_of(reader, &child),
 					       .type = target_of(reader, &child, depth)};
-		place_member(&child, member);
+		place_member(reader, &child, member);
 	}
 }
 
@@ -191,23 +226,24 @@ static void define_struct(struct reader *reader, Dwarf_Die *die, enum btf_kind k
 	_cleanup_(list_deinit) struct list list = {0};
 
 	read_members(reader, die, depth, &list);
-	btf_writer_struct(&reader->writer, id, kind, name_of(die), size_of(die), list.members,
-			  list.count);
+	btf_writer_struct(&reader->writer, id, kind, name_of(reader, die), size_of(reader, die),
+			  list.members, list.count);
 }
 
 /* gcc writes negative values in the signed form; the short unsigned forms carry no sign. */
-static int64_t value_of(Dwarf_Die *die)
+static int64_t value_of(struct reader *reader, Dwarf_Die *die)
 {
-	Dwarf_Attribute memory, *attribute = dwarf_attr(die, DW_AT_const_value, &memory);
+	Dwarf_Attribute memory,
+	    *attribute = reader->lib.dwarf_attr(die, DW_AT_const_value, &memory);
 	Dwarf_Sword number = 0;
 	Dwarf_Word word = 0;
 
 	if (!attribute)
 		return 0;
-	if (dwarf_whatform(attribute) == DW_FORM_sdata ||
-	    dwarf_whatform(attribute) == DW_FORM_implicit_const)
-		dwarf_formsdata(attribute, &number);
-	else if (!dwarf_formudata(attribute, &word))
+	if (reader->lib.dwarf_whatform(attribute) == DW_FORM_sdata ||
+	    reader->lib.dwarf_whatform(attribute) == DW_FORM_implicit_const)
+		reader->lib.dwarf_formsdata(attribute, &number);
+	else if (!reader->lib.dwarf_formudata(attribute, &word))
 		number = (int64_t)word;
 	return number;
 }
@@ -216,20 +252,20 @@ static void define_enum(struct reader *reader, Dwarf_Die *die, type_id id)
 {
 	_cleanup_(list_deinit) struct list list = {0};
 	Dwarf_Die child;
-	bool more = !dwarf_child(die, &child);
+	bool more = !reader->lib.dwarf_child(die, &child);
 
 	for (; more; more = next_sibling(reader, &child)) {
-		if (dwarf_tag(&child) != DW_TAG_enumerator)
+		if (reader->lib.dwarf_tag(&child) != DW_TAG_enumerator)
 			continue;
 		if (!list_grow(&list, sizeof(*list.enumerators))) {
 			reader->writer.problem = "a type has too many enumerators";
 			return;
 		}
-		list.enumerators[list.count++] =
-		    (struct type_enumerator){.name = name_of(&child), .value = value_of(&child)};
+		list.enumerators[list.count++] = (struct type_enumerator){
+		    .name = name_of(reader, &child), .value = value_of(reader, &child)};
 	}
-	btf_writer_enum(&reader->writer, id, name_of(die), size_of(die), list.enumerators,
-			list.count);
+	btf_writer_enum(&reader->writer, id, name_of(reader, die), size_of(reader, die),
+			list.enumerators, list.count);
 }
 
 static void define_prototype(struct reader *reader, Dwarf_Die *die, type_id id, unsigned depth)
@@ -237,12 +273,12 @@ static void define_prototype(struct reader *reader, Dwarf_Die *die, type_id id, 
 	_cleanup_(list_deinit) struct list list = {0};
 	type_id result = target_of(reader, die, depth);
 	Dwarf_Die child;
-	bool more = !dwarf_child(die, &child);
+	bool more = !reader->lib.dwarf_child(die, &child);
 
 	for (; more; more = next_sibling(reader, &child)) {
-		bool variadic = dwarf_tag(&child) == DW_TAG_unspecified_parameters;
+		bool variadic = reader->lib.dwarf_tag(&child) == DW_TAG_unspecified_parameters;
 
-		if (!variadic && dwarf_tag(&child) != DW_TAG_formal_parameter)
+		if (!variadic && reader->lib.dwarf_tag(&child) != DW_TAG_formal_parameter)
 			continue;
 		if (!list_grow(&list, sizeof(*list.parameters))) {
 			reader->writer.problem = "a function has too many parameters";
@@ -258,10 +294,10 @@ static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned d
 {
 	Dwarf_Word encoding = 0;
 
-	switch (dwarf_tag(die)) {
+	switch (reader->lib.dwarf_tag(die)) {
 	case DW_TAG_base_type:
-		number_of(die, DW_AT_encoding, &encoding);
-		btf_writer_base(&reader->writer, id, name_of(die), size_of(die),
+		number_of(reader, die, DW_AT_encoding, &encoding);
+		btf_writer_base(&reader->writer, id, name_of(reader, die), size_of(reader, die),
 				encoding == DW_ATE_signed || encoding == DW_ATE_signed_char,
 				encoding == DW_ATE_float || encoding == DW_ATE_complex_float);
 		break;
@@ -276,7 +312,7 @@ static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned d
 		define_enum(reader, die, id);
 		break;
 	case DW_TAG_typedef:
-		btf_writer_typedef(&reader->writer, id, name_of(die),
+		btf_writer_typedef(&reader->writer, id, name_of(reader, die),
 				   target_of(reader, die, depth));
 		break;
 	case DW_TAG_subroutine_type:
@@ -290,7 +326,7 @@ static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned d
 /* The id of a type without a name; each entry is read once. */
 static type_id convert_anonymous(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
-	uint64_t offset = dwarf_dieoffset(die);
+	uint64_t offset = reader->lib.dwarf_dieoffset(die);
 	uint64_t *found = hash_map_find(&reader->anonymous, offset);
 	type_id id;
 
@@ -326,11 +362,11 @@ static enum btf_kind named_kind(int tag)
 static type_id convert_named(struct reader *reader, Dwarf_Die *die, enum btf_kind kind,
 			     const char *name, bool *ret_complete)
 {
-	*ret_complete = !dwarf_hasattr(die, DW_AT_declaration);
+	*ret_complete = !reader->lib.dwarf_hasattr(die, DW_AT_declaration);
 	return btf_writer_named(&reader->writer, kind, name,
 				!*ret_complete        ? BTF_SIZE_UNKNOWN
 				: kind == BTF_TYPEDEF ? 0
-						      : size_of(die));
+						      : size_of(reader, die));
 }
 
 /* Each dimension is an entry of its own below the array's; the first is the outermost. */
@@ -340,17 +376,17 @@ static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned dep
 	unsigned dimensions = 0;
 	type_id id = target_of(reader, die, depth);
 	Dwarf_Die child;
-	bool more = !dwarf_child(die, &child);
+	bool more = !reader->lib.dwarf_child(die, &child);
 
 	for (; more && dimensions < DEPTH_LIMIT; more = next_sibling(reader, &child)) {
 		Dwarf_Word number;
 
-		if (dwarf_tag(&child) != DW_TAG_subrange_type)
+		if (reader->lib.dwarf_tag(&child) != DW_TAG_subrange_type)
 			continue;
 		counts[dimensions] = 0;
-		if (number_of(&child, DW_AT_count, &number))
+		if (number_of(reader, &child, DW_AT_count, &number))
 			counts[dimensions] = number;
-		else if (number_of(&child, DW_AT_upper_bound, &number))
+		else if (number_of(reader, &child, DW_AT_upper_bound, &number))
 			/* An empty array's bound is -1, in a form as short as may be. */
 			counts[dimensions] = (number & 0xffffffff) == 0xffffffff ? 0 : number + 1;
 		dimensions++;
@@ -364,8 +400,8 @@ static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned dep
 
 static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
-	const char *name = name_of(die);
-	int tag = dwarf_tag(die);
+	const char *name = name_of(reader, die);
+	int tag = reader->lib.dwarf_tag(die);
 	enum btf_kind kind = named_kind(tag);
 	bool complete;
 
@@ -401,17 +437,17 @@ static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth)
 static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
 {
 	Dwarf_Die die;
-	bool more = !dwarf_child(parent, &die);
+	bool more = !reader->lib.dwarf_child(parent, &die);
 
 	for (; more; more = next_sibling(reader, &die)) {
-		enum btf_kind kind = named_kind(dwarf_tag(&die));
+		enum btf_kind kind = named_kind(reader->lib.dwarf_tag(&die));
 		const char *name;
 		bool complete;
 		type_id id;
 
 		if (kind == BTF_VOID)
 			continue;
-		name = name_of(&die);
+		name = name_of(reader, &die);
 		if (!*name)
 			continue;
 		id = convert_named(reader, &die, kind, name, &complete);
@@ -424,11 +460,11 @@ static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
 }
 
 /* Rust's view of a kernel structure bears the same name and may say less. */
-static bool is_rust(Dwarf_Die *unit)
+static bool is_rust(struct reader *reader, Dwarf_Die *unit)
 {
 	Dwarf_Word language;
 
-	return number_of(unit, DW_AT_language, &language) && language == DW_LANG_Rust;
+	return number_of(reader, unit, DW_AT_language, &language) && language == DW_LANG_Rust;
 }
 
 static void read_units(struct reader *reader, Dwarf *dwarf)
@@ -438,47 +474,53 @@ static void read_units(struct reader *reader, Dwarf *dwarf)
 	uint8_t address_size;
 	uint8_t type;
 
-	while (!dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL)) {
+	while (!reader->lib.dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL)) {
 		if ((type != DW_UT_compile && type != DW_UT_partial && type != DW_UT_type) ||
-		    is_rust(&die))
+		    is_rust(reader, &die))
 			continue;
-		if (!reader->word_size && dwarf_diecu(&die, &memory, &address_size, NULL) &&
+		if (!reader->word_size &&
+		    reader->lib.dwarf_diecu(&die, &memory, &address_size, NULL) &&
 		    (address_size == 4 || address_size == 8))
 			reader->word_size = address_size;
 		read_types(reader, &die, 0);
 	}
 }
 
-static void dwarf_end_p(Dwarf **dwarf)
-{
-	if (*dwarf)
-		dwarf_end(*dwarf);
-}
-
 static void reader_deinit(struct reader *reader)
 {
 	btf_writer_deinit(&reader->writer);
 	hash_map_deinit(&reader->anonymous);
+	library_unload(&reader->lib.handle);
+}
+
+static struct nunchi_error *read_dwarf(struct reader *reader, Dwarf *dwarf, uint64_t size,
+				       void **ret, size_t *ret_size)
+{
+	reader->entries = size * ENTRIES_PER_BYTE;
+	read_units(reader, dwarf);
+	if (reader->writer.count <= 1)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF names no types");
+	return btf_writer_finish(&reader->writer, ret, ret_size);
 }
 
 /* The file's own memory is given back before the index is made. */
 static struct nunchi_error *read_file(int fd, struct reader *reader, void **ret, size_t *ret_size)
 {
-	_cleanup_(dwarf_end_p) Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+	struct nunchi_error *err;
 	struct stat st;
+	Dwarf *dwarf;
 
+	if (fstat(fd, &st))
+		return error_create_errno(errno, "cannot be examined");
+	dwarf = reader->lib.dwarf_begin(fd, DWARF_C_READ);
 	if (!dwarf)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND, "neither .BTF nor DWARF types (%s)",
-				 dwarf_errmsg(-1)),
+				 reader->lib.dwarf_errmsg(-1)),
 		    "take the vmlinux of the distribution's package of debugging symbols");
-	if (fstat(fd, &st))
-		return error_create_errno(errno, "cannot be examined");
-	reader->entries = (uint64_t)st.st_size * ENTRIES_PER_BYTE;
-	read_units(reader, dwarf);
-	if (reader->writer.count <= 1)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF names no types");
-	return btf_writer_finish(&reader->writer, ret, ret_size);
+	err = read_dwarf(reader, dwarf, (uint64_t)st.st_size, ret, ret_size);
+	reader->lib.dwarf_end(dwarf);
+	return err;
 }
 
 struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
@@ -490,7 +532,9 @@ struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
 
 	btf_writer_init(&reader.writer);
 	hash_map_init(&reader.anonymous);
-	err = read_file(fd, &reader, &source.owner, &size);
+	err = library_load(&libdw, &reader.lib, &reader.lib.handle);
+	if (!err)
+		err = read_file(fd, &reader, &source.owner, &size);
 	if (err)
 		return err;
 	source.word_size = reader.word_size;

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 #ifdef HAVE_SNAPPY
-#include <snappy-c.h>
+#include "target/file/snappy_library.h"
 #endif
 
 bool avml_matches(const void *start, size_t size)
@@ -64,6 +64,7 @@ struct slot {
 };
 
 struct avml {
+	struct snappy_library snappy;
 	struct source file; /* owned once parsed */
 	struct block *blocks;
 	size_t block_count, block_capacity;
@@ -85,6 +86,7 @@ static void avml_destroy(void *data)
 	free(avml->blocks);
 	free(avml->packed);
 	source_deinit(&avml->file);
+	snappy_library_unload(&avml->snappy);
 	free(avml);
 }
 
@@ -96,9 +98,9 @@ static void cleanup_avml(struct avml **avml)
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
 /* The unpacked size of a frame whose body starts at offset; 0 if it is damaged. */
-static uint32_t frame_size(const struct source *file, uint64_t offset, uint8_t type,
-			   uint32_t length)
+static uint32_t frame_size(const struct avml *avml, uint64_t offset, uint8_t type, uint32_t length)
 {
+	const struct source *file = &avml->file;
 	uint8_t start[FRAME_CRC_SIZE + 5];
 	uint64_t fault;
 	size_t size = 0, want = length < sizeof(start) ? length : sizeof(start);
@@ -108,8 +110,8 @@ static uint32_t frame_size(const struct source *file, uint64_t offset, uint8_t t
 	if (type == FRAME_PLAIN)
 		return length - FRAME_CRC_SIZE;
 	if (file->read(file->data, offset, start, want, &fault) != MEMORY_OK ||
-	    snappy_uncompressed_length((const char *)start + FRAME_CRC_SIZE, want - FRAME_CRC_SIZE,
-				       &size) != SNAPPY_OK ||
+	    avml->snappy.snappy_uncompressed_length((const char *)start + FRAME_CRC_SIZE,
+						    want - FRAME_CRC_SIZE, &size) != SNAPPY_OK ||
 	    size > AVML_FRAME_SIZE)
 		return 0;
 	return (uint32_t)size;
@@ -150,7 +152,7 @@ static uint64_t index_block(struct avml *avml, struct block *block)
 		if (length > end - offset)
 			return unpacked;
 		if (header[0] == FRAME_COMPRESSED || header[0] == FRAME_PLAIN) {
-			size = frame_size(file, offset, header[0], length);
+			size = frame_size(avml, offset, header[0], length);
 			if (!size || size > AVML_FRAME_SIZE || length > FRAME_PACKED_MAX ||
 			    !add_frame(block, &capacity,
 				       (struct frame){.file_offset = offset,
@@ -189,8 +191,8 @@ static const char *unpack(struct avml *avml, const struct frame *frame)
 	if (!frame->compressed) {
 		size = frame->packed_size - FRAME_CRC_SIZE;
 		memcpy(slot->bytes, body, size);
-	} else if (snappy_uncompress(body, frame->packed_size - FRAME_CRC_SIZE, slot->bytes,
-				     &size) != SNAPPY_OK) {
+	} else if (avml->snappy.snappy_uncompress(body, frame->packed_size - FRAME_CRC_SIZE,
+						  slot->bytes, &size) != SNAPPY_OK) {
 		return NULL;
 	}
 	if (size != frame->size ||
@@ -364,9 +366,10 @@ static struct nunchi_error *find_backwards(struct avml *avml)
  * The length of the stream at offset, walked frame by frame until it has given all of its block:
  * for files whose end is missing. *ret_whole: the trailing length is there and agrees.
  */
-static uint64_t walk_stream(const struct source *file, uint64_t offset, uint64_t block_size,
+static uint64_t walk_stream(const struct avml *avml, uint64_t offset, uint64_t block_size,
 			    bool *ret_whole)
 {
+	const struct source *file = &avml->file;
 	uint64_t at = offset, unpacked = 0, fault;
 	uint8_t header[FRAME_HEADER_SIZE], tail[8];
 
@@ -382,7 +385,7 @@ static uint64_t walk_stream(const struct source *file, uint64_t offset, uint64_t
 		if (header[0] < FRAME_SKIPPABLE) {
 			if (header[0] > FRAME_PLAIN)
 				return at - offset;
-			size = frame_size(file, at + FRAME_HEADER_SIZE, header[0], length);
+			size = frame_size(avml, at + FRAME_HEADER_SIZE, header[0], length);
 			if (!size || size > AVML_FRAME_SIZE)
 				return at - offset;
 		}
@@ -415,7 +418,7 @@ static struct nunchi_error *find_forwards(struct avml *avml, struct avml_info *i
 			nunchi_error_destroy(err);
 			return NULL;
 		}
-		length = walk_stream(&avml->file, offset + LIME_HEADER_SIZE, header.size, &whole);
+		length = walk_stream(avml, offset + LIME_HEADER_SIZE, header.size, &whole);
 		err = add_block(avml, offset, &header, length);
 		if (err)
 			return err;
@@ -518,7 +521,9 @@ struct nunchi_error *avml_parse(struct source *file, struct source *ret_source,
 		return &error_nomem;
 	avml->file = *file;
 	avml->file.destroy = NULL; /* still the caller's */
-	err = find_blocks(avml, &info);
+	err = snappy_library_load(&avml->snappy);
+	if (!err)
+		err = find_blocks(avml, &info);
 	if (!err)
 		err = place(avml, &extents, &info);
 	if (!err)

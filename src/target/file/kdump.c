@@ -513,7 +513,9 @@ static struct nunchi_error *open_parts(struct kdump *kdump, struct extents *exte
 	place(kdump, &layout);
 	info->compression = layout.status & KDUMP_COMPRESSION_MASK;
 	info->dump_level = layout.dump_level;
-	err = read_part(file, layout.vmcoreinfo, layout.vmcoreinfo_size, false, notes);
+	err = unpacker_load(kdump->unpacker, info->compression);
+	if (!err)
+		err = read_part(file, layout.vmcoreinfo, layout.vmcoreinfo_size, false, notes);
 	if (!err)
 		err = read_part(file, layout.notes, layout.notes_size, true, notes);
 	if (!err)

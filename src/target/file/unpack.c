@@ -2,9 +2,11 @@
 #include "target/file/unpack.h"
 
 #include "config.h"
+#include "core/library.h"
 #include "target/compression.h"
 #include "target/file/kdump.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #ifdef HAVE_ZLIB
 #include <zlib.h>
@@ -13,21 +15,116 @@
 #include <lzo/lzo1x.h>
 #endif
 #ifdef HAVE_SNAPPY
-#include <snappy-c.h>
+#include "target/file/snappy_library.h"
 #endif
 #ifdef HAVE_ZSTD
 #include <zstd.h>
 #endif
 
-struct unpacker {
-	bool zlib_ready;
+/* ---- The libraries --------------------------------------------------------------------------- */
+
 #ifdef HAVE_ZLIB
-	z_stream zlib; /* kept, since setting one up costs as much as a page */
+/* inflateInit() is a macro of inflateInit_(). */
+#define ZLIB_FUNCTIONS(FUNCTION)                                                                   \
+	FUNCTION(inflate)                                                                          \
+	FUNCTION(inflateEnd)                                                                       \
+	FUNCTION(inflateInit_)                                                                     \
+	FUNCTION(inflateReset)
+
+struct zlib_library {
+	void *handle;
+	ZLIB_FUNCTIONS(LIBRARY_MEMBER)
+};
+
+#define FUNCTION(name) LIBRARY_FUNCTION(struct zlib_library, name)
+static const struct library_function zlib_functions[] = {ZLIB_FUNCTIONS(FUNCTION)};
+#undef FUNCTION
+LIBRARY(zlib, zlib_functions, "libz.so.1", "kdump files packed with zlib",
+	"zlib1g (Debian, Ubuntu) or zlib (Fedora)");
+static_assert(ZLIB_VER_MAJOR == 1, "the SONAME is of another version");
+#endif
+
+#ifdef HAVE_LZO
+#define LZO_FUNCTIONS(FUNCTION) FUNCTION(lzo1x_decompress_safe)
+
+struct lzo_library {
+	void *handle;
+	LZO_FUNCTIONS(LIBRARY_MEMBER)
+};
+
+#define FUNCTION(name) LIBRARY_FUNCTION(struct lzo_library, name)
+static const struct library_function lzo_functions[] = {LZO_FUNCTIONS(FUNCTION)};
+#undef FUNCTION
+LIBRARY(lzo, lzo_functions, "liblzo2.so.2", "kdump files packed with LZO",
+	"liblzo2-2 (Debian, Ubuntu) or lzo (Fedora)");
+static_assert(LZO_VERSION >> 12 == 2, "the SONAME is of another version");
+#endif
+
+#ifdef HAVE_ZSTD
+#define ZSTD_FUNCTIONS(FUNCTION)                                                                   \
+	FUNCTION(ZSTD_createDCtx)                                                                  \
+	FUNCTION(ZSTD_decompressDCtx)                                                              \
+	FUNCTION(ZSTD_freeDCtx)
+
+struct zstd_library {
+	void *handle;
+	ZSTD_FUNCTIONS(LIBRARY_MEMBER)
+};
+
+#define FUNCTION(name) LIBRARY_FUNCTION(struct zstd_library, name)
+static const struct library_function zstd_functions[] = {ZSTD_FUNCTIONS(FUNCTION)};
+#undef FUNCTION
+LIBRARY(zstd, zstd_functions, "libzstd.so.1", "kdump files packed with zstd",
+	"libzstd1 (Debian, Ubuntu) or libzstd (Fedora)");
+static_assert(ZSTD_VERSION_MAJOR == 1, "the SONAME is of another version");
+#endif
+
+struct unpacker {
+	unsigned tried;  /* methods whose library was looked for */
+	unsigned loaded; /* and is there */
+#ifdef HAVE_ZLIB
+	struct zlib_library zlib;
+	z_stream stream; /* kept, since setting one up costs as much as a page */
+	bool stream_ready;
+#endif
+#ifdef HAVE_LZO
+	struct lzo_library lzo;
+#endif
+#ifdef HAVE_SNAPPY
+	struct snappy_library snappy;
 #endif
 #ifdef HAVE_ZSTD
-	ZSTD_DCtx *zstd;
+	struct zstd_library zstd;
+	ZSTD_DCtx *context;
 #endif
 };
+
+static struct nunchi_error *load(struct unpacker *unpacker, unsigned method)
+{
+	switch (method) {
+#ifdef HAVE_ZLIB
+	case KDUMP_ZLIB:
+		return library_load(&zlib, &unpacker->zlib, &unpacker->zlib.handle);
+#endif
+#ifdef HAVE_LZO
+	case KDUMP_LZO:
+		return library_load(&lzo, &unpacker->lzo, &unpacker->lzo.handle);
+#endif
+#ifdef HAVE_SNAPPY
+	case KDUMP_SNAPPY:
+		return snappy_library_load(&unpacker->snappy);
+#endif
+#ifdef HAVE_ZSTD
+	case KDUMP_ZSTD:
+		return library_load(&zstd, &unpacker->zstd, &unpacker->zstd.handle);
+#endif
+	default:
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "this build cannot unpack %s",
+				    kdump_compression_string(method));
+	}
+}
+
+/* ---- The unpacker ---------------------------------------------------------------------------- */
 
 struct unpacker *unpacker_create(void)
 {
@@ -39,11 +136,20 @@ void unpacker_destroy(struct unpacker *unpacker)
 	if (!unpacker)
 		return;
 #ifdef HAVE_ZLIB
-	if (unpacker->zlib_ready)
-		inflateEnd(&unpacker->zlib);
+	if (unpacker->stream_ready)
+		unpacker->zlib.inflateEnd(&unpacker->stream);
+	library_unload(&unpacker->zlib.handle);
+#endif
+#ifdef HAVE_LZO
+	library_unload(&unpacker->lzo.handle);
+#endif
+#ifdef HAVE_SNAPPY
+	snappy_library_unload(&unpacker->snappy);
 #endif
 #ifdef HAVE_ZSTD
-	ZSTD_freeDCtx(unpacker->zstd);
+	if (unpacker->context)
+		unpacker->zstd.ZSTD_freeDCtx(unpacker->context);
+	library_unload(&unpacker->zstd.handle);
 #endif
 	free(unpacker);
 }
@@ -67,42 +173,64 @@ unsigned unpacker_supports(void)
 	return methods;
 }
 
+struct nunchi_error *unpacker_load(struct unpacker *unpacker, unsigned methods)
+{
+	unsigned left = methods & ~unpacker->loaded;
+
+	while (left) {
+		unsigned method = left & -left;
+		struct nunchi_error *err = load(unpacker, method);
+
+		unpacker->tried |= method;
+		if (err)
+			return err;
+		unpacker->loaded |= method;
+		left &= ~method;
+	}
+	return NULL;
+}
+
 #ifdef HAVE_ZLIB
 static bool run_zlib(struct unpacker *unpacker, const void *in, size_t in_size, void *out,
 		     size_t out_size)
 {
-	z_stream *zlib = &unpacker->zlib;
+	const struct zlib_library *lib = &unpacker->zlib;
+	z_stream *stream = &unpacker->stream;
 
-	if (!unpacker->zlib_ready) {
-		if (inflateInit(zlib) != Z_OK)
+	if (!unpacker->stream_ready) {
+		if (lib->inflateInit_(stream, ZLIB_VERSION, sizeof(*stream)) != Z_OK)
 			return false;
-		unpacker->zlib_ready = true;
-	} else if (inflateReset(zlib) != Z_OK) {
+		unpacker->stream_ready = true;
+	} else if (lib->inflateReset(stream) != Z_OK) {
 		return false;
 	}
-	zlib->next_in = (Bytef *)in;
-	zlib->avail_in = (uInt)in_size;
-	zlib->next_out = out;
-	zlib->avail_out = (uInt)out_size;
-	return inflate(zlib, Z_FINISH) == Z_STREAM_END && !zlib->avail_out;
+	stream->next_in = (Bytef *)in;
+	stream->avail_in = (uInt)in_size;
+	stream->next_out = out;
+	stream->avail_out = (uInt)out_size;
+	return lib->inflate(stream, Z_FINISH) == Z_STREAM_END && !stream->avail_out;
 }
 #endif
 
 #ifdef HAVE_LZO
-static bool run_lzo(const void *in, size_t in_size, void *out, size_t out_size)
+static bool run_lzo(struct unpacker *unpacker, const void *in, size_t in_size, void *out,
+		    size_t out_size)
 {
 	lzo_uint size = out_size;
 
-	return lzo1x_decompress_safe(in, in_size, out, &size, NULL) == LZO_E_OK && size == out_size;
+	return unpacker->lzo.lzo1x_decompress_safe(in, in_size, out, &size, NULL) == LZO_E_OK &&
+	       size == out_size;
 }
 #endif
 
 #ifdef HAVE_SNAPPY
-static bool run_snappy(const void *in, size_t in_size, void *out, size_t out_size)
+static bool run_snappy(struct unpacker *unpacker, const void *in, size_t in_size, void *out,
+		       size_t out_size)
 {
 	size_t size = out_size;
 
-	return snappy_uncompress(in, in_size, out, &size) == SNAPPY_OK && size == out_size;
+	return unpacker->snappy.snappy_uncompress(in, in_size, out, &size) == SNAPPY_OK &&
+	       size == out_size;
 }
 #endif
 
@@ -110,15 +238,22 @@ static bool run_snappy(const void *in, size_t in_size, void *out, size_t out_siz
 static bool run_zstd(struct unpacker *unpacker, const void *in, size_t in_size, void *out,
 		     size_t out_size)
 {
-	if (!unpacker->zstd && !(unpacker->zstd = ZSTD_createDCtx()))
+	const struct zstd_library *lib = &unpacker->zstd;
+
+	if (!unpacker->context && !(unpacker->context = lib->ZSTD_createDCtx()))
 		return false;
-	return ZSTD_decompressDCtx(unpacker->zstd, out, out_size, in, in_size) == out_size;
+	return lib->ZSTD_decompressDCtx(unpacker->context, out, out_size, in, in_size) == out_size;
 }
 #endif
 
 bool unpacker_run(struct unpacker *unpacker, unsigned method, const void *in, size_t in_size,
 		  void *out, size_t out_size)
 {
+	/* The header need not have announced what a page is packed with. */
+	if (method & ~unpacker->tried)
+		nunchi_error_destroy(unpacker_load(unpacker, method));
+	if (method & ~unpacker->loaded)
+		return false;
 	switch (method) {
 #ifdef HAVE_ZLIB
 	case KDUMP_ZLIB:
@@ -126,11 +261,11 @@ bool unpacker_run(struct unpacker *unpacker, unsigned method, const void *in, si
 #endif
 #ifdef HAVE_LZO
 	case KDUMP_LZO:
-		return run_lzo(in, in_size, out, out_size);
+		return run_lzo(unpacker, in, in_size, out, out_size);
 #endif
 #ifdef HAVE_SNAPPY
 	case KDUMP_SNAPPY:
-		return run_snappy(in, in_size, out, out_size);
+		return run_snappy(unpacker, in, in_size, out, out_size);
 #endif
 #ifdef HAVE_ZSTD
 	case KDUMP_ZSTD:
