@@ -32,7 +32,8 @@ def _is_dynamic(path: Path) -> bool:
 class Bundle:
     """The tar that dom0 unpacks at its root before it runs /job/script."""
 
-    def __init__(self, image: dom0.Image) -> None:
+    def __init__(self, image: dom0.Image, all_libraries: bool) -> None:
+        self.all_libraries = all_libraries
         self.newer = dom0.host_is_newer(image.tree)
         self.there = image.libraries
         self.buffer = io.BytesIO()
@@ -52,6 +53,17 @@ class Bundle:
         self.data(name, path.read_bytes())
         if not _is_dynamic(path):
             return
+        self._libraries_of(path)
+        if not self.all_libraries:
+            return
+        # Of what it loads when it needs it, what this machine has and dom0 lacks.
+        for soname in packages.loaded(path):
+            library = dom0.host_library(soname)
+            if library and soname not in self.there:
+                self.data(f"{PLACE}/{soname}", library.read_bytes())
+                self._libraries_of(library)
+
+    def _libraries_of(self, path: Path) -> None:
         for soname, library in _libraries(path).items():
             # The C library and its like cannot be exchanged while programs run.
             if soname not in self.there or (self.newer and soname not in dom0.LIBC):
@@ -73,9 +85,13 @@ class Bundle:
         return self.buffer.getvalue()
 
 
-def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Path]) -> bytes:
-    """SCRIPT, the command NUNCHI and FILES, with the libraries they need."""
-    whole = Bundle(image)
+def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Path],
+           all_libraries: bool) -> bytes:
+    """SCRIPT, the command NUNCHI and FILES, with the libraries they need.
+
+    With ALL_LIBRARIES also those, of 50 MB in all, that they load only for some of what they do.
+    """
+    whole = Bundle(image, all_libraries)
     whole.data("job/script", script)
     if nunchi:
         whole.program("usr/local/bin/nunchi", nunchi)

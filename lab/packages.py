@@ -67,6 +67,18 @@ def needed(path: Path) -> list[str]:
     return re.findall(r"\(NEEDED\).*\[([^]]+)\]", text)
 
 
+def loaded(path: Path) -> list[str]:
+    """Names of the libraries that an ELF file says, in its notes, it loads when it needs them.
+
+    Those that it is recommended with (src/core/library.h; the notes' form is elf_dlopen_metadata of
+    uapi-group.org).
+    """
+    texts = re.findall(rb"\x0a\x0c\x7c\x40FDO\0(\[[^\0]*\])\0", path.read_bytes())
+    entries = [entry for text in texts for entry in json.loads(text)]
+    return [name for entry in entries if entry["priority"] == "recommended"
+            for name in entry["soname"]]
+
+
 def closure(tree: Tree, programs: Iterable[Path]) -> dict[str, Path]:
     """Every library that PROGRAMS load, by its name, from TREE."""
     found: dict[str, Path] = {}

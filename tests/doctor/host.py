@@ -21,7 +21,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import dom0
 import kernels
+import packages
 import xenhost
 from common import LabError, cache_root, locked, run, say, scratch, write_atomic
 
@@ -153,11 +155,14 @@ def _ovmf() -> tuple[Path, Path]:
 def program_files(program: Path) -> dict[str, bytes]:
     """A program with the libraries it needs, and its loader, to be run in any system."""
     found = {"nunchi.bin": program.read_bytes()}
-    for line in run(["ldd", str(program)], what="finding libraries").splitlines():
-        words = [word for word in line.split() if word.startswith("/")]
-        if words:
-            name = Path(words[0]).name
-            found["ld.so" if name.startswith("ld-") else name] = Path(words[0]).read_bytes()
+    later = {name: path for name in packages.loaded(program) if (path := dom0.host_library(name))}
+    found |= {name: path.read_bytes() for name, path in later.items()}
+    for file in (program, *later.values()):
+        for line in run(["ldd", str(file)], what="finding libraries").splitlines():
+            words = [word for word in line.split() if word.startswith("/")]
+            if words:
+                name = Path(words[0]).name
+                found["ld.so" if name.startswith("ld-") else name] = Path(words[0]).read_bytes()
     found["nunchi"] = (b'#!/bin/sh\nhere=${0%/*}\nexec "$here/ld.so" --library-path "$here" '
                        b'"$here/nunchi.bin" "$@"\n')
     return found
