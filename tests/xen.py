@@ -4,7 +4,8 @@
 
 Every view of every guest is compared with the guest's own word, on each release, with one binary.
 On one release also: guests that Xen's tools saved; nunchi killed while a guest is paused; guests
-ballooned, renamed, saved, restored, rebooted and destroyed while they are read.
+ballooned, renamed, saved, restored, rebooted and destroyed while they are read; a host where
+something is in the way.
 
 A lab that emulation keeps from coming up is started again, which is said; nothing that nunchi did
 wrong is. Two labs at a time. Results also go to xen.json beside nunchi.
@@ -221,6 +222,13 @@ def live(lab: Lab, account: Account, release: str, _keep: bool) -> None:
         count_lines(account, lab.run(account, release, script))
 
 
+def rights(lab: Lab, account: Account, release: str, _keep: bool) -> None:
+    """What is in the way of nunchi, and what it says of it."""
+    with account.timed("rights"):
+        script = (ROOT / "tests/xen/rights.sh").read_text()
+        count_lines(account, lab.run(account, release, script))
+
+
 def kill(lab: Lab, account: Account, release: str, _keep: bool) -> None:
     """Whoever paused a guest is killed."""
     files = (lab.nunchi.parent / "tests/xen/pauser", ROOT / "tests/xen/kill.sh")
@@ -248,7 +256,7 @@ def saved_slowly(lab: Lab, account: Account, release: str, keep: bool) -> None:
     saved(lab, account, release, keep, xen_saved.SLOW)
 
 
-STAGES = (look, saved, saved_slowly, live, kill)
+STAGES = (look, saved, saved_slowly, live, rights, kill)
 Stage = Callable[[Lab, Account, str, bool], None]
 
 
@@ -257,7 +265,7 @@ def stages_of(lab: Lab, releases: list[str], everything: bool) -> list[tuple[str
     looks: list[tuple[str, Stage]] = [(release, look) for release in releases]
     if lab.in_bochs:
         return looks
-    more: list[tuple[str, Stage]] = [(MAIN, stage) for stage in (saved, live, kill)]
+    more: list[tuple[str, Stage]] = [(MAIN, stage) for stage in (saved, live, rights, kill)]
     stages = [one for one in more if one[0] in releases]
     if everything:
         stages += [(release, saved) for release in releases if release != MAIN]
