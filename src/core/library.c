@@ -4,24 +4,29 @@
 #include <dlfcn.h>
 #include <string.h>
 
+/* By what dlopen() says: it may be there and lack another. */
 static struct nunchi_error *missing(const struct library *library)
 {
 	const char *why = dlerror(), *name = library->names[0];
-	size_t length = strlen(name);
+	const char *last = library->names[1] ? library->names[1] : name;
+	struct nunchi_error *err;
 
-	/* It begins with the name of the file, which is not always the one that was asked for. */
-	if (why && !strncmp(why, name, length) && why[length] == ':')
-		why += length + 1 + (why[length + 1] == ' ');
-	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "cannot load %s, needed for %s: %s", name, library->purpose,
-				       why ? why : "it fails"),
-			  "install %s", library->packages);
+	if (!why || !strncmp(why, last, strlen(last)))
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+				   "%s is not installed; it is needed for %s", name,
+				   library->purpose);
+	else
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
+				   "%s cannot be loaded (%s); it is needed for %s", name, why,
+				   library->purpose);
+	return error_hint(err, "install %s", library->packages);
 }
 
 static struct nunchi_error *lacking(const struct library *library, const char *function)
 {
-	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "%s, needed for %s, lacks %s()",
-				       library->names[0], library->purpose, function),
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "%s lacks %s(); it is needed for %s", library->names[0],
+				       function, library->purpose),
 			  "install %s as the system's own packages have it", library->packages);
 }
 
