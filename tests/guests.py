@@ -12,20 +12,15 @@ Two guests at a time, each in a process of its own. Results also go to guests.js
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(ROOT / "lab"))
 
 import machine  # noqa: E402
-from common import LabError, cache_root  # noqa: E402
+from common import LabError  # noqa: E402
 
-from guests import matrix, session  # noqa: E402
+from guests import matrix, runs, session  # noqa: E402
 from guests.tool import Account, Nunchi  # noqa: E402
 
 AT_ONCE = 2
@@ -46,7 +41,6 @@ GUEST_SECONDS = 900
 MORE_BOOTS = 2
 PREFIX = "check"
 RESULT = "RESULT "
-PR_SET_PDEATHSIG = 1
 
 
 # ---- One guest, in a process of its own --------------------------------------------------------
@@ -62,22 +56,8 @@ def follow_parent() -> None:
     """Ended with the process that started us, and by its signals, in an orderly way."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, stop_on)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    runs.end_with_parent()
     signal.alarm(GUEST_SECONDS)
-
-
-@contextlib.contextmanager
-def workplace(name: str, keep: bool) -> Iterator[Path]:
-    parent = cache_root() / "check"
-    parent.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{name}.{os.getpid()}.", dir=parent))
-    try:
-        yield work
-    finally:
-        if keep:
-            print(f"  {name}: kept in {work}")
-        else:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 class GuestBroke(Exception):
@@ -96,7 +76,7 @@ def try_on(config: matrix.Config, nunchi: Nunchi, keep: bool) -> Account:
     account, started = Account(config.name), time.monotonic()
     name = f"{PREFIX}-{os.getpid()}-{config.name}"
     try:
-        with workplace(config.name, keep) as work:
+        with runs.workplace(config.name, keep) as work:
             session.run(config, nunchi, account, work, name)
     except KeyboardInterrupt as interrupt:
         account.check(False, f"ended by {interrupt}")
@@ -162,10 +142,7 @@ class Workers:
         self.results[name] = result
         if not result["times"]:
             print(f"  {name}: FAILED: its process ended with {status}\n{output[-2000:]}")
-        rows = sum(cell["rows"] for cell in result["cells"])
-        wrong = sum(cell["wrong"] for cell in result["cells"])
-        print(f"{name}: {result['passed']} passed, {result['failed']} failed; {rows} rows, "
-              f"{wrong} wrong; {result['times']}", flush=True)
+        print(runs.told(result), flush=True)
 
     def stop(self) -> None:
         with self.lock:
@@ -207,49 +184,22 @@ def clear_left_behind() -> None:
     for lock in machine.run_root().glob(f".{PREFIX}-*.lock"):
         if is_left(lock.name[1:]):
             lock.unlink(missing_ok=True)
-    for work in (cache_root() / "check").glob("*.*.*"):
-        owner = work.name.rsplit(".", 2)[1]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def print_matrix(results: list[dict[str, Any]]) -> None:
-    """Rows compared and wrong, guest by form."""
-    print(f"\n{'guest':<14} {'form':<24} {'views':>5} {'rows':>9} {'wrong':>6}")
-    for result in results:
-        forms: dict[str, list[int]] = {}
-        for cell in result["cells"]:
-            total = forms.setdefault(cell["form"], [0, 0, 0])
-            for i, count in enumerate((1, cell["rows"], cell["wrong"])):
-                total[i] += count
-        for form, (views, rows, wrong) in forms.items():
-            print(f"{result['name']:<14} {form:<24} {views:>5} {rows:>9} {wrong:>6}")
+    runs.clear_places()
 
 
 def run_all(nunchi: Path, names: list[str], keep: bool) -> int:
     clear_left_behind()
     command = [sys.executable, str(Path(__file__).resolve()), str(nunchi)]
     workers, started = Workers(command + ["--keep"] * keep), time.monotonic()
-
-    def give_up(number: int, _frame: object) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, give_up)
+    runs.end_in_order()
     try:
         workers.run(names)
     except KeyboardInterrupt as interrupt:
         print(f"ended by {interrupt}; the guests are ended too", flush=True)
         return 130
     results = [workers.results[name] for name in names]
-    (nunchi.parent / "guests.json").write_text(json.dumps(results, indent=1) + "\n",
-                                               encoding="utf-8")
-    print_matrix(results)
-    passed, failed, skipped = (sum(result[what] for result in results)
-                               for what in ("passed", "failed", "skipped"))
-    print(f"{len(results)} guests in {time.monotonic() - started:.0f} s")
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed else 0
+    took = f"{len(results)} guests in {time.monotonic() - started:.0f} s"
+    return runs.finish(results, "guest", took, nunchi.parent / "guests.json")
 
 
 def main() -> int:

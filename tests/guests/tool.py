@@ -88,8 +88,11 @@ class Account:
         self.cells: list[dict[str, Any]] = []
         self.times: dict[str, float] = {}
 
+    def tell(self, line: str) -> None:
+        print(line, flush=True)
+
     def say(self, text: str) -> None:
-        print(f"  {self.name}: {text}", flush=True)
+        self.tell(f"  {self.name}: {text}")
 
     def check(self, good: bool, what: str, *details: str) -> bool:
         if good:
@@ -98,7 +101,7 @@ class Account:
         self.failed += 1
         self.say(f"FAILED {what}")
         for detail in details[:6]:
-            print(f"      {detail[:900]}", flush=True)
+            self.tell(f"      {detail[:900]}")
         return False
 
     def skip(self, what: str) -> None:
