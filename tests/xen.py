@@ -8,25 +8,24 @@ ballooned, renamed, saved, restored, rebooted and destroyed while they are read;
 something is in the way.
 
 A lab that emulation keeps from coming up is started again, which is said; nothing that nunchi did
-wrong is. Two labs at a time. Results also go to xen.json beside nunchi.
+wrong is. Two labs at a time. Results also go to xen.json beside nunchi, to bochs.json if the machine
+is one of Bochs'.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,9 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(ROOT / "lab"))
 
-from common import cache_root  # noqa: E402
-
 import compare  # noqa: E402
 import xen_saved  # noqa: E402
+from guests import runs  # noqa: E402
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle,  # noqa: E402
                          good_run)
 
@@ -51,40 +49,28 @@ MACHINES = ("qemu-amd", "bochs-intel", "bochs-amd")
 # The release that has more tests than the views.
 MAIN = "4.17"
 AT_ONCE = 2
-LAB_SECONDS, BOCHS_SECONDS = 900, 1500
+LAB_SECONDS, BOCHS_SECONDS, SLOW_SECONDS = 900, 1500, 2700
+# Until a lab that is told to end has done so.
+END_SECONDS = 20
 # How often a lab that did not come up is started again.
 MORE_LABS = 2
 # What lab/xen ends with if the lab itself failed, and the scripts if a guest did not answer that
 # nunchi had not looked into.
 LAB_FAILED, GUEST_FAILED = 125, 75
 KILL_ROUNDS = {"pvh": 12, "pv": 6}
-PR_SET_PDEATHSIG = 1
 
 
-@contextlib.contextmanager
-def workplace(name: str, keep: bool) -> Iterator[Path]:
-    parent = cache_root() / "check"
-    parent.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f"{name}.{os.getpid()}.", dir=parent))
-    try:
-        yield work
-    finally:
-        if keep:
-            print(f"  {name}: kept in {work}", flush=True)
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+class Ended(Exception):
+    """The tests are being ended."""
 
 
 class Lab:
-    """Runs of lab/xen; all are ended when we are."""
+    """Runs of lab/xen on one machine; all are ended when we are."""
 
-    def __init__(self, nunchi: Path, machine: str = "qemu-amd") -> None:
+    def __init__(self, nunchi: Path, machine: str) -> None:
         self.nunchi, self.machine = nunchi, machine
         self.running: list[subprocess.Popen[str]] = []
+        self.ending = False
 
     @property
     def in_bochs(self) -> bool:
@@ -97,30 +83,34 @@ class Lab:
         """Of the guests, as lab/xen calls them."""
         return tuple(guest.replace("=", "-") for guest in self.guests(release))
 
-    def _once(self, release: str, script: str, options: list[str | Path]
+    def _once(self, release: str, script: str, options: list[str | Path], seconds: float
               ) -> tuple[int, str, str]:
-        seconds = BOCHS_SECONDS if self.in_bochs else LAB_SECONDS
+        if self.ending:
+            raise Ended
         command = [ROOT / "lab/xen", "--machine", self.machine, "--xen", release, "--guest",
                    ",".join(self.guests(release)), "--run", "-", "--nunchi", self.nunchi, "--timeout",
                    seconds, *options]
         process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   errors="replace", preexec_fn=die_with_parent)
+                                   errors="replace", preexec_fn=runs.end_with_parent)
         self.running.append(process)
         try:
             output, errors = process.communicate(script)
         finally:
             self.running.remove(process)
+        if self.ending:
+            raise Ended
         return process.returncode, output, errors
 
     def run(self, account: Account, release: str, script: str, out: Path | None = None,
-            files: tuple[Path, ...] = ()) -> str | None:
+            files: tuple[Path, ...] = (), seconds: float = 0.0) -> str | None:
         """What SCRIPT printed in dom0 of Xen RELEASE; None if it failed."""
+        seconds = seconds or (BOCHS_SECONDS if self.in_bochs else LAB_SECONDS)
         options: list[str | Path] = ["--out", out] if out else []
         for path in files:
             options += ["--with", path]
         for more in reversed(range(MORE_LABS + 1)):
-            status, output, errors = self._once(release, script, options)
+            status, output, errors = self._once(release, script, options, seconds)
             if status not in (LAB_FAILED, GUEST_FAILED) or not more:
                 break
             said = (errors if status == LAB_FAILED else output).splitlines()
@@ -130,6 +120,7 @@ class Lab:
         return output if good else None
 
     def end(self) -> None:
+        self.ending = True
         for process in list(self.running):
             process.terminate()
 
@@ -186,14 +177,15 @@ def judge_guest(account: Account, work: Path, guest: str, views: tuple[str, ...]
     account.check("p" not in state, f"{guest}: left paused ({state})")
 
 
-def look(lab: Lab, account: Account, release: str, keep: bool) -> None:
+def look(part: Part, account: Account) -> None:
     """All views of all guests."""
+    lab, release = part.lab, part.release
     # In Bochs each takes ten times as long.
     views = FEW if lab.in_bochs else VIEWS
     symbols = "--symbols" if "symbols" in views else ""
     script = (f"VIEWS='{' '.join(views)}'\nFEW='{' '.join(FEW)}'\nSYMBOLS={symbols}\n"
               + (ROOT / "tests/xen/views.sh").read_text())
-    with workplace(f"xen-{release}", keep) as work:
+    with runs.workplace(f"xen-{release}", part.keep) as work:
         with account.timed("look"):
             if lab.run(account, release, script, work) is None:
                 return
@@ -215,144 +207,208 @@ def count_lines(account: Account, output: str | None) -> None:
     account.check(lines[-1:] == ["done"], "the script came to its end", *lines[-3:])
 
 
-def live(lab: Lab, account: Account, release: str, _keep: bool) -> None:
-    """What befalls guests."""
+def live(part: Part, account: Account) -> None:
+    """What befalls guests; each in turn, for what is left of one is in nobody's way."""
+    script = f"GUESTS='{' '.join(part.what)}'\n" + (ROOT / "tests/xen/lives.sh").read_text()
     with account.timed("lives"):
-        script = (ROOT / "tests/xen/lives.sh").read_text()
-        count_lines(account, lab.run(account, release, script))
+        count_lines(account, part.lab.run(account, part.release, script))
 
 
-def rights(lab: Lab, account: Account, release: str, _keep: bool) -> None:
+def rights(part: Part, account: Account) -> None:
     """What is in the way of nunchi, and what it says of it."""
     with account.timed("rights"):
         script = (ROOT / "tests/xen/rights.sh").read_text()
-        count_lines(account, lab.run(account, release, script))
+        count_lines(account, part.lab.run(account, part.release, script))
 
 
-def kill(lab: Lab, account: Account, release: str, _keep: bool) -> None:
+def kill(part: Part, account: Account) -> None:
     """Whoever paused a guest is killed."""
-    files = (lab.nunchi.parent / "tests/xen/pauser", ROOT / "tests/xen/kill.sh")
+    files = (part.lab.nunchi.parent / "tests/xen/pauser", ROOT / "tests/xen/kill.sh")
     script = "".join(f"sh ./kill.sh {guest} {rounds}\n"
                      for guest, rounds in KILL_ROUNDS.items()) + "echo done\n"
     with account.timed("kill"):
-        count_lines(account, lab.run(account, release, script, files=files))
+        count_lines(account, part.lab.run(account, part.release, script, files=files))
 
 
-def saved(lab: Lab, account: Account, release: str, keep: bool,
-          wanted: tuple[str, ...] = xen_saved.QUICK) -> None:
-    """What Xen's own tools save of guests; WANTED by their types."""
-    guests = {type_of(name): name for name in lab.names(release)}
-    names = tuple(f"{guests[kind]}.{form}" for kind, form in (one.split(".") for one in wanted))
+def saved(part: Part, account: Account) -> None:
+    """What Xen's own tools save of guests: forms, each by the type of its guest."""
+    guests = {type_of(name): name for name in part.lab.names(part.release)}
+    names = tuple(f"{guests[kind]}.{form}"
+                  for kind, form in (one.split(".") for one in part.what))
     script = f"SAVED='{' '.join(names)}'\n" + (ROOT / "tests/xen/saved.sh").read_text()
-    with workplace(f"xen-{release}-saved", keep) as work:
+    slow = set(part.what) & set(xen_saved.SLOW)
+    with runs.workplace(f"xen-{part.release}-saved", part.keep) as work:
         with account.timed("save"):
-            if lab.run(account, release, script, work) is None:
+            if part.lab.run(account, part.release, script, work,
+                            seconds=SLOW_SECONDS if slow else LAB_SECONDS) is None:
                 return
         with account.timed("saved"):
-            xen_saved.judge(account, Nunchi(lab.nunchi), work, names)
+            xen_saved.judge(account, Nunchi(part.lab.nunchi), work, names)
 
 
-def saved_slowly(lab: Lab, account: Account, release: str, keep: bool) -> None:
-    saved(lab, account, release, keep, xen_saved.SLOW)
+class Heard(Account):
+    """What is provoked is judged, not printed."""
+
+    def __init__(self) -> None:
+        super().__init__("provoked")
+        self.lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    def restarts(self) -> int:
+        return sum("started again" in line for line in self.lines)
 
 
-STAGES = (look, saved, saved_slowly, live, rights, kill)
-Stage = Callable[[Lab, Account, str, bool], None]
+def emulator_of(process: subprocess.Popen[str]) -> int | None:
+    """The process id of lab/xen's emulator, once it runs."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if b"\0nunchi-xen\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
 
 
-def stages_of(lab: Lab, releases: list[str], everything: bool) -> list[tuple[str, Stage]]:
-    """What is done, each in a lab of its own; those first that take longest."""
-    looks: list[tuple[str, Stage]] = [(release, look) for release in releases]
+@contextlib.contextmanager
+def one_emulator_killed(lab: Lab) -> Iterator[list[int]]:
+    """The first that LAB runs; its process id, once that is done."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not killed and not over.wait(0.01):
+            for pid in filter(None, map(emulator_of, list(lab.running))):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        watcher.join()
+
+
+def again(part: Part, account: Account) -> None:
+    """A lab that broke is started again, so often and no more; what a script says holds."""
+    lab, release = part.lab, part.release
+    with account.timed("again"):
+        heard = Heard()
+        with one_emulator_killed(lab) as killed:
+            output = lab.run(heard, release, "echo done\n")
+        account.check(len(killed) == 1 and output == "done\n" and heard.restarts() == 1
+                      and (heard.passed, heard.failed) == (1, 0),
+                      f"an emulator that was killed ({killed}): {output!r}", *heard.lines)
+        heard = Heard()
+        output = lab.run(heard, release, f"exit {GUEST_FAILED}\n")
+        account.check(output is None and heard.restarts() == MORE_LABS and heard.failed == 1,
+                      f"a guest that never answers: {output!r}", *heard.lines)
+        heard = Heard()
+        output = lab.run(heard, release, "nunchi ps xen:nobody\n")
+        account.check(output is None and heard.restarts() == 0 and heard.failed == 1
+                      and "ends with 1" in heard.lines[0],
+                      f"an error of nunchi's: {output!r}", *heard.lines)
+
+
+STAGES = (look, saved, live, rights, kill, again)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done in a lab of its own: a stage, and what of it."""
+
+    lab: Lab
+    release: str
+    stage: Callable[[Part, Account], None]
+    what: tuple[str, ...] = ()
+    keep: bool = False
+
+    def run(self) -> dict[str, Any]:
+        account = Account(f"Xen {self.release}"
+                          + (f", {self.lab.machine}" if self.lab.in_bochs else ""))
+        try:
+            self.stage(self, account)
+        except Ended:
+            raise
+        except Exception:  # a test that breaks is a failure with its place
+            account.check(False, "the test itself broke", *traceback.format_exc().split("\n")[-6:])
+        result = account.result()
+        print(runs.told(result), flush=True)
+        return result
+
+
+def parts_of(lab: Lab, releases: list[str], everything: bool, keep: bool) -> list[Part]:
+    """Those first that take longest."""
     if lab.in_bochs:
-        return looks
-    more: list[tuple[str, Stage]] = [(MAIN, stage) for stage in (saved, live, rights, kill)]
-    stages = [one for one in more if one[0] in releases]
-    if everything:
-        stages += [(release, saved) for release in releases if release != MAIN]
-        stages += [(release, saved_slowly) for release in releases if release == MAIN]
+        return [Part(lab, release, look, keep=keep) for release in releases or [MAIN]]
+    releases = releases or list(RELEASES)
+    main = [Part(lab, MAIN, saved, (form,), keep) for form in xen_saved.SLOW if everything]
+    main += [Part(lab, MAIN, saved, xen_saved.QUICK, keep),
+             *(Part(lab, MAIN, live, (guest,)) for guest in ("hvm", "pvh", "pv")),
+             Part(lab, MAIN, rights), Part(lab, MAIN, kill), Part(lab, MAIN, look, keep=keep),
+             # Whose emulators are killed: alone with its own.
+             Part(Lab(lab.nunchi, lab.machine), MAIN, again)]
+    main = main if MAIN in releases else []
+    others = [release for release in releases if release != MAIN]
     # A release that has not been booted yet is booted beside the others.
-    return [*stages[:1], *(one for one in looks if one[0] != MAIN), *stages[1:],
-            *(one for one in looks if one[0] == MAIN)]
+    return [*main[:1], *(Part(lab, release, look, keep=keep) for release in others), *main[1:],
+            *(Part(lab, release, saved, xen_saved.QUICK, keep) for release in others if everything)]
 
 
-def test_stage(lab: Lab, release: str, stage: Stage, keep: bool) -> Account:
-    account = Account(f"Xen {release}" + (f", {lab.machine}" if lab.in_bochs else ""))
-    stage(lab, account, release, keep)
-    rows = sum(cell["rows"] for cell in account.cells)
-    wrong = sum(cell["wrong"] for cell in account.cells)
-    print(f"{account.name}: {account.passed} passed, {account.failed} failed; {rows} rows, "
-          f"{wrong} wrong; {account.times}", flush=True)
-    return account
-
-
-def print_matrix(results: list[dict[str, Any]]) -> None:
-    """Rows compared and wrong, release by guest and form."""
-    print(f"\n{'release':<10} {'guest, form':<24} {'views':>5} {'rows':>9} {'wrong':>6}")
-    for result in results:
-        forms: dict[str, list[int]] = {}
-        for cell in result["cells"]:
-            total = forms.setdefault(cell["form"], [0, 0, 0])
-            for i, count in enumerate((1, cell["rows"], cell["wrong"])):
-                total[i] += count
-        for form, (views, rows, wrong) in forms.items():
-            print(f"{result['name']:<10} {form:<24} {views:>5} {rows:>9} {wrong:>6}")
-
-
-def run_all(lab: Lab, stages: list[tuple[str, Stage]], keep: bool) -> list[dict[str, Any]]:
-    queue, accounts = list(stages), []
+def run_all(parts: list[Part]) -> list[dict[str, Any]]:
+    queue, results = list(parts), []
 
     def serve() -> None:
-        while queue:
-            release, stage = queue.pop(0)
-            accounts.append(test_stage(lab, release, stage, keep))
+        with contextlib.suppress(Ended, IndexError):
+            while True:
+                results.append(queue.pop(0).run())
 
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(AT_ONCE)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(1.0)
-    if len(accounts) != len(stages):
-        raise RuntimeError("a test ended in the middle; what it said stands above")
-    return sorted((account.result() for account in accounts), key=lambda one: one["name"])
-
-
-def give_up(number: int, _frame: object) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(1.0)
+    except KeyboardInterrupt:
+        for part in parts:
+            part.lab.end()
+        for thread in threads:
+            thread.join(END_SECONDS)
+        raise
+    return sorted(results, key=lambda one: one["name"])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nunchi", type=Path)
-    parser.add_argument("--only", nargs="+", choices=RELEASES, help="these releases alone")
-    parser.add_argument("--machine", default="qemu-amd", choices=MACHINES,
-                        help="the emulated machine; in Bochs a PVH guest and few views")
+    parser.add_argument("--only", nargs="+", choices=RELEASES, default=[],
+                        help=f"these releases alone (in Bochs: {MAIN})")
+    parser.add_argument("--machine", nargs="+", default=["qemu-amd"], choices=MACHINES,
+                        help="emulated machines; in Bochs a PVH guest and few views")
     parser.add_argument("--stage", nargs="+", choices=[stage.__name__ for stage in STAGES],
                         help="these stages alone")
     parser.add_argument("--all", action="store_true",
-                        help="guests saved on each release too, and a PVH guest's core: 20 min")
+                        help="guests saved on each release too, and the cores of a PVH and an HVM "
+                             "guest: 20 min")
     parser.add_argument("--keep", action="store_true", help="keep what came out of the lab")
     args = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, give_up)
-    lab, started = Lab(args.nunchi.resolve(), args.machine), time.monotonic()
+    runs.end_in_order()
+    runs.clear_places()
+    started = time.monotonic()
+    labs = [Lab(args.nunchi.resolve(), machine) for machine in args.machine]
+    parts = [part for lab in labs for part in parts_of(lab, args.only, args.all, args.keep)
+             if not args.stage or part.stage.__name__ in args.stage]
     try:
-        stages = stages_of(lab, args.only or list(RELEASES), args.all)
-        results = run_all(lab, [one for one in stages
-                                if not args.stage or one[1].__name__ in args.stage], args.keep)
+        results = run_all(parts)
     except KeyboardInterrupt as interrupt:
-        lab.end()
         print(f"ended by {interrupt}; the labs are ended too", flush=True)
         return 130
-    name = f"{args.machine}.json" if lab.in_bochs else "xen.json"
-    (args.nunchi.parent / name).write_text(json.dumps(results, indent=1) + "\n",
-                                           encoding="utf-8")
-    print_matrix(results)
-    passed, failed = (sum(result[what] for result in results) for what in ("passed", "failed"))
-    print(f"{len(results)} labs in {time.monotonic() - started:.0f} s")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    record = "bochs.json" if all(lab.in_bochs for lab in labs) else "xen.json"
+    return runs.finish(results, "release", f"{len(results)} labs in "
+                       f"{time.monotonic() - started:.0f} s", args.nunchi.parent / record)
 
 
 if __name__ == "__main__":

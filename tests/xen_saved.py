@@ -11,7 +11,7 @@ from guests.tool import FEW, VIEWS, Account, Nunchi, against_oracle, identical, 
 
 QUICK = ("pv.core", "pv.save", "pvh.save", "hvm.save")
 # dump-core of a PVH or HVM guest tries every page up to 4 GiB by itself: eight minutes.
-SLOW = ("pvh.core",)
+SLOW = ("pvh.core", "hvm.core")
 
 
 def judge_views(account: Account, nunchi: Nunchi, path: Path) -> None:

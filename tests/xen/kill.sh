@@ -51,20 +51,27 @@ stays_paused()
 	is_paused
 }
 
+# pauses MILLISECONDS TIMES: to its end; one that hangs is ended, and has failed.
+pauses()
+{
+	timeout -s KILL 60 ./pauser "xen:$guest" "$@"
+}
+
 resumed_or_asked()
 {
-	note=$(./pauser "xen:$guest" 0 0) || return 1
+	note=$(pauses 0 0) || return 1
 	is_paused || return 0
 	case $note in *"xl unpause"*) return 0 ;; esac
 	return 1
 }
 
-asked=0 repaired=0
+asked=0 repaired=0 met=0
 round=0
 while [ $round -lt "$rounds" ]; do
 	./pauser "xen:$guest" 20 2>/dev/null &
 	owner=$!
 	usleep "$(moment $round)"
+	is_paused && met=$((met + 1))
 	case $((round % 3)) in
 	0)
 		kill -9 $owner
@@ -94,7 +101,8 @@ while [ $round -lt "$rounds" ]; do
 	fi
 	round=$((round + 1))
 done
-echo "left paused and repaired by the next run or asked about: $repaired, of these asked: $asked"
+expect "the guest was paused by who was killed" test $met -gt 0
+echo "paused $met of $rounds times when the kill came; left paused and repaired by the next run or asked about: $repaired, of these asked: $asked"
 
 # Somebody else's pause.
 xl pause "$guest"
@@ -108,8 +116,8 @@ while [ $round -lt 6 ]; do
 	expect "somebody else's pause stays when the owner is killed" stays_paused
 	round=$((round + 1))
 done
-./pauser "xen:$guest" 5 20
-expect "and when it is not" stays_paused
+expect "pauses within it come to their end" pauses 5 20
+expect "it stays when nobody is killed" stays_paused
 xl unpause "$guest"
 expect "it was counted exactly" runs_soon
 expect "no guard is left" test -z "$(guards)"
