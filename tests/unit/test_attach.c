@@ -15,6 +15,8 @@
 #include "guest/linux/attach.h"
 #include "guest/linux/identify.h"
 
+#include <sys/mman.h>
+
 #define MIB (UINT64_C(1) << 20)
 #define RAM (64 * MIB)
 
@@ -308,6 +310,82 @@ static void test_forged_32_bits(void **state)
 	strcpy((char *)guest->ram + 18 * MIB, "Linux version 9.9 (a) (b) #1 SMP never");
 	refused(guest, NUNCHI_ERROR_NO_KERNEL,
 		"1 witnesses agree (the linear map, the image's sections in the page table)");
+}
+
+static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t *faults)
+{
+	struct guest *guest = data;
+	uint8_t *map = mmap(NULL, count << PAGE_SHIFT, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(map != MAP_FAILED);
+	for (size_t i = 0; i < count; i++) {
+		faults[i] = MEMORY_OK;
+		memcpy(map + (i << PAGE_SHIFT), guest->ram + (pages[i] << PAGE_SHIFT), PAGE_SIZE);
+	}
+	return map;
+}
+
+static void unmap_pages(void *data, void *map, size_t count)
+{
+	(void)data;
+	/* Nothing else comes to lie there. */
+	assert_true(mmap(map, count << PAGE_SHIFT, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map);
+}
+
+/*
+ * A kernel of 32 bits with less read-only data than one window of a mapper has, as no real one:
+ * what is kept of it must not be a pointer into a window, which makes room for others.
+ */
+static void test_small_mapped_image(void **state)
+{
+	static const struct memory_mapper_ops mapper_ops = {map_pages, unmap_pages, NULL};
+	static const uint64_t base = 0xc1000000, rodata = 20 * MIB;
+	struct guest *guest = *state;
+	_cleanup_free_ struct writer_tokens *tokens = calloc(1, sizeof(*tokens));
+	struct writer w = {
+	    .layout = {"small", 4, WRITE_ADDRESSES, WRITE_NO_SEQS, 4, 4, .count = 600},
+	    .base = base + 4 * MIB - WRITER_TABLE};
+	struct linux_kernel *kernel = NULL;
+	struct memory_mapper *mapper;
+	struct symbol_index *symbols;
+	struct nunchi_error *err;
+	uint64_t value;
+
+	w.symbols = calloc(WRITER_SYMBOLS_MAX, sizeof(*w.symbols));
+	w.data = calloc(1, WRITER_SIZE);
+	writer_add_symbols(&w);
+	/* startup, _stext and _text. */
+	for (size_t i = 0; i < 3; i++)
+		w.symbols[i].address = base;
+	writer_compress(&w, tokens);
+	writer_put_again(&w, tokens);
+	assert_true(w.end - WRITER_TABLE < 39 << PAGE_SHIFT);
+	memcpy(guest->ram + rodata, w.data + WRITER_TABLE, w.end - WRITER_TABLE);
+	strcpy((char *)guest->ram + rodata - 64, "Linux version 6.1.0-i686 (a) (b) #1 SMP x");
+	writer_deinit(&w);
+	put(guest, 0x200000 + 3 * 8, 0x201000 | P);
+	for (uint64_t i = 0; i < RAM / (2 * MIB); i++)
+		put(guest, 0x201000 + i * 8, (i * 2 * MIB) | P | PS | (i == 8 || i == 9 ? 0 : RW));
+	put(guest, 0x201000 + 10 * 8, 0x202000 | P);
+	for (uint64_t i = 0; i < 512; i++)
+		put(guest, 0x202000 + i * 8,
+		    (rodata + (i << PAGE_SHIFT)) | P | NX | (i < 40 ? 0 : RW));
+	memory_destroy(guest->target.memory);
+	assert_null(memory_create(false, &guest->target.memory));
+	assert_null(memory_add_mapper(guest->target.memory, &mapper_ops, guest, &mapper));
+	assert_null(memory_add_mapped(guest->target.memory, gpa(0), RAM, mapper));
+	assert_null(memory_seal(guest->target.memory));
+	err = attach_with(guest, NULL, &kernel);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	memory_renew(guest->target.memory);
+	for (uint64_t at = 0; at < RAM; at += MIB / 4)
+		assert_int_equal(memory_read(guest->target.memory, gpa(at), &value, 8, NULL),
+				 MEMORY_OK);
+	assert_null(linux_symbols(kernel, &symbols));
+	linux_kernel_destroy(kernel);
 }
 
 /* A kernel's image copied elsewhere with its variables, but tables of its own. */
@@ -777,6 +855,7 @@ int main(void)
 	    TEST(forged_sections),
 	    TEST(forged_banner),
 	    TEST(forged_32_bits),
+	    TEST(small_mapped_image),
 	    TEST(copied_image),
 	    TEST(boundary),
 	    TEST(forged_boundary_below),

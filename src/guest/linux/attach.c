@@ -159,7 +159,9 @@ static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct
 	const void *data = NULL;
 	uint64_t fault_at;
 
-	if (!kernel->scattered)
+	/* What a mapper has mapped is there for one generation only: of that, a mapping of our own.
+	 */
+	if (!kernel->scattered && !memory_can_fetch(kernel->memory))
 		data = memory_map(kernel->memory, gpa(physical), size);
 	if (!data)
 		data = map_rodata(kernel, image, physical, size, &size);
