@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +38,7 @@ struct fake_xen {
 	unsigned again;    /* calls to answer with EAGAIN first */
 	int refuse;        /* errno of every control call, after the version was looked at */
 	int refuse_pauses; /* the same of pauses alone */
+	int slow_pauses;   /* milliseconds until the answer to one */
 	unsigned most;     /* domains in one answer to a list; 0: as many as asked for */
 	int vanish;        /* this domain goes while the list is made; -1: none */
 	uint32_t false_count;
@@ -112,6 +114,7 @@ static inline int fake_control(struct xen_domctl *op)
 		return 0;
 	case XEN_OP_PAUSE:
 		domain->pauses += !fake->refuse_pauses;
+		poll(NULL, 0, fake->slow_pauses);
 		return fake->refuse_pauses;
 	case XEN_OP_UNPAUSE:
 		if (!domain->pauses)

@@ -293,6 +293,35 @@ static void test_left_to_another(void **state)
 	fake->mapped = 0;
 }
 
+/* The owner is killed while its guard is at it: whoever comes then waits for what becomes of that.
+ */
+static void test_left_in_the_midst(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	pid_t owner;
+
+	(void)state;
+	fake->slow_pauses = 300;
+	owner = fork();
+	if (owner == 0)
+		_exit(target_pause(open_word("xen:pvh")) != NULL);
+	for (int i = 0; i < 500 && !pauses(); i++)
+		poll(NULL, 0, 1);
+	kill(owner, SIGKILL);
+	waitpid(owner, NULL, 0);
+	assert_int_equal(pauses(), 1);
+	assert_null(target_pause(target));
+	assert_null(target_resume(target));
+	for (int i = 0; i < 100 && pauses(); i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(pauses(), 0);
+	assert_int_equal(records(), 0);
+	target_close(target);
+	/* Handles of processes that were killed. */
+	fake->open = 0;
+	fake->mapped = 0;
+}
+
 /* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
 static void mark_record(char step)
 {
@@ -369,8 +398,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),    TEST(guard_stuck),
-	    TEST(owner_killed), TEST(both_killed),   TEST(left_to_another), TEST(cannot_tell),
+	    TEST(pause),           TEST(pause_refused),     TEST(guard_killed),
+	    TEST(guard_stuck),     TEST(owner_killed),      TEST(both_killed),
+	    TEST(left_to_another), TEST(left_in_the_midst), TEST(cannot_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

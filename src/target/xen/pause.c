@@ -9,12 +9,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 /* How often a call is made that fails because the kernel just moved its argument's page. */
 #define MOST_TRIES 1000
+/* What a call may take of which the owner was killed. */
+#define STEP_MS 1000
 
 /*
  * What the guard needs for its calls, in a page that it shares with us: the hypervisor reads and
@@ -302,9 +305,27 @@ static void repair_done(struct xen_target *xen)
 	nunchi_error_destroy(err);
 }
 
+/*
+ * How far the owner's guard came. It may be alive and in the midst of a call, of which the outcome
+ * is known in a moment; meanwhile it waits for the lock that we hold.
+ */
+static enum journal_step last_step(const struct journal *journal)
+{
+	enum journal_step step = journal_step(journal);
+
+	for (int i = 0;
+	     i < STEP_MS / 10 && (step == JOURNAL_STEP_DOING || step == JOURNAL_STEP_UNDOING);
+	     i++) {
+		poll(NULL, 0, 10);
+		step = journal_step(journal);
+	}
+	return step;
+}
+
 void xen_repair(struct xen_target *xen)
 {
 	struct nunchi_error *err;
+	enum journal_step step;
 	bool paused, gone;
 
 	if (!xen->xen.domctl || journal_look(xen->key) != JOURNAL_LEFT)
@@ -314,10 +335,11 @@ void xen_repair(struct xen_target *xen)
 		nunchi_error_destroy(err);
 		return;
 	}
+	step = last_step(xen->journal);
 	paused = is_paused(xen, &gone);
-	if (!paused || journal_step(xen->journal) == JOURNAL_STEP_NONE) {
+	if (!paused || step == JOURNAL_STEP_NONE) {
 		journal_erase(xen->journal);
-	} else if (journal_step(xen->journal) == JOURNAL_STEP_DONE) {
+	} else if (step == JOURNAL_STEP_DONE) {
 		repair_done(xen);
 	} else {
 		target_note(&xen->base,
