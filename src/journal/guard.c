@@ -119,11 +119,11 @@ static bool await_done(const struct duty *duty, int64_t deadline)
 static void act(struct duty *duty, bool undo)
 {
 	const struct message *armed = &duty->armed;
-	int result;
+	bool marked = journal_mark(armed->record, armed->cookie,
+				   undo ? JOURNAL_STEP_UNDOING : JOURNAL_STEP_DOING);
+	/* Without its record nobody could undo it. */
+	int result = marked || undo ? duty->act(duty->target, duty->data, undo) : ECANCELED;
 
-	journal_mark(armed->record, armed->cookie,
-		     undo ? JOURNAL_STEP_UNDOING : JOURNAL_STEP_DOING);
-	result = duty->act(duty->target, duty->data, undo);
 	if (!result)
 		duty->did = !undo;
 	if (!undo)

@@ -414,15 +414,16 @@ void journal_remove_left(const char *path, uint64_t cookie)
 		journal_end_left(fd, path, true);
 }
 
-void journal_mark(const char *path, uint64_t cookie, enum journal_step step)
+bool journal_mark(const char *path, uint64_t cookie, enum journal_step step)
 {
 	const char mark = (char)step;
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool marked;
 
 	if (fd < 0)
-		return;
-	/* What cannot be marked stays as unsure as it was. */
-	if (has_cookie(fd, cookie) && pwrite(fd, &mark, 1, (off_t)STEP_AT) != 1)
-		errno = 0;
+		return false;
+	marked = has_cookie(fd, cookie) && pwrite(fd, &mark, 1, (off_t)STEP_AT) == 1 &&
+		 still_named(fd, path);
 	close(fd);
+	return marked;
 }

@@ -70,13 +70,13 @@ void journal_remove_left(const char *path, uint64_t cookie);
 
 /*
  * The same in two steps: locks the record of an owner that is gone, so that nobody else undoes it
- * too; -1 if it is there no more, or another one. *ret_busy: somebody holds it, who repairs it, or is
- * its owner whose files are not closed yet; ask again. The descriptor is for journal_end_left(),
+ * too; -1 if it is there no more, or another one. *ret_busy: somebody holds it, who repairs it, or
+ * is its owner whose files are not closed yet; ask again. The descriptor is for journal_end_left(),
  * which removes the record if all is undone. Async-signal-safe.
  */
 int journal_take_left(const char *path, uint64_t cookie, bool *ret_busy);
 void journal_end_left(int fd, const char *path, bool undone);
-/* Marks the record at path if it has that cookie. Async-signal-safe. */
-void journal_mark(const char *path, uint64_t cookie, enum journal_step step);
+/* Marks the record at path; false if it is not there, or another one. Async-signal-safe. */
+bool journal_mark(const char *path, uint64_t cookie, enum journal_step step);
 
 #endif

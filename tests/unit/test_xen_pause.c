@@ -322,6 +322,40 @@ static void test_left_in_the_midst(void **state)
 	fake->mapped = 0;
 }
 
+/* The owner is killed before its guard began, and the record repaired: then it does not begin. */
+static void test_left_before(void **state)
+{
+	pid_t owner, guard = 0;
+	int ready[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	owner = fork();
+	if (owner == 0) {
+		struct target *target = open_word("xen:pvh");
+
+		if (target_pause(target) || target_resume(target))
+			_exit(1);
+		guard = guard_of(getpid());
+		kill(guard, SIGSTOP);
+		if (write(ready[1], &guard, sizeof(guard)) == sizeof(guard))
+			nunchi_error_destroy(target_pause(target));
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &guard, sizeof(guard)), sizeof(guard));
+	for (int i = 0; i < 500 && !records(); i++)
+		poll(NULL, 0, 1);
+	poll(NULL, 0, 50);
+	end_process(owner);
+	target_close(open_word("xen:pvh"));
+	assert_int_equal(records(), 0);
+	kill(guard, SIGCONT);
+	wait_gone(guard);
+	assert_int_equal(pauses(), 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
 static void mark_record(char step)
 {
@@ -398,9 +432,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(pause),           TEST(pause_refused),     TEST(guard_killed),
-	    TEST(guard_stuck),     TEST(owner_killed),      TEST(both_killed),
-	    TEST(left_to_another), TEST(left_in_the_midst), TEST(cannot_tell),
+	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),    TEST(guard_stuck),
+	    TEST(owner_killed), TEST(both_killed),   TEST(left_to_another), TEST(left_in_the_midst),
+	    TEST(left_before),  TEST(cannot_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
