@@ -75,8 +75,12 @@ static void set_up(const struct start *start)
 	domain->info.flags |= start->hvm & 1 ? XEN_INFO_HVM : 0;
 	domain->info.max_vcpu_id = start->vcpus;
 	domain->info.shared_info_frame = start->shared_info_frame;
-	/* 64 GiB: more of them is the same, only slower. */
-	domain->frames = start->frames % 0x1000000;
+	/*
+	 * Of the host 4 MiB, of the guest little above 4 GiB, or 4 MiB where only this says where
+	 * RAM is: more is the same, only slower.
+	 */
+	fake->machine_frames = 1024;
+	domain->frames = start->frames % (fake->domctl > XEN_DOMCTL_NEWEST ? 1024 : 0x110000);
 	domain->address_size = start->hvm & 2 ? 32 : 64;
 	if (start->hvm & 1) {
 		store_le64(cpu + XEN_HVM_CPU_CR0, start->cr0);
@@ -100,7 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&start, data, sizeof(start));
 	fake_create();
 	set_up(&start);
-	memcpy(text, start.limit, 16);
+	/* At most 10 MiB: all of it is looked through, and more finds no more. */
+	memcpy(text, start.limit, 4);
 	fake_value("/local/domain/3/memory/static-max", text);
 	memcpy(text, start.name, 16);
 	fake_value("/local/domain/3/name", text);
