@@ -709,11 +709,37 @@ static void test_xen_stream(void **state)
 	blob_free(&blob);
 }
 
+/* A vCPU that is offline hides none behind it. */
+static void test_offline(void **state)
+{
+	struct place place = make_place();
+	struct x86_registers registers;
+	struct target *target, *again;
+	struct blob blob = {0};
+
+	(void)state;
+	write_libxc_header(&blob, 3, false);
+	write_xen_run(&blob, 16, 100, false);
+	write_hvm_context(&blob, 2, 1);
+	write_xen_record(&blob, 0, NULL, 0);
+	target = saved_open(&blob);
+	assert_int_equal(target->vcpu_count, 3);
+	write_ok(target, place.path, NUNCHI_FORMAT_ELF);
+	again = open_path(place.path);
+	assert_int_equal(again->vcpu_count, 1);
+	assert_null(target_get_registers(again, 0, &registers));
+	target_close(again);
+	target_close(target);
+	blob_free(&blob);
+	remove_place(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_machine_frames),
 	    cmocka_unit_test(test_xen_stream),
+	    cmocka_unit_test(test_offline),
 	    cmocka_unit_test(test_live),
 	    cmocka_unit_test(test_registers),
 	    cmocka_unit_test(test_registers_32),

@@ -85,7 +85,7 @@ static void make_notes(struct target *target, struct buffer *notes, bool *ret_x8
 
 			if (err) {
 				nunchi_error_destroy(err);
-				break;
+				continue;
 			}
 			if (!i && registers.has_efer)
 				x86_64 = registers.efer & EFER_LMA;
