@@ -170,12 +170,12 @@ mount -t xenfs xenfs /proc/xen
 section "libraries"
 for library in libxencall libxenforeignmemory; do
 	mv $libraries/$library.so.1 /tmp/
-	refused_by_host "no $library" "cannot load $library.so.1, needed for reaching" "install libxencall1, libxenforeignmemory1"
+	refused_by_host "no $library" "$library.so.1 is not installed" "install libxencall1, libxenforeignmemory1"
 	doctor_says "doctor: no $library" "missing: $library.so.1" 'apt install libxencall1'
 	mv /tmp/$library.so.1 $libraries/
 done
 mv $libraries/libxentoolcore.so.1 /tmp/
-refused_by_host 'a library of a library' 'cannot load libxencall.so.1, .*: libxentoolcore.so.1: ' 'install libxencall1'
+refused_by_host 'a library of a library' 'libxencall.so.1 cannot be loaded \(libxentoolcore.so.1: ' 'install libxencall1'
 mv /tmp/libxentoolcore.so.1 $libraries/
 store=$(basename $libraries/libxenstore.so.*)
 mv "$libraries/$store" /tmp/
