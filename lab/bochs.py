@@ -8,7 +8,6 @@ trap flag; on AMD breakpoint events. There is no saved state: each run boots.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import pty
 import select
@@ -35,7 +34,7 @@ set gfxpayload=text
 multiboot /boot/xen vga=text-80x25 console=com1 com1=115200,8n1 dom0_mem={dom0}M,max:{dom0}M \
 loglvl=warning guest_loglvl=warning noreboot watchdog=0 cpufreq=none xsave=0 apicv=0 altp2m=1
 module /boot/vmlinuz console=hvc0 mitigations=off quiet
-module --nounzip /boot/initrd.gz
+module --nounzip /boot/initrd.zst
 boot
 """
 
@@ -114,7 +113,9 @@ class BochsHost:
         (boot / "grub").mkdir(parents=True)
         for name, path in (("xen", self.image.xen), ("vmlinuz", self.image.kernel)):
             shutil.copyfile(path, boot / name)
-        (boot / "initrd.gz").write_bytes(gzip.compress(self.image.initrd.read_bytes(), 6, mtime=0))
+        # The kernel unpacks it faster than gzip, and it is two thirds of that to read.
+        run(["zstd", "-q", "-9", str(self.image.initrd), "-o", str(boot / "initrd.zst")],
+            what="compressing dom0's root")
         (boot / "grub/grub.cfg").write_text(GRUB.format(dom0=DOM0_MIB), encoding="ascii")
         xorriso = self.work / "xorriso"
         xorriso.write_text(f'#!/bin/sh\nexec {shlex.join(self.tree.command("usr/bin/xorriso"))} '
