@@ -26,14 +26,14 @@ from common import LabError, run, say
 CPUS = {"bochs-intel": "corei7_skylake_x", "bochs-amd": "ryzen"}
 PACKAGES = ["bochs", "bochsbios", "vgabios", "grub-pc-bin", "grub-common", "xorriso"]
 # 2048 is the most that Debian's build has.
-MEMORY_MIB, DOM0_MIB = 2048, 1100
+MEMORY_MIB, DOM0_MIB = 2048, 768
 DISK_OUT = 1 << 30
 
 GRUB = """set timeout=0
 set gfxpayload=text
 multiboot /boot/xen vga=text-80x25 console=com1 com1=115200,8n1 dom0_mem={dom0}M,max:{dom0}M \
 loglvl=warning guest_loglvl=warning noreboot watchdog=0 cpufreq=none xsave=0 apicv=0 altp2m=1
-module /boot/vmlinuz console=hvc0 mitigations=off quiet
+module /boot/vmlinux console=hvc0 mitigations=off quiet init_on_alloc=0 rodata=off {no_tests}
 module --nounzip /boot/initrd.zst
 boot
 """
@@ -111,12 +111,13 @@ class BochsHost:
         """A CD with GRUB, Xen, the kernel and the root."""
         boot = self.work / "disc/boot"
         (boot / "grub").mkdir(parents=True)
-        for name, path in (("xen", self.image.xen), ("vmlinuz", self.image.kernel)):
+        for name, path in (("xen", self.image.xen), ("vmlinux", self.image.kernel)):
             shutil.copyfile(path, boot / name)
         # The kernel unpacks it faster than gzip, and it is two thirds of that to read.
         run(["zstd", "-q", "-9", str(self.image.initrd), "-o", str(boot / "initrd.zst")],
             what="compressing dom0's root")
-        (boot / "grub/grub.cfg").write_text(GRUB.format(dom0=DOM0_MIB), encoding="ascii")
+        (boot / "grub/grub.cfg").write_text(
+            GRUB.format(dom0=DOM0_MIB, no_tests=dom0.NO_TESTS), encoding="ascii")
         xorriso = self.work / "xorriso"
         xorriso.write_text(f'#!/bin/sh\nexec {shlex.join(self.tree.command("usr/bin/xorriso"))} '
                            '"$@"\n', encoding="utf-8")

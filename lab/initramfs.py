@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from common import LabError, cache_root, locked, run, say, scratch, source_root, write_atomic
-from kernels import Kernel, PrivateApt
+from kernels import Kernel, PrivateApt, unsigned
 
 PROGRAMS = ("agent", "oracle", "workload", "forkstorm")
 BUSYBOX_SUITE = "bookworm"
@@ -81,8 +81,9 @@ def program(name: str, arch: str, folder: str = "tests/oracle") -> Path:
     return target
 
 
-def build(kernel: Kernel, workload: str, target: Path, mirror: str | None = None) -> None:
-    """Write the initramfs for KERNEL to TARGET."""
+def build(kernel: Kernel, workload: str, target: Path, mirror: str | None = None,
+          signed: bool = True) -> None:
+    """Write the initramfs for KERNEL to TARGET; with its modules SIGNED as they are, or not."""
     arch = "i386" if kernel.is_32bit else "amd64"
     archive = Archive()
     for name in ("bin", "dev", "etc", "modules", "proc", "run", "sys", "tmp", "root"):
@@ -101,7 +102,8 @@ def build(kernel: Kernel, workload: str, target: Path, mirror: str | None = None
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
     archive.file("modules/order", "".join(f"{name}\n" for name in kernel.modules).encode())
     for name in kernel.modules:
-        archive.file(f"modules/{name}.ko", (kernel.path / "modules" / f"{name}.ko").read_bytes())
+        module = (kernel.path / "modules" / f"{name}.ko").read_bytes()
+        archive.file(f"modules/{name}.ko", module if signed else unsigned(module))
     data = archive.finish()
     write_atomic(target, data)
     say(f"initramfs for {kernel.version}: {len(data) >> 20} MiB")

@@ -269,7 +269,7 @@ class QemuHost:
             "-kernel", str(self.image.xen), "-append",
             f"console=com1 com1=115200,8n1 dom0_mem={size}M,max:{size}M loglvl=warning "
             "guest_loglvl=warning noreboot",
-            "-initrd", f"{self.image.kernel} console=hvc0 quiet,{self.image.initrd}"]
+            "-initrd", f"{self.image.kernel} console=hvc0 quiet {dom0.NO_TESTS},{self.image.initrd}"]
         if state:
             command += ["-incoming", f"exec:zstd -dcq {shlex.quote(str(state))}"]
         return command
