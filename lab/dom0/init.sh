@@ -103,6 +103,12 @@ done
 for name in $LAB_GUESTS; do
 	if guest wait "$name" "$LAB_PATIENCE"; then
 		note "$name is up: $(guest exec "$name" 'cut -d" " -f1 /proc/uptime') s after its start"
+		# It is not the guest then that scripts expect.
+		if guest exec "$name" 'test -e /run/workload.failed'; then
+			status=1
+			note "$name: its workload failed:"
+			guest exec "$name" 'tail -n 6 /run/workload.log; dmesg | tail -n 12' >&3
+		fi
 	else
 		status=1
 		note "$name does not come up:"

@@ -33,7 +33,12 @@ done </modules/order
 . /etc/lab
 case "$LAB_WORKLOAD" in
 none) ;;
-*) workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 || echo "init: the workload failed" ;;
+*)
+	workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 || {
+		echo "init: the workload failed"
+		: >/run/workload.failed
+	}
+	;;
 esac
 if [ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ]; then
 	# The kernel's messages would stand among the answers.
