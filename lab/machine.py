@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -89,8 +90,10 @@ class Guest:
             return self.directory / "ram"
         if self.options.backing == "memfd":
             for link in Path(f"/proc/{self.pid}/fd").iterdir():
-                if os.readlink(link).startswith("/memfd:memory-backend-memfd"):
-                    return link
+                # QEMU may close one meanwhile.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.readlink(link).startswith("/memfd:memory-backend-memfd"):
+                        return link
         return None
 
     def alive(self) -> bool:
