@@ -57,7 +57,7 @@ static struct nunchi_error *bad_line(size_t number)
 	return error_hint(
 	    error_create(NUNCHI_ERROR_DATA,
 			 "line %zu of the symbol map is not \"address letter name\"", number),
-	    "give the System.map of the guest's kernel (not the stub that some packages put in "
+	    "give the System.map of the guest's kernel (not what some packages put in its place in "
 	    "/boot), or its /proc/kallsyms read as root");
 }
 

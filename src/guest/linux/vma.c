@@ -116,7 +116,7 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 }
 
 /*
- * A stacked file system (overlay) maps the file beneath it, in a larger structure that also keeps
+ * An overlay file system maps the file beneath it, in a larger structure that also keeps
  * the path by which it was opened. The mode says so, but in a bit that moved; so what follows the
  * file must also be a path: a mount and a name on one and the same file system.
  */
