@@ -156,13 +156,17 @@ static char *map_arena(size_t size)
 	return start + before;
 }
 
-/* Room for the names and, in the worst case of records without payload, the offsets. */
-static struct nunchi_error *make_arena(struct btf *btf, const struct header *header)
+/*
+ * Room for the names, the copy of the types if there is one, and, in the worst case of records
+ * without payload, the offsets.
+ */
+static struct nunchi_error *make_arena(struct btf *btf, const struct header *header, bool copy)
 {
 	size_t strings = round_up((size_t)header->strings_size + STRING_PADDING, 8);
+	size_t types = copy ? round_up(header->types_size, 8) : 0;
 	size_t most = header->types_size / BTF_RECORD_SIZE + 2;
 
-	btf->arena_size = strings + most * sizeof(*btf->offsets);
+	btf->arena_size = strings + types + most * sizeof(*btf->offsets);
 	btf->arena_mapped = btf->arena_size >= ARENA_MAPPED;
 	if (btf->arena_mapped) {
 		btf->arena_size = round_up(btf->arena_size, HUGE_PAGE);
@@ -174,9 +178,9 @@ static struct nunchi_error *make_arena(struct btf *btf, const struct header *hea
 	if (!btf->arena || !btf->listed)
 		return &error_nomem;
 	if (btf->arena_mapped)
-		pages_take(btf->arena, strings + header->types_size / RECORD_MEAN * 4);
+		pages_take(btf->arena, strings + types + header->types_size / RECORD_MEAN * 4);
 	btf->strings = btf->arena;
-	btf->offsets = (uint32_t *)(btf->arena + strings);
+	btf->offsets = (uint32_t *)(btf->arena + strings + types);
 	return NULL;
 }
 
@@ -288,9 +292,10 @@ static struct nunchi_error *index_records(struct btf *btf, const struct layout l
 	return NULL;
 }
 
-static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const struct header *header)
+static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const struct header *header,
+				 bool copy)
 {
-	struct nunchi_error *err = make_arena(btf, header);
+	struct nunchi_error *err = make_arena(btf, header, copy);
 	struct layout layouts[128];
 	uint32_t *listed;
 
@@ -300,6 +305,12 @@ static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const str
 		return err;
 	btf->types = data + header->types;
 	btf->types_size = header->types_size;
+	if (copy) {
+		uint8_t *types = (uint8_t *)btf->offsets - round_up(header->types_size, 8);
+
+		memcpy(types, btf->types, btf->types_size);
+		btf->types = types;
+	}
 	read_layouts(data, header, layouts);
 	err = index_records(btf, layouts);
 	if (err)
@@ -313,7 +324,7 @@ static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const str
 	return NULL;
 }
 
-struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size)
+struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size, bool copy)
 {
 	struct nunchi_error *err;
 	struct header header = {0};
@@ -321,7 +332,7 @@ struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size)
 	*btf = (struct btf){0};
 	err = read_header(data, size, &header);
 	if (!err)
-		err = init(btf, data, &header);
+		err = init(btf, data, &header, copy);
 	if (err)
 		btf_deinit(btf);
 	return err;

@@ -47,9 +47,12 @@ enum btf_kind {
 #define BTF_KIND_FLAG   (1u << 31)
 
 struct btf {
-	const uint8_t *types; /* borrowed; may change under us */
+	const uint8_t *types; /* borrowed, and may change under us, or in the arena */
 	uint32_t types_size;
-	/* Holds strings and offsets; then arena_left zero bytes, for who needs them next. */
+	/*
+	 * Holds strings, the copy of the types if there is one, and offsets; then arena_left zero
+	 * bytes, for btf_take_arena().
+	 */
 	char *arena;
 	size_t arena_size, arena_left;
 	bool arena_mapped;
@@ -80,8 +83,8 @@ struct btf_record {
 	const uint8_t *payload;
 };
 
-/* data is borrowed. */
-struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size);
+/* data is borrowed until btf_deinit(), or for this call if copy is true. */
+struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size, bool copy);
 void btf_deinit(struct btf *btf);
 /* Takes size zero bytes of the arena, aligned to 8, or gives NULL. */
 void *btf_take_arena(struct btf *btf, size_t size);

@@ -40,6 +40,12 @@ const char *kallsyms_description(const struct kallsyms *kallsyms);
  */
 struct nunchi_error *kallsyms_lookup(const struct kallsyms *kallsyms, const char *const *names,
 				     size_t count, uint64_t *ret_addresses);
+/*
+ * Gives the same bytes at another place of our memory, for bytes that do not stay where they were
+ * when kallsyms_find() read them. NUNCHI_ERROR_DATA if there are fewer of them now.
+ */
+struct nunchi_error *kallsyms_set_image(struct kallsyms *kallsyms,
+					const struct kernel_image *image);
 /* All symbols, for lookups both ways. */
 struct nunchi_error *kallsyms_to_index(const struct kallsyms *kallsyms, struct symbol_index **ret);
 

@@ -29,6 +29,15 @@ void kallsyms_destroy(struct kallsyms *kallsyms)
 
 DEFINE_CLEANUP(struct kallsyms, kallsyms_destroy)
 
+struct nunchi_error *kallsyms_set_image(struct kallsyms *kallsyms, const struct kernel_image *image)
+{
+	/* All offsets were checked against the size that the image had. */
+	if (image->size < kallsyms->image.size)
+		return kallsyms_changed(kallsyms, 0);
+	kallsyms->image.data = image->data;
+	return NULL;
+}
+
 uint32_t kallsyms_count(const struct kallsyms *kallsyms)
 {
 	return kallsyms->count;

@@ -55,7 +55,7 @@ struct nunchi_error *type_index_create(const void *data, size_t size,
 	if (!index)
 		return &error_nomem;
 	atomic_init(&index->references, 1);
-	err = btf_init(&index->btf, data, size);
+	err = btf_init(&index->btf, data, size, source->copy);
 	if (!err) {
 		index->btf.enum_signs |= source->enum_signs;
 		err = btf_names_init(&index->names, &index->btf);
@@ -80,6 +80,13 @@ struct nunchi_error *type_index_from_btf(const void *data, size_t size,
 {
 	struct type_index_source source = {
 	    .format = "BTF", .destroy = destroy_owner, .owner = owner};
+
+	return type_index_create(data, size, &source, ret);
+}
+
+struct nunchi_error *type_index_copy_btf(const void *data, size_t size, struct type_index **ret)
+{
+	struct type_index_source source = {.format = "BTF", .copy = true};
 
 	return type_index_create(data, size, &source, ret);
 }

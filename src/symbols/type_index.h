@@ -66,6 +66,8 @@ struct type_index;
 struct nunchi_error *type_index_from_btf(const void *data, size_t size,
 					 void (*destroy)(void *owner), void *owner,
 					 struct type_index **ret);
+/* The same, with a private copy of the records: data is needed for this call only. */
+struct nunchi_error *type_index_copy_btf(const void *data, size_t size, struct type_index **ret);
 /*
  * From a file told by content: raw BTF, an ELF file with .BTF or DWARF, ISF .json or .json.xz.
  * Errors name the file; NUNCHI_ERROR_UNSUPPORTED names the feature this build lacks.

@@ -26,6 +26,7 @@ struct type_index {
 struct type_index_source {
 	const char *format; /* for the description */
 	unsigned word_size; /* 0: that of `long` */
+	bool copy;          /* data is not borrowed: what is needed of it is copied */
 	bool enum_signs;    /* enums are unsigned where kind_flag does not say otherwise */
 	void (*destroy)(void *owner);
 	void *owner;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach.h"
-#include "core/pages.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
 #include "guest/linux/roots.h"
@@ -8,11 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Read-only data of the largest kernels is near 30 MiB; this bounds a copy of it. */
-#define MAX_RODATA ((uint64_t)256 << 20)
-/* Long enough to be read in long runs, where frames happen to be neighbours. */
-#define COPY_AT_ONCE ((uint64_t)1 << 20)
 
 void linux_kernel_destroy(struct linux_kernel *kernel)
 {
@@ -28,9 +22,7 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 		free(kernel->facts[i].evidence);
 	}
 	free(kernel->facts);
-	free(kernel->rodata);
-	if (kernel->rodata_map)
-		memory_unmap_lasting(kernel->memory, kernel->rodata_map);
+	linux_rodata_deinit(kernel);
 	free(kernel->types_missing);
 	free(kernel->symbols_missing);
 	free(kernel);
@@ -57,142 +49,6 @@ void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const cha
 		facts[kernel->fact_count++] = fact;
 	else
 		free(fact.evidence);
-}
-
-/*
- * Copies pages of the image by the page table that was found. The gaps between its sections were
- * freed and may be mapped no more: they are zeros.
- */
-static enum memory_fault copy_scattered(struct linux_kernel *kernel, uint64_t address,
-					uint8_t *buffer, uint64_t size, uint64_t *ret_fault)
-{
-	for (uint64_t at = 0; at < size;) {
-		uint64_t left = size - at;
-		gva_t fault_at = gva(address + at);
-		enum memory_fault fault =
-		    address_space_read(kernel->space, fault_at, buffer + at,
-				       left < COPY_AT_ONCE ? left : COPY_AT_ONCE, &fault_at);
-
-		if (fault == MEMORY_OK) {
-			at += left < COPY_AT_ONCE ? left : COPY_AT_ONCE;
-			continue;
-		}
-		/* What stands before the fault was read. */
-		at = (fault_at.v - address) & ~PAGE_MASK;
-		if (fault != MEMORY_NOT_MAPPED || at >= size) {
-			*ret_fault = fault_at.v;
-			return fault;
-		}
-		memset(buffer + at, 0, PAGE_SIZE);
-		at += PAGE_SIZE;
-	}
-	return MEMORY_OK;
-}
-
-/* Copies the read-only data, of which *ret_fault may not be read. */
-static enum memory_fault copy_rodata(struct linux_kernel *kernel, const struct linux_image *image,
-				     uint64_t physical, uint64_t size, uint64_t *ret_fault)
-{
-	gpa_t fault_at = gpa(physical);
-	enum memory_fault fault;
-
-	pages_take(kernel->rodata, size);
-	if (kernel->scattered)
-		return copy_scattered(kernel, image->rodata_start, kernel->rodata, size, ret_fault);
-	fault = memory_read(kernel->memory, gpa(physical), kernel->rodata, size, &fault_at);
-	*ret_fault = fault_at.v;
-	return fault;
-}
-
-/*
- * The pages of the read-only data, by the page table that was found where they are scattered. The
- * gap behind it was freed and may be mapped no more: *ret is how many there are before it. False
- * if anything else is missing.
- */
-static bool list_pages(struct linux_kernel *kernel, uint64_t address, uint64_t physical,
-		       uint64_t *pages, size_t count, size_t *ret)
-{
-	*ret = 0;
-	for (size_t i = 0; i < count; i++) {
-		gpa_t page = gpa(physical + (i << PAGE_SHIFT));
-		enum memory_fault fault = MEMORY_OK;
-
-		if (kernel->scattered)
-			fault = address_space_translate(kernel->space,
-							gva(address + (i << PAGE_SHIFT)), &page);
-		if (fault == MEMORY_NOT_MAPPED)
-			continue;
-		if (fault != MEMORY_OK || *ret != i)
-			return false;
-		pages[(*ret)++] = page.v >> PAGE_SHIFT;
-	}
-	return true;
-}
-
-/*
- * Maps it page by page, in one call, where the target maps pages for us: a third of the time of a
- * copy, of which each page has to be had first. *ret_size is what there is of it.
- */
-static const void *map_rodata(struct linux_kernel *kernel, const struct linux_image *image,
-			      uint64_t physical, uint64_t size, uint64_t *ret_size)
-{
-	_cleanup_free_ uint64_t *pages = NULL;
-	size_t count = (size_t)(size >> PAGE_SHIFT);
-
-	if (!memory_can_fetch(kernel->memory) || size > MAX_RODATA)
-		return NULL;
-	pages = calloc(count, sizeof(*pages));
-	if (!pages || !list_pages(kernel, image->rodata_start, physical, pages, count, &count))
-		return NULL;
-	kernel->rodata_map = memory_map_lasting(kernel->memory, pages, count);
-	if (kernel->rodata_map)
-		*ret_size = (uint64_t)count << PAGE_SHIFT;
-	return kernel->rodata_map;
-}
-
-/* The read-only data as one piece: mapped where the target can, else copied. */
-static struct nunchi_error *get_rodata(struct linux_kernel *kernel, const struct linux_image *image,
-				       struct kernel_image *ret)
-{
-	uint64_t size = image->rodata_end - image->rodata_start;
-	uint64_t physical = image->physical_start + (image->rodata_start - image->virtual_start);
-	const void *data = NULL;
-	uint64_t fault_at;
-
-	/* What a mapper has mapped is there for one generation only: of that, a mapping of our own.
-	 */
-	if (!kernel->scattered && !memory_can_fetch(kernel->memory))
-		data = memory_map(kernel->memory, gpa(physical), size);
-	if (!data)
-		data = map_rodata(kernel, image, physical, size, &size);
-	if (!data) {
-		enum memory_fault fault;
-
-		if (size > MAX_RODATA)
-			return error_create_at(NUNCHI_ERROR_NO_KERNEL, image->rodata_start,
-					       "an image at 0x%llx is said to have %llu MiB of "
-					       "read-only data",
-					       (unsigned long long)image->virtual_start,
-					       (unsigned long long)size >> 20);
-		kernel->rodata = malloc(size);
-		if (!kernel->rodata)
-			return &error_nomem;
-		fault = copy_rodata(kernel, image, physical, size, &fault_at);
-		if (fault != MEMORY_OK)
-			return error_create_at(
-			    NUNCHI_ERROR_FAULT, fault_at,
-			    "the kernel's read-only data at %s 0x%llx cannot be read: %s",
-			    kernel->scattered ? "virtual" : "physical",
-			    (unsigned long long)fault_at, memory_fault_string(fault));
-		data = kernel->rodata;
-	}
-	*ret = (struct kernel_image){
-	    .data = data,
-	    .size = size,
-	    .address = gva(image->rodata_start),
-	    .word_size = kernel->word_size,
-	};
-	return NULL;
 }
 
 /* The address space by the kernel's own table, once its place is known. */
@@ -268,9 +124,10 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	kernel->text_virtual = root->image.virtual_start;
 	kernel->text_physical = root->image.physical_start;
 	kernel->image_end = root->image.virtual_end;
+	linux_rodata_init(kernel, &root->image);
 	err = address_space_create(kernel->memory, &root->paging, &kernel->space);
 	if (!err)
-		err = get_rodata(kernel, &root->image, &rodata);
+		err = linux_rodata_get(kernel, &rodata);
 	if (!err)
 		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
 	if (!err && target->layout_count > 1 && !linux_identify_layout(kernel, &frames))
@@ -286,6 +143,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	}
 	if (err)
 		return err;
+	linux_rodata_release(kernel);
 	*ret = no_cleanup_ptr(kernel);
 	return NULL;
 }

@@ -205,6 +205,23 @@ bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *
 	return true;
 }
 
+/* Decodes all of kallsyms. Bytes of the image that do not last are read again for this. */
+static struct nunchi_error *index_kallsyms(struct linux_kernel *kernel)
+{
+	struct nunchi_error *err = NULL;
+	struct kernel_image rodata;
+
+	if (linux_rodata_lasts(kernel))
+		return kallsyms_to_index(kernel->kallsyms, &kernel->symbols);
+	err = linux_rodata_get(kernel, &rodata);
+	if (!err)
+		err = kallsyms_set_image(kernel->kallsyms, &rodata);
+	if (!err)
+		err = kallsyms_to_index(kernel->kallsyms, &kernel->symbols);
+	linux_rodata_release(kernel);
+	return err;
+}
+
 struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret)
 {
 	struct nunchi_error *err = NULL;
@@ -215,7 +232,7 @@ struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_in
 					       kernel->symbols_missing),
 				  "give its System.map with --symbols");
 	if (!kernel->symbols)
-		err = kallsyms_to_index(kernel->kallsyms, &kernel->symbols);
+		err = index_kallsyms(kernel);
 	if (!err)
 		*ret = kernel->symbols;
 	return err;
@@ -453,6 +470,14 @@ static bool is_kernels_types(struct type_index *types)
 	return type_index_find(types, "struct task_struct", &id);
 }
 
+/* Reads BTF where it is if those bytes last as long as the kernel, else copies it. */
+static struct nunchi_error *read_btf(struct linux_kernel *kernel, const void *data, size_t size)
+{
+	if (linux_rodata_lasts(kernel))
+		return type_index_from_btf(data, size, NULL, NULL, &kernel->types);
+	return type_index_copy_btf(data, size, &kernel->types);
+}
+
 /* The BTF blob between its two symbols. */
 static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata)
@@ -462,8 +487,7 @@ static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
 	if (!start || stop <= start || start < rodata->address.v ||
 	    stop - rodata->address.v > rodata->size)
 		return &error_not_found;
-	return type_index_from_btf(rodata->data + (start - rodata->address.v), stop - start, NULL,
-				   NULL, &kernel->types);
+	return read_btf(kernel, rodata->data + (start - rodata->address.v), stop - start);
 }
 
 /* Without the symbols: the blob in the read-only data that proves itself. */
@@ -478,7 +502,7 @@ static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 		at = memmem(at, (size_t)(end - at), btf_start, sizeof(btf_start));
 		if (!at)
 			break;
-		err = type_index_from_btf(at, (size_t)(end - at), NULL, NULL, &kernel->types);
+		err = read_btf(kernel, at, (size_t)(end - at));
 		if (!err && is_kernels_types(kernel->types))
 			return NULL;
 		nunchi_error_destroy(err);

@@ -7,6 +7,7 @@
 #define NUNCHI_GUEST_LINUX_LINUX_H
 
 #include "guest/linux/layout.h"
+#include "guest/linux/rodata.h"
 #include "memory/virtual.h"
 #include "symbols/kallsyms.h"
 #include "symbols/symbol_index.h"
@@ -41,8 +42,7 @@ struct linux_kernel {
 	struct type_index *types;     /* NULL: none; then only symbols and memory work */
 	struct symbol_index *symbols; /* all symbols; NULL until linux_symbols() */
 	struct kallsyms *kallsyms;    /* NULL when symbols came from a file */
-	void *rodata;           /* copy of the image's bytes where they cannot be mapped; owned */
-	const void *rodata_map; /* or a mapping for this alone; owned */
+	struct linux_rodata rodata;
 	char *types_missing;    /* why types is NULL; owned */
 	char *symbols_missing;  /* why there are no symbols; owned */
 	char banner[512];

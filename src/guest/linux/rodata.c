@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/rodata.h"
+#include "core/pages.h"
+#include "guest/linux/image.h"
+#include "guest/linux/linux.h"
+
+#include <string.h>
+
+/* The largest kernels have about 30 MiB of read-only data; this bounds a copy of it. */
+#define MAX_RODATA ((uint64_t)256 << 20)
+/* Bytes of one read of a non-contiguous image: long enough that neighbouring frames are read in one
+ * go. */
+#define READ_SIZE ((uint64_t)1 << 20)
+
+void linux_rodata_init(struct linux_kernel *kernel, const struct linux_image *image)
+{
+	kernel->rodata = (struct linux_rodata){
+	    .start = image->rodata_start,
+	    .size = image->rodata_end - image->rodata_start,
+	    .physical = image->physical_start + (image->rodata_start - image->virtual_start),
+	};
+}
+
+void linux_rodata_deinit(struct linux_kernel *kernel)
+{
+	struct linux_rodata *rodata = &kernel->rodata;
+
+	free(rodata->copy);
+	rodata->copy = NULL;
+	if (rodata->map)
+		memory_unmap_lasting(kernel->memory, rodata->map);
+	rodata->map = NULL;
+}
+
+/*
+ * Copies a non-contiguous image page by page through the kernel's page table. The kernel frees the
+ * gaps between its sections at boot and may unmap them: an unmapped page is copied as zeros.
+ */
+static enum memory_fault copy_by_page_table(struct linux_kernel *kernel, uint8_t *buffer,
+					    uint64_t *ret_fault)
+{
+	uint64_t start = kernel->rodata.start, size = kernel->rodata.size;
+
+	for (uint64_t at = 0; at < size;) {
+		uint64_t left = size - at;
+		uint64_t piece = left < READ_SIZE ? left : READ_SIZE;
+		gva_t fault_at = gva(start + at);
+		enum memory_fault fault =
+		    address_space_read(kernel->space, fault_at, buffer + at, piece, &fault_at);
+
+		if (fault == MEMORY_OK) {
+			at += piece;
+			continue;
+		}
+		/* The bytes before fault_at were read. */
+		at = (fault_at.v - start) & ~PAGE_MASK;
+		if (fault != MEMORY_NOT_MAPPED || at >= size) {
+			*ret_fault = fault_at.v;
+			return fault;
+		}
+		memset(buffer + at, 0, PAGE_SIZE);
+		at += PAGE_SIZE;
+	}
+	return MEMORY_OK;
+}
+
+/* Makes the private copy. */
+static struct nunchi_error *copy(struct linux_kernel *kernel)
+{
+	struct linux_rodata *rodata = &kernel->rodata;
+	gpa_t fault_at = gpa(rodata->physical);
+	enum memory_fault fault;
+	uint64_t at = 0;
+
+	if (rodata->size > MAX_RODATA)
+		return error_create_at(NUNCHI_ERROR_NO_KERNEL, rodata->start,
+				       "an image at 0x%llx is said to have %llu MiB of "
+				       "read-only data",
+				       (unsigned long long)kernel->text_virtual,
+				       (unsigned long long)rodata->size >> 20);
+	rodata->copy = malloc(rodata->size);
+	if (!rodata->copy)
+		return &error_nomem;
+	pages_take(rodata->copy, rodata->size);
+	if (kernel->scattered) {
+		fault = copy_by_page_table(kernel, rodata->copy, &at);
+	} else {
+		fault =
+		    memory_read(kernel->memory, fault_at, rodata->copy, rodata->size, &fault_at);
+		at = fault_at.v;
+	}
+	if (fault == MEMORY_OK)
+		return NULL;
+	free(rodata->copy);
+	rodata->copy = NULL;
+	return error_create_at(NUNCHI_ERROR_FAULT, at,
+			       "the kernel's read-only data at %s 0x%llx cannot be read: %s",
+			       kernel->scattered ? "virtual" : "physical", (unsigned long long)at,
+			       memory_fault_string(fault));
+}
+
+/*
+ * Lists the pages of the read-only data. *ret_count is the number of pages before the gap at its
+ * end, which the kernel frees and may unmap. False if any other page is missing.
+ */
+static bool list_pages(struct linux_kernel *kernel, uint64_t *pages, size_t count,
+		       size_t *ret_count)
+{
+	const struct linux_rodata *rodata = &kernel->rodata;
+
+	*ret_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t offset = (uint64_t)i << PAGE_SHIFT;
+		gpa_t page = gpa(rodata->physical + offset);
+		enum memory_fault fault = MEMORY_OK;
+
+		if (kernel->scattered)
+			fault = address_space_translate(kernel->space, gva(rodata->start + offset),
+							&page);
+		if (fault == MEMORY_NOT_MAPPED)
+			continue;
+		if (fault != MEMORY_OK || *ret_count != i)
+			return false;
+		pages[(*ret_count)++] = page.v >> PAGE_SHIFT;
+	}
+	return true;
+}
+
+/*
+ * Maps the pages in one call where a hypervisor maps pages for us: a third of the time of a copy,
+ * which needs each page mapped first. *ret_size is the number of bytes mapped.
+ */
+static const void *map_pages(struct linux_kernel *kernel, uint64_t *ret_size)
+{
+	struct linux_rodata *rodata = &kernel->rodata;
+	size_t count = (size_t)(rodata->size >> PAGE_SHIFT);
+	_cleanup_free_ uint64_t *pages = NULL;
+
+	if (!memory_can_fetch(kernel->memory) || rodata->size > MAX_RODATA)
+		return NULL;
+	pages = calloc(count, sizeof(*pages));
+	if (!pages || !list_pages(kernel, pages, count, &count))
+		return NULL;
+	rodata->map = memory_map_lasting(kernel->memory, pages, count);
+	if (rodata->map)
+		*ret_size = (uint64_t)count << PAGE_SHIFT;
+	return rodata->map;
+}
+
+struct nunchi_error *linux_rodata_get(struct linux_kernel *kernel, struct kernel_image *ret)
+{
+	struct linux_rodata *rodata = &kernel->rodata;
+	uint64_t size = rodata->size;
+	const void *data = NULL;
+
+	linux_rodata_deinit(kernel);
+	rodata->lasts = !kernel->live;
+	/* memory_map() of a page that a hypervisor maps for us is valid for one generation only. */
+	if (!kernel->scattered && !memory_can_fetch(kernel->memory))
+		data = memory_map(kernel->memory, gpa(rodata->physical), size);
+	if (!data) {
+		data = map_pages(kernel, &size);
+		rodata->lasts = data;
+	}
+	if (!data) {
+		struct nunchi_error *err = copy(kernel);
+
+		if (err)
+			return err;
+		data = rodata->copy;
+	}
+	*ret = (struct kernel_image){
+	    .data = data,
+	    .size = size,
+	    .address = gva(rodata->start),
+	    .word_size = kernel->word_size,
+	};
+	return NULL;
+}
+
+bool linux_rodata_lasts(const struct linux_kernel *kernel)
+{
+	return kernel->rodata.lasts;
+}
+
+void linux_rodata_release(struct linux_kernel *kernel)
+{
+	if (!kernel->rodata.lasts)
+		linux_rodata_deinit(kernel);
+}
