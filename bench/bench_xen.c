@@ -199,7 +199,7 @@ static void bench_file(const char *path, uint64_t size)
 
 static void bench_translations(struct target *target)
 {
-	const volatile bool cancel = false;
+	const struct cancel cancel = {.requested = false};
 	const struct linux_attach_options options = {.cancel = &cancel};
 	struct linux_kernel *kernel;
 	uint64_t seed = 88172645463325252u, size;

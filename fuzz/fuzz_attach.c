@@ -123,7 +123,7 @@ static void take_patches(struct guest *guest, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t *base;
-	static const volatile bool cancel = false;
+	static const struct cancel cancel = {.requested = false};
 	const struct linux_attach_options options = {.cancel = &cancel};
 	struct target target = {0};
 	struct guest guest = {0};

@@ -136,7 +136,7 @@ static void run_view(struct view_source *source, const struct view *view, const 
 static void run_input(const struct view *view, const char *pid, struct input *input)
 {
 	static const struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
-	static const volatile bool cancel = false;
+	static const struct cancel cancel = {.requested = false};
 	struct linux_kernel kernel = {.word_size = 8, .cancel = &cancel, .live = input->live};
 	struct target target = {.live = input->live};
 	struct view_source source = {

@@ -147,7 +147,7 @@ struct guest {
 	uint8_t ram[RAM + 4 * PAGE_SIZE];
 	unsigned choice;
 	unsigned reads;
-	bool cancel;
+	struct cancel cancel;
 	struct linux_kernel kernel;
 };
 

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void look(const char *word)
 {
 	const struct target_options options = {.sigbus_guard = false};
-	const volatile bool cancel = false;
+	const struct cancel cancel = {.requested = false};
 	const struct linux_attach_options attach = {.cancel = &cancel};
 	struct linux_kernel *kernel = NULL;
 	struct target *target = NULL;

@@ -22,7 +22,7 @@ struct nunchi_error *nunchi_doctor_examine(struct nunchi_context *context,
 
 	if (err)
 		return err;
-	return doctor_examine(taken.root, taken.paths, taken.path_count, &context->cancelled, ret);
+	return doctor_examine(taken.root, taken.paths, taken.path_count, &context->cancel, ret);
 }
 
 struct nunchi_error *nunchi_doctor_collect(
@@ -34,5 +34,5 @@ struct nunchi_error *nunchi_doctor_collect(
 
 	if (err)
 		return err;
-	return doctor_collect(taken.root, &context->cancelled, path, took, data);
+	return doctor_collect(taken.root, &context->cancel, path, took, data);
 }

@@ -39,7 +39,7 @@ static struct nunchi_error *session_init(struct nunchi_context *context,
 	*ret = (struct session){
 	    .options = {.trial = taken.trial,
 			.minutes = taken.minutes,
-			.cancel = &context->cancelled},
+			.cancel = &context->cancel},
 	    .told = {.say = say, .data = data},
 	};
 	return root_init(taken.root ? taken.root : "/", &ret->root);

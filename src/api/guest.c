@@ -32,7 +32,7 @@ void nunchi_context_destroy(struct nunchi_context *context)
 
 void nunchi_context_cancel(struct nunchi_context *context)
 {
-	context->cancelled = true;
+	cancel_request(&context->cancel);
 }
 
 struct nunchi_error *nunchi_list(struct nunchi_context *context,
@@ -48,7 +48,7 @@ struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
 						       enum nunchi_event change, void *data),
 				       void *data)
 {
-	return target_watch(changed, data, &context->cancelled);
+	return target_watch(changed, data, &context->cancel);
 }
 
 double guest_clock_ms(void)
@@ -105,7 +105,7 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 {
 	struct target_options target_options = {
 	    .sigbus_guard = !(context->flags & NUNCHI_CONTEXT_NO_SIGBUS_GUARD),
-	    .cancel = &context->cancelled,
+	    .cancel = &context->cancel,
 	};
 	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
 	struct nunchi_error *err;
@@ -153,7 +153,7 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct linux_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
-	    .cancel = &guest->context->cancelled,
+	    .cancel = &guest->context->cancel,
 	};
 	double start = guest_clock_ms();
 	struct nunchi_error *err = NULL;
@@ -232,7 +232,7 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 		target_renew(guest->target);
 	if (!err) {
 		err = snapshot_write(guest->target, path, format, progress, data,
-				     &guest->context->cancelled);
+				     &guest->context->cancel);
 		if (pause) {
 			struct nunchi_error *resumed = target_resume(guest->target);
 

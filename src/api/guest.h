@@ -5,13 +5,14 @@
 #ifndef NUNCHI_API_GUEST_H
 #define NUNCHI_API_GUEST_H
 
+#include "core/cancel.h"
 #include "guest/linux/attach.h"
 #include "guest/linux/image.h"
 #include "target/target.h"
 
 struct nunchi_context {
 	unsigned flags;
-	volatile bool cancelled;
+	struct cancel cancel;
 };
 
 struct nunchi_guest {

@@ -30,7 +30,7 @@ static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pi
 	found = linux_tasks_next(&walk, &guest->task);
 	broken = walk.list.broken;
 	linux_tasks_deinit(&walk);
-	if (!found && guest->context->cancelled)
+	if (!found && cancel_requested(&guest->context->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	return found ? NULL : no_process(guest, pid, broken);
 }

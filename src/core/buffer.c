@@ -27,11 +27,10 @@ void buffer_clear(struct buffer *buf)
 
 char *buffer_reserve(struct buffer *buf, size_t size)
 {
-	size_t limit = buf->limit ? buf->limit : DEFAULT_LIMIT;
 	size_t capacity = buf->capacity ? buf->capacity : 64;
 	char *data;
 
-	if (buf->failed || size > limit - buf->size) {
+	if (buf->failed || size > buffer_room(buf)) {
 		buf->failed = true;
 		return NULL;
 	}
@@ -100,6 +99,11 @@ bool buffer_printf(struct buffer *buf, const char *format, ...)
 	ok = buffer_vprintf(buf, format, args);
 	va_end(args);
 	return ok;
+}
+
+size_t buffer_room(const struct buffer *buf)
+{
+	return (buf->limit ? buf->limit : DEFAULT_LIMIT) - buf->size;
 }
 
 const char *buffer_string(const struct buffer *buf)

@@ -34,6 +34,8 @@ bool buffer_vprintf(struct buffer *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 /* Makes room for size more bytes and gives where to write them (then add to size), or NULL. */
 char *buffer_reserve(struct buffer *buf, size_t size);
+/* How many more bytes the limit allows. */
+size_t buffer_room(const struct buffer *buf);
 /* The text so far; "" when empty. Owned by the buffer. */
 const char *buffer_string(const struct buffer *buf);
 

@@ -198,9 +198,9 @@ static struct nunchi_error *write_files(const struct root *root, const struct pl
 	return err;
 }
 
-static struct nunchi_error *unless_cancelled(const volatile bool *cancel)
+static struct nunchi_error *unless_cancelled(const struct cancel *cancel)
 {
-	return cancel && *cancel ? error_create(NUNCHI_ERROR_CANCELLED, _("apply was interrupted"))
+	return cancel_requested(cancel) ? error_create(NUNCHI_ERROR_CANCELLED, _("apply was interrupted"))
 				 : NULL;
 }
 
@@ -228,7 +228,7 @@ static struct nunchi_error *check_unchanged(const struct root *root, const struc
 }
 
 static struct nunchi_error *change(const struct root *root, const struct plan *plan,
-				   struct record *record, const volatile bool *cancel,
+				   struct record *record, const struct cancel *cancel,
 				   const struct told *told)
 {
 	struct nunchi_error *err = write_files(root, plan, told);
@@ -265,7 +265,7 @@ static struct nunchi_error *roll_back(const struct root *root, const struct told
 }
 
 struct nunchi_error *apply_plan(const struct root *root, const struct plan *plan,
-				const volatile bool *cancel, const struct told *told)
+				const struct cancel *cancel, const struct told *told)
 {
 	_cleanup_record_ struct record record;
 	_cleanup_close_ int lock = -1;

@@ -7,6 +7,7 @@
 #ifndef NUNCHI_DOCTOR_APPLY_H
 #define NUNCHI_DOCTOR_APPLY_H
 
+#include "core/cancel.h"
 #include "doctor/plan.h"
 
 /* Who is told, line by line, what is done. */
@@ -19,7 +20,7 @@ struct told {
 struct nunchi_error *apply_rights(const char *command);
 /* Does the plan. On failure, and when cancelled, everything is taken back first. */
 struct nunchi_error *apply_plan(const struct root *root, const struct plan *plan,
-				const volatile bool *cancel, const struct told *told);
+				const struct cancel *cancel, const struct told *told);
 /*
  * Takes back what was applied: grub.cfg is the saved one if what it is made from is unchanged, and
  * else made anew without our file. Logs of trials stay. *ret_undone is false if there was nothing.

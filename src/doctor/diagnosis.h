@@ -5,6 +5,7 @@
 #ifndef NUNCHI_DOCTOR_DIAGNOSIS_H
 #define NUNCHI_DOCTOR_DIAGNOSIS_H
 
+#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/facts.h"
 #include "doctor/scan.h"
@@ -26,7 +27,7 @@ struct nunchi_diagnosis {
 	struct settings settings; /* the host's */
 	struct scan scan;
 	struct story story;
-	const volatile bool *cancel; /* polled; may be NULL */
+	const struct cancel *cancel; /* polled; may be NULL */
 	bool host;                   /* a host was looked at, not just logs */
 
 	enum nunchi_verdict verdict;
@@ -47,10 +48,10 @@ struct nunchi_diagnosis {
 
 /* Looks; options' paths and root as in nunchi.h. */
 struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
-				    const volatile bool *cancel, struct nunchi_diagnosis **ret);
+				    const struct cancel *cancel, struct nunchi_diagnosis **ret);
 
 /* Looks at the host, and writes what it asked for to a bundle (doctor/bundle.h). */
-struct nunchi_error *doctor_collect(const char *root, const volatile bool *cancel, const char *path,
+struct nunchi_error *doctor_collect(const char *root, const struct cancel *cancel, const char *path,
 				    void (*took)(const char *name, uint64_t size, const char *why,
 						 void *data),
 				    void *data);

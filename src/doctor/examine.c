@@ -10,7 +10,7 @@
 
 #include <sys/stat.h>
 
-static struct nunchi_error *create(const volatile bool *cancel, struct nunchi_diagnosis **ret)
+static struct nunchi_error *create(const struct cancel *cancel, struct nunchi_diagnosis **ret)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = calloc(1, sizeof(*diagnosis));
 	struct nunchi_error *err;
@@ -90,7 +90,7 @@ static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
 }
 
 struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
-				    const volatile bool *cancel, struct nunchi_diagnosis **ret)
+				    const struct cancel *cancel, struct nunchi_diagnosis **ret)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
 	struct nunchi_error *err = create(cancel, &diagnosis);
@@ -109,7 +109,7 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 }
 
 /* A diagnosis asks for all that it needs; that is what the bundle has. */
-struct nunchi_error *doctor_collect(const char *root, const volatile bool *cancel, const char *path,
+struct nunchi_error *doctor_collect(const char *root, const struct cancel *cancel, const char *path,
 				    void (*took)(const char *name, uint64_t size, const char *why,
 						 void *data),
 				    void *data)

@@ -26,7 +26,7 @@ static const char *last_line(struct buffer *messages)
 
 /* Runs a tool of the root that has to succeed. */
 static struct nunchi_error *run(const struct root *root, const char *const *arguments,
-				const struct buffer *input, const volatile bool *cancel,
+				const struct buffer *input, const struct cancel *cancel,
 				struct buffer *ret)
 {
 	_cleanup_buffer_ struct buffer messages;
@@ -50,7 +50,7 @@ static struct nunchi_error *run(const struct root *root, const char *const *argu
 }
 
 struct nunchi_error *grub_check(const struct root *root, const struct buffer *config,
-				const volatile bool *cancel)
+				const struct cancel *cancel)
 {
 	static const char *const arguments[] = {"grub-script-check", NULL};
 	_cleanup_buffer_ struct buffer output;
@@ -62,7 +62,7 @@ struct nunchi_error *grub_check(const struct root *root, const struct buffer *co
 }
 
 struct nunchi_error *grub_reboot(const struct root *root, const char *entry,
-				 const volatile bool *cancel)
+				 const struct cancel *cancel)
 {
 	const char *const arguments[] = {"grub-reboot", entry, NULL};
 	_cleanup_buffer_ struct buffer output;
@@ -242,7 +242,7 @@ const char *grub_no_write(const char *file_system, const char *abstractions)
 }
 
 static struct nunchi_error *probe(const struct root *root, const char *target,
-				  const volatile bool *cancel, struct buffer *ret)
+				  const struct cancel *cancel, struct buffer *ret)
 {
 	const char *const arguments[] = {"grub-probe", target, "/boot/grub", NULL};
 	struct nunchi_error *err = run(root, arguments, NULL, cancel, ret);
@@ -257,7 +257,7 @@ static struct nunchi_error *probe(const struct root *root, const char *target,
 	return NULL;
 }
 
-struct nunchi_error *grub_can_clear(const struct root *root, const volatile bool *cancel)
+struct nunchi_error *grub_can_clear(const struct root *root, const struct cancel *cancel)
 {
 	_cleanup_buffer_ struct buffer file_system, abstractions;
 	struct nunchi_error *err;

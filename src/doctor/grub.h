@@ -7,6 +7,7 @@
 #define NUNCHI_DOCTOR_GRUB_H
 
 #include "core/buffer.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/grub_vars.h"
 #include "doctor/root.h"
@@ -30,10 +31,10 @@
  * is another. Needs CAP_SYS_ADMIN. ret must be initialised.
  */
 struct nunchi_error *grub_generate(const struct root *root, const char *own,
-				   const volatile bool *cancel, struct buffer *ret);
+				   const struct cancel *cancel, struct buffer *ret);
 /* grub-script-check; an error says what it found. */
 struct nunchi_error *grub_check(const struct root *root, const struct buffer *config,
-				const volatile bool *cancel);
+				const struct cancel *cancel);
 /*
  * A fingerprint of what grub.cfg is made from, our file left out: the defaults and scripts by
  * content, /boot by names, sizes and times.
@@ -46,11 +47,11 @@ struct nunchi_error *grub_read_vars(const struct root *root, struct grub_vars **
  * Whether GRUB can write its environment block where it lies, asked of grub-probe. An error says
  * why it cannot: then a one-shot boot would never be cleared.
  */
-struct nunchi_error *grub_can_clear(const struct root *root, const volatile bool *cancel);
+struct nunchi_error *grub_can_clear(const struct root *root, const struct cancel *cancel);
 /* The reason why GRUB cannot write to this file system or abstraction; NULL if it can. */
 const char *grub_no_write(const char *file_system, const char *abstractions);
 /* Sets the entry to boot once, by grub-reboot. */
 struct nunchi_error *grub_reboot(const struct root *root, const char *entry,
-				 const volatile bool *cancel);
+				 const struct cancel *cancel);
 
 #endif

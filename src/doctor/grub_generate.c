@@ -144,7 +144,7 @@ static void trim(struct buffer *messages)
 }
 
 struct nunchi_error *grub_generate(const struct root *root, const char *own,
-				   const volatile bool *cancel, struct buffer *ret)
+				   const struct cancel *cancel, struct buffer *ret)
 {
 	static const char *const arguments[] = {"grub-mkconfig", NULL};
 	_cleanup_free_ struct defaults *defaults = calloc(1, sizeof(*defaults));

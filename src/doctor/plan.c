@@ -209,7 +209,7 @@ static bool set_by_us(const struct root *root, const struct plan *plan, const ch
 
 static struct nunchi_error *check_trial(const struct root *root, const struct plan *plan,
 					const struct grub_menu *after, const char *next_entry,
-					const volatile bool *cancel)
+					const struct cancel *cancel)
 {
 	if (!after->one_shot)
 		return error_hint(
@@ -368,7 +368,7 @@ static int text_file(const char *data, size_t size, char *path, size_t path_size
 
 /* diff -u of two texts, under the file's name; old is NULL where there is no file. */
 static struct nunchi_error *diff(const char *label, const struct buffer *old,
-				 const struct buffer *new, const volatile bool *cancel,
+				 const struct buffer *new, const struct cancel *cancel,
 				 struct buffer *ret)
 {
 	char old_path[64] = "/dev/null", new_path[64];
@@ -399,7 +399,7 @@ static struct nunchi_error *diff(const char *label, const struct buffer *old,
 
 static struct nunchi_error *diff_file(const struct root *root, const char *path,
 				      const struct buffer *old, const struct buffer *new,
-				      const volatile bool *cancel, struct buffer *ret)
+				      const struct cancel *cancel, struct buffer *ret)
 {
 	_cleanup_free_ char *label = root_name(root, path);
 
@@ -408,7 +408,7 @@ static struct nunchi_error *diff_file(const struct root *root, const char *path,
 
 /* The same for a file of ours, which may be there from before. */
 static struct nunchi_error *diff_own(const struct root *root, const char *path,
-				     const struct buffer *new, const volatile bool *cancel,
+				     const struct buffer *new, const struct cancel *cancel,
 				     struct buffer *ret)
 {
 	_cleanup_buffer_ struct buffer old;
@@ -421,7 +421,7 @@ static struct nunchi_error *diff_own(const struct root *root, const char *path,
 }
 
 struct nunchi_error *plan_diff(const struct root *root, const struct plan *plan,
-			       const volatile bool *cancel, struct buffer *ret)
+			       const struct cancel *cancel, struct buffer *ret)
 {
 	_cleanup_buffer_ struct buffer unit;
 	struct nunchi_error *err;

@@ -8,6 +8,7 @@
 #define NUNCHI_DOCTOR_PLAN_H
 
 #include "core/buffer.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/facts.h"
 #include "doctor/grub_menu.h"
@@ -27,7 +28,7 @@ struct plan_options {
 	bool trial;
 	unsigned minutes; /* of the trial */
 	struct remedy remedy;
-	const volatile bool *cancel;
+	const struct cancel *cancel;
 };
 
 struct plan {
@@ -56,7 +57,7 @@ struct nunchi_error *plan_make(const struct root *root, const struct plan_option
 			       bool generate, struct plan *ret);
 /* Appends the change as a unified diff. */
 struct nunchi_error *plan_diff(const struct root *root, const struct plan *plan,
-			       const volatile bool *cancel, struct buffer *ret);
+			       const struct cancel *cancel, struct buffer *ret);
 
 /* What a host's facts ask for; see docs/doctor.md for the reasons. */
 void remedy_of(const struct facts *facts, struct remedy *ret);

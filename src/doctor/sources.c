@@ -27,7 +27,7 @@ static void tell(struct nunchi_diagnosis *diagnosis, const char *text, size_t si
 
 static bool cancelled(const struct nunchi_diagnosis *diagnosis)
 {
-	return diagnosis->cancel && *diagnosis->cancel;
+	return cancel_requested(diagnosis->cancel);
 }
 
 /* Reads on; *size is what the buffer holds. False at the end. */

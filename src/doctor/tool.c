@@ -193,7 +193,7 @@ static struct nunchi_error *listen_to(const struct tool *tool, const struct pipe
 	double deadline = now() + tool->seconds;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		if (tool->cancel && *tool->cancel)
+		if (cancel_requested(tool->cancel))
 			return error_create(NUNCHI_ERROR_CANCELLED, _("%s was interrupted"),
 					    tool->arguments[0]);
 		if (now() > deadline)

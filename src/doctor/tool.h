@@ -7,6 +7,7 @@
 #define NUNCHI_DOCTOR_TOOL_H
 
 #include "core/buffer.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/root.h"
 
@@ -23,7 +24,7 @@ struct tool {
 	tool_prepare *prepare; /* may be NULL */
 	const void *prepare_data;
 	unsigned seconds; /* the longest it may take */
-	const volatile bool *cancel;
+	const struct cancel *cancel;
 };
 
 /*

@@ -16,7 +16,7 @@ struct snapshot {
 	struct memory *memory;
 	bool (*progress)(uint64_t done, uint64_t total, void *data);
 	void *data;
-	const volatile bool *cancel;
+	const struct cancel *cancel;
 	uint64_t done, total, reported_us;
 	uint64_t missing; /* bytes left out or made zero */
 	uint64_t damaged; /* of these, bytes that could not be read */
@@ -43,7 +43,7 @@ static struct nunchi_error *advance(struct snapshot *snapshot, uint64_t size)
 	uint64_t now = target_now_us();
 
 	snapshot->done += size;
-	if (snapshot->cancel && *snapshot->cancel)
+	if (cancel_requested(snapshot->cancel))
 		return cancelled(snapshot);
 	if (!snapshot->progress || now - snapshot->reported_us < PROGRESS_EVERY_US)
 		return NULL;
@@ -347,7 +347,7 @@ static const struct writer_ops *ops_of(enum nunchi_format format)
 struct nunchi_error *snapshot_write(struct target *target, const char *path,
 				    enum nunchi_format format,
 				    bool (*progress)(uint64_t done, uint64_t total, void *data),
-				    void *data, const volatile bool *cancel)
+				    void *data, const struct cancel *cancel)
 {
 	_cleanup_(snapshot_deinit) struct snapshot snapshot = {
 	    .writer = {.ops = ops_of(format),

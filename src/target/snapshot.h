@@ -5,6 +5,7 @@
 #ifndef NUNCHI_TARGET_SNAPSHOT_H
 #define NUNCHI_TARGET_SNAPSHOT_H
 
+#include "core/cancel.h"
 #include "core/error.h"
 #include "target/target.h"
 
@@ -25,6 +26,6 @@
 struct nunchi_error *snapshot_write(struct target *target, const char *path,
 				    enum nunchi_format format,
 				    bool (*progress)(uint64_t done, uint64_t total, void *data),
-				    void *data, const volatile bool *cancel);
+				    void *data, const struct cancel *cancel);
 
 #endif

@@ -7,6 +7,7 @@
 #define NUNCHI_TARGET_TARGET_H
 
 #include "arch/x86/registers.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "memory/memory.h"
 
@@ -104,7 +105,7 @@ struct target {
 
 struct target_options {
 	bool sigbus_guard;
-	const volatile bool *cancel; /* polled; may be NULL */
+	const struct cancel *cancel; /* polled; may be NULL */
 };
 
 /*
@@ -163,21 +164,21 @@ struct target_watch_source {
 	/* As target_list(). */
 	struct nunchi_error *(*list)(bool (*found)(const struct nunchi_found *guest, void *data),
 				     void *data, void *source);
-	/* Waits for the next look, or for *cancel. */
-	void (*await)(void *source, const volatile bool *cancel);
+	/* Waits for the next look, or for cancel. */
+	void (*await)(void *source, const struct cancel *cancel);
 	void *source;
 };
 
-/* Tells what changes there; until changed() returns false, or *cancel. */
+/* Tells what changes there; until changed() returns false, or cancel is requested. */
 struct nunchi_error *target_watch_source(const struct target_watch_source *source,
 					 bool (*changed)(const struct nunchi_found *guest,
 							 enum nunchi_event change, void *data),
-					 void *data, const volatile bool *cancel);
+					 void *data, const struct cancel *cancel);
 
-/* What nunchi_list_watch() does; *cancel ends it. */
+/* What nunchi_list_watch() does; a requested cancel ends it. */
 struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *guest,
 						  enum nunchi_event change, void *data),
-				  void *data, const volatile bool *cancel);
+				  void *data, const struct cancel *cancel);
 
 DEFINE_CLEANUP(struct target, target_close)
 #define _cleanup_target_ _cleanup_(cleanup_target_close_p)

@@ -167,7 +167,7 @@ static struct nunchi_error *look(struct watch *watch)
 struct nunchi_error *target_watch_source(const struct target_watch_source *source,
 					 bool (*changed)(const struct nunchi_found *guest,
 							 enum nunchi_event change, void *data),
-					 void *data, const volatile bool *cancel)
+					 void *data, const struct cancel *cancel)
 {
 	_cleanup_(watch_deinit) struct watch watch = {
 	    .source = source, .changed = changed, .data = data, .first = true};
@@ -175,7 +175,7 @@ struct nunchi_error *target_watch_source(const struct target_watch_source *sourc
 
 	while (!err && !watch.ended) {
 		err = look(&watch);
-		if (!err && *cancel)
+		if (!err && cancel_requested(cancel))
 			err = error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 		if (!err && !watch.ended)
 			source->await(source->source, cancel);
@@ -194,12 +194,12 @@ static struct nunchi_error *list_host(bool (*found_guest)(const struct nunchi_fo
 }
 
 /* Waits for the next look: a second, or until xenstore says something. */
-static void await_host(void *source, const volatile bool *cancel)
+static void await_host(void *source, const struct cancel *cancel)
 {
 	struct xen_watch *xen = source;
 	struct pollfd pfd = {.fd = xen ? xen_watch_fd(xen) : -1, .events = POLLIN};
 
-	for (int waited = 0; waited < EVERY_MS && !*cancel; waited += SLICE_MS) {
+	for (int waited = 0; waited < EVERY_MS && !cancel_requested(cancel); waited += SLICE_MS) {
 		if (poll(&pfd, 1, SLICE_MS) <= 0)
 			continue;
 		if (pfd.revents & POLLIN)
@@ -213,7 +213,7 @@ static void await_host(void *source, const volatile bool *cancel)
 
 struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *guest,
 						  enum nunchi_event change, void *data),
-				  void *data, const volatile bool *cancel)
+				  void *data, const struct cancel *cancel)
 {
 	struct target_watch_source source = {.list = list_host, .await = await_host};
 	struct xen_watch *xen;

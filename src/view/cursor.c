@@ -155,7 +155,7 @@ static struct nunchi_error *check_state(const struct view_cursor *cursor, struct
 	if (memory_gone(kernel->memory))
 		return error_create(NUNCHI_ERROR_GONE,
 				    "the guest's memory disappeared while it was read");
-	if (*kernel->cancel)
+	if (cancel_requested(kernel->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	return err;
 }

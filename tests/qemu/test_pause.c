@@ -398,7 +398,7 @@ static void test_broken_connection_is_made_anew(void **state)
 
 static void test_cancelled_leaves_the_guest_running(void **state)
 {
-	volatile bool cancel = false;
+	struct cancel cancel = {.requested = false};
 	const struct target_options cancellable = {.cancel = &cancel};
 	struct observer observer;
 	struct machine machine;
@@ -412,7 +412,7 @@ static void test_cancelled_leaves_the_guest_running(void **state)
 	snprintf(word, sizeof(word), "qemu:%d", machine.pid);
 	ok(target_open(word, &cancellable, &target));
 	ok(target_pause(target));
-	cancel = true;
+	cancel_request(&cancel);
 	/* Looks are refused, resuming is not. */
 	kill(machine.pid, SIGSTOP);
 	_cleanup_error_ struct nunchi_error *err = target_get_state(target, &now);

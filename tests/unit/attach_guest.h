@@ -33,7 +33,7 @@ struct guest {
 	struct target target;
 	struct writer writer;
 	uint8_t *ram;
-	bool cancel;
+	struct cancel cancel;
 	/* What the target says. */
 	enum target_state state;
 	uint64_t cr3;

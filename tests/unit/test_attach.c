@@ -455,7 +455,7 @@ static void test_cancel(void **state)
 {
 	struct guest *guest = *state;
 
-	guest->cancel = true;
+	cancel_request(&guest->cancel);
 	refused(guest, NUNCHI_ERROR_CANCELLED, "cancelled");
 }
 

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/array.h"
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/io.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <errno.h>
 #include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -111,6 +117,170 @@ static void test_hash_map_forgets_its_size(void **state)
 	assert_int_equal(*hash_map_find(&map, 7), 9);
 }
 
+static void test_array_reserve(void **state)
+{
+	uint32_t *items = NULL;
+	size_t count = 0, capacity = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_true(ARRAY_RESERVE(items, count, capacity, 1));
+		items[count++] = i;
+	}
+	assert_int_equal(capacity, 1024);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(items[i], i);
+	assert_false(ARRAY_RESERVE(items, count, capacity, SIZE_MAX));
+	assert_false(ARRAY_RESERVE(items, count, capacity, SIZE_MAX / 2));
+	assert_int_equal(capacity, 1024);
+	free(items);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* A caught signal every millisecond, with and without SA_RESTART. */
+static void start_signals(int flags)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
+	struct itimerval timer = {{0, 1000}, {0, 1000}};
+
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+static void stop_signals(void)
+{
+	struct itimerval timer = {0};
+
+	assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
+	signal(SIGALRM, SIG_DFL);
+}
+
+static void test_signals_end_no_wait(void **state)
+{
+	static const int flags[] = {0, SA_RESTART};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t start = clock_us();
+
+		start_signals(flags[i]);
+		assert_int_equal(io_wait(ends[0], POLLIN, start + 50000, NULL), 0);
+		assert_true(clock_us() - start >= 50000);
+		start = clock_us();
+		assert_int_equal(io_sleep_until(start + 20000, NULL), 0);
+		assert_true(clock_us() - start >= 20000);
+		stop_signals();
+	}
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	/* What is ready is told after the deadline too. */
+	assert_int_equal(io_wait(ends[0], POLLIN, 0, NULL), 1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void test_cancel_ends_waits(void **state)
+{
+	struct cancel parent = {0}, child = {.parent = &parent};
+
+	(void)state;
+	assert_false(cancel_requested(NULL));
+	assert_false(cancel_requested(&child));
+	cancel_request(&child);
+	assert_true(cancel_requested(&child));
+	assert_false(cancel_requested(&parent));
+	assert_int_equal(io_sleep_until(CLOCK_NEVER, &child), -ECANCELED);
+	cancel_clear(&child);
+	assert_false(cancel_requested(&child));
+	cancel_request(&parent);
+	assert_true(cancel_requested(&child));
+	assert_int_equal(io_sleep_until(CLOCK_NEVER, &child), -ECANCELED);
+}
+
+/* A transfer that signals interrupt all the time, through a pipe that is smaller than it. */
+static void test_signals_cut_no_transfer(void **state)
+{
+	static char data[1 << 20], back[1 << 20];
+	int ends[2], status;
+	pid_t writer;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 7 + i / 4096);
+	assert_int_equal(pipe(ends), 0);
+	writer = fork();
+	assert_true(writer >= 0);
+	if (!writer) {
+		start_signals(0);
+		_exit(io_write_full(ends[1], data, sizeof(data)) ? 1 : 0);
+	}
+	close(ends[1]);
+	start_signals(0);
+	assert_int_equal(io_read_full(ends[0], back, sizeof(back)), sizeof(back));
+	assert_int_equal(io_reap(writer, clock_us() + 10 * CLOCK_US_PER_S, NULL, &status), 1);
+	stop_signals();
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_memory_equal(data, back, sizeof(data));
+	assert_int_equal(io_read_full(ends[0], back, 1), 0);
+	close(ends[0]);
+}
+
+static void test_read_all_stops_at_the_limit(void **state)
+{
+	static const size_t limits[] = {99999, 100000, 100001};
+	char name[] = "/tmp/nunchi-test-XXXXXX", *data = calloc(1, 100000);
+	int fd = mkstemp(name);
+
+	(void)state;
+	assert_non_null(data);
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(io_write_full(fd, data, 100000), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		_cleanup_buffer_ struct buffer buf;
+
+		buffer_init(&buf, limits[i]);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(io_read_all(fd, &buf), i ? 0 : -EFBIG);
+		if (i)
+			assert_int_equal(buf.size, 100000);
+	}
+	close(fd);
+	free(data);
+}
+
+static void test_reap_without_sigchld(void **state)
+{
+	uint64_t start = clock_us();
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		io_sleep_until(clock_us() + 30000, NULL);
+		_exit(3);
+	}
+	assert_int_equal(io_reap(child, start + 10000, NULL, &status), 0);
+	/* The kernel throws its status away; that it ended is told all the same, when it did. */
+	assert_int_equal(io_reap(child, start + 20 * CLOCK_US_PER_S, NULL, &status), -ECHILD);
+	assert_true(clock_us() - start >= 30000);
+	signal(SIGCHLD, SIG_DFL);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		_exit(3);
+	assert_int_equal(io_reap(child, start + 20 * CLOCK_US_PER_S, NULL, &status), 1);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +290,12 @@ int main(void)
 	    cmocka_unit_test(test_buffer_stops_at_its_limit),
 	    cmocka_unit_test(test_hash_map_keeps_first_value),
 	    cmocka_unit_test(test_hash_map_forgets_its_size),
+	    cmocka_unit_test(test_array_reserve),
+	    cmocka_unit_test(test_signals_end_no_wait),
+	    cmocka_unit_test(test_cancel_ends_waits),
+	    cmocka_unit_test(test_signals_cut_no_transfer),
+	    cmocka_unit_test(test_read_all_stops_at_the_limit),
+	    cmocka_unit_test(test_reap_without_sigchld),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 struct guest {
 	struct target target;
 	struct linux_kernel kernel;
-	bool cancel;
+	struct cancel cancel;
 	/* The memory: every read gives another number, unless the guest is paused or still. */
 	bool still;
 	bool paused;
@@ -107,7 +107,7 @@ static struct nunchi_error *things_next(void *data, struct view_row *row)
 	struct guest *guest = state->guest;
 
 	if (state->next == guest->cancel_at)
-		guest->cancel = true;
+		cancel_request(&guest->cancel);
 	if (state->next == guest->shrink_at)
 		assert_int_equal(ftruncate(guest->fd, 0), 0);
 	if (state->next == guest->cut_at) {
@@ -116,7 +116,7 @@ static struct nunchi_error *things_next(void *data, struct view_row *row)
 		return &error_stop;
 	}
 	/* As a walk does that looks at the flag. */
-	if (guest->cancel || state->next == guest->rows)
+	if (cancel_requested(&guest->cancel) || state->next == guest->rows)
 		return &error_stop;
 	row_settle(row, &guest->kernel, ~(uint64_t)0, things_fill, state);
 	state->next++;
@@ -446,7 +446,7 @@ static void test_cancelled(void **state)
 	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
 	nunchi_error_destroy(err);
 	view_cursor_destroy(cursor);
-	guest->cancel = false;
+	cancel_clear(&guest->cancel);
 	guest->still = true;
 	run_live(guest);
 	refused(guest, NULL, NUNCHI_ERROR_CANCELLED, "cancelled");

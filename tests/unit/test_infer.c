@@ -304,7 +304,7 @@ static void test_cancelled(void **state)
 	uint64_t task = DATA + 0x80;
 
 	put_task(toy, task, task, "swapper/0");
-	toy->cancel = true;
+	cancel_request(&toy->cancel);
 	finds(toy, 0, 0);
 }
 

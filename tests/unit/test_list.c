@@ -139,7 +139,7 @@ static void test_cancel(void **state)
 	struct list_test *test = *state;
 
 	gives(test, "01");
-	test->toy.cancel = true;
+	cancel_request(&test->toy.cancel);
 	ends(test, false);
 }
 

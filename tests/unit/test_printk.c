@@ -351,7 +351,7 @@ static void test_cancelled(void **state)
 	put_record(ring, 0, FINALIZED, 3, 3, 0);
 	set_ids(ring, 0, 0);
 	assert_null(linux_log_init(&log, &ring->toy.kernel));
-	ring->toy.cancel = true;
+	cancel_request(&ring->toy.cancel);
 	ends(&log);
 }
 

@@ -403,7 +403,7 @@ static void test_late_answer_is_not_taken_for_the_next(void **state)
 
 static void test_cancel_ends_a_wait(void **state)
 {
-	volatile bool cancel = true;
+	struct cancel cancel = {.requested = true};
 	struct qmp_wait wait = within(5000);
 	_cleanup_qmp_client_ struct qmp_client *client = NULL;
 	struct server server;

@@ -485,7 +485,7 @@ static void test_progress_and_cancel(void **state)
 	struct target *live = make_live();
 	struct place place = make_place();
 	struct progress progress = {.go_on = true};
-	volatile bool cancel = true;
+	struct cancel cancel = {.requested = true};
 	struct nunchi_error *err;
 
 	(void)state;
@@ -597,7 +597,7 @@ static bool forbid_modern_calls(void)
 }
 
 /* Tries to write; true if it ends with that code (0: success) and with so many files. */
-static bool ends_with(struct target *live, const struct place *place, const volatile bool *cancel,
+static bool ends_with(struct target *live, const struct place *place, const struct cancel *cancel,
 		      int code, unsigned files)
 {
 	struct nunchi_error *err =
@@ -610,7 +610,7 @@ static bool ends_with(struct target *live, const struct place *place, const vola
 
 static int run_old_file_system(const struct place *place)
 {
-	const volatile bool cancel = true;
+	const struct cancel cancel = {.requested = true};
 	struct target *live = make_live(), *copy;
 	bool right;
 

@@ -19,7 +19,7 @@ struct story {
 	char text[1024];
 	unsigned step;
 	void (*steps)(struct story *story);
-	bool cancel;
+	struct cancel cancel;
 	unsigned most; /* events after which no more are wanted; 0: all */
 	unsigned told;
 };
@@ -33,7 +33,7 @@ static struct nunchi_error *list(bool (*found)(const struct nunchi_found *guest,
 	return xen_list_with(&fake_library, found, data, &stopped);
 }
 
-static void await(void *source, const volatile bool *cancel)
+static void await(void *source, const struct cancel *cancel)
 {
 	struct story *story = source;
 
@@ -90,7 +90,7 @@ static void life(struct story *story)
 		fake->domains[1].info.flags |= XEN_INFO_SHUTDOWN | 3U << XEN_INFO_SHUTDOWN_SHIFT;
 		break;
 	default:
-		story->cancel = true;
+		cancel_request(&story->cancel);
 	}
 }
 

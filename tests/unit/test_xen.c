@@ -684,7 +684,7 @@ static void test_pv_lies(void **state)
 	static const uint64_t all[][2] = {{0, FAKE_FRAMES << PAGE_SHIFT}};
 	uint8_t *bytes = fake_memory();
 	uint64_t *list = (uint64_t *)(bytes + (200 << PAGE_SHIFT));
-	volatile bool cancel = true;
+	struct cancel cancel = {.requested = true};
 	const struct target_options options = {.cancel = &cancel};
 	struct target *target = NULL;
 	struct nunchi_error *err;
@@ -695,7 +695,7 @@ static void test_pv_lies(void **state)
 	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
 	nunchi_error_destroy(err);
 	/* A page of the list, mapped again and again behind it, is not read for ever. */
-	cancel = false;
+	cancel_clear(&cancel);
 	fake->domains[1].info.tot_pages = fake->domains[1].info.max_pages = 10;
 	put_list(bytes, 10 + (1 << 20));
 	for (uint64_t i = 0; i < 1024; i++)

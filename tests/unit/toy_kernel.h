@@ -21,7 +21,7 @@ struct toy {
 	struct memory *memory;
 	uint8_t *ram;
 	uint64_t next; /* physical address of what is allocated next */
-	bool cancel;
+	struct cancel cancel;
 };
 
 static enum memory_fault toy_read(void *data, uint64_t offset, void *buffer, size_t size,

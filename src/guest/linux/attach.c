@@ -239,7 +239,7 @@ static struct nunchi_error *attach_layout(struct search *search, enum linux_root
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		nunchi_error_destroy(err);
-		if (*search->options->cancel)
+		if (cancel_requested(search->options->cancel))
 			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	}
 	return &error_not_found;

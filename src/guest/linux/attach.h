@@ -5,13 +5,14 @@
 #ifndef NUNCHI_GUEST_LINUX_ATTACH_H
 #define NUNCHI_GUEST_LINUX_ATTACH_H
 
+#include "core/cancel.h"
 #include "guest/linux/linux.h"
 #include "target/target.h"
 
 struct linux_attach_options {
 	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
 	const char *types_path;   /* see type_index_from_file(); NULL: from memory */
-	const volatile bool *cancel;
+	const struct cancel *cancel;
 };
 
 /*

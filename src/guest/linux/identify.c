@@ -496,7 +496,7 @@ static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 {
 	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
 
-	for (int tries = 0; tries < MAX_BTF_TRIES && !*kernel->cancel; tries++) {
+	for (int tries = 0; tries < MAX_BTF_TRIES && !cancel_requested(kernel->cancel); tries++) {
 		struct nunchi_error *err;
 
 		at = memmem(at, (size_t)(end - at), btf_start, sizeof(btf_start));

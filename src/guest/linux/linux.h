@@ -6,6 +6,7 @@
 #ifndef NUNCHI_GUEST_LINUX_LINUX_H
 #define NUNCHI_GUEST_LINUX_LINUX_H
 
+#include "core/cancel.h"
 #include "guest/linux/layout.h"
 #include "guest/linux/rodata.h"
 #include "memory/virtual.h"
@@ -51,7 +52,7 @@ struct linux_kernel {
 	bool tasks_unseen;           /* what the first task is linked to is not in the memory */
 	bool live;                   /* the guest may change what is being read */
 	unsigned reset_count;        /* of the target, when the kernel was looked for */
-	const volatile bool *cancel; /* ends long walks; never NULL */
+	const struct cancel *cancel; /* ends long walks; never NULL */
 };
 
 /* ---- Reading (read.c) ------------------------------------------------------------------------ */
@@ -106,7 +107,7 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
 		     uint64_t limit, struct hash_map *seen);
 /*
  * The next list_head's address; false at the end, when broken (then broken is set), or when
- * *kernel->cancel.
+ * kernel->cancel is requested.
  */
 bool linux_list_next(struct linux_list *list, uint64_t *ret);
 /* Whether a list_head that was on a list is still on it. */

@@ -196,7 +196,7 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 {
 	bool is_new = false;
 
-	while (!list->broken && !*list->kernel->cancel) {
+	while (!list->broken && !cancel_requested(list->kernel->cancel)) {
 		uint64_t next, before;
 		bool found = false;
 

@@ -210,15 +210,15 @@ static void from_data_at(struct linux_roots *roots, struct memory *memory, uint6
 	}
 }
 
-static void from_data(struct linux_roots *roots, struct memory *memory, const volatile bool *cancel)
+static void from_data(struct linux_roots *roots, struct memory *memory, const struct cancel *cancel)
 {
 	gpa_t start, end, at = gpa(0);
 
 	/* All of them: another kernel's image may lie before the one that runs. */
-	while (!*cancel && memory_next_data(memory, at, &start, &end)) {
+	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end)) {
 		uint64_t page = (start.v + LARGE_SIZE - 1) & ~(LARGE_SIZE - 1);
 
-		for (; page < end.v && !*cancel; page += LARGE_SIZE) {
+		for (; page < end.v && !cancel_requested(cancel); page += LARGE_SIZE) {
 			uint64_t magic;
 
 			if (memory_read(memory, gpa(page), &magic, 8, NULL) == MEMORY_OK &&
@@ -230,16 +230,16 @@ static void from_data(struct linux_roots *roots, struct memory *memory, const vo
 }
 
 static void from_note_scan(struct linux_roots *roots, struct memory *memory,
-			   const volatile bool *cancel)
+			   const struct cancel *cancel)
 {
 	static const char first[] = "OSRELEASE=";
 	gpa_t start, end, at = gpa(0);
 	char page[PAGE_SIZE];
 
-	while (!*cancel && memory_next_data(memory, at, &start, &end)) {
+	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end)) {
 		uint64_t address = (start.v + PAGE_MASK) & ~PAGE_MASK;
 
-		for (; address < end.v && !*cancel; address += PAGE_SIZE) {
+		for (; address < end.v && !cancel_requested(cancel); address += PAGE_SIZE) {
 			struct vmcoreinfo info;
 
 			if (memory_read(memory, gpa(address), page, sizeof(first) - 1, NULL) !=
@@ -276,16 +276,16 @@ static bool is_own_pointers(const uint64_t entries[8])
 }
 
 static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
-			  const volatile bool *cancel)
+			  const struct cancel *cancel)
 {
 	gpa_t start, end, at = gpa(0);
 	unsigned tries = 0;
 
 	/* CR3 has 32 bits. */
-	while (!*cancel && memory_next_data(memory, at, &start, &end) && start.v < UINT32_MAX) {
+	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end) && start.v < UINT32_MAX) {
 		uint64_t page = (start.v + PAGE_MASK) & ~PAGE_MASK;
 
-		for (; page < end.v && page < UINT32_MAX && !*cancel; page += PAGE_SIZE) {
+		for (; page < end.v && page < UINT32_MAX && !cancel_requested(cancel); page += PAGE_SIZE) {
 			struct x86_paging paging = {.mode = X86_MODE_PAE, .root = gpa(page)};
 			uint64_t entries[8];
 
@@ -302,7 +302,7 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 }
 
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
-			 enum linux_root_source source, const volatile bool *cancel)
+			 enum linux_root_source source, const struct cancel *cancel)
 {
 	/* All others know a table by what is contiguous around it. */
 	if (target->frames == TARGET_FRAMES_MACHINE && source != LINUX_ROOTS_REGISTERS)

@@ -6,6 +6,7 @@
 #ifndef NUNCHI_GUEST_LINUX_ROOTS_H
 #define NUNCHI_GUEST_LINUX_ROOTS_H
 
+#include "core/cancel.h"
 #include "guest/linux/image.h"
 #include "target/target.h"
 
@@ -34,11 +35,11 @@ enum linux_root_source {
 };
 
 /*
- * Adds the candidates of one source; ends early when *cancel. Where addresses are machine frames
+ * Adds the candidates of one source; ends early when cancelled. Where addresses are machine frames
  * (enum target_frames) only the vCPUs' page tables are one.
  */
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
-			 enum linux_root_source source, const volatile bool *cancel);
+			 enum linux_root_source source, const struct cancel *cancel);
 
 /*
  * Whether the vCPUs' page tables lead to another image than that one, and none of them to it. False

@@ -3,6 +3,7 @@
 #ifndef NUNCHI_TARGET_QEMU_INTERNAL_H
 #define NUNCHI_TARGET_QEMU_INTERNAL_H
 
+#include "core/cancel.h"
 #include "journal/guard.h"
 #include "journal/journal.h"
 #include "target/qemu/process.h"
@@ -21,7 +22,7 @@ struct qemu_target {
 	struct qmp_client *qmp; /* NULL: not to be had */
 	char *no_qmp;           /* then: why */
 	unsigned resets_before; /* seen on connections that are closed */
-	const volatile bool *cancel;
+	const struct cancel *cancel;
 	char key[96]; /* the journal's name for this guest */
 	struct guard *guard;
 	struct journal *journal; /* while the pause is ours */

@@ -149,7 +149,7 @@ uint64_t qmp_client_resumed_us(const struct qmp_client *client)
 
 static struct nunchi_error *check_wait(const struct qmp_wait *wait)
 {
-	if (wait->cancel && *wait->cancel)
+	if (cancel_requested(wait->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	if (qmp_now_us() >= wait->deadline_us)
 		return error_hint(

@@ -8,6 +8,7 @@
 #ifndef NUNCHI_TARGET_QEMU_QMP_CLIENT_H
 #define NUNCHI_TARGET_QEMU_QMP_CLIENT_H
 
+#include "core/cancel.h"
 #include "target/qemu/qmp.h"
 
 #include <sys/types.h>
@@ -28,7 +29,7 @@ struct qmp_client;
 /* When a wait ends. */
 struct qmp_wait {
 	uint64_t deadline_us;        /* on the clock of qmp_now_us() */
-	const volatile bool *cancel; /* may be NULL */
+	const struct cancel *cancel; /* may be NULL */
 };
 
 uint64_t qmp_now_us(void);

@@ -3,6 +3,7 @@
 #ifndef NUNCHI_TARGET_XEN_INTERNAL_H
 #define NUNCHI_TARGET_XEN_INTERNAL_H
 
+#include "core/cancel.h"
 #include "journal/guard.h"
 #include "journal/journal.h"
 #include "target/target.h"
@@ -22,7 +23,7 @@ struct xen_target {
 	bool map_allowed;             /* it did not forbid one */
 	bool sigbus_guard;
 	bool unlisted;               /* a PV guest keeps no list of its frames: that was said */
-	const volatile bool *cancel; /* may be NULL */
+	const struct cancel *cancel; /* may be NULL */
 	bool unsettled; /* a record was left of which it is not known whose the pause is */
 };
 

@@ -342,7 +342,7 @@ static struct nunchi_error *read_list(struct xen_target *xen, struct memory *mem
 		uint64_t left = list.count - pfn;
 		uint64_t n = left < ARRAY_SIZE(entries) ? left : ARRAY_SIZE(entries);
 
-		if (xen->cancel && *xen->cancel)
+		if (cancel_requested(xen->cancel))
 			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 		if (address_space_read(list.space, gva(list.address + pfn * 8), entries,
 				       (size_t)n * 8, NULL) == MEMORY_OK)
