@@ -4,6 +4,7 @@
 #include "config.h"
 #include "core/bytes.h"
 #include "target/file/crc32c.h"
+#include "target/file/format.h"
 #include "target/file/lime.h"
 
 #include <inttypes.h>
@@ -556,3 +557,36 @@ struct nunchi_error *avml_parse(struct source *file, struct source *ret_source,
 }
 
 #endif
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static struct nunchi_error *open_avml(struct file_target *file, struct source *source)
+{
+	_cleanup_extents_ struct extents extents = {0};
+	_cleanup_source_ struct source unpacked = {0};
+	struct avml_info info;
+	struct nunchi_error *err;
+
+	err = avml_parse(source, &unpacked, &extents, &info);
+	if (err)
+		return err;
+	file->incomplete = info.ending;
+	if (info.ending)
+		target_note(&file->target,
+			    "%s at offset 0x%" PRIx64
+			    " after %zu blocks, of which the last lacks %s: "
+			    "what follows is left out",
+			    info.ending, info.end, info.block_count, amount(info.cut_off).text);
+	if (info.zero)
+		target_note(&file->target,
+			    "%s between blocks are taken for zeros (AVML leaves such blocks out)",
+			    amount(info.zero).text);
+	return file_make_memory(file, &extents, &unpacked);
+}
+
+const struct file_format avml_format = {
+    .name = "avml",
+    .description = "AVML",
+    .matches = avml_matches,
+    .open = open_avml,
+};

@@ -2,6 +2,7 @@
 #include "target/file/elf_core.h"
 
 #include "core/bytes.h"
+#include "target/file/format.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -273,3 +274,32 @@ struct nunchi_error *elf_core_parse(const struct source *source, struct elf_core
 	memset(&core, 0, sizeof(core));
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static struct nunchi_error *open_elf(struct file_target *file, struct source *source)
+{
+	_cleanup_elf_core_ struct elf_core core = {0};
+	struct nunchi_error *err;
+	uint64_t missing;
+
+	err = elf_core_parse(source, &core);
+	if (err)
+		return err;
+	missing = extents_missing(&core.extents);
+	if (core.cut_off)
+		file_note_missing(file, missing, extents_total(&core.extents));
+	else if (missing)
+		target_note(&file->target,
+			    "%s of %s of guest memory were left out when the core was written",
+			    amount(missing).text, amount(extents_total(&core.extents)).text);
+	file_take_notes(file, &core.notes);
+	return file_make_memory(file, &core.extents, source);
+}
+
+const struct file_format elf_format = {
+    .name = "elf",
+    .description = "ELF core: QEMU's dump-guest-memory, virsh dump --memory-only, /proc/vmcore",
+    .matches = elf_core_matches,
+    .open = open_elf,
+};

@@ -2,6 +2,9 @@
 #include "target/file/flattened.h"
 
 #include "core/bytes.h"
+#include "target/file/elf_core.h"
+#include "target/file/format.h"
+#include "target/file/kdump.h"
 #include "target/file/spans.h"
 
 #include <inttypes.h>
@@ -192,3 +195,36 @@ struct nunchi_error *flattened_parse(struct source *file, struct source *ret_sou
 	ret_source->data = no_cleanup_ptr(flat);
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static struct nunchi_error *open_flattened(struct file_target *file, struct source *source)
+{
+	_cleanup_source_ struct source inner = {0};
+	struct flattened_info info;
+	struct nunchi_error *err;
+	uint8_t start[16] = {0};
+
+	err = flattened_parse(source, &inner, &info);
+	if (!err)
+		err = source_read(&inner, 0, start, sizeof(start), "what was flattened");
+	if (err)
+		return err;
+	if (info.cut_off)
+		target_note(&file->target,
+			    "the flattened file ends at 0x%" PRIx64 " without its end record: it "
+			    "was cut off",
+			    file->size);
+	if (!kdump_matches(start, sizeof(start)) && !elf_core_matches(start, sizeof(start)))
+		return error_create(
+		    NUNCHI_ERROR_UNSUPPORTED,
+		    "the flattened file holds neither a kdump file nor an ELF core");
+	return file_open_source(file, &inner);
+}
+
+const struct file_format flattened_format = {
+    .name = "flattened",
+    .description = "flattened: makedumpfile -F",
+    .matches = flattened_matches,
+    .open = open_flattened,
+};

@@ -2,6 +2,7 @@
 #include "target/file/kdump.h"
 
 #include "core/bytes.h"
+#include "target/file/format.h"
 #include "target/file/unpack.h"
 
 #include <inttypes.h>
@@ -559,3 +560,45 @@ struct nunchi_error *kdump_parse(struct source *file, struct source *ret_source,
 	memset(&notes, 0, sizeof(notes));
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static void note_kdump(struct file_target *file, const struct kdump_info *info)
+{
+	uint64_t left_out = info->ram_pages - info->saved_pages;
+
+	if (info->cut_off_pages)
+		file_note_missing(file, info->cut_off_pages * PAGE_SIZE,
+				  info->saved_pages * PAGE_SIZE);
+	if (left_out)
+		target_note(&file->target,
+			    "%s of %s of guest memory were left out when the dump was written "
+			    "(dump level %" PRIu32 ")",
+			    amount(left_out * PAGE_SIZE).text,
+			    amount(info->ram_pages * PAGE_SIZE).text, info->dump_level);
+}
+
+static struct nunchi_error *open_kdump(struct file_target *file, struct source *source)
+{
+	_cleanup_extents_ struct extents extents = {0};
+	_cleanup_notes_ struct notes notes = {0};
+	_cleanup_source_ struct source pages = {0};
+	struct kdump_info info;
+	struct nunchi_error *err;
+
+	err = kdump_parse(source, &pages, &extents, &notes, &info);
+	if (err)
+		return err;
+	note_kdump(file, &info);
+	target_set_support(&file->target, TARGET_READ, true, "from the file, compressed with %s",
+			   kdump_compression_string(info.compression));
+	file_take_notes(file, &notes);
+	return file_make_memory(file, &extents, &pages);
+}
+
+const struct file_format kdump_format = {
+    .name = "kdump",
+    .description = "kdump-compressed: makedumpfile, virsh dump --memory-only --format",
+    .matches = kdump_matches,
+    .open = open_kdump,
+};

@@ -2,6 +2,7 @@
 #include "target/file/lime.h"
 
 #include "core/bytes.h"
+#include "target/file/format.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -107,3 +108,33 @@ struct nunchi_error *lime_parse(const struct source *source, struct lime *ret)
 	memset(&lime, 0, sizeof(lime));
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static struct nunchi_error *open_lime(struct file_target *file, struct source *source)
+{
+	_cleanup_lime_ struct lime lime = {0};
+	struct nunchi_error *err;
+
+	err = lime_parse(source, &lime);
+	if (err)
+		return err;
+	file->incomplete = lime.cut_off || lime.garbage;
+	if (lime.cut_off)
+		file_note_missing(file, extents_missing(&lime.extents),
+				  extents_total(&lime.extents));
+	if (lime.garbage)
+		target_note(&file->target,
+			    "no LiME header at offset 0x%" PRIx64 " after %zu segments: what "
+			    "follows (%s) is left out",
+			    lime.garbage, lime.segment_count,
+			    amount(file->size - lime.garbage).text);
+	return file_make_memory(file, &lime.extents, source);
+}
+
+const struct file_format lime_format = {
+    .name = "lime",
+    .description = "LiME",
+    .matches = lime_matches,
+    .open = open_lime,
+};

@@ -2,6 +2,7 @@
 #include "target/file/xen_core.h"
 
 #include "core/bytes.h"
+#include "target/file/format.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -421,3 +422,51 @@ struct nunchi_error *xen_core_parse(const struct source *source, struct xen_core
 	memset(&core, 0, sizeof(core));
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static void note_xen_core(struct file_target *file, const struct xen_core *core)
+{
+	file_note_missing(file, extents_missing(&core->extents), core->pages * PAGE_SIZE);
+	if (core->unplaced)
+		target_note(&file->target,
+			    "the file ends at 0x%" PRIx64 ", within its table of page numbers: %s "
+			    "of %s of guest memory cannot be placed",
+			    file->size, amount(core->unplaced * PAGE_SIZE).text,
+			    amount(core->pages * PAGE_SIZE).text);
+	if (core->nonsense)
+		target_note(&file->target,
+			    "the table of page numbers is damaged: %s of %s of guest memory cannot "
+			    "be placed",
+			    amount(core->nonsense * PAGE_SIZE).text,
+			    amount(core->pages * PAGE_SIZE).text);
+	if (core->registers_cut_off)
+		target_note(&file->target, "the vCPUs' registers are cut off");
+}
+
+static struct nunchi_error *open_xen_core(struct file_target *file, struct source *source)
+{
+	_cleanup_xen_core_ struct xen_core core = {0};
+	struct nunchi_error *err;
+
+	err = xen_core_parse(source, &core);
+	if (err)
+		return err;
+	file->incomplete = core.unplaced || core.nonsense;
+	note_xen_core(file, &core);
+	target_set_support(&file->target, TARGET_READ, true,
+			   "from the file: dump-core of %s guest by Xen %u.%u",
+			   xen_guest_kind_string(core.kind), core.xen_major, core.xen_minor);
+	if (core.kind != XEN_GUEST_HVM)
+		file->target.frames = TARGET_FRAMES_MACHINE;
+	file_take_vcpus(file, &core.vcpus.items, core.vcpus.count,
+			"from .xen_prstatus in the file; EFER, which it lacks, is concluded");
+	return file_make_memory(file, &core.extents, source);
+}
+
+const struct file_format xen_core_format = {
+    .name = "xen-core",
+    .description = "Xen's xl dump-core",
+    .matches = xen_core_matches,
+    .open = open_xen_core,
+};

@@ -63,6 +63,13 @@ struct nunchi_error *xen_vcpus_set(struct xen_vcpus *vcpus, size_t n,
 	return NULL;
 }
 
+const char *xen_guest_kind_string(enum xen_guest_kind kind)
+{
+	return kind == XEN_GUEST_PV     ? "a PV"
+	       : kind == XEN_GUEST_PV32 ? "a 32-bit PV"
+					: "an HVM or PVH";
+}
+
 size_t xen_context_size(enum xen_guest_kind kind)
 {
 	return kind == XEN_GUEST_PV32 ? XEN_CONTEXT32_SIZE : XEN_CONTEXT_SIZE;

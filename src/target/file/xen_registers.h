@@ -30,6 +30,8 @@ enum {
 };
 
 enum xen_guest_kind { XEN_GUEST_PV, XEN_GUEST_PV32, XEN_GUEST_HVM };
+/* "a PV", "an HVM or PVH" (the file does not tell these two apart). Static. */
+const char *xen_guest_kind_string(enum xen_guest_kind kind);
 
 /*
  * The vCPUs by their number. One that was offline when the guest was saved has no registers

@@ -2,6 +2,7 @@
 #include "target/file/xen_save.h"
 
 #include "core/bytes.h"
+#include "target/file/format.h"
 #include "target/file/spans.h"
 
 #include <inttypes.h>
@@ -513,3 +514,58 @@ struct nunchi_error *xen_save_parse(const struct source *source, struct xen_save
 	memset(&save, 0, sizeof(save));
 	return NULL;
 }
+
+/* ---- The format ------------------------------------------------------------------------------ */
+
+static void note_xen_save(struct file_target *file, const struct xen_save *save)
+{
+	struct target *target = &file->target;
+	uint64_t total = extents_total(&save->extents);
+	uint64_t missing = extents_missing(&save->extents) - save->without;
+
+	if (save->ending)
+		target_note(target, "%s at offset 0x%" PRIx64 ": what follows is left out",
+			    save->ending, save->end);
+	file_note_missing(file, missing, total);
+	if (save->without)
+		target_note(target, "%s of %s of guest memory were not saved by Xen",
+			    amount(save->without).text, amount(total).text);
+	if (save->unknown_record)
+		target_note(target,
+			    "a record at offset 0x%" PRIx64 " is of a type that nunchi does not "
+			    "know: the file may be of a newer Xen",
+			    save->unknown_record);
+	if (save->context_damaged)
+		target_note(target, "the HVM context is damaged: registers may be missing");
+}
+
+static struct nunchi_error *open_xen_save(struct file_target *file, struct source *source)
+{
+	_cleanup_xen_save_ struct xen_save save = {0};
+	struct nunchi_error *err;
+
+	err = xen_save_parse(source, &save);
+	if (err)
+		return err;
+	file->incomplete = !save.whole;
+	note_xen_save(file, &save);
+	target_set_support(
+	    &file->target, TARGET_READ, true,
+	    "from the file: %s guest saved by Xen %u.%u (stream version %u)%s%s",
+	    xen_guest_kind_string(save.kind), save.xen_major, save.xen_minor, save.stream_version,
+	    save.repeated ? "; it ran meanwhile, pages replaced by later copies: " : "",
+	    save.repeated ? amount(save.repeated).text : "");
+	file_take_vcpus(file, &save.vcpus.items, save.vcpus.count,
+			save.kind == XEN_GUEST_HVM
+			    ? "from the HVM context in the file"
+			    : "from the vCPUs' records in the file; EFER, which they lack, is "
+			      "concluded");
+	return file_make_memory(file, &save.extents, source);
+}
+
+const struct file_format xen_save_format = {
+    .name = "xen-save",
+    .description = "Xen's xl save, virsh save of a Xen guest",
+    .matches = xen_save_matches,
+    .open = open_xen_save,
+};
