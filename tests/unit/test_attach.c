@@ -235,6 +235,37 @@ static void test_copied_image(void **state)
 	refused(guest, NUNCHI_ERROR_NO_KERNEL, "against it: the variable phys_base");
 }
 
+/* The page before .data, which the kernel freed: makedumpfile -d 31 leaves it out. */
+#define FREED (16 * MIB + DATA - PAGE_SIZE)
+
+static enum memory_fault read_above_freed(void *data, uint64_t offset, void *buffer, size_t size,
+					  uint64_t *fault_offset)
+{
+	return read_ram(data, FREED + PAGE_SIZE + offset, buffer, size, fault_offset);
+}
+
+static void test_freed_page_not_saved(void **state)
+{
+	struct guest *guest = *state;
+	struct symbol_index *symbols;
+	struct linux_kernel *kernel;
+	struct memory *memory;
+
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	memory_destroy(guest->target.memory);
+	assert_null(memory_create(false, &guest->target.memory));
+	memory = guest->target.memory;
+	assert_null(memory_add_reader(memory, gpa(0), FREED, read_ram, NULL, guest));
+	assert_null(memory_add_missing(memory, gpa(FREED), PAGE_SIZE));
+	assert_null(memory_add_reader(memory, gpa(FREED + PAGE_SIZE), RAM - FREED - PAGE_SIZE,
+				      read_above_freed, NULL, guest));
+	assert_null(memory_seal(memory));
+	kernel = found_at(guest, 16 * MIB);
+	assert_null(linux_symbols(kernel, &symbols));
+	linux_kernel_destroy(kernel);
+}
+
 static void test_boundary(void **state)
 {
 	struct guest *guest = *state;
@@ -688,6 +719,7 @@ int main(void)
 	    TEST(forged_32_bits),
 	    TEST(small_mapped_image),
 	    TEST(copied_image),
+	    TEST(freed_page_not_saved),
 	    TEST(boundary),
 	    TEST(forged_boundary_below),
 	    TEST(two_boundaries),

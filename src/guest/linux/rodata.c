@@ -32,43 +32,64 @@ void linux_rodata_deinit(struct linux_kernel *kernel)
 	rodata->map = NULL;
 }
 
-/*
- * Copies a non-contiguous image page by page through the kernel's page table. The kernel frees the
- * gaps between its sections at boot and may unmap them: an unmapped page is copied as zeros.
- */
-static enum memory_fault copy_by_page_table(struct linux_kernel *kernel, uint8_t *buffer,
-					    uint64_t *ret_fault)
+/* Reads a part of it: through the kernel's page table where the image is not contiguous. */
+static enum memory_fault read_part(struct linux_kernel *kernel, uint64_t offset, void *buffer,
+				   size_t size, uint64_t *ret_fault_offset)
 {
-	uint64_t start = kernel->rodata.start, size = kernel->rodata.size;
+	const struct linux_rodata *rodata = &kernel->rodata;
+	enum memory_fault fault;
+	gva_t virtual = gva(rodata->start + offset);
+	gpa_t physical = gpa(rodata->physical + offset);
+
+	if (kernel->scattered) {
+		fault = address_space_read(kernel->space, virtual, buffer, size, &virtual);
+		*ret_fault_offset = virtual.v - rodata->start;
+	} else {
+		fault = memory_read(kernel->memory, physical, buffer, size, &physical);
+		*ret_fault_offset = physical.v - rodata->physical;
+	}
+	return fault;
+}
+
+/*
+ * Copies what there is. The kernel frees the gaps between the image's sections at boot: they may be
+ * unmapped, and a dump may leave them out as free pages or as those of processes (makedumpfile -d
+ * 31). Such a page is copied as zeros, since the users of the copy (kallsyms, BTF) check what they
+ * read. Fails with *ret_fault, an offset, if a page cannot be read for another reason, or if no
+ * page is there.
+ */
+static enum memory_fault copy_pages(struct linux_kernel *kernel, uint8_t *buffer,
+				    uint64_t *ret_fault)
+{
+	uint64_t size = kernel->rodata.size, absent = 0;
+	enum memory_fault fault = MEMORY_OK;
 
 	for (uint64_t at = 0; at < size;) {
-		uint64_t left = size - at;
-		uint64_t piece = left < READ_SIZE ? left : READ_SIZE;
-		gva_t fault_at = gva(start + at);
-		enum memory_fault fault =
-		    address_space_read(kernel->space, fault_at, buffer + at, piece, &fault_at);
+		size_t piece = (size_t)(size - at < READ_SIZE ? size - at : READ_SIZE);
+		uint64_t fault_at;
 
+		fault = read_part(kernel, at, buffer + at, piece, &fault_at);
 		if (fault == MEMORY_OK) {
 			at += piece;
 			continue;
 		}
-		/* The bytes before fault_at were read. */
-		at = (fault_at.v - start) & ~PAGE_MASK;
-		if (fault != MEMORY_NOT_MAPPED || at >= size) {
-			*ret_fault = fault_at.v;
+		*ret_fault = fault_at;
+		if ((fault != MEMORY_NOT_MAPPED && fault != MEMORY_NOT_SAVED) || fault_at < at ||
+		    fault_at >= size)
 			return fault;
-		}
+		/* The bytes before fault_at were read. */
+		at = fault_at & ~PAGE_MASK;
 		memset(buffer + at, 0, PAGE_SIZE);
 		at += PAGE_SIZE;
+		absent += PAGE_SIZE;
 	}
-	return MEMORY_OK;
+	return absent < size ? MEMORY_OK : fault;
 }
 
 /* Makes the private copy. */
 static struct nunchi_error *copy(struct linux_kernel *kernel)
 {
 	struct linux_rodata *rodata = &kernel->rodata;
-	gpa_t fault_at = gpa(rodata->physical);
 	enum memory_fault fault;
 	uint64_t at = 0;
 
@@ -82,17 +103,12 @@ static struct nunchi_error *copy(struct linux_kernel *kernel)
 	if (!rodata->copy)
 		return &error_nomem;
 	pages_take(rodata->copy, rodata->size);
-	if (kernel->scattered) {
-		fault = copy_by_page_table(kernel, rodata->copy, &at);
-	} else {
-		fault =
-		    memory_read(kernel->memory, fault_at, rodata->copy, rodata->size, &fault_at);
-		at = fault_at.v;
-	}
+	fault = copy_pages(kernel, rodata->copy, &at);
 	if (fault == MEMORY_OK)
 		return NULL;
 	free(rodata->copy);
 	rodata->copy = NULL;
+	at += kernel->scattered ? rodata->start : rodata->physical;
 	return error_create_at(NUNCHI_ERROR_FAULT, at,
 			       "the kernel's read-only data at %s 0x%llx cannot be read: %s",
 			       kernel->scattered ? "virtual" : "physical", (unsigned long long)at,
