@@ -115,7 +115,12 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("list", "--color", "blue")
         self.check_wrong("show", "x", "processes", "--limit", "0")
         self.check_wrong("show", "x", "processes", "--limit", "-1")
-        self.check_wrong("show", "x", "processes", "--where", "pid")
+        for condition in ("pid", "=1", "pid!1", "pid ^=1", "pid in1", " in 1"):
+            self.check_wrong("show", "x", "processes", "--where", condition,
+                             says=["takes a condition"])
+        for condition in ("pdi<=1", "pdi>1", "pdi^=a", "pdi in 1,2", "pdi=>=<"):
+            self.check_wrong("show", "x", "processes", "--where", condition,
+                             says=['did you mean "pid"?'])
         self.check_wrong("read", "x", "0", "8q", says=['"8q"'])
         self.check_wrong("read", "x", "0", "0")
         self.check_wrong("read", "x", "0", "99999999999999999999")

@@ -257,16 +257,35 @@ struct nunchi_cell {
 	size_t text_size;
 };
 
+enum nunchi_operator {
+	NUNCHI_EQUAL,
+	NUNCHI_LESS,
+	NUNCHI_LESS_EQUAL,
+	NUNCHI_GREATER,
+	NUNCHI_GREATER_EQUAL,
+	NUNCHI_IN,    /* equal to one of `values` */
+	NUNCHI_PREFIX /* a text that begins with `value` */
+};
+
+/*
+ * A condition on a column. Values are text, read as the column's type whatever the locale: whole
+ * numbers and addresses in decimal or with 0x, reals with a point. Texts are compared byte by byte.
+ * A cell without a value meets no condition.
+ */
 struct nunchi_constraint {
 	const char *column;
-	const char *value; /* compared as the column's type; numbers in decimal or with 0x */
+	const char *value; /* of every operator but NUNCHI_IN */
+	enum nunchi_operator op;
+	const char *const *values; /* of NUNCHI_IN */
+	size_t value_count;
 };
 
 struct nunchi_query {
 	size_t size;                /* sizeof(struct nunchi_query) */
 	const char *const *columns; /* names wanted, NULL: all */
 	size_t column_count;
-	const struct nunchi_constraint *constraints; /* all must hold */
+	/* All must hold; a column may have several. They save work where the view can use them. */
+	const struct nunchi_constraint *constraints;
 	size_t constraint_count;
 	uint64_t limit; /* most rows, 0: no limit */
 };

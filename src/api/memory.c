@@ -18,13 +18,14 @@ static struct nunchi_error *no_process(const struct nunchi_guest *guest, uint64_
 /* Finds a process by its id, into guest->task. */
 static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pid)
 {
+	const struct number_filter wanted = NUMBER_FILTER_EQUAL((int64_t)pid);
 	struct linux_tasks walk;
 	struct nunchi_error *err;
 	bool found, broken;
 
 	if (pid > INT32_MAX)
 		return no_process(guest, pid, false);
-	err = linux_tasks_init(&walk, guest->kernel, (int64_t)pid);
+	err = linux_tasks_init(&walk, guest->kernel, &wanted);
 	if (err)
 		return guest_error(guest, err);
 	found = linux_tasks_next(&walk, &guest->task);

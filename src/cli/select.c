@@ -6,29 +6,66 @@
 
 const struct cli_option select_options[SELECT_OPTION_COUNT] = {
     {"columns", OPTION_COLUMNS, "A,B,…", "only these columns, in this order"},
-    {"where", OPTION_WHERE, "COLUMN=VALUE",
-     "only rows whose column equals the value; may be repeated, all must hold"},
+    {"where", OPTION_WHERE, "CONDITION",
+     "only rows whose column is so: COLUMN=VALUE, or with < <= > >= instead of =, COLUMN^=PREFIX "
+     "(a text that begins so) or \"COLUMN in VALUE,VALUE…\"; quote it for the shell. May be "
+     "repeated, all must hold"},
     {"limit", OPTION_LIMIT, "N", "at most N rows"},
 };
 
+/* The operators as they are written; one that begins like another comes before it. */
+static const struct {
+	const char *text;
+	enum nunchi_operator op;
+} operators[] = {
+    {"<=", NUNCHI_LESS_EQUAL}, {">=", NUNCHI_GREATER_EQUAL}, {"^=", NUNCHI_PREFIX},
+    {"=", NUNCHI_EQUAL},       {"<", NUNCHI_LESS},           {">", NUNCHI_GREATER},
+    {" in ", NUNCHI_IN},
+};
+
+/* Cuts the list of values, which begins behind IN, at its commas. */
+static int split_values(struct cli *cli, struct select *select, char *list)
+{
+	struct nunchi_constraint *where = &select->where[select->query.constraint_count - 1];
+	char **values;
+	size_t count = 1;
+
+	for (const char *at = list; *at; at++)
+		count += *at == ',';
+	values = calloc(count, sizeof(*values));
+	if (!values)
+		return cli_fail_with(cli, "out of memory");
+	where->values = (const char *const *)values;
+	while (list)
+		values[where->value_count++] = strsep(&list, ",");
+	return CLI_DONE;
+}
+
+/* Takes a condition: the name of a column, an operator, and the value that it compares with. */
 static int add_where(struct cli *cli, struct select *select, const char *value)
 {
-	size_t i = select->query.constraint_count;
-	const char *equals = strchr(value, '=');
+	size_t i = select->query.constraint_count, name = strcspn(value, "=<>^ "), op = 0;
 	char *copy;
 
-	if (!equals || equals == value)
-		return cli_misuse(cli, NULL, "--where takes COLUMN=VALUE, not \"%s\"", value);
+	while (op < ARRAY_SIZE(operators) &&
+	       strncmp(value + name, operators[op].text, strlen(operators[op].text)) != 0)
+		op++;
+	if (!name || op == ARRAY_SIZE(operators))
+		return cli_misuse(
+		    cli, NULL, "--where takes a condition such as COLUMN=VALUE, not \"%s\"", value);
 	if (i == SELECT_MOST_WHERE)
 		return cli_misuse(cli, NULL, "at most %d --where", SELECT_MOST_WHERE);
 	copy = strdup(value);
 	if (!copy)
 		return cli_fail_with(cli, "out of memory");
-	copy[equals - value] = '\0';
+	copy[name] = '\0';
 	select->where_split[i] = copy;
 	select->where[i].column = copy;
-	select->where[i].value = copy + (equals - value) + 1;
+	select->where[i].op = operators[op].op;
+	select->where[i].value = copy + name + strlen(operators[op].text);
 	select->query.constraint_count = i + 1;
+	if (operators[op].op == NUNCHI_IN)
+		return split_values(cli, select, (char *)select->where[i].value);
 	return CLI_DONE;
 }
 
@@ -97,6 +134,8 @@ void select_clean(void *state)
 	struct select *select = state;
 
 	free(select->columns_split);
-	for (size_t i = 0; i < select->query.constraint_count; i++)
+	for (size_t i = 0; i < select->query.constraint_count; i++) {
+		free((char **)select->where[i].values);
 		free(select->where_split[i]);
+	}
 }

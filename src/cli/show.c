@@ -53,6 +53,7 @@ const struct command command_show = {
 	"invisible ones and bytes that are not UTF-8 are shown escaped.",
     .examples = "  nunchi show qemu:demo processes\n"
 		"  nunchi show memory.raw processes --columns pid,name,cmdline --where uid=0\n"
+		"  nunchi show qemu:demo processes --where 'pid>100' --where 'name^=ssh'\n"
 		"  nunchi show qemu:demo kernel_modules --json\n",
     .options = select_options,
     .option_count = SELECT_OPTION_COUNT,

@@ -20,8 +20,8 @@ struct view_cursor {
 	struct view_source source;
 	const struct view *view;
 	struct view_request request;
-	struct nunchi_cell equal[VIEW_MAX_COLUMNS];
-	char *equal_text[VIEW_MAX_COLUMNS];
+	struct view_constraint *constraints; /* the request's; owned, with their values */
+	struct number_filter numbers[VIEW_MAX_COLUMNS];
 	const struct nunchi_column *columns[VIEW_MAX_COLUMNS];
 	unsigned column_index[VIEW_MAX_COLUMNS];
 	size_t column_count;
@@ -84,30 +84,151 @@ static struct nunchi_error *take_columns(struct view_cursor *cursor,
 	return NULL;
 }
 
+/* Copies the values that a constraint compares with, as the column's type, in ascending order. */
+static struct nunchi_error *take_values(struct view_cursor *cursor,
+					const struct nunchi_constraint *from,
+					struct view_constraint *ret)
+{
+	const struct nunchi_column *column = &cursor->view->schema.columns[ret->column];
+	bool in = from->op == NUNCHI_IN;
+	size_t count = in ? from->value_count : 1;
+	struct nunchi_cell *cells = calloc(count + 1, sizeof(*cells));
+
+	ret->values = cells;
+	if (!cells)
+		return &error_nomem;
+	for (size_t i = 0; i < count; i++) {
+		const char *value = in ? from->values[i] : from->value;
+		struct nunchi_error *err;
+
+		if (!value)
+			return error_create(NUNCHI_ERROR_ARGUMENT,
+					    "a constraint on column %s has no value", column->name);
+		err = row_parse_cell(column, value, &cells[i]);
+		if (err)
+			return err;
+		if (column->type != NUNCHI_TYPE_TEXT)
+			continue;
+		cells[i].text = strdup(value);
+		if (!cells[i].text)
+			return &error_nomem;
+		ret->count = i + 1;
+	}
+	ret->count = count;
+	qsort(cells, count, sizeof(*cells), row_compare_cells);
+	return NULL;
+}
+
+static struct nunchi_error *take_constraint(struct view_cursor *cursor,
+					    const struct nunchi_constraint *from)
+{
+	struct view_constraint *constraint = &cursor->constraints[cursor->request.constraint_count];
+	const struct nunchi_column *column;
+	unsigned index;
+
+	if (!column_by_name(cursor->view, from->column, &index))
+		return no_such_column(cursor->view, from->column);
+	column = &cursor->view->schema.columns[index];
+	if ((unsigned)from->op > NUNCHI_PREFIX)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "a constraint on column %s has the unknown operator %d",
+				    column->name, (int)from->op);
+	if (from->op == NUNCHI_PREFIX && column->type != NUNCHI_TYPE_TEXT)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "column %s is no text, so that it has no prefix", column->name);
+	*constraint = (struct view_constraint){.column = index, .op = from->op};
+	cursor->request.constraint_count++;
+	cursor->request.columns |= (uint64_t)1 << index;
+	return take_values(cursor, from, constraint);
+}
+
+/* Which numbers meet a constraint on an INTEGER column besides those before it. */
+static struct nunchi_error *narrow(struct view_cursor *cursor,
+				   const struct view_constraint *constraint)
+{
+	struct number_filter *filter = &cursor->numbers[constraint->column];
+	int64_t value = constraint->values[0].integer, *values;
+	size_t count = 0;
+
+	switch (constraint->op) {
+	case NUNCHI_EQUAL:
+		number_filter_narrow(filter, value, value);
+		return NULL;
+	case NUNCHI_LESS:
+		if (value > INT64_MIN)
+			number_filter_narrow(filter, INT64_MIN, value - 1);
+		else
+			number_filter_narrow(filter, 1, 0);
+		return NULL;
+	case NUNCHI_LESS_EQUAL:
+		number_filter_narrow(filter, INT64_MIN, value);
+		return NULL;
+	case NUNCHI_GREATER:
+		if (value < INT64_MAX)
+			number_filter_narrow(filter, value + 1, INT64_MAX);
+		else
+			number_filter_narrow(filter, 1, 0);
+		return NULL;
+	case NUNCHI_GREATER_EQUAL:
+		number_filter_narrow(filter, value, INT64_MAX);
+		return NULL;
+	case NUNCHI_PREFIX:
+		return NULL;
+	case NUNCHI_IN:
+		break;
+	}
+	values = calloc(constraint->count + 1, sizeof(*values));
+	if (!values)
+		return &error_nomem;
+	for (size_t i = 0; i < constraint->count; i++) {
+		value = constraint->values[i].integer;
+		if (number_filter_passes(filter, value) && !(count && values[count - 1] == value))
+			values[count++] = value;
+	}
+	free((int64_t *)filter->values);
+	filter->values = values;
+	filter->count = count;
+	return NULL;
+}
+
 static struct nunchi_error *take_constraints(struct view_cursor *cursor,
 					     const struct nunchi_query *query)
 {
-	for (size_t i = 0; query && i < query->constraint_count; i++) {
-		const struct nunchi_constraint *constraint = &query->constraints[i];
-		struct nunchi_error *err;
-		unsigned index;
+	struct view_request *request = &cursor->request;
+	struct nunchi_error *err = NULL;
 
-		if (!column_by_name(cursor->view, constraint->column, &index))
-			return no_such_column(cursor->view, constraint->column);
-		if (cursor->request.equal[index])
-			return error_create(NUNCHI_ERROR_ARGUMENT,
-					    "two constraints on the column %s", constraint->column);
-		cursor->equal_text[index] = strdup(constraint->value);
-		if (!cursor->equal_text[index])
-			return &error_nomem;
-		err = row_parse_cell(&cursor->view->schema.columns[index],
-				     cursor->equal_text[index], &cursor->equal[index]);
-		if (err)
-			return err;
-		cursor->request.equal[index] = &cursor->equal[index];
-		cursor->request.columns |= (uint64_t)1 << index;
+	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
+		cursor->numbers[i] = NUMBER_FILTER_ANY;
+	if (!query || !query->constraint_count)
+		return NULL;
+	cursor->constraints = calloc(query->constraint_count, sizeof(*cursor->constraints));
+	if (!cursor->constraints)
+		return &error_nomem;
+	request->constraints = cursor->constraints;
+	for (size_t i = 0; i < query->constraint_count && !err; i++) {
+		const struct view_constraint *taken = &cursor->constraints[i];
+
+		err = take_constraint(cursor, &query->constraints[i]);
+		if (err || cursor->view->schema.columns[taken->column].type != NUNCHI_TYPE_INTEGER)
+			continue;
+		err = narrow(cursor, taken);
+		request->numbers[taken->column] = &cursor->numbers[taken->column];
 	}
-	return NULL;
+	return err;
+}
+
+static void free_constraints(struct view_cursor *cursor)
+{
+	for (size_t i = 0; i < cursor->request.constraint_count; i++) {
+		struct view_constraint *constraint = &cursor->constraints[i];
+
+		for (size_t j = 0; j < constraint->count; j++)
+			free((char *)constraint->values[j].text);
+		free((struct nunchi_cell *)constraint->values);
+	}
+	free(cursor->constraints);
+	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
+		free((int64_t *)cursor->numbers[i].values);
 }
 
 static void stop_provider(struct view_cursor *cursor)
@@ -137,9 +258,10 @@ static struct nunchi_error *start_provider(struct view_cursor *cursor)
 
 static bool row_matches(const struct view_cursor *cursor)
 {
-	for (size_t i = 0; i < cursor->view->schema.column_count; i++) {
-		if (cursor->request.equal[i] &&
-		    !row_cell_equals(&cursor->row.cells[i], cursor->request.equal[i]))
+	for (size_t i = 0; i < cursor->request.constraint_count; i++) {
+		const struct view_constraint *constraint = &cursor->constraints[i];
+
+		if (!row_cell_meets(&cursor->row.cells[constraint->column], constraint))
 			return false;
 	}
 	return true;
@@ -408,8 +530,7 @@ void view_cursor_destroy(struct view_cursor *cursor)
 	drop_kept(cursor);
 	free(cursor->kept);
 	row_deinit(&cursor->row);
-	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
-		free(cursor->equal_text[i]);
+	free_constraints(cursor);
 	free(cursor);
 }
 

@@ -39,7 +39,7 @@ static struct nunchi_error *mounts_open(void *data, struct linux_kernel *kernel,
 {
 	struct mounts *state = data;
 	const struct layout *layout = &kernel->layout;
-	struct nunchi_error *err = linux_tasks_init(&state->tasks, kernel, -1);
+	struct nunchi_error *err = linux_tasks_init(&state->tasks, kernel, NULL);
 
 	if (err)
 		return err;

@@ -31,12 +31,9 @@ static struct nunchi_error *envs_open(void *data, struct linux_kernel *kernel,
 {
 	struct envs *state = data;
 	const struct layout *layout = &kernel->layout;
-	int64_t pid = -1;
 	struct nunchi_error *err;
 
-	if (view_equal_integer(request, COLUMN_pid, &pid) && pid < 0)
-		pid = INT64_MAX;
-	err = linux_tasks_init(&state->tasks, kernel, pid);
+	err = linux_tasks_init(&state->tasks, kernel, request->numbers[COLUMN_pid]);
 	if (err)
 		return err;
 	if (!layout->task_mm.present || !layout->mm_pgd.present || !layout->mm_env_start.present ||

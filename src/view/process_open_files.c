@@ -24,8 +24,7 @@ struct open_files {
 	struct linux_files walk;
 	bool walking;
 	bool wants_path;
-	bool has_fd; /* only this descriptor is wanted */
-	int64_t only_fd;
+	const struct number_filter *fds; /* the descriptors wanted; NULL: all */
 	bool has_root;
 	struct linux_path root;
 	int64_t pid;
@@ -39,12 +38,9 @@ static struct nunchi_error *open_files_open(void *data, struct linux_kernel *ker
 {
 	struct open_files *state = data;
 	const struct layout *layout = &kernel->layout;
-	int64_t pid = -1;
 	struct nunchi_error *err;
 
-	if (view_equal_integer(request, COLUMN_pid, &pid) && pid < 0)
-		pid = INT64_MAX;
-	err = linux_tasks_init(&state->tasks, kernel, pid);
+	err = linux_tasks_init(&state->tasks, kernel, request->numbers[COLUMN_pid]);
 	if (err)
 		return err;
 	if (!layout->task_files.present || !layout->files_fdt.present ||
@@ -56,7 +52,7 @@ static struct nunchi_error *open_files_open(void *data, struct linux_kernel *ker
 				    "of task_struct, files_struct, fdtable or file");
 	}
 	state->kernel = kernel;
-	state->has_fd = view_equal_integer(request, COLUMN_fd, &state->only_fd);
+	state->fds = request->numbers[COLUMN_fd];
 	state->wants_path = view_wants(request, COLUMN_path);
 	state->has_root = state->wants_path && linux_init_root(kernel, &state->root);
 	return NULL;
@@ -111,8 +107,8 @@ static bool next_process(struct open_files *state, struct view_row *row)
 	linux_files_deinit(&state->walk);
 	fault = linux_files_init(&state->walk, state->kernel, files);
 	state->walking = fault == MEMORY_OK;
-	if (state->has_fd && state->only_fd >= 0)
-		state->walk.next = (uint64_t)state->only_fd;
+	if (state->fds && state->fds->low > 0)
+		state->walk.next = (uint64_t)state->fds->low;
 	if (!files && linux_task_has_other_threads(state->kernel, &state->task))
 		row_warn(row,
 			 "process %lld: its first thread has ended, so that its open files are "
@@ -142,8 +138,10 @@ static struct nunchi_error *open_files_next(void *data, struct view_row *row)
 
 	do {
 		while (state->walking && linux_files_next(&state->walk, &state->fd)) {
-			if (state->has_fd && (int64_t)state->fd != state->only_fd)
+			if (state->fds && (int64_t)state->fd > state->fds->high)
 				break;
+			if (!number_filter_passes(state->fds, (int64_t)state->fd))
+				continue;
 			if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
 				return NULL;
 		}

@@ -415,12 +415,9 @@ static struct nunchi_error *processes_open(void *data, struct linux_kernel *kern
 					   const struct view_request *request)
 {
 	struct processes *state = data;
-	int64_t pid = -1;
 	struct nunchi_error *err;
 
-	if (view_equal_integer(request, COLUMN_pid, &pid) && pid < 0)
-		pid = INT64_MAX;
-	err = linux_tasks_init(&state->walk, kernel, pid);
+	err = linux_tasks_init(&state->walk, kernel, request->numbers[COLUMN_pid]);
 	if (err)
 		return err;
 	state->kernel = kernel;
@@ -430,7 +427,7 @@ static struct nunchi_error *processes_open(void *data, struct linux_kernel *kern
 	buffer_init(&state->text, 0);
 	state->has_root = linux_init_root(kernel, &state->root);
 	state->has_clock = linux_clock_read(kernel, &state->clock);
-	if (pid < 0 && view_wants(request, COLUMN_cmdline))
+	if (!request->numbers[COLUMN_pid] && view_wants(request, COLUMN_cmdline))
 		linux_fetch_processes(kernel);
 	return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -188,22 +189,67 @@ struct nunchi_error *row_finish(struct view_row *row)
 	return NULL;
 }
 
-bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *wanted)
+int row_compare_cells(const void *a, const void *b)
 {
+	const struct nunchi_cell *x = a, *y = b;
+	size_t least = x->text_size < y->text_size ? x->text_size : y->text_size;
+	int order;
+
+	switch (x->type) {
+	case NUNCHI_TYPE_INTEGER:
+		return (x->integer > y->integer) - (x->integer < y->integer);
+	case NUNCHI_TYPE_REAL:
+		return (x->real > y->real) - (x->real < y->real);
+	case NUNCHI_TYPE_ADDRESS:
+		return (x->address > y->address) - (x->address < y->address);
+	case NUNCHI_TYPE_TEXT:
+		break;
+	}
+	order = least ? memcmp(x->text, y->text, least) : 0;
+	return order ? order : (x->text_size > y->text_size) - (x->text_size < y->text_size);
+}
+
+bool row_cell_meets(const struct nunchi_cell *cell, const struct view_constraint *constraint)
+{
+	const struct nunchi_cell *value = constraint->values;
+
 	if (cell->kind != NUNCHI_CELL_VALUE)
 		return false;
-	switch (cell->type) {
-	case NUNCHI_TYPE_INTEGER:
-		return cell->integer == wanted->integer;
-	case NUNCHI_TYPE_REAL:
-		return cell->real == wanted->real;
-	case NUNCHI_TYPE_ADDRESS:
-		return cell->address == wanted->address;
-	case NUNCHI_TYPE_TEXT:
-		return cell->text_size == wanted->text_size &&
-		       !memcmp(cell->text, wanted->text, cell->text_size);
+	switch (constraint->op) {
+	case NUNCHI_EQUAL:
+		return !row_compare_cells(cell, value);
+	case NUNCHI_LESS:
+		return row_compare_cells(cell, value) < 0;
+	case NUNCHI_LESS_EQUAL:
+		return row_compare_cells(cell, value) <= 0;
+	case NUNCHI_GREATER:
+		return row_compare_cells(cell, value) > 0;
+	case NUNCHI_GREATER_EQUAL:
+		return row_compare_cells(cell, value) >= 0;
+	case NUNCHI_IN:
+		return bsearch(cell, value, constraint->count, sizeof(*value), row_compare_cells);
+	case NUNCHI_PREFIX:
+		return cell->text_size >= value->text_size &&
+		       !memcmp(cell->text, value->text, value->text_size);
 	}
 	return false;
+}
+
+/*
+ * As strtod(), but in the C locale, whatever the calling program chose: in others a comma stands
+ * before the fraction.
+ */
+static double parse_real(const char *value, char **ret_end)
+{
+	locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	double real = 0;
+
+	*ret_end = (char *)value;
+	if (c) {
+		real = strtod_l(value, ret_end, c);
+		freelocale(c);
+	}
+	return real;
 }
 
 /* All of value as a number. Not octal: 010 is ten. */
@@ -222,7 +268,7 @@ static bool parse_number(enum nunchi_type type, const char *value, struct nunchi
 	else if (type == NUNCHI_TYPE_ADDRESS)
 		ret->address = strtoull(value, &end, base);
 	else
-		ret->real = strtod(value, &end);
+		ret->real = parse_real(value, &end);
 	return !errno && end != value && !*end;
 }
 
@@ -297,15 +343,5 @@ bool row_settle(struct view_row *row, const struct linux_kernel *kernel, uint64_
 		before = now;
 	}
 	row_torn(row);
-	return true;
-}
-
-bool view_equal_integer(const struct view_request *request, unsigned column, int64_t *ret)
-{
-	const struct nunchi_cell *cell = request->equal[column];
-
-	if (!cell || cell->type != NUNCHI_TYPE_INTEGER)
-		return false;
-	*ret = cell->integer;
 	return true;
 }

@@ -24,10 +24,16 @@ void row_init(struct view_row *row, const struct view *view);
 void row_deinit(struct view_row *row);
 /* Points the text cells at their bytes. NUNCHI_ERROR_NOMEM if storing them had failed. */
 struct nunchi_error *row_finish(struct view_row *row);
-/* True if the cell is a value equal to the wanted one (which has the same type). */
-bool row_cell_equals(const struct nunchi_cell *cell, const struct nunchi_cell *wanted);
 /*
- * Reads a constraint's text as a column's type: numbers in decimal or with 0x. text stays borrowed.
+ * Compares two struct nunchi_cell that are values of the same type, for qsort(): numbers by their
+ * value, texts byte by byte.
+ */
+int row_compare_cells(const void *a, const void *b);
+/* True if the cell is a value that meets the constraint. */
+bool row_cell_meets(const struct nunchi_cell *cell, const struct view_constraint *constraint);
+/*
+ * Reads a constraint's text as a column's type: numbers in decimal or with 0x, with a point before
+ * the fraction whatever the locale. The cell borrows the text.
  */
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
 				    struct nunchi_cell *ret);

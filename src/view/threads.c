@@ -85,12 +85,9 @@ static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel
 					 const struct view_request *request)
 {
 	struct threads *state = data;
-	int64_t tgid = -1;
 	struct nunchi_error *err;
 
-	if (view_equal_integer(request, COLUMN_tgid, &tgid) && tgid < 0)
-		tgid = INT64_MAX;
-	err = linux_tasks_init(&state->processes, kernel, tgid);
+	err = linux_tasks_init(&state->processes, kernel, request->numbers[COLUMN_tgid]);
 	if (err)
 		return err;
 	if (!kernel->layout.task_signal.present || !kernel->layout.signal_thread_head.present ||

@@ -22,16 +22,31 @@
 
 #include "core/buffer.h"
 #include "core/error.h"
+#include "core/number_filter.h"
 #include "guest/linux/linux.h"
 
 #define VIEW_COLUMN_ENUM(name, type, doc) COLUMN_##name,
 #define VIEW_COLUMN(name, type, doc)      {#name, NUNCHI_TYPE_##type, doc},
 #define VIEW_MAX_COLUMNS                  64
 
-/* What is asked for. */
+/* A condition on a column's cell; an absent cell meets none. */
+struct view_constraint {
+	unsigned column;
+	enum nunchi_operator op;
+	const struct nunchi_cell *values; /* of the column's type, ascending; one, but for IN */
+	size_t count;
+};
+
+/*
+ * What is asked for. The cursor checks each row against the constraints; a provider uses them to
+ * read less, as those on a process id to walk only these processes.
+ */
 struct view_request {
 	uint64_t columns; /* a bit for each column whose cell will be looked at */
-	const struct nunchi_cell *equal[VIEW_MAX_COLUMNS]; /* value a column must have, or NULL */
+	/* Which values of an INTEGER column meet all its constraints; NULL: all of them. */
+	const struct number_filter *numbers[VIEW_MAX_COLUMNS];
+	const struct view_constraint *constraints;
+	size_t constraint_count;
 	uint64_t limit; /* rows, 0: none; a provider may ignore it */
 };
 
@@ -39,9 +54,6 @@ static inline bool view_wants(const struct view_request *request, unsigned colum
 {
 	return request->columns >> column & 1;
 }
-
-/* True with the value if the column must equal an integer (walk only that process …). */
-bool view_equal_integer(const struct view_request *request, unsigned column, int64_t *ret);
 
 /* A row being filled; cells start as NOT_COMPUTED. */
 struct view_row;

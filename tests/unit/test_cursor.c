@@ -44,6 +44,9 @@ struct guest {
 	int fd; /* of the file behind the memory, or -1 */
 	unsigned opened, closed, runs;
 	uint64_t columns_wanted;
+	bool filtered; /* there was a filter for `number`, of that size and lower bound */
+	uint64_t filter_size;
+	int64_t filter_low;
 };
 
 static struct guest *current; /* the provider's open is given the kernel alone */
@@ -63,6 +66,11 @@ static struct nunchi_error *things_open(void *data, struct linux_kernel *kernel,
 	current->opened++;
 	current->runs++;
 	current->columns_wanted = request->columns;
+	current->filtered = request->numbers[COLUMN_number];
+	if (current->filtered) {
+		current->filter_size = number_filter_size(request->numbers[COLUMN_number]);
+		current->filter_low = request->numbers[COLUMN_number]->low;
+	}
 	return NULL;
 }
 
@@ -368,6 +376,81 @@ static void test_constraints(void **state)
 	has_rows(guest, NUNCHI_PAUSE_AUTO, &query, 1, 0);
 }
 
+/* Which numbers a query with these constraints on `number` gives: a digit each. */
+static void numbers_are(struct guest *guest, const struct nunchi_constraint *constraints,
+			size_t count, const char *wanted)
+{
+	static const char *const names[] = {"number"};
+	struct nunchi_query query = {sizeof(query), names, 1, constraints, count, 0};
+	struct view_cursor *cursor = open_cursor(guest, NUNCHI_PAUSE_AUTO, &query);
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err;
+	char given[16] = "";
+	bool torn;
+
+	for (size_t i = 0; !(err = view_cursor_next(cursor, &cells, &torn)); i++)
+		given[i] = (char)('0' + cells[0].integer);
+	assert_ptr_equal(err, &error_stop);
+	assert_string_equal(given, wanted);
+	view_cursor_destroy(cursor);
+}
+
+static void test_operators(void **state)
+{
+	static const char *const some[] = {"9", "3", "0x1", "3"}, *const few[] = {"3", "2"};
+	struct guest *guest = *state;
+	struct nunchi_constraint range[] = {{"number", "1", NUNCHI_GREATER},
+					    {"number", "4", NUNCHI_LESS_EQUAL},
+					    {"number", "4", NUNCHI_LESS}};
+	struct nunchi_constraint lists[] = {
+	    {"number", NULL, NUNCHI_IN, some, ARRAY_SIZE(some)},
+	    {"number", NULL, NUNCHI_IN, few, ARRAY_SIZE(few)},
+	    {"number", "3", NUNCHI_GREATER_EQUAL},
+	    {"number", "4", NUNCHI_GREATER_EQUAL},
+	};
+	struct nunchi_constraint names[] = {{"name", "thing ", NUNCHI_PREFIX},
+					    {"name", "thing 3", NUNCHI_GREATER_EQUAL}};
+	struct nunchi_constraint extremes[] = {
+	    {"number", "9223372036854775807", NUNCHI_GREATER},
+	    {"number", "-9223372036854775808", NUNCHI_LESS},
+	    {"number", "-9223372036854775808", NUNCHI_GREATER_EQUAL},
+	};
+
+	numbers_are(guest, range, 1, "234");
+	numbers_are(guest, range, 2, "234");
+	numbers_are(guest, range, 3, "23");
+	numbers_are(guest, lists, 1, "13");
+	numbers_are(guest, lists, 2, "3");
+	numbers_are(guest, lists, 3, "3");
+	numbers_are(guest, lists, 4, "");
+	lists[0].value_count = 0;
+	numbers_are(guest, lists, 1, "");
+	numbers_are(guest, names, 1, "01234");
+	numbers_are(guest, names, 2, "34");
+	numbers_are(guest, &extremes[0], 1, "");
+	numbers_are(guest, &extremes[1], 1, "");
+	numbers_are(guest, &extremes[2], 1, "01234");
+}
+
+/* What the provider is told of a column of whole numbers: the constraints in one. */
+static void test_number_filter(void **state)
+{
+	static const char *const some[] = {"9", "3", "1", "3"};
+	struct guest *guest = *state;
+	struct nunchi_constraint constraints[] = {
+	    {"number", NULL, NUNCHI_IN, some, ARRAY_SIZE(some)}, {"number", "2", NUNCHI_GREATER}};
+	struct nunchi_query query = {.size = sizeof(query),
+				     .constraints = constraints,
+				     .constraint_count = ARRAY_SIZE(constraints)};
+
+	numbers_are(guest, NULL, 0, "01234");
+	assert_false(guest->filtered);
+	view_cursor_destroy(open_cursor(guest, NUNCHI_PAUSE_AUTO, &query));
+	assert_true(guest->filtered);
+	assert_int_equal(guest->filter_size, 3);
+	assert_int_equal(guest->filter_low, 3);
+}
+
 static void test_limit(void **state)
 {
 	struct guest *guest = *state;
@@ -392,7 +475,15 @@ static void test_mistakes(void **state)
 	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "no column \"nubmer\"");
 	query = (struct nunchi_query){
 	    .size = sizeof(query), .constraints = constraints, .constraint_count = 2};
-	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "two constraints on the column number");
+	/* Two that cannot hold together are no mistake. */
+	has_rows(guest, NUNCHI_PAUSE_AUTO, &query, 0, 0);
+	constraints[0].op = NUNCHI_PREFIX;
+	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "no prefix");
+	constraints[0].op = (enum nunchi_operator)77;
+	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "unknown operator 77");
+	constraints[0].op = NUNCHI_EQUAL;
+	constraints[0].value = NULL;
+	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "has no value");
 	query.constraint_count = 1;
 	constraints[0].value = "three";
 	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "takes a number");
@@ -671,6 +762,8 @@ int main(void)
 	    TEST(all),
 	    TEST(columns),
 	    TEST(constraints),
+	    TEST(operators),
+	    TEST(number_filter),
 	    TEST(limit),
 	    TEST(mistakes),
 	    TEST(empty_text),

@@ -144,7 +144,7 @@ static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 	struct linux_tasks walk;
 	bool too_long;
 
-	assert_null(linux_tasks_init(&walk, kernel, -1));
+	assert_null(linux_tasks_init(&walk, kernel, NULL));
 	while (linux_tasks_next(&walk, &task)) {
 		assert_int_equal(
 		    linux_read_object(kernel, LAYOUT_mm, object_u64(&task, &layout->task_mm), &mm),

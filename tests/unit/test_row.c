@@ -9,6 +9,9 @@
 
 #include "view/row.h"
 
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS(X)                                                                                 \
@@ -205,27 +208,117 @@ static void test_numbers(void **state)
 	}
 }
 
+/* Whether the row's cell meets `op value` (of IN: one of two values). */
+static bool meets(struct view_row *row, unsigned column, enum nunchi_operator op, const char *value,
+		  const char *other)
+{
+	struct nunchi_cell cells[2];
+	struct view_constraint constraint = {
+	    .column = column, .op = op, .values = cells, .count = other ? 2 : 1};
+
+	assert_null(row_finish(row));
+	assert_null(row_parse_cell(&columns[column], value, &cells[0]));
+	if (other)
+		assert_null(row_parse_cell(&columns[column], other, &cells[1]));
+	return row_cell_meets(&row->cells[column], &constraint);
+}
+
 static void test_equality(void **state)
 {
 	struct view_row *row = *state;
-	struct nunchi_cell wanted;
 
-	assert_null(row_parse_cell(&columns[COLUMN_name], "abc", &wanted));
 	row_text(row, COLUMN_name, "abcd", 4);
-	assert_null(row_finish(row));
-	assert_false(row_cell_equals(&row->cells[COLUMN_name], &wanted));
+	assert_false(meets(row, COLUMN_name, NUNCHI_EQUAL, "abc", NULL));
 	row_text(row, COLUMN_name, "abc", 3);
-	assert_null(row_finish(row));
-	assert_true(row_cell_equals(&row->cells[COLUMN_name], &wanted));
+	assert_true(meets(row, COLUMN_name, NUNCHI_EQUAL, "abc", NULL));
 	row_absent(row, COLUMN_name, NUNCHI_ABSENT_NOT_APPLICABLE);
-	assert_false(row_cell_equals(&row->cells[COLUMN_name], &wanted));
+	assert_false(meets(row, COLUMN_name, NUNCHI_EQUAL, "abc", NULL));
 	/* An absence is not the empty text. */
-	assert_null(row_parse_cell(&columns[COLUMN_name], "", &wanted));
-	assert_false(row_cell_equals(&row->cells[COLUMN_name], &wanted));
-	assert_null(row_parse_cell(&columns[COLUMN_number], "0", &wanted));
-	assert_false(row_cell_equals(&row->cells[COLUMN_number], &wanted));
+	assert_false(meets(row, COLUMN_name, NUNCHI_EQUAL, "", NULL));
+	assert_false(meets(row, COLUMN_name, NUNCHI_PREFIX, "", NULL));
+	assert_false(meets(row, COLUMN_number, NUNCHI_EQUAL, "0", NULL));
+	assert_false(meets(row, COLUMN_number, NUNCHI_LESS, "1", NULL));
 	row_integer(row, COLUMN_number, 0);
-	assert_true(row_cell_equals(&row->cells[COLUMN_number], &wanted));
+	assert_true(meets(row, COLUMN_number, NUNCHI_EQUAL, "0", NULL));
+}
+
+static void test_order(void **state)
+{
+	struct view_row *row = *state;
+
+	row_integer(row, COLUMN_number, -5);
+	assert_true(meets(row, COLUMN_number, NUNCHI_LESS, "-4", NULL));
+	assert_false(meets(row, COLUMN_number, NUNCHI_LESS, "-5", NULL));
+	assert_true(meets(row, COLUMN_number, NUNCHI_LESS_EQUAL, "-5", NULL));
+	assert_true(meets(row, COLUMN_number, NUNCHI_GREATER, "-6", NULL));
+	assert_false(meets(row, COLUMN_number, NUNCHI_GREATER, "-5", NULL));
+	assert_true(meets(row, COLUMN_number, NUNCHI_GREATER_EQUAL, "-5", NULL));
+	/* Without a sign. */
+	row_address(row, COLUMN_place, UINT64_MAX);
+	assert_true(meets(row, COLUMN_place, NUNCHI_GREATER, "0x7fffffffffffffff", NULL));
+	row_real(row, COLUMN_share, 0.25);
+	assert_true(meets(row, COLUMN_share, NUNCHI_LESS, "0.5", NULL));
+	assert_false(meets(row, COLUMN_share, NUNCHI_GREATER_EQUAL, "0.5", NULL));
+	/* By bytes, a shorter text before one that goes on. */
+	row_text(row, COLUMN_name, "ssh\xc3\xa9", 5);
+	assert_true(meets(row, COLUMN_name, NUNCHI_GREATER, "sshd", NULL));
+	assert_true(meets(row, COLUMN_name, NUNCHI_GREATER, "ssh", NULL));
+	assert_false(meets(row, COLUMN_name, NUNCHI_LESS, "", NULL));
+}
+
+static void test_list_and_prefix(void **state)
+{
+	struct view_row *row = *state;
+
+	row_integer(row, COLUMN_number, 7);
+	assert_true(meets(row, COLUMN_number, NUNCHI_IN, "3", "7"));
+	assert_false(meets(row, COLUMN_number, NUNCHI_IN, "3", "8"));
+	row_text(row, COLUMN_name, "sshd", 4);
+	assert_true(meets(row, COLUMN_name, NUNCHI_IN, "cron", "sshd"));
+	assert_false(meets(row, COLUMN_name, NUNCHI_IN, "cron", "ssh"));
+	assert_true(meets(row, COLUMN_name, NUNCHI_PREFIX, "ssh", NULL));
+	assert_true(meets(row, COLUMN_name, NUNCHI_PREFIX, "", NULL));
+	assert_false(meets(row, COLUMN_name, NUNCHI_PREFIX, "sshd:", NULL));
+	assert_false(meets(row, COLUMN_name, NUNCHI_PREFIX, "shd", NULL));
+}
+
+/*
+ * A locale in which a comma stands before the fraction, made for the test: few hosts have one
+ * installed. (locale_t)0 where it cannot be made.
+ */
+static locale_t make_comma_locale(void)
+{
+	char directory[] = "/tmp/nunchi-test-row-XXXXXX", command[256];
+	locale_t german = (locale_t)0;
+
+	if (!mkdtemp(directory))
+		return german;
+	snprintf(command, sizeof(command),
+		 "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1", directory);
+	if (!system(command) && !setenv("LOCPATH", directory, 1))
+		german = newlocale(LC_ALL_MASK, "de_DE.UTF-8", (locale_t)0);
+	unsetenv("LOCPATH");
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+	return german;
+}
+
+/* The program that uses the library may have chosen any locale. */
+static void test_locale(void **state)
+{
+	locale_t german = make_comma_locale(), before;
+	char text[16];
+
+	(void)state;
+	if (!german)
+		skip();
+	before = uselocale(german);
+	snprintf(text, sizeof(text), "%.1f", 1.5);
+	assert_string_equal(text, "1,5");
+	takes(COLUMN_share, "1.5", 0, 0, 1.5);
+	refuses(COLUMN_share, "1,5");
+	uselocale(before);
+	freelocale(german);
 }
 
 /* ---- Settling -------------------------------------------------------------------------------- */
@@ -344,6 +437,9 @@ int main(void)
 	    TEST(warnings),
 	    TEST(numbers),
 	    TEST(equality),
+	    TEST(order),
+	    TEST(list_and_prefix),
+	    TEST(locale),
 	    TEST(settles),
 	    TEST(settles_though_moods_change),
 	    TEST(changed_tries_do_not_count),

@@ -19,6 +19,68 @@
 /* Offsets of the test's task_struct. */
 enum { TGID = 20, FLAGS = 24, STATE = 32, EXIT_STATE = 40, COMM = 48 };
 
+/* ---- Walks of some processes -------------------------------------------------------------------
+ */
+
+enum { FILTERED = 40 };
+
+/* Walks those that pass; how many bytes of them all, besides their list, were read. */
+static uint64_t walk_filtered(struct toy *toy, const struct number_filter *filter,
+			      const int64_t *wanted, size_t count)
+{
+	uint64_t before = memory_stats(toy->memory).bytes_read, links;
+	_cleanup_object_ struct object task = {0};
+	struct linux_tasks walk;
+	size_t given = 0;
+
+	assert_null(linux_tasks_init(&walk, &toy->kernel, filter));
+	while (linux_tasks_next(&walk, &task)) {
+		assert_true(given < count);
+		assert_int_equal(object_s64(&task, &L->task_pid), wanted[given++]);
+	}
+	assert_int_equal(given, count);
+	assert_false(walk.list.broken);
+	/* Each step of the list reads a link and the link back; the last one leads to the head. */
+	links = (walk.list.count + (walk.left > 0)) * 16;
+	linux_tasks_deinit(&walk);
+	return memory_stats(toy->memory).bytes_read - before - links;
+}
+
+/* Of a process that does not pass only its id is read, and nothing behind the last that can. */
+static void test_filtered_walk(void **state)
+{
+	static const int64_t some[] = {3, 5, 7, 200}, list_gives[] = {3, 5, 7}, one[] = {5},
+			     last[] = {38, 39};
+	const struct number_filter any = NUMBER_FILTER_ANY, equal = NUMBER_FILTER_EQUAL(5);
+	struct number_filter list = any, range = any, none = NUMBER_FILTER_EQUAL(-1);
+	struct toy *toy = *state;
+	uint64_t tasks[FILTERED], whole = 4096;
+
+	toy_task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_flags, (unsigned)whole - 4, 4);
+	for (size_t i = 0; i < FILTERED; i++)
+		tasks[i] = toy_alloc(toy, whole);
+	toy_link_tasks(toy, tasks, FILTERED);
+	list.values = some;
+	list.count = 3;
+	/* From then on the translation is kept. */
+	walk_filtered(toy, &none, NULL, 0);
+	/* Those up to 7 were asked for their ids. */
+	assert_int_equal(walk_filtered(toy, &list, list_gives, 3), 3 * whole + 7 * 4);
+	assert_int_equal(walk_filtered(toy, &equal, one, 1), whole + 5 * 4);
+	/* One that is not there is looked for to the end. */
+	list.count = 4;
+	assert_int_equal(walk_filtered(toy, &list, list_gives, 3), 3 * whole + 39 * 4);
+	number_filter_narrow(&range, 38, INT64_MAX);
+	assert_int_equal(walk_filtered(toy, &range, last, 2), 2 * whole + 39 * 4);
+	assert_int_equal(walk_filtered(toy, &none, NULL, 0), 39 * 4);
+	number_filter_narrow(&range, 1, 0);
+	assert_int_equal(walk_filtered(toy, &range, NULL, 0), 0);
+	/* On a running guest the walk goes on: an exec may put another task in the place of one. */
+	toy->kernel.live = true;
+	assert_true(walk_filtered(toy, &equal, one, 1) > whole + 39 * 4);
+}
+
 /* ---- State ----------------------------------------------------------------------------------- */
 
 static void has_state(struct toy *toy, uint64_t task_state, uint64_t exit_state, char letter)
@@ -594,6 +656,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, toy_setup, toy_teardown)
 	const struct CMUnitTest tests[] = {
+	    TEST(filtered_walk),
 	    TEST(states),
 	    TEST(processes_without_layout),
 	    TEST(processes_with_pointers_alone),

@@ -200,7 +200,7 @@ void linux_fetch_processes(struct linux_kernel *kernel)
 
 	if (!memory_can_fetch(kernel->memory))
 		return;
-	err = linux_tasks_init(&walk, kernel, -1);
+	err = linux_tasks_init(&walk, kernel, NULL);
 	fetch = err ? NULL : calloc(1, sizeof(*fetch));
 	if (fetch) {
 		fetch->kernel = kernel;

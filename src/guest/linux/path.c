@@ -430,10 +430,11 @@ bool linux_init_root(struct linux_kernel *kernel, struct linux_path *ret)
 {
 	_cleanup_object_ struct object task = {0};
 	_cleanup_error_ struct nunchi_error *err = NULL;
+	const struct number_filter first = NUMBER_FILTER_EQUAL(1);
 	struct linux_tasks walk;
 	bool found;
 
-	err = linux_tasks_init(&walk, kernel, 1);
+	err = linux_tasks_init(&walk, kernel, &first);
 	if (err)
 		return false;
 	found = linux_tasks_next(&walk, &task) &&

@@ -4,11 +4,12 @@
 #include <string.h>
 
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
-				      int64_t only_pid)
+				      const struct number_filter *pids)
 {
 	const struct layout *layout = &kernel->layout;
 
-	*walk = (struct linux_tasks){.kernel = kernel, .only_pid = only_pid};
+	*walk = (struct linux_tasks){
+	    .kernel = kernel, .pids = pids, .left = number_filter_size(pids)};
 	if (!kernel->types)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "processes cannot be walked: the kernel's types are "
@@ -45,15 +46,17 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 	const struct layout *layout = &walk->kernel->layout;
 	uint64_t node;
 
-	while (linux_list_next(&walk->list, &node)) {
+	while (walk->left && linux_list_next(&walk->list, &node)) {
 		uint64_t address = node - layout->task_tasks.offset;
 		uint64_t pid;
 
-		if (walk->only_pid >= 0 &&
+		if (walk->pids &&
 		    (linux_read_field(walk->kernel, address, &layout->task_pid, &pid) !=
 			 MEMORY_OK ||
-		     (int64_t)pid != walk->only_pid))
+		     !number_filter_passes(walk->pids, (int32_t)pid)))
 			continue;
+		/* On a running guest another thread may be about to take this process over. */
+		walk->left -= walk->pids && !walk->kernel->live;
 		if (linux_read_object(walk->kernel, LAYOUT_task, address, task) == MEMORY_OK)
 			return true;
 		walk->list.broken = true;

@@ -7,6 +7,7 @@
 
 #include "core/buffer.h"
 #include "core/hash.h"
+#include "core/number_filter.h"
 #include "guest/linux/linux.h"
 
 /* The walk's bounds: PID_MAX_LIMIT of include/linux/threads.h. */
@@ -16,17 +17,18 @@ struct linux_tasks {
 	struct linux_kernel *kernel;
 	struct linux_list list;
 	struct hash_map seen;
-	int64_t only_pid; /* -1: all */
-	bool started;
+	const struct number_filter *pids; /* borrowed; NULL: all */
+	uint64_t left;                    /* processes that may still come, by the filter */
 };
 
 /*
  * Starts a walk over the processes (thread-group leaders) in the order of the kernel's list;
- * init_task, which is no process, is left out. only_pid >= 0 yields that one alone.
- * NUNCHI_ERROR_UNSUPPORTED names the symbol or field that this kernel's data lacks.
+ * init_task, which is no process, is left out. Of processes whose id does not pass pids (which must
+ * outlive the walk; NULL: all pass) only the id is read; where the guest does not run, the walk ends once
+ * all that can pass were found. NUNCHI_ERROR_UNSUPPORTED names the symbol or field that this kernel's data lacks.
  */
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
-				      int64_t only_pid);
+				      const struct number_filter *pids);
 void linux_tasks_deinit(struct linux_tasks *walk);
 /*
  * Copies the next process's task_struct. False at the end; then walk->list.broken says whether the
