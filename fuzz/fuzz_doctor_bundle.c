@@ -3,10 +3,10 @@
  * A bundle: as an archive, and, where it is none, as "NAME\nCONTENT\0" entries put into a tree at
  * once, so that the collectors of facts are reached without a compressor in between.
  */
-#include "doctor/bundle.h"
-#include "doctor/checks.h"
-#include "doctor/host.h"
-#include "doctor/redact.h"
+#include "doctor/facts/bundle.h"
+#include "doctor/verdict/checks.h"
+#include "doctor/facts/host.h"
+#include "doctor/facts/redact.h"
 
 #include <stdint.h>
 #include <stdlib.h>

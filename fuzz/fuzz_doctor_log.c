@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A log or pasted text of anybody's, through rules and story to the verdict. */
-#include "doctor/checks.h"
-#include "doctor/sources.h"
+#include "doctor/verdict/checks.h"
+#include "doctor/verdict/sources.h"
 
 #include <stdint.h>
 #include <stdlib.h>

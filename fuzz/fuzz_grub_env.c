@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/cleanup.h"
-#include "doctor/grub_env.h"
+#include "doctor/change/grub_env.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An initramfs of any bytes. */
-#include "doctor/initramfs.h"
+#include "doctor/facts/initramfs.h"
 
 #include <stdlib.h>
 #include <string.h>

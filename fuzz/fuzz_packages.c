@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* dpkg's status of any bytes. */
-#include "doctor/packages.h"
+#include "doctor/facts/packages.h"
 
 #include <stdint.h>
 #include <stdlib.h>

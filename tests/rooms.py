@@ -10,6 +10,8 @@ import sys
 
 ROOMS = ["core", "journal", "arch", "memory", "target", "symbols", "guest", "event", "view", "probe",
          "output", "doctor", "api", "cli"]
+# The doctor is a library of its own: its rooms, with what each may include beside itself and core.
+DOCTOR = {"facts": set(), "story": {"facts"}, "change": {"facts"}, "verdict": {"facts", "story"}}
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 # Calls that a library must not make: it never prints, never exits.
@@ -18,6 +20,17 @@ FORBIDDEN = re.compile(r"^[^/*\"]*\b(printf|puts|putchar|perror|exit|abort|fprin
 
 def room_of(path: pathlib.Path) -> str:
     return path.relative_to(SOURCE).parts[0]
+
+
+def wrong_in_doctor(path: pathlib.Path, name: str) -> bool:
+    """Whether a file of the doctor includes what its room may not; files outside its rooms may all."""
+    other = name.split("/")
+    if other[0] == "core":
+        return False
+    room = path.relative_to(SOURCE / "doctor").parts[0]
+    if room not in DOCTOR:
+        return other[0] != "doctor"
+    return other[0] != "doctor" or (len(other) > 2 and other[1] not in {room} | DOCTOR[room])
 
 
 def wrong_includes(path: pathlib.Path) -> list[str]:
@@ -29,7 +42,12 @@ def wrong_includes(path: pathlib.Path) -> list[str]:
             if "/" in name:
                 wrong.append(f"{path}: includes {name}, which is in no room")
             continue
-        if room == "cli" and other != "cli":
+        if room == "doctor":
+            if wrong_in_doctor(path, name):
+                wrong.append(f"{path}: may not include {name}")
+        elif other == "doctor":
+            wrong.append(f"{path}: the doctor is a library of its own: {name}")
+        elif room == "cli" and other != "cli":
             wrong.append(f"{path}: the command may use the public header alone, not {name}")
         elif ROOMS.index(other) > ROOMS.index(room):
             wrong.append(f"{path}: {room} may not include {name}: {other} is below it")

@@ -35,6 +35,11 @@ void nunchi_context_cancel(struct nunchi_context *context)
 	cancel_request(&context->cancel);
 }
 
+bool nunchi_context_cancelled(const struct nunchi_context *context)
+{
+	return context && cancel_requested(&context->cancel);
+}
+
 struct nunchi_error *nunchi_list(struct nunchi_context *context,
 				 bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data)

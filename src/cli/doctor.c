@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nunchi/doctor.h>
+
 struct doctor_state {
 	const char *root;
 	const char *bundle;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nunchi/doctor.h>
+
 typedef struct nunchi_error *action(struct nunchi_context *context,
 				    const struct nunchi_doctor_change *change,
 				    nunchi_doctor_say *say, void *data);

@@ -156,6 +156,13 @@ struct nunchi_error *error_of_host(struct nunchi_error *err)
 	return err;
 }
 
+struct nunchi_error *error_with_errno(struct nunchi_error *err, int errnum)
+{
+	if (err && !err->is_static)
+		err->errnum = errnum;
+	return err;
+}
+
 enum nunchi_error_code nunchi_error_code(const struct nunchi_error *err)
 {
 	return err->code;

@@ -50,6 +50,10 @@ struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ..
  */
 struct nunchi_error *error_of_host(struct nunchi_error *err) __attribute__((warn_unused_result));
 
+/* Notes the errno behind an error whose message says it already; takes err and gives it back. */
+struct nunchi_error *error_with_errno(struct nunchi_error *err, int errnum)
+    __attribute__((warn_unused_result));
+
 static inline bool error_is(const struct nunchi_error *err, enum nunchi_error_code code)
 {
 	return err && nunchi_error_code(err) == code;

@@ -12,7 +12,7 @@
 
 #include "config.h"
 #include "core/cleanup.h"
-#include "doctor/scan.h"
+#include "doctor/story/scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

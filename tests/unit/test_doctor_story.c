@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "doctor/command.h"
-#include "doctor/phrases.h"
-#include "doctor/redact.h"
-#include "doctor/shell.h"
-#include "doctor/tree.h"
+#include "doctor/facts/command.h"
+#include "doctor/story/phrases.h"
+#include "doctor/facts/redact.h"
+#include "doctor/story/shell.h"
+#include "doctor/facts/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

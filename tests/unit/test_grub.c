@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* GRUB's configuration as the doctor reads it: defaults, the generated menu, the environment. */
-#include "doctor/grub.h"
-#include "doctor/grub_env.h"
-#include "doctor/grub_menu.h"
-#include "doctor/grub_vars.h"
-#include "doctor/plan.h"
+#include "doctor/change/grub.h"
+#include "doctor/change/grub_env.h"
+#include "doctor/facts/grub_menu.h"
+#include "doctor/facts/grub_vars.h"
+#include "doctor/change/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "config.h"
-#include "doctor/initramfs.h"
-#include "doctor/packages.h"
+#include "doctor/facts/initramfs.h"
+#include "doctor/facts/packages.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Nothing leads out of a root, and by hand it is the same as by openat2(2). */
 #include "core/cleanup.h"
-#include "doctor/inside.h"
+#include "doctor/facts/inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

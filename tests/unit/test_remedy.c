@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a host's facts ask of Xen's entries. */
-#include "doctor/plan.h"
+#include "doctor/change/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "doctor/change/trial.h"
+
+/*
+ * Without the default dependencies it starts early and whatever else hangs; the isolation of an
+ * emergency does not stop it.
+ */
+static const char unit[] = "# Written by \"nunchi doctor apply --trial\"; \"nunchi doctor undo\" "
+			   "removes it.\n"
+			   "[Unit]\n"
+			   "Description=nunchi: a trial boot of Xen, which ends by itself\n"
+			   "Documentation=man:nunchi(1)\n"
+			   "DefaultDependencies=no\n"
+			   "After=systemd-remount-fs.service\n"
+			   "IgnoreOnIsolate=yes\n"
+			   "\n"
+			   "[Service]\n"
+			   "ExecStart=/bin/sh " TRIAL_SCRIPT "\n"
+			   "StandardOutput=journal+console\n";
+
+/* The first %u is the minutes. */
+static const char script[] =
+    "#!/bin/sh\n"
+    "# Written by \"nunchi doctor apply --trial\"; \"nunchi doctor undo\" removes it.\n"
+    "# Under Xen: saves the logs, and reboots after this long unless \"nunchi doctor stay\"\n"
+    "# is said.\n"
+    "minutes=%u\n"
+    "umask 077\n"
+    "export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C\n"
+    "[ \"$(cat /sys/hypervisor/type 2>/dev/null)\" = xen ] || exit 0\n"
+    "\n"
+    "uptime() {\n"
+    "	read -r up rest </proc/uptime\n"
+    "	echo \"${up%%%%.*}\"\n"
+    "}\n"
+    "deadline=$(($(uptime) + minutes * 60))\n"
+    "\n"
+    "# /var and /boot may be mounted only now; in a trial nothing waits for ever.\n"
+    "out=" TRIAL_LOGS "/$(date -u +%%Y%%m%%dT%%H%%M%%SZ)\n"
+    "tries=0\n"
+    "until mkdir -p \"$out\" && grub-editenv /boot/grub/grubenv unset next_entry; do\n"
+    "	tries=$((tries + 1))\n"
+    "	[ $tries -lt 60 ] || break\n"
+    "	sleep 1\n"
+    "done\n"
+    "sync\n"
+    "echo \"$deadline\" >" TRIAL_DEADLINE "\n"
+    "echo \"nunchi: Xen runs; in $minutes minutes the logs are saved in $out and the machine\"\n"
+    "echo \"nunchi: goes back to its native system, unless you say: nunchi doctor stay\"\n"
+    "\n"
+    "# What a command prints, and how it failed, into a file that is there only whole.\n"
+    "save() {\n"
+    "	name=$1\n"
+    "	shift\n"
+    "	timeout 60 \"$@\" >\"$out/$name.new\" 2>&1 || echo \"($1 ended with $?)\" "
+    ">>\"$out/$name.new\"\n"
+    "	mv \"$out/$name.new\" \"$out/$name\"\n"
+    "}\n"
+    "drm() {\n"
+    "	for file in /sys/class/drm/*/status /sys/class/drm/*/enabled /sys/class/drm/*/dpms \\\n"
+    "		/sys/class/drm/card*/device/uevent /sys/class/graphics/fb*/name \\\n"
+    "		/sys/class/backlight/*/type; do\n"
+    "		[ -r \"$file\" ] && echo \"$file: $(tr '\\n' ' ' <\"$file\")\"\n"
+    "	done\n"
+    "	echo end\n"
+    "}\n"
+    "collect() {\n"
+    "	save xl-dmesg.txt xl dmesg\n"
+    "	save xl-info.txt xl info\n"
+    "	save kernel.txt dmesg\n"
+    "	save journal.txt journalctl --boot --no-pager --output=short-monotonic\n"
+    "	save cmdline.txt cat /proc/cmdline\n"
+    "	save modules.txt cat /proc/modules\n"
+    "	drm >\"$out/drm.txt\" 2>/dev/null\n"
+    "	sync\n"
+    "}\n"
+    "\n"
+    "# Early ones too: a machine that hangs later has left something.\n"
+    "early=$(($(uptime) + 45))\n"
+    "while [ \"$(uptime)\" -lt \"$deadline\" ]; do\n"
+    "	if [ -e " TRIAL_STAY " ]; then\n"
+    "		collect\n"
+    "		rm -f " TRIAL_DEADLINE "\n"
+    "		echo \"nunchi: the machine stays in Xen until it is rebooted\"\n"
+    "		exit 0\n"
+    "	fi\n"
+    "	if [ \"$early\" ] && [ \"$(uptime)\" -ge \"$early\" ]; then\n"
+    "		collect\n"
+    "		early=\n"
+    "	fi\n"
+    "	sleep 1\n"
+    "done\n"
+    "collect\n"
+    "echo \"nunchi: the logs are in $out; the trial ends\"\n"
+    "date -u >\"$out/ended\"\n"
+    "sync\n"
+    "systemctl reboot\n"
+    "# Should that hang, as it may where a driver does:\n"
+    "sleep 180\n"
+    "sync\n"
+    "echo b >/proc/sysrq-trigger\n";
+
+const char *trial_unit(void)
+{
+	return unit;
+}
+
+void trial_script(unsigned minutes, struct buffer *ret)
+{
+	buffer_printf(ret, script, minutes);
+}

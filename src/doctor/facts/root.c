@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "doctor/facts/root.h"
+
+#include "doctor/facts/inside.h"
+#include "doctor/words.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+static void closedir_or_null(DIR *dir)
+{
+	if (dir)
+		closedir(dir);
+}
+
+DEFINE_CLEANUP(DIR, closedir_or_null)
+
+struct nunchi_error *root_init(const char *path, struct root *ret)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat here, system;
+	char *copy;
+
+	if (fd < 0 || fstat(fd, &here) || stat("/", &system))
+		return error_create_errno(errno, _("cannot open the root %s"), path);
+	copy = strdup(path);
+	if (!copy)
+		return &error_nomem;
+	*ret = (struct root){
+	    .fd = no_cleanup_fd(fd),
+	    .path = copy,
+	    .is_system = here.st_dev == system.st_dev && here.st_ino == system.st_ino,
+	};
+	return NULL;
+}
+
+void root_deinit(struct root *root)
+{
+	if (!root->path)
+		return;
+	close(root->fd);
+	free(root->path);
+	*root = (struct root){.fd = -1};
+}
+
+int root_open(const struct root *root, const char *path, int flags)
+{
+	return open_inside(root->fd, path, flags);
+}
+
+/* What stands before a path of the root for the user. */
+static const char *above(const struct root *root)
+{
+	return root->is_system ? "" : root->path;
+}
+
+char *root_name(const struct root *root, const char *path)
+{
+	char *name;
+
+	if (asprintf(&name, "%s%s", above(root), path) < 0)
+		return NULL;
+	return name;
+}
+
+/* Says what to do where the right is missing. */
+static struct nunchi_error *advise(struct nunchi_error *err)
+{
+	int errnum = nunchi_error_errno(err);
+
+	return errnum == EACCES || errnum == EPERM ? error_hint(err, _("run it as root (sudo)"))
+						   : err;
+}
+
+struct parent {
+	int fd;
+	const char *name; /* the last part, within the path */
+};
+
+/* Opens the directory that the path's last part is in. */
+static struct nunchi_error *open_parent(const struct root *root, const char *path,
+					struct parent *ret)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *directory = NULL;
+	int fd;
+
+	if (!slash || path[0] != '/' || !slash[1])
+		return error_create(NUNCHI_ERROR_ARGUMENT, _("%s is no path of a file"), path);
+	directory = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (!directory)
+		return &error_nomem;
+	fd = root_open(root, directory, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return advise(
+		    error_create_errno(errno, _("cannot open %s%s"), above(root), directory));
+	*ret = (struct parent){.fd = fd, .name = slash + 1};
+	return NULL;
+}
+
+/* The temporary name is fixed, so that what a killed run left is found and replaced. */
+static char *temporary_name(const char *name)
+{
+	char *temporary;
+
+	if (asprintf(&temporary, ".%s.nunchi-new", name) < 0)
+		return NULL;
+	return temporary;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+static struct nunchi_error *read_all(int fd, struct buffer *ret)
+{
+	for (;;) {
+		char *place = buffer_reserve(ret, 65536);
+		ssize_t got;
+
+		if (!place)
+			return error_create(NUNCHI_ERROR_DATA, _("is larger than %zu MiB"),
+					    ROOT_FILE_MAX >> 20);
+		got = read(fd, place, 65536);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_create_errno(errno, _("cannot be read"));
+		if (!got)
+			break;
+		ret->size += (size_t)got;
+	}
+	/* Text after the last byte read, where none was, is unset. */
+	if (!buffer_append(ret, "", 1))
+		return &error_nomem;
+	ret->size--;
+	return NULL;
+}
+
+struct nunchi_error *root_read(const struct root *root, const char *path, struct buffer *ret,
+			       bool *ret_exists)
+{
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	buffer_deinit(ret);
+	buffer_init(ret, ROOT_FILE_MAX);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		*ret_exists = false;
+		return NULL;
+	}
+	if (fd < 0 || fstat(fd, &st))
+		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
+	if (!S_ISREG(st.st_mode))
+		return error_create(NUNCHI_ERROR_DATA, _("%s is not a regular file"), path);
+	*ret_exists = true;
+	return error_context(read_all(fd, ret), "%s", path);
+}
+
+bool root_stat(const struct root *root, const char *path, struct stat *ret)
+{
+	_cleanup_close_ int fd = root_open(root, path, O_PATH | O_NOFOLLOW);
+
+	return fd >= 0 && !fstat(fd, ret);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static struct nunchi_error *add_name(struct root_names *names, const char *name)
+{
+	char **more, *copy;
+
+	if (names->count == ROOT_NAMES_MAX)
+		return error_create(NUNCHI_ERROR_DATA, _("has more than %d names"), ROOT_NAMES_MAX);
+	more = realloc(names->names, (names->count + 1) * sizeof(*more));
+	if (!more)
+		return &error_nomem;
+	names->names = more;
+	copy = strdup(name);
+	if (!copy)
+		return &error_nomem;
+	names->names[names->count++] = copy;
+	return NULL;
+}
+
+struct nunchi_error *root_list(const struct root *root, const char *path, struct root_names *ret)
+{
+	_cleanup_root_names_ struct root_names names = {0};
+	int fd = root_open(root, path, O_RDONLY | O_DIRECTORY);
+	_cleanup_(cleanup_closedir_or_null_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct nunchi_error *err = NULL;
+	struct dirent *entry;
+
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
+	if (fd >= 0 && !dir) {
+		close(fd);
+		return &error_nomem;
+	}
+	while (dir && !err && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			err = error_context(add_name(&names, entry->d_name), "%s", path);
+	if (err)
+		return err;
+	if (names.count)
+		qsort(names.names, names.count, sizeof(*names.names), compare_names);
+	*ret = names;
+	names = (struct root_names){0};
+	return NULL;
+}
+
+void root_names_deinit(struct root_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		free(names->names[i]);
+	free(names->names);
+	*names = (struct root_names){0};
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static bool write_all(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t done = write(fd, data, size);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return false;
+		data += done;
+		size -= (size_t)done;
+	}
+	return true;
+}
+
+/* Writes and syncs the temporary file, with what the file it is to replace has. */
+static bool write_temporary(int parent, const char *temporary, const void *data, size_t size,
+			    const struct stat *old, mode_t mode)
+{
+	_cleanup_close_ int fd = -1;
+
+	unlinkat(parent, temporary, 0);
+	fd = openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || !write_all(fd, data, size))
+		return false;
+	if (old && fchown(fd, old->st_uid, old->st_gid))
+		return false;
+	return !fchmod(fd, old ? old->st_mode & 07777 : mode) && !fsync(fd);
+}
+
+struct nunchi_error *root_write(const struct root *root, const char *path, const void *data,
+				size_t size, mode_t mode)
+{
+	struct nunchi_error *err = NULL;
+	_cleanup_free_ char *temporary = NULL;
+	struct parent parent;
+	struct stat old;
+	bool exists;
+
+	err = open_parent(root, path, &parent);
+	if (err)
+		return err;
+	exists = !fstatat(parent.fd, parent.name, &old, AT_SYMLINK_NOFOLLOW);
+	temporary = temporary_name(parent.name);
+	if (!temporary) {
+		err = &error_nomem;
+	} else if (exists && !S_ISREG(old.st_mode)) {
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, _("%s is not a regular file"), path);
+	} else if (!write_temporary(parent.fd, temporary, data, size, exists ? &old : NULL, mode) ||
+		   renameat(parent.fd, temporary, parent.fd, parent.name) || fsync(parent.fd)) {
+		err = advise(error_create_errno(errno, _("cannot write %s%s"), above(root), path));
+		unlinkat(parent.fd, temporary, 0);
+	}
+	close(parent.fd);
+	return err;
+}
+
+static struct nunchi_error *remove_names(const struct root *root, const char *path, bool file_too)
+{
+	_cleanup_free_ char *temporary = NULL;
+	struct nunchi_error *err;
+	struct parent parent;
+
+	err = open_parent(root, path, &parent);
+	if (err && nunchi_error_errno(err) == ENOENT) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	if (err)
+		return err;
+	temporary = temporary_name(parent.name);
+	if (!temporary)
+		err = &error_nomem;
+	else if ((unlinkat(parent.fd, temporary, 0) && errno != ENOENT) ||
+		 (file_too && unlinkat(parent.fd, parent.name, 0) && errno != ENOENT) ||
+		 fsync(parent.fd))
+		err = advise(error_create_errno(errno, _("cannot remove %s%s"), above(root), path));
+	close(parent.fd);
+	return err;
+}
+
+struct nunchi_error *root_clean(const struct root *root, const char *path)
+{
+	return remove_names(root, path, false);
+}
+
+struct nunchi_error *root_remove(const struct root *root, const char *path)
+{
+	return remove_names(root, path, true);
+}
+
+struct nunchi_error *root_make_directory(const struct root *root, const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct nunchi_error *err = NULL;
+
+	if (!copy)
+		return &error_nomem;
+	for (char *slash = copy; slash && !err;) {
+		struct parent parent;
+
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = 0;
+		err = open_parent(root, copy, &parent);
+		if (err)
+			break;
+		if (mkdirat(parent.fd, parent.name, 0755) ? errno != EEXIST : fsync(parent.fd))
+			err = advise(
+			    error_create_errno(errno, _("cannot make %s%s"), above(root), copy));
+		close(parent.fd);
+		if (slash)
+			*slash = '/';
+	}
+	return err;
+}
+
+struct nunchi_error *root_rename(const struct root *root, const char *from, const char *to)
+{
+	struct parent parent;
+	struct nunchi_error *err;
+
+	err = open_parent(root, from, &parent);
+	if (err)
+		return err;
+	if (renameat(parent.fd, parent.name, parent.fd, strrchr(to, '/') + 1) || fsync(parent.fd))
+		err = advise(error_create_errno(errno, _("cannot rename %s%s"), above(root), from));
+	close(parent.fd);
+	return err;
+}
+
+struct nunchi_error *root_remove_directory(const struct root *root, const char *path)
+{
+	_cleanup_root_names_ struct root_names names = {0};
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	struct nunchi_error *err;
+	struct parent parent;
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL
+				       : advise(error_create_errno(errno, _("cannot open %s%s"),
+								   above(root), path));
+	err = root_list(root, path, &names);
+	for (size_t i = 0; i < names.count && !err; i++)
+		if (unlinkat(fd, names.names[i], 0))
+			err = advise(error_create_errno(errno, _("cannot remove what is in %s%s"),
+							above(root), path));
+	if (!err)
+		err = open_parent(root, path, &parent);
+	if (err)
+		return err;
+	if (unlinkat(parent.fd, parent.name, AT_REMOVEDIR) || fsync(parent.fd))
+		err = advise(error_create_errno(errno, _("cannot remove %s%s"), above(root), path));
+	close(parent.fd);
+	return err;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The files of a system under a root directory: "/" or one like a container's. Paths are absolute
+ * in that root; symbolic links, ".." included, never lead out of it (inside.h). Writes are whole or
+ * not at all: a temporary file beside the target is synced and renamed over it, and the directory
+ * synced.
+ */
+#ifndef NUNCHI_DOCTOR_FACTS_ROOT_H
+#define NUNCHI_DOCTOR_FACTS_ROOT_H
+
+#include "core/buffer.h"
+#include "core/error.h"
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct root {
+	int fd;
+	bool is_system; /* it is "/" */
+	char *path;
+};
+
+/* The most bytes read of one file. */
+#define ROOT_FILE_MAX ((size_t)16 << 20)
+/* The most names of one directory. */
+#define ROOT_NAMES_MAX 4096
+
+struct nunchi_error *root_init(const char *path, struct root *ret);
+void root_deinit(struct root *root);
+#define _cleanup_root_ _cleanup_(root_deinit)
+
+/* Opens a path with the flags of open(2); gives -1 with errno. The caller closes it. */
+int root_open(const struct root *root, const char *path, int flags);
+/* A path as the user knows it, with the root before it; to be freed, NULL without memory. */
+char *root_name(const struct root *root, const char *path);
+
+/*
+ * Reads a regular file, links followed. *ret_exists is false, and ret empty, if there is none. ret
+ * must be initialised.
+ */
+struct nunchi_error *root_read(const struct root *root, const char *path, struct buffer *ret,
+			       bool *ret_exists);
+/* What the last part of the path is (lstat); false if there is nothing. */
+bool root_stat(const struct root *root, const char *path, struct stat *ret);
+
+/* Names of a directory, sorted by byte. */
+struct root_names {
+	char **names;
+	size_t count;
+};
+/* A directory that is not there has no names. */
+struct nunchi_error *root_list(const struct root *root, const char *path, struct root_names *ret);
+void root_names_deinit(struct root_names *names);
+#define _cleanup_root_names_ _cleanup_(root_names_deinit)
+
+/*
+ * Makes or replaces a file. A file that was there keeps its mode and owner; a new one gets mode.
+ * Refuses to replace anything but a regular file.
+ */
+struct nunchi_error *root_write(const struct root *root, const char *path, const void *data,
+				size_t size, mode_t mode);
+/* Removes what a root_write() that was killed left beside the file. */
+struct nunchi_error *root_clean(const struct root *root, const char *path);
+/* The same, and removes the file. */
+struct nunchi_error *root_remove(const struct root *root, const char *path);
+/* Makes a directory, mode 0755, and those above it. */
+struct nunchi_error *root_make_directory(const struct root *root, const char *path);
+/* Renames within a directory; both paths have the same one. */
+struct nunchi_error *root_rename(const struct root *root, const char *from, const char *to);
+/* Removes a directory and the files in it; subdirectories are an error. */
+struct nunchi_error *root_remove_directory(const struct root *root, const char *path);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Judging changes by judge.def, in the light of everything else that is known. */
+#ifndef NUNCHI_DOCTOR_VERDICT_JUDGE_H
+#define NUNCHI_DOCTOR_VERDICT_JUDGE_H
+
+#include "doctor/verdict/diagnosis.h"
+
+struct judgement {
+	const char *id;
+	const char *module, *name, *value;
+	unsigned places;
+	bool (*condition)(const struct nunchi_diagnosis *diagnosis, const struct setting *setting);
+	enum nunchi_effect effect;
+	enum nunchi_confidence confidence;
+	const char *meaning;
+};
+
+/* The row of the table that fits, or NULL. Static storage. */
+const struct judgement *judge(const struct nunchi_diagnosis *diagnosis,
+			      const struct setting *setting);
+/* Turns the story's settings into changes of the diagnosis; alike ones become one. */
+void judge_story(struct nunchi_diagnosis *diagnosis);
+
+/* Whether a graphics device of that vendor ("8086") is there. */
+bool judge_gpu(const struct nunchi_diagnosis *diagnosis, const char *vendor);
+/* Whether that driver drives, or by its table could drive, one of that vendor. */
+bool judge_gpu_driver(const struct nunchi_diagnosis *diagnosis, const char *vendor,
+		      const char *driver);
+/* Whether the panel hangs on the discrete device. */
+bool judge_dgpu_panel(const struct nunchi_diagnosis *diagnosis);
+/* Whether Xen is what it is about. */
+bool judge_under_xen(const struct nunchi_diagnosis *diagnosis);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What it all comes to. */
+#include "doctor/verdict/checks.h"
+
+#include "doctor/verdict/judge.h"
+#include "doctor/words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Order: by weight, then by how sure, then as found. */
+static void order(struct nunchi_diagnosis *diagnosis)
+{
+	struct nunchi_finding *findings = diagnosis->findings;
+
+	for (size_t i = 1; i < diagnosis->finding_count; i++) {
+		struct nunchi_finding moved = findings[i];
+		size_t j = i;
+
+		while (j && (findings[j - 1].weight > moved.weight ||
+			     (findings[j - 1].weight == moved.weight &&
+			      findings[j - 1].confidence > moved.confidence))) {
+			findings[j] = findings[j - 1];
+			j--;
+		}
+		findings[j] = moved;
+	}
+}
+
+static void say(struct nunchi_diagnosis *diagnosis, enum nunchi_verdict verdict, const char *reason)
+{
+	diagnosis->verdict = verdict;
+	diagnosis->reason = reason;
+}
+
+static const char *blocker(const struct nunchi_diagnosis *diagnosis)
+{
+	if (diagnosis->finding_count && diagnosis->findings[0].weight == NUNCHI_WEIGHT_BLOCKER)
+		return diagnosis->findings[0].meaning;
+	return NULL;
+}
+
+/* The first thing that dom0 cannot do without and lacks, or NULL. */
+static const char *lacking(const struct nunchi_diagnosis *diagnosis)
+{
+	static const char *const needed[] = {"libxencall.so.1", "libxenforeignmemory.so.1",
+					     "privcmd",         "hvm",
+					     "evtchn",          "xenbus",
+					     "xenstored",       "xsm"};
+
+	for (size_t i = 0; i < diagnosis->step_count; i++) {
+		const struct nunchi_step *step = &diagnosis->steps[i];
+
+		if (step->kind != NUNCHI_STEP_CHECK || strcmp(step->state, "missing"))
+			continue;
+		for (size_t j = 0; j < ARRAY_SIZE(needed); j++)
+			if (!strcmp(step->id, needed[j]))
+				return step->text;
+	}
+	return NULL;
+}
+
+static void judge_dom0(struct nunchi_diagnosis *diagnosis)
+{
+	const struct fact *caps = facts_find(&diagnosis->facts, FACT_XEN_CAPS);
+	const char *missing = lacking(diagnosis);
+
+	if (missing)
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    diagnosis_format(diagnosis, _("dom0 of Xen lacks: %s"), missing));
+	else if (!facts_value(&diagnosis->facts, FACT_XEN_CAPS))
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    diagnosis_format(diagnosis,
+				     _("this is Xen's dom0, but xl info could not be asked: %s"),
+				     caps ? caps->value : "-"));
+	else
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("this is Xen's dom0, and HVM guests can be looked into"));
+}
+
+/* A host that runs without Xen. */
+static void judge_native(struct nunchi_diagnosis *diagnosis)
+{
+	const struct facts *facts = &diagnosis->facts;
+	const char *xen = facts_value(facts, FACT_XEN_INSTALLED);
+
+	if (facts_is(facts, FACT_QEMU_INSTALLED, "yes") && facts_is(facts, FACT_KVM, "usable"))
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("QEMU guests can be looked into, with KVM and emulated; Xen does not run "
+		      "here"));
+	else if (facts_is(facts, FACT_QEMU_INSTALLED, "yes"))
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("emulated QEMU guests can be looked into; KVM is not usable, and Xen does "
+		      "not "
+		      "run here"));
+	else if (!facts_is(facts, FACT_QEMU_INSTALLED, "no"))
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN, _("too little could be read of this host"));
+	else if (xen && strcmp(xen, "none"))
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("Xen is installed, but this boot is without it, and QEMU is not here; saved "
+		      "guests can be looked into all the same"));
+	else
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("neither Xen nor QEMU is here; saved guests can be looked into all the "
+		      "same"));
+}
+
+static void judge_host(struct nunchi_diagnosis *diagnosis)
+{
+	const struct facts *facts = &diagnosis->facts;
+
+	if (facts_is(facts, FACT_HYPERVISOR, "xen-dom0"))
+		judge_dom0(diagnosis);
+	else if (facts_is(facts, FACT_HYPERVISOR, "xen-domu"))
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("this is a guest of Xen: other guests are seen from dom0 alone"));
+	else if (!facts_value(facts, FACT_HYPERVISOR))
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    _("these are files of a host that does not run: what its processor can do is "
+		      "not "
+		      "in them"));
+	else
+		judge_native(diagnosis);
+}
+
+/* Logs alone say what failed, and little of what did not. */
+static void judge_logs(struct nunchi_diagnosis *diagnosis)
+{
+	const struct scan *scan = &diagnosis->scan;
+
+	if (diagnosis->finding_count && diagnosis->findings[0].weight == NUNCHI_WEIGHT_PROBLEM)
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    diagnosis_format(diagnosis,
+				     _("nothing in these files forbids introspection, but: %s"),
+				     diagnosis->findings[0].meaning));
+	else if (scan_seen(scan, RULE_R36))
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("by these logs Xen runs, with HVM guests, and nothing is wrong"));
+	else if (diagnosis->story.outcome == OUTCOME_WORKED)
+		say(diagnosis, NUNCHI_VERDICT_READY,
+		    _("by what is told it works, and nothing in it contradicts that"));
+	else
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    _("nothing in these files says whether introspection works"));
+}
+
+void findings_verdict(struct nunchi_diagnosis *diagnosis)
+{
+	const char *reason;
+
+	order(diagnosis);
+	reason = blocker(diagnosis);
+	if (reason)
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY, reason);
+	else if (findings_black_screen(diagnosis))
+		say(diagnosis, NUNCHI_VERDICT_NO_SCREEN,
+		    _("Xen and dom0 start, and introspection works by SSH; only the picture is "
+		      "missing"));
+	else if (diagnosis->host)
+		judge_host(diagnosis);
+	else
+		judge_logs(diagnosis);
+}
