@@ -65,6 +65,7 @@ static void make_layout(struct layout *layout)
 	enum layout_struct current = 0;
 	uint32_t at = 0;
 
+#define LAYOUT_GROUP(id, ...) layout->known[LAYOUT_GROUP_##id] = true;
 #define STRUCT(id, ...)                                                                            \
 	current = LAYOUT_##id;                                                                     \
 	at = 0;
@@ -75,6 +76,7 @@ static void make_layout(struct layout *layout)
 	layout->used[current] = layout->size[current] = at;
 #define SHAPE FIELD
 #include "guest/linux/layout.def"
+#undef LAYOUT_GROUP
 #undef STRUCT
 #undef FIELD
 #undef SHAPE

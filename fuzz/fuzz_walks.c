@@ -203,6 +203,7 @@ static void make_layout(struct layout *layout, unsigned choice)
 	unsigned word = choice & CHOICE_NARROW ? 4 : 8;
 
 	memset(layout, 0, sizeof(*layout));
+	memset(layout->known, true, sizeof(layout->known));
 #define FIELD(owner, name, offset, size)                                                           \
 	add_field(layout, LAYOUT_##owner, &layout->owner##_##name, offset, size, 1);
 	FIELDS(FIELD, word)

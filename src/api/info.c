@@ -172,8 +172,10 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	give_memory(&info, guest->target);
 	if (err)
 		give(&info, "missing", "kernel", nunchi_error_message(err), nunchi_error_hint(err));
-	else
+	else {
+		linux_kernel_note_missing(kernel);
 		give_kernel(&info, kernel);
+	}
 	return err;
 }
 

@@ -60,7 +60,7 @@ static struct nunchi_error *kernel_info_next(void *data, struct view_row *row)
 {
 	struct kernel_info *state = data;
 	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_system);
 	_cleanup_object_ struct object uts = {0};
 
 	if (state->done)

@@ -38,12 +38,12 @@ static struct nunchi_error *mounts_open(void *data, struct linux_kernel *kernel,
 					const struct view_request *request)
 {
 	struct mounts *state = data;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	struct nunchi_error *err = linux_tasks_init(&state->tasks, kernel, NULL);
 
 	if (err)
 		return err;
-	if (!layout->task_nsproxy.present || !layout->nsproxy_mnt_ns.present ||
+	if (!layout->task_nsproxy.present || !linux_has_field(kernel, &layout->nsproxy_mnt_ns) ||
 	    !layout->mount_root.present) {
 		linux_tasks_deinit(&state->tasks);
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,

@@ -37,7 +37,7 @@ static struct nunchi_error *memory_map_open(void *data, struct linux_kernel *ker
 					    const struct view_request *request)
 {
 	struct memory_map *state = data;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
 	struct nunchi_error *err;
 
 	err = linux_tasks_init(&state->tasks, kernel, request->numbers[COLUMN_pid]);

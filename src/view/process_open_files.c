@@ -37,7 +37,7 @@ static struct nunchi_error *open_files_open(void *data, struct linux_kernel *ker
 					    const struct view_request *request)
 {
 	struct open_files *state = data;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_files);
 	struct nunchi_error *err;
 
 	err = linux_tasks_init(&state->tasks, kernel, request->numbers[COLUMN_pid]);
@@ -45,7 +45,7 @@ static struct nunchi_error *open_files_open(void *data, struct linux_kernel *ker
 		return err;
 	if (!layout->task_files.present || !layout->files_fdt.present ||
 	    !layout->fdtable_fd.present || !layout->fdtable_open_fds.present ||
-	    !layout->file_path.present) {
+	    !linux_has_field(kernel, &layout->file_path)) {
 		linux_tasks_deinit(&state->tasks);
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "open files cannot be walked: this kernel's types lack a field "

@@ -78,7 +78,7 @@ static struct nunchi_error *system_info_next(void *data, struct view_row *row)
 {
 	struct system_info *state = data;
 	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_system);
 	_cleanup_object_ struct object uts = {0}, cpu = {0};
 	uint64_t pages;
 

@@ -85,13 +85,15 @@ static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel
 					 const struct view_request *request)
 {
 	struct threads *state = data;
+	const struct layout *layout;
 	struct nunchi_error *err;
 
 	err = linux_tasks_init(&state->processes, kernel, request->numbers[COLUMN_tgid]);
 	if (err)
 		return err;
-	if (!kernel->layout.task_signal.present || !kernel->layout.signal_thread_head.present ||
-	    !kernel->layout.task_thread_node.present) {
+	layout = linux_layout(kernel, LAYOUT_GROUP_process);
+	if (!layout->task_signal.present || !layout->signal_thread_head.present ||
+	    !layout->task_thread_node.present) {
 		linux_tasks_deinit(&state->processes);
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "threads cannot be walked: this kernel's types lack "

@@ -40,8 +40,9 @@ static void resolve(struct blob *blob, struct types *types, struct layout *ret)
 	err = type_index_from_btf(types->data, size, NULL, NULL, &types->index);
 	if (err)
 		fail_msg("%s", nunchi_error_message(err));
-	memset(ret, 0xff, sizeof(*ret));
-	layout_resolve(types->index, ret);
+	*ret = (struct layout){0};
+	for (int group = 0; group < LAYOUT_GROUP_COUNT; group++)
+		layout_resolve(types->index, (enum layout_group)group, ret);
 }
 
 static void forget(struct types *types)
@@ -133,7 +134,7 @@ static void test_missing(void **state)
 	blob_type(&blob, 4, 0, 1, "task_struct", 64);
 	blob_member(&blob, "pid", S32, 0);
 	resolve(&blob, &types, layout);
-	layout_missing(layout, note, list);
+	layout_missing(layout, LAYOUT_GROUP_task, note, list);
 	assert_null(strstr(list, "task_struct.pid,"));
 	assert_non_null(strstr(list, "task_struct.tgid,"));
 	assert_non_null(strstr(list, "task_struct.__state,"));
@@ -142,6 +143,61 @@ static void test_missing(void **state)
 	assert_null(strstr(list, "maple_tree"));
 	forget(&types);
 	free(list);
+	free(layout);
+}
+
+/* A group is looked up by itself: nothing of another one is, or is called missing. */
+static void test_groups(void **state)
+{
+	struct layout *layout = calloc(1, sizeof(*layout));
+	char *list = calloc(1, 65536);
+	struct types types;
+	struct blob blob;
+	size_t size;
+
+	(void)state;
+	start(&blob);
+	blob_type(&blob, 4, 0, 1, "task_struct", 64);
+	blob_member(&blob, "pid", S32, 0);
+	blob_type(&blob, 4, 0, 1, "module", 64);
+	blob_member(&blob, "name", CHAR16, 8 * 8);
+	types.data = blob_finish(&blob, &size);
+	assert_null(type_index_from_btf(types.data, size, NULL, NULL, &types.index));
+	layout_resolve(types.index, LAYOUT_GROUP_module, layout);
+	for (int group = 0; group < LAYOUT_GROUP_COUNT; group++)
+		assert_int_equal(layout->known[group], group == LAYOUT_GROUP_module);
+	assert_true(layout->module_name.present);
+	assert_false(layout->task_pid.present);
+	assert_int_equal(layout->size[LAYOUT_task], 0);
+	layout_missing(layout, LAYOUT_GROUP_module, note, list);
+	assert_non_null(strstr(list, "module.list,"));
+	assert_null(strstr(list, "task_struct"));
+	*list = 0;
+	layout_missing(layout, LAYOUT_GROUP_task, note, list);
+	assert_string_equal(list, "");
+	assert_string_equal(layout_group_name(LAYOUT_GROUP_module), "module");
+	forget(&types);
+	free(list);
+	free(layout);
+}
+
+/* A copy of a structure is as long as its fields need, so these must be looked up together. */
+static void test_fields_are_in_their_structures_group(void **state)
+{
+	struct layout *layout = calloc(1, sizeof(*layout));
+
+	(void)state;
+#define LAYOUT_GROUP(...)
+#define STRUCT(...)
+#define FIELD(id, name, ...)                                                                       \
+	assert_int_equal(layout_group_of_field(layout, &layout->id##_##name),                      \
+			 layout_group_of(LAYOUT_##id));
+#define SHAPE FIELD
+#include "guest/linux/layout.def"
+#undef LAYOUT_GROUP
+#undef STRUCT
+#undef FIELD
+#undef SHAPE
 	free(layout);
 }
 
@@ -243,9 +299,14 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_fields),  cmocka_unit_test(test_alternatives),
-	    cmocka_unit_test(test_missing), cmocka_unit_test(test_sizes_that_cannot_be),
-	    cmocka_unit_test(test_numbers), cmocka_unit_test(test_bit_fields),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_alternatives),
+	    cmocka_unit_test(test_missing),
+	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_fields_are_in_their_structures_group),
+	    cmocka_unit_test(test_sizes_that_cannot_be),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_bit_fields),
 	    cmocka_unit_test(test_texts),
 	};
 

@@ -60,6 +60,7 @@ static int setup(void **state)
 	ring_layout(toy);
 	/* Only that there are types is asked. */
 	toy->kernel.types = (struct type_index *)ring;
+	memset(toy->kernel.layout.known, true, sizeof(toy->kernel.layout.known));
 	ring->pointer = toy_alloc(toy, 8);
 	ring->ring = toy_alloc(toy, 64);
 	ring->descs = toy_alloc(toy, DESC_SIZE << COUNT_BITS);

@@ -159,6 +159,30 @@ static void test_copy_is_dropped(void **state)
 	linux_kernel_destroy(kernel);
 }
 
+/* The attach looks up only what it needs itself. */
+static void test_attach_is_lazy(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel;
+
+	put_guest(guest);
+	kernel = found_at(guest, 16 * MIB);
+	/* The symbol "modules" is missing: it was searched for. */
+	for (int group = 0; group < LAYOUT_GROUP_COUNT; group++)
+		assert_int_equal(kernel->layout.known[group],
+				 group == LAYOUT_GROUP_task || group == LAYOUT_GROUP_module);
+	for (size_t i = 0; i < kernel->fact_count; i++)
+		assert_string_not_equal(kernel->facts[i].topic, "missing");
+	linux_kernel_note_missing(kernel);
+	assert_true(kernel->layout.known[LAYOUT_GROUP_log]);
+	for (size_t i = 0; i < kernel->fact_count; i++) {
+		if (!strcmp(kernel->facts[i].name, "module"))
+			break;
+		assert_true(i + 1 < kernel->fact_count);
+	}
+	linux_kernel_destroy(kernel);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -166,6 +190,7 @@ int main(void)
 	    TEST(given_back),
 	    TEST(symbols_later),
 	    TEST(copy_is_dropped),
+	    TEST(attach_is_lazy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,7 @@ static inline int toy_setup(void **state)
 
 	toy_init(toy);
 	toy->kernel.types = (struct type_index *)toy;
+	memset(toy->kernel.layout.known, true, sizeof(toy->kernel.layout.known));
 	*state = toy;
 	return 0;
 }

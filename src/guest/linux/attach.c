@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach.h"
+#include "core/buffer.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
 #include "guest/linux/roots.h"
@@ -49,6 +50,34 @@ void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const cha
 		facts[kernel->fact_count++] = fact;
 	else
 		free(fact.evidence);
+}
+
+static void add_missing(const char *path, void *data)
+{
+	struct buffer *buf = data;
+
+	buffer_printf(buf, "%s%s", buf->size ? ", " : "", path);
+}
+
+void linux_kernel_note_missing(struct linux_kernel *kernel)
+{
+	if (kernel->missing_noted || !kernel->types)
+		return;
+	kernel->missing_noted = true;
+	for (int group = 0; group < LAYOUT_GROUP_COUNT; group++) {
+		enum layout_group id = (enum layout_group)group;
+		_cleanup_buffer_ struct buffer missing = {0};
+		char evidence[160];
+
+		layout_missing(linux_layout(kernel, id), id, add_missing, &missing);
+		if (!missing.size)
+			continue;
+		snprintf(evidence, sizeof(evidence),
+			 "needed by: %s; columns that need one are absent (no layout)",
+			 layout_group_users(id));
+		linux_kernel_fact(kernel, "missing", layout_group_name(id), evidence, "%s",
+				  buffer_string(&missing));
+	}
 }
 
 /* The address space by the kernel's own table, once its place is known. */

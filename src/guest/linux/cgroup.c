@@ -57,7 +57,7 @@ static enum memory_fault append_node_path(struct linux_kernel *kernel, uint64_t 
 enum memory_fault linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
 				    struct buffer *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_cgroup);
 	uint64_t cgroup, node, flags;
 	enum memory_fault fault;
 

@@ -41,7 +41,7 @@ static void add_page(struct fetch *fetch, uint64_t address)
 /* The pages of a structure, as far as it is used. */
 static void add_structure(struct fetch *fetch, enum layout_struct type, uint64_t address)
 {
-	uint64_t last = address + fetch->kernel->layout.used[type] - 1;
+	uint64_t last = address + linux_used_size(fetch->kernel, type) - 1;
 
 	if (!address || last < address)
 		return;
@@ -116,7 +116,7 @@ static void find_pids(struct fetch *fetch, struct addresses *pids)
 static void fetch_tasks(struct fetch *fetch)
 {
 	struct linux_kernel *kernel = fetch->kernel;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	struct addresses pids = {0}, tasks = {0};
 
 	if (!layout->pid_leader.present || !layout->task_pid_link.present)

@@ -299,7 +299,7 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
  */
 static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t own = kernel->symbol[LINUX_init_task] + layout->task_tasks.offset;
 	uint64_t next, back = 0;
 	enum memory_fault fault;
@@ -316,7 +316,7 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 /* The first task: its own parent, and its memory's page table is the one we came by. */
 static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t address = kernel->symbol[LINUX_init_task], pgd;
 	_cleanup_object_ struct object task = {0};
 	gpa_t root;
@@ -530,18 +530,10 @@ static struct nunchi_error *types_from_memory(struct linux_kernel *kernel,
 	return kernel->types_missing ? NULL : &error_nomem;
 }
 
-static void note_missing(const char *path, void *data)
-{
-	struct buffer *buf = data;
-
-	buffer_printf(buf, "%s%s", buf->size ? ", " : "", path);
-}
-
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path)
 {
 	struct nunchi_error *err;
-	struct buffer missing;
 
 	if (path)
 		err = type_index_from_file(path, &kernel->types);
@@ -551,14 +543,6 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 		return err;
 	linux_kernel_fact(kernel, "kernel", "types", path ? path : "memory", "%s",
 			  type_index_description(kernel->types));
-	layout_resolve(kernel->types, &kernel->layout);
-	buffer_init(&missing, 0);
-	layout_missing(&kernel->layout, note_missing, &missing);
-	if (missing.size)
-		linux_kernel_fact(kernel, "missing", "fields",
-				  "columns that need one are absent with the reason \"no layout\"",
-				  "%s", buffer_string(&missing));
-	buffer_deinit(&missing);
 	return NULL;
 }
 

@@ -21,7 +21,7 @@ struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
 					      const struct kernel_image *rodata);
-/* Finds the types and resolves the layout. Missing types are no error: see types_missing. */
+/* Finds the types. Missing types are no error: see types_missing. */
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path);
 /*

@@ -117,14 +117,14 @@ static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64
 	}
 }
 
-static struct wanted find_wanted(const struct linux_kernel *kernel)
+static struct wanted find_wanted(struct linux_kernel *kernel)
 {
-	const struct layout *layout = &kernel->layout;
-	bool has_layout = layout->task_comm.present && layout->module_list.present;
+	bool task = !kernel->symbol[LINUX_init_task];
+	bool modules = !kernel->symbol[LINUX_modules];
 
 	return (struct wanted){
-	    .task = has_layout && !kernel->symbol[LINUX_init_task],
-	    .modules = has_layout && !kernel->symbol[LINUX_modules],
+	    .task = task && linux_layout(kernel, LAYOUT_GROUP_task)->task_comm.present,
+	    .modules = modules && linux_layout(kernel, LAYOUT_GROUP_module)->module_list.present,
 	    /* Kernels before 5.10 have no prb. */
 	    .note = (!kernel->symbol[LINUX_prb] && !kernel->symbol[LINUX_log_first_idx]) ||
 		    !kernel->symbol[LINUX_init_uts_ns],

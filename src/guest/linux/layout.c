@@ -3,42 +3,94 @@
 
 #include <string.h>
 
-struct struct_row {
-	const char *name;
+enum row_kind { ROW_GROUP, ROW_STRUCT, ROW_FIELD, ROW_SHAPE };
+
+/* A line of layout.def, in its order. */
+struct row {
+	enum row_kind kind;
+	unsigned id;          /* enum layout_group or layout_struct; of a field: its structure */
+	size_t place;         /* of a field: its struct field in struct layout */
+	const char *names[4]; /* group and users, type, or paths */
 };
 
-struct field_row {
-	enum layout_struct owner;
-	size_t place;  /* of the struct field in struct layout */
-	bool required; /* not one of several shapes */
-	const char *paths[4];
-};
-
-static const struct struct_row struct_rows[] = {
-#define STRUCT(id, name) [LAYOUT_##id] = {name},
-#define FIELD(...)
-#define SHAPE(...)
+static const struct row rows[] = {
+#define LAYOUT_GROUP(id, users) {ROW_GROUP, LAYOUT_GROUP_##id, 0, {#id, users}},
+#define STRUCT(id, name)        {ROW_STRUCT, LAYOUT_##id, 0, {name}},
+#define ROW(kind, id, name, ...)                                                                   \
+	{kind, LAYOUT_##id, offsetof(struct layout, id##_##name), {__VA_ARGS__}},
+#define FIELD(...) ROW(ROW_FIELD, __VA_ARGS__)
+#define SHAPE(...) ROW(ROW_SHAPE, __VA_ARGS__)
 #include "guest/linux/layout.def"
+#undef LAYOUT_GROUP
 #undef STRUCT
 #undef FIELD
 #undef SHAPE
 };
 
-static const struct field_row field_rows[] = {
-#define STRUCT(...)
-#define ROW(required, id, name, ...)                                                               \
-	{LAYOUT_##id, offsetof(struct layout, id##_##name), required, {__VA_ARGS__}},
-#define FIELD(...) ROW(true, __VA_ARGS__)
-#define SHAPE(...) ROW(false, __VA_ARGS__)
-#include "guest/linux/layout.def"
-#undef STRUCT
-#undef FIELD
-#undef SHAPE
-};
-
-static struct field *field_of(struct layout *layout, const struct field_row *row)
+static struct field *field_of(struct layout *layout, const struct row *row)
 {
 	return (struct field *)((char *)layout + row->place);
+}
+
+static bool is_field(const struct row *row)
+{
+	return row->kind == ROW_FIELD || row->kind == ROW_SHAPE;
+}
+
+/* The row of a group. */
+static size_t group_row(enum layout_group group)
+{
+	size_t i = 0;
+
+	while (rows[i].kind != ROW_GROUP || rows[i].id != group)
+		i++;
+	return i;
+}
+
+/* The group that a row is in. */
+static enum layout_group group_at(size_t i)
+{
+	while (rows[i].kind != ROW_GROUP)
+		i--;
+	return (enum layout_group)rows[i].id;
+}
+
+/* One past a group's last row. */
+static size_t group_end(enum layout_group group)
+{
+	size_t i = group_row(group) + 1;
+
+	while (i < ARRAY_SIZE(rows) && rows[i].kind != ROW_GROUP)
+		i++;
+	return i;
+}
+
+const char *layout_group_name(enum layout_group group)
+{
+	return rows[group_row(group)].names[0];
+}
+
+const char *layout_group_users(enum layout_group group)
+{
+	return rows[group_row(group)].names[1];
+}
+
+enum layout_group layout_group_of(enum layout_struct type)
+{
+	size_t i = 0;
+
+	while (rows[i].kind != ROW_STRUCT || rows[i].id != type)
+		i++;
+	return group_at(i);
+}
+
+enum layout_group layout_group_of_field(const struct layout *layout, const struct field *field)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (is_field(&rows[i]) && field_of((struct layout *)layout, &rows[i]) == field)
+			return group_at(i);
+	}
+	return LAYOUT_GROUP_COUNT;
 }
 
 static bool resolve_field(const struct type_index *types, const char *path, struct field *ret)
@@ -61,37 +113,46 @@ static bool resolve_field(const struct type_index *types, const char *path, stru
 	return true;
 }
 
-void layout_resolve(const struct type_index *types, struct layout *ret)
+static void resolve_struct(const struct type_index *types, const struct row *row,
+			   struct layout *layout)
 {
-	memset(ret, 0, sizeof(*ret));
-	for (size_t i = 0; i < ARRAY_SIZE(struct_rows); i++) {
-		uint64_t size;
-		type_id id;
+	uint64_t size;
+	type_id id;
 
-		if (type_index_find(types, struct_rows[i].name, &id) &&
-		    type_index_size(types, id, &size) && size <= (1u << 20))
-			ret->size[i] = (uint32_t)size;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++) {
-		const struct field_row *row = &field_rows[i];
-		struct field *field = field_of(ret, row);
-
-		for (size_t j = 0; j < ARRAY_SIZE(row->paths) && row->paths[j]; j++) {
-			if (resolve_field(types, row->paths[j], field))
-				break;
-		}
-		if (field->present && field->offset + field->size > ret->used[row->owner])
-			ret->used[row->owner] = field->offset + field->size;
-	}
+	if (type_index_find(types, row->names[0], &id) && type_index_size(types, id, &size) &&
+	    size <= (1u << 20))
+		layout->size[row->id] = (uint32_t)size;
 }
 
-void layout_missing(const struct layout *layout, void (*missing)(const char *path, void *data),
-		    void *data)
+void layout_resolve(const struct type_index *types, enum layout_group group, struct layout *layout)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++) {
-		if (field_rows[i].required &&
-		    !field_of((struct layout *)layout, &field_rows[i])->present)
-			missing(field_rows[i].paths[0], data);
+	for (size_t i = group_row(group) + 1, end = group_end(group); i < end; i++) {
+		const struct row *row = &rows[i];
+		struct field *field = field_of(layout, row);
+
+		if (!is_field(row)) {
+			resolve_struct(types, row, layout);
+			continue;
+		}
+		for (size_t j = 0; j < ARRAY_SIZE(row->names) && row->names[j]; j++) {
+			if (resolve_field(types, row->names[j], field))
+				break;
+		}
+		if (field->present && field->offset + field->size > layout->used[row->id])
+			layout->used[row->id] = field->offset + field->size;
+	}
+	layout->known[group] = true;
+}
+
+void layout_missing(const struct layout *layout, enum layout_group group,
+		    void (*missing)(const char *path, void *data), void *data)
+{
+	if (!layout->known[group])
+		return;
+	for (size_t i = group_row(group) + 1, end = group_end(group); i < end; i++) {
+		if (rows[i].kind == ROW_FIELD &&
+		    !field_of((struct layout *)layout, &rows[i])->present)
+			missing(rows[i].names[0], data);
 	}
 }
 

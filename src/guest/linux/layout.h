@@ -22,10 +22,21 @@ struct field {
 	bool is_signed;
 };
 
-enum layout_struct {
-#define STRUCT(id, ...) LAYOUT_##id,
+/* What is looked up together, when the first walk needs a part of it. */
+enum layout_group {
+#define LAYOUT_GROUP(id, ...) LAYOUT_GROUP_##id,
+#define STRUCT(...)
 #define FIELD(...)
 #define SHAPE(...)
+#include "guest/linux/layout.def"
+#undef LAYOUT_GROUP
+#undef STRUCT
+	LAYOUT_GROUP_COUNT
+};
+
+enum layout_struct {
+#define LAYOUT_GROUP(...)
+#define STRUCT(id, ...) LAYOUT_##id,
 #include "guest/linux/layout.def"
 #undef STRUCT
 #undef FIELD
@@ -34,6 +45,7 @@ enum layout_struct {
 };
 
 struct layout {
+	bool known[LAYOUT_GROUP_COUNT]; /* the group was looked up; fields may be missing */
 	/* Bytes of each structure in all, and up to the end of its last field in the table. */
 	uint32_t size[LAYOUT_STRUCT_COUNT];
 	uint32_t used[LAYOUT_STRUCT_COUNT];
@@ -41,17 +53,32 @@ struct layout {
 #define FIELD(id, name, ...) struct field id##_##name;
 #define SHAPE                FIELD
 #include "guest/linux/layout.def"
+#undef LAYOUT_GROUP
 #undef STRUCT
 #undef FIELD
 #undef SHAPE
 };
 
-/* Resolves every field; those that this kernel lacks are left with present = false. */
-void layout_resolve(const struct type_index *types, struct layout *ret);
+/* The group's name, and the views that need it ("kernel_modules, …"). Static. */
+const char *layout_group_name(enum layout_group group);
+const char *layout_group_users(enum layout_group group);
+/* The group of a structure. */
+enum layout_group layout_group_of(enum layout_struct type);
+/* The group of a field of layout; LAYOUT_GROUP_COUNT if field is not one of its fields. */
+enum layout_group layout_group_of_field(const struct layout *layout, const struct field *field);
 
-/* Calls missing for each FIELD that did not resolve ("task_struct.pid"), in the table's order. */
-void layout_missing(const struct layout *layout, void (*missing)(const char *path, void *data),
-		    void *data);
+/*
+ * Looks up a group's structures and fields and marks it as known. Fields that this kernel lacks are
+ * left with present = false.
+ */
+void layout_resolve(const struct type_index *types, enum layout_group group, struct layout *layout);
+
+/*
+ * Calls missing for each FIELD of a known group that this kernel lacks ("task_struct.pid"), in the
+ * table's order.
+ */
+void layout_missing(const struct layout *layout, enum layout_group group,
+		    void (*missing)(const char *path, void *data), void *data);
 
 /* A structure copied out of the guest: check and use the copy, never the guest's bytes twice. */
 struct object {

@@ -39,21 +39,37 @@ struct linux_kernel {
 	bool scattered;     /* the image is not contiguous there (TARGET_FRAMES_MACHINE) */
 	uint64_t image_end; /* virtual, one past the image's last mapped byte */
 	uint64_t symbol[LINUX_SYMBOL_COUNT]; /* addresses, 0: this kernel has none */
-	struct layout layout;
-	struct type_index *types;     /* NULL: none; then only symbols and memory work */
-	struct symbol_index *symbols; /* all symbols; NULL until linux_symbols() */
-	struct kallsyms *kallsyms;    /* NULL when symbols came from a file */
+	struct layout layout;                /* what is looked up of it: see linux_layout() */
+	struct type_index *types;            /* NULL: none; then only symbols and memory work */
+	struct symbol_index *symbols;        /* all symbols; NULL until linux_symbols() */
+	struct kallsyms *kallsyms;           /* NULL when symbols came from a file */
 	struct linux_rodata rodata;
-	char *types_missing;    /* why types is NULL; owned */
-	char *symbols_missing;  /* why there are no symbols; owned */
+	char *types_missing;   /* why types is NULL; owned */
+	char *symbols_missing; /* why there are no symbols; owned */
 	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
+	bool missing_noted;          /* linux_kernel_note_missing() was called */
 	bool tasks_unseen;           /* what the first task is linked to is not in the memory */
 	bool live;                   /* the guest may change what is being read */
 	unsigned reset_count;        /* of the target, when the kernel was looked for */
 	const struct cancel *cancel; /* ends long walks; never NULL */
 };
+
+/* Looks up a group of the layout (read.c). */
+void linux_layout_resolve(struct linux_kernel *kernel, enum layout_group group);
+
+/*
+ * The layout with a group of it looked up. Every function that looks at a field of that group, or
+ * at the size of one of its structures, before it has read one of them asks for the group here.
+ */
+static inline const struct layout *linux_layout(struct linux_kernel *kernel,
+						enum layout_group group)
+{
+	if (!kernel->layout.known[group])
+		linux_layout_resolve(kernel, group);
+	return &kernel->layout;
+}
 
 /* ---- Reading (read.c) ------------------------------------------------------------------------ */
 
@@ -70,6 +86,10 @@ enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address,
  */
 enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
 				    uint64_t address, struct object *object);
+/* Bytes that linux_read_object() copies of a structure; 0 if the kernel's types lack it. */
+uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type);
+/* True if this kernel has a field of its layout; looks up the field's group. */
+bool linux_has_field(struct linux_kernel *kernel, const struct field *field);
 /* One field of it alone; MEMORY_NO_LAYOUT when the kernel's types have no such field. */
 enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
 				   const struct field *field, uint64_t *ret);
@@ -117,6 +137,11 @@ bool linux_list_holds(struct linux_kernel *kernel, uint64_t node);
 
 /* All symbols of the kernel, indexed at the first call. */
 struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_index **ret);
+/*
+ * Looks up all groups of the layout, and adds a fact for each group of which this kernel's types
+ * lack a field: its name, the fields, and the views that need them.
+ */
+void linux_kernel_note_missing(struct linux_kernel *kernel);
 void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
 		       const char *evidence, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

@@ -70,7 +70,7 @@ static bool slot_end(const struct linux_maple *walk, const struct shape *shape, 
 
 bool linux_maple_init(struct linux_maple *walk, struct linux_kernel *kernel, uint64_t tree)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
 
 	*walk = (struct linux_maple){.kernel = kernel, .tree = tree};
 	walk->top = kernel->word_size == 4 ? UINT32_MAX : UINT64_MAX;

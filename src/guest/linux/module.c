@@ -14,7 +14,7 @@ static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel)
 {
 	*walk = (struct linux_modules){.kernel = kernel};
-	if (!kernel->types || !kernel->layout.module_list.present)
+	if (!kernel->types || !linux_layout(kernel, LAYOUT_GROUP_module)->module_list.present)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "modules cannot be walked: the layout of struct "
 					       "module is missing"),

@@ -157,7 +157,7 @@ static void find_root(struct linux_mounts *mounts)
 
 static struct nunchi_error *collect(struct linux_mounts *mounts)
 {
-	const struct layout *layout = &mounts->kernel->layout;
+	const struct layout *layout = linux_layout(mounts->kernel, LAYOUT_GROUP_path);
 
 	mounts->count = 0;
 	mounts->broken = false;

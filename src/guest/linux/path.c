@@ -67,7 +67,9 @@ static enum memory_fault read_name(struct linux_kernel *kernel, const struct obj
 
 	if (!layout->dentry_name_len.present || !layout->dentry_name.present || size > NAME_LIMIT)
 		return MEMORY_IO;
-	if (within < dentry->size && size <= dentry->size - within)
+	/* Most names are short and stand in the dentry itself. */
+	if (layout->dentry_short_name.present && within == layout->dentry_short_name.offset &&
+	    size <= dentry->size - within)
 		memcpy(name, dentry->data + within, size);
 	else
 		fault = linux_read(kernel, place, name, size);
@@ -96,7 +98,7 @@ static enum memory_fault climb_up(struct climb *climb, struct linux_path at,
 				  const struct linux_path *root, enum climb_end *ret)
 {
 	struct linux_kernel *kernel = climb->kernel;
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	uint64_t mount = at.mnt - layout->mount_vfsmount.offset;
 	enum memory_fault fault;
 
@@ -382,7 +384,7 @@ enum memory_fault linux_read_path(struct linux_kernel *kernel, uint64_t address,
 static enum memory_fault read_path_field(struct linux_kernel *kernel, uint64_t address,
 					 const struct field *field, struct linux_path *ret)
 {
-	if (!field->present)
+	if (!linux_has_field(kernel, field))
 		return MEMORY_IO;
 	if (!address)
 		return MEMORY_NOT_MAPPED;
@@ -401,7 +403,7 @@ enum memory_fault linux_file_path(struct linux_kernel *kernel, uint64_t file,
 
 enum memory_fault linux_file_unlinked(struct linux_kernel *kernel, uint64_t file, bool *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	_cleanup_object_ struct object dentry = {0};
 	struct linux_path path;
 	enum memory_fault fault;

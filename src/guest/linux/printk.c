@@ -74,7 +74,7 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 
 	if (missing)
 		return unsupported(missing);
-	if (!has_plain_layout(&kernel->layout))
+	if (!has_plain_layout(linux_layout(kernel, LAYOUT_GROUP_log)))
 		return unsupported("the layout of its records");
 	if (linux_read_word(kernel, kernel->symbol[LINUX_log_buf], &log->buffer) != MEMORY_OK ||
 	    linux_read_u32(kernel, kernel->symbol[LINUX_log_buf_len], &length) != MEMORY_OK ||
@@ -97,7 +97,7 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 
 struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *kernel)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_log);
 	uint64_t ring, id_mask = kernel->word_size == 8 ? UINT64_MAX >> 2 : UINT32_MAX >> 2;
 
 	*log = (struct linux_log){.kernel = kernel};

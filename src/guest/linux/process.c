@@ -71,7 +71,7 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 static enum memory_fault percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
 					    int64_t *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	_cleanup_object_ struct object counter = {0};
 	enum memory_fault fault;
 	uint64_t sum, base;
@@ -106,7 +106,7 @@ static enum memory_fault percpu_counter_sum(struct linux_kernel *kernel, uint64_
 static enum memory_fault resident_counter(struct linux_kernel *kernel, const struct object *mm,
 					  unsigned which, int64_t *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	uint64_t stride = layout->size[LAYOUT_percpu_counter], word = 0;
 	enum memory_fault fault;
 
@@ -202,7 +202,7 @@ enum memory_fault linux_process_cpu_time(struct linux_kernel *kernel, const stru
 					 const struct object *signal, struct hash_map *seen,
 					 uint64_t *left, struct linux_cpu_time *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	_cleanup_object_ struct object thread = {0};
 	struct linux_threads walk;
 	struct cpu_counts counts = {
@@ -260,7 +260,7 @@ enum memory_fault linux_pid_number(struct linux_kernel *kernel, uint64_t pid, in
 
 enum memory_fault linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	uint64_t level, namespace;
 	enum memory_fault fault;
 

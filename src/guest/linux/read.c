@@ -8,6 +8,32 @@
 /* How often a list is begun anew because its nodes went away under the walk. */
 #define MAX_STARTS 64
 
+void linux_layout_resolve(struct linux_kernel *kernel, enum layout_group group)
+{
+	/* Without types there is nothing to look up. */
+	if (kernel->types)
+		layout_resolve(kernel->types, group, &kernel->layout);
+}
+
+uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type)
+{
+	if (!kernel->layout.used[type])
+		linux_layout(kernel, layout_group_of(type));
+	return kernel->layout.used[type];
+}
+
+bool linux_has_field(struct linux_kernel *kernel, const struct field *field)
+{
+	enum layout_group group;
+
+	if (field->present)
+		return true;
+	group = layout_group_of_field(&kernel->layout, field);
+	if (group != LAYOUT_GROUP_COUNT)
+		linux_layout(kernel, group);
+	return field->present;
+}
+
 enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
 			     size_t size)
 {
@@ -37,7 +63,7 @@ enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address,
 enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
 				    uint64_t address, struct object *object)
 {
-	size_t size = kernel->layout.used[type];
+	size_t size = linux_used_size(kernel, type);
 	enum memory_fault fault;
 
 	object->size = 0;
@@ -64,12 +90,14 @@ enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address
 				   const struct field *field, uint64_t *ret)
 {
 	uint8_t bytes[8];
-	struct object object = {.data = bytes, .size = field->size};
-	struct field at_start = *field;
+	struct object object = {.data = bytes};
 	enum memory_fault fault;
+	struct field at_start;
 
-	if (!field->present || field->size > sizeof(bytes))
+	if (!linux_has_field(kernel, field) || field->size > sizeof(bytes))
 		return MEMORY_NO_LAYOUT;
+	object.size = field->size;
+	at_start = *field;
 	fault = linux_read(kernel, address + field->offset, bytes, field->size);
 	if (fault != MEMORY_OK)
 		return fault;

@@ -67,7 +67,7 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
 			const struct object *leader, struct hash_map *seen)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	uint64_t signal = object_u64(leader, &layout->task_signal);
 
 	if (!signal || !layout->signal_thread_head.present || !layout->task_thread_node.present)

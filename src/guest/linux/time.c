@@ -10,17 +10,18 @@
  * The core timekeeper: since 6.13 in a struct tk_data (tk_core, an array timekeeper_data since
  * 6.17); before, in an unnamed struct behind a sequence counter.
  */
-static uint64_t timekeeper_address(const struct linux_kernel *kernel)
+static uint64_t timekeeper_address(struct linux_kernel *kernel)
 {
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_time);
 	uint64_t core = kernel->symbol[LINUX_timekeeper_data];
-	uint64_t counter = kernel->layout.size[LAYOUT_seqcount], word = kernel->word_size;
+	uint64_t counter = layout->size[LAYOUT_seqcount], word = kernel->word_size;
 
 	if (!core)
 		core = kernel->symbol[LINUX_tk_core];
 	if (!core)
 		return 0;
-	if (kernel->layout.tk_data_timekeeper.present)
-		return core + kernel->layout.tk_data_timekeeper.offset;
+	if (layout->tk_data_timekeeper.present)
+		return core + layout->tk_data_timekeeper.offset;
 	/* The timekeeper is aligned as its pointers are. */
 	return core + ((counter ? counter : word) + word - 1) / word * word;
 }

@@ -17,7 +17,7 @@
 
 bool linux_vmas_init(struct linux_vmas *walk, struct linux_kernel *kernel, uint64_t mm)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
 
 	*walk = (struct linux_vmas){.kernel = kernel, .mm = mm};
 	if (!layout->vma_start.present || !layout->vma_end.present || !layout->vma_mm.present)
@@ -123,7 +123,7 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 static bool read_user_path(struct linux_kernel *kernel, const struct object *file,
 			   struct linux_path *ret)
 {
-	const struct layout *layout = &kernel->layout;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
 	uint64_t on_mount, on_dentry;
 
 	return layout->backing_file_user_path.present &&
