@@ -159,6 +159,7 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 		err = address_space_create(kernel.memory, &paging, &kernel.process);
 	if (err)
 		__builtin_trap();
+	target.memory = kernel.memory;
 	make_layout(&kernel.layout);
 	kernel.types = make_types();
 	kernel.symbols = make_symbols();

@@ -9,8 +9,9 @@
  * mutable global state; it installs one chaining SIGBUS handler when it first maps a file (opt out
  * with NUNCHI_CONTEXT_NO_SIGBUS_GUARD).
  *
- * Structures of options begin with their size: set it to sizeof, so that a library that is older or
- * newer than the header takes what both know.
+ * Structures of options begin with their size: set it to sizeof. A library that is newer than the
+ * header leaves the options that the caller does not know at their defaults; an older one refuses
+ * (NUNCHI_ERROR_ARGUMENT) options that it does not know, unless they are all zeros.
  *
  * Errors: fallible functions return an error object, NULL for success. The caller destroys it.
  * Outputs come last, are called `ret`, and are untouched on failure.
@@ -90,7 +91,7 @@ NUNCHI_API void nunchi_context_destroy(struct nunchi_context *context);
 /*
  * Asks whatever runs in this context to end soon with NUNCHI_ERROR_CANCELLED, leaving guests
  * running. Async-signal-safe, and may be called from any thread. For good: the context and its
- * guests can only be closed afterwards.
+ * guests can only be closed afterwards. nunchi_session_cancel() cancels less.
  */
 NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
 /* Whether that was asked for. False for NULL. */
@@ -170,10 +171,71 @@ NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
 /*
  * Finds the kernel now. Everything below does it by itself; call it to time, or to check that a
  * running guest is still there (NUNCHI_ERROR_GONE) with the same kernel (NUNCHI_ERROR_REBOOTED: close
- * it and open it again). Each query checks that too; nunchi_read() and nunchi_translate() only look
- * whether the kernel's image is where it was, and so do the calls on symbols.
+ * it and open it again). Outside of a session each query checks that too; nunchi_read(),
+ * nunchi_translate() and the calls on symbols only look whether the kernel's image is where it was.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
+
+/* ---- Sessions -------------------------------------------------------------------------------- */
+
+/*
+ * Several questions to a guest that is checked, and where asked for stopped, once. All calls on the
+ * guest from nunchi_session_open() to nunchi_session_close() are in the session; a call outside of
+ * any session is a session of its own, as a statement outside of a transaction is in SQL. A guest
+ * has one session at a time.
+ *
+ * When it is opened, the kernel is looked for if it was not yet, and a running guest is checked: it
+ * is there (NUNCHI_ERROR_GONE), with the same kernel (NUNCHI_ERROR_REBOOTED). That is not checked
+ * again while the session is open, unless nunchi_guest_attach() is called, which only checks. So
+ * keep a session on a running guest as short as what it is for.
+ *
+ * What its cursors, nunchi_read() and nunchi_translate() see:
+ *
+ *  a saved guest, or hold        one state, which nothing changes; rows are read as they are asked
+ *                                for
+ *  NUNCHI_PAUSE_ALWAYS           one moment: the pages needed are copied while the guest is paused,
+ *                                and the copies (64 MiB at most) serve all that comes. What they
+ *                                lack makes all of them be copied anew, at another moment; see
+ *                                nunchi_session_moment()
+ *  NUNCHI_PAUSE_AUTO, _NEVER     the guest as it runs; each cursor is consistent as its pause option
+ *                                says
+ *
+ * nunchi_snapshot(), symbols and types are of the guest as it is when they are called.
+ */
+struct nunchi_session;
+
+struct nunchi_session_options {
+	size_t size; /* sizeof(struct nunchi_session_options) */
+	bool hold;   /* pause a running guest until the session is closed, whatever its pause option */
+};
+
+/*
+ * options may be NULL. NUNCHI_ERROR_BUSY if the guest has a session already. Else the errors of
+ * nunchi_guest_attach(), and with hold those of pausing.
+ */
+NUNCHI_API struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
+						    const struct nunchi_session_options *options,
+						    struct nunchi_session **ret);
+/*
+ * Ends it; the guest runs again if hold had paused it, and an error says that it could not be made
+ * to. A cursor that is still open can only be closed. NULL is accepted. Closing the guest closes its
+ * session as well.
+ */
+NUNCHI_API struct nunchi_error *nunchi_session_close(struct nunchi_session *session);
+/*
+ * Asks what runs in the session to end soon with NUNCHI_ERROR_CANCELLED, as does every later call in
+ * it. Async-signal-safe, and may be called from any thread, until the guest is closed; a request
+ * that comes after the session was closed is lost. The context and the guest stay usable: close the
+ * session and open the next.
+ */
+NUNCHI_API void nunchi_session_cancel(struct nunchi_session *session);
+/*
+ * Which moment of the guest the session shows: a number that is another one once the copies were
+ * made anew; 0 while the guest runs and each row is of a moment of its own. If it is the same, and
+ * not 0, after the first cursor of several and after the last, all of them saw one state; if not,
+ * run them again: the copies have now what all of them read.
+ */
+NUNCHI_API uint64_t nunchi_session_moment(const struct nunchi_session *session);
 
 /* What nunchi knows of the guest and how, in order of display. The strings live for the call. */
 struct nunchi_fact {
@@ -203,7 +265,7 @@ NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_
 struct nunchi_timing {
 	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */
 	double attach_ms;
-	double query_ms;
+	double query_ms; /* of cursors, and of nunchi_read() outside of sessions */
 	uint64_t bytes_read;    /* copied out of the guest's memory */
 	uint64_t pages_touched; /* distinct pages read or copied; 0 without option count_pages */
 	uint64_t paused_us;     /* how long we had the guest paused */
@@ -301,7 +363,10 @@ struct nunchi_query {
 
 struct nunchi_cursor;
 
-/* Starts a query on a view of nunchi_views(). query may be NULL: everything. */
+/*
+ * Starts a query on a view of nunchi_views(). query may be NULL: everything. Close the cursor before
+ * its session and its guest.
+ */
 NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
 						   const struct nunchi_view *view,
 						   const struct nunchi_query *query,

@@ -5,6 +5,8 @@
 struct nunchi_cursor {
 	struct nunchi_guest *guest;
 	struct view_cursor *cursor;
+	uint64_t session; /* the serial number of the session it was opened in; 0: in none */
+	bool streams;     /* nunchi_cursor_next() reads the guest */
 };
 
 const struct nunchi_view *const *nunchi_views(size_t *ret_count)
@@ -29,28 +31,38 @@ static const struct view *own_view(const struct nunchi_view *view)
 	return own && &own->schema == view ? own : NULL;
 }
 
-static struct nunchi_error *take_query(const struct nunchi_query *from, struct nunchi_query *ret)
+/* How the guest is read by a cursor. */
+static struct nunchi_error *take_source(struct nunchi_guest *guest, struct view_source *ret)
 {
-	if (from && !guest_take_options(from, from->size, offsetof(struct nunchi_query, columns),
-					ret, sizeof(*ret)))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_query.size is not set");
-	return NULL;
+	struct nunchi_session *session = &guest->session;
+
+	*ret = (struct view_source){
+	    .target = guest->target,
+	    .pause = guest->pause,
+	    .still = session->holds,
+	    .moment = session->open && session_captures(guest) ? &session->moment : NULL,
+	};
+	return guest_kernel(guest, &ret->kernel);
 }
 
 struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct nunchi_view *view,
 					const struct nunchi_query *query,
 					struct nunchi_cursor **ret)
 {
-	struct view_source source = {.target = guest->target, .pause = guest->pause};
 	struct nunchi_query own_query = {0};
-	struct nunchi_error *err = take_query(query, &own_query);
+	struct nunchi_error *err = NULL;
 	struct nunchi_cursor *cursor;
+	struct view_source source;
 	double start;
 
+	if (query)
+		err = guest_take_options("nunchi_query", query, query->size,
+					 offsetof(struct nunchi_query, columns), &own_query,
+					 sizeof(own_query));
 	if (!err && !own_view(view))
 		err = error_create(NUNCHI_ERROR_ARGUMENT, "that is no view of nunchi_views()");
 	if (!err)
-		err = guest_kernel(guest, &source.kernel);
+		err = take_source(guest, &source);
 	if (err)
 		return err;
 	start = guest_clock_ms();
@@ -58,6 +70,8 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 	if (!cursor)
 		return &error_nomem;
 	cursor->guest = guest;
+	cursor->session = guest->session.open ? guest->session.serial : 0;
+	cursor->streams = !guest->target->live || source.still;
 	err = view_cursor_create(&source, own_view(view), &own_query, &cursor->cursor);
 	guest->query_ms += guest_clock_ms() - start;
 	if (err) {
@@ -77,10 +91,20 @@ const struct nunchi_column *const *nunchi_cursor_columns(const struct nunchi_cur
 struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 					const struct nunchi_cell **ret_cells, bool *ret_torn)
 {
-	double start = guest_clock_ms();
-	struct nunchi_error *err = view_cursor_next(cursor->cursor, ret_cells, ret_torn);
+	struct nunchi_guest *guest = cursor->guest;
+	struct nunchi_error *err;
+	double start;
 
-	cursor->guest->query_ms += guest_clock_ms() - start;
+	if (cursor->session && !(guest->session.open && guest->session.serial == cursor->session))
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "%s: the session of this cursor was closed",
+				    guest->target->name);
+	/* Rows that are there already cost less than looking at the clock. */
+	if (!cursor->streams)
+		return view_cursor_next(cursor->cursor, ret_cells, ret_torn);
+	start = guest_clock_ms();
+	err = view_cursor_next(cursor->cursor, ret_cells, ret_torn);
+	guest->query_ms += guest_clock_ms() - start;
 	return err;
 }
 

@@ -69,12 +69,22 @@ struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi
 	return error_context(err, "%s", guest->target->name);
 }
 
-bool guest_take_options(const void *from, size_t size, size_t first, void *ret, size_t ret_size)
+struct nunchi_error *guest_take_options(const char *name, const void *from, size_t size,
+					size_t first, void *ret, size_t ret_size)
 {
+	const uint8_t *bytes = from;
+
 	if (size <= first)
-		return false;
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s.size is not set", name);
+	for (size_t i = ret_size; i < size; i++) {
+		if (bytes[i])
+			return error_create(NUNCHI_ERROR_ARGUMENT,
+					    "%s has an option at byte %zu that this library (%s) "
+					    "does not know",
+					    name, i, NUNCHI_VERSION);
+	}
 	memcpy(ret, from, size < ret_size ? size : ret_size);
-	return true;
+	return NULL;
 }
 
 static bool copy_string(const char *from, char **to)
@@ -87,11 +97,14 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 					 const struct nunchi_guest_options *from)
 {
 	struct nunchi_guest_options options = {0};
+	struct nunchi_error *err = NULL;
 
-	if (from &&
-	    !guest_take_options(from, from->size, offsetof(struct nunchi_guest_options, pause),
-				&options, sizeof(options)))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_guest_options.size is not set");
+	if (from)
+		err = guest_take_options("nunchi_guest_options", from, from->size,
+					 offsetof(struct nunchi_guest_options, pause), &options,
+					 sizeof(options));
+	if (err)
+		return err;
 	if ((unsigned)options.pause > NUNCHI_PAUSE_NEVER)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no way %d to pause a guest",
 				    (int)options.pause);
@@ -110,7 +123,6 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 {
 	struct target_options target_options = {
 	    .sigbus_guard = !(context->flags & NUNCHI_CONTEXT_NO_SIGBUS_GUARD),
-	    .cancel = &context->cancel,
 	};
 	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
 	struct nunchi_error *err;
@@ -118,6 +130,9 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	if (!guest)
 		return &error_nomem;
 	guest->context = context;
+	guest->cancel.parent = &context->cancel;
+	guest->session.guest = guest;
+	target_options.cancel = &guest->cancel;
 	err = take_options(guest, options);
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
@@ -135,6 +150,7 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 {
 	if (!guest)
 		return;
+	nunchi_error_destroy(nunchi_session_close(&guest->session));
 	object_deinit(&guest->task);
 	if (guest->target)
 		guest->target->leave_mapped = guest->until_exit;
@@ -148,8 +164,12 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
 {
 	struct linux_kernel *kernel;
+	struct nunchi_error *err = guest_kernel(guest, &kernel);
 
-	return guest_kernel(guest, &kernel);
+	/* In a session that only looked whether the session was cancelled. */
+	if (!err && guest->session.open && guest->target->live)
+		err = guest_error(guest, linux_kernel_check(kernel, guest->target, true));
+	return err;
 }
 
 static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough,
@@ -158,11 +178,18 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct linux_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
-	    .cancel = &guest->context->cancel,
+	    .cancel = &guest->cancel,
 	};
-	double start = guest_clock_ms();
-	struct nunchi_error *err = NULL;
+	struct nunchi_error *err = session_begin(guest);
+	double start;
 
+	if (err)
+		return guest_error(guest, err);
+	if (guest->session.open) {
+		*ret = guest->kernel;
+		return NULL;
+	}
+	start = guest_clock_ms();
 	if (guest->target->live && thorough)
 		target_renew(guest->target);
 	else if (guest->target->live)
@@ -231,13 +258,14 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 				     void *data)
 {
 	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
-	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
+	struct nunchi_error *err = session_begin(guest);
 
-	if (guest->target->live)
+	if (!err && pause)
+		err = target_pause(guest->target);
+	if (!err && guest->target->live)
 		target_renew(guest->target);
 	if (!err) {
-		err = snapshot_write(guest->target, path, format, progress, data,
-				     &guest->context->cancel);
+		err = snapshot_write(guest->target, path, format, progress, data, &guest->cancel);
 		if (pause) {
 			struct nunchi_error *resumed = target_resume(guest->target);
 

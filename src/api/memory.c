@@ -15,6 +15,17 @@ static struct nunchi_error *no_process(const struct nunchi_guest *guest, uint64_
 	return error_hint(err, "nunchi ps %s shows them", guest->target->name);
 }
 
+/* Whether guest->task is that process still, so that it need not be looked for again. */
+static bool is_found(const struct nunchi_guest *guest, uint64_t pid)
+{
+	const struct layout *layout = &guest->kernel->layout;
+	const struct object *task = &guest->task;
+
+	return task->size && object_u64(task, &layout->task_pid) == pid &&
+	       linux_task_is_same(guest->kernel, task) &&
+	       linux_list_holds(guest->kernel, task->address + layout->task_tasks.offset);
+}
+
 /* Finds a process by its id, into guest->task. */
 static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pid)
 {
@@ -25,13 +36,15 @@ static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pi
 
 	if (pid > INT32_MAX)
 		return no_process(guest, pid, false);
+	if (guest->session.open && is_found(guest, pid))
+		return NULL;
 	err = linux_tasks_init(&walk, guest->kernel, &wanted);
 	if (err)
 		return guest_error(guest, err);
 	found = linux_tasks_next(&walk, &guest->task);
 	broken = walk.list.broken;
 	linux_tasks_deinit(&walk);
-	if (!found && cancel_requested(&guest->context->cancel))
+	if (!found && cancel_requested(&guest->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	return found ? NULL : no_process(guest, pid, broken);
 }
@@ -40,12 +53,10 @@ static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pi
 static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t pid,
 					  struct address_space **ret)
 {
-	struct linux_kernel *kernel;
+	struct linux_kernel *kernel = guest->kernel;
+	struct nunchi_error *err = find_process(guest, pid);
 	uint64_t mm, pgd;
-	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 
-	if (!err)
-		err = find_process(guest, pid);
 	if (err)
 		return err;
 	mm = object_u64(&guest->task, &kernel->layout.task_mm);
@@ -68,6 +79,7 @@ static struct nunchi_error *check_process(struct nunchi_guest *guest,
 					  const struct nunchi_place *place)
 {
 	if (place->space != NUNCHI_SPACE_PROCESS || !guest->target->live ||
+	    (guest->session.open && (guest->session.holds || session_captures(guest))) ||
 	    linux_task_is_same(guest->kernel, &guest->task))
 		return NULL;
 	return error_create(NUNCHI_ERROR_NOT_FOUND,
@@ -75,89 +87,152 @@ static struct nunchi_error *check_process(struct nunchi_guest *guest,
 			    guest->target->name, (unsigned long long)place->id);
 }
 
-struct nunchi_error *guest_space(struct nunchi_guest *guest, const struct nunchi_place *place,
-				 struct address_space **ret)
+/* The address space of a place, the kernel being found where it is needed. */
+static struct nunchi_error *find_space(struct nunchi_guest *guest, const struct nunchi_place *place,
+				       struct address_space **ret)
 {
-	struct linux_kernel *kernel;
-	struct nunchi_error *err;
-
 	switch (place->space) {
 	case NUNCHI_SPACE_PHYSICAL:
-		if (guest->target->live)
-			memory_new_generation(guest->target->memory);
 		*ret = NULL;
 		return NULL;
 	case NUNCHI_SPACE_PROCESS:
 		return process_space(guest, place->id, ret);
 	case NUNCHI_SPACE_KERNEL:
+		*ret = guest->kernel->space;
+		return NULL;
 	case NUNCHI_SPACE_TABLE:
-		err = guest_kernel_quickly(guest, &kernel);
-		if (err)
-			return err;
-		if (place->space == NUNCHI_SPACE_KERNEL) {
-			*ret = kernel->space;
-			return NULL;
-		}
 		/* The walk leaves out what is no address in CR3; with PAE that is less. */
-		address_space_switch(kernel->process, gpa(place->id));
-		*ret = kernel->process;
+		address_space_switch(guest->kernel->process, gpa(place->id));
+		*ret = guest->kernel->process;
 		return NULL;
 	}
 	return error_create(NUNCHI_ERROR_ARGUMENT, "unknown address space %d", (int)place->space);
 }
 
-/* Reads, with the guest paused if that was asked for. */
-static struct nunchi_error *read_place(struct nunchi_guest *guest, struct address_space *space,
-				       uint64_t address, void *buffer, size_t size,
-				       enum memory_fault *ret, uint64_t *ret_at)
+/* The same outside of a session. */
+static struct nunchi_error *guest_space(struct nunchi_guest *guest,
+					const struct nunchi_place *place,
+					struct address_space **ret)
 {
-	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
-	struct nunchi_error *err = pause ? target_pause(guest->target) : NULL;
+	struct linux_kernel *kernel;
+	struct nunchi_error *err;
 
-	if (err)
+	if (place->space != NUNCHI_SPACE_PHYSICAL) {
+		err = guest_kernel_quickly(guest, &kernel);
+	} else {
+		err = session_begin(guest);
+		if (guest->target->live)
+			memory_new_generation(guest->target->memory);
+	}
+	return err ? err : find_space(guest, place, ret);
+}
+
+/* A read in the making, and what came of it. */
+struct place_read {
+	struct nunchi_guest *guest;
+	const struct nunchi_place *place;
+	void *buffer;
+	size_t size;
+	bool is_virtual;
+	enum memory_fault fault;
+	uint64_t at; /* where the fault is */
+	struct nunchi_error *err;
+};
+
+static void copy_from(struct place_read *read, struct address_space *space)
+{
+	uint64_t address = read->place->address;
+
+	read->at = address;
+	read->is_virtual = space;
+	if (space) {
+		gva_t at = gva(address);
+
+		read->fault = address_space_read(space, at, read->buffer, read->size, &at);
+		read->at = at.v;
+	} else {
+		gpa_t at = gpa(address);
+
+		read->fault =
+		    memory_read(read->guest->target->memory, at, read->buffer, read->size, &at);
+		read->at = at.v;
+	}
+}
+
+/* Finds the address space and reads; for session_run(). */
+static struct nunchi_error *read_in_session(void *data)
+{
+	struct place_read *read = data;
+	struct address_space *space;
+
+	nunchi_error_destroy(read->err);
+	read->err = find_space(read->guest, read->place, &space);
+	if (!read->err && read->size)
+		copy_from(read, space);
+	return NULL;
+}
+
+/* The same outside of a session, with the guest paused if that was asked for. */
+static struct nunchi_error *read_alone(struct place_read *read)
+{
+	struct nunchi_guest *guest = read->guest;
+	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
+	struct address_space *space;
+	struct nunchi_error *err = guest_space(guest, read->place, &space);
+
+	if (!err && pause)
+		err = target_pause(guest->target);
+	if (err || !read->size)
 		return err;
 	if (pause)
 		memory_new_generation(guest->target->memory);
-	if (space) {
-		gva_t fault_at = gva(address);
-
-		*ret = address_space_read(space, fault_at, buffer, size, &fault_at);
-		*ret_at = fault_at.v;
-	} else {
-		gpa_t fault_at = gpa(address);
-
-		*ret = memory_read(guest->target->memory, fault_at, buffer, size, &fault_at);
-		*ret_at = fault_at.v;
-	}
+	copy_from(read, space);
 	return pause ? target_resume(guest->target) : NULL;
+}
+
+static struct nunchi_error *read_fault(const struct place_read *read)
+{
+	const struct nunchi_guest *guest = read->guest;
+	struct nunchi_error *err =
+	    error_create_at(NUNCHI_ERROR_FAULT, read->at, "%s address 0x%llx cannot be read: %s",
+			    read->is_virtual ? "virtual" : "physical", (unsigned long long)read->at,
+			    memory_fault_string(read->fault));
+
+	if (read->is_virtual)
+		err = error_hint(err, "nunchi translate %s 0x%llx shows where it ends",
+				 guest->target->name, (unsigned long long)read->at);
+	else
+		err = error_hint(err, "nunchi info %s lists the ranges of its memory",
+				 guest->target->name);
+	return guest_error(guest, err);
 }
 
 struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi_place *place,
 				 size_t size, void *buffer)
 {
-	double start = guest_clock_ms();
-	struct address_space *space;
-	enum memory_fault fault = MEMORY_OK;
-	struct nunchi_error *err = guest_space(guest, place, &space);
-	uint64_t at = place->address;
+	struct place_read read = {.guest = guest, .place = place, .buffer = buffer, .size = size};
+	struct nunchi_error *err;
+	double start;
 
-	if (!err && size)
-		err = read_place(guest, space, place->address, buffer, size, &fault, &at);
+	if (guest->session.open) {
+		/* Without a look at the clock, which may cost more than the read. */
+		err = session_begin(guest);
+		if (!err)
+			err = session_run(guest, read_in_session, &read);
+		if (err)
+			nunchi_error_destroy(read.err);
+		else
+			err = read.err;
+	} else {
+		start = guest_clock_ms();
+		err = read_alone(&read);
+		guest->query_ms += guest_clock_ms() - start;
+	}
 	if (!err)
 		err = check_process(guest, place);
-	guest->query_ms += guest_clock_ms() - start;
-	if (err || fault == MEMORY_OK)
+	if (err || read.fault == MEMORY_OK)
 		return err;
-	err = error_create_at(NUNCHI_ERROR_FAULT, at, "%s address 0x%llx cannot be read: %s",
-			      space ? "virtual" : "physical", (unsigned long long)at,
-			      memory_fault_string(fault));
-	if (space)
-		err = error_hint(err, "nunchi translate %s 0x%llx shows where it ends",
-				 guest->target->name, (unsigned long long)at);
-	else
-		err = error_hint(err, "nunchi info %s lists the ranges of its memory",
-				 guest->target->name);
-	return guest_error(guest, err);
+	return read_fault(&read);
 }
 
 static const char *table_name(unsigned level)
@@ -167,22 +242,69 @@ static const char *table_name(unsigned level)
 	return level < ARRAY_SIZE(names) ? names[level] : "";
 }
 
+/* A translation in the making. */
+struct place_walk {
+	struct nunchi_guest *guest;
+	const struct nunchi_place *place;
+	struct x86_walk walk;
+	enum x86_fault fault;
+	struct nunchi_error *err;
+};
+
+static void walk_tables(struct place_walk *walk, struct address_space *space)
+{
+	if (space)
+		walk->fault = address_space_walk(space, gva(walk->place->address), &walk->walk);
+	else
+		walk->err = error_create(NUNCHI_ERROR_ARGUMENT,
+					 "%s: a guest-physical address is not translated",
+					 walk->guest->target->name);
+}
+
+/* For session_run(). */
+static struct nunchi_error *walk_in_session(void *data)
+{
+	struct place_walk *walk = data;
+	struct address_space *space;
+
+	nunchi_error_destroy(walk->err);
+	walk->err = find_space(walk->guest, walk->place, &space);
+	if (!walk->err)
+		walk_tables(walk, space);
+	return NULL;
+}
+
+static struct nunchi_error *walk_place(struct place_walk *walk)
+{
+	struct nunchi_guest *guest = walk->guest;
+	struct address_space *space;
+	struct nunchi_error *err;
+
+	if (!guest->session.open) {
+		err = guest_space(guest, walk->place, &space);
+		if (!err)
+			walk_tables(walk, space);
+	} else {
+		err = session_begin(guest);
+		if (!err)
+			err = session_run(guest, walk_in_session, walk);
+	}
+	if (err)
+		nunchi_error_destroy(walk->err);
+	return err ? err : walk->err;
+}
+
 struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct nunchi_place *place,
 				      struct nunchi_translation *ret)
 {
+	struct place_walk made = {.guest = guest, .place = place};
 	struct nunchi_translation translation = {0};
-	struct address_space *space;
-	struct x86_walk walk = {0};
-	struct nunchi_error *err = guest_space(guest, place, &space);
-	enum x86_fault fault;
+	struct nunchi_error *err = walk_place(&made);
+	const struct x86_walk walk = made.walk;
+	const enum x86_fault fault = made.fault;
 
 	if (err)
 		return err;
-	if (!space)
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "%s: a guest-physical address is not translated",
-				    guest->target->name);
-	fault = address_space_walk(space, gva(place->address), &walk);
 	translation.level_count = walk.level_count;
 	for (size_t i = 0; i < walk.level_count; i++) {
 		bool last = i + 1 == walk.level_count;

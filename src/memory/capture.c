@@ -38,6 +38,7 @@ struct capture {
 	size_t count;
 	size_t filled; /* how many of them the last fill had */
 	bool overflow;
+	bool missed;   /* since the last fill something was wanted that it lacks */
 	bool prepared; /* `runs` are what the next fill has to copy */
 	struct run *runs;
 	size_t run_count, run_capacity;
@@ -89,11 +90,30 @@ struct nunchi_error *memory_capture_begin(struct memory *memory)
 		return err;
 	memory_capture_end(memory);
 	memory->capture = capture;
+	memory_capture_record(memory);
+	return NULL;
+}
+
+void memory_capture_record(struct memory *memory)
+{
+	memory->watch &= ~(unsigned)MEMORY_WATCH_REPLAY;
 	memory->watch |= MEMORY_WATCH_RECORD;
 	/* Caches above must ask again for the pages they hold, or those would not be recorded. */
 	memory_new_generation(memory);
 	memory->recorded = memory->generation;
-	return NULL;
+}
+
+void memory_capture_replay(struct memory *memory, bool replay)
+{
+	unsigned watch = memory->watch & ~(unsigned)MEMORY_WATCH_REPLAY;
+
+	if (replay && memory->capture && memory->capture->filled)
+		watch |= MEMORY_WATCH_REPLAY;
+	if (watch == memory->watch)
+		return;
+	memory->watch = watch;
+	/* What caches above hold is of the other one. */
+	memory_new_generation(memory);
 }
 
 void memory_capture_end(struct memory *memory)
@@ -326,6 +346,7 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 	for (size_t i = 0; i < capture->run_count && !memory->mapper_count; i++)
 		copy_lines(memory, capture, capture->runs[i].first, capture->runs[i].end);
 	capture->filled = capture->count;
+	capture->missed = false;
 	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_FILL);
 	memory->watch |= MEMORY_WATCH_REPLAY;
 	memory_new_generation(memory);
@@ -335,12 +356,19 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 	return NULL;
 }
 
+bool memory_capture_replays(const struct memory *memory)
+{
+	return memory->watch & MEMORY_WATCH_REPLAY;
+}
+
 size_t memory_capture_misses(const struct memory *memory)
 {
 	const struct capture *capture = memory->capture;
 	size_t misses = 0;
 
-	for (size_t i = 0; capture && i < capture->count; i++)
+	if (!capture || !capture->missed)
+		return 0;
+	for (size_t i = 0; i < capture->count; i++)
 		misses += (capture->pages[i].wanted & ~capture->pages[i].copied) != 0;
 	return misses;
 }
@@ -354,6 +382,7 @@ static bool find_copy(struct capture *capture, uint64_t page, uint64_t lines, si
 		*ret = (size_t)*place;
 		return true;
 	}
+	capture->missed = true;
 	add_lines(capture, page, lines);
 	return false;
 }

@@ -206,6 +206,15 @@ struct nunchi_error *memory_capture_prepare(struct memory *memory);
 struct nunchi_error *memory_capture_fill(struct memory *memory); /* copies, starts replaying */
 /* Pages of which the last fill lacks something that was wanted since. */
 size_t memory_capture_misses(const struct memory *memory);
+/*
+ * Records again, on the guest itself, what is read: it is added to the set, for a next
+ * memory_capture_prepare() and memory_capture_fill() of all of the set.
+ */
+void memory_capture_record(struct memory *memory);
+/* After a fill: whether reads are given the copies or, the copies being kept, the guest's memory. */
+void memory_capture_replay(struct memory *memory, bool replay);
+/* True while reads are given the copies. */
+bool memory_capture_replays(const struct memory *memory);
 void memory_capture_end(struct memory *memory);
 
 #endif

@@ -8,8 +8,6 @@
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
 /* Once half of it is used, longer texts are left out. */
 #define MOST_TEXT_THEN 256
-/* Pauses for one query: what is wanted only after something else was copied needs one more. */
-#define MAX_CAPTURES 6
 
 struct kept_row {
 	bool torn;
@@ -385,14 +383,21 @@ static struct nunchi_error *keep_row(struct view_cursor *cursor)
 	return NULL;
 }
 
-/* Runs the whole query and keeps its rows. */
-static struct nunchi_error *run_kept(struct view_cursor *cursor)
+/*
+ * Runs the whole query and keeps its rows. On copies, and while the guest is paused, nothing
+ * changes, so that rows need not be read twice.
+ */
+static struct nunchi_error *run_kept(void *data)
 {
+	struct view_cursor *cursor = data;
+	const struct moment now = {.target = cursor->source.target};
+	struct linux_kernel *kernel = cursor->source.kernel;
 	struct nunchi_error *err;
 
 	drop_kept(cursor);
 	row_deinit(&cursor->row);
 	row_init(&cursor->row, cursor->view);
+	kernel->live = !moment_is_still(&now);
 	err = start_provider(cursor);
 	while (!err && !(cursor->request.limit && cursor->kept_count == cursor->request.limit)) {
 		err = next_match(cursor);
@@ -400,6 +405,7 @@ static struct nunchi_error *run_kept(struct view_cursor *cursor)
 			err = keep_row(cursor);
 	}
 	stop_provider(cursor);
+	kernel->live = true;
 	if (err != &error_stop)
 		return err;
 	/* The provider could not follow the guest to the end. */
@@ -407,62 +413,18 @@ static struct nunchi_error *run_kept(struct view_cursor *cursor)
 	return NULL;
 }
 
-static struct nunchi_error *while_paused(struct view_cursor *cursor,
-					 struct nunchi_error *(*act)(struct view_cursor *cursor))
-{
-	struct target *target = cursor->source.target;
-	struct nunchi_error *err = target_pause(target), *resumed;
-
-	if (err)
-		return err;
-	err = act(cursor);
-	resumed = target_resume(target);
-	if (!resumed)
-		return err;
-	/* Whatever else went wrong: nothing matters more than this. */
-	nunchi_error_destroy(err);
-	cursor->resume_failed = true;
-	return resumed;
-}
-
-/* Copies what the query wants. */
-static struct nunchi_error *capture(struct view_cursor *cursor)
-{
-	return memory_capture_fill(cursor->source.kernel->memory);
-}
-
-/* Runs the query on copies made while the guest was paused. */
+/* Runs the query on copies of one moment, which the session keeps if it has that moment. */
 static struct nunchi_error *run_captured(struct view_cursor *cursor)
 {
-	struct memory *memory = cursor->source.kernel->memory;
-	struct nunchi_error *err = memory_capture_begin(memory);
-	bool missed;
+	struct moment own = {.target = cursor->source.target};
+	struct moment *moment = cursor->source.moment ? cursor->source.moment : &own;
+	struct nunchi_error *err =
+	    moment_run(moment, cursor->source.pause == NUNCHI_PAUSE_ALWAYS, run_kept, cursor);
 
-	if (!err)
-		err = run_kept(cursor);
-	for (int i = 0; !err && i < MAX_CAPTURES; i++) {
-		err = memory_capture_prepare(memory);
-		if (!err)
-			err = while_paused(cursor, capture);
-		if (!err)
-			err = run_kept(cursor);
-		if (!err && !memory_capture_misses(memory))
-			break;
-	}
-	missed = !err && memory_capture_misses(memory);
-	memory_capture_end(memory);
-	if (!missed)
-		return err;
-	/*
-	 * It makes new pages faster than they become known. Only whoever wants that has the guest
-	 * stand still for all of the query: else any process in it could bring that about.
-	 */
-	if (cursor->source.pause != NUNCHI_PAUSE_ALWAYS)
-		return error_hint(error_create(NUNCHI_ERROR_BUSY,
-					       "the guest makes new pages faster than they can be "
-					       "copied"),
-				  "--pause always stops it for the whole query");
-	return while_paused(cursor, run_kept);
+	cursor->resume_failed = moment->resume_failed;
+	if (!cursor->source.moment)
+		moment_end(moment);
+	return err;
 }
 
 /* True if torn rows are better than this error, which came of trying to avoid them. */
@@ -479,9 +441,9 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 	struct nunchi_error *err;
 
 	cursor->keeping = true;
-	memory_new_generation(cursor->source.kernel->memory);
 	if (cursor->source.pause == NUNCHI_PAUSE_ALWAYS)
 		return error_context(run_captured(cursor), "with the guest paused");
+	memory_new_generation(target->memory);
 	err = run_kept(cursor);
 	if (err || !cursor->any_torn || cursor->source.pause != NUNCHI_PAUSE_AUTO ||
 	    !target->support[TARGET_PAUSE].available)
@@ -513,7 +475,8 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 	if (!err)
 		err = take_constraints(cursor, query);
 	if (!err)
-		err = source->target->live ? run_live(cursor) : start_provider(cursor);
+		err = source->target->live && !source->still ? run_live(cursor)
+							     : start_provider(cursor);
 	if (err) {
 		view_cursor_destroy(cursor);
 		return error_context(err, "view %s", view->schema.name);

@@ -2,15 +2,16 @@
 /*
  * Runs a view's provider: column selection, filters, limit, and consistency on a live guest.
  *
- * A saved guest is streamed. A running one is read running and its rows are kept until the end of
- * the query; if rows are torn, or if it is asked for, the query runs again on pages copied while
- * the guest was paused (memory_capture_begin() and so on), so that the pause lasts no longer than
- * the copying.
+ * A guest that stands still, as a saved one, is streamed. A running one is read running and its
+ * rows are kept until the end of the query; if rows are torn, or if it is asked for, the query runs
+ * again on pages copied while the guest was paused (moment_run()), so that the pause lasts no
+ * longer than the copying.
  */
 #ifndef NUNCHI_VIEW_CURSOR_H
 #define NUNCHI_VIEW_CURSOR_H
 
 #include "target/target.h"
+#include "view/moment.h"
 #include "view/view.h"
 
 struct view_cursor;
@@ -19,6 +20,9 @@ struct view_source {
 	struct linux_kernel *kernel;
 	struct target *target;
 	enum nunchi_pause pause;
+	bool still; /* a running guest stands still for as long as the cursor is used */
+	/* With NUNCHI_PAUSE_ALWAYS: the moment that all cursors of a session see; NULL: its own. */
+	struct moment *moment;
 };
 
 /* The source must outlive the cursor. query may be NULL. */

@@ -615,6 +615,39 @@ static void test_torn_rows_make_a_capture(void **state)
 	assert_int_equal(guest->pauses, 2);
 }
 
+/* Cursors of one session see one moment, unless one of them wants more than was copied for it. */
+static void test_cursors_of_one_moment(void **state)
+{
+	struct guest *guest = *state;
+	struct moment moment = {.target = &guest->target};
+	struct view_source source = {.kernel = &guest->kernel,
+				     .target = &guest->target,
+				     .pause = NUNCHI_PAUSE_ALWAYS,
+				     .moment = &moment};
+	struct nunchi_query query = {.size = sizeof(query), .limit = 3};
+	int64_t seen[4];
+
+	run_live(guest);
+	for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+		struct view_cursor *cursor = NULL;
+		bool torn;
+
+		/* The third one reads two pages more. */
+		query.limit = i < 2 ? 3 : 5;
+		assert_null(view_cursor_create(&source, &view_things, &query, &cursor));
+		assert_int_equal(guest->pauses, i < 2 ? 1 : 2);
+		assert_int_equal(moment.number, i < 2 ? 1 : 2);
+		seen[i] = next(cursor, &torn)[COLUMN_bytes].integer;
+		assert_false(torn);
+		view_cursor_destroy(cursor);
+	}
+	assert_int_equal(seen[0], seen[1]);
+	assert_int_not_equal(seen[1], seen[2]);
+	assert_int_equal(seen[2], seen[3]);
+	moment_end(&moment);
+	assert_false(memory_capture_replays(guest->target.memory));
+}
+
 /* A list that was cut short because it changed is no better than a torn row. */
 static void test_cut_list_makes_a_capture(void **state)
 {
@@ -772,6 +805,7 @@ int main(void)
 	    TEST(memory_goes),
 	    TEST(settled_rows_need_no_pause),
 	    TEST(torn_rows_make_a_capture),
+	    TEST(cursors_of_one_moment),
 	    TEST(cut_list_makes_a_capture),
 	    TEST(pages_that_nobody_knew_of),
 	    TEST(new_pages_without_end),
