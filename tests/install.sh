@@ -26,7 +26,8 @@ PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 libdir=$root/tree$(pkg-config --variable=libdir nunchi)
 include=$root/tree$(pkg-config --variable=includedir nunchi)/nunchi
-for file in bin/nunchi share/man/man1/nunchi.1 share/bash-completion/completions/nunchi; do
+for file in bin/nunchi libexec/nunchi-guard share/man/man1/nunchi.1 \
+	share/bash-completion/completions/nunchi; do
 	[ -e "$root/tree$prefix/$file" ] || fail "no $file"
 done
 "$root/tree$prefix/bin/nunchi" version >"$root/version"

@@ -1,459 +1,329 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal/guard.h"
-#include "journal/journal.h"
+
+#include "core/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
-#define UNDO_MAX   512
-#define DONE_MAX   64
-#define RECORD_MAX 512
-/* How long the hypervisor may take to handle the undo. */
-#define UNDO_MS 10000
-
-enum order { ORDER_ARM, ORDER_DISARM, ORDER_END, ORDER_DO, ORDER_UNDO };
-
-/* What we tell the guard: one packet each. */
-struct message {
-	enum order order;
-	uint64_t cookie;
-	char record[RECORD_MAX];
-};
+/* How long the guard may take to start, and to carry out an order. */
+#define START_US (10 * CLOCK_US_PER_S)
+#define ORDER_US (10 * CLOCK_US_PER_S)
+/* How long it may take to end by itself, and to die. */
+#define END_US  (2 * CLOCK_US_PER_S)
+#define KILL_US (2 * CLOCK_US_PER_S)
+/* Descriptors are moved out of the way of GUARD_FD_*, and then into their places. */
+#define FD_OUT_OF_THE_WAY 64
 
 struct guard {
-	pid_t pid; /* 0: it was killed, and nothing is left of it */
+	pid_t pid; /* 0: it has ended */
+	int pidfd; /* -1: not to be had (before Linux 5.3) */
 	int socket;
 };
 
-/* All that the guard's process knows. It lives on that process's stack. */
-struct duty {
-	int target;
-	int owner;
-	int owner_pidfd;
-	char undo[UNDO_MAX];
-	size_t undo_size;
-	char done[DONE_MAX];
-	guard_act_fn *act;
-	void *data;
-	bool did;             /* by `act`, and not undone yet */
-	struct message armed; /* order says whether it is */
+/* ---- Starting -------------------------------------------------------------------------------- */
+
+/* What the guard is started with; -1: none. */
+struct start {
+	int null;
+	int fds[GUARD_FD_COUNT]; /* [GUARD_FD_OWNER] and on */
+	int program;
 };
 
-/* ---- In the guard's process: async-signal-safe calls only -------------------------------------
- */
-
-static int64_t now_ms(void)
+static void start_deinit(struct start *start)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool wait_for(int fd, short events, int64_t deadline)
-{
-	struct pollfd pfd = {.fd = fd, .events = events};
-	int64_t left = deadline - now_ms();
-
-	return left > 0 && poll(&pfd, 1, (int)left) == 1;
-}
-
-static bool send_undo(const struct duty *duty, int64_t deadline)
-{
-	size_t sent = 0;
-
-	while (sent < duty->undo_size) {
-		ssize_t n = send(duty->target, duty->undo + sent, duty->undo_size - sent,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n > 0)
-			sent += (size_t)n;
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return false;
-		else if (!wait_for(duty->target, POLLOUT, deadline))
-			return false;
+	for (int i = GUARD_FD_OWNER; i < GUARD_FD_COUNT; i++) {
+		if (start->fds[i] >= 0)
+			close(start->fds[i]);
 	}
-	return true;
+	if (start->null >= 0)
+		close(start->null);
+	if (start->program >= 0)
+		close(start->program);
 }
 
-/*
- * Reads until the answer came. The connection must not be closed before that: the hypervisor may
- * drop requests of a client that is gone.
- */
-static bool await_done(const struct duty *duty, int64_t deadline)
+/* The owner's descriptors in their places, everything else closed. 0 or an errno. */
+static int add_actions(posix_spawn_file_actions_t *actions, const struct start *start)
 {
-	size_t length = strlen(duty->done), kept = 0;
-	char buffer[DONE_MAX + 4096];
+	int errnum = 0;
 
-	while (wait_for(duty->target, POLLIN, deadline)) {
-		ssize_t n = recv(duty->target, buffer + kept, 4096, MSG_DONTWAIT);
-
-		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return false;
-		if (n < 0)
-			continue;
-		kept += (size_t)n;
-		if (memmem(buffer, kept, duty->done, length))
-			return true;
-		if (kept >= length) {
-			memmove(buffer, buffer + kept - (length - 1), length - 1);
-			kept = length - 1;
-		}
+	for (int i = 0; i < GUARD_FD_OWNER && !errnum; i++)
+		errnum = posix_spawn_file_actions_adddup2(actions, start->null, i);
+	for (int i = GUARD_FD_OWNER; i < GUARD_FD_COUNT && !errnum; i++) {
+		if (start->fds[i] >= 0)
+			errnum = posix_spawn_file_actions_adddup2(actions, start->fds[i], i);
 	}
-	return false;
+	return errnum;
 }
 
-/*
- * Does or undoes it, marks what came of it, and answers with 0 or an errno: before the mark once it
- * is done, since it is to be for as short as possible; behind it once it is undone, since the owner
- * may then mark the record itself.
- */
-static void act(struct duty *duty, bool undo)
+/* All signals are blocked: a ^C meant for us does not end the guard. 0 or an errno. */
+static int set_attributes(posix_spawnattr_t *attributes)
 {
-	const struct message *armed = &duty->armed;
-	bool marked = journal_mark(armed->record, armed->cookie,
-				   undo ? JOURNAL_STEP_UNDOING : JOURNAL_STEP_DOING);
-	/* Without its record nobody could undo it. */
-	int result = marked || undo ? duty->act(duty->target, duty->data, undo) : ECANCELED;
+	sigset_t all;
+	int errnum;
 
-	if (!result)
-		duty->did = !undo;
-	if (!undo)
-		send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
-	journal_mark(armed->record, armed->cookie,
-		     duty->did ? JOURNAL_STEP_DONE : JOURNAL_STEP_NONE);
-	if (undo)
-		send(duty->owner, &result, sizeof(result), MSG_NOSIGNAL);
-}
-
-/*
- * Locks the record. Our end of the socket may close before the owner's descriptor of the record
- * does.
- */
-static int take_record(const struct duty *duty, int64_t deadline)
-{
-	const struct message *armed = &duty->armed;
-	bool busy;
-	int record = journal_take_left(armed->record, armed->cookie, &busy);
-
-	while (record < 0 && busy && now_ms() < deadline) {
-		poll(NULL, 0, 5);
-		record = journal_take_left(armed->record, armed->cookie, &busy);
-	}
-	return record;
-}
-
-/*
- * Undoes what it did itself. The record is locked first: if somebody repairs already what our owner
- * left, it is not to be undone twice.
- */
-static void undo_own(struct duty *duty)
-{
-	const struct message *armed = &duty->armed;
-	int64_t deadline = now_ms() + UNDO_MS;
-	int record = take_record(duty, deadline);
-	int result = 0;
-
-	if (record < 0)
-		return;
-	while (duty->did && now_ms() < deadline) {
-		result = duty->act(duty->target, duty->data, true);
-		duty->did = result && result != EINVAL && result != ESRCH;
-		if (duty->did)
-			poll(NULL, 0, 50);
-	}
-	journal_end_left(record, armed->record, !duty->did);
-}
-
-static void undo(struct duty *duty)
-{
-	int64_t deadline = now_ms() + UNDO_MS;
-
-	if (duty->act)
-		undo_own(duty);
-	else if (send_undo(duty, deadline) && await_done(duty, deadline) && duty->armed.record[0])
-		journal_remove_left(duty->armed.record, duty->armed.cookie);
-}
-
-/* Takes every order that has come. False when there will be none any more. */
-static bool take_orders(struct duty *duty)
-{
-	struct message message;
-	ssize_t size;
-
-	while ((size = recv(duty->owner, &message, sizeof(message), MSG_DONTWAIT)) ==
-	       sizeof(message)) {
-		if (message.order == ORDER_END)
-			_exit(0);
-		if (message.order == ORDER_DO || message.order == ORDER_UNDO) {
-			act(duty, message.order == ORDER_UNDO);
-			continue;
-		}
-		duty->armed = message;
-		duty->armed.record[RECORD_MAX - 1] = '\0';
-	}
-	return size < 0 && (errno == EAGAIN || errno == EINTR);
-}
-
-/*
- * The owner's end of the socket closes when it dies, unless a child of its own still has a copy:
- * its pidfd tells that case.
- */
-static void keep_watch(struct duty *duty)
-{
-	struct pollfd pfds[2] = {{.fd = duty->owner, .events = POLLIN},
-				 {.fd = duty->owner_pidfd, .events = POLLIN}};
-
-	for (;;) {
-		bool dead;
-
-		if (poll(pfds, 2, -1) < 0 && errno != EINTR)
-			break;
-		/* Looked at first: what the owner sent before its death has come by then. */
-		dead = pfds[1].revents & POLLIN;
-		if (!take_orders(duty) || dead)
-			break;
-	}
-	if (duty->armed.order == ORDER_ARM)
-		undo(duty);
-}
-
-static void close_all_above(int highest)
-{
-	if (syscall(SYS_close_range, highest + 1, ~0U, 0) == 0)
-		return;
-	for (int fd = highest + 1; fd < 65536; fd++)
-		close(fd);
-}
-
-/* Moves what the duty needs to descriptors 0 to 2 and closes all others. */
-static bool keep_only(struct duty *duty)
-{
-	int *fds[] = {&duty->target, &duty->owner, &duty->owner_pidfd};
-
-	for (int i = 0; i < (int)ARRAY_SIZE(fds); i++) {
-		/* First above what is going to be overwritten. */
-		if (*fds[i] >= 0)
-			*fds[i] = fcntl(*fds[i], F_DUPFD, 16);
-	}
-	if (duty->target < 0 || duty->owner < 0)
-		return false;
-	for (int i = 0; i < (int)ARRAY_SIZE(fds); i++) {
-		if (*fds[i] < 0)
-			close(i);
-		else if (dup2(*fds[i], i) != i)
-			return false;
-		else
-			*fds[i] = i;
-	}
-	close_all_above(2);
-	return true;
-}
-
-static void __attribute__((noreturn)) guard_main(struct duty *duty, pid_t owner)
-{
-	char ready = 1;
-
-	/* All signals stay blocked, as they were before the fork: only SIGKILL ends the guard. */
-	setsid();
-	prctl(PR_SET_NAME, "nunchi-guard");
-	duty->owner_pidfd = (int)syscall(SYS_pidfd_open, owner, 0);
-	if (chdir("/") || !keep_only(duty))
-		_exit(1);
-	if (send(duty->owner, &ready, 1, MSG_NOSIGNAL) != 1)
-		_exit(1);
-	/* Died before the pidfd was made: then it is not the owner's, and the socket tells. */
-	if (getppid() != owner && duty->owner_pidfd >= 0) {
-		close(duty->owner_pidfd);
-		duty->owner_pidfd = -1;
-	}
-	keep_watch(duty);
-	_exit(0);
-}
-
-/* ---- In our process ---------------------------------------------------------------------------
- */
-
-/* _Fork() runs no handlers of the program we are a library in; older systems lack it. */
-#ifndef __GLIBC_PREREQ
-#define __GLIBC_PREREQ(major, minor) 0
-#endif
-static pid_t plain_fork(void)
-{
-#if __GLIBC_PREREQ(2, 34)
-	return _Fork();
-#else
-	return fork();
-#endif
-}
-
-static void reap(pid_t pid)
-{
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-/* Its end of the socket closes as it exits; one that is stopped or stuck is killed. */
-static void wait_for_exit(const struct guard *guard)
-{
-	int64_t deadline = now_ms() + 2000;
-	struct pollfd pfd = {.fd = guard->socket};
-
-	while (now_ms() < deadline && !(pfd.revents & (POLLHUP | POLLERR)))
-		poll(&pfd, 1, 200);
-	if (!(pfd.revents & (POLLHUP | POLLERR)))
-		kill(guard->pid, SIGKILL);
-	reap(guard->pid);
-}
-
-static bool is_good(const struct guard_plan *plan)
-{
-	if (plan->act)
-		return !plan->undo;
-	return plan->undo_size <= UNDO_MAX && strlen(plan->done) < DONE_MAX && plan->done[0];
-}
-
-static struct nunchi_error *start(const struct guard_plan *plan, const int sockets[2], pid_t *ret)
-{
-	struct duty duty = {.target = plan->fd,
-			    .owner = sockets[1],
-			    .owner_pidfd = -1,
-			    .undo_size = plan->undo_size,
-			    .act = plan->act,
-			    .data = plan->data,
-			    .armed.order = ORDER_DISARM};
-	sigset_t all, before;
-	pid_t owner = getpid(), pid;
-
-	if (plan->undo) {
-		memcpy(duty.undo, plan->undo, plan->undo_size);
-		memcpy(duty.done, plan->done, strlen(plan->done));
-	}
-	/* No handler of ours may run in the child, nor a ^C meant for us end it. */
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = plain_fork();
-	if (pid == 0)
-		guard_main(&duty, owner);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return error_create_errno(errno, "cannot start the guard process");
-	*ret = pid;
+	errnum = posix_spawnattr_setsigmask(attributes, &all);
+	if (!errnum)
+		errnum = posix_spawnattr_setflags(attributes,
+						  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	return errnum;
+}
+
+/* Executes the program that was checked, whatever its path names by now. 0 or an errno. */
+static int spawn(const struct start *start, pid_t *ret)
+{
+	char name[] = "nunchi-guard", path[64];
+	char *argv[] = {name, NULL}, *envp[] = {NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int errnum = posix_spawn_file_actions_init(&actions);
+
+	if (errnum)
+		return errnum;
+	errnum = posix_spawnattr_init(&attributes);
+	if (errnum) {
+		posix_spawn_file_actions_destroy(&actions);
+		return errnum;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", start->program);
+	errnum = add_actions(&actions, start);
+	if (!errnum)
+		errnum = set_attributes(&attributes);
+	if (!errnum)
+		errnum = posix_spawn(ret, path, &actions, &attributes, argv, envp);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return errnum;
+}
+
+/* A copy out of the way, which is closed by exec; -1 with errno. */
+static int copy_fd(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
+}
+
+static struct nunchi_error *start_guard(const struct guard_plan *plan, int socket, char **ret_path,
+					bool *ret_pidfd, pid_t *ret)
+{
+	_cleanup_(start_deinit) struct start start = {
+	    .null = -1, .fds = {-1, -1, -1, -1, -1, -1}, .program = -1};
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC), program = -1;
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct nunchi_error *err = guard_program_open(ret_path, &program);
+	int errnum;
+
+	if (err)
+		return err;
+	if (null < 0)
+		return error_create_errno(errno, "/dev/null");
+	start.null = copy_fd(null);
+	start.program = copy_fd(program);
+	start.fds[GUARD_FD_OWNER] = copy_fd(socket);
+	start.fds[GUARD_FD_HANDLE] = copy_fd(plan->handle);
+	if (pidfd >= 0)
+		start.fds[GUARD_FD_PIDFD] = copy_fd(pidfd);
+	if (start.null < 0 || start.program < 0 || start.fds[GUARD_FD_OWNER] < 0 ||
+	    start.fds[GUARD_FD_HANDLE] < 0 || (pidfd >= 0 && start.fds[GUARD_FD_PIDFD] < 0))
+		return error_create_errno(errno, "cannot start %s", *ret_path);
+	errnum = spawn(&start, ret);
+	if (errnum)
+		return error_hint(error_create_errno(errnum, "cannot start %s", *ret_path),
+				  "it must be executable, on a file system that is not mounted "
+				  "noexec");
+	*ret_pidfd = pidfd >= 0;
 	return NULL;
 }
 
-/* Until the guard holds only its own descriptors, it is not to be relied on. */
-static bool await_ready(int fd)
+/* ---- Talking --------------------------------------------------------------------------------- */
+
+/* 0 or an errno: EPIPE and the like where the guard is gone. */
+static int tell(const struct guard *guard, const void *packet, size_t size)
 {
-	int64_t deadline = now_ms() + 5000;
-	char ready;
 	ssize_t n;
 
-	do {
-		struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	do
+		n = send(guard->socket, packet, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size ? 0 : errno;
+}
 
-		poll(&pfd, 1, 100);
-		n = recv(fd, &ready, 1, MSG_DONTWAIT);
-	} while (n < 0 && (errno == EAGAIN || errno == EINTR) && now_ms() < deadline);
-	return n == 1;
+/* The guard's answer: 0 or an errno of its own; -1 if none came in time, or the guard is gone. */
+static int hear(const struct guard *guard, uint64_t within_us)
+{
+	uint64_t deadline = clock_us() + within_us;
+
+	for (;;) {
+		int answer, ready = io_wait(guard->socket, POLLIN, deadline, NULL);
+		ssize_t n;
+
+		if (ready <= 0)
+			return -1;
+		n = recv(guard->socket, &answer, sizeof(answer), MSG_DONTWAIT);
+		if (n == sizeof(answer))
+			return answer;
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+			return -1;
+	}
+}
+
+static void send_kill(const struct guard *guard)
+{
+	/* By the pidfd: another part of the program may have waited for it, and the id be reused.
+	 */
+	if (guard->pidfd < 0 || syscall(SYS_pidfd_send_signal, guard->pidfd, SIGKILL, NULL, 0))
+		kill(guard->pid, SIGKILL);
+}
+
+/* Whether the guard is dead then. */
+static bool kill_guard(struct guard *guard)
+{
+	int status;
+
+	if (guard->pid)
+		send_kill(guard);
+	if (guard->pid && io_reap(guard->pid, clock_us() + KILL_US, NULL, &status) == 0)
+		return false;
+	guard->pid = 0;
+	return true;
+}
+
+static void end_guard(struct guard *guard)
+{
+	const struct guard_order order = {.op = GUARD_END};
+	int status;
+
+	if (!guard->pid)
+		return;
+	/* One that is stopped or stuck is killed. */
+	if (tell(guard, &order, sizeof(order)) ||
+	    io_reap(guard->pid, clock_us() + END_US, NULL, &status) == 0)
+		kill_guard(guard);
+	guard->pid = 0;
+}
+
+static struct nunchi_error *set_up(const struct guard *guard, const struct guard_plan *plan,
+				   bool has_pidfd, const char *path)
+{
+	struct guard_setup setup = {.protocol = GUARD_PROTOCOL,
+				    .kind = plan->kind,
+				    .has_pidfd = has_pidfd,
+				    .undo_size = plan->undo_size,
+				    .domctl = plan->domctl,
+				    .domain = plan->domain};
+	int answer;
+
+	if (plan->undo) {
+		memcpy(setup.undo, plan->undo, plan->undo_size);
+		memcpy(setup.done, plan->done, strlen(plan->done));
+	}
+	answer = tell(guard, &setup, sizeof(setup)) ? -1 : hear(guard, START_US);
+	if (answer == EPROTO)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "%s is of another build of nunchi", path),
+				  "install the command, the library and nunchi-guard of one build");
+	if (answer > 0)
+		return error_create_errno(answer, "%s", path);
+	if (answer < 0)
+		return error_create(NUNCHI_ERROR_IO, "%s ended at once, or does not answer", path);
+	return NULL;
 }
 
 struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **ret)
 {
 	_cleanup_free_ struct guard *guard = calloc(1, sizeof(*guard));
+	_cleanup_free_ char *path = NULL;
 	struct nunchi_error *err;
+	bool has_pidfd = false;
 	int sockets[2];
 
 	if (!guard)
 		return &error_nomem;
-	if (!is_good(plan))
+	if (plan->undo && (plan->undo_size > GUARD_UNDO_MAX || !plan->done[0] ||
+			   strlen(plan->done) >= GUARD_DONE_MAX))
 		return error_create(NUNCHI_ERROR_ARGUMENT, "guard: the undo is too long");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
-		return error_create_errno(errno, "cannot start the guard process");
-	err = start(plan, sockets, &guard->pid);
+		return error_create_errno(errno, "cannot make the guard's socket");
+	err = start_guard(plan, sockets[1], &path, &has_pidfd, &guard->pid);
 	close(sockets[1]);
-	if (!err && !await_ready(sockets[0])) {
-		kill(guard->pid, SIGKILL);
-		reap(guard->pid);
-		err = error_create(NUNCHI_ERROR_IO, "the guard process ended at once");
-	}
+	guard->socket = sockets[0];
+	guard->pidfd = err ? -1 : (int)syscall(SYS_pidfd_open, guard->pid, 0);
+	if (!err)
+		err = set_up(guard, plan, has_pidfd, path);
 	if (err) {
-		close(sockets[0]);
+		guard_destroy(no_cleanup_ptr(guard));
 		return err;
 	}
-	guard->socket = sockets[0];
 	*ret = no_cleanup_ptr(guard);
 	return NULL;
 }
 
-static bool tell(struct guard *guard, const struct message *message)
+static struct nunchi_error *is_gone(void)
 {
-	ssize_t n;
-
-	do
-		n = send(guard->socket, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n == sizeof(*message);
+	return error_create(NUNCHI_ERROR_GONE, "the guard process ended or is stuck");
 }
 
-struct nunchi_error *guard_arm(struct guard *guard, const char *record, uint64_t cookie)
+struct nunchi_error *guard_arm(struct guard *guard, const struct undo_log *log)
 {
-	struct message message = {.order = ORDER_ARM, .cookie = cookie};
+	struct guard_order order = {.op = GUARD_ARM, .owner = undo_log_owner_number(log)};
+	const char *path = undo_log_path(log);
+	int answer;
 
-	if (strlen(record) >= sizeof(message.record))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "guard: the record's path is too long");
-	memcpy(message.record, record, strlen(record));
-	if (!tell(guard, &message))
-		return error_create_errno(errno, "the guard process is gone");
-	return NULL;
+	if (strlen(path) >= sizeof(order.log))
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "guard: the undo log's path is too long");
+	memcpy(order.log, path, strlen(path));
+	answer = tell(guard, &order, sizeof(order)) ? -1 : hear(guard, ORDER_US);
+	if (answer < 0)
+		return is_gone();
+	return answer ? error_create_errno(answer, "the guard process cannot take the undo log %s",
+					   path)
+		      : NULL;
 }
 
-struct nunchi_error *guard_act(struct guard *guard, bool undo, int *ret)
+struct nunchi_error *guard_act(struct guard *guard, unsigned entry, bool undo, int *ret)
 {
-	struct message message = {.order = undo ? ORDER_UNDO : ORDER_DO};
-	int64_t deadline = now_ms() + UNDO_MS;
-	ssize_t n = -1;
-	int result;
+	const struct guard_order order = {.op = undo ? GUARD_UNDO : GUARD_DO, .entry = entry};
+	int answer = tell(guard, &order, sizeof(order)) ? -1 : hear(guard, ORDER_US);
 
-	if (!tell(guard, &message))
-		return error_create_errno(errno, "the guard process is gone");
-	while (wait_for(guard->socket, POLLIN, deadline)) {
-		n = recv(guard->socket, &result, sizeof(result), MSG_DONTWAIT);
-		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-			break;
+	if (answer < 0) {
+		/* One that is only stuck must not act later, when nobody expects it. */
+		if (!kill_guard(guard))
+			return error_create(NUNCHI_ERROR_TIMEOUT,
+					    "the guard process hangs in a call of the kernel's and "
+					    "cannot be killed");
+		return is_gone();
 	}
-	if (n != sizeof(result)) {
-		/* One that is only stuck must not do it later, when nobody reckons with it. */
-		kill(guard->pid, SIGKILL);
-		reap(guard->pid);
-		guard->pid = 0;
-		return error_create(NUNCHI_ERROR_GONE, "the guard process ended or is stuck");
-	}
-	*ret = result;
+	*ret = answer;
 	return NULL;
 }
 
 void guard_disarm(struct guard *guard)
 {
-	struct message message = {.order = ORDER_DISARM};
+	const struct guard_order order = {.op = GUARD_DISARM};
 
-	tell(guard, &message);
+	tell(guard, &order, sizeof(order));
+}
+
+static void release(struct guard *guard)
+{
+	close(guard->socket);
+	if (guard->pidfd >= 0)
+		close(guard->pidfd);
+	free(guard);
 }
 
 void guard_leave(struct guard *guard)
 {
-	if (!guard)
-		return;
-	close(guard->socket);
-	free(guard);
+	if (guard)
+		release(guard);
 }
 
 pid_t guard_process(const struct guard *guard)
@@ -463,14 +333,8 @@ pid_t guard_process(const struct guard *guard)
 
 void guard_destroy(struct guard *guard)
 {
-	struct message message = {.order = ORDER_END};
-
 	if (!guard)
 		return;
-	if (guard->pid) {
-		tell(guard, &message);
-		wait_for_exit(guard);
-	}
-	close(guard->socket);
-	free(guard);
+	end_guard(guard);
+	release(guard);
 }

@@ -40,7 +40,7 @@ static struct nunchi_error *cancelled(const struct snapshot *snapshot)
 
 static struct nunchi_error *advance(struct snapshot *snapshot, uint64_t size)
 {
-	uint64_t now = target_now_us();
+	uint64_t now = clock_us();
 
 	snapshot->done += size;
 	if (cancel_requested(snapshot->cancel))

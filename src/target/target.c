@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Notes are for people: more than these say nothing new. */
 #define NOTES_MAX 64
@@ -20,14 +19,6 @@ static const struct {
     [TARGET_REGISTERS] = {"registers", false, "the file holds none"},
     [TARGET_EVENTS] = {"events", false, "a saved guest does not run"},
 };
-
-uint64_t target_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 const char *target_capability_string(enum target_capability capability)
 {
@@ -138,7 +129,7 @@ struct nunchi_error *target_pause(struct target *target)
 		target->pause_depth++;
 		return NULL;
 	}
-	target->paused_since_us = target_now_us();
+	target->paused_since_us = clock_us();
 	err = target->ops->pause(target);
 	if (err) {
 		target->paused_since_us = 0;
@@ -165,7 +156,7 @@ struct nunchi_error *target_resume(struct target *target)
 	/* Even if that failed the pause is no longer ours: the next one has to stop it again. */
 	target->pause_depth = 0;
 	if (target->paused_since_us)
-		target->paused_us += target_now_us() - target->paused_since_us;
+		target->paused_us += clock_us() - target->paused_since_us;
 	target->paused_since_us = 0;
 	if (target->memory)
 		memory_new_generation(target->memory);
@@ -194,7 +185,7 @@ struct nunchi_error *target_get_state(struct target *target, enum target_state *
 
 uint64_t target_paused_us(const struct target *target)
 {
-	uint64_t now = target->paused_since_us ? target_now_us() - target->paused_since_us : 0;
+	uint64_t now = target->paused_since_us ? clock_us() - target->paused_since_us : 0;
 
 	return target->paused_us + now;
 }

@@ -8,6 +8,7 @@
 
 #include "arch/x86/registers.h"
 #include "core/cancel.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "memory/memory.h"
 
@@ -123,9 +124,6 @@ void target_set_support(struct target *target, enum target_capability capability
 const char *target_capability_string(enum target_capability capability);
 /* "running", "paused" … Static storage. */
 const char *target_state_string(enum target_state state);
-
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t target_now_us(void);
 
 /* Opens by the user's word: "qemu:…" or a path. */
 struct nunchi_error *target_open(const char *word, const struct target_options *options,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Pausing on real QEMU: whatever happens to the one who pauses, the guest runs on. */
-#include "journal/journal.h"
+#include "journal/undo_log.h"
 #include "qemu/machine.h"
 #include "target/qemu/internal.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,11 @@
 
 static const char *const plain[] = {"-machine", "pc", "-m", "64", "-smp", "2", NULL};
 static const struct target_options options = {.sigbus_guard = true};
+
+static char runtime[] = "/tmp/nunchi-run-XXXXXX";
+static char logs[] = "/tmp/nunchi-run-XXXXXX/nunchi";
+/* In place of root's (src/journal/place.c). */
+const char *const undo_log_root_directory = logs;
 
 /* In a process that a test forks, a failure must not go on with the tests. */
 static bool in_child;
@@ -58,8 +64,8 @@ static bool link_of(const char *pid, char *ret, size_t size)
 }
 
 /*
- * How many guards there are of this program's: all processes that run it but this one (a guard
- * that has just been forked has no name of its own yet). Others may use nunchi on this host too.
+ * How many guards there are of this program's: all processes that run the guard program beside it.
+ * Others may use nunchi on this host too.
  */
 static unsigned guards(void)
 {
@@ -69,11 +75,12 @@ static unsigned guards(void)
 	DIR *dir = opendir("/proc");
 
 	assert_true(link_of("self", own, sizeof(own)));
+	strcpy(strrchr(own, '/'), "/nunchi-guard");
 	while ((entry = readdir(dir)))
 		count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
 			 link_of(entry->d_name, other, sizeof(other)) && !strcmp(own, other);
 	closedir(dir);
-	return count - 1;
+	return count;
 }
 
 static bool no_guards_within(unsigned before, int ms)
@@ -105,14 +112,14 @@ static void test_pauses_nest_and_are_measured(void **state)
 	assert_false(observer_is_running(&observer));
 	ok(target_get_state(target, &now));
 	assert_int_equal(now, TARGET_PAUSED);
-	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_HELD);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_HELD);
 	ok(target_resume(target));
 	assert_false(observer_is_running(&observer));
 	usleep(20000);
 	ok(target_resume(target));
 	resumed = observer_event(&observer, "RESUME");
 	assert_true(observer_is_running(&observer));
-	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 	/* What we say is what QEMU saw. */
 	assert_int_equal(target_paused_us(target), resumed - stopped);
 	_cleanup_error_ struct nunchi_error *err = target_resume(target);
@@ -188,7 +195,7 @@ static void test_pause_of_somebody_else_stays(void **state)
 	target = open_pid(&machine);
 	assert_int_equal(target->note_count, 0);
 	ok(target_pause(target));
-	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 	ok(target_resume(target));
 	assert_int_equal(target_paused_us(target), 0);
 	assert_false(observer_is_running(&observer));
@@ -237,10 +244,10 @@ static void test_killed_at_any_moment_the_guest_runs_on(void **state)
 		paused += !observer_is_running(&observer);
 		assert_true(no_guards_within(before, 5000));
 		assert_true(observer_is_running(&observer));
-		/* The guard has removed the record: there is nothing to repair. */
+		/* The guard has removed the log: there is nothing to repair. */
 		if (i % 10 == 9) {
 			target = open_pid(&machine);
-			assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+			assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 			assert_int_equal(target->note_count, 0);
 			target_close(target);
 		}
@@ -265,7 +272,7 @@ static pid_t start_pauser(const struct machine *machine, pid_t *ret_guard)
 		pid_t guard;
 
 		ok(target_pause(target));
-		guard = guard_process(qemu_of(target)->guard);
+		guard = guard_process(qemu_of(target)->undo.guard);
 		if (write(pipe_fds[1], &guard, sizeof(guard)) == sizeof(guard))
 			for (;;)
 				pause();
@@ -305,15 +312,15 @@ static void test_both_killed_the_next_one_repairs(void **state)
 		assert_true(observer_is_running(&observer));
 		assert_int_equal(target->note_count, 1);
 		assert_non_null(strstr(target->notes[0], "was resumed"));
-		assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+		assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 		target_close(target);
 	}
-	/* Resumed by somebody else meanwhile, it is only the record that goes. */
+	/* Resumed by somebody else meanwhile, it is only the log that goes. */
 	kill_both(&machine, false);
 	observer_ask(&observer, "\"cont\"");
 	target = open_pid(&machine);
 	assert_int_equal(target->note_count, 0);
-	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 	target_close(target);
 	observer_close(&observer);
 	machine_stop(&machine);
@@ -344,6 +351,89 @@ static void test_pause_of_a_living_nunchi_is_left_alone(void **state)
 	machine_stop(&machine);
 }
 
+static volatile sig_atomic_t signals_caught;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals_caught++;
+}
+
+/*
+ * Signals at 1 kHz, caught with and without SA_RESTART, through 1,000 pauses: each pause and each
+ * resume succeeds, and the guest runs at the end.
+ */
+static void test_signals_leave_no_guest_paused(void **state)
+{
+	const struct itimerval every_ms = {{0, 1000}, {0, 1000}}, off = {0};
+	const int flags[] = {0, SA_RESTART};
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	struct nunchi_error *err = NULL;
+
+	(void)state;
+	machine_start(&machine, plain);
+	target = open_pid(&machine);
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && !err; i++) {
+		const struct sigaction action = {.sa_handler = count_signal, .sa_flags = flags[i]};
+
+		assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+		signals_caught = 0;
+		assert_int_equal(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+		for (int n = 0; n < 500 && !err; n++) {
+			err = target_pause(target);
+			if (!err)
+				err = target_resume(target);
+		}
+		assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+		assert_true(err || signals_caught > 500);
+	}
+	ok(err);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
+	target_close(target);
+	observer_open(&observer, machine.second);
+	assert_true(observer_is_running(&observer));
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* A child of the owner that has all its descriptors lives on: the guard resumes all the same. */
+static void test_owner_killed_whose_child_lives(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	int pipe_fds[2];
+	pid_t pid, child;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		in_child = true;
+		ok(target_pause(open_pid(&machine)));
+		child = fork();
+		if (child && write(pipe_fds[1], &child, sizeof(child)) != sizeof(child))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(pipe_fds[1]);
+	assert_int_equal(read(pipe_fds[0], &child, sizeof(child)), sizeof(child));
+	close(pipe_fds[0]);
+	assert_false(observer_is_running(&observer));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(observer_wait_running(&observer, true, 1000));
+	kill(child, SIGKILL);
+	assert_true(no_guards_within(0, 5000));
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
 static void test_guard_alone_killed_is_replaced(void **state)
 {
 	struct observer observer;
@@ -356,14 +446,14 @@ static void test_guard_alone_killed_is_replaced(void **state)
 	observer_open(&observer, machine.second);
 	target = open_pid(&machine);
 	ok(target_pause(target));
-	guard = guard_process(qemu_of(target)->guard);
+	guard = guard_process(qemu_of(target)->undo.guard);
 	assert_int_equal(kill(guard, SIGKILL), 0);
 	/* Dead, but left to be waited for by its parent. */
 	assert_int_equal(waitid(P_PID, (id_t)guard, NULL, WEXITED | WNOWAIT), 0);
 	ok(target_resume(target));
 	assert_true(observer_is_running(&observer));
 	ok(target_pause(target));
-	assert_int_not_equal(guard_process(qemu_of(target)->guard), guard);
+	assert_int_not_equal(guard_process(qemu_of(target)->undo.guard), guard);
 	ok(target_resume(target));
 	target_close(target);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
@@ -444,7 +534,7 @@ static void test_guest_that_ends_while_paused(void **state)
 	ok(target_get_state(target, &now));
 	assert_int_equal(now, TARGET_ENDED);
 	ok(target_resume(target));
-	assert_int_equal(journal_look(qemu_of(target)->key), JOURNAL_NONE);
+	assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 	_cleanup_error_ struct nunchi_error *err = target_pause(target);
 	assert_true(error_is(err, NUNCHI_ERROR_GONE));
 	target_close(target);
@@ -459,12 +549,13 @@ int main(void)
 	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
 	    cmocka_unit_test(test_pause_of_a_living_nunchi_is_left_alone),
+	    cmocka_unit_test(test_signals_leave_no_guest_paused),
+	    cmocka_unit_test(test_owner_killed_whose_child_lives),
 	    cmocka_unit_test(test_guard_alone_killed_is_replaced),
 	    cmocka_unit_test(test_broken_connection_is_made_anew),
 	    cmocka_unit_test(test_cancelled_leaves_the_guest_running),
 	    cmocka_unit_test(test_guest_that_ends_while_paused),
 	};
-	char runtime[] = "/tmp/nunchi-run-XXXXXX", path[64];
 	int failed;
 
 	if (!machine_available()) {
@@ -473,9 +564,9 @@ int main(void)
 	}
 	if (!mkdtemp(runtime) || setenv("XDG_RUNTIME_DIR", runtime, 1))
 		return 1;
+	snprintf(logs, sizeof(logs), "%s/nunchi", runtime);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(path, sizeof(path), "%s/nunchi", runtime);
-	rmdir(path);
+	rmdir(logs);
 	rmdir(runtime);
 	return failed;
 }

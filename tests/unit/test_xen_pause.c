@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 /* ---- Pauses ---------------------------------------------------------------------------------- */
@@ -77,6 +78,47 @@ static void test_pause_refused(void **state)
 	nunchi_error_destroy(err);
 	target_close(target);
 	assert_int_equal(records(), 0);
+}
+
+static volatile sig_atomic_t signals_caught;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals_caught++;
+}
+
+/* Signals at 1 kHz, caught with and without SA_RESTART, while the guest is paused and resumed. */
+static void test_signals(void **state)
+{
+	const struct itimerval every_ms = {{0, 1000}, {0, 1000}}, off = {0};
+	const int flags[] = {0, SA_RESTART};
+	struct target *target = open_word("xen:pvh");
+	struct nunchi_error *err = NULL;
+	unsigned wrong = 0;
+
+	(void)state;
+	fake->slow_pauses = 2;
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		const struct sigaction action = {.sa_handler = count_signal, .sa_flags = flags[i]};
+
+		assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+		assert_int_equal(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+		signals_caught = 0;
+		for (int n = 0; n < 500 && !err; n++) {
+			err = target_pause(target);
+			wrong += pauses() != 1;
+			if (!err)
+				err = target_resume(target);
+			wrong += pauses() != 0;
+		}
+		assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
+		assert_null(err);
+		assert_int_equal(wrong, 0);
+		assert_true(signals_caught > 500);
+	}
+	assert_int_equal(records(), 0);
+	target_close(target);
 }
 
 /* The guards there are: children of the process. */
@@ -236,6 +278,41 @@ static void test_owner_killed(void **state)
 	}
 }
 
+/* A child of the owner that has all its descriptors lives on: the guard undoes it all the same. */
+static void test_owner_killed_child_lives(void **state)
+{
+	pid_t ids[2] = {0}, owner;
+	int ready[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	owner = fork();
+	assert_true(owner >= 0);
+	if (owner == 0) {
+		struct target *target = open_word("xen:pvh");
+
+		if (target_pause(target))
+			_exit(1);
+		ids[0] = guard_of(getpid());
+		ids[1] = fork();
+		if (ids[1] && write(ready[1], ids, sizeof(ids)) != sizeof(ids))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], ids, sizeof(ids)), sizeof(ids));
+	close(ready[0]);
+	assert_int_equal(pauses(), 1);
+	end_process(owner);
+	for (int i = 0; i < 100 && pauses(); i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(pauses(), 0);
+	wait_gone(ids[0]);
+	assert_int_equal(records(), 0);
+	assert_int_equal(kill(ids[1], SIGKILL), 0);
+}
+
 /* Both are killed: the next one undoes it, once, and says so. */
 static void test_both_killed(void **state)
 {
@@ -356,47 +433,38 @@ static void test_left_before(void **state)
 	close(ready[1]);
 }
 
-/* Marks the only record, as a guard that is killed in the middle of a call leaves it. */
-static void mark_record(char step)
+/* Appends to the only log, as a guard that is killed in the middle of a call leaves it. */
+static void mark_log(const char *state)
 {
-	char path[512], text[256];
-	DIR *directory;
+	char path[512];
+	DIR *directory = opendir(logs);
 	FILE *file;
-	char *at;
-	size_t size;
 
-	snprintf(path, sizeof(path), "%s/nunchi", runtime);
-	directory = opendir(path);
 	for (struct dirent *entry; (entry = readdir(directory));) {
 		if (entry->d_name[0] != '.')
-			snprintf(path, sizeof(path), "%s/nunchi/%s", runtime, entry->d_name);
+			snprintf(path, sizeof(path), "%s/%s", logs, entry->d_name);
 	}
 	closedir(directory);
-	file = fopen(path, "r+e");
-	size = fread(text, 1, sizeof(text) - 1, file);
-	text[size] = '\0';
-	at = strstr(text, "\nstep ");
-	assert_non_null(at);
-	fseek(file, at - text + 6, SEEK_SET);
-	fputc(step, file);
+	file = fopen(path, "ae");
+	fprintf(file, "1 pause %s\n", state);
 	fclose(file);
 }
 
 /* Where it cannot be told whose the pause is, it stays, and every run says so until it is over. */
 static void test_cannot_tell(void **state)
 {
-	static const char steps[] = "au";
+	static const char *const states[] = {"doing", "undoing"};
 	struct target *target;
 	pid_t guard, owner;
 
 	(void)state;
-	for (size_t i = 0; steps[i]; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
 		fake->domains[2].pauses = 0;
 		owner = pausing_process(&guard);
 		kill(guard, SIGKILL);
 		poll(NULL, 0, 50);
 		end_process(owner);
-		mark_record(steps[i]);
+		mark_log(states[i]);
 		for (int run = 0; run < 2; run++) {
 			target = open_word("xen:pvh");
 			assert_int_equal(pauses(), 1);
@@ -421,7 +489,7 @@ static void test_cannot_tell(void **state)
 	kill(guard, SIGKILL);
 	poll(NULL, 0, 50);
 	end_process(owner);
-	mark_record('-');
+	mark_log("logged");
 	target = open_word("xen:pvh");
 	assert_int_equal(pauses(), 1);
 	assert_int_equal(records(), 0);
@@ -432,9 +500,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(pause),        TEST(pause_refused), TEST(guard_killed),    TEST(guard_stuck),
-	    TEST(owner_killed), TEST(both_killed),   TEST(left_to_another), TEST(left_in_the_midst),
-	    TEST(left_before),  TEST(cannot_tell),
+	    TEST(pause),
+	    TEST(pause_refused),
+	    TEST(guard_killed),
+	    TEST(guard_stuck),
+	    TEST(owner_killed_child_lives),
+	    TEST(signals),
+	    TEST(owner_killed),
+	    TEST(both_killed),
+	    TEST(left_to_another),
+	    TEST(left_in_the_midst),
+	    TEST(left_before),
+	    TEST(cannot_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

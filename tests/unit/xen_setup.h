@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tests of Xen's guests begin and end with: a hypervisor of our own, a journal of our own.
+/* What the tests of Xen's guests begin and end with: a hypervisor of our own, undo logs of our own.
  */
 #ifndef NUNCHI_TESTS_XEN_SETUP_H
 #define NUNCHI_TESTS_XEN_SETUP_H
 
 #include "fake_xen.h"
+#include "journal/undo_log.h"
 #include "target/target.h"
 #include "target/xen/xen.h"
 
 #include <dirent.h>
 
 static char runtime[] = "/tmp/nunchi-test-XXXXXX";
+static char logs[] = "/tmp/nunchi-test-XXXXXX/nunchi";
+/* In place of root's (src/journal/place.c). */
+const char *const undo_log_root_directory = logs;
 
 static inline int setup(void **state)
 {
@@ -18,6 +22,7 @@ static inline int setup(void **state)
 	strcpy(runtime + strlen(runtime) - 6, "XXXXXX");
 	if (!mkdtemp(runtime))
 		return -1;
+	snprintf(logs, sizeof(logs), "%s/nunchi", runtime);
 	fake_create();
 	return setenv("XDG_RUNTIME_DIR", runtime, 1);
 }

@@ -104,6 +104,25 @@ done
 expect "the guest was paused by who was killed" test $met -gt 0
 echo "paused $met of $rounds times when the kill came; left paused and repaired by the next run or asked about: $repaired, of these asked: $asked"
 
+# Signals at 1 kHz that are caught, through 1,000 pauses.
+goes_on_among_signals()
+{
+	note=$(pauses 0 1000 signals) && echo "$guest: $note" && ! is_paused
+}
+expect "1,000 pauses among signals that are caught" goes_on_among_signals
+
+# A child of the killed owner, with all its descriptors, lives on.
+./pauser "xen:$guest" 100000 1 child &
+owner=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	is_paused && break
+	usleep 100000
+done
+expect "the guest is paused by who has a child" is_paused
+kill -9 $owner
+wait $owner 2>/dev/null
+expect "its owner was killed, whose child lives on" runs_soon
+
 # Somebody else's pause.
 xl pause "$guest"
 round=0
@@ -121,4 +140,4 @@ expect "it stays when nobody is killed" stays_paused
 xl unpause "$guest"
 expect "it was counted exactly" runs_soon
 expect "no guard is left" test -z "$(guards)"
-expect "the journal is empty" test -z "$(ls /run/nunchi 2>/dev/null)"
+expect "no undo log is left" test -z "$(ls /run/nunchi 2>/dev/null)"

@@ -4,8 +4,7 @@
 #define NUNCHI_TARGET_QEMU_INTERNAL_H
 
 #include "core/cancel.h"
-#include "journal/guard.h"
-#include "journal/journal.h"
+#include "journal/undo.h"
 #include "target/qemu/process.h"
 #include "target/qemu/qemu.h"
 #include "target/qemu/qmp_client.h"
@@ -23,10 +22,7 @@ struct qemu_target {
 	char *no_qmp;           /* then: why */
 	unsigned resets_before; /* seen on connections that are closed */
 	const struct cancel *cancel;
-	char key[96]; /* the journal's name for this guest */
-	struct guard *guard;
-	struct journal *journal; /* while the pause is ours */
-	bool ours;
+	struct undo undo;
 };
 
 static inline struct qemu_target *qemu_of(struct target *target)
@@ -37,7 +33,7 @@ static inline struct qemu_target *qemu_of(struct target *target)
 /* A command's time, cancellable. */
 static inline struct qmp_wait qemu_wait(const struct qemu_target *qemu)
 {
-	return (struct qmp_wait){qmp_now_us() + QMP_COMMAND_US, qemu->cancel};
+	return (struct qmp_wait){clock_us() + QMP_COMMAND_US, qemu->cancel};
 }
 
 /* Whether the process still runs (another with its id does not count). */
@@ -50,6 +46,7 @@ struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_runni
 
 struct nunchi_error *qemu_pause(struct target *target);
 struct nunchi_error *qemu_resume(struct target *target);
+void qemu_pause_init(struct qemu_target *qemu);
 /* Resumes a guest that a nunchi left paused when it and its guard were killed; notes it. */
 void qemu_repair(struct qemu_target *qemu);
 

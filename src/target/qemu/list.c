@@ -53,10 +53,10 @@ static size_t advance_guest(struct guest *guest, struct pollfd *pfds, const stru
 
 static void ask_states(struct guest *guests, size_t count, struct pollfd *pfds)
 {
-	const struct qmp_wait wait = {.deadline_us = qmp_now_us() + STATE_US};
+	const struct qmp_wait wait = {.deadline_us = clock_us() + STATE_US};
 
 	for (;;) {
-		uint64_t now = qmp_now_us();
+		uint64_t now = clock_us();
 		size_t waiting = 0;
 
 		for (size_t i = 0; i < count; i++)

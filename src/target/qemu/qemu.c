@@ -4,8 +4,8 @@
 #include "target/qemu/internal.h"
 #include "target/qemu/monitor.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
+#include "core/io.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +16,11 @@
 
 bool qemu_is_alive(const struct qemu_target *qemu)
 {
-	struct pollfd pfd = {.fd = qemu->pidfd, .events = POLLIN};
 	struct nunchi_error *err;
 	uint64_t start_time;
 
 	if (qemu->pidfd >= 0)
-		return poll(&pfd, 1, 0) == 0;
+		return io_wait(qemu->pidfd, POLLIN, 0, NULL) == 0;
 	err = process_start_time(qemu->process.pid, &start_time);
 	if (err) {
 		nunchi_error_destroy(err);
@@ -93,8 +92,7 @@ static void destroy(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
 
-	guard_destroy(qemu->guard);
-	journal_abandon(qemu->journal);
+	undo_deinit(&qemu->undo);
 	qmp_client_destroy(qemu->qmp);
 	if (qemu->pidfd >= 0)
 		close(qemu->pidfd);
@@ -111,21 +109,6 @@ static const struct target_ops qemu_ops = {
     .get_registers = get_registers,
     .get_state = get_state,
 };
-
-/*
- * One guest and no later one: a process, when it started, and since which boot of the host (the
- * journal may be in /tmp, which can outlive a boot).
- */
-static void make_key(struct qemu_target *qemu)
-{
-	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char boot[9] = "";
-
-	if (fd < 0 || read(fd, boot, 8) != 8)
-		snprintf(boot, sizeof(boot), "0");
-	snprintf(qemu->key, sizeof(qemu->key), "qemu-%s-%d-%" PRIu64, boot, qemu->process.pid,
-		 qemu->process.start_time);
-}
 
 /*
  * What a QMP connection is needed for is said to be missing with the reason; memory may still be
@@ -180,7 +163,7 @@ static void count_vcpus(struct qemu_target *qemu)
 
 static struct nunchi_error *connect_qmp(struct qemu_target *qemu, const struct qemu_limits *limits)
 {
-	const struct qmp_wait wait = {qmp_now_us() + QEMU_GREETING_US, qemu->cancel};
+	const struct qmp_wait wait = {clock_us() + QEMU_GREETING_US, qemu->cancel};
 	_cleanup_error_ struct nunchi_error *err = NULL;
 
 	if (limits->forbid_qmp)
@@ -217,7 +200,7 @@ static struct nunchi_error *create(struct qemu_process *process, char *socket, c
 	qemu->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	qemu->base.live = true;
 	qemu->base.vcpu_count = process->cmdline.vcpus;
-	make_key(qemu);
+	qemu_pause_init(qemu);
 	err = target_init(&qemu->base, &qemu_ops, word);
 	if (err)
 		target_close(&qemu->base);

@@ -441,7 +441,7 @@ struct monitor_reader {
 static enum memory_fault read_words(const struct monitor_reader *reader, uint64_t offset,
 				    void *words, size_t size)
 {
-	const struct qmp_wait wait = {.deadline_us = qmp_now_us() + QMP_COMMAND_US};
+	const struct qmp_wait wait = {.deadline_us = clock_us() + QMP_COMMAND_US};
 	uint64_t address = reader->start + offset;
 	_cleanup_free_ char *text = NULL;
 	_cleanup_error_ struct nunchi_error *err = NULL;

@@ -4,8 +4,7 @@
 #define NUNCHI_TARGET_XEN_INTERNAL_H
 
 #include "core/cancel.h"
-#include "journal/guard.h"
-#include "journal/journal.h"
+#include "journal/undo.h"
 #include "target/target.h"
 #include "target/xen/hypervisor.h"
 #include "target/xen/xen.h"
@@ -14,17 +13,15 @@ struct xen_target {
 	struct target base;
 	struct xen_hypervisor xen;
 	struct xen_domain domain; /* as it was when it was opened */
-	char key[100];            /* the journal's name for this domain and no later one */
-	struct guard *guard;
-	struct guard_call *call;      /* the guard's own way to pause and resume; see pause.c */
-	struct journal *journal;      /* while a pause is ours */
+	struct undo undo;
+	int privcmd; /* has_privcmd: for the guard's hypercalls */
+	bool has_privcmd;
 	struct memory_mapper *mapper; /* the memory's */
 	int map_denied;               /* errno: the hypervisor forbade to map a page */
 	bool map_allowed;             /* it did not forbid one */
 	bool sigbus_guard;
 	bool unlisted;               /* a PV guest keeps no list of its frames: that was said */
 	const struct cancel *cancel; /* may be NULL */
-	bool unsettled; /* a record was left of which it is not known whose the pause is */
 };
 
 static inline struct xen_target *xen_of(struct target *target)
@@ -42,6 +39,7 @@ struct nunchi_error *xen_resume(struct target *target);
 /* Undoes a pause that a nunchi left when it and its guard were killed, or says what it cannot tell.
  */
 void xen_repair(struct xen_target *xen);
+void xen_pause_init(struct xen_target *xen);
 /* Ends the guard. */
 void xen_pause_deinit(struct xen_target *xen);
 

@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
-#include <sys/ioctl.h>
 
 #define SYMBOL(name, member)                                                                       \
 	{                                                                                          \
@@ -60,24 +59,16 @@ LIBRARY_NOTE(xencall, "\"libxencall.so.1\"", PURPOSE, "suggested");
 LIBRARY_NOTE(xenforeignmemory, "\"libxenforeignmemory.so.1\"", PURPOSE, "suggested");
 LIBRARY_NOTE(xenstore, "\"libxenstore.so.4\",\"libxenstore.so.3.0\"", PURPOSE, "suggested");
 
-#define IOCTL_HYPERCALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct xen_raw_call))
-
-static int raw_open(void)
+static int privcmd_open(void)
 {
 	int fd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
 
 	return fd >= 0 ? fd : open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
 }
 
-static int raw_call(int fd, struct xen_raw_call *call)
-{
-	return ioctl(fd, IOCTL_HYPERCALL, call);
-}
-
 struct nunchi_error *xen_library_load(struct xen_library *ret)
 {
-	struct xen_library library = {
-	    .raw_open = raw_open, .raw_call = raw_call, .store_check = xen_store_check};
+	struct xen_library library = {.privcmd_open = privcmd_open, .store_check = xen_store_check};
 
 	for (size_t i = 0; i < XEN_LIBRARIES; i++) {
 		struct nunchi_error *err =

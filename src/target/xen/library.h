@@ -34,12 +34,9 @@ struct xen_library {
 	void *(*alloc)(void *call, size_t size);
 	void (*free)(void *call, void *buffer);
 
-	/*
-	 * The driver itself: for the guard process, which is forked and may neither use our
-	 * libraries' handles nor open its own there. raw_call is async-signal-safe.
+	/* The driver itself, for the guard program, which makes its hypercalls without libraries.
 	 */
-	int (*raw_open)(void);
-	int (*raw_call)(int fd, struct xen_raw_call *call);
+	int (*privcmd_open)(void);
 
 	/* libxenforeignmemory */
 	void *(*memory_open)(void *logger, unsigned flags);

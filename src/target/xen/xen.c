@@ -4,8 +4,6 @@
 #include "target/xen/host.h"
 #include "target/xen/internal.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +65,6 @@ static void destroy(struct target *target)
 	struct xen_target *xen = xen_of(target);
 
 	xen_pause_deinit(xen);
-	journal_abandon(xen->journal);
 	xen_hypervisor_close(&xen->xen);
 }
 
@@ -193,21 +190,6 @@ static struct nunchi_error *find(struct xen_hypervisor *xen, const char *word,
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-/* One domain and no later one: its id, its UUID, and since which boot of the host. */
-static void make_key(struct xen_target *xen)
-{
-	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char boot[9] = "";
-	int length;
-
-	if (fd < 0 || read(fd, boot, 8) != 8)
-		snprintf(boot, sizeof(boot), "0");
-	length = snprintf(xen->key, sizeof(xen->key), "xen-%s-%u-", boot, xen->domain.id);
-	for (size_t i = 0; i < sizeof(xen->domain.uuid); i++)
-		length += snprintf(xen->key + length, sizeof(xen->key) - (size_t)length, "%02x",
-				   xen->domain.uuid[i]);
-}
-
 static void describe_capabilities(struct xen_target *xen)
 {
 	struct target *target = &xen->base;
@@ -250,7 +232,7 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 	xen->base.ram_size = xen->domain.pages << PAGE_SHIFT;
 	if (xen->domain.type == XEN_TYPE_PV)
 		xen->base.frames = TARGET_FRAMES_MACHINE;
-	make_key(xen);
+	xen_pause_init(xen);
 	describe_capabilities(xen);
 	if (xen->domain.flags & XEN_INFO_SHUTDOWN)
 		target_note(&xen->base, "the guest has %s; its memory is as it was then",

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard program, nunchi-guard. The library starts it (journal/guard.h); it is of no use to
+ * anybody else. It takes orders from its owner, and when the owner is gone undoes what the undo log
+ * says. Nothing is printed: nobody would read it. What it cannot undo stays in the log for the next
+ * nunchi.
+ */
+#include "guard/guard.h"
+
+#include "core/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+/* For how long an undo that fails is tried again, and how often. */
+#define UNDO_US  (10 * CLOCK_US_PER_S)
+#define RETRY_US (50 * CLOCK_US_PER_MS)
+
+struct duty {
+	struct guard_setup setup;
+	struct xen_call *xen; /* GUARD_XEN */
+	struct undo_log *log; /* while armed */
+};
+
+static void answer(int errnum)
+{
+	send(GUARD_FD_OWNER, &errnum, sizeof(errnum), MSG_NOSIGNAL);
+}
+
+/* ---- Orders ---------------------------------------------------------------------------------- */
+
+static int arm(struct duty *duty, const struct guard_order *order)
+{
+	char path[UNDO_LOG_PATH_MAX];
+
+	undo_log_leave(duty->log);
+	duty->log = NULL;
+	memcpy(path, order->log, sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	return undo_log_take_as_guard(path, order->owner, &duty->log);
+}
+
+/*
+ * Pauses. The answer goes out before the log is marked: until the owner has it the guest stands
+ * still for nothing.
+ */
+static void act(struct duty *duty, unsigned entry)
+{
+	int errnum = ECANCELED;
+
+	/* Without its log nobody could undo it. */
+	if (duty->log && duty->xen && undo_log_is_there(duty->log))
+		errnum = undo_log_append(duty->log, entry, UNDO_PAUSE, UNDO_DOING);
+	if (!errnum)
+		errnum = xen_call_make(duty->xen, false);
+	answer(errnum);
+	if (duty->log)
+		undo_log_append(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_LOGGED : UNDO_DONE);
+}
+
+/* Resumes. The log is marked before the answer, since the owner then writes to it itself. */
+static void undo(struct duty *duty, unsigned entry)
+{
+	int errnum = ECANCELED;
+
+	if (duty->log && duty->xen) {
+		undo_log_append(duty->log, entry, UNDO_PAUSE, UNDO_UNDOING);
+		errnum = xen_call_make(duty->xen, true);
+		/* There was nothing to resume any more. */
+		if (errnum == EINVAL || errnum == ESRCH)
+			errnum = 0;
+		undo_log_append(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_DONE : UNDO_UNDONE);
+	}
+	answer(errnum);
+}
+
+static void carry_out(struct duty *duty, const struct guard_order *order)
+{
+	switch (order->op) {
+	case GUARD_ARM:
+		answer(arm(duty, order));
+		break;
+	case GUARD_DO:
+		act(duty, order->entry);
+		break;
+	case GUARD_UNDO:
+		undo(duty, order->entry);
+		break;
+	case GUARD_DISARM:
+		undo_log_leave(duty->log);
+		duty->log = NULL;
+		break;
+	case GUARD_END:
+		_exit(0);
+	}
+}
+
+/* Every order that has come. False when there will be none any more. */
+static bool take_orders(struct duty *duty)
+{
+	struct guard_order order;
+	ssize_t size;
+
+	while ((size = recv(GUARD_FD_OWNER, &order, sizeof(order), MSG_DONTWAIT)) == sizeof(order))
+		carry_out(duty, &order);
+	return size < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* ---- The owner's end ------------------------------------------------------------------------- */
+
+/*
+ * Until the owner is gone: its process ended, which the pidfd tells, or its end of the socket was
+ * closed. The socket alone would not do, since a child of the owner's may hold a copy of that end.
+ */
+static void keep_watch(struct duty *duty)
+{
+	struct pollfd pfds[2] = {
+	    {.fd = GUARD_FD_OWNER, .events = POLLIN},
+	    {.fd = duty->setup.has_pidfd ? GUARD_FD_PIDFD : -1, .events = POLLIN}};
+
+	for (;;) {
+		bool ended;
+
+		if (poll(pfds, 2, -1) < 0 && errno != EINTR)
+			return;
+		/* Looked at before the orders: what the owner sent before its end has come then. */
+		ended = pfds[1].revents & POLLIN;
+		if (!take_orders(duty) || ended)
+			return;
+	}
+}
+
+static void undo_everything(struct duty *duty)
+{
+	const struct undo_actor xen = {.counted = true, .clear = xen_call_undo, .data = duty->xen};
+	const struct undo_actor sender = {.clear = send_undo, .data = &duty->setup};
+	uint64_t deadline = clock_us() + UNDO_US;
+	struct replay result;
+	bool failed;
+
+	do {
+		replay(duty->log, duty->xen ? &xen : &sender, &result);
+		failed = result.error != NULL;
+		nunchi_error_destroy(result.error);
+		result.error = NULL;
+		if (failed && (!duty->xen || clock_us() >= deadline))
+			break;
+		if (failed)
+			io_sleep_until(clock_us() + RETRY_US, NULL);
+	} while (failed);
+	if (!failed && replay_is_complete(&result))
+		undo_log_erase(duty->log);
+	else
+		undo_log_leave(duty->log);
+}
+
+/* ---- Starting -------------------------------------------------------------------------------- */
+
+static void close_others(void)
+{
+	if (syscall(SYS_close_range, GUARD_FD_COUNT, ~0U, 0) == 0)
+		return;
+	for (int fd = GUARD_FD_COUNT; fd < 65536; fd++)
+		close(fd);
+}
+
+static bool set_up(struct duty *duty)
+{
+	ssize_t size = recv(GUARD_FD_OWNER, &duty->setup, sizeof(duty->setup), 0);
+	bool known = size >= (ssize_t)sizeof(duty->setup.protocol) &&
+		     !strncmp(duty->setup.protocol, GUARD_PROTOCOL, sizeof(duty->setup.protocol));
+
+	if (size <= 0)
+		return false;
+	if (!known || size != sizeof(duty->setup)) {
+		answer(EPROTO);
+		return false;
+	}
+	duty->setup.done[GUARD_DONE_MAX - 1] = '\0';
+	if (duty->setup.kind == GUARD_XEN) {
+		duty->xen = xen_call_create(&duty->setup);
+		if (!duty->xen) {
+			answer(ENOMEM);
+			return false;
+		}
+	}
+	answer(0);
+	return true;
+}
+
+int main(void)
+{
+	static struct duty duty;
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* It was executed by a descriptor, whose number would be its name. */
+	prctl(PR_SET_NAME, "nunchi-guard");
+	if (chdir("/"))
+		return 1;
+	close_others();
+	if (!set_up(&duty))
+		return 1;
+	keep_watch(&duty);
+	if (duty.log)
+		undo_everything(&duty);
+	return 0;
+}

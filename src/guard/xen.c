@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guard/guard.h"
+#include "target/xen/layout.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* How often a call is made that fails because the kernel just moved its argument's page. */
+#define MOST_TRIES 1000
+
+/* In pages of their own, locked: the hypervisor reads and writes the argument there. */
+struct xen_call {
+	uint32_t version;
+	uint16_t domain;
+	struct xen_raw_call raw;
+	struct xen_domctl argument;
+};
+
+struct xen_call *xen_call_create(const struct guard_setup *setup)
+{
+	struct xen_call *call =
+	    mmap(NULL, sizeof(*call), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (call == MAP_FAILED)
+		return NULL;
+	/* Without the lock a call may fail with EFAULT, and is made again. */
+	mlock(call, sizeof(*call));
+	call->version = setup->domctl;
+	call->domain = setup->domain;
+	return call;
+}
+
+int xen_call_make(struct xen_call *call, bool undo)
+{
+	int errnum = EFAULT;
+
+	for (int i = 0; i < MOST_TRIES && (errnum == EFAULT || errnum == EAGAIN || errnum == EINTR);
+	     i++) {
+		memset(&call->argument, 0, sizeof(call->argument));
+		call->argument.command = undo ? XEN_OP_UNPAUSE : XEN_OP_PAUSE;
+		call->argument.version = call->version;
+		call->argument.domain = call->domain;
+		call->raw =
+		    (struct xen_raw_call){.number = XEN_HYPERCALL_DOMCTL,
+					  .arguments = {(uint64_t)(uintptr_t)&call->argument}};
+		errnum = privcmd_call(GUARD_FD_HANDLE, &call->raw) < 0 ? errno : 0;
+	}
+	return errnum;
+}
+
+struct nunchi_error *xen_call_undo(void *data)
+{
+	int errnum = xen_call_make(data, true);
+
+	/* Somebody else resumed it (EINVAL), or the domain is gone: nothing is left to undo. */
+	if (!errnum || errnum == EINVAL || errnum == ESRCH)
+		return NULL;
+	return error_create_errno(errnum, "Xen refuses to resume the domain");
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the guard program is, and whether it may be started. */
+#include "journal/guard.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define NAME "nunchi-guard"
+
+/* The file of the program or library that this code is part of. False if it is not known. */
+static bool find_own_file(char *ret, size_t size)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+	ssize_t length;
+
+	if (!dladdr1((void *)(uintptr_t)guard_program_open, &info, (void **)&map,
+		     RTLD_DL_LINKMAP) ||
+	    !map)
+		return false;
+	if (map->l_name[0]) {
+		length = snprintf(ret, size, "%s", map->l_name);
+		return length > 0 && (size_t)length < size && ret[0] == '/';
+	}
+	/* The main program has no name there. */
+	length = readlink("/proc/self/exe", ret, size - 1);
+	if (length <= 0)
+		return false;
+	ret[length] = '\0';
+	return true;
+}
+
+/*
+ * Whether only those could have written the file who could have written this code as well: root,
+ * the user, the owner of this code's own file; and its group where that may write both.
+ */
+static bool is_trusted(const struct stat *file, const struct stat *own)
+{
+	if (!S_ISREG(file->st_mode) || (file->st_mode & 002))
+		return false;
+	if ((file->st_mode & 020) && !((own->st_mode & 020) && file->st_gid == own->st_gid))
+		return false;
+	return file->st_uid == 0 || file->st_uid == geteuid() || file->st_uid == own->st_uid;
+}
+
+/* 0 or an errno; EPERM: it is there, and not trusted. */
+static int open_if_trusted(const char *path, const struct stat *own, int *ret)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return errno;
+	if (!is_trusted(&st, own))
+		return EPERM;
+	*ret = no_cleanup_fd(fd);
+	return 0;
+}
+
+struct nunchi_error *guard_program_open_at(const char *own, const char *installed, char **ret_path,
+					   int *ret)
+{
+	char beside[PATH_MAX + sizeof(NAME)] = "";
+	const char *const paths[] = {beside, installed};
+	const char *distrusted = NULL;
+	struct stat st = {.st_uid = geteuid()};
+
+	if (own && !stat(own, &st))
+		snprintf(beside, sizeof(beside), "%.*s" NAME, (int)(strrchr(own, '/') + 1 - own),
+			 own);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		int errnum = paths[i][0] ? open_if_trusted(paths[i], &st, ret) : ENOENT;
+		char *copy;
+
+		if (errnum == EPERM)
+			distrusted = paths[i];
+		if (errnum)
+			continue;
+		copy = strdup(paths[i]);
+		if (!copy) {
+			close(*ret);
+			return &error_nomem;
+		}
+		*ret_path = copy;
+		return NULL;
+	}
+	if (distrusted)
+		return error_hint(
+		    error_of_host(error_create(NUNCHI_ERROR_PERMISSION,
+					       "%s could have been written by others than root and "
+					       "user %u, so it is not started",
+					       distrusted, (unsigned)geteuid())),
+		    "make it root's and writable for its owner alone: sudo chown root:root %s && "
+		    "sudo chmod 755 %s",
+		    distrusted, distrusted);
+	return error_hint(
+	    error_of_host(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "the program " NAME " is not installed (looked for %s%s%s)",
+				       beside, beside[0] ? " and " : "", installed)),
+	    "install all of nunchi; without this program a pause could outlive nunchi, so none is "
+	    "made (--pause never needs none)");
+}
+
+struct nunchi_error *guard_program_open(char **ret_path, int *ret)
+{
+	char own[PATH_MAX];
+	bool known = find_own_file(own, sizeof(own));
+
+	return guard_program_open_at(known ? own : NULL, NUNCHI_LIBEXEC "/" NAME, ret_path, ret);
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal/undo.h"
+
+#include "core/io.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How often a guard that was killed is replaced before it began. */
+#define GUARDS_MAX 3
+
+void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const char *kind,
+	       const char *format, ...)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char boot[9] = "", name[80];
+	va_list args;
+
+	*undo = (struct undo){.ops = ops, .data = data};
+	/* The log may be in /tmp, which outlives a boot; ids begin anew then. */
+	if (fd < 0 || io_read_full(fd, boot, 8) != 8)
+		snprintf(boot, sizeof(boot), "0");
+	va_start(args, format);
+	vsnprintf(name, sizeof(name), format, args);
+	va_end(args);
+	snprintf(undo->key, sizeof(undo->key), "%s-%s-%s", kind, boot, name);
+}
+
+void undo_deinit(struct undo *undo)
+{
+	guard_destroy(undo->guard);
+	undo_log_leave(undo->log);
+	undo->guard = NULL;
+	undo->log = NULL;
+}
+
+static struct undo_actor actor_of(const struct undo *undo)
+{
+	struct undo_actor actor = undo->ops->actor;
+
+	actor.data = undo->data;
+	return actor;
+}
+
+/* Whether the guest stands still, for all that is known. */
+static bool may_be_set(const struct undo *undo)
+{
+	struct undo_actor actor = actor_of(undo);
+	enum undo_seen seen = undo_look(&actor);
+
+	return seen == UNDO_SEEN_SET || seen == UNDO_SEEN_UNKNOWN;
+}
+
+/* ---- The guard ------------------------------------------------------------------------------- */
+
+static void end_guard(struct undo *undo)
+{
+	guard_destroy(undo->guard);
+	undo->guard = NULL;
+}
+
+/* A guard that is there and has taken the log. */
+static struct nunchi_error *arm(struct undo *undo)
+{
+	struct guard_plan plan = {0};
+	struct nunchi_error *err;
+
+	if (undo->guard) {
+		err = guard_arm(undo->guard, undo->log);
+		if (!error_is(err, NUNCHI_ERROR_GONE))
+			return err;
+		/* Somebody killed it: another one. */
+		nunchi_error_destroy(err);
+		end_guard(undo);
+	}
+	err = undo->ops->plan(undo->data, &plan);
+	if (!err)
+		err = guard_create(&plan, &undo->guard);
+	return err ? err : guard_arm(undo->guard, undo->log);
+}
+
+/* Leaves the log to the guard, which goes on trying, and to the next nunchi. */
+static void hand_on(struct undo *undo)
+{
+	undo_log_leave(undo->log);
+	undo->log = NULL;
+	guard_leave(undo->guard);
+	undo->guard = NULL;
+}
+
+/* ---- The log --------------------------------------------------------------------------------- */
+
+static struct nunchi_error *mark(struct undo *undo, enum undo_state state)
+{
+	int errnum = undo_log_append(undo->log, undo->entry, UNDO_PAUSE, state);
+
+	return errnum ? error_create_errno(errnum, "cannot write the undo log %s",
+					   undo_log_path(undo->log))
+		      : NULL;
+}
+
+/* Nothing of ours is left to undo. What another nunchi left and nobody could decide stays. */
+static void finish(struct undo *undo)
+{
+	if (undo->guard)
+		guard_disarm(undo->guard);
+	if (undo->unsure && may_be_set(undo)) {
+		undo_log_leave_older(undo->log);
+	} else {
+		undo_log_erase(undo->log);
+		undo->unsure = false;
+	}
+	undo->log = NULL;
+}
+
+/* The guard was killed in the moment of a call, and the guest stands still. */
+static struct nunchi_error *cannot_tell(struct undo *undo, const char *doing)
+{
+	char advice[256];
+
+	undo->ops->advise(undo->data, advice, sizeof(advice));
+	undo_log_leave(undo->log);
+	undo->log = NULL;
+	end_guard(undo);
+	return error_hint(
+	    error_create(NUNCHI_ERROR_GONE,
+			 "the guard process was killed while it %s the guest: whether "
+			 "that happened cannot be told",
+			 doing),
+	    "%s", advice);
+}
+
+/* ---- Doing ----------------------------------------------------------------------------------- */
+
+/* The guard was killed while it was to pause the guest: what came of it, by the log. */
+static struct nunchi_error *set_without_answer(struct undo *undo, bool *ret_again)
+{
+	*ret_again = false;
+	switch (undo_log_state(undo->log, undo->entry)) {
+	case UNDO_DONE:
+		return NULL;
+	case UNDO_LOGGED:
+	case UNDO_UNDONE:
+		*ret_again = true;
+		return NULL;
+	default:
+		if (may_be_set(undo))
+			return cannot_tell(undo, "paused");
+		*ret_again = true;
+		return mark(undo, UNDO_LOGGED);
+	}
+}
+
+/* By the guard. A failure is returned when it is clear that nothing is done. */
+static struct nunchi_error *set_by_guard(struct undo *undo)
+{
+	struct nunchi_error *err;
+	bool again = true;
+	int errnum = 0;
+
+	for (unsigned i = 0; i < GUARDS_MAX && again; i++) {
+		err = i ? arm(undo) : NULL;
+		if (!err)
+			err = guard_act(undo->guard, undo->entry, false, &errnum);
+		if (!err && !errnum)
+			return NULL;
+		if (!err)
+			return error_create_errno(errnum, "the hypervisor refuses it");
+		if (!error_is(err, NUNCHI_ERROR_GONE))
+			return err;
+		nunchi_error_destroy(err);
+		err = set_without_answer(undo, &again);
+		if (err || !again)
+			return err;
+	}
+	return error_create(NUNCHI_ERROR_GONE,
+			    "somebody killed the guard process %u times before it paused the guest",
+			    GUARDS_MAX);
+}
+
+/* By ourselves, on a target that does not count. */
+static struct nunchi_error *set_alone(struct undo *undo)
+{
+	struct nunchi_error *err = mark(undo, UNDO_DOING), *undone;
+
+	if (!err)
+		err = undo->ops->set(undo->data);
+	if (!err) {
+		/* Should this line be missing, DOING is undone as well. */
+		nunchi_error_destroy(mark(undo, UNDO_DONE));
+		return NULL;
+	}
+	/* It may be paused, or be so in a moment, though no answer came. */
+	undone = undo->ops->actor.clear(undo->data);
+	if (undone)
+		hand_on(undo);
+	nunchi_error_destroy(undone);
+	return err;
+}
+
+static struct nunchi_error *begin(struct undo *undo)
+{
+	struct undo_entries entries;
+	struct nunchi_error *err = undo_log_take(undo->key, true, &undo->log);
+	int errnum;
+
+	if (err)
+		return error_hint(err, "without the undo log a pause could outlive nunchi, so none "
+				       "is made");
+	errnum = undo_log_read(undo->log, &entries);
+	if (errnum) {
+		err = error_create_errno(errnum, "undo log %s", undo_log_path(undo->log));
+		undo_log_leave_older(undo->log);
+		undo->log = NULL;
+		return err;
+	}
+	undo->unsure |= entries.count > 0;
+	undo->entry = entries.next;
+	err = mark(undo, UNDO_LOGGED);
+	if (!err)
+		err = arm(undo);
+	if (err)
+		finish(undo);
+	return err;
+}
+
+struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repaired)
+{
+	enum undo_seen seen = UNDO_SEEN_CLEAR;
+	struct nunchi_error *err;
+
+	*ret_ours = false;
+	*ret_repaired = NULL;
+	/* What another nunchi left since this guest was opened. */
+	if (!undo->unsure)
+		undo_repair(undo, ret_repaired);
+	err = undo->ops->actor.counted ? NULL : undo->ops->actor.look(undo->data, &seen);
+	if (err || seen != UNDO_SEEN_CLEAR)
+		return err;
+	err = begin(undo);
+	if (err)
+		return err;
+	err = undo->ops->actor.counted ? set_by_guard(undo) : set_alone(undo);
+	if (error_is(err, NUNCHI_ERROR_TIMEOUT))
+		hand_on(undo);
+	else if (err && undo->log)
+		finish(undo);
+	*ret_ours = !err;
+	return err;
+}
+
+/* ---- Undoing --------------------------------------------------------------------------------- */
+
+/* Without the guard, by what the log says of how far it came. */
+static struct nunchi_error *clear_alone(struct undo *undo)
+{
+	struct undo_actor actor = actor_of(undo);
+	enum undo_state state = undo_log_state(undo->log, undo->entry);
+
+	if (state == UNDO_UNDONE)
+		return NULL;
+	/* DOING too is done: we had the guard's answer. */
+	if (actor.counted && state != UNDO_DONE && state != UNDO_DOING)
+		return may_be_set(undo) ? cannot_tell(undo, "resumed") : NULL;
+	nunchi_error_destroy(mark(undo, UNDO_UNDOING));
+	return actor.clear(undo->data);
+}
+
+struct nunchi_error *undo_undo(struct undo *undo)
+{
+	struct nunchi_error *err;
+	int errnum = 0;
+
+	if (!undo->log)
+		return NULL;
+	if (undo->ops->actor.counted) {
+		err = guard_act(undo->guard, undo->entry, true, &errnum);
+		if (!err && errnum)
+			err = error_create_errno(errnum, "the hypervisor refuses it");
+		if (error_is(err, NUNCHI_ERROR_GONE)) {
+			nunchi_error_destroy(err);
+			end_guard(undo);
+			err = clear_alone(undo);
+		}
+	} else {
+		err = clear_alone(undo);
+	}
+	if (err) {
+		if (undo->log)
+			hand_on(undo);
+		return err;
+	}
+	nunchi_error_destroy(mark(undo, UNDO_UNDONE));
+	finish(undo);
+	return NULL;
+}
+
+/* ---- What was left behind -------------------------------------------------------------------- */
+
+static char *describe(struct undo *undo, const struct replay *result)
+{
+	char advice[256];
+	char *text = NULL;
+	int size = 0;
+
+	undo->ops->advise(undo->data, advice, sizeof(advice));
+	if (result->error)
+		size = asprintf(&text,
+				"a nunchi that was killed left this guest paused; resuming it "
+				"failed: %s",
+				nunchi_error_message(result->error));
+	else if (result->unknown)
+		size = asprintf(
+		    &text, "a newer nunchi that was killed left something undone on this guest "
+			   "that only that version can undo: run it on this guest");
+	else if (result->unsure)
+		size = asprintf(&text,
+				"this guest is paused, perhaps by a nunchi that was killed in the "
+				"moment it paused or resumed it, perhaps by somebody else: %s",
+				advice);
+	else if (result->undone)
+		size = asprintf(&text, "a nunchi that was killed had left this guest paused: it "
+				       "was resumed");
+	return size < 0 ? NULL : text;
+}
+
+void undo_repair(struct undo *undo, char **ret)
+{
+	struct undo_actor actor = actor_of(undo);
+	struct undo_log *log = NULL;
+	struct nunchi_error *err;
+	struct replay result;
+
+	*ret = NULL;
+	if (undo_log_look(undo->key) == UNDO_LOG_NONE)
+		return;
+	err = undo_log_take(undo->key, false, &log);
+	if (err && !error_is(err, NUNCHI_ERROR_BUSY) &&
+	    asprintf(ret, "%s", nunchi_error_message(err)) < 0)
+		*ret = NULL;
+	nunchi_error_destroy(err);
+	if (!log)
+		return;
+	replay(log, &actor, &result);
+	*ret = describe(undo, &result);
+	undo->unsure = result.unsure || result.unknown;
+	if (replay_is_complete(&result))
+		undo_log_erase(log);
+	else if (result.undone)
+		undo_log_leave(log);
+	else
+		undo_log_leave_older(log);
+	nunchi_error_destroy(result.error);
+}

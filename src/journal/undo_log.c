@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "journal/undo_log.h"
+
+#include "core/clock.h"
+#include "core/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#define HEADER "nunchi undo log 1\n"
+/* Longer lines are not written. */
+#define LINE_MAX_SIZE 256
+#define TEXT_MAX      ((size_t)64 * 1024)
+/* Each try loses to an owner that removes its log between our open() and our lock. */
+#define LOCK_TRIES 64
+/* How long a guard is waited for that undoes what its owner left. */
+#define GUARD_US (2 * CLOCK_US_PER_S)
+
+enum { OWNER_LOCK, GUARD_LOCK };
+
+struct undo_log {
+	int fd;
+	char *path;
+	uint64_t owner;
+	off_t before; /* the size that it had before this owner took it; 0: it made it */
+};
+
+static const char *const type_names[] = {[UNDO_PAUSE] = "pause"};
+static const char *const state_names[] = {
+    [UNDO_LOGGED] = "logged",   [UNDO_DOING] = "doing",   [UNDO_DONE] = "done",
+    [UNDO_UNDOING] = "undoing", [UNDO_UNDONE] = "undone",
+};
+
+/* ---- Directories ----------------------------------------------------------------------------- */
+
+/*
+ * The n-th directory for logs, best first; false when there are no more. Root has one, which no
+ * variable of the environment moves, so that each run of root's finds what another one left.
+ * *ret is NULL if memory is short or the directory is not to be had.
+ */
+static bool candidate(unsigned n, char **ret)
+{
+	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+
+	*ret = NULL;
+	if (geteuid() == 0) {
+		if (n == 0)
+			*ret = strdup(undo_log_root_directory);
+		return n == 0;
+	}
+	if (n == 0 && runtime && runtime[0] == '/' && asprintf(ret, "%s/nunchi", runtime) < 0)
+		*ret = NULL;
+	if (n == 1 && asprintf(ret, "/tmp/nunchi-%u", (unsigned)geteuid()) < 0)
+		*ret = NULL;
+	return n < 2;
+}
+
+/* Opens a directory, which must be the user's own and closed to everybody else. */
+static struct nunchi_error *open_trusted(const char *path, int *ret)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return error_create_errno(errno, "%s", path);
+	if (st.st_uid != geteuid() || (st.st_mode & 077))
+		return error_hint(
+		    error_create(NUNCHI_ERROR_PERMISSION,
+				 "%s does not belong to user %u alone, so the undo log is not "
+				 "safe there",
+				 path, (unsigned)geteuid()),
+		    "remove it; nunchi makes it anew with the right owner and mode");
+	*ret = no_cleanup_fd(fd);
+	return NULL;
+}
+
+/* The first directory that can be used, made if need be. */
+static struct nunchi_error *open_directory(char **ret_path, int *ret)
+{
+	struct nunchi_error *first = NULL;
+	char *path;
+
+	for (unsigned n = 0; candidate(n, &path); n++) {
+		struct nunchi_error *err;
+
+		if (!path)
+			continue;
+		if (mkdir(path, 0700) && errno != EEXIST)
+			err = error_create_errno(errno, "cannot make %s", path);
+		else
+			err = open_trusted(path, ret);
+		if (!err) {
+			nunchi_error_destroy(first);
+			*ret_path = path;
+			return NULL;
+		}
+		free(path);
+		if (first)
+			nunchi_error_destroy(err);
+		else
+			first = err;
+	}
+	return first ? first : &error_nomem;
+}
+
+static bool valid_key(const char *guest)
+{
+	return guest[0] && strlen(guest) <= 100 &&
+	       strspn(guest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+		   strlen(guest);
+}
+
+/* ---- Locks ----------------------------------------------------------------------------------- */
+
+static int lock(int fd, off_t which)
+{
+	struct flock range = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = which, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &range) ? errno : 0;
+}
+
+/* Whether another process has one of `count` locks from `which` on. */
+static bool is_locked(int fd, off_t which, off_t count)
+{
+	struct flock range = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = which, .l_len = count};
+
+	return !fcntl(fd, F_OFD_GETLK, &range) && range.l_type != F_UNLCK;
+}
+
+/* Whether path still names the file behind fd. */
+static bool still_named(int fd, const char *path)
+{
+	struct stat opened, named;
+
+	return !fstat(fd, &opened) && !lstat(path, &named) && opened.st_ino == named.st_ino &&
+	       opened.st_dev == named.st_dev;
+}
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+struct text {
+	char data[TEXT_MAX + 1];
+	size_t size;
+};
+
+/* The whole log, cut to whole lines. 0 or an errno. */
+static int read_text(int fd, struct text *ret)
+{
+	ssize_t size = io_pread_full(fd, ret->data, TEXT_MAX, 0);
+
+	if (size < 0)
+		return (int)-size;
+	if ((size_t)size == TEXT_MAX)
+		return EFBIG;
+	ret->size = (size_t)size;
+	while (ret->size && ret->data[ret->size - 1] != '\n')
+		ret->size--;
+	ret->data[ret->size] = '\0';
+	/* Nothing that was written holds a zero. */
+	return strlen(ret->data) == ret->size ? 0 : EBADMSG;
+}
+
+static bool has_header(const struct text *text)
+{
+	return !strncmp(text->data, HEADER, sizeof(HEADER) - 1);
+}
+
+/* Whether it is a log of which not even the first lines were written: nothing had been done yet. */
+static bool is_fragment(int fd)
+{
+	char start[sizeof(HEADER)];
+	ssize_t size = io_pread_full(fd, start, sizeof(HEADER) - 1, 0);
+
+	return size >= 0 && size < (ssize_t)sizeof(HEADER) - 1 &&
+	       !memcmp(start, HEADER, (size_t)size);
+}
+
+static enum undo_type parse_type(const char *name)
+{
+	return strcmp(name, type_names[UNDO_PAUSE]) ? UNDO_UNKNOWN_TYPE : UNDO_PAUSE;
+}
+
+/* A state that is not known may be anything: something to undo is there, and not what it is. */
+static struct undo_entry parse_entry(unsigned number, const char *type, const char *state)
+{
+	struct undo_entry entry = {number, parse_type(type), UNDO_DONE};
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(state_names); i++) {
+		if (!strcmp(state, state_names[i])) {
+			entry.state = (enum undo_state)i;
+			known = true;
+		}
+	}
+	if (!known)
+		entry.type = UNDO_UNKNOWN_TYPE;
+	return entry;
+}
+
+/* Puts the entry's newest state in its place, or the entry behind the others. */
+static int put_entry(struct undo_entries *entries, struct undo_entry entry)
+{
+	size_t at = 0;
+
+	if (entry.number >= entries->next)
+		entries->next = entry.number + 1;
+	while (at < entries->count && entries->entries[at].number != entry.number)
+		at++;
+	if (entry.state == UNDO_UNDONE) {
+		if (at == entries->count)
+			return 0;
+		entries->count--;
+		memmove(entries->entries + at, entries->entries + at + 1,
+			(entries->count - at) * sizeof(entries->entries[0]));
+		return 0;
+	}
+	if (at == UNDO_LOG_ENTRIES_MAX)
+		return EFBIG;
+	entries->entries[at] = entry;
+	entries->count += at == entries->count;
+	return 0;
+}
+
+static int parse(const struct text *text, struct undo_entries *ret, uint64_t *ret_owner)
+{
+	const char *at = text->data;
+
+	*ret = (struct undo_entries){.next = 1};
+	*ret_owner = 0;
+	if (!has_header(text))
+		return EBADMSG;
+	while (*at) {
+		const char *end = strchr(at, '\n');
+		char line[LINE_MAX_SIZE], type[32], state[32];
+		size_t size = (size_t)(end - at);
+		unsigned number;
+		uint64_t owner;
+		int errnum;
+
+		if (size >= sizeof(line))
+			return EBADMSG;
+		memcpy(line, at, size);
+		line[size] = '\0';
+		at = end + 1;
+		if (sscanf(line, "owner %16" SCNx64, &owner) == 1) {
+			*ret_owner = owner;
+		} else if (sscanf(line, "%9u %31s %31s", &number, type, state) == 3) {
+			errnum = put_entry(ret, parse_entry(number, type, state));
+			if (errnum)
+				return errnum;
+		}
+	}
+	return 0;
+}
+
+static int read_log(int fd, struct undo_entries *ret, uint64_t *ret_owner)
+{
+	_cleanup_free_ struct text *text = malloc(sizeof(*text));
+	int errnum = text ? read_text(fd, text) : ENOMEM;
+
+	return errnum ? errnum : parse(text, ret, ret_owner);
+}
+
+/* ---- Taking ---------------------------------------------------------------------------------- */
+
+static uint64_t draw_number(void)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) == sizeof(number))
+		return number;
+	return clock_us();
+}
+
+/*
+ * Opens and locks the log `name` in the directory: *ret is its descriptor, or -1 if there is none
+ * (without O_CREAT in flags).
+ */
+static struct nunchi_error *open_locked(int directory, const char *path, int flags, int *ret)
+{
+	const char *name = strrchr(path, '/') + 1;
+	uint64_t deadline = clock_us() + GUARD_US;
+	unsigned tries = 0;
+
+	while (tries < LOCK_TRIES) {
+		_cleanup_close_ int fd =
+		    openat(directory, name,
+			   O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+		int errnum;
+
+		if (fd < 0 && errno == ENOENT && !(flags & O_CREAT)) {
+			*ret = -1;
+			return NULL;
+		}
+		if (fd < 0)
+			return error_create_errno(errno, "undo log %s", path);
+		errnum = lock(fd, OWNER_LOCK);
+		if (errnum && errnum != EAGAIN && errnum != EACCES)
+			return error_create_errno(errnum, "cannot lock the undo log %s", path);
+		if (errnum || (is_locked(fd, GUARD_LOCK, 1) && clock_us() >= deadline))
+			return error_hint(error_create(NUNCHI_ERROR_BUSY,
+						       "another nunchi holds this guest (%s)",
+						       path),
+					  "wait until it is done");
+		if (is_locked(fd, GUARD_LOCK, 1)) {
+			/* The guard of an owner that is gone undoes; the log is removed then. */
+			io_sleep_until(clock_us() + 5 * CLOCK_US_PER_MS, NULL);
+			continue;
+		}
+		if (still_named(fd, path)) {
+			*ret = no_cleanup_fd(fd);
+			return NULL;
+		}
+		tries++;
+	}
+	return error_create(NUNCHI_ERROR_BUSY,
+			    "the undo log %s was removed %u times while it was being locked: other "
+			    "nunchis pause this guest again and again",
+			    path, LOCK_TRIES);
+}
+
+/* Takes fd and path. */
+static struct nunchi_error *make(int fd, char *path, uint64_t owner, off_t before,
+				 struct undo_log **ret)
+{
+	struct undo_log *log = malloc(sizeof(*log));
+
+	if (!log) {
+		close(fd);
+		free(path);
+		return &error_nomem;
+	}
+	*log = (struct undo_log){fd, path, owner, before};
+	*ret = log;
+	return NULL;
+}
+
+static int append_text(int fd, const char *text)
+{
+	return -io_write_full(fd, text, strlen(text));
+}
+
+/* Writes what a new log begins with, or the new owner into one that was left. 0 or an errno. */
+static int write_owner(int fd, const char *guest, bool is_new, uint64_t owner)
+{
+	char text[LINE_MAX_SIZE];
+
+	if (is_new && ftruncate(fd, 0))
+		return errno;
+	/* Behind a line that a killed owner did not finish: an empty one. */
+	snprintf(text, sizeof(text), "%s%s%s%sowner %016" PRIx64 "\n", is_new ? HEADER : "\n",
+		 is_new ? "guest " : "", is_new ? guest : "", is_new ? "\n" : "", owner);
+	return append_text(fd, text);
+}
+
+static struct nunchi_error *take_in(int directory, const char *path, const char *guest, bool create,
+				    struct undo_log **ret)
+{
+	struct undo_entries entries;
+	uint64_t before, owner = draw_number();
+	struct nunchi_error *err;
+	struct stat st = {0};
+	bool is_new;
+	char *copy;
+	int errnum, fd = -1;
+
+	err = open_locked(directory, path, create ? O_CREAT : 0, &fd);
+	if (err || fd < 0)
+		return err;
+	is_new = is_fragment(fd);
+	errnum = is_new ? 0 : read_log(fd, &entries, &before);
+	if (!errnum && !is_new && fstat(fd, &st))
+		errnum = errno;
+	if (errnum) {
+		close(fd);
+		return error_hint(
+		    error_create_errno(errnum, "undo log %s", path),
+		    "another version of nunchi wrote it, or it is damaged: see what it "
+		    "says was done to the guest, undo that, and remove it");
+	}
+	if (is_new && !create) {
+		unlinkat(directory, strrchr(path, '/') + 1, 0);
+		close(fd);
+		return NULL;
+	}
+	errnum = write_owner(fd, guest, is_new, owner);
+	copy = errnum ? NULL : strdup(path);
+	if (copy)
+		return make(fd, copy, owner, st.st_size, ret);
+	if (is_new)
+		unlinkat(directory, strrchr(path, '/') + 1, 0);
+	close(fd);
+	return errnum ? error_create_errno(errnum, "cannot write the undo log %s", path)
+		      : &error_nomem;
+}
+
+struct nunchi_error *undo_log_take(const char *guest, bool create, struct undo_log **ret)
+{
+	struct undo_log *log = NULL;
+	struct nunchi_error *err;
+	char *directory;
+
+	if (!valid_key(guest))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "undo log: bad key \"%s\"", guest);
+	/* What was left in any of the directories comes first. */
+	for (unsigned n = 0; !log && candidate(n, &directory); n++) {
+		_cleanup_free_ char *owned = directory, *path = NULL;
+		_cleanup_close_ int fd = -1;
+		_cleanup_error_ struct nunchi_error *untrusted =
+		    owned ? open_trusted(owned, &fd) : &error_not_found;
+
+		if (untrusted)
+			continue;
+		if (asprintf(&path, "%s/%s", owned, guest) < 0) {
+			path = NULL;
+			return &error_nomem;
+		}
+		err = take_in(fd, path, guest, false, &log);
+		if (err)
+			return err;
+	}
+	if (!log && create) {
+		_cleanup_free_ char *owned = NULL, *path = NULL;
+		_cleanup_close_ int fd = -1;
+
+		err = open_directory(&owned, &fd);
+		if (err)
+			return error_context(err, "no directory for the undo log");
+		if (asprintf(&path, "%s/%s", owned, guest) < 0) {
+			path = NULL;
+			return &error_nomem;
+		}
+		err = take_in(fd, path, guest, true, &log);
+		if (err)
+			return err;
+	}
+	*ret = log;
+	return NULL;
+}
+
+int undo_log_take_as_guard(const char *path, uint64_t owner, struct undo_log **ret)
+{
+	_cleanup_close_ int fd =
+	    open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *copy = NULL;
+	struct nunchi_error *err;
+	struct undo_entries entries;
+	uint64_t found;
+	int errnum;
+
+	if (fd < 0)
+		return errno;
+	errnum = lock(fd, GUARD_LOCK);
+	if (!errnum)
+		errnum = read_log(fd, &entries, &found);
+	if (!errnum && (found != owner || !still_named(fd, path)))
+		errnum = ESTALE;
+	if (errnum)
+		return errnum;
+	copy = strdup(path);
+	if (!copy)
+		return ENOMEM;
+	err = make(no_cleanup_fd(fd), no_cleanup_ptr(copy), owner, 0, ret);
+	nunchi_error_destroy(err);
+	return err ? ENOMEM : 0;
+}
+
+static enum undo_log_owner look_at(int directory, const char *name)
+{
+	_cleanup_close_ int fd =
+	    openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return UNDO_LOG_NONE;
+	if (is_locked(fd, OWNER_LOCK, 2))
+		return UNDO_LOG_HELD;
+	return is_fragment(fd) ? UNDO_LOG_NONE : UNDO_LOG_LEFT;
+}
+
+enum undo_log_owner undo_log_look(const char *guest)
+{
+	enum undo_log_owner found = UNDO_LOG_NONE;
+	char *directory;
+
+	if (!valid_key(guest))
+		return UNDO_LOG_NONE;
+	for (unsigned n = 0; found == UNDO_LOG_NONE && candidate(n, &directory); n++) {
+		_cleanup_free_ char *owned = directory;
+		_cleanup_close_ int fd = -1;
+		_cleanup_error_ struct nunchi_error *untrusted =
+		    owned ? open_trusted(owned, &fd) : &error_not_found;
+
+		if (!untrusted)
+			found = look_at(fd, guest);
+	}
+	return found;
+}
+
+/* ---- A log that is held ---------------------------------------------------------------------- */
+
+const char *undo_log_path(const struct undo_log *log)
+{
+	return log->path;
+}
+
+uint64_t undo_log_owner_number(const struct undo_log *log)
+{
+	return log->owner;
+}
+
+bool undo_log_is_there(const struct undo_log *log)
+{
+	return still_named(log->fd, log->path);
+}
+
+int undo_log_read(const struct undo_log *log, struct undo_entries *ret)
+{
+	uint64_t owner;
+
+	return read_log(log->fd, ret, &owner);
+}
+
+enum undo_state undo_log_state(const struct undo_log *log, unsigned number)
+{
+	struct undo_entries entries;
+
+	if (undo_log_read(log, &entries))
+		return UNDO_DOING;
+	for (size_t i = 0; i < entries.count; i++) {
+		if (entries.entries[i].number == number)
+			return entries.entries[i].state;
+	}
+	return UNDO_UNDONE;
+}
+
+int undo_log_append(struct undo_log *log, unsigned number, enum undo_type type,
+		    enum undo_state state)
+{
+	char line[LINE_MAX_SIZE];
+
+	snprintf(line, sizeof(line), "%u %s %s\n", number, type_names[type], state_names[state]);
+	return append_text(log->fd, line);
+}
+
+void undo_log_leave(struct undo_log *log)
+{
+	if (!log)
+		return;
+	close(log->fd);
+	free(log->path);
+	free(log);
+}
+
+void undo_log_leave_older(struct undo_log *log)
+{
+	/* Where that fails the lines stay; they say that everything of ours is undone. */
+	if (log && log->before && ftruncate(log->fd, log->before))
+		errno = 0;
+	undo_log_leave(log);
+}
+
+void undo_log_erase(struct undo_log *log)
+{
+	if (!log)
+		return;
+	/* While the lock is held, so that nobody sees the file without its owner. */
+	if (still_named(log->fd, log->path))
+		unlink(log->path);
+	undo_log_leave(log);
+}
