@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -173,6 +174,20 @@ static void serve(struct server *server, void (*script)(int fd))
 	close(fd);
 }
 
+/* Kills the server after that many seconds, if the test has not ended it by then. */
+static void alarm_kill(pid_t pid, unsigned seconds)
+{
+	pid_t watcher = fork();
+
+	assert_true(watcher >= 0);
+	if (watcher)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sleep(seconds);
+	kill(pid, SIGKILL);
+	_exit(0);
+}
+
 static void end(struct server *server)
 {
 	kill(server->pid, SIGKILL);
@@ -199,7 +214,7 @@ static void hear(int fd, char *line, size_t size)
 
 static struct qmp_wait within(int ms)
 {
-	return (struct qmp_wait){.deadline_us = qmp_now_us() + (uint64_t)ms * 1000};
+	return (struct qmp_wait){.deadline_us = clock_us() + (uint64_t)ms * 1000};
 }
 
 static struct nunchi_error *negotiate(struct qmp_client *client, int ms)
@@ -281,10 +296,10 @@ static void test_silence_is_busy(void **state)
 	(void)state;
 	serve(&server, NULL);
 	assert_null(qmp_client_create(server.path, &client));
-	begin = qmp_now_us();
+	begin = clock_us();
 	_cleanup_error_ struct nunchi_error *err = negotiate(client, 100);
 	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
-	assert_in_range(qmp_now_us() - begin, 100000, 2000000);
+	assert_in_range(clock_us() - begin, 100000, 2000000);
 	end(&server);
 }
 
@@ -418,6 +433,111 @@ static void test_cancel_ends_a_wait(void **state)
 	end(&server);
 }
 
+/* Answers nothing, and sends events as fast as they are taken. */
+static void script_events(int fd)
+{
+	static char events[65536];
+	static const char event[] = "{\"event\": \"BLOCK_JOB_READY\", \"data\": {}}\r\n";
+	char line[512];
+	size_t size = 0;
+
+	greet(fd);
+	hear(fd, line, sizeof(line));
+	while (size + sizeof(event) <= sizeof(events)) {
+		memcpy(events + size, event, sizeof(event) - 1);
+		size += sizeof(event) - 1;
+	}
+	while (send(fd, events, size, MSG_NOSIGNAL) > 0)
+		;
+}
+
+/* Sends a message that does not end, a byte at a time. */
+static void script_drip(int fd)
+{
+	char line[512];
+
+	greet(fd);
+	hear(fd, line, sizeof(line));
+	say(fd, "{\"return\": \"");
+	while (send(fd, "x", 1, MSG_NOSIGNAL) > 0)
+		usleep(500);
+}
+
+/* Answers to what was not asked, without end. */
+static void script_wrong_answers(int fd)
+{
+	char line[512];
+
+	greet(fd);
+	hear(fd, line, sizeof(line));
+	for (;;)
+		say(fd, "{\"return\": {}, \"id\": 77}\n");
+}
+
+static void (*const chatter[])(int fd) = {script_events, script_drip, script_wrong_answers};
+
+/* A peer that talks and talks does not keep a wait from ending at its deadline. */
+static void test_deadline_holds_while_the_peer_talks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(chatter); i++) {
+		_cleanup_qmp_client_ struct qmp_client *client = NULL;
+		struct server server;
+		struct qmp_wait wait;
+		uint64_t begin;
+
+		serve(&server, chatter[i]);
+		client = connected(&server);
+		begin = clock_us();
+		wait = within(200);
+		/* Should the wait have no end, the peer's death ends it. */
+		alarm_kill(server.pid, 5);
+		_cleanup_error_ struct nunchi_error *err =
+		    qmp_client_execute(client, "query", NULL, &wait, NULL);
+		assert_true(error_is(err, NUNCHI_ERROR_TIMEOUT));
+		assert_in_range(clock_us() - begin, 200000, 1500000);
+		end(&server);
+	}
+}
+
+static struct cancel cancel_soon;
+
+static void cancel_now(int number)
+{
+	(void)number;
+	cancel_request(&cancel_soon);
+}
+
+/* Nor does it keep a cancel from ending it. */
+static void test_cancel_holds_while_the_peer_talks(void **state)
+{
+	const struct itimerval soon = {.it_value = {0, 100000}};
+
+	(void)state;
+	assert_true(signal(SIGALRM, cancel_now) != SIG_ERR);
+	for (size_t i = 0; i < ARRAY_SIZE(chatter); i++) {
+		_cleanup_qmp_client_ struct qmp_client *client = NULL;
+		struct server server;
+		struct qmp_wait wait;
+		uint64_t begin;
+
+		serve(&server, chatter[i]);
+		client = connected(&server);
+		begin = clock_us();
+		wait = within(8000);
+		cancel_clear(&cancel_soon);
+		wait.cancel = &cancel_soon;
+		alarm_kill(server.pid, 5);
+		assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+		_cleanup_error_ struct nunchi_error *err =
+		    qmp_client_execute(client, "query", NULL, &wait, NULL);
+		assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+		assert_in_range(clock_us() - begin, 50000, 1500000);
+		end(&server);
+	}
+	signal(SIGALRM, SIG_DFL);
+}
+
 /* Two sockets, the first of which is busy. */
 static void test_the_free_one_of_several_is_taken(void **state)
 {
@@ -466,6 +586,8 @@ int main(void)
 	    cmocka_unit_test(test_endless_message_ends_the_connection),
 	    cmocka_unit_test(test_late_answer_is_not_taken_for_the_next),
 	    cmocka_unit_test(test_cancel_ends_a_wait),
+	    cmocka_unit_test(test_deadline_holds_while_the_peer_talks),
+	    cmocka_unit_test(test_cancel_holds_while_the_peer_talks),
 	    cmocka_unit_test(test_the_free_one_of_several_is_taken),
 	    cmocka_unit_test(test_paths_that_are_no_sockets),
 	};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/qmp_client.h"
 
+#include "core/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 /* How often a wait looks at the cancel flag. */
 #define SLICE_MS 20
@@ -36,14 +37,6 @@ struct qmp_client {
 	    answer; /* the last return or error; answered says whether there is one */
 	bool answered;
 };
-
-uint64_t qmp_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
@@ -151,21 +144,11 @@ static struct nunchi_error *check_wait(const struct qmp_wait *wait)
 {
 	if (cancel_requested(wait->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
-	if (qmp_now_us() >= wait->deadline_us)
+	if (clock_us() >= wait->deadline_us)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_TIMEOUT, "QMP: QEMU does not answer in time"),
 		    "its main loop may be held up by a slow disk or a migration; try again");
 	return NULL;
-}
-
-/* Waits for an event on one of the descriptors, at most that long. */
-static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait,
-		       unsigned most_ms)
-{
-	uint64_t now = qmp_now_us();
-	uint64_t left = wait->deadline_us > now ? wait->deadline_us - now : 0;
-
-	poll(pfds, count, (int)(left / 1000 >= most_ms ? most_ms : left / 1000 + 1));
 }
 
 static struct nunchi_error *closed(struct qmp_client *client)
@@ -181,7 +164,6 @@ static struct nunchi_error *send_all(struct qmp_client *client, const char *data
 
 	while (sent < size) {
 		ssize_t n = send(client->fd, data + sent, size - sent, MSG_NOSIGNAL);
-		struct pollfd pfd = {.fd = client->fd, .events = POLLOUT};
 		struct nunchi_error *err;
 
 		if (n > 0) {
@@ -194,7 +176,7 @@ static struct nunchi_error *send_all(struct qmp_client *client, const char *data
 		err = check_wait(wait);
 		if (err)
 			return err;
-		wait_slice(&pfd, 1, wait, SLICE_MS);
+		io_wait(client->fd, POLLOUT, wait->deadline_us, wait->cancel);
 	}
 	return NULL;
 }
@@ -226,7 +208,7 @@ static void handle_event(struct qmp_client *client, const struct qmp_message *ev
 
 static void handle(struct qmp_client *client, struct qmp_message *message)
 {
-	const struct qmp_wait at_once = {.deadline_us = qmp_now_us()};
+	const struct qmp_wait at_once = {.deadline_us = clock_us()};
 
 	if (message->kind == QMP_EVENT) {
 		handle_event(client, message);
@@ -303,42 +285,46 @@ static bool receive(struct qmp_client *client)
 	return false;
 }
 
-void qmp_client_advance(struct qmp_client *client)
+bool qmp_client_advance(struct qmp_client *client)
 {
+	bool received = false;
+
 	if (client->phase == QMP_PHASE_CONNECTING && !try_connect(client))
 		client->phase = QMP_PHASE_DEAD;
 	if (client->phase == QMP_PHASE_CONNECTING)
-		return;
+		return false;
 	/* An answer that is not fetched stays; more is read only when it is. */
 	while (client->phase != QMP_PHASE_DEAD && !client->answered) {
 		if (client->input.size && take_message(client))
 			continue;
-		if (client->phase == QMP_PHASE_DEAD || !receive(client))
+		if (client->phase == QMP_PHASE_DEAD || received)
 			break;
+		received = receive(client);
+		if (!received)
+			return false;
 	}
+	return true;
 }
 
 static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
 					 const struct qmp_wait *wait)
 {
 	for (;;) {
-		struct pollfd pfd = {.fd = client->fd, .events = POLLIN};
+		bool more = qmp_client_advance(client);
 		struct nunchi_error *err;
 
-		qmp_client_advance(client);
 		if (client->answered && client->answer.id == id)
 			return NULL;
-		if (client->answered) {
-			/* To an earlier command that we no longer wait for, or to garbage. */
-			client->answered = false;
-			continue;
-		}
+		/* Others are to earlier commands that nobody waits for any more, or garbage. */
+		client->answered = false;
 		if (client->phase == QMP_PHASE_DEAD)
 			return closed(client);
+		/* In each turn, whatever came. */
 		err = check_wait(wait);
 		if (err)
 			return err;
-		wait_slice(&pfd, 1, wait, SLICE_MS);
+		if (!more)
+			io_wait(client->fd, POLLIN, wait->deadline_us, wait->cancel);
 	}
 }
 
@@ -364,6 +350,19 @@ static size_t advance_all(struct qmp_client *const *clients, size_t count, struc
 			pfds[(*ret_pfds)++] = (struct pollfd){.fd = client->fd, .events = POLLIN};
 	}
 	return alive;
+}
+
+/*
+ * Waits for one of several connections, at most that long. A signal that is caught only makes the
+ * caller look once more, at the deadline too.
+ */
+static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait,
+		       unsigned most_ms)
+{
+	uint64_t now = clock_us();
+	uint64_t left = wait->deadline_us > now ? wait->deadline_us - now : 0;
+
+	poll(pfds, count, (int)(left / 1000 >= most_ms ? most_ms : left / 1000 + 1));
 }
 
 struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, size_t count,

@@ -9,6 +9,7 @@
 #define NUNCHI_TARGET_QEMU_QMP_CLIENT_H
 
 #include "core/cancel.h"
+#include "core/clock.h"
 #include "target/qemu/qmp.h"
 
 #include <sys/types.h>
@@ -28,11 +29,9 @@ struct qmp_client;
 
 /* When a wait ends. */
 struct qmp_wait {
-	uint64_t deadline_us;        /* on the clock of qmp_now_us() */
+	uint64_t deadline_us;        /* on the clock of clock_us() */
 	const struct cancel *cancel; /* may be NULL */
 };
-
-uint64_t qmp_now_us(void);
 
 /*
  * Connects to the socket at path, without waiting for anything: QMP_PHASE_CONNECTING if its queue
@@ -62,8 +61,12 @@ unsigned qmp_client_resets(const struct qmp_client *client);
 uint64_t qmp_client_stopped_us(const struct qmp_client *client);
 uint64_t qmp_client_resumed_us(const struct qmp_client *client);
 
-/* Takes in what has come, without waiting. Errors show as QMP_PHASE_DEAD. */
-void qmp_client_advance(struct qmp_client *client);
+/*
+ * Takes in what has come, without waiting, and no more than one read's worth of it, so that a peer
+ * which talks all the time does not keep the caller. Returns whether there may be more. Errors show
+ * as QMP_PHASE_DEAD.
+ */
+bool qmp_client_advance(struct qmp_client *client);
 
 /*
  * Waits until one of several connections (NULL entries are left out) is ready; *ret is its index.
