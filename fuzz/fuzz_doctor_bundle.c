@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tree *tree;
 	struct buffer text = {0};
 
-	redact(&text, (const char *)data, size);
+	redact(&text, (const char *)data, size, NULL);
 	buffer_deinit(&text);
 	err = bundle_parse(data, size, "input", &tree);
 	if (!err) {

@@ -7,14 +7,16 @@
 
 #include <cmocka.h>
 
-#include "doctor/facts/command.h"
-#include "doctor/story/phrases.h"
+#include "core/clock.h"
 #include "doctor/facts/redact.h"
-#include "doctor/story/shell.h"
+#include "doctor/facts/run.h"
 #include "doctor/facts/tree.h"
+#include "doctor/story/phrases.h"
+#include "doctor/story/shell.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +192,7 @@ static void test_redaction_of_qemu(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_buffer_ struct buffer out = {0};
 
-		redact(&out, rows[i].text, rows[i].size);
+		redact(&out, rows[i].text, rows[i].size, NULL);
 		if (out.size != rows[i].redacted_size ||
 		    memcmp(out.data, rows[i].redacted, out.size))
 			fail_msg("row %zu: %.*s", i, (int)out.size, out.data);
@@ -215,6 +217,9 @@ static void test_redaction(void **state)
 	    {"a\n-----BEGIN RSA PRIVATE KEY-----\nxx\n-----END RSA PRIVATE KEY-----\nb",
 	     "a\n[key]\n\n\nb"},
 	    {"-----BEGIN RSA PRIVATE KEY-----\nxx", "[key]\n"},
+	    {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES\nTUlJ+/=\n[  1.000000] a line\nxx",
+	     "[key]\n\n\n[  1.000000] a line\nxx"},
+	    {"-----BEGIN x no key at all\nthe rest", "-----BEGIN x no key at all\nthe rest"},
 	    {"", ""},
 	};
 
@@ -222,9 +227,91 @@ static void test_redaction(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_buffer_ struct buffer out = {0};
 
-		redact(&out, rows[i][0], strlen(rows[i][0]));
+		redact(&out, rows[i][0], strlen(rows[i][0]), NULL);
 		assert_string_equal(buffer_string(&out), rows[i][1]);
 	}
+}
+
+/* Text that begins a key again and again must not be searched again and again. */
+static void test_redaction_is_linear(void **state)
+{
+	static const char *const pieces[] = {
+	    "-----BEGIN x ",
+	    "-----BEGIN RSA PRIVATE KEY-----\n",
+	    "-----BEGIN A-----",
+	    "a://b:c",
+	    "key ",
+	    "password=\"",
+	    "a@b",
+	};
+	enum { SIZE = 8 << 20 };
+	char *text = malloc(SIZE);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+		_cleanup_buffer_ struct buffer out = {0};
+		size_t length = strlen(pieces[i]);
+		uint64_t start = clock_us();
+
+		for (size_t at = 0; at < SIZE; at++)
+			text[at] = pieces[i][at % length];
+		start = clock_us();
+		assert_true(redact(&out, text, SIZE, NULL));
+		print_message("%-40.20s %llu ms\n", pieces[i],
+			      (unsigned long long)(clock_us() - start) / 1000);
+		/* Two seconds on an idle machine; quadratic time took hours. */
+		assert_true(clock_us() - start < 60 * CLOCK_US_PER_S);
+	}
+	free(text);
+}
+
+static void test_redaction_is_cancelled(void **state)
+{
+	_cleanup_buffer_ struct buffer out = {0};
+	struct nunchi_context *context;
+	enum { SIZE = 4 << 20 };
+	char *text = calloc(1, SIZE);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'a', SIZE);
+	assert_null(nunchi_context_create(0, &context));
+	assert_true(redact(&out, text, SIZE, context));
+	nunchi_context_cancel(context);
+	assert_false(redact(&out, text, SIZE, context));
+	nunchi_context_destroy(context);
+	free(text);
+}
+
+/* Where the program ignores SIGCHLD, or waits for its children elsewhere, statuses are known. */
+static void test_running_with_sigchld_ignored(void **state)
+{
+	static const char *const yes[] = {"true", NULL}, *const no[] = {"false", NULL};
+	static const char *const killed[] = {"sh", "-c", "kill -9 $$", NULL};
+	_cleanup_buffer_ struct buffer out = {0}, messages = {0};
+	_cleanup_root_ struct root root;
+	struct nunchi_error *err;
+	int status = -1;
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	assert_null(root_init("/", &root));
+	for (int i = 0; i < 2; i++) {
+		struct tool tool = {.arguments = i ? no : yes, .root = &root, .seconds = 10};
+
+		assert_null(tool_run(&tool, &out, &messages, &status));
+		assert_int_equal(status, i);
+	}
+	err = tool_run(&(struct tool){.arguments = killed, .root = &root, .seconds = 10}, &out,
+		       &messages, &status);
+	assert_non_null(err);
+	assert_non_null(strstr(nunchi_error_message(err), "signal 9"));
+	nunchi_error_destroy(err);
+	assert_int_equal(command_run("false", 10, NULL, &out), EIO);
+	assert_int_equal(command_run("true", 10, NULL, &out), 0);
+	assert_int_equal(command_run("nunchi-no-such-command", 10, NULL, &out), ENOENT);
+	signal(SIGCHLD, SIG_DFL);
 }
 
 static void test_running(void **state)
@@ -233,20 +320,20 @@ static void test_running(void **state)
 	struct timespec start, end;
 
 	(void)state;
-	assert_int_equal(command_run("echo a b", 10, &out), 0);
+	assert_int_equal(command_run("echo a b", 10, NULL, &out), 0);
 	assert_string_equal(buffer_string(&out), "a b\n");
 	/* No shell: what is meant for one is a word. */
 	buffer_clear(&out);
-	assert_int_equal(command_run("echo a;b $HOME", 10, &out), 0);
+	assert_int_equal(command_run("echo a;b $HOME", 10, NULL, &out), 0);
 	assert_string_equal(buffer_string(&out), "a;b $HOME\n");
-	assert_int_equal(command_run("nunchi-no-such-command", 10, &out), ENOENT);
-	assert_int_equal(command_run("false", 10, &out), EIO);
+	assert_int_equal(command_run("nunchi-no-such-command", 10, NULL, &out), ENOENT);
+	assert_int_equal(command_run("false", 10, NULL, &out), EIO);
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	assert_int_equal(command_run("sleep 60", 1, &out), ETIMEDOUT);
+	assert_int_equal(command_run("sleep 60", 1, NULL, &out), ETIMEDOUT);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	assert_in_range(end.tv_sec - start.tv_sec, 0, 30);
 	/* One that never ends is cut off where there is no more room. */
-	assert_int_equal(command_run("yes", 30, &little), 0);
+	assert_int_equal(command_run("yes", 30, NULL, &little), 0);
 	assert_true(little.failed);
 }
 
@@ -275,7 +362,7 @@ static void test_tree(void **state)
 	assert_int_equal(symlink("/b", path), 0);
 	snprintf(path, sizeof(path), "%s/d", root);
 	assert_int_equal(symlink("../../../../etc/passwd", path), 0);
-	assert_null(tree_open(root, &tree));
+	assert_null(tree_open(root, NULL, &tree));
 	assert_string_equal(tree_text(tree, TREE_LIST, "/"), "a\nb\nc\nd\n");
 	assert_string_equal(tree_text(tree, TREE_FILE, "/b"), "text");
 	assert_string_equal(tree_text(tree, TREE_FILE, "/c"), "text");
@@ -301,10 +388,17 @@ static void test_tree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_outcomes),          cmocka_unit_test(test_headings),
-	    cmocka_unit_test(test_commands_of_lines), cmocka_unit_test(test_what_commands_do),
-	    cmocka_unit_test(test_redaction),         cmocka_unit_test(test_redaction_of_qemu),
-	    cmocka_unit_test(test_running),           cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_outcomes),
+	    cmocka_unit_test(test_headings),
+	    cmocka_unit_test(test_commands_of_lines),
+	    cmocka_unit_test(test_what_commands_do),
+	    cmocka_unit_test(test_redaction),
+	    cmocka_unit_test(test_redaction_of_qemu),
+	    cmocka_unit_test(test_running),
+	    cmocka_unit_test(test_tree),
+	    cmocka_unit_test(test_redaction_is_linear),
+	    cmocka_unit_test(test_redaction_is_cancelled),
+	    cmocka_unit_test(test_running_with_sigchld_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

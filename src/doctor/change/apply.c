@@ -200,8 +200,9 @@ static struct nunchi_error *write_files(const struct root *root, const struct pl
 
 static struct nunchi_error *unless_cancelled(const struct nunchi_context *context)
 {
-	return nunchi_context_cancelled(context) ? error_create(NUNCHI_ERROR_CANCELLED, _("apply was interrupted"))
-				 : NULL;
+	return nunchi_context_cancelled(context)
+		   ? error_create(NUNCHI_ERROR_CANCELLED, _("apply was interrupted"))
+		   : NULL;
 }
 
 /* What was planned must still be what is true. */

@@ -2,7 +2,7 @@
 #include "doctor/change/grub.h"
 
 #include "core/hash.h"
-#include "doctor/facts/tool.h"
+#include "doctor/facts/run.h"
 #include "doctor/words.h"
 
 #include <inttypes.h>

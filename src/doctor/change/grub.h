@@ -7,7 +7,6 @@
 #define NUNCHI_DOCTOR_CHANGE_GRUB_H
 
 #include "core/buffer.h"
-#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/facts/grub_vars.h"
 #include "doctor/facts/root.h"

@@ -7,7 +7,7 @@
 #include "core/buffer.h"
 #include "doctor/change/grub.h"
 #include "doctor/facts/inside.h"
-#include "doctor/facts/tool.h"
+#include "doctor/facts/run.h"
 #include "doctor/words.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
 #include "doctor/change/grub.h"
 #include "doctor/change/grub_env.h"
 #include "doctor/change/record.h"
-#include "doctor/facts/tool.h"
 #include "doctor/change/trial.h"
+#include "doctor/facts/run.h"
 #include "doctor/words.h"
 
 #include <fcntl.h>

@@ -8,7 +8,6 @@
 #define NUNCHI_DOCTOR_CHANGE_PLAN_H
 
 #include "core/buffer.h"
-#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/facts/facts.h"
 #include "doctor/facts/grub_menu.h"

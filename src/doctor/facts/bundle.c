@@ -81,7 +81,7 @@ static struct nunchi_error *write_member(struct bundle *bundle, const char *name
 
 /* One entry, without what nobody else should see. */
 static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree_entry *entry,
-					uint64_t *ret_size)
+					const struct nunchi_context *context, uint64_t *ret_size)
 {
 	_cleanup_buffer_ struct buffer name = {0}, text = {0};
 
@@ -91,9 +91,9 @@ static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree
 	/* A variable of the firmware is bytes, not text, and what it holds is no secret. */
 	if (entry->text && strstr(entry->name, "/efivars/"))
 		buffer_append(&text, entry->text, entry->size);
-	else if (entry->text)
-		redact(&text, entry->text, entry->size);
-	else
+	else if (entry->text && !redact(&text, entry->text, entry->size, context))
+		return error_create(NUNCHI_ERROR_CANCELLED, "%s was not written", bundle->path);
+	else if (!entry->text)
 		buffer_printf(&text, "%d\n", entry->errnum);
 	if (name.failed || text.failed)
 		return &error_nomem;
@@ -102,16 +102,16 @@ static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree
 }
 
 static struct nunchi_error *
-write_all(const struct tree *tree, struct bundle *bundle,
+write_all(const struct tree *tree, struct bundle *bundle, const struct nunchi_context *context,
 	  void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	struct nunchi_error *err = write_member(bundle, MARK, MARK_TEXT, strlen(MARK_TEXT));
 	const struct tree_entry *entry;
 
 	for (size_t i = 0; !err && (entry = tree_entry(tree, i)); i++) {
-		uint64_t size;
+		uint64_t size = 0;
 
-		err = write_entry(bundle, entry, &size);
+		err = write_entry(bundle, entry, context, &size);
 		if (!err && took)
 			took(entry->name, entry->text ? size : 0,
 			     entry->text ? NULL : tree_why(entry), data);
@@ -119,10 +119,9 @@ write_all(const struct tree *tree, struct bundle *bundle,
 	return err;
 }
 
-static struct nunchi_error *write_archive(const struct tree *tree, struct bundle *bundle, int fd,
-					  void (*took)(const char *name, uint64_t size,
-						       const char *why, void *data),
-					  void *data)
+static struct nunchi_error *write_archive(
+    const struct tree *tree, struct bundle *bundle, int fd, const struct nunchi_context *context,
+    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	const struct archive_library *lib = &bundle->lib;
 	struct nunchi_error *err;
@@ -134,14 +133,14 @@ static struct nunchi_error *write_archive(const struct tree *tree, struct bundle
 	    lib->archive_write_set_format_pax_restricted(bundle->archive) != ARCHIVE_OK ||
 	    lib->archive_write_open_fd(bundle->archive, fd) != ARCHIVE_OK)
 		return failed(bundle);
-	err = write_all(tree, bundle, took, data);
+	err = write_all(tree, bundle, context, took, data);
 	if (!err && lib->archive_write_close(bundle->archive) != ARCHIVE_OK)
 		err = failed(bundle);
 	return err;
 }
 
 struct nunchi_error *
-bundle_write(const struct tree *tree, const char *path,
+bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
 	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	_cleanup_free_ char *temporary = NULL;
@@ -159,7 +158,7 @@ bundle_write(const struct tree *tree, const char *path,
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_create_errno(errno, "cannot make %s", temporary);
-	err = write_archive(tree, &bundle, fd, took, data);
+	err = write_archive(tree, &bundle, fd, context, took, data);
 	if (!err && fsync(fd))
 		err = error_create_errno(errno, "cannot write %s", path);
 	if (!err && link(temporary, path))
@@ -330,11 +329,12 @@ static struct nunchi_error *missing(void)
 }
 
 struct nunchi_error *
-bundle_write(const struct tree *tree, const char *path,
+bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
 	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	(void)tree;
 	(void)path;
+	(void)context;
 	(void)took;
 	(void)data;
 	return missing();

@@ -10,10 +10,10 @@
 #include "doctor/facts/tree.h"
 
 /* Writes a new file, under a temporary name until it is whole; texts go through redact(). */
-struct nunchi_error *bundle_write(const struct tree *tree, const char *path,
-				  void (*took)(const char *name, uint64_t size, const char *why,
-					       void *data),
-				  void *data);
+struct nunchi_error *
+bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
+	     void (*took)(const char *name, uint64_t size, const char *why, void *data),
+	     void *data);
 /* Whether a file begins as a compressed archive does. */
 bool bundle_is(const char *path);
 /*

@@ -6,6 +6,9 @@
 #include <ctype.h>
 #include <string.h>
 
+/* How much is looked at before it is asked whether the call was cancelled. */
+#define CANCEL_BYTES (1u << 20)
+
 /* In names of options, in small letters. */
 static const char *const secret_words[] = {"password", "passwd", "passphrase", "pass",    "secret",
 					   "token",    "apikey", "api_key",    "api-key", "serial",
@@ -132,19 +135,83 @@ static size_t mail_address(const char *text, size_t size)
 	return point ? at : 0;
 }
 
-/* From "-----BEGIN … KEY-----" to the end of its END line. */
-static size_t key_block(const char *text, size_t size)
-{
-	static const char begin[] = "-----BEGIN ", end[] = "-----END ";
-	const char *line = memchr(text, '\n', size), *stop;
+/* A key's END line is not looked for farther from its BEGIN than this. */
+#define KEY_MAX 65536
+/* Lines of base64 have 64 or 76 characters. */
+#define KEY_LINE_MAX 160
 
-	if (size < sizeof(begin) || memcmp(text, begin, sizeof(begin) - 1))
+/* Where the next "-----END " is, so that no part of the text is searched twice for it. */
+struct key_search {
+	const char
+	    *end_mark; /* the first one at or after the place searched last; NULL: not searched */
+};
+
+static const char *next_end_mark(struct key_search *search, const char *text, size_t size)
+{
+	static const char mark[] = "-----END ";
+
+	if (!search->end_mark || search->end_mark < text) {
+		search->end_mark = memmem(text, size, mark, sizeof(mark) - 1);
+		if (!search->end_mark)
+			search->end_mark = text + size;
+	}
+	return search->end_mark;
+}
+
+/* "-----BEGIN LABEL-----" (RFC 7468): its size, 0 if it is not one. */
+static size_t key_begin(const char *text, size_t size)
+{
+	static const char begin[] = "-----BEGIN ";
+	size_t at = sizeof(begin) - 1;
+
+	if (size < at || memcmp(text, begin, at))
 		return 0;
-	stop = memmem(text, size, end, sizeof(end) - 1);
-	if (!stop)
-		return line ? size : 0;
-	line = memchr(stop, '\n', size - (size_t)(stop - text));
-	return line ? (size_t)(line - text) : size;
+	while (at < size && at < 80 &&
+	       (isupper((unsigned char)text[at]) || text[at] == ' ' ||
+		isdigit((unsigned char)text[at])))
+		at++;
+	return size - at >= 5 && !memcmp(text + at, "-----", 5) ? at + 5 : 0;
+}
+
+/* Whether a line may be part of a key: base64, or a header of RFC 1421 ("DEK-Info: …"). */
+static bool is_key_line(const char *line, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size && (isalnum((unsigned char)line[at]) || strchr("+/=\r", line[at])))
+		at++;
+	return at == size ||
+	       (size > 9 && (!memcmp(line, "Proc-Type", 9) || !memcmp(line, "DEK-Info:", 9)));
+}
+
+/*
+ * A key block from its BEGIN line to the end of its END line. One that has no END (its rest was cut
+ * off) ends with the last line that may be part of a key, so that what follows it stays.
+ */
+static size_t key_block(struct key_search *search, const char *text, size_t size)
+{
+	size_t at = key_begin(text, size);
+	const char *end;
+
+	if (!at)
+		return 0;
+	end = next_end_mark(search, text, size);
+	if (end < text + size && end - text < KEY_MAX) {
+		const char *line = memchr(end, '\n', size - (size_t)(end - text));
+
+		return line ? (size_t)(line - text) : size;
+	}
+	while (at < size && text[at] == '\n') {
+		const char *line = text + at + 1;
+		size_t left = size - at - 1, most = left < KEY_LINE_MAX ? left : KEY_LINE_MAX;
+		const char *stop = memchr(line, '\n', most);
+		size_t length = stop ? (size_t)(stop - line) : left;
+
+		if (length > KEY_LINE_MAX || !length || !is_key_line(line, length))
+			break;
+		at += 1 + length;
+	}
+	return at;
 }
 
 /* "USER:PASSWORD@" behind "://": its size with the '@', 0 if there is none. */
@@ -160,9 +227,9 @@ static size_t url_user(const char *text, size_t size)
 }
 
 /* What begins here and is taken out: its size, and what stands for it; 0 if nothing. */
-static size_t taken(const char *text, size_t size, const char **ret)
+static size_t taken(struct key_search *search, const char *text, size_t size, const char **ret)
 {
-	size_t length = key_block(text, size);
+	size_t length = key_block(search, text, size);
 
 	*ret = "[key]";
 	if (!length) {
@@ -182,21 +249,27 @@ static size_t taken(const char *text, size_t size, const char **ret)
 	return length;
 }
 
-void redact(struct buffer *out, const char *text, size_t size)
+bool redact(struct buffer *out, const char *text, size_t size, const struct nunchi_context *context)
 {
 	bool arguments = memchr(text, '\0', size), starts = true; /* a word may begin here */
-	size_t at = 0, done = 0;
+	struct key_search search = {0};
+	size_t at = 0, done = 0, asked = 0;
 
 	while (at < size) {
 		const char *instead;
 		size_t value = starts ? secret_name(text + at, size - at) : 0, length;
 
-		length = !value && starts ? taken(text + at, size - at, &instead) : 0;
+		if (at - asked >= CANCEL_BYTES) {
+			asked = at;
+			if (nunchi_context_cancelled(context))
+				return false;
+		}
+		length = !value && starts ? taken(&search, text + at, size - at, &instead) : 0;
 		if (value) {
 			length = value_size(text + at + value, size - at - value, arguments);
 			instead = "[secret]";
 			at += value;
-		} else if (!length && url_user(text + at, size - at)) {
+		} else if (!length && text[at] == ':' && url_user(text + at, size - at)) {
 			length = url_user(text + at, size - at) - 3;
 			instead = "[secret]";
 			at += 3;
@@ -204,7 +277,7 @@ void redact(struct buffer *out, const char *text, size_t size)
 		if (length) {
 			buffer_append(out, text + done, at - done);
 			buffer_append_string(out, instead);
-			/* What is cited by its line must stand there still. */
+			/* A finding cites lines by number: each line stays one. */
 			for (size_t i = at; i < at + length; i++)
 				if (text[i] == '\n')
 					buffer_append_char(out, '\n');
@@ -217,4 +290,5 @@ void redact(struct buffer *out, const char *text, size_t size)
 		at += at < size;
 	}
 	buffer_append(out, text + done, size - done);
+	return true;
 }

@@ -3,7 +3,7 @@
 
 #include "core/buffer.h"
 #include "doctor/facts/archive_library.h"
-#include "doctor/facts/command.h"
+#include "doctor/facts/run.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/facts/inside.h"
 #include "doctor/facts/packages.h"
@@ -28,6 +28,7 @@ struct tree {
 	char *root; /* NULL: has only what was put in */
 	int root_fd;
 	bool live;
+	const struct nunchi_context *context;
 	struct tree_entry **entries;
 	size_t count, capacity;
 	size_t bytes;
@@ -54,7 +55,8 @@ struct nunchi_error *tree_create_empty(struct tree **ret)
 	return NULL;
 }
 
-struct nunchi_error *tree_open(const char *root, struct tree **ret)
+struct nunchi_error *tree_open(const char *root, const struct nunchi_context *context,
+			       struct tree **ret)
 {
 	_cleanup_tree_ struct tree *tree = NULL;
 	struct nunchi_error *err = tree_create_empty(&tree);
@@ -62,6 +64,7 @@ struct nunchi_error *tree_open(const char *root, struct tree **ret)
 	if (err)
 		return err;
 	tree->live = !root;
+	tree->context = context;
 	tree->root = strdup(root ? root : "/");
 	if (!tree->root)
 		return &error_nomem;
@@ -329,7 +332,7 @@ static int obtain(const struct tree *tree, enum tree_kind kind, const char *name
 	case TREE_TIME:
 		return read_time(tree, name, text);
 	case TREE_COMMAND:
-		return tree->live ? command_run(name, COMMAND_SECONDS, text) : EREMOTE;
+		return tree->live ? command_run(name, COMMAND_SECONDS, tree->context, text) : EREMOTE;
 	case TREE_PROBE:
 		return tree->live ? probe_run(name, text) : EREMOTE;
 	case TREE_INITRAMFS:

@@ -37,9 +37,10 @@ struct tree;
 
 /*
  * root NULL is this host; elsewhere commands and probes are not asked for, and links lead nowhere
- * out of root.
+ * out of root. A command ends when context, which may be NULL, is cancelled.
  */
-struct nunchi_error *tree_open(const char *root, struct tree **ret);
+struct nunchi_error *tree_open(const char *root, const struct nunchi_context *context,
+			       struct tree **ret);
 /* Has nothing but what is put into it. */
 struct nunchi_error *tree_create_empty(struct tree **ret);
 void tree_destroy(struct tree *tree);

@@ -5,7 +5,6 @@
 #ifndef NUNCHI_DOCTOR_VERDICT_DIAGNOSIS_H
 #define NUNCHI_DOCTOR_VERDICT_DIAGNOSIS_H
 
-#include "core/cancel.h"
 #include "core/error.h"
 #include "doctor/facts/facts.h"
 #include "doctor/story/scan.h"

@@ -3,14 +3,15 @@
 #include "doctor/verdict/diagnosis.h"
 
 #include "doctor/facts/bundle.h"
-#include "doctor/verdict/checks.h"
 #include "doctor/facts/host.h"
+#include "doctor/verdict/checks.h"
 #include "doctor/verdict/sources.h"
 #include "doctor/words.h"
 
 #include <sys/stat.h>
 
-static struct nunchi_error *create(const struct nunchi_context *context, struct nunchi_diagnosis **ret)
+static struct nunchi_error *create(const struct nunchi_context *context,
+				   struct nunchi_diagnosis **ret)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = calloc(1, sizeof(*diagnosis));
 	struct nunchi_error *err;
@@ -63,7 +64,8 @@ static struct nunchi_error *look_at_path(struct nunchi_diagnosis *diagnosis, con
 	if (diagnosis->tree)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "%s: a second host; look at one at a time", path);
-	err = directory ? tree_open(path, &diagnosis->tree) : bundle_read(path, &diagnosis->tree);
+	err = directory ? tree_open(path, diagnosis->context, &diagnosis->tree)
+			: bundle_read(path, &diagnosis->tree);
 	return err ? err : look_at_host(diagnosis);
 }
 
@@ -90,13 +92,14 @@ static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
 }
 
 struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
-				    const struct nunchi_context *context, struct nunchi_diagnosis **ret)
+				    const struct nunchi_context *context,
+				    struct nunchi_diagnosis **ret)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
 	struct nunchi_error *err = create(context, &diagnosis);
 
 	if (!err && !path_count)
-		err = tree_open(root, &diagnosis->tree);
+		err = tree_open(root, context, &diagnosis->tree);
 	if (!err && !path_count)
 		err = look_at_host(diagnosis);
 	for (size_t i = 0; !err && i < path_count; i++)
@@ -109,13 +112,13 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 }
 
 /* A diagnosis asks for all that it needs; that is what the bundle has. */
-struct nunchi_error *doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
-				    void (*took)(const char *name, uint64_t size, const char *why,
-						 void *data),
-				    void *data)
+struct nunchi_error *
+doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
+	       void (*took)(const char *name, uint64_t size, const char *why, void *data),
+	       void *data)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
 	struct nunchi_error *err = doctor_examine(root, NULL, 0, context, &diagnosis);
 
-	return err ? err : bundle_write(diagnosis->tree, path, took, data);
+	return err ? err : bundle_write(diagnosis->tree, path, context, took, data);
 }
