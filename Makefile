@@ -5,7 +5,7 @@
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo xen-demo check check-xen check-bochs check-doctor-trial bench fuzz install clean
+.PHONY: all setup demo xen-demo check check-unit check-xen check-bochs check-doctor-trial bench fuzz install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -27,6 +27,11 @@ xen-demo: setup
 check: setup
 	@$(MAKE) --no-print-directory all
 	@tests/run
+
+# Unit tests alone, within a minute. `tests/run --list` says what steps `check` has; `tests/run STEP…`
+# runs some of them.
+check-unit: all
+	@tests/run unit
 
 # The step `xen` of `check`, and what would take long there: 25 minutes.
 check-xen: setup
