@@ -4,9 +4,9 @@
  * once, so that the collectors of facts are reached without a compressor in between.
  */
 #include "doctor/facts/bundle.h"
-#include "doctor/verdict/checks.h"
 #include "doctor/facts/host.h"
 #include "doctor/facts/redact.h"
+#include "doctor/verdict/checks.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "doctor/facts/grub_menu.h"
 #include "doctor/change/plan.h"
+#include "doctor/facts/grub_menu.h"
 
 #include <stdint.h>
 #include <string.h>

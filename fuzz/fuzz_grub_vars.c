@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/buffer.h"
-#include "doctor/facts/grub_vars.h"
 #include "doctor/change/plan.h"
+#include "doctor/facts/grub_vars.h"
 
 #include <stdint.h>
 #include <string.h>

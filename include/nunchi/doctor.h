@@ -33,7 +33,7 @@ enum nunchi_verdict {
 	NUNCHI_VERDICT_READY,
 	NUNCHI_VERDICT_NO_SCREEN, /* ready, by SSH: the screen stays black */
 	NUNCHI_VERDICT_NOT_READY,
-	NUNCHI_VERDICT_UNKNOWN    /* too little is known */
+	NUNCHI_VERDICT_UNKNOWN /* too little is known */
 };
 
 enum nunchi_weight {
@@ -43,11 +43,7 @@ enum nunchi_weight {
 	NUNCHI_WEIGHT_NOTE     /* good to know; explains a message */
 };
 
-enum nunchi_confidence {
-	NUNCHI_CONFIDENCE_HIGH,
-	NUNCHI_CONFIDENCE_MEDIUM,
-	NUNCHI_CONFIDENCE_LOW
-};
+enum nunchi_confidence { NUNCHI_CONFIDENCE_HIGH, NUNCHI_CONFIDENCE_MEDIUM, NUNCHI_CONFIDENCE_LOW };
 
 struct nunchi_evidence {
 	const char *source; /* file or command */
@@ -56,7 +52,8 @@ struct nunchi_evidence {
 };
 
 struct nunchi_finding {
-	const char *id; /* "R11", "C3", "S1" …: stable; R and C are named so in rules.def and checks.def */
+	const char
+	    *id; /* "R11", "C3", "S1" …: stable; R and C are named so in rules.def and checks.def */
 	enum nunchi_weight weight;
 	enum nunchi_confidence confidence;
 	const char *meaning;
@@ -86,17 +83,17 @@ struct nunchi_change {
 };
 
 enum nunchi_step_kind {
-	NUNCHI_STEP_REMEDY,  /* in this order */
+	NUNCHI_STEP_REMEDY, /* in this order */
 	NUNCHI_STEP_WAY_ROUND,
-	NUNCHI_STEP_CHECK    /* of the checklist for introspection */
+	NUNCHI_STEP_CHECK /* of the checklist for introspection */
 };
 
 struct nunchi_step {
 	enum nunchi_step_kind kind;
 	const char *id;
 	const char *text;
-	const char *command; /* NULL: none */
-	const char *state;   /* of a check: "ok", "missing", "unknown"; else "" */
+	const char *command;             /* NULL: none */
+	const char *state;               /* of a check: "ok", "missing", "unknown"; else "" */
 	struct nunchi_evidence evidence; /* of a check; else its source is NULL */
 };
 
@@ -120,18 +117,18 @@ NUNCHI_API const struct nunchi_finding *
 nunchi_diagnosis_finding(const struct nunchi_diagnosis *diagnosis, size_t index);
 NUNCHI_API const struct nunchi_change *
 nunchi_diagnosis_change(const struct nunchi_diagnosis *diagnosis, size_t index);
-NUNCHI_API const struct nunchi_step *
-nunchi_diagnosis_step(const struct nunchi_diagnosis *diagnosis, size_t index);
-NUNCHI_API struct nunchi_host_fact
-nunchi_diagnosis_fact(const struct nunchi_diagnosis *diagnosis, size_t index, bool *ret_is);
+NUNCHI_API const struct nunchi_step *nunchi_diagnosis_step(const struct nunchi_diagnosis *diagnosis,
+							   size_t index);
+NUNCHI_API struct nunchi_host_fact nunchi_diagnosis_fact(const struct nunchi_diagnosis *diagnosis,
+							 size_t index, bool *ret_is);
 /* What could not be looked at, or NULL after the last. */
 NUNCHI_API const char *nunchi_diagnosis_warning(const struct nunchi_diagnosis *diagnosis,
 						size_t index);
 
 /*
- * Bringing a host to Xen, and back. The change is files of nunchi's own (one in /etc/default/grub.d,
- * for a trial a systemd unit and its script) and the grub.cfg that GRUB's own scripts then make;
- * native entries stay as they are, and one of them the default.
+ * Bringing a host to Xen, and back. The change is files of nunchi's own (one in
+ * /etc/default/grub.d, for a trial a systemd unit and its script) and the grub.cfg that GRUB's own
+ * scripts then make; native entries stay as they are, and one of them the default.
  */
 struct nunchi_doctor_change {
 	size_t size;      /* sizeof(struct nunchi_doctor_change) */
@@ -140,7 +137,8 @@ struct nunchi_doctor_change {
 	unsigned minutes; /* after so many, 1 to 1440; 0: 10 */
 };
 
-/* Is told what is, or would be, done: a line without its newline, which is valid during the call. */
+/* Is told what is, or would be, done: a line without its newline, which is valid during the call.
+ */
 typedef void nunchi_doctor_say(const char *line, void *data);
 
 /*
@@ -151,9 +149,9 @@ NUNCHI_API struct nunchi_error *nunchi_doctor_plan(struct nunchi_context *contex
 						   const struct nunchi_doctor_change *change,
 						   nunchi_doctor_say *say, void *data);
 /*
- * Says the plan and does it. What an earlier apply did is taken back first. On failure, and when the
- * context is cancelled, nothing is changed; if we die, nunchi_doctor_undo() takes back what there
- * is. Needs root.
+ * Says the plan and does it. What an earlier apply did is taken back first. On failure, and when
+ * the context is cancelled, nothing is changed; if we die, nunchi_doctor_undo() takes back what
+ * there is. Needs root.
  */
 NUNCHI_API struct nunchi_error *nunchi_doctor_apply(struct nunchi_context *context,
 						    const struct nunchi_doctor_change *change,
@@ -175,11 +173,9 @@ NUNCHI_API struct nunchi_error *nunchi_doctor_stay(struct nunchi_context *contex
  * addresses and serial numbers. took (may be NULL) is given each file's name and size, or why it
  * is not there.
  */
-NUNCHI_API struct nunchi_error *
-nunchi_doctor_collect(struct nunchi_context *context, const struct nunchi_doctor_options *options,
-		      const char *path,
-		      void (*took)(const char *name, uint64_t size, const char *why, void *data),
-		      void *data);
+NUNCHI_API struct nunchi_error *nunchi_doctor_collect(
+    struct nunchi_context *context, const struct nunchi_doctor_options *options, const char *path,
+    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data);
 #ifdef __cplusplus
 }
 #endif

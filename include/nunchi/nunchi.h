@@ -48,7 +48,7 @@ enum nunchi_error_code {
 	NUNCHI_ERROR_AMBIGUOUS,   /* witnesses disagree, or a name fits several things */
 	NUNCHI_ERROR_TIMEOUT,
 	NUNCHI_ERROR_CANCELLED,
-	NUNCHI_ERROR_STOP         /* nunchi_cursor_next(): no more rows; not a failure */
+	NUNCHI_ERROR_STOP /* nunchi_cursor_next(): no more rows; not a failure */
 };
 
 struct nunchi_error;
@@ -100,15 +100,16 @@ NUNCHI_API bool nunchi_context_cancelled(const struct nunchi_context *context);
 /* ---- Finding guests -------------------------------------------------------------------------- */
 
 struct nunchi_found {
-	const char *target;      /* what nunchi_guest_open() takes, as "qemu:demo", "xen:web1" */
-	const char *name;        /* the guest's name, "" if it has none */
-	const char *hypervisor;  /* "qemu (tcg)", "qemu (kvm)", "xen (PV)", "xen (PVH)", "xen (HVM)" … */
-	int64_t pid;             /* of the process that runs it, or -1 */
-	uint64_t memory;         /* bytes of RAM, 0 if unknown */
-	uint32_t vcpus;          /* 0 if unknown */
-	const char *state;       /* "running", "paused" … or "unknown" */
-	const char *access;      /* how its memory would be reached, or why it cannot be */
-	const char *uuid;        /* "" if not known */
+	const char *target; /* what nunchi_guest_open() takes, as "qemu:demo", "xen:web1" */
+	const char *name;   /* the guest's name, "" if it has none */
+	/* "qemu (tcg)", "qemu (kvm)", "xen (PV)", "xen (PVH)", "xen (HVM)" … */
+	const char *hypervisor;
+	int64_t pid;        /* of the process that runs it, or -1 */
+	uint64_t memory;    /* bytes of RAM, 0 if unknown */
+	uint32_t vcpus;     /* 0 if unknown */
+	const char *state;  /* "running", "paused" … or "unknown" */
+	const char *access; /* how its memory would be reached, or why it cannot be */
+	const char *uuid;   /* "" if not known */
 };
 
 /* Calls found for each guest on this host until it returns false. The strings live for the call. */
@@ -117,36 +118,36 @@ nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
 
 enum nunchi_event {
-	NUNCHI_EVENT_THERE,   /* it was there at the start */
+	NUNCHI_EVENT_THERE, /* it was there at the start */
 	NUNCHI_EVENT_CAME,
 	NUNCHI_EVENT_CHANGED, /* its name, state, memory or vCPUs */
 	NUNCHI_EVENT_WENT     /* described as it was seen last */
 };
 
 /*
- * Calls changed for each guest there is, and for each that comes, changes or goes from then on, until
- * it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once when a
- * domain comes or goes; all else is looked at every second.
+ * Calls changed for each guest there is, and for each that comes, changes or goes from then on,
+ * until it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once
+ * when a domain comes or goes; all else is looked at every second.
  */
-NUNCHI_API struct nunchi_error *
-nunchi_list_watch(struct nunchi_context *context,
-		  bool (*changed)(const struct nunchi_found *guest, enum nunchi_event change,
-				  void *data),
-		  void *data);
+NUNCHI_API struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
+						  bool (*changed)(const struct nunchi_found *guest,
+								  enum nunchi_event change,
+								  void *data),
+						  void *data);
 
 /* ---- Guests ---------------------------------------------------------------------------------- */
 
 struct nunchi_guest;
 
 enum nunchi_pause {
-	NUNCHI_PAUSE_AUTO,   /* read running; pause only if a result stays torn */
-	/* Pause while the pages needed are copied; for the query itself if it makes ever new ones. */
+	NUNCHI_PAUSE_AUTO, /* read running; pause only if a result stays torn */
+	/* Pause while the pages needed are copied; for all of a query that needs new ones again. */
 	NUNCHI_PAUSE_ALWAYS,
 	NUNCHI_PAUSE_NEVER
 };
 
 struct nunchi_guest_options {
-	size_t size;              /* sizeof(struct nunchi_guest_options) */
+	size_t size; /* sizeof(struct nunchi_guest_options) */
 	enum nunchi_pause pause;
 	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
 	const char *types_path;   /* BTF, vmlinux, ISF .json[.xz]; NULL: from memory */
@@ -159,8 +160,9 @@ struct nunchi_guest_options {
 };
 
 /*
- * Opens a guest: "xen:NAME|ID", "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by content). Reaches
- * its memory; the kernel in it is found when it is first needed. options may be NULL.
+ * Opens a guest: "xen:NAME|ID", "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by
+ * content). Reaches its memory; the kernel in it is found when it is first needed. options may be
+ * NULL.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context,
 						  const char *target,
@@ -170,8 +172,8 @@ NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
 
 /*
  * Finds the kernel now. Everything below does it by itself; call it to time, or to check that a
- * running guest is still there (NUNCHI_ERROR_GONE) with the same kernel (NUNCHI_ERROR_REBOOTED: close
- * it and open it again). Outside of a session each query checks that too; nunchi_read(),
+ * running guest is still there (NUNCHI_ERROR_GONE) with the same kernel (NUNCHI_ERROR_REBOOTED:
+ * close it and open it again). Outside of a session each query checks that too; nunchi_read(),
  * nunchi_translate() and the calls on symbols only look whether the kernel's image is where it was.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
@@ -197,8 +199,8 @@ NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
  *                                and the copies (64 MiB at most) serve all that comes. What they
  *                                lack makes all of them be copied anew, at another moment; see
  *                                nunchi_session_moment()
- *  NUNCHI_PAUSE_AUTO, _NEVER     the guest as it runs; each cursor is consistent as its pause option
- *                                says
+ *  NUNCHI_PAUSE_AUTO, _NEVER     the guest as it runs; each cursor is consistent as its pause
+ * option says
  *
  * nunchi_snapshot(), symbols and types are of the guest as it is when they are called.
  */
@@ -206,7 +208,8 @@ struct nunchi_session;
 
 struct nunchi_session_options {
 	size_t size; /* sizeof(struct nunchi_session_options) */
-	bool hold;   /* pause a running guest until the session is closed, whatever its pause option */
+	bool
+	    hold; /* pause a running guest until the session is closed, whatever its pause option */
 };
 
 /*
@@ -218,13 +221,13 @@ NUNCHI_API struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 						    struct nunchi_session **ret);
 /*
  * Ends it; the guest runs again if hold had paused it, and an error says that it could not be made
- * to. A cursor that is still open can only be closed. NULL is accepted. Closing the guest closes its
- * session as well.
+ * to. A cursor that is still open can only be closed. NULL is accepted. Closing the guest closes
+ * its session as well.
  */
 NUNCHI_API struct nunchi_error *nunchi_session_close(struct nunchi_session *session);
 /*
- * Asks what runs in the session to end soon with NUNCHI_ERROR_CANCELLED, as does every later call in
- * it. Async-signal-safe, and may be called from any thread, until the guest is closed; a request
+ * Asks what runs in the session to end soon with NUNCHI_ERROR_CANCELLED, as does every later call
+ * in it. Async-signal-safe, and may be called from any thread, until the guest is closed; a request
  * that comes after the session was closed is lost. The context and the guest stay usable: close the
  * session and open the next.
  */
@@ -249,10 +252,9 @@ struct nunchi_fact {
  * Calls fact for each. Attaches if it can; a kernel that is not found is a fact of its own, and
  * the reason is also returned after the other facts were given.
  */
-NUNCHI_API struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
-						  void (*fact)(const struct nunchi_fact *fact,
-							       void *data),
-						  void *data);
+NUNCHI_API struct nunchi_error *
+nunchi_guest_info(struct nunchi_guest *guest,
+		  void (*fact)(const struct nunchi_fact *fact, void *data), void *data);
 
 /*
  * What the user should know before trusting what is shown: which part of a saved guest is missing,
@@ -265,7 +267,7 @@ NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_
 struct nunchi_timing {
 	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */
 	double attach_ms;
-	double query_ms; /* of cursors, and of nunchi_read() outside of sessions */
+	double query_ms;        /* of cursors, and of nunchi_read() outside of sessions */
 	uint64_t bytes_read;    /* copied out of the guest's memory */
 	uint64_t pages_touched; /* distinct pages read or copied; 0 without option count_pages */
 	uint64_t paused_us;     /* how long we had the guest paused */
@@ -364,16 +366,16 @@ struct nunchi_query {
 struct nunchi_cursor;
 
 /*
- * Starts a query on a view of nunchi_views(). query may be NULL: everything. Close the cursor before
- * its session and its guest.
+ * Starts a query on a view of nunchi_views(). query may be NULL: everything. Close the cursor
+ * before its session and its guest.
  */
 NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
 						   const struct nunchi_view *view,
 						   const struct nunchi_query *query,
 						   struct nunchi_cursor **ret);
 /* The cursor's columns, in the order asked for. Owned by the cursor. */
-NUNCHI_API const struct nunchi_column *const *nunchi_cursor_columns(const struct nunchi_cursor *cursor,
-								    size_t *ret_count);
+NUNCHI_API const struct nunchi_column *const *
+nunchi_cursor_columns(const struct nunchi_cursor *cursor, size_t *ret_count);
 /*
  * The next row: one cell a column, valid until the next call; NUNCHI_ERROR_STOP at the end.
  * *ret_torn says that the guest changed the row while it was read, again and again.
@@ -388,10 +390,10 @@ NUNCHI_API void nunchi_cursor_close(struct nunchi_cursor *cursor);
 /* ---- Memory, symbols, types ------------------------------------------------------------------ */
 
 enum nunchi_space {
-	NUNCHI_SPACE_KERNEL,   /* virtual, by the kernel's page table */
-	NUNCHI_SPACE_PROCESS,  /* virtual, by the page table of the process `id` */
-	NUNCHI_SPACE_TABLE,    /* virtual, by the page table whose root (CR3) is `id` */
-	NUNCHI_SPACE_PHYSICAL  /* guest-physical */
+	NUNCHI_SPACE_KERNEL,  /* virtual, by the kernel's page table */
+	NUNCHI_SPACE_PROCESS, /* virtual, by the page table of the process `id` */
+	NUNCHI_SPACE_TABLE,   /* virtual, by the page table whose root (CR3) is `id` */
+	NUNCHI_SPACE_PHYSICAL /* guest-physical */
 };
 
 struct nunchi_place {
@@ -431,10 +433,10 @@ NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
 						 struct nunchi_translation *ret);
 
 struct nunchi_symbol {
-	const char *name;   /* owned by the guest, until the next symbol call */
+	const char *name; /* owned by the guest, until the next symbol call */
 	uint64_t address;
-	uint64_t offset; /* of the address asked for, from the symbol */
-	char type;       /* nm letter, '?' if unknown */
+	uint64_t offset;    /* of the address asked for, from the symbol */
+	char type;          /* nm letter, '?' if unknown */
 	const char *module; /* NULL: the kernel itself */
 };
 
@@ -469,10 +471,10 @@ struct nunchi_type_info {
  * member for each member, enumerator (bit_offset is its value) or hole. The strings live for the
  * call.
  */
-NUNCHI_API struct nunchi_error *nunchi_type_layout(
-    struct nunchi_guest *guest, const char *name,
-    void (*type)(const struct nunchi_type_info *type, void *data),
-    void (*member)(const struct nunchi_member *member, void *data), void *data);
+NUNCHI_API struct nunchi_error *
+nunchi_type_layout(struct nunchi_guest *guest, const char *name,
+		   void (*type)(const struct nunchi_type_info *type, void *data),
+		   void (*member)(const struct nunchi_member *member, void *data), void *data);
 
 /* ---- Snapshots ------------------------------------------------------------------------------- */
 
@@ -483,11 +485,9 @@ enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };
  * becomes path only when all is written. The pause option of the guest decides whether it is
  * stopped meanwhile. progress (may be NULL) is given bytes done and in all; false cancels.
  */
-NUNCHI_API struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *path,
-						enum nunchi_format format,
-						bool (*progress)(uint64_t done, uint64_t total,
-								 void *data),
-						void *data);
+NUNCHI_API struct nunchi_error *
+nunchi_snapshot(struct nunchi_guest *guest, const char *path, enum nunchi_format format,
+		bool (*progress)(uint64_t done, uint64_t total, void *data), void *data);
 
 /* ---- Output ---------------------------------------------------------------------------------- */
 

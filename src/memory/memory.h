@@ -211,7 +211,8 @@ size_t memory_capture_misses(const struct memory *memory);
  * memory_capture_prepare() and memory_capture_fill() of all of the set.
  */
 void memory_capture_record(struct memory *memory);
-/* After a fill: whether reads are given the copies or, the copies being kept, the guest's memory. */
+/* After a fill: whether reads are given the copies or, the copies being kept, the guest's memory.
+ */
 void memory_capture_replay(struct memory *memory, bool replay);
 /* True while reads are given the copies. */
 bool memory_capture_replays(const struct memory *memory);

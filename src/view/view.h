@@ -86,7 +86,8 @@ enum nunchi_absence row_absence_of(enum memory_fault fault);
  * changed too fast to be followed to its end.
  */
 void row_torn(struct view_row *row);
-/* For row_settle()'s fill: what is shown became another thing meanwhile; this try does not count. */
+/* For row_settle()'s fill: what is shown became another thing meanwhile; this try does not count.
+ */
 void row_changed(struct view_row *row);
 /* Empties the row for another try. */
 void row_reset(struct view_row *row);

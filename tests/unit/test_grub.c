@@ -2,9 +2,9 @@
 /* GRUB's configuration as the doctor reads it: defaults, the generated menu, the environment. */
 #include "doctor/change/grub.h"
 #include "doctor/change/grub_env.h"
+#include "doctor/change/plan.h"
 #include "doctor/facts/grub_menu.h"
 #include "doctor/facts/grub_vars.h"
-#include "doctor/change/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -737,20 +737,13 @@ static void test_offline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_machine_frames),
-	    cmocka_unit_test(test_xen_stream),
-	    cmocka_unit_test(test_offline),
-	    cmocka_unit_test(test_live),
-	    cmocka_unit_test(test_registers),
-	    cmocka_unit_test(test_registers_32),
-	    cmocka_unit_test(test_gaps),
-	    cmocka_unit_test(test_partial),
-	    cmocka_unit_test(test_damaged),
-	    cmocka_unit_test(test_exists),
-	    cmocka_unit_test(test_bad_places),
-	    cmocka_unit_test(test_progress_and_cancel),
-	    cmocka_unit_test(test_full_disk),
-	    cmocka_unit_test(test_old_file_system),
+	    cmocka_unit_test(test_machine_frames), cmocka_unit_test(test_xen_stream),
+	    cmocka_unit_test(test_offline),        cmocka_unit_test(test_live),
+	    cmocka_unit_test(test_registers),      cmocka_unit_test(test_registers_32),
+	    cmocka_unit_test(test_gaps),           cmocka_unit_test(test_partial),
+	    cmocka_unit_test(test_damaged),        cmocka_unit_test(test_exists),
+	    cmocka_unit_test(test_bad_places),     cmocka_unit_test(test_progress_and_cancel),
+	    cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_old_file_system),
 	};
 
 	return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

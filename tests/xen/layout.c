@@ -25,8 +25,8 @@
 
 #include <xen/sys/privcmd.h>
 
-#define SAME(a, b)              _Static_assert((a) == (b), #a " is not " #b)
-#define SAME_FIELD(t, f, u, g)  SAME(offsetof(t, f), offsetof(u, g))
+#define SAME(a, b)             _Static_assert((a) == (b), #a " is not " #b)
+#define SAME_FIELD(t, f, u, g) SAME(offsetof(t, f), offsetof(u, g))
 #define SAME_MEMBER(t, f, u, g)                                                                    \
 	SAME_FIELD(t, f, u, g);                                                                    \
 	SAME(sizeof(((t *)0)->f), sizeof(((u *)0)->g))

@@ -41,8 +41,8 @@ struct x86_level {
 struct x86_walk {
 	struct x86_level levels[5]; /* from the top; those that were read */
 	size_t level_count;
-	gpa_t address;       /* when there is no fault */
-	unsigned page_shift; /* 12, 21, 22 or 30 */
+	gpa_t address;                   /* when there is no fault */
+	unsigned page_shift;             /* 12, 21, 22 or 30 */
 	bool writable, user, executable; /* over all levels; executable ignores EFER.NXE = 0 */
 };
 

@@ -84,9 +84,9 @@ static void collect_init(struct tree *tree, struct facts *facts)
 
 /*
  * Whether xenstored answers: xl connects to it before it lists the domains, and waits without end
- * for one that does not answer (xen/tools/libs/light/libxl.c libxl_ctx_alloc()). That xl fails tells
- * nothing where we may not make hypercalls. False if it could not be found out: a xenstored that
- * died leaves its files in /run.
+ * for one that does not answer (xen/tools/libs/light/libxl.c libxl_ctx_alloc()). That xl fails
+ * tells nothing where we may not make hypercalls. False if it could not be found out: a xenstored
+ * that died leaves its files in /run.
  */
 static bool collect_xenstored(struct tree *tree, struct facts *facts)
 {

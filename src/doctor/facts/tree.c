@@ -3,11 +3,11 @@
 
 #include "core/buffer.h"
 #include "doctor/facts/archive_library.h"
-#include "doctor/facts/run.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/facts/inside.h"
 #include "doctor/facts/packages.h"
 #include "doctor/facts/probe.h"
+#include "doctor/facts/run.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -332,7 +332,8 @@ static int obtain(const struct tree *tree, enum tree_kind kind, const char *name
 	case TREE_TIME:
 		return read_time(tree, name, text);
 	case TREE_COMMAND:
-		return tree->live ? command_run(name, COMMAND_SECONDS, tree->context, text) : EREMOTE;
+		return tree->live ? command_run(name, COMMAND_SECONDS, tree->context, text)
+				  : EREMOTE;
 	case TREE_PROBE:
 		return tree->live ? probe_run(name, text) : EREMOTE;
 	case TREE_INITRAMFS:

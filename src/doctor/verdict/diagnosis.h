@@ -7,10 +7,10 @@
 
 #include "core/error.h"
 #include "doctor/facts/facts.h"
-#include "doctor/story/scan.h"
 #include "doctor/facts/settings.h"
-#include "doctor/story/story.h"
 #include "doctor/facts/tree.h"
+#include "doctor/story/scan.h"
+#include "doctor/story/story.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@ struct nunchi_diagnosis {
 	struct scan scan;
 	struct story story;
 	const struct nunchi_context *context; /* polled; may be NULL */
-	bool host;                   /* a host was looked at, not just logs */
+	bool host;                            /* a host was looked at, not just logs */
 
 	enum nunchi_verdict verdict;
 	const char *reason;
@@ -49,13 +49,14 @@ struct nunchi_diagnosis {
 
 /* Looks; options' paths and root as in nunchi.h. */
 struct nunchi_error *doctor_examine(const char *root, const char *const *paths, size_t path_count,
-				    const struct nunchi_context *context, struct nunchi_diagnosis **ret);
+				    const struct nunchi_context *context,
+				    struct nunchi_diagnosis **ret);
 
 /* Looks at the host, and writes what it asked for to a bundle (doctor/facts/bundle.h). */
-struct nunchi_error *doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
-				    void (*took)(const char *name, uint64_t size, const char *why,
-						 void *data),
-				    void *data);
+struct nunchi_error *
+doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
+	       void (*took)(const char *name, uint64_t size, const char *why, void *data),
+	       void *data);
 
 /* A copy or a formatted text owned by the diagnosis; "" when there is no memory. */
 const char *diagnosis_keep(struct nunchi_diagnosis *diagnosis, const char *text, size_t size);

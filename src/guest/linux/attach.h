@@ -28,11 +28,11 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 void linux_kernel_destroy(struct linux_kernel *kernel);
 
 /*
- * On a running guest: NUNCHI_ERROR_GONE if it ended, NUNCHI_ERROR_REBOOTED if another kernel, or the
- * same one anew or elsewhere, runs now. An image may stay in memory long after its kernel ended, so
- * that is told by the resets that the target noticed, and by where the page tables of the vCPUs
- * lead. These are asked of the hypervisor (two questions over QMP take near a millisecond) only if
- * thorough; else what memory says must do.
+ * On a running guest: NUNCHI_ERROR_GONE if it ended, NUNCHI_ERROR_REBOOTED if another kernel, or
+ * the same one anew or elsewhere, runs now. An image may stay in memory long after its kernel
+ * ended, so that is told by the resets that the target noticed, and by where the page tables of the
+ * vCPUs lead. These are asked of the hypervisor (two questions over QMP take near a millisecond)
+ * only if thorough; else what memory says must do.
  */
 struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct target *target,
 					bool thorough);

@@ -14,8 +14,8 @@
 #define LINUX_KERNEL_MAP ((uint64_t)0xffffffff80000000)
 
 struct linux_image {
-	uint64_t virtual_start; /* of _text */
-	uint64_t virtual_end;   /* one past the last byte mapped */
+	uint64_t virtual_start;  /* of _text */
+	uint64_t virtual_end;    /* one past the last byte mapped */
 	uint64_t physical_start; /* of the first page, all there is to say where it is scattered */
 	/* Virtual; the end of the text may be among it; up to all of the image if flags do not
 	 * tell. */

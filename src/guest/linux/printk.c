@@ -233,7 +233,8 @@ static bool find_plain(struct linux_log *log, struct object *record)
 	struct linux_kernel *kernel = log->kernel;
 
 	for (;;) {
-		if (log->at == log->end || !log->left || cancel_requested(kernel->cancel) || log->at >= log->size ||
+		if (log->at == log->end || !log->left || cancel_requested(kernel->cancel) ||
+		    log->at >= log->size ||
 		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record) !=
 			MEMORY_OK)
 			return false;

@@ -282,10 +282,12 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 	unsigned tries = 0;
 
 	/* CR3 has 32 bits. */
-	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end) && start.v < UINT32_MAX) {
+	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end) &&
+	       start.v < UINT32_MAX) {
 		uint64_t page = (start.v + PAGE_MASK) & ~PAGE_MASK;
 
-		for (; page < end.v && page < UINT32_MAX && !cancel_requested(cancel); page += PAGE_SIZE) {
+		for (; page < end.v && page < UINT32_MAX && !cancel_requested(cancel);
+		     page += PAGE_SIZE) {
 			struct x86_paging paging = {.mode = X86_MODE_PAE, .root = gpa(page)};
 			uint64_t entries[8];
 

@@ -8,8 +8,8 @@ struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_ker
 {
 	const struct layout *layout = &kernel->layout;
 
-	*walk = (struct linux_tasks){
-	    .kernel = kernel, .pids = pids, .left = number_filter_size(pids)};
+	*walk =
+	    (struct linux_tasks){.kernel = kernel, .pids = pids, .left = number_filter_size(pids)};
 	if (!kernel->types)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "processes cannot be walked: the kernel's types are "
@@ -50,10 +50,9 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 		uint64_t address = node - layout->task_tasks.offset;
 		uint64_t pid;
 
-		if (walk->pids &&
-		    (linux_read_field(walk->kernel, address, &layout->task_pid, &pid) !=
-			 MEMORY_OK ||
-		     !number_filter_passes(walk->pids, (int32_t)pid)))
+		if (walk->pids && (linux_read_field(walk->kernel, address, &layout->task_pid,
+						    &pid) != MEMORY_OK ||
+				   !number_filter_passes(walk->pids, (int32_t)pid)))
 			continue;
 		/* On a running guest another thread may be about to take this process over. */
 		walk->left -= walk->pids && !walk->kernel->live;

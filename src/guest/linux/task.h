@@ -24,8 +24,9 @@ struct linux_tasks {
 /*
  * Starts a walk over the processes (thread-group leaders) in the order of the kernel's list;
  * init_task, which is no process, is left out. Of processes whose id does not pass pids (which must
- * outlive the walk; NULL: all pass) only the id is read; where the guest does not run, the walk ends once
- * all that can pass were found. NUNCHI_ERROR_UNSUPPORTED names the symbol or field that this kernel's data lacks.
+ * outlive the walk; NULL: all pass) only the id is read; where the guest does not run, the walk
+ * ends once all that can pass were found. NUNCHI_ERROR_UNSUPPORTED names the symbol or field that
+ * this kernel's data lacks.
  */
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
 				      const struct number_filter *pids);

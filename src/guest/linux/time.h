@@ -13,7 +13,8 @@ struct linux_clock {
 	bool torn;         /* the kernel was writing them at every try, or when the guest stopped */
 };
 
-/* Read while the guest does not write it, where it runs. False if the kernel's timekeeper cannot be found or read. */
+/* Read while the guest does not write it, where it runs. False if the kernel's timekeeper cannot be
+ * found or read. */
 bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret);
 
 #endif
