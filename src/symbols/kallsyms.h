@@ -36,7 +36,8 @@ const char *kallsyms_description(const struct kallsyms *kallsyms);
 
 /*
  * Streams the names once, without an index, and gives the addresses of count names (0 where one is
- * missing; the first where it occurs several times). For a fast attach.
+ * missing; the first where it occurs several times). Where a name is missing, its only variant (see
+ * symbol_variant.h) is taken for it. For a fast attach.
  */
 struct nunchi_error *kallsyms_lookup(const struct kallsyms *kallsyms, const char *const *names,
 				     size_t count, uint64_t *ret_addresses);

@@ -6,6 +6,7 @@
  * with after that one look.
  */
 #include "symbols/kallsyms_private.h"
+#include "symbols/symbol_variant.h"
 
 /* Nodes of the tree, and states of the machine. */
 enum { DEAD, START /* before the type letter */, ROOT /* after it */, FIRST_FREE };
@@ -19,6 +20,7 @@ struct node {
 	uint32_t child;   /* the first, DEAD if none */
 	uint32_t sibling; /* the next, DEAD if none */
 	uint32_t wanted;  /* the name that ends here, or NONE */
+	uint32_t variant; /* the name after which a dot came, or NONE: then all letters lead here */
 	uint32_t row;     /* of the machine, or NONE */
 	char letter;
 };
@@ -34,7 +36,9 @@ struct matcher {
 	uint32_t (*rows)[KALLSYMS_TOKENS];
 	uint32_t row_count, row_capacity;
 	struct token_set pairs[KALLSYMS_TOKENS]; /* by the first token */
-	bool *found;                             /* by name wanted */
+	const char *const *names;
+	uint32_t *found;    /* by name wanted: how often */
+	uint32_t *variants; /* likewise */
 	size_t missing;
 };
 
@@ -43,12 +47,15 @@ static void matcher_deinit(struct matcher *matcher)
 	free(matcher->nodes);
 	free(matcher->rows);
 	free(matcher->found);
+	free(matcher->variants);
 }
 
 static uint32_t find_child(const struct matcher *matcher, uint32_t node, char letter)
 {
 	uint32_t child = matcher->nodes[node].child;
 
+	if (matcher->nodes[node].variant != NONE)
+		return node;
 	while (child != DEAD && matcher->nodes[child].letter != letter)
 		child = matcher->nodes[child].sibling;
 	return child;
@@ -63,27 +70,45 @@ static uint32_t find_name(const struct matcher *matcher, const char *name)
 	return node;
 }
 
+/* The child for a letter, made if there is none. */
+static uint32_t get_child(struct matcher *matcher, uint32_t node, char letter)
+{
+	uint32_t child = find_child(matcher, node, letter);
+
+	if (child != DEAD)
+		return child;
+	child = matcher->node_count++;
+	matcher->nodes[child] = (struct node){.sibling = matcher->nodes[node].child,
+					      .wanted = NONE,
+					      .variant = NONE,
+					      .row = NONE,
+					      .letter = letter};
+	matcher->nodes[node].child = child;
+	return child;
+}
+
 static void add_name(struct matcher *matcher, const char *name, uint32_t wanted)
 {
 	uint32_t node = ROOT;
 
-	for (; *name; name++) {
-		uint32_t child = find_child(matcher, node, *name);
-
-		if (child == DEAD) {
-			child = matcher->node_count++;
-			matcher->nodes[child] = (struct node){.sibling = matcher->nodes[node].child,
-							      .wanted = NONE,
-							      .row = NONE,
-							      .letter = *name};
-			matcher->nodes[node].child = child;
-		}
-		node = child;
-	}
+	for (; *name; name++)
+		node = get_child(matcher, node, *name);
 	if (node != ROOT && matcher->nodes[node].wanted == NONE) {
 		matcher->nodes[node].wanted = wanted;
 		matcher->missing++;
 	}
+}
+
+/* After all names: of one that holds a dot itself, the part before the dot has no variants. */
+static void add_variant(struct matcher *matcher, const char *name)
+{
+	uint32_t node = find_name(matcher, name);
+	uint32_t dot;
+
+	if (node == DEAD || node == ROOT || find_child(matcher, node, '.') != DEAD)
+		return;
+	dot = get_child(matcher, node, '.');
+	matcher->nodes[dot].variant = matcher->nodes[node].wanted;
 }
 
 /* Where a token leads from a node of the tree. */
@@ -132,20 +157,24 @@ static struct nunchi_error *matcher_init(struct matcher *matcher, const struct k
 	size_t nodes = FIRST_FREE;
 
 	for (size_t i = 0; i < count; i++)
-		nodes += strnlen(names[i], NODES_MAX);
+		nodes += strnlen(names[i], NODES_MAX) + 1;
 	if (nodes > NODES_MAX || count >= NONE)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "too many symbols are asked for at once");
 	matcher->tokens = &k->tokens;
 	matcher->nodes = calloc(nodes, sizeof(*matcher->nodes));
+	matcher->names = names;
 	matcher->found = calloc(count ? count : 1, sizeof(*matcher->found));
-	if (!matcher->nodes || !matcher->found)
+	matcher->variants = calloc(count ? count : 1, sizeof(*matcher->variants));
+	if (!matcher->nodes || !matcher->found || !matcher->variants)
 		return &error_nomem;
 	for (uint32_t i = 0; i < FIRST_FREE; i++)
-		matcher->nodes[i] = (struct node){.wanted = NONE, .row = NONE};
+		matcher->nodes[i] = (struct node){.wanted = NONE, .variant = NONE, .row = NONE};
 	matcher->node_count = FIRST_FREE;
 	for (size_t i = 0; i < count; i++)
 		add_name(matcher, names[i], (uint32_t)i);
+	for (size_t i = 0; i < count; i++)
+		add_variant(matcher, names[i]);
 	fill_pairs(matcher);
 	return NULL;
 }
@@ -178,8 +207,8 @@ static inline bool may_match(const struct matcher *matcher, const uint8_t *codes
 }
 
 /*
- * Runs a name's tokens through the machine and gives the name wanted that it is, or NONE. False if
- * memory is short.
+ * Runs a name's tokens through the machine and gives the state at its end, which says what it is.
+ * False if memory is short.
  */
 static inline bool match(struct matcher *matcher, const uint8_t *codes, size_t size, uint32_t *ret)
 {
@@ -196,8 +225,26 @@ static inline bool match(struct matcher *matcher, const uint8_t *codes, size_t s
 		if (state == DEAD)
 			break;
 	}
-	*ret = matcher->nodes[state].wanted;
+	*ret = state;
 	return true;
+}
+
+/* Takes symbol i if it is what a state of the machine says. */
+static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, uint32_t state,
+		 uint64_t *addresses)
+{
+	uint32_t wanted = matcher->nodes[state].wanted, variant = matcher->nodes[state].variant;
+	char text[KALLSYMS_TEXT_MAX];
+
+	if (wanted != NONE && !matcher->found[wanted]++) {
+		matcher->missing--;
+		addresses[wanted] = kallsyms_address(k, i);
+	}
+	if (variant != NONE && !matcher->found[variant] && kallsyms_name(k, i, text) &&
+	    symbol_variant_of(text + 1, matcher->names[variant]) == SYMBOL_VARIANT) {
+		matcher->variants[variant]++;
+		addresses[variant] = kallsyms_address(k, i);
+	}
 }
 
 /* One group's names through the machine. */
@@ -209,20 +256,17 @@ static struct nunchi_error *match_group(struct matcher *matcher, const struct ka
 
 	for (; i < last; i++) {
 		const uint8_t *codes;
-		uint32_t wanted;
+		uint32_t state;
 		size_t size;
 
 		if (!kallsyms_next_name(k->image.data, &at, end, k->long_sizes, &codes, &size))
 			return kallsyms_changed(k, at);
 		if (size > 1 && !may_match(matcher, codes))
 			continue;
-		if (!match(matcher, codes, size, &wanted))
+		if (!match(matcher, codes, size, &state))
 			return &error_nomem;
-		if (wanted != NONE && !matcher->found[wanted]) {
-			matcher->found[wanted] = true;
-			matcher->missing--;
-			addresses[wanted] = kallsyms_address(k, i);
-		}
+		if (state != DEAD)
+			take(matcher, k, i, state, addresses);
 	}
 	return at == end ? NULL : kallsyms_changed(k, at);
 }
@@ -253,6 +297,11 @@ struct nunchi_error *kallsyms_lookup(const struct kallsyms *kallsyms, const char
 		err = match_group(&matcher, kallsyms, group, addresses);
 	if (err)
 		return err;
+	/* Which one of several variants is meant is not known. */
+	for (size_t i = 0; i < count; i++) {
+		if (!matcher.found[i] && matcher.variants[i] != 1)
+			addresses[i] = 0;
+	}
 	fill_repeated(&matcher, names, count, addresses);
 	for (size_t i = 0; i < count; i++)
 		ret_addresses[i] = addresses[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "symbols/symbol_index_private.h"
+#include "symbols/symbol_variant.h"
 
 #include <errno.h>
 #include <string.h>
@@ -326,6 +327,26 @@ bool symbol_index_find(const struct symbol_index *index, const char *name, size_
 		}
 	}
 	return false;
+}
+
+size_t symbol_index_find_variants(const struct symbol_index *index, const char *name, size_t *ret)
+{
+	enum symbol_variant best = SYMBOL_PIECE;
+	size_t count = 0;
+
+	for (size_t i = 0; i < index->count; i++) {
+		enum symbol_variant variant =
+		    symbol_variant_of(symbol_index_text(index, i) + 1, name);
+
+		if (variant < best)
+			continue;
+		if (variant > best)
+			count = 0;
+		best = variant;
+		if (!count++)
+			*ret = i;
+	}
+	return count;
 }
 
 bool symbol_index_at(const struct symbol_index *index, uint64_t address, size_t *ret)

@@ -32,6 +32,11 @@ size_t symbol_index_count(const struct symbol_index *index);
 struct symbol symbol_index_get(const struct symbol_index *index, size_t i);
 /* Position (for symbol_index_get) of the first symbol of that name; false if none. */
 bool symbol_index_find(const struct symbol_index *index, const char *name, size_t *ret);
+/*
+ * For a name that is missing: how many symbols are its variant (see symbol_variant.h), or pieces of
+ * it where there is no variant; *ret is the position of the first of them. Looks at all names.
+ */
+size_t symbol_index_find_variants(const struct symbol_index *index, const char *name, size_t *ret);
 /* Position of the last symbol at or before address; false if none. */
 bool symbol_index_at(const struct symbol_index *index, uint64_t address, size_t *ret);
 /* The name nearest in spelling, or NULL if none is near. Owned by the index. */

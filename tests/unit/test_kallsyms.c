@@ -199,6 +199,38 @@ static void test_first_of_several(void **state)
 	assert_null(kallsyms_lookup(kallsyms, NULL, 0, NULL));
 }
 
+/* Names changed by the compiler stand for the one that is missing, if there is one of them. */
+static void test_variants(void **state)
+{
+	static const char *const names[] = {"moved", "twice", "both", "piece"};
+	static const char *const whole[] = {"moved.llvm.55"};
+	_cleanup_free_ struct writer_tokens *tokens = calloc(1, sizeof(*tokens));
+	_cleanup_kallsyms_ struct kallsyms *kallsyms = NULL;
+	_cleanup_writer_ struct writer w;
+	uint64_t addresses[4], at;
+
+	(void)state;
+	writer_init(&w, layout_of("7.0"), NULL);
+	at = w.symbols[w.count - 1].address;
+	writer_add(&w, 'd', at, "moved.llvm.55");
+	writer_add(&w, 'd', at, "moved.llvm.x");
+	writer_add(&w, 'd', at, "twice.llvm.1");
+	writer_add(&w, 'd', at, "twice.llvm.2");
+	writer_add(&w, 't', at, "both.isra.0");
+	writer_add(&w, 't', at + 8, "both");
+	writer_add(&w, 't', at + 8, "piece.cold");
+	writer_compress(&w, tokens);
+	writer_put_again(&w, tokens);
+	assert_null(find(&w, &kallsyms));
+	assert_null(kallsyms_lookup(kallsyms, names, 4, addresses));
+	assert_int_equal(addresses[0], at);
+	assert_int_equal(addresses[1], 0);
+	assert_int_equal(addresses[2], at + 8);
+	assert_int_equal(addresses[3], 0);
+	assert_null(kallsyms_lookup(kallsyms, whole, 1, addresses));
+	assert_int_equal(addresses[0], at);
+}
+
 static void test_truncated(void **state)
 {
 	_cleanup_writer_ struct writer w;
@@ -510,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_layout),
 	    cmocka_unit_test(test_first_of_several),
+	    cmocka_unit_test(test_variants),
 	    cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_cut_at_the_front),
 	    cmocka_unit_test(test_corrupted_parts),

@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "symbols/symbol_index.h"
 #include "symbols/symbol_index_private.h"
+#include "symbols/symbol_variant.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -308,9 +309,52 @@ static void test_map_names_its_bad_line(void **state)
 	assert_non_null(strstr(nunchi_error_message(err), "line 2"));
 }
 
+static void test_variant_of(void **state)
+{
+	(void)state;
+	assert_int_equal(symbol_variant_of("prb.llvm.123", "prb"), SYMBOL_VARIANT);
+	assert_int_equal(symbol_variant_of("f.isra.0", "f"), SYMBOL_VARIANT);
+	assert_int_equal(symbol_variant_of("f.constprop.12.isra.0", "f"), SYMBOL_VARIANT);
+	assert_int_equal(symbol_variant_of("f.part.0", "f"), SYMBOL_PIECE);
+	assert_int_equal(symbol_variant_of("f.cold", "f"), SYMBOL_PIECE);
+	assert_int_equal(symbol_variant_of("f.cold.7", "f"), SYMBOL_PIECE);
+	assert_int_equal(symbol_variant_of("f.isra.0.cold", "f"), SYMBOL_PIECE);
+	assert_int_equal(symbol_variant_of("f", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.llvm.", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.llvm.x", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.isra", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.coldest", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f2.llvm.1", "f"), SYMBOL_UNRELATED);
+	assert_int_equal(symbol_variant_of("f.other", "f"), SYMBOL_UNRELATED);
+}
+
+static void test_find_variants(void **state)
+{
+	_cleanup_index_ struct symbol_index *index = NULL;
+	size_t at = 99;
+
+	(void)state;
+	assert_null(symbol_index_create(&index));
+	add(index, 0x100, 't', "one.cold");
+	add(index, 0x200, 't', "one.isra.0");
+	add(index, 0x300, 'd', "two.llvm.1");
+	add(index, 0x400, 'd', "two.llvm.2");
+	add(index, 0x500, 't', "piece.part.0");
+	assert_null(symbol_index_seal(index));
+	assert_int_equal(symbol_index_find_variants(index, "one", &at), 1);
+	assert_symbol(index, at, 0x200, 't', "one.isra.0");
+	assert_int_equal(symbol_index_find_variants(index, "two", &at), 2);
+	assert_int_equal(symbol_index_find_variants(index, "piece", &at), 1);
+	assert_symbol(index, at, 0x500, 't', "piece.part.0");
+	assert_int_equal(symbol_index_find_variants(index, "none", &at), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_variant_of),
+	    cmocka_unit_test(test_find_variants),
 	    cmocka_unit_test(test_sorted_by_address_then_as_added),
 	    cmocka_unit_test(test_at),
 	    cmocka_unit_test(test_find_among_many),

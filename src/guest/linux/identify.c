@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/identify.h"
 #include "core/buffer.h"
+#include "symbols/symbol_variant.h"
 #include "symbols/vmcoreinfo.h"
 
 #include <errno.h>
@@ -105,6 +106,20 @@ static struct nunchi_error *relocate(const struct linux_kernel *kernel,
 	return NULL;
 }
 
+/* The symbol of that name, or its only variant. */
+static bool find_symbol(const struct symbol_index *symbols, const char *name, size_t *ret)
+{
+	size_t at;
+
+	if (symbol_index_find(symbols, name, ret))
+		return true;
+	if (symbol_index_find_variants(symbols, name, &at) != 1 ||
+	    symbol_variant_of(symbol_index_get(symbols, at).name, name) != SYMBOL_VARIANT)
+		return false;
+	*ret = at;
+	return true;
+}
+
 static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel, const char *path)
 {
 	struct symbol_index *map = NULL;
@@ -118,8 +133,9 @@ static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel, const
 		size_t at;
 
 		for (size_t j = 0; j < ARRAY_SIZE(symbol_rows[i].names); j++) {
-			if (symbol_rows[i].names[j] &&
-			    symbol_index_find(kernel->symbols, symbol_rows[i].names[j], &at)) {
+			const char *name = symbol_rows[i].names[j];
+
+			if (name && find_symbol(kernel->symbols, name, &at)) {
 				kernel->symbol[i] = symbol_index_get(kernel->symbols, at).address;
 				break;
 			}
