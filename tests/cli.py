@@ -358,6 +358,8 @@ class Views(unittest.TestCase):
                 self.assertRegex(column["column"], r"^[a-z][a-z0-9_]*$")
                 self.assertIn(column["type"], ("integer", "real", "address", "text"))
                 self.assertTrue(column["description"])
+                self.assertIn(column["unit"], ("-", "bytes", "milliseconds", "seconds",
+                                               "seconds since 1970", "octal"))
 
     def test_columns_that_commands_use(self):
         self.assertLessEqual({"pid", "parent", "uid", "state", "threads", "resident_size", "name",
@@ -366,6 +368,12 @@ class Views(unittest.TestCase):
         self.assertLessEqual({"time", "message"},
                              {row["column"] for row in self.rows("kernel_log")})
         self.assertTrue(self.rows("kernel_modules"))
+
+    def test_units(self):
+        units = {row["column"]: row["unit"] for row in self.rows("processes")}
+        self.assertEqual((units["resident_size"], units["user_time"], units["start_time"]),
+                         ("bytes", "milliseconds", "seconds since 1970"))
+        self.assertEqual(units["pid"], "-")
 
     def on_terminal(self, columns, *args, **environment):
         """What the command prints to a terminal of so many columns."""

@@ -284,10 +284,24 @@ enum nunchi_type {
 	NUNCHI_TYPE_TEXT     /* bytes, usually UTF-8, never trusted to be */
 };
 
+/*
+ * What a column's number counts. A cell and JSON and CSV always hold the plain number; a table shows
+ * it as the example says.
+ */
+enum nunchi_unit {
+	NUNCHI_UNIT_NONE,
+	NUNCHI_UNIT_BYTES,        /* 268435456: "256 MiB" */
+	NUNCHI_UNIT_MILLISECONDS, /* a duration; 62500: "1 min 02 s" */
+	NUNCHI_UNIT_SECONDS,      /* a duration; 93600: "1 d 02 h" */
+	NUNCHI_UNIT_UNIX_TIME,    /* seconds since 1970; 1764460800: "2025-11-30 00:00:00", UTC */
+	NUNCHI_UNIT_OCTAL         /* bits, as chmod(1) and /proc/PID/fdinfo write them; 9: "011" */
+};
+
 struct nunchi_column {
 	const char *name;
 	enum nunchi_type type;
 	const char *description; /* one line, with unit */
+	enum nunchi_unit unit;   /* NUNCHI_UNIT_NONE unless type is NUNCHI_TYPE_INTEGER */
 };
 
 struct nunchi_view {

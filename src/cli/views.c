@@ -12,6 +12,7 @@ static const struct nunchi_column view_columns[] = {
     {"column", NUNCHI_TYPE_TEXT, "its name"},
     {"type", NUNCHI_TYPE_TEXT, "integer, real, address or text"},
     {"description", NUNCHI_TYPE_TEXT, "what it means, with its unit"},
+    {"unit", NUNCHI_TYPE_TEXT, "of the number, which tables show in a form for people"},
 };
 
 static const char *type_name(enum nunchi_type type)
@@ -27,6 +28,26 @@ static const char *type_name(enum nunchi_type type)
 		break;
 	}
 	return "text";
+}
+
+/* NULL if the column has none. */
+static const char *unit_name(enum nunchi_unit unit)
+{
+	switch (unit) {
+	case NUNCHI_UNIT_BYTES:
+		return "bytes";
+	case NUNCHI_UNIT_MILLISECONDS:
+		return "milliseconds";
+	case NUNCHI_UNIT_SECONDS:
+		return "seconds";
+	case NUNCHI_UNIT_UNIX_TIME:
+		return "seconds since 1970";
+	case NUNCHI_UNIT_OCTAL:
+		return "octal";
+	case NUNCHI_UNIT_NONE:
+		break;
+	}
+	return NULL;
 }
 
 static struct nunchi_error *write_views(struct nunchi_writer *writer)
@@ -52,7 +73,8 @@ static struct nunchi_error *write_columns(struct nunchi_writer *writer,
 		const struct nunchi_column *column = &view->columns[i];
 		struct nunchi_cell cells[] = {cell_text(column->name),
 					      cell_text(type_name(column->type)),
-					      cell_text(column->description)};
+					      cell_text(column->description),
+					      cell_text(unit_name(column->unit))};
 		struct nunchi_error *err = nunchi_writer_row(writer, cells, false);
 
 		if (err)

@@ -5,6 +5,7 @@
  * out from the right, and a last line names them. Elsewhere nothing is shortened or left out.
  */
 #include "output/escape.h"
+#include "output/unit.h"
 #include "output/writer.h"
 
 #include <string.h>
@@ -230,6 +231,15 @@ static void guard_mark(struct buffer *held, size_t start)
 	buffer_append_string(held, "\\~");
 }
 
+/* A number with a unit as people read it ("256 MiB"), any other cell as CSV has it. */
+static void append_cell(struct buffer *held, const struct writer_column *column,
+			const struct nunchi_cell *cell)
+{
+	if (cell->kind != NUNCHI_CELL_VALUE || cell->type != NUNCHI_TYPE_INTEGER ||
+	    !unit_append(held, column->unit, cell->integer))
+		writer_append_cell(held, cell);
+}
+
 static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct nunchi_cell *cells,
 				      bool torn)
 {
@@ -242,7 +252,7 @@ static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct
 	for (size_t i = 0; i < writer->column_count; i++) {
 		size_t start = held->size;
 
-		writer_append_cell(held, &cells[i]);
+		append_cell(held, &writer->columns[i], &cells[i]);
 		guard_mark(held, start);
 		if (held->failed)
 			return &error_nomem;

@@ -129,6 +129,7 @@ static struct nunchi_error *copy_columns(struct nunchi_writer *writer,
 		if (!writer->columns[i].name)
 			return &error_nomem;
 		writer->columns[i].type = columns[i]->type;
+		writer->columns[i].unit = columns[i]->unit;
 		writer->columns[i].is_text = columns[i]->type == NUNCHI_TYPE_TEXT;
 	}
 	return NULL;

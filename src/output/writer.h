@@ -34,6 +34,7 @@ struct writer_column {
 	char *key;    /* JSON: the name as it is written before each value; owned */
 	size_t width; /* table: columns it takes on the screen */
 	enum nunchi_type type;
+	enum nunchi_unit unit;
 	bool is_text;
 };
 

@@ -4,7 +4,7 @@
 
 #define COLUMNS(X)                                                                                 \
 	X(name, TEXT, "the module's name")                                                         \
-	X(size, INTEGER, "bytes of all its regions")                                               \
+	X(size, BYTES, "bytes of all its regions")                                               \
 	X(used_by, TEXT, "modules that depend on it, separated by commas")                         \
 	X(status, TEXT, "Live, Loading or Unloading")                                              \
 	X(address, ADDRESS, "start of its code")                                                   \

@@ -9,7 +9,7 @@
 	X(fd, INTEGER, "descriptor")                                                               \
 	X(path, TEXT, "the file's path, or a name like pipe:[INODE], as in /proc/PID/fd")          \
 	X(offset, INTEGER, "position in the file, bytes")                                          \
-	X(flags, INTEGER, "of open(2), with the descriptor's O_CLOEXEC, as in /proc/PID/fdinfo")   \
+	X(flags, OCTAL, "of open(2), with the descriptor's O_CLOEXEC, as in /proc/PID/fdinfo")   \
 	X(inode, INTEGER, "inode number of the file")                                              \
 	X(file, ADDRESS, "address of its struct file")
 

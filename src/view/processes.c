@@ -21,11 +21,11 @@
 	X(suid, INTEGER, "saved user id")                                                          \
 	X(sgid, INTEGER, "saved group id")                                                         \
 	X(on_disk, INTEGER, "1 if the executable still exists, 0 if deleted, -1 if there is none") \
-	X(resident_size, INTEGER, "bytes of its memory that are in RAM")                           \
-	X(total_size, INTEGER, "bytes of its address space in use")                                \
-	X(user_time, INTEGER, "CPU time in user mode, milliseconds")                               \
-	X(system_time, INTEGER, "CPU time in the kernel, milliseconds")                            \
-	X(start_time, INTEGER, "start, seconds since 1970, by the guest's clock")                  \
+	X(resident_size, BYTES, "bytes of its memory that are in RAM")                           \
+	X(total_size, BYTES, "bytes of its address space in use")                                \
+	X(user_time, MILLISECONDS, "CPU time in user mode, milliseconds")                               \
+	X(system_time, MILLISECONDS, "CPU time in the kernel, milliseconds")                            \
+	X(start_time, UNIX_TIME, "start, seconds since 1970, by the guest's clock")                  \
 	X(parent, INTEGER, "process id of the parent")                                             \
 	X(pgroup, INTEGER, "process group id")                                                     \
 	X(session, INTEGER, "session id")                                                          \

@@ -6,7 +6,7 @@
 	X(cpu_type, TEXT, "architecture (uname -m)")                                               \
 	X(cpu_brand, TEXT, "the processor's own name")                                             \
 	X(cpu_logical_cores, INTEGER, "CPUs online")                                               \
-	X(physical_memory, INTEGER, "bytes of RAM that the kernel manages (MemTotal)")             \
+	X(physical_memory, BYTES, "bytes of RAM that the kernel manages (MemTotal)")             \
 	X(hardware_vendor, TEXT, "system vendor, from DMI")                                        \
 	X(hardware_model, TEXT, "product name, from DMI")                                          \
 	X(hardware_version, TEXT, "product version, from DMI")                                     \

@@ -10,9 +10,9 @@
 	X(euid, INTEGER, "effective user id")                                                      \
 	X(nice, INTEGER, "nice value, -20 (most favoured) to 19")                                  \
 	X(cpu, INTEGER, "CPU it runs on or last ran on")                                           \
-	X(user_time, INTEGER, "CPU time in user mode, milliseconds")                               \
-	X(system_time, INTEGER, "CPU time in the kernel, milliseconds")                            \
-	X(start_time, INTEGER, "start, seconds since 1970, by the guest's clock")                  \
+	X(user_time, MILLISECONDS, "CPU time in user mode, milliseconds")                               \
+	X(system_time, MILLISECONDS, "CPU time in the kernel, milliseconds")                            \
+	X(start_time, UNIX_TIME, "start, seconds since 1970, by the guest's clock")                  \
 	X(is_kernel_thread, INTEGER, "1 for a thread of the kernel")                               \
 	X(task, ADDRESS, "address of its task_struct")
 

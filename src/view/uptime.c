@@ -7,8 +7,8 @@
 	X(hours, INTEGER, "hours beyond the days")                                                 \
 	X(minutes, INTEGER, "minutes beyond the hours")                                            \
 	X(seconds, INTEGER, "seconds beyond the minutes")                                          \
-	X(total_seconds, INTEGER, "seconds since boot, at the last timer tick")                    \
-	X(boot_time, INTEGER, "boot, seconds since 1970, by the guest's clock")
+	X(total_seconds, SECONDS, "seconds since boot, at the last timer tick")                    \
+	X(boot_time, UNIX_TIME, "boot, seconds since 1970, by the guest's clock")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};

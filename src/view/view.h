@@ -16,6 +16,9 @@
  *
  * which makes COLUMN_pid, COLUMN_name … the indexes for the calls below. Names follow osquery's
  * schema (revision 5.14) where it has the table.
+ *
+ * The second word of a line is the column's type, INTEGER, REAL, ADDRESS or TEXT, or for an integer
+ * with a unit the unit: BYTES, MILLISECONDS, SECONDS, UNIX_TIME or OCTAL (enum nunchi_unit).
  */
 #ifndef NUNCHI_VIEW_VIEW_H
 #define NUNCHI_VIEW_VIEW_H
@@ -26,8 +29,18 @@
 #include "guest/linux/linux.h"
 
 #define VIEW_COLUMN_ENUM(name, type, doc) COLUMN_##name,
-#define VIEW_COLUMN(name, type, doc)      {#name, NUNCHI_TYPE_##type, doc},
+#define VIEW_COLUMN(name, type, doc)      {#name, VIEW_COLUMN_##type(doc)},
 #define VIEW_MAX_COLUMNS                  64
+
+#define VIEW_COLUMN_INTEGER(doc)      NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_NONE
+#define VIEW_COLUMN_REAL(doc)         NUNCHI_TYPE_REAL, doc, NUNCHI_UNIT_NONE
+#define VIEW_COLUMN_ADDRESS(doc)      NUNCHI_TYPE_ADDRESS, doc, NUNCHI_UNIT_NONE
+#define VIEW_COLUMN_TEXT(doc)         NUNCHI_TYPE_TEXT, doc, NUNCHI_UNIT_NONE
+#define VIEW_COLUMN_BYTES(doc)        NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_BYTES
+#define VIEW_COLUMN_MILLISECONDS(doc) NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_MILLISECONDS
+#define VIEW_COLUMN_SECONDS(doc)      NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_SECONDS
+#define VIEW_COLUMN_UNIX_TIME(doc)    NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_UNIX_TIME
+#define VIEW_COLUMN_OCTAL(doc)        NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_OCTAL
 
 /* A condition on a column's cell; an absent cell meets none. */
 struct view_constraint {

@@ -269,6 +269,60 @@ static void test_table_leaves_out_what_does_not_fit(void **state)
 						 "2 more columns do not fit here: base, load\n");
 }
 
+static void assert_unit(enum nunchi_unit unit, int64_t value, const char *expected)
+{
+	const struct nunchi_column column = {"n", NUNCHI_TYPE_INTEGER, "", unit};
+	const struct nunchi_column *columns[] = {&column};
+	const struct nunchi_cell cell = integer_cell(value);
+
+	for (int form = NUNCHI_OUTPUT_TABLE; form <= NUNCHI_OUTPUT_CSV; form++) {
+		_cleanup_buffer_ struct buffer out, want;
+		_cleanup_writer_ struct nunchi_writer *writer =
+		    open_writer((enum nunchi_output)form, 0, columns, 1, &out);
+
+		buffer_init(&want, 0);
+		assert_null(nunchi_writer_row(writer, &cell, false));
+		assert_null(nunchi_writer_finish(writer));
+		if (form == NUNCHI_OUTPUT_TABLE)
+			buffer_printf(&want, "%*s\n%s\n", (int)strlen(expected), "n", expected);
+		else if (form == NUNCHI_OUTPUT_JSON)
+			buffer_printf(&want, "{\"n\":%lld}\n", (long long)value);
+		else
+			buffer_printf(&want, "n,torn\n%lld,0\n", (long long)value);
+		assert_string_equal(buffer_string(&out), buffer_string(&want));
+	}
+}
+
+static void test_table_alone_shows_units(void **state)
+{
+	(void)state;
+	assert_unit(NUNCHI_UNIT_NONE, 268435456, "268435456");
+	assert_unit(NUNCHI_UNIT_BYTES, 0, "0 B");
+	assert_unit(NUNCHI_UNIT_BYTES, 1023, "1023 B");
+	assert_unit(NUNCHI_UNIT_BYTES, 1024, "1 KiB");
+	assert_unit(NUNCHI_UNIT_BYTES, 1025, "1.0 KiB");
+	assert_unit(NUNCHI_UNIT_BYTES, 1536, "1.5 KiB");
+	assert_unit(NUNCHI_UNIT_BYTES, 102399, "100 KiB");
+	assert_unit(NUNCHI_UNIT_BYTES, 131000, "128 KiB");
+	assert_unit(NUNCHI_UNIT_BYTES, 268435456, "256 MiB");
+	assert_unit(NUNCHI_UNIT_BYTES, INT64_MAX, "8.0 EiB");
+	assert_unit(NUNCHI_UNIT_BYTES, -1, "-1");
+	assert_unit(NUNCHI_UNIT_MILLISECONDS, 0, "0.00 s");
+	assert_unit(NUNCHI_UNIT_MILLISECONDS, 59999, "59.99 s");
+	assert_unit(NUNCHI_UNIT_MILLISECONDS, 62500, "1 min 02 s");
+	assert_unit(NUNCHI_UNIT_SECONDS, 59, "59 s");
+	assert_unit(NUNCHI_UNIT_SECONDS, 3599, "59 min 59 s");
+	assert_unit(NUNCHI_UNIT_SECONDS, 11100, "3 h 05 min");
+	assert_unit(NUNCHI_UNIT_SECONDS, 93600, "1 d 02 h");
+	assert_unit(NUNCHI_UNIT_SECONDS, INT64_MAX, "106751991167300 d 15 h");
+	assert_unit(NUNCHI_UNIT_UNIX_TIME, 1764460800, "2025-11-30 00:00:00");
+	assert_unit(NUNCHI_UNIT_UNIX_TIME, -1, "1969-12-31 23:59:59");
+	assert_unit(NUNCHI_UNIT_UNIX_TIME, 253402300800, "253402300800");
+	assert_unit(NUNCHI_UNIT_UNIX_TIME, INT64_MIN, "-9223372036854775808");
+	assert_unit(NUNCHI_UNIT_OCTAL, 0, "0");
+	assert_unit(NUNCHI_UNIT_OCTAL, 0100002, "0100002");
+}
+
 static void test_table_is_held_back_for_a_thousand_rows(void **state)
 {
 	const struct nunchi_column *columns[] = {&name, &pid};
@@ -506,6 +560,7 @@ int main(void)
 	    cmocka_unit_test(test_table_marks_torn_rows),
 	    cmocka_unit_test(test_table_shortens_to_the_width),
 	    cmocka_unit_test(test_table_leaves_out_what_does_not_fit),
+	    cmocka_unit_test(test_table_alone_shows_units),
 	    cmocka_unit_test(test_table_is_held_back_for_a_thousand_rows),
 	    cmocka_unit_test(test_table_header_is_bold_with_color_only),
 	    cmocka_unit_test(test_csv_quotes),
