@@ -515,13 +515,20 @@ struct nunchi_writer_options {
 	unsigned width;  /* of the terminal, 0: unlimited */
 	bool color;      /* a table's header in bold */
 	bool never_torn; /* no row will be torn: CSV does without its column `torn` */
+	/*
+	 * Of a table: how the reader sees the columns that did not fit ("--wide shows all"), which
+	 * stands behind their names; NULL: nothing. Must live as long as the writer.
+	 */
+	const char *left_out_hint;
 };
 
 /*
  * Makes a writer of rows. write is given finished bytes; if it returns false (a closed pipe, a full
  * disk) the call at hand ends with NUNCHI_ERROR_CANCELLED. A table is held back until the end, or
  * until 1,000 rows set its column widths. options may be NULL; columns are copied, and none may be
- * called "torn", "absent" or "raw". Every form keeps value, absence and torn row apart:
+ * called "torn", "absent" or "raw". A table shows numbers by their column's unit; where the width is
+ * limited it shortens texts, leaves columns out from the right and names them behind the last row.
+ * Every form keeps value, absence and torn row apart:
  *
  *  table  "-" not applicable, "<paged out>" … other absences; a torn row ends in " ~"
  *  CSV    the same words; a last column `torn`, 0 or 1

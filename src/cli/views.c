@@ -71,10 +71,9 @@ static struct nunchi_error *write_columns(struct nunchi_writer *writer,
 {
 	for (size_t i = 0; i < view->column_count; i++) {
 		const struct nunchi_column *column = &view->columns[i];
-		struct nunchi_cell cells[] = {cell_text(column->name),
-					      cell_text(type_name(column->type)),
-					      cell_text(column->description),
-					      cell_text(unit_name(column->unit))};
+		struct nunchi_cell cells[] = {
+		    cell_text(column->name), cell_text(type_name(column->type)),
+		    cell_text(column->description), cell_text(unit_name(column->unit))};
 		struct nunchi_error *err = nunchi_writer_row(writer, cells, false);
 
 		if (err)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An aligned table. Rows are held back until the widths of the columns are known. On a terminal the
- * widest texts are shortened until a row fits its width; columns that do not fit even then are left
- * out from the right, and a last line names them. Elsewhere nothing is shortened or left out.
+ * An aligned table. Rows are held back until the widths of the columns are known. On a terminal, so
+ * many columns are shown, from the left, as fit with a readable part of their texts; the widest
+ * texts are shortened until a row fits; last lines name the columns left out. Elsewhere (width 0)
+ * nothing is shortened or left out.
  */
 #include "output/escape.h"
 #include "output/unit.h"
@@ -12,8 +13,12 @@
 
 #define MAX_HELD_ROWS  1000
 #define MAX_HELD_BYTES ((size_t)4 << 20)
-/* A text column may be shortened to this, or to its header if that is wider. */
-#define LEAST_TEXT 8
+/*
+ * Columns are left out rather than have a text column shown with less than READABLE_TEXT columns,
+ * or a third of a narrow terminal. No text column is made narrower than LEAST_TEXT or its header.
+ */
+#define LEAST_TEXT    8
+#define READABLE_TEXT 20
 /* Without a terminal's width: longer texts stand out of their column instead of widening it. */
 #define MOST_PADDING 80
 #define BETWEEN      2
@@ -51,9 +56,10 @@ static void natural_widths(struct nunchi_writer *writer)
 	}
 }
 
-static size_t least_width(const struct writer_column *column)
+/* How far a column may be narrowed, its texts keeping so many columns of the screen. */
+static size_t narrowed(const struct writer_column *column, size_t text)
 {
-	size_t least = size_max(LEAST_TEXT, strlen(column->name));
+	size_t least = size_max(text, strlen(column->name));
 
 	return column->is_text && least < column->width ? least : column->width;
 }
@@ -67,7 +73,7 @@ static void shorten_texts(struct nunchi_writer *writer, size_t total, size_t roo
 		for (size_t i = 0; i < writer->shown; i++) {
 			struct writer_column *column = &writer->columns[i];
 
-			if (column->width > least_width(column) &&
+			if (column->width > narrowed(column, LEAST_TEXT) &&
 			    (!widest || column->width > widest->width))
 				widest = column;
 		}
@@ -81,6 +87,7 @@ static void shorten_texts(struct nunchi_writer *writer, size_t total, size_t roo
 static void lay_out(struct nunchi_writer *writer)
 {
 	size_t room = writer->options.width;
+	size_t readable = size_max(LEAST_TEXT, room / 3 < READABLE_TEXT ? room / 3 : READABLE_TEXT);
 	size_t least = 0, total = 0;
 
 	natural_widths(writer);
@@ -93,7 +100,7 @@ static void lay_out(struct nunchi_writer *writer)
 	for (size_t i = 0; i < writer->column_count; i++) {
 		size_t between = i ? BETWEEN : 0;
 
-		least += between + least_width(&writer->columns[i]);
+		least += between + narrowed(&writer->columns[i], readable);
 		if (i && least > room) {
 			writer->shown = i;
 			break;
@@ -266,24 +273,59 @@ static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct
 	return NULL;
 }
 
+/* Appends words, each after a space or where it does not fit in a line after a newline. */
+static void append_wrapped(struct nunchi_writer *writer, size_t *column, const char *text)
+{
+	while (*text) {
+		size_t size = strcspn(text, " ");
+		size_t width = escape_width(text, size);
+
+		if (*column && *column + 1 + width > writer->options.width) {
+			buffer_append_char(&writer->out, '\n');
+			*column = 0;
+		} else if (*column) {
+			buffer_append_char(&writer->out, ' ');
+			(*column)++;
+		}
+		buffer_append(&writer->out, text, size);
+		*column += width;
+		text += size;
+		text += strspn(text, " ");
+	}
+}
+
+/* "left out: uid, gid (--wide shows all)", broken into lines. */
+static void append_left_out(struct nunchi_writer *writer)
+{
+	const char *hint = writer->options.left_out_hint;
+	_cleanup_buffer_ struct buffer text;
+	size_t column = 0;
+
+	buffer_init(&text, 0);
+	buffer_append_string(&text, "left out:");
+	for (size_t i = writer->shown; i < writer->column_count; i++) {
+		buffer_append_string(&text, i == writer->shown ? " " : ", ");
+		escape_text(&text, writer->columns[i].name, strlen(writer->columns[i].name));
+	}
+	if (hint)
+		buffer_printf(&text, " (%s)", hint);
+	if (text.failed)
+		writer->out.failed = true;
+	append_wrapped(writer, &column, buffer_string(&text));
+	buffer_append_char(&writer->out, '\n');
+}
+
 static struct nunchi_error *table_finish(struct nunchi_writer *writer)
 {
 	struct nunchi_error *err = write_held(writer);
-	struct buffer *out = &writer->out;
 
 	if (err)
 		return err;
 	if (writer->any_torn)
-		buffer_append_string(out, "~ the guest changed this row while it was read\n");
+		buffer_append_string(&writer->out,
+				     "~ the guest changed this row while it was read\n");
 	if (writer->shown < writer->column_count)
-		buffer_printf(
-		    out, "%zu more columns do not fit here:", writer->column_count - writer->shown);
-	for (size_t i = writer->shown; i < writer->column_count; i++) {
-		buffer_append_string(out, i == writer->shown ? " " : ", ");
-		escape_text(out, writer->columns[i].name, strlen(writer->columns[i].name));
-		if (i + 1 == writer->column_count)
-			buffer_append_char(out, '\n');
-	}
+		append_left_out(writer);
 	return writer_flush(writer);
 }
 

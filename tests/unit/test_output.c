@@ -266,7 +266,57 @@ static void test_table_leaves_out_what_does_not_fit(void **state)
 	assert_null(nunchi_writer_row(writer, cells, false));
 	assert_null(nunchi_writer_finish(writer));
 	assert_string_equal(buffer_string(&out), "name        pid\n0123456789    7\n"
-						 "2 more columns do not fit here: base, load\n");
+						 "left out: base, load\n");
+}
+
+static void test_table_leaves_out_before_texts_get_unreadable(void **state)
+{
+	const struct nunchi_column second = {"second", NUNCHI_TYPE_TEXT, ""};
+	const struct nunchi_column third = {"third", NUNCHI_TYPE_TEXT, ""};
+	const struct nunchi_column *columns[] = {&pid,  &name, &second, &third,
+						 &load, &base, &base,   &base};
+	char text[64];
+	struct nunchi_cell cells[] = {integer_cell(7),
+				      bytes_cell(text, sizeof(text)),
+				      bytes_cell(text, sizeof(text)),
+				      bytes_cell(text, sizeof(text)),
+				      real_cell(0.5),
+				      address_cell(1),
+				      address_cell(2),
+				      address_cell(3)};
+	struct nunchi_writer_options options = {.size = sizeof(options),
+						.output = NUNCHI_OUTPUT_TABLE,
+						.left_out_hint = "--wide shows all"};
+	/* 3 and three times 2 + 20 and two for the mark of a torn row; 2 + 4 more for the load. */
+	static const unsigned widths[] = {70, 71, 77, 22};
+	static const size_t counts[] = {5, 5, 5, 8};
+	static const char *const ends[] = {"left out: third, load (--wide shows all)\n",
+					   "left out: load (--wide shows all)\n", "…   0.5\n",
+					   "left out: second,\nthird, load, base,\n"
+					   "base, base (--wide\nshows all)\n"};
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		_cleanup_writer_ struct nunchi_writer *writer = NULL;
+		_cleanup_buffer_ struct buffer out;
+		size_t length = strlen(ends[i]);
+
+		buffer_init(&out, 0);
+		options.width = widths[i];
+		assert_null(
+		    nunchi_writer_create(&options, columns, counts[i], collect, &out, &writer));
+		assert_null(nunchi_writer_row(writer, cells, false));
+		assert_null(nunchi_writer_finish(writer));
+		assert_true(out.size > length);
+		assert_string_equal(buffer_string(&out) + out.size - length, ends[i]);
+		for (const char *line = buffer_string(&out); *line;) {
+			size_t size = strcspn(line, "\n");
+
+			assert_true(escape_width(line, size) <= widths[i]);
+			line += size + 1;
+		}
+	}
 }
 
 static void assert_unit(enum nunchi_unit unit, int64_t value, const char *expected)
@@ -305,7 +355,7 @@ static void test_table_alone_shows_units(void **state)
 	assert_unit(NUNCHI_UNIT_BYTES, 102399, "100 KiB");
 	assert_unit(NUNCHI_UNIT_BYTES, 131000, "128 KiB");
 	assert_unit(NUNCHI_UNIT_BYTES, 268435456, "256 MiB");
-	assert_unit(NUNCHI_UNIT_BYTES, INT64_MAX, "8.0 EiB");
+	assert_unit(NUNCHI_UNIT_BYTES, INT64_MAX, "8 EiB");
 	assert_unit(NUNCHI_UNIT_BYTES, -1, "-1");
 	assert_unit(NUNCHI_UNIT_MILLISECONDS, 0, "0.00 s");
 	assert_unit(NUNCHI_UNIT_MILLISECONDS, 59999, "59.99 s");
@@ -560,6 +610,7 @@ int main(void)
 	    cmocka_unit_test(test_table_marks_torn_rows),
 	    cmocka_unit_test(test_table_shortens_to_the_width),
 	    cmocka_unit_test(test_table_leaves_out_what_does_not_fit),
+	    cmocka_unit_test(test_table_leaves_out_before_texts_get_unreadable),
 	    cmocka_unit_test(test_table_alone_shows_units),
 	    cmocka_unit_test(test_table_is_held_back_for_a_thousand_rows),
 	    cmocka_unit_test(test_table_header_is_bold_with_color_only),
