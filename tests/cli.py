@@ -53,6 +53,13 @@ class Help(unittest.TestCase):
             self.assertEqual(text, self.check_help("-h", command))
             self.assertRegex(text, r"\n  nunchi " + command)
 
+    def test_overview_tells_the_targets(self):
+        text = run("--help").stdout
+        forms = re.findall(r"^  (\S+) ", text[text.index("TARGET is one of:"):text.index("Options")],
+                           re.M)
+        self.assertEqual(forms, ["xen:NAME", "xen:ID", "qemu:NAME", "qemu:PID", "qemu:SOCKET",
+                                 "PATH"])
+
     def test_overview_lists_every_command(self):
         text = self.check_help("--help")
         self.assertEqual(text, self.check_help("help"))
@@ -90,6 +97,7 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("sho", says=['"sho"', 'did you mean "show"?'])
         self.check_wrong("snpashot", says=['did you mean "snapshot"?'])
         self.check_wrong("help", "modles", says=['did you mean "modules"?'])
+        self.check_wrong("processes", "x", says=['is a view', '"show TARGET processes"'])
         self.check_wrong("xyzzyx")
         self.assertNotIn("did you mean", run("xyzzyx").stderr)
 
@@ -403,7 +411,15 @@ class Views(unittest.TestCase):
         text = self.on_terminal(60, "views", "processes", "--no-color")
         self.assertTrue(all(len(line) <= 60 for line in text.splitlines()), text)
         self.assertIn("…", text)
-        self.assertNotIn("…", run("views", "processes").stdout)
+        for whole in (self.on_terminal(60, "views", "processes", "--no-color", "--wide"),
+                      run("views", "processes").stdout):
+            self.assertNotIn("…", whole)
+            self.assertNotIn("left out", whole)
+            self.assertIn("seconds since 1970", whole)
+
+    def test_left_out_columns_are_named(self):
+        text = self.on_terminal(40, "views", "processes", "--no-color")
+        self.assertTrue(text.endswith("\nleft out: unit (--wide shows all)\n"), text)
 
     def test_color(self):
         self.assertTrue(self.on_terminal(80, "views").startswith("\033[1m"))
@@ -420,7 +436,7 @@ class List(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         for line in done.stdout.splitlines():
             self.assertIn("target", json.loads(line))
-        self.assertTrue(run("list", "--csv").stdout.startswith("target,name,hypervisor,"))
+        self.assertTrue(run("list", "--csv").stdout.startswith("target,hypervisor,memory,"))
 
 
 if __name__ == "__main__":

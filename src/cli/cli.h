@@ -28,6 +28,7 @@ enum {
 	OPTION_TYPES,
 	OPTION_COLOR,
 	OPTION_NO_COLOR,
+	OPTION_WIDE,
 	OPTION_VERSION,
 	OPTION_COLUMNS,
 	OPTION_WHERE,
@@ -81,7 +82,7 @@ struct cli {
 	bool version;
 	bool timing;
 	bool color;
-	unsigned width;  /* of the terminal, 0 if there is none */
+	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */
 	int write_errno; /* why standard output takes no more, 0 if it does */
 	size_t out_size;
 	char out[65536]; /* on its way to standard output */
@@ -128,6 +129,8 @@ int options_after(struct cli *cli, void *state, int argc, char **argv, char ***r
 void options_help(struct cli *cli, const struct command *command);
 /* Prints the options that every command takes. */
 void options_help_common(struct cli *cli);
+/* Prints what the exit statuses mean. */
+void options_help_status(struct cli *cli);
 
 /* ---- print.c: everything that is printed ---- */
 
@@ -138,9 +141,11 @@ bool cli_flush(struct cli *cli);
 /* For text of our own only. */
 void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
- * For text of our own only, broken into lines of at most 79 columns. It begins in that column; the
- * lines that follow are indented.
+ * For text of our own or escaped text, broken at its spaces into lines of at most `width` columns
+ * (0: not broken). It begins in `column`; the lines that follow are indented.
  */
+void cli_print_folded(struct cli *cli, const char *text, int column, int indent, int width);
+/* The same with a width of 79 columns, as help has it. */
 void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent);
 /* How many columns the text takes on a terminal. */
 int cli_columns(const char *text, int size);
@@ -164,9 +169,13 @@ void cli_note(struct cli *cli, const char *text);
 
 /* ---- rows.c ---- */
 
-/* A writer to standard output in the form asked for. */
+/*
+ * A writer to standard output in the form asked for. left_out_hint: how the user sees columns that
+ * a narrow terminal has no room for.
+ */
 struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,
-				size_t count, bool never_torn, struct nunchi_writer **ret);
+				size_t count, bool never_torn, const char *left_out_hint,
+				struct nunchi_writer **ret);
 /* The same for an array of columns; its rows are never torn. */
 struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column *columns,
 				     size_t count, struct nunchi_writer **ret);

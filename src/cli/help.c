@@ -3,32 +3,50 @@
 
 #include <string.h>
 
+/* What a TARGET may be. */
+static void print_targets(struct cli *cli)
+{
+	static const char *const forms[][2] = {
+	    {"xen:NAME", "a running guest of Xen by its name, as \"xl list\" shows it"},
+	    {"xen:ID", "the same by its domain id"},
+	    {"qemu:NAME", "a running guest of QEMU or KVM by its name (qemu -name, virsh)"},
+	    {"qemu:PID", "the same by the id of the QEMU process"},
+	    {"qemu:SOCKET", "the same by the path of its QMP socket"},
+	    {"PATH", "a saved guest, its format found from the content: raw memory, ELF core, "
+		     "kdump, LiME, AVML, xl dump-core, xl save, virsh dump"},
+	};
+	enum { INDENT = 15 };
+
+	cli_printf(cli, "TARGET is one of:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		cli_printf(cli, "  %-12s ", forms[i][0]);
+		cli_print_wrapped(cli, forms[i][1], INDENT, INDENT);
+	}
+}
+
 static void print_overview(struct cli *cli)
 {
 	cli_printf(cli, "usage: nunchi [OPTION]… COMMAND [OPTION]… [ARGUMENT]…\n\n");
-	cli_print_wrapped(cli,
-			  "Looks into running virtual machines and saved guests from outside: no "
-			  "agent in the guest, no debug symbols, no profile.",
-			  0, 0);
+	cli_print_wrapped(
+	    cli,
+	    "Reads running virtual machines and saved guests from outside: without an "
+	    "agent in the guest, debug symbols or a profile.",
+	    0, 0);
 	cli_printf(cli, "\nCommands:\n");
 	for (size_t i = 0; i < command_count; i++)
 		cli_printf(cli, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	cli_printf(cli, "\n");
-	cli_print_wrapped(
-	    cli,
-	    "A TARGET is qemu:NAME, qemu:PID, qemu:SOCKET (a QMP socket), or the path "
-	    "of a saved guest: raw memory, ELF core, kdump, LiME, AVML, xl dump-core or xl "
-	    "save, told by content.",
-	    0, 0);
+	print_targets(cli);
 	options_help_common(cli);
 	cli_printf(cli,
 		   "\nExamples:\n"
-		   "  nunchi list                      every guest found on this host\n"
-		   "  nunchi ps qemu:demo              its processes, as a tree\n"
-		   "  nunchi show memory.raw processes --json\n"
-		   "  nunchi help show                 more of one command\n"
-		   "\nExit status: 0 done, 1 failed, 2 wrong use; 128 + N when ended by signal "
-		   "N.\n");
+		   "  nunchi list                          the guests that run on this host\n"
+		   "  nunchi ps xen:web                    processes of the Xen domain \"web\"\n"
+		   "  nunchi log qemu:demo                 the kernel's log of a QEMU guest\n"
+		   "  nunchi views                         what \"nunchi show\" can show\n"
+		   "  nunchi show core.elf mounts --json   a view of a saved guest, as JSON\n"
+		   "  nunchi help show                     a command explained\n");
+	options_help_status(cli);
 }
 
 static int help_run(struct cli *cli, void *state, char **arguments, int count)
@@ -51,8 +69,8 @@ static int help_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_help = {
     .name = "help",
     .arguments = "[COMMAND]",
-    .summary = "what the commands do, with examples",
-    .description = "Shows the commands, or what one of them does and takes.",
+    .summary = "explain a command, with examples",
+    .description = "Lists the commands, or explains one with its arguments and options.",
     .examples = "  nunchi help\n"
 		"  nunchi help translate\n",
     .most = 1,
@@ -71,8 +89,8 @@ static int version_run(struct cli *cli, void *state, char **arguments, int count
 const struct command command_version = {
     .name = "version",
     .arguments = "",
-    .summary = "the version of nunchi",
-    .description = "Shows the version of nunchi.",
+    .summary = "print the version of nunchi",
+    .description = "Prints the version of nunchi.",
     .examples = "  nunchi version\n",
     .run = version_run,
 };

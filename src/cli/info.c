@@ -6,8 +6,8 @@
 
 static const struct nunchi_column columns[] = {
     {"topic", NUNCHI_TYPE_TEXT, "target, memory, capability, kernel or missing"},
-    {"name", NUNCHI_TYPE_TEXT, "of the fact"},
-    {"value", NUNCHI_TYPE_TEXT, "what it is"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the fact"},
+    {"value", NUNCHI_TYPE_TEXT, "its value"},
     {"evidence", NUNCHI_TYPE_TEXT, "how it is known, or why it is so"},
 };
 
@@ -51,7 +51,19 @@ static void keep_fact(const struct nunchi_fact *fact, void *data)
 		kept->evidence = cli_escape(fact->evidence, strlen(fact->evidence));
 }
 
-/* "  name          value  (evidence)" for each of the topic. */
+/* The value, with "  (evidence)" behind it, broken into lines where the terminal ends. */
+static void print_value(struct cli *cli, const struct kept *kept)
+{
+	enum { INDENT = 16 };
+	char *text = NULL;
+
+	if (kept->evidence && asprintf(&text, "%s  (%s)", kept->value, kept->evidence) < 0)
+		text = NULL;
+	cli_print_folded(cli, text ? text : kept->value, INDENT, INDENT, (int)cli->width);
+	free(text);
+}
+
+/* "  name          value  (evidence)" for each fact of the topic. */
 static void print_topic(struct cli *cli, struct facts *facts, size_t first)
 {
 	const char *topic = facts->kept[first].topic;
@@ -63,10 +75,8 @@ static void print_topic(struct cli *cli, struct facts *facts, size_t first)
 		if (strcmp(kept->topic, topic))
 			continue;
 		kept->printed = true;
-		cli_printf(cli, "  %-12s  %s", kept->name, kept->value);
-		if (kept->evidence)
-			cli_printf(cli, "  (%s)", kept->evidence);
-		cli_printf(cli, "\n");
+		cli_printf(cli, "  %-12s  ", kept->name);
+		print_value(cli, kept);
 	}
 }
 
@@ -124,12 +134,13 @@ static int info_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_info = {
     .name = "info",
     .arguments = "TARGET",
-    .summary = "what is known of a guest, and how",
+    .summary = "show what is known of a guest, and how it is known",
     .description =
-	"Shows how the guest is reached and what can be done with it (each yes or no with "
-	"its reason), its memory, the kernel found in it and by which evidence, and what is "
-	"missing.",
-    .examples = "  nunchi info qemu:demo\n"
+	"Shows how the guest is reached; which capabilities nunchi has on it, each yes or no "
+	"with the reason; its memory; the kernel found in it, with the evidence; and what "
+	"could not be found.",
+    .examples = "  nunchi info xen:web\n"
+		"  nunchi info qemu:demo\n"
 		"  nunchi info core.elf --json\n",
     .least = 1,
     .most = 1,

@@ -3,16 +3,16 @@
 
 /* The first is for --watch alone. */
 static const struct nunchi_column columns[] = {
-    {"change", NUNCHI_TYPE_TEXT, "there at the start, came, changed or went"},
-    {"target", NUNCHI_TYPE_TEXT, "what other commands take"},
-    {"name", NUNCHI_TYPE_TEXT, "the guest's name"},
+    {"change", NUNCHI_TYPE_TEXT, "present when --watch began, started, changed or ended"},
+    {"target", NUNCHI_TYPE_TEXT, "what other commands take as TARGET"},
     {"hypervisor", NUNCHI_TYPE_TEXT, "what runs it"},
-    {"pid", NUNCHI_TYPE_INTEGER, "process that runs it"},
-    {"memory", NUNCHI_TYPE_INTEGER, "RAM in bytes"},
+    {"memory", NUNCHI_TYPE_INTEGER, "RAM in bytes", NUNCHI_UNIT_BYTES},
     {"vcpus", NUNCHI_TYPE_INTEGER, "virtual CPUs"},
     {"state", NUNCHI_TYPE_TEXT, "running, paused …"},
-    {"uuid", NUNCHI_TYPE_TEXT, "the guest's UUID"},
     {"access", NUNCHI_TYPE_TEXT, "how its memory is reached, or why it is not"},
+    {"pid", NUNCHI_TYPE_INTEGER, "process that runs it"},
+    {"name", NUNCHI_TYPE_TEXT, "the guest's name"},
+    {"uuid", NUNCHI_TYPE_TEXT, "the guest's UUID"},
 };
 
 struct options {
@@ -26,7 +26,7 @@ struct listing {
 	unsigned count;
 };
 
-/* Not known, which is not the same as nothing. */
+/* An absent cell where the value is not known. */
 static struct nunchi_cell cell_known(bool known, int64_t value)
 {
 	return known ? cell_integer(value) : cell_not_applicable();
@@ -37,14 +37,14 @@ static bool show(struct listing *listing, const struct nunchi_found *guest, cons
 	struct nunchi_cell cells[ARRAY_SIZE(columns)] = {
 	    cell_text(change),
 	    cell_text(guest->target),
-	    cell_text(guest->name[0] ? guest->name : NULL),
 	    cell_text(guest->hypervisor),
-	    cell_known(guest->pid >= 0, guest->pid),
 	    cell_known(guest->memory, (int64_t)guest->memory),
 	    cell_known(guest->vcpus, guest->vcpus),
 	    cell_text(guest->state),
-	    cell_text(guest->uuid[0] ? guest->uuid : NULL),
 	    cell_text(guest->access),
+	    cell_known(guest->pid >= 0, guest->pid),
+	    cell_text(guest->name[0] ? guest->name : NULL),
+	    cell_text(guest->uuid[0] ? guest->uuid : NULL),
 	};
 
 	listing->count++;
@@ -57,10 +57,10 @@ static bool found(const struct nunchi_found *guest, void *data)
 	return show(data, guest, NULL);
 }
 
-/* Each line is to be seen when it happens. */
+/* Each line is written at once. */
 static bool changed(const struct nunchi_found *guest, enum nunchi_event change, void *data)
 {
-	static const char *const names[] = {"there", "came", "changed", "went"};
+	static const char *const names[] = {"present", "started", "changed", "ended"};
 	struct listing *listing = data;
 
 	if (listing->cli->output == NUNCHI_OUTPUT_TABLE) {
@@ -122,8 +122,8 @@ static int list_run(struct cli *cli, void *state, char **arguments, int count)
 	status = cli_fail(cli, err);
 	finished = finish(cli, &listing);
 	if (!status && !listing.count && cli->output == NUNCHI_OUTPUT_TABLE)
-		fputs("nunchi: no running guest was found\n"
-		      "  hint: a saved guest is given by its path, as in \"nunchi info "
+		fputs("nunchi: no running guest was found on this host\n"
+		      "  hint: the TARGET of a saved guest is its path, as in \"nunchi info "
 		      "memory.raw\"\n",
 		      stderr);
 	return status ? status : finished;
@@ -141,20 +141,19 @@ static int list_option(struct cli *cli, void *state, int letter, const char *val
 
 static const struct cli_option list_options[] = {
     {"watch", 'w', NULL,
-     "stay, and say which guests come, change and go: domains of Xen at once, processes of QEMU "
-     "once a second"},
+     "keep running and print each guest that starts, changes or ends: Xen's domains at once, "
+     "QEMU's processes once a second"},
 };
 
 const struct command command_list = {
     .name = "list",
     .arguments = "",
-    .summary = "running guests found on this host",
+    .summary = "list the guests that run on this host",
     .description =
 	"Finds the guests that run on this host: domains of Xen, and QEMU processes (system "
-	"emulation and KVM, with libvirt or without) and their QMP sockets. The first column is "
-	"what other "
-	"commands take as TARGET, the last one says how the guest's memory would be reached, "
-	"or why it cannot be.",
+	"emulation and KVM, with libvirt or without) with their QMP sockets. The column target "
+	"is what other commands take as TARGET; access says how the guest's memory would be "
+	"reached, or why it cannot be. Needs root for Xen, and for guests of other users.",
     .examples = "  nunchi list\n"
 		"  nunchi list --json\n"
 		"  nunchi list --watch\n",

@@ -8,7 +8,7 @@
 static const char *const wanted[] = {"time", "message"};
 enum { TIME, MESSAGE };
 
-/* Lines after a record's first are indented, so that none looks like another record. */
+/* The second and later lines of a record are indented, so that none looks like a record. */
 static void print_message(struct cli *cli, const struct nunchi_cell *message)
 {
 	const char *text = message->text;
@@ -70,11 +70,12 @@ static int log_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_log = {
     .name = "log",
     .arguments = "TARGET",
-    .summary = "the kernel's log, as dmesg shows it",
+    .summary = "show the kernel's log, as dmesg does",
     .description =
-	"Shows the kernel's log from its ring buffer in memory, a record a line with the "
-	"seconds since boot. With --json, --csv or --columns it is the view kernel_log.",
-    .examples = "  nunchi log qemu:demo\n"
+	"Shows the kernel's log from its ring buffer in memory: one record a line, with the "
+	"seconds since boot. With --json, --csv or --columns the result is that of \"nunchi "
+	"show TARGET kernel_log\".",
+    .examples = "  nunchi log xen:web\n"
 		"  nunchi log memory.raw --where level=3\n"
 		"  nunchi log memory.raw --json --limit 20\n",
     .options = select_options,

@@ -13,7 +13,10 @@
 static struct nunchi_context *volatile running_context;
 static volatile sig_atomic_t signal_number;
 
-/* Asks for an orderly end, in which the guest goes on running; a second signal does not wait. */
+/*
+ * The first signal cancels what runs, so that a paused guest is resumed before we end; a second one
+ * ends us at once, and the guard process resumes the guest.
+ */
 static void on_signal(int number)
 {
 	int saved_errno = errno;
@@ -73,8 +76,9 @@ static int run_command(struct cli *cli, void *state, int argc, char **argv)
 		return CLI_DONE;
 	}
 	if (count < command->least || count > command->most)
-		return cli_misuse(cli, NULL, count < command->least ? "needs %s" : "takes %s",
-				  command->arguments[0] ? command->arguments : "no argument");
+		return cli_misuse(cli, NULL, "takes %s, but %d argument%s given",
+				  command->arguments[0] ? command->arguments : "no argument", count,
+				  count == 1 ? " was" : "s were");
 	status = cli_fail(cli, nunchi_context_create(0, &cli->context));
 	if (status)
 		return status;
@@ -82,6 +86,17 @@ static int run_command(struct cli *cli, void *state, int argc, char **argv)
 	if (signal_number)
 		return CLI_FAILED;
 	return command->run(cli, state, arguments, count);
+}
+
+static int no_such_command(struct cli *cli, const char *word)
+{
+	char near[128];
+
+	/* Whoever knows the views may take them for commands. */
+	if (!nunchi_view_find(word))
+		return cli_misuse(cli, command_suggest(word), "there is no command \"%s\"", word);
+	snprintf(near, sizeof(near), "show TARGET %s", word);
+	return cli_misuse(cli, near, "\"%s\" is a view, not a command", word);
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -101,8 +116,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	}
 	cli->command = command_find(argv[index]);
 	if (!cli->command)
-		return cli_misuse(cli, command_suggest(argv[index]), "there is no command \"%s\"",
-				  argv[index]);
+		return no_such_command(cli, argv[index]);
 	state = calloc(1, cli->command->state_size + 1);
 	if (!state)
 		return cli_fail_with(cli, "out of memory");
@@ -126,10 +140,23 @@ static void print_timing(const struct cli *cli)
 		timing.paused_us, timing.private_kb);
 }
 
-/* What was printed is not done before it is written. */
+/* Of a running guest that was opened, after it is closed. */
+static void print_interrupted(const char *target)
+{
+	char *shown;
+
+	if (!target || (strncmp(target, "xen:", 4) && strncmp(target, "qemu:", 5)))
+		return;
+	shown = cli_escape(target, strlen(target));
+	fprintf(stderr, "nunchi: interrupted; the guest %s runs on, unless it was paused before\n",
+		shown);
+	free(shown);
+}
+
+/* Writes what is buffered; the command has failed if that fails. */
 static int finish_output(struct cli *cli, int status)
 {
-	/* Whoever interrupts us does not wait for a reader that does not read. */
+	/* After a signal we do not wait for a reader of standard output. */
 	if (signal_number)
 		return status;
 	cli_flush(cli);
@@ -148,6 +175,7 @@ static int finish_output(struct cli *cli, int status)
 int main(int argc, char **argv)
 {
 	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options), .until_exit = true}};
+	const char *opened;
 	int status;
 
 	language_choose();
@@ -157,10 +185,13 @@ int main(int argc, char **argv)
 	status = finish_output(&cli, status);
 	if (cli.guest && cli.timing)
 		print_timing(&cli);
+	opened = cli.guest ? cli.target : NULL;
 	nunchi_guest_close(cli.guest);
 	running_context = NULL;
 	nunchi_context_destroy(cli.context);
-	if (signal_number)
+	if (signal_number) {
+		print_interrupted(opened);
 		_exit(128 + signal_number);
+	}
 	return status;
 }

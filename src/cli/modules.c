@@ -10,10 +10,10 @@ static int modules_run(struct cli *cli, void *state, char **arguments, int count
 const struct command command_modules = {
     .name = "modules",
     .arguments = "TARGET",
-    .summary = "loaded kernel modules",
-    .description = "Shows the kernel modules that are loaded; the same as \"nunchi show TARGET "
+    .summary = "show the loaded kernel modules",
+    .description = "Shows the kernel modules that are loaded: the same as \"nunchi show TARGET "
 		   "kernel_modules\".",
-    .examples = "  nunchi modules qemu:demo\n"
+    .examples = "  nunchi modules xen:web\n"
 		"  nunchi modules core.elf --columns name,size,address\n",
     .options = select_options,
     .option_count = SELECT_OPTION_COUNT,

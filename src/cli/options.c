@@ -8,20 +8,29 @@
 #define MOST_OPTIONS 32
 
 static const struct cli_option common_options[] = {
-    {"json", OPTION_JSON, NULL, "one JSON object a line"},
-    {"csv", OPTION_CSV, NULL, "comma-separated values"},
+    {"json", OPTION_JSON, NULL, "print one JSON object a line, numbers as they are"},
+    {"csv", OPTION_CSV, NULL, "print comma-separated values, numbers as they are"},
+    {"wide", OPTION_WIDE, NULL,
+     "show all columns in full; the default where standard output is no terminal. On a terminal "
+     "texts are shortened and columns left out until a row fits"},
     {"pause", OPTION_PAUSE, "auto|always|never",
-     "whether a running guest is paused while it is read; auto (the default): only if the "
-     "result stays torn otherwise"},
-    {"symbols", OPTION_SYMBOLS, "FILE", "take symbols from a System.map, not from memory"},
-    {"types", OPTION_TYPES, "FILE", "take types from BTF, a vmlinux or ISF (.json, .json.xz)"},
-    {"timing", OPTION_TIMING, NULL, "what it cost, as a JSON object on standard error"},
-    {"color", OPTION_COLOR, "auto|always|never", "whether headers are bold"},
+     "when to pause a running guest: auto (the default) only for rows that keep changing while "
+     "they are read; always while the pages needed are copied"},
+    {"symbols", OPTION_SYMBOLS, "FILE",
+     "read the kernel's symbols from a System.map instead of the guest's memory"},
+    {"types", OPTION_TYPES, "FILE",
+     "read the kernel's types from BTF, a vmlinux or ISF (.json, .json.xz) instead of the "
+     "guest's memory"},
+    {"timing", OPTION_TIMING, NULL,
+     "print time spent, bytes read and time paused as a JSON object on standard error"},
+    {"color", OPTION_COLOR, "auto|always|never",
+     "print headers in bold; auto (the default): on a terminal, unless NO_COLOR is set"},
     {"no-color", OPTION_NO_COLOR, NULL, "the same as --color never"},
-    {"help", 'h', NULL, "what a command does, with examples"},
+    {"help", 'h', NULL, "explain the command, with examples"},
 };
-/* Before the command, where there is nothing else to give it a meaning. */
-static const struct cli_option version_option = {"version", OPTION_VERSION, NULL, "the version"};
+/* Taken before the command only: a command may have an option of that name. */
+static const struct cli_option version_option = {"version", OPTION_VERSION, NULL,
+						 "print the version"};
 
 struct option_set {
 	const struct cli_option *known[MOST_OPTIONS];
@@ -112,6 +121,9 @@ static int take_common(struct cli *cli, int letter, const char *value)
 		return take_color(cli, value);
 	case OPTION_NO_COLOR:
 		cli->color = false;
+		break;
+	case OPTION_WIDE:
+		cli->width = 0;
 		break;
 	case 'h':
 		cli->help = true;
@@ -224,6 +236,16 @@ void options_help_common(struct cli *cli)
 		print_option(cli, &common_options[i]);
 }
 
+void options_help_status(struct cli *cli)
+{
+	cli_printf(cli, "\n");
+	cli_print_wrapped(
+	    cli,
+	    "Exit status: 0 done, 1 failed, 2 wrong arguments or options, 128 + N ended "
+	    "by signal N.",
+	    0, 0);
+}
+
 void options_help(struct cli *cli, const struct command *command)
 {
 	cli_printf(cli, "usage: nunchi %s [OPTION]…%s%s\n\n", command->name,
@@ -234,8 +256,6 @@ void options_help(struct cli *cli, const struct command *command)
 	for (size_t i = 0; i < command->option_count; i++)
 		print_option(cli, &command->options[i]);
 	options_help_common(cli);
-	cli_printf(cli,
-		   "\nExamples:\n%s\nExit status: 0 done, 1 failed, 2 wrong use; 128 + N when "
-		   "ended by signal N.\n",
-		   command->examples);
+	cli_printf(cli, "\nExamples:\n%s", command->examples);
+	options_help_status(cli);
 }

@@ -75,11 +75,12 @@ static int resolve_symbol(struct cli *cli, const char *name, struct nunchi_place
 
 	if (place->space == NUNCHI_SPACE_PHYSICAL)
 		return cli_misuse(cli, NULL,
-				  "a physical address is a number; \"%s\" is not, and symbols "
-				  "are virtual",
+				  "--phys needs a number as address; the symbol \"%s\" has a "
+				  "virtual address",
 				  name);
 	if (!isalpha((unsigned char)name[0]) && name[0] != '_' && name[0] != '.')
-		return cli_misuse(cli, NULL, "\"%s\" is neither an address nor a symbol", name);
+		return cli_misuse(cli, NULL,
+				  "\"%s\" is neither an address (0x…, decimal) nor a symbol", name);
 	status = cli_fail(cli, nunchi_symbol_find(cli->guest, name, &symbol));
 	if (!status)
 		place->address = symbol.address;
@@ -102,14 +103,14 @@ int place_resolve(struct cli *cli, const char *text, struct nunchi_place *place)
 		status = resolve_symbol(cli, base, place);
 	free(base);
 	if (!status && __builtin_add_overflow(place->address, offset, &place->address))
-		return cli_misuse(cli, NULL, "\"%s\" is beyond the last address", text);
+		return cli_misuse(cli, NULL, "\"%s\" is after the last 64-bit address", text);
 	return status;
 }
 
 int place_option(struct cli *cli, struct nunchi_place *place, int letter, const char *value)
 {
 	if (place->space != NUNCHI_SPACE_KERNEL)
-		return cli_misuse(cli, NULL, "--pid, --cr3 and --phys exclude each other");
+		return cli_misuse(cli, NULL, "only one of --pid, --cr3 and --phys can be given");
 	if (letter == OPTION_PHYS) {
 		place->space = NUNCHI_SPACE_PHYSICAL;
 	} else if (letter == OPTION_PID) {
@@ -119,7 +120,7 @@ int place_option(struct cli *cli, struct nunchi_place *place, int letter, const 
 	} else {
 		place->space = NUNCHI_SPACE_TABLE;
 		if (!parse_address(value, &place->id))
-			return cli_misuse(cli, NULL, "\"%s\" is not a value of CR3", value);
+			return cli_misuse(cli, NULL, "\"%s\" is not an address for --cr3", value);
 	}
 	return CLI_DONE;
 }

@@ -79,7 +79,7 @@ int cli_columns(const char *text, int size)
 	return columns;
 }
 
-void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent)
+void cli_print_folded(struct cli *cli, const char *text, int column, int indent, int width)
 {
 	bool first = true;
 
@@ -87,7 +87,7 @@ void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent
 		int size = (int)strcspn(text, " \n");
 		int columns = cli_columns(text, size);
 
-		if (!first && column + 1 + columns > 79) {
+		if (!first && width && column + 1 + columns > width) {
 			cli_printf(cli, "\n%*s", indent, "");
 			column = indent;
 		} else if (!first) {
@@ -105,6 +105,11 @@ void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent
 		text += *text != '\0';
 	}
 	cli_printf(cli, "\n");
+}
+
+void cli_print_wrapped(struct cli *cli, const char *text, int column, int indent)
+{
+	cli_print_folded(cli, text, column, indent, 79);
 }
 
 char *cli_escape(const char *text, size_t size)

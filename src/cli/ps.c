@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Children further down are not indented further. */
+/* Descendants deeper than this are not indented further. */
 #define MOST_DEPTH 16
 
 static const char *const wanted[] = {
@@ -21,7 +21,7 @@ static const struct nunchi_column columns[] = {
     {"UID", NUNCHI_TYPE_INTEGER, "real user id"},
     {"S", NUNCHI_TYPE_TEXT, "state: R, S, D, T, t, Z or I"},
     {"THR", NUNCHI_TYPE_INTEGER, "threads"},
-    {"RSS_KB", NUNCHI_TYPE_INTEGER, "memory in RAM, KiB"},
+    {"RSS", NUNCHI_TYPE_INTEGER, "memory in RAM", NUNCHI_UNIT_BYTES},
     {"START", NUNCHI_TYPE_TEXT, "UTC, by the guest's clock"},
     {"COMMAND", NUNCHI_TYPE_TEXT, "command line, or [name] of a kernel thread"},
 };
@@ -43,7 +43,8 @@ struct branch {
 struct tree {
 	struct process *all; /* sorted by parent, then pid */
 	size_t count, capacity;
-	int64_t *pids; /* sorted */
+	int64_t *pids;   /* sorted */
+	int newest_year; /* in which a process started */
 	struct branch *stack;
 	size_t stack_size;
 	bool failed; /* out of memory */
@@ -145,7 +146,7 @@ static size_t first_child(const struct tree *tree, int64_t parent)
 	return low;
 }
 
-/* Puts a process on the stack, once: the stack never holds more than all of them. */
+/* Puts a process on the stack, once: so the stack never holds more than `count` processes. */
 static void push(struct tree *tree, struct process *process, unsigned depth)
 {
 	if (process->pushed)
@@ -166,9 +167,10 @@ static void push_children(struct tree *tree, int64_t parent, unsigned depth)
 }
 
 /*
- * What a process calls itself, indented: its command line, or its name. "[name]" is said of kernel
- * threads alone and " <paged out>" of a command line that is not there, so a process that writes
- * such things of itself, or spaces like an indent, has them in quotes. To be freed.
+ * The indented command line, or the name where there is none. "[name]" is written for kernel
+ * threads only, and " <paged out>" behind the name of a process whose command line could not be
+ * read; a process whose own text looks like one of these, or begins with spaces, is put in quotes,
+ * so that it cannot pass for them. To be freed.
  */
 static char *command_text(const struct process *process, unsigned depth, size_t *ret_size)
 {
@@ -202,19 +204,29 @@ static char *command_text(const struct process *process, unsigned depth, size_t 
 	return text;
 }
 
-static struct nunchi_cell start_cell(const struct nunchi_cell *cell, char *text, size_t capacity)
+/* False if there is no time, or none that can be written as a date. */
+static bool start_time(const struct nunchi_cell *cell, struct tm *ret)
 {
 	time_t seconds = (time_t)cell->integer;
+
+	return cell->kind == NUNCHI_CELL_VALUE && gmtime_r(&seconds, ret);
+}
+
+/* "Nov 22 12:06", or "2025-11-22" in a year before that of the newest process. */
+static struct nunchi_cell start_cell(const struct nunchi_cell *cell, int newest_year, char *text,
+				     size_t capacity)
+{
 	struct tm tm;
 
 	if (cell->kind != NUNCHI_CELL_VALUE)
 		return *cell;
-	if (!gmtime_r(&seconds, &tm) || !strftime(text, capacity, "%Y-%m-%d %H:%M", &tm))
+	if (!start_time(cell, &tm) ||
+	    !strftime(text, capacity, tm.tm_year == newest_year ? "%b %e %H:%M" : "%Y-%m-%d", &tm))
 		snprintf(text, capacity, "%" PRId64, cell->integer);
 	return cell_text(text);
 }
 
-static struct nunchi_error *write_process(struct nunchi_writer *writer,
+static struct nunchi_error *write_process(struct nunchi_writer *writer, const struct tree *tree,
 					  const struct process *process, unsigned depth)
 {
 	const struct nunchi_cell *from = process->cells;
@@ -227,13 +239,12 @@ static struct nunchi_error *write_process(struct nunchi_writer *writer,
 	    from[STATE],
 	    from[THREADS],
 	    from[RESIDENT],
-	    start_cell(&from[START], start, sizeof(start)),
+	    start_cell(&from[START], tree->newest_year, start, sizeof(start)),
 	    cell_text(""),
 	};
 	struct nunchi_cell *command = &cells[ARRAY_SIZE(cells) - 1];
 	char *text = command_text(process, depth, &command->text_size);
 
-	cells[5].integer /= 1024;
 	if (text)
 		command->text = text;
 	else
@@ -247,7 +258,8 @@ static struct nunchi_error *write_branches(struct nunchi_writer *writer, struct 
 {
 	while (tree->stack_size) {
 		struct branch branch = tree->stack[--tree->stack_size];
-		struct nunchi_error *err = write_process(writer, branch.process, branch.depth);
+		struct nunchi_error *err =
+		    write_process(writer, tree, branch.process, branch.depth);
 
 		if (err)
 			return err;
@@ -256,7 +268,8 @@ static struct nunchi_error *write_branches(struct nunchi_writer *writer, struct 
 	return NULL;
 }
 
-/* Trees from those without a parent; then whatever is left, whose parents run in a circle. */
+/* First the trees whose root has no parent in the list, then processes whose parents form a loop.
+ */
 static struct nunchi_error *write_tree(struct nunchi_writer *writer, struct tree *tree)
 {
 	struct nunchi_error *err;
@@ -287,8 +300,13 @@ static int print_tree(struct cli *cli, struct tree *tree)
 	if (tree->failed || !tree->pids || !tree->stack)
 		return cli_fail_with(cli, "out of memory");
 	qsort(tree->all, tree->count, sizeof(*tree->all), compare_processes);
-	for (size_t i = 0; i < tree->count; i++)
+	for (size_t i = 0; i < tree->count; i++) {
+		struct tm tm;
+
 		tree->pids[i] = tree->all[i].pid;
+		if (start_time(&tree->all[i].cells[START], &tm) && tm.tm_year > tree->newest_year)
+			tree->newest_year = tm.tm_year;
+	}
 	qsort(tree->pids, tree->count, sizeof(*tree->pids), compare_pids);
 	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
 	if (err)
@@ -332,15 +350,18 @@ static int ps_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_ps = {
     .name = "ps",
     .arguments = "TARGET",
-    .summary = "processes, as a tree",
+    .summary = "show the processes as a tree",
     .description =
-	"Shows the processes as a tree: children stand below and further in than their "
-	"parent. Kernel threads are [in brackets]; a process that calls itself so comes in "
-	"quotes. S is the state, THR the number of threads, RSS_KB memory in RAM in KiB, "
-	"START is in UTC by the guest's clock. Where the command line is not in RAM, the "
-	"kernel's name for the process stands with the reason. With --json and --csv it is "
-	"the same as \"nunchi show TARGET processes\".",
-    .examples = "  nunchi ps qemu:demo\n"
+	"Shows the processes as a tree: children are below their parent and indented. UID is "
+	"the real user id, S the state (R running, S sleeping, D waiting for a device, T "
+	"stopped, Z zombie, I idle), THR the number of threads, RSS the memory in RAM, START "
+	"the start in UTC by the guest's clock. The names of kernel threads are [in "
+	"brackets]; where a process gives itself such a name, it is in quotes. Where the "
+	"guest has paged a command line out, the kernel's name for the process is shown with "
+	"that reason. With --json and --csv the result is that of \"nunchi show TARGET "
+	"processes\".",
+    .examples = "  nunchi ps xen:web\n"
+		"  nunchi ps qemu:demo\n"
 		"  nunchi ps memory.raw\n"
 		"  nunchi ps qemu:demo --pause always --timing\n",
     .least = 1,

@@ -13,14 +13,15 @@
 #define LINE  16
 
 static const struct nunchi_column columns[] = {
-    {"address", NUNCHI_TYPE_ADDRESS, "of the first byte"},
+    {"address", NUNCHI_TYPE_ADDRESS, "address of the first byte"},
     {"hex", NUNCHI_TYPE_TEXT, "the bytes, two digits each"},
 };
 
 static const struct cli_option read_options[] = {
-    {"output", 'o', "FILE", "write the bytes themselves to FILE (- for standard output)"},
-    {"pid", OPTION_PID, "N", "ADDRESS is one of process N"},
-    {"cr3", OPTION_CR3, "ADDRESS", "read through the page table whose root is there"},
+    {"output", 'o', "FILE", "write the raw bytes to FILE (-: standard output)"},
+    {"pid", OPTION_PID, "N", "ADDRESS is in the address space of process N"},
+    {"cr3", OPTION_CR3, "ADDRESS",
+     "use the page table whose root is at this guest-physical address"},
     {"phys", OPTION_PHYS, NULL, "ADDRESS is guest-physical"},
 };
 
@@ -242,7 +243,8 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 	(void)count;
 	read->fd = -1;
 	if (!parse_size(arguments[2], &length) || !length)
-		return cli_misuse(cli, NULL, "\"%s\" is not a length: 128, 0x80, 4k, 1M",
+		return cli_misuse(cli, NULL,
+				  "\"%s\" is not a length; write it as 128, 0x80, 4k or 1M",
 				  arguments[2]);
 	status = cli_open(cli, arguments[0]);
 	if (!status)
@@ -251,7 +253,7 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 		return status;
 	if (__builtin_add_overflow(read->place.address, length - 1, &last))
 		return cli_misuse(cli, NULL,
-				  "%s bytes from 0x%" PRIx64 " go beyond the last address",
+				  "%s bytes from 0x%" PRIx64 " end after the last 64-bit address",
 				  arguments[2], read->place.address);
 	return put_to(cli, read, length);
 }
@@ -259,14 +261,15 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_read = {
     .name = "read",
     .arguments = "TARGET ADDRESS|SYMBOL[+OFFSET] LENGTH",
-    .summary = "bytes of the guest's memory",
+    .summary = "show bytes of the guest's memory, or save them",
     .description =
-	"Shows bytes of the guest's memory: address, hexadecimal, ASCII. ADDRESS is virtual, "
-	"of the kernel unless an option says otherwise: 0x…, decimal, or 16 hexadecimal "
-	"digits as kernel logs have them. LENGTH may end in k, M or G and may be in 0x. What "
-	"can be read before an address that cannot is shown before the failure. A file that "
-	"-o makes is for its owner alone, and has its name only once it is whole.",
-    .examples = "  nunchi read qemu:demo linux_banner 128\n"
+	"Shows bytes of the guest's memory: address, hexadecimal, ASCII. ADDRESS is a virtual "
+	"address of the kernel unless --pid, --cr3 or --phys is given; it is written 0x…, in "
+	"decimal, or as 16 hexadecimal digits as in kernel logs. LENGTH is decimal or 0x… and "
+	"may end in k, M or G. If a byte cannot be read, those before it are shown and the "
+	"command fails. A file made by -o is readable by its owner only, and gets its name "
+	"when it is complete.",
+    .examples = "  nunchi read xen:web linux_banner 128\n"
 		"  nunchi read qemu:demo 0x400000 4k --pid 1 -o text.bin\n"
 		"  nunchi read memory.raw 0 0x100 --phys --json\n",
     .options = read_options,

@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,
-				size_t count, bool never_torn, struct nunchi_writer **ret)
+				size_t count, bool never_torn, const char *left_out_hint,
+				struct nunchi_writer **ret)
 {
 	struct nunchi_writer_options options = {
 	    .size = sizeof(options),
@@ -13,6 +14,7 @@ struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *con
 	    .width = cli->width,
 	    .color = cli->color,
 	    .never_torn = never_torn,
+	    .left_out_hint = left_out_hint,
 	};
 
 	return nunchi_writer_create(&options, columns, count, cli_write, cli, ret);
@@ -27,7 +29,7 @@ struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column
 		count = ARRAY_SIZE(pointers);
 	for (size_t i = 0; i < count; i++)
 		pointers[i] = &columns[i];
-	return cli_writer(cli, pointers, count, true, ret);
+	return cli_writer(cli, pointers, count, true, "--wide shows all", ret);
 }
 
 int cli_open(struct cli *cli, const char *target)
@@ -102,7 +104,8 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
 	if (err)
 		return cli_fail(cli, err);
 	columns = nunchi_cursor_columns(cursor, &count);
-	status = cli_fail(cli, cli_writer(cli, columns, count, false, &writer));
+	status = cli_fail(cli, cli_writer(cli, columns, count, false,
+					  "--wide shows all, --columns A,B,… some", &writer));
 	if (!status) {
 		status = drain(cli, cursor, write_row, writer);
 		/* What was found before a failure is shown all the same. */

@@ -5,12 +5,12 @@
 #include <string.h>
 
 const struct cli_option select_options[SELECT_OPTION_COUNT] = {
-    {"columns", OPTION_COLUMNS, "A,B,…", "only these columns, in this order"},
+    {"columns", OPTION_COLUMNS, "A,B,…", "show only these columns, in this order"},
     {"where", OPTION_WHERE, "CONDITION",
-     "only rows whose column is so: COLUMN=VALUE, or with < <= > >= instead of =, COLUMN^=PREFIX "
-     "(a text that begins so) or \"COLUMN in VALUE,VALUE…\"; quote it for the shell. May be "
-     "repeated, all must hold"},
-    {"limit", OPTION_LIMIT, "N", "at most N rows"},
+     "show only rows that meet the condition: COLUMN=VALUE, with <, <=, > or >= instead of =, "
+     "COLUMN^=PREFIX (the text begins with PREFIX) or \"COLUMN in VALUE,VALUE,…\"; given more than "
+     "once, all must hold. Quote it for the shell"},
+    {"limit", OPTION_LIMIT, "N", "show at most N rows"},
 };
 
 /* The operators as they are written; one that begins like another comes before it. */

@@ -42,16 +42,19 @@ static int show_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_show = {
     .name = "show",
     .arguments = "TARGET VIEW",
-    .summary = "the rows of a view",
+    .summary = "show the rows of a view",
     .description =
-	"Shows the rows of a view of a guest. A filter saves work: with --where pid=1 only "
-	"that process is read, and a column that is not asked for is not computed.\nA cell "
-	"without a value says why: - means not applicable, <paged out> that the guest has it "
-	"swapped out, <not mapped>, <not saved> (the saved guest lacks the page), <no "
-	"layout> (this kernel's types lack a field), <bad data>, <too long>. A row that the "
-	"guest changed while it was read, again and again, ends in ~. Control characters, "
-	"invisible ones and bytes that are not UTF-8 are shown escaped.",
-    .examples = "  nunchi show qemu:demo processes\n"
+	"Shows the rows of a view of a guest; \"nunchi views\" lists the views. With --where "
+	"and --columns nunchi also reads less: with --where pid=1 only that process, with "
+	"--columns only what those columns need.\nA cell without a value says why: - not "
+	"applicable, <paged out> the guest has swapped the page out, <not mapped> no page is "
+	"there, <not saved> the saved guest lacks the page, <no layout> this kernel's types "
+	"lack a field, <bad data> the bytes contradict each other, <too long> longer than "
+	"nunchi reads. A row that the guest kept changing while it was read ends in ~. "
+	"Control characters, invisible characters and bytes that are not UTF-8 are shown "
+	"escaped.",
+    .examples = "  nunchi show xen:web processes\n"
+		"  nunchi show xen:web process_open_files --where pid=1\n"
 		"  nunchi show memory.raw processes --columns pid,name,cmdline --where uid=0\n"
 		"  nunchi show qemu:demo processes --where 'pid>100' --where 'name^=ssh'\n"
 		"  nunchi show qemu:demo kernel_modules --json\n",

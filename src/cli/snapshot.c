@@ -7,16 +7,16 @@
 #include <unistd.h>
 
 static const struct cli_option snapshot_options[] = {
-    {"format", OPTION_FORMAT, "elf|lime|raw", "form of the file; elf is the default"},
+    {"format", OPTION_FORMAT, "elf|lime|raw", "format of the file (default: elf)"},
     {"progress", OPTION_PROGRESS, NULL,
-     "say how far it is every two seconds, where standard error is no terminal"},
+     "print progress every two seconds also where standard error is no terminal"},
 };
 
 struct snapshot_state {
 	enum nunchi_format format;
 	bool progress;
 	bool terminal;
-	bool shown; /* the line on the terminal is not ended */
+	bool shown; /* a line of progress stands on the terminal without a newline */
 	double last;
 };
 
@@ -87,11 +87,13 @@ const struct command command_snapshot = {
     .arguments = "TARGET FILE",
     .summary = "save a guest's memory to a file",
     .description =
-	"Writes the guest's memory to a new file, sparse where it is zero, as an ELF core, "
-	"LiME or raw file. The guest's own memory does not grow by it. It goes on running "
-	"meanwhile unless --pause always is given. The file has its name only once it is "
-	"whole.",
-    .examples = "  nunchi snapshot qemu:demo demo.elf\n"
+	"Writes the guest's memory to a new file: an ELF core, a LiME file or raw memory, "
+	"sparse where memory is zero. The guest runs meanwhile, so that pages may be of "
+	"different moments, unless --pause always is given. The file gets its name when it is "
+	"complete; Ctrl-C leaves no file, and the guest running. Progress is shown on a "
+	"terminal.",
+    .examples = "  nunchi snapshot xen:web web.elf --pause always\n"
+		"  nunchi snapshot qemu:demo demo.elf\n"
 		"  nunchi snapshot qemu:demo demo.lime --format lime --pause always\n",
     .options = snapshot_options,
     .option_count = ARRAY_SIZE(snapshot_options),

@@ -3,10 +3,10 @@
 
 static const struct nunchi_column columns[] = {
     {"address", NUNCHI_TYPE_ADDRESS, "virtual address of the symbol"},
-    {"type", NUNCHI_TYPE_TEXT, "letter as nm has it"},
-    {"name", NUNCHI_TYPE_TEXT, "of the symbol"},
-    {"offset", NUNCHI_TYPE_ADDRESS, "from the symbol to the address asked for"},
-    {"module", NUNCHI_TYPE_TEXT, "it belongs to"},
+    {"type", NUNCHI_TYPE_TEXT, "type letter of nm(1)"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the symbol"},
+    {"offset", NUNCHI_TYPE_ADDRESS, "bytes from the symbol to the address asked for"},
+    {"module", NUNCHI_TYPE_TEXT, "module of the symbol; absent for the kernel itself"},
 };
 
 static struct nunchi_error *write_symbol(struct cli *cli, const struct nunchi_symbol *symbol)
@@ -49,12 +49,12 @@ static int symbol_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_symbol = {
     .name = "symbol",
     .arguments = "TARGET NAME|ADDRESS",
-    .summary = "the address of a kernel symbol, or the symbol at an address",
+    .summary = "look up a kernel symbol by its name or an address",
     .description =
-	"Looks a symbol of the guest's kernel or modules up by its name, or finds the symbol "
-	"at or before an address (0x…, decimal, or 16 hexadecimal digits as kernel logs have "
-	"them); offset is then the distance from the symbol.",
-    .examples = "  nunchi symbol qemu:demo init_task\n"
+	"Looks up a symbol of the guest's kernel or modules by its name, or finds the symbol "
+	"at or before an address (0x…, decimal, or 16 hexadecimal digits as in kernel logs); "
+	"offset is then the address minus that of the symbol.",
+    .examples = "  nunchi symbol xen:web init_task\n"
 		"  nunchi symbol memory.raw 0xffffffff81001234\n"
 		"  nunchi symbol memory.raw ffffffff81001234 --json\n",
     .least = 2,

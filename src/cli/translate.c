@@ -4,19 +4,20 @@
 #include <inttypes.h>
 
 static const struct nunchi_column columns[] = {
-    {"step", NUNCHI_TYPE_TEXT, "table that is looked into, or page for the result"},
+    {"step", NUNCHI_TYPE_TEXT, "page table of this level, or page for the result"},
     {"entry_address", NUNCHI_TYPE_ADDRESS, "guest-physical address of the entry"},
-    {"entry", NUNCHI_TYPE_ADDRESS, "its value"},
-    {"present", NUNCHI_TYPE_INTEGER, "1 if the walk goes on or ends well there"},
-    {"large", NUNCHI_TYPE_INTEGER, "1 if it maps a large page"},
-    {"physical", NUNCHI_TYPE_ADDRESS, "guest-physical address"},
-    {"page_size", NUNCHI_TYPE_INTEGER, "bytes"},
-    {"access", NUNCHI_TYPE_TEXT, "r, w, x and whether user mode has it"},
+    {"entry", NUNCHI_TYPE_ADDRESS, "value of the entry"},
+    {"physical", NUNCHI_TYPE_ADDRESS, "guest-physical address of the result"},
+    {"page_size", NUNCHI_TYPE_INTEGER, "size of the page", NUNCHI_UNIT_BYTES},
+    {"access", NUNCHI_TYPE_TEXT, "r, w and x; u user mode too, k the kernel only"},
+    {"present", NUNCHI_TYPE_INTEGER, "1 if the entry is present"},
+    {"large", NUNCHI_TYPE_INTEGER, "1 if the entry maps a large page"},
 };
 
 static const struct cli_option translate_options[] = {
-    {"pid", OPTION_PID, "N", "by the page table of process N instead of the kernel's"},
-    {"cr3", OPTION_CR3, "ADDRESS", "by the page table whose root is there"},
+    {"pid", OPTION_PID, "N", "use the page table of process N"},
+    {"cr3", OPTION_CR3, "ADDRESS",
+     "use the page table whose root is at this guest-physical address"},
 };
 
 static int translate_option(struct cli *cli, void *state, int letter, const char *value)
@@ -34,11 +35,11 @@ static struct nunchi_error *write_levels(struct nunchi_writer *writer,
 		    cell_text(level->table),
 		    cell_address(level->entry_address),
 		    cell_address(level->entry),
+		    none,
+		    none,
+		    none,
 		    cell_integer(level->present),
 		    cell_integer(level->large),
-		    none,
-		    none,
-		    none,
 		};
 		struct nunchi_error *err = nunchi_writer_row(writer, cells, false);
 
@@ -59,11 +60,11 @@ static struct nunchi_error *write_page(struct nunchi_writer *writer,
 	    cell_text("page"),
 	    none,
 	    none,
-	    none,
-	    none,
 	    cell_address(translation->physical),
 	    cell_integer((int64_t)translation->page_size),
 	    cell_text(access),
+	    none,
+	    none,
 	};
 
 	return translation->mapped ? nunchi_writer_row(writer, cells, false) : NULL;
@@ -109,14 +110,15 @@ static int translate_run(struct cli *cli, void *state, char **arguments, int cou
 const struct command command_translate = {
     .name = "translate",
     .arguments = "TARGET ADDRESS|SYMBOL[+OFFSET]",
-    .summary = "a virtual address through the guest's page tables",
+    .summary = "walk the guest's page tables for a virtual address",
     .description =
-	"Walks the guest's page tables for a virtual address and shows each level's entry, "
-	"and the page they lead to: its guest-physical address, its size and what is allowed "
-	"there (r, w, x; u for user mode, k for the kernel alone). Without an option the "
-	"kernel's own page table is used. An address that is not mapped is a failure, after "
-	"the levels that led there.",
-    .examples = "  nunchi translate qemu:demo linux_banner\n"
+	"Walks the guest's page tables for a virtual address and shows the entry of each "
+	"level, then the page: its guest-physical address, its size and its access rights (r "
+	"read, w write, x execute; u also from user mode, k from the kernel only). Without "
+	"--pid and --cr3 the kernel's own page table is used. If the address is not mapped, "
+	"the levels walked so far are shown and the command fails.",
+    .examples = "  nunchi translate xen:web linux_banner\n"
+		"  nunchi translate qemu:demo init_task+0x40\n"
 		"  nunchi translate memory.raw 0x7ffd12345678 --pid 1\n"
 		"  nunchi translate memory.raw ffff888000001000 --cr3 0x2a10000\n",
     .options = translate_options,

@@ -7,35 +7,35 @@
 
 static const struct nunchi_column type_columns[] = {
     {"kind", NUNCHI_TYPE_TEXT, "struct, union, enum, typedef …"},
-    {"name", NUNCHI_TYPE_TEXT, "of the type"},
-    {"target", NUNCHI_TYPE_TEXT, "of a typedef"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the type"},
+    {"target", NUNCHI_TYPE_TEXT, "of a typedef: the type it stands for"},
     {"size", NUNCHI_TYPE_INTEGER, "bytes"},
     {"holes", NUNCHI_TYPE_INTEGER, "bytes lost to holes"},
-    {"members", NUNCHI_TYPE_INTEGER, "how many, or enumerators"},
+    {"members", NUNCHI_TYPE_INTEGER, "number of members or enumerators"},
 };
 
 static const struct nunchi_column member_columns[] = {
     {"offset", NUNCHI_TYPE_INTEGER, "bytes from the start"},
     {"size", NUNCHI_TYPE_INTEGER, "bytes"},
-    {"bits", NUNCHI_TYPE_TEXT, "of a bit field: its first bit and how many"},
+    {"bits", NUNCHI_TYPE_TEXT, "of a bit field: first bit + number of bits"},
     {"type", NUNCHI_TYPE_TEXT, "as C spells it"},
-    {"name", NUNCHI_TYPE_TEXT, "of the member"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the member"},
 };
 
 static const struct nunchi_column machine_columns[] = {
     {"offset", NUNCHI_TYPE_INTEGER, "bytes from the start"},
     {"size", NUNCHI_TYPE_INTEGER, "bytes"},
     {"bit", NUNCHI_TYPE_INTEGER, "of a bit field: its first bit in the byte at offset"},
-    {"bits", NUNCHI_TYPE_INTEGER, "of a bit field: how many"},
+    {"bits", NUNCHI_TYPE_INTEGER, "of a bit field: number of bits"},
     {"type", NUNCHI_TYPE_TEXT, "as C spells it"},
-    {"name", NUNCHI_TYPE_TEXT, "of the member"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the member"},
     {"depth", NUNCHI_TYPE_INTEGER, "nesting in anonymous members"},
-    {"hole", NUNCHI_TYPE_INTEGER, "1 if nothing is there"},
+    {"hole", NUNCHI_TYPE_INTEGER, "1 if this is a hole"},
 };
 
 static const struct nunchi_column enum_columns[] = {
-    {"value", NUNCHI_TYPE_INTEGER, "of the enumerator"},
-    {"name", NUNCHI_TYPE_TEXT, "of the enumerator"},
+    {"value", NUNCHI_TYPE_INTEGER, "value of the enumerator"},
+    {"name", NUNCHI_TYPE_TEXT, "name of the enumerator"},
 };
 
 struct layout {
@@ -169,7 +169,7 @@ static void give_member(const struct nunchi_member *member, void *data)
 	struct layout *layout = data;
 
 	if (!layout->err && !layout->writer) {
-		/* Enumerators have no type, and what a typedef stands for shows here alone. */
+		/* An enumerator has no type; a typedef of an enum lists enumerators too. */
 		layout->is_enum = !member->type[0] && !member->hole;
 		layout->err = open_writer(layout);
 	}
@@ -204,15 +204,15 @@ static int type_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_type = {
     .name = "type",
     .arguments = "TARGET TYPE",
-    .summary = "the layout of a kernel type",
+    .summary = "show the layout of a kernel type",
     .description =
-	"Shows a structure, union, enumeration or typedef of the guest's kernel, by its name "
-	"with or without \"struct\" (and so on) in front: each member's offset and size in "
-	"bytes, and the holes. Members of anonymous members are indented. Bit fields have "
-	"their first bit in the byte at offset and their number of bits, as 3+1. With --json "
-	"and --csv there are columns for that, for the nesting and for holes; JSON has the "
-	"type itself first.",
-    .examples = "  nunchi type qemu:demo list_head\n"
+	"Shows the layout of a struct, union, enum or typedef of the guest's kernel, given by "
+	"its name with or without \"struct\": each member's offset and size in bytes, and the "
+	"holes between members. Members of anonymous members are indented. For a bit field, "
+	"3+1 means: from bit 3 of the byte at offset, 1 bit. With --json and --csv, bit "
+	"fields, nesting and holes have columns of their own, and JSON begins with a line "
+	"about the type itself.",
+    .examples = "  nunchi type xen:web list_head\n"
 		"  nunchi type memory.raw \"struct task_struct\"\n"
 		"  nunchi type memory.raw pid_type --json\n",
     .least = 2,

@@ -4,12 +4,12 @@
 #include <string.h>
 
 static const struct nunchi_column list_columns[] = {
-    {"view", NUNCHI_TYPE_TEXT, "its name"},
+    {"view", NUNCHI_TYPE_TEXT, "name of the view"},
     {"description", NUNCHI_TYPE_TEXT, "what its rows are"},
 };
 
 static const struct nunchi_column view_columns[] = {
-    {"column", NUNCHI_TYPE_TEXT, "its name"},
+    {"column", NUNCHI_TYPE_TEXT, "name of the column"},
     {"type", NUNCHI_TYPE_TEXT, "integer, real, address or text"},
     {"description", NUNCHI_TYPE_TEXT, "what it means, with its unit"},
     {"unit", NUNCHI_TYPE_TEXT, "of the number, which tables show in a form for people"},
@@ -106,10 +106,10 @@ static int views_run(struct cli *cli, void *state, char **arguments, int count)
 const struct command command_views = {
     .name = "views",
     .arguments = "[VIEW]",
-    .summary = "what can be shown of a guest",
+    .summary = "list the views, or the columns of one view",
     .description =
-	"Lists the views, or the columns of one view. Names follow osquery's tables where it "
-	"has the table.",
+	"Lists the views that \"nunchi show\" can show, or the columns of one view with type, "
+	"meaning and unit. Views and columns that osquery has too bear its names.",
     .examples = "  nunchi views\n"
 		"  nunchi views processes\n"
 		"  nunchi views processes --csv\n",
