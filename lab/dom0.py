@@ -58,6 +58,7 @@ class Spec:
     altp2m: bool = False
     # Whether the guests' modules have the signatures of the package.
     signed: bool = True
+    workload: str = "full"
 
     @property
     def label(self) -> str:
@@ -245,7 +246,7 @@ def _guest_files(spec: Spec, work: Path, mirror: str | None) -> dict[str, bytes]
         files[f"guest/{guest.name}.cfg"] = _guest_config(guest, model, spec).encode()
     for suite in {guest.suite for guest in spec.guests}:
         kernel = kernels.fetch(suite, "amd64", mirror=mirror)
-        initramfs.build(kernel, "full", work / "initrd", mirror, spec.signed)
+        initramfs.build(kernel, spec.workload, work / "initrd", mirror, spec.signed)
         data = (work / "initrd").read_bytes()
         types = {guest.type for guest in spec.guests if guest.suite == suite}
         if "hvm" in types:
@@ -272,7 +273,7 @@ def _inputs(spec: Spec, tree: packages.Tree, mirror: str | None) -> bytes:
               for suite in sorted({guest.suite for guest in spec.guests})]
     texts = [*sorted((source_root() / "lab/dom0").iterdir()), Path(__file__),
              Path(initramfs.__file__), Path(kernels.__file__), Path(packages.__file__),
-             *sorted((source_root() / "tests/oracle").iterdir())]
+             source_root() / "lab/services.sh", *sorted((source_root() / "tests/oracle").iterdir())]
     facts += [_digest(path.read_bytes()) for path in texts if path.is_file()]
     return json.dumps(facts).encode()
 

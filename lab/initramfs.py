@@ -11,6 +11,8 @@ from common import LabError, cache_root, locked, run, say, scratch, source_root,
 from kernels import Kernel, PrivateApt, unsigned
 
 PROGRAMS = ("agent", "oracle", "workload", "forkstorm")
+# What a guest runs: a few hundred processes of every kind, for tests; a small server, for people.
+WORKLOADS = ("full", "services", "none")
 BUSYBOX_SUITE = "bookworm"
 
 
@@ -100,6 +102,7 @@ def build(kernel: Kernel, workload: str, target: Path, mirror: str | None = None
     archive.file("init", script.read_bytes(), 0o755)
     archive.file("etc/lab", f"LAB_WORKLOAD={workload}\n".encode())
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
+    archive.file("etc/services", (source_root() / "lab/services.sh").read_bytes(), 0o755)
     archive.file("modules/order", "".join(f"{name}\n" for name in kernel.modules).encode())
     for name in kernel.modules:
         module = (kernel.path / "modules" / f"{name}.ko").read_bytes()

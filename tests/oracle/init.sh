@@ -32,14 +32,14 @@ while read -r module; do
 done </modules/order
 . /etc/lab
 case "$LAB_WORKLOAD" in
-none) ;;
-*)
-	workload "$LAB_WORKLOAD" </dev/null >/run/workload.log 2>&1 || {
-		echo "init: the workload failed"
-		: >/run/workload.failed
-	}
-	;;
+none) workload=true ;;
+services) workload='sh /etc/services' ;;
+*) workload="workload $LAB_WORKLOAD" ;;
 esac
+$workload </dev/null >/run/workload.log 2>&1 || {
+	echo "init: the workload failed"
+	: >/run/workload.failed
+}
 if [ "$(cat /sys/hypervisor/type 2>/dev/null)" = xen ]; then
 	# The kernel's messages would stand among the answers.
 	dmesg -n 1
