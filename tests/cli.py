@@ -80,6 +80,47 @@ class Help(unittest.TestCase):
         self.assertFalse([name for name in found if name.startswith("libxen")])
 
 
+class Documents(unittest.TestCase):
+    """The man page and the completion have every command and option that help has."""
+
+    @staticmethod
+    def options(*command):
+        """{"--name": takes a value} of what the help of the command lists."""
+        lines = re.findall(r"^  (?:-.,|   ) (--[a-z0-9-]+)(?: (\S+))?(?:  .*|)$",
+                           run("help", *command).stdout, re.M)
+        return {name: value != "" for name, value in lines}
+
+    def test_man_page(self):
+        text = (ROOT / "man/nunchi.1").read_text(encoding="utf-8")
+        synopsis = text[text.index(".Sh SYNOPSIS"):text.index(".Sh DESCRIPTION")]
+        for command in COMMANDS:
+            self.assertRegex(synopsis, rf"\n\.Cm {command}\n")
+            self.assertRegex(text, rf"\n\.It Cm {command}\n")
+            for option in self.options(command):
+                self.assertRegex(text, rf"\n\.It Fl (?:\w , )?{option[1:]}\b", command)
+
+    def complete(self, *words):
+        script = (f"source {ROOT}/completion/nunchi.bash; COMP_WORDS=(\"$@\"); "
+                  "COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; COMP_POINT=${#COMP_LINE}; "
+                  "compopt() { :; }; _nunchi; printf '%s\\n' \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "-c", script, "bash", NUNCHI, *words], check=True,
+                              capture_output=True, text=True, timeout=60)
+        return set(done.stdout.split())
+
+    def test_completion(self):
+        self.assertEqual(self.complete(""), set(COMMANDS))
+        views = {row["view"] for row in csv.DictReader(io.StringIO(run("views", "--csv").stdout))}
+        self.assertEqual(self.complete("show", "x", ""), views)
+        for command in COMMANDS:
+            options = self.options(command)
+            self.assertIn("--json", options)
+            self.assertEqual(self.complete(command, "--"), set(options), command)
+            for option, has_value in options.items():
+                if has_value and command == "show":
+                    # The word behind the value is an argument again, the view.
+                    self.assertEqual(self.complete("show", option, "pid", "x", ""), views, option)
+
+
 class WrongUse(unittest.TestCase):
     def check_wrong(self, *args, says=()):
         done = run(*args)
