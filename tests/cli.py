@@ -107,6 +107,18 @@ class Documents(unittest.TestCase):
                               capture_output=True, text=True, timeout=60)
         return set(done.stdout.split())
 
+    def test_completion_after_a_value(self):
+        """The word behind an option's value is completed as if the option were not there."""
+        with_value = {option: command for command in COMMANDS
+                      for option, has_value in self.options(command).items() if has_value}
+        self.assertIn("--pid", with_value)
+        for option, command in with_value.items():
+            self.assertEqual(self.complete(command, option, "5", "no"),
+                             self.complete(command, "no"), option)
+            self.assertEqual(self.complete("show", option, "5", "x", "pro"),
+                             {"processes", "process_envs", "process_memory_map",
+                              "process_open_files"}, option)
+
     def test_completion(self):
         self.assertEqual(self.complete(""), set(COMMANDS))
         views = {row["view"] for row in csv.DictReader(io.StringIO(run("views", "--csv").stdout))}
@@ -115,10 +127,6 @@ class Documents(unittest.TestCase):
             options = self.options(command)
             self.assertIn("--json", options)
             self.assertEqual(self.complete(command, "--"), set(options), command)
-            for option, has_value in options.items():
-                if has_value and command == "show":
-                    # The word behind the value is an argument again, the view.
-                    self.assertEqual(self.complete("show", option, "pid", "x", ""), views, option)
 
 
 class WrongUse(unittest.TestCase):
@@ -145,6 +153,7 @@ class WrongUse(unittest.TestCase):
     def test_mistyped_view_and_column(self):
         self.check_wrong("show", "x", "proceses", says=['did you mean "processes"?'])
         self.check_wrong("views", "thread", says=['did you mean "threads"?'])
+        self.check_wrong("views", "proc", says=['did you mean "processes"?'])
         self.check_wrong("show", "x", "processes", "--columns", "pid,nmae",
                          says=['"nmae"', 'did you mean "name"?'])
         self.check_wrong("show", "x", "processes", "--columns", "pid,")
@@ -156,6 +165,7 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("show", "x", "processes", "--colums=pid",
                          says=['did you mean "--columns"?'])
         self.check_wrong("list", "-x", says=["-x"])
+        self.assertNotIn("did you mean", run("ps", "x", "--pid", "1").stderr)
         self.check_wrong("list", "--json=1", says=["takes no value"])
         self.check_wrong("show", "x", "processes", "--limit", says=["needs a value"])
 

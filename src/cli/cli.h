@@ -253,7 +253,7 @@ void language_choose(void);
 
 /* ---- suggest.c ---- */
 
-/* The candidate most like the word, or NULL if none is near. name(i) gives candidates, then NULL.
+/* The candidate most like the word, or NULL if none is. name(i, data) gives candidates, then NULL.
  */
 const char *suggest(const char *word, const char *(*name)(size_t i, const void *data),
 		    const void *data);

@@ -140,7 +140,7 @@ static void print_timing(const struct cli *cli)
 		timing.paused_us, timing.private_kb);
 }
 
-/* Of a running guest that was opened, after it is closed. */
+/* After the guest is closed; target is NULL if none was named. */
 static void print_interrupted(const char *target)
 {
 	char *shown;
@@ -175,7 +175,6 @@ static int finish_output(struct cli *cli, int status)
 int main(int argc, char **argv)
 {
 	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options), .until_exit = true}};
-	const char *opened;
 	int status;
 
 	language_choose();
@@ -185,12 +184,11 @@ int main(int argc, char **argv)
 	status = finish_output(&cli, status);
 	if (cli.guest && cli.timing)
 		print_timing(&cli);
-	opened = cli.guest ? cli.target : NULL;
 	nunchi_guest_close(cli.guest);
 	running_context = NULL;
 	nunchi_context_destroy(cli.context);
 	if (signal_number) {
-		print_interrupted(opened);
+		print_interrupted(cli.target);
 		_exit(128 + signal_number);
 	}
 	return status;

@@ -47,15 +47,17 @@ const char *suggest(const char *word, const char *(*name)(size_t i, const void *
 	const char *best = NULL;
 	const char *candidate;
 	size_t length = strlen(word);
-	size_t least = length / 3 + 2; /* what is that far is not meant */
+	/* One wrong letter in up to three letters, two in up to seven, and so on. */
+	size_t least = length / 4 + 2;
 
 	for (size_t i = 0; (candidate = name(i, data)); i++) {
 		size_t d = distance(word, candidate);
 
-		/* What was begun and not finished, as "proc". */
+		/* An abbreviation, as "proc". */
 		if (length >= 2 && !strncmp(word, candidate, length))
 			d = 1;
-		if (d < least) {
+		/* Of several with that beginning the shortest is the likeliest. */
+		if (d < least || (best && d == least && strlen(candidate) < strlen(best))) {
 			least = d;
 			best = candidate;
 		}

@@ -111,9 +111,11 @@ def interrupted(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp
     while is_running(qmp) and victim.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     victim.send_signal(signal.SIGINT)
-    victim.communicate(timeout=20)
+    said = victim.communicate(timeout=20)[1]
     account.check(victim.returncode in (130, -signal.SIGINT, 0),
                   f"interrupted, snapshot ends with {victim.returncode}")
+    account.check(victim.returncode != 130 or b"runs on" in said,
+                  "interrupted, snapshot does not say that the guest runs on", repr(said))
     account.check(wait_running(qmp), "interrupted, nunchi left the guest stopped")
     left = list(work.glob("*interrupted*"))
     account.check(not left or victim.returncode == 0, "interrupted, snapshot left a file",
