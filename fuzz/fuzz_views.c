@@ -113,10 +113,15 @@ static struct symbol_index *make_symbols(void)
 	return symbols;
 }
 
-static void run_view(struct view_source *source, const struct view *view, const char *pid)
+/* column: the only one asked for, or NULL for all of them. */
+static void run_view(struct view_source *source, const struct view *view, const char *pid,
+		     const char *column)
 {
 	struct nunchi_constraint constraint = {"pid", pid};
-	struct nunchi_query query = {.size = sizeof(query), .limit = MAX_ROWS};
+	struct nunchi_query query = {.size = sizeof(query),
+				     .columns = column ? &column : NULL,
+				     .column_count = column != NULL,
+				     .limit = MAX_ROWS};
 	const struct nunchi_cell *cells;
 	struct view_cursor *cursor;
 	struct nunchi_error *err;
@@ -165,7 +170,10 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 	kernel.symbols = make_symbols();
 	for (size_t i = 0; i < LINUX_SYMBOL_COUNT; i++)
 		kernel.symbol[i] = 0xffffffff81000000 + i * 256;
-	run_view(&source, view, pid);
+	run_view(&source, view, pid, NULL);
+	/* Less is read then, which must do. */
+	run_view(&source, view, pid,
+		 view->schema.columns[input->size % view->schema.column_count].name);
 	symbol_index_unref(kernel.symbols);
 	type_index_unref(kernel.types);
 	address_space_destroy(kernel.space);

@@ -56,6 +56,7 @@ struct processes {
 	struct linux_tasks walk;
 	struct hash_map seen;
 	struct object task, cred, mm, signal;
+	struct layout_parts parts; /* of the task that the columns asked for need */
 	struct linux_path root;
 	bool has_root;
 	struct linux_clock clock;
@@ -128,8 +129,6 @@ static void put_directory(struct processes *state, struct view_row *row, unsigne
 	struct linux_path path;
 	enum memory_fault fault;
 
-	if (!view_wants(state->request, column))
-		return;
 	if (!fs) {
 		row_absent(row, column,
 			   field->present ? NUNCHI_ABSENT_NOT_APPLICABLE : NUNCHI_ABSENT_NO_LAYOUT);
@@ -335,16 +334,6 @@ static void put_namespace(struct processes *state, struct view_row *row, unsigne
 		row_absent(row, column, row_absence_of(fault));
 }
 
-static void put_namespaces(struct processes *state, struct view_row *row)
-{
-	const struct layout *layout = &state->kernel->layout;
-
-	put_namespace(state, row, COLUMN_pid_namespace, &layout->task_thread_pid,
-		      linux_pid_namespace);
-	put_namespace(state, row, COLUMN_mount_namespace, &layout->task_nsproxy,
-		      linux_mount_namespace);
-}
-
 static void put_cgroup(struct processes *state, struct view_row *row)
 {
 	uint64_t css_set = object_u64(&state->task, &state->kernel->layout.task_cgroups);
@@ -371,18 +360,83 @@ static void put_parent(struct processes *state, struct view_row *row)
 
 static void put_task(struct processes *state, struct view_row *row)
 {
+	const struct view_request *request = state->request;
 	struct linux_kernel *kernel = state->kernel;
 	const struct object *task = &state->task;
 
 	row_field(row, COLUMN_pid, task, &kernel->layout.task_pid);
-	task_cell_name(row, COLUMN_name, kernel, task, &state->text);
-	task_cell_state(row, COLUMN_state, kernel, task);
-	task_cell_nice(row, COLUMN_nice, kernel, task);
-	task_cell_is_kernel_thread(row, COLUMN_is_kernel_thread, kernel, task);
 	row_address(row, COLUMN_task, task->address);
-	put_parent(state, row);
-	task_cell_start_time(row, COLUMN_start_time, kernel, task,
-			     state->has_clock ? &state->clock : NULL);
+	if (view_wants(request, COLUMN_name))
+		task_cell_name(row, COLUMN_name, kernel, task, &state->text);
+	if (view_wants(request, COLUMN_state))
+		task_cell_state(row, COLUMN_state, kernel, task);
+	if (view_wants(request, COLUMN_nice))
+		task_cell_nice(row, COLUMN_nice, kernel, task);
+	if (view_wants(request, COLUMN_is_kernel_thread))
+		task_cell_is_kernel_thread(row, COLUMN_is_kernel_thread, kernel, task);
+	if (view_wants(request, COLUMN_parent))
+		put_parent(state, row);
+	if (view_wants(request, COLUMN_start_time))
+		task_cell_start_time(row, COLUMN_start_time, kernel, task,
+				     state->has_clock ? &state->clock : NULL);
+}
+
+/* Columns from first to last need these fields of a task. */
+struct need {
+	unsigned first, last;
+	const struct field *fields[4];
+};
+
+#define MEMORY_COLUMNS                                                                             \
+	(VIEW_COLUMN_BIT(COLUMN_path) | VIEW_COLUMN_BIT(COLUMN_cmdline) |                          \
+	 VIEW_COLUMN_BIT(COLUMN_on_disk) | VIEW_COLUMN_BIT(COLUMN_resident_size) |                 \
+	 VIEW_COLUMN_BIT(COLUMN_total_size) | VIEW_COLUMN_BIT(COLUMN_page_table_root))
+#define SIGNAL_COLUMNS                                                                             \
+	(VIEW_COLUMN_BIT(COLUMN_user_time) | VIEW_COLUMN_BIT(COLUMN_system_time) |                 \
+	 VIEW_COLUMN_BIT(COLUMN_pgroup) | VIEW_COLUMN_BIT(COLUMN_session) |                        \
+	 VIEW_COLUMN_BIT(COLUMN_threads))
+
+/* On a running guest a row is that of one process only if what tells it from others was read too.
+ */
+static void choose_parts(struct processes *state)
+{
+	const struct layout *layout = &state->kernel->layout;
+	const struct need needs[] = {
+	    {COLUMN_pid, COLUMN_task, {&layout->task_pid}},
+	    {COLUMN_name,
+	     COLUMN_name,
+	     {&layout->task_comm, &layout->task_flags, &layout->task_kthread}},
+	    {COLUMN_path, COLUMN_cmdline, {&layout->task_mm, &layout->task_flags}},
+	    {COLUMN_state, COLUMN_state, {&layout->task_state, &layout->task_exit_state}},
+	    {COLUMN_cwd, COLUMN_root, {&layout->task_fs}},
+	    {COLUMN_uid, COLUMN_sgid, {&layout->task_real_cred}},
+	    {COLUMN_on_disk, COLUMN_total_size, {&layout->task_mm, &layout->task_flags}},
+	    {COLUMN_user_time,
+	     COLUMN_system_time,
+	     {&layout->task_signal, &layout->task_utime, &layout->task_stime,
+	      &layout->task_runtime}},
+	    {COLUMN_start_time, COLUMN_start_time, {&layout->task_start_boottime}},
+	    {COLUMN_parent, COLUMN_parent, {&layout->task_real_parent}},
+	    {COLUMN_pgroup, COLUMN_threads, {&layout->task_signal}},
+	    {COLUMN_nice, COLUMN_nice, {&layout->task_static_prio}},
+	    {COLUMN_cgroup_path, COLUMN_cgroup_path, {&layout->task_cgroups}},
+	    {COLUMN_is_kernel_thread, COLUMN_is_kernel_thread, {&layout->task_flags}},
+	    {COLUMN_pid_namespace, COLUMN_pid_namespace, {&layout->task_thread_pid}},
+	    {COLUMN_mount_namespace, COLUMN_mount_namespace, {&layout->task_nsproxy}},
+	    {COLUMN_page_table_root,
+	     COLUMN_page_table_root,
+	     {&layout->task_mm, &layout->task_flags}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (!wants_any(state->request, needs[i].first, needs[i].last))
+			continue;
+		for (size_t j = 0; j < ARRAY_SIZE(needs[i].fields) && needs[i].fields[j]; j++)
+			linux_add_part(state->kernel, &state->parts, needs[i].fields[j]);
+	}
+	if (state->kernel->live)
+		linux_task_add_identity(state->kernel, &state->parts);
+	state->task.parts = &state->parts;
 }
 
 static bool fill(void *data, struct view_row *row)
@@ -390,17 +444,27 @@ static bool fill(void *data, struct view_row *row)
 	struct processes *state = data;
 	struct linux_kernel *kernel = state->kernel;
 
-	if (linux_read_object(kernel, LAYOUT_task, state->task.address, &state->task) != MEMORY_OK)
+	/* Where nothing changes the walk's copy will do. */
+	if (kernel->live &&
+	    linux_read_object(kernel, LAYOUT_task, state->task.address, &state->task) != MEMORY_OK)
 		return false;
 	put_task(state, row);
-	put_memory(state, row);
+	if (state->request->columns & MEMORY_COLUMNS)
+		put_memory(state, row);
 	if (wants_any(state->request, COLUMN_uid, COLUMN_sgid))
 		put_credentials(state, row);
-	put_directory(state, row, COLUMN_cwd, linux_fs_pwd);
-	put_directory(state, row, COLUMN_root, linux_fs_root);
-	put_signal(state, row);
-	if (wants_any(state->request, COLUMN_pid_namespace, COLUMN_mount_namespace))
-		put_namespaces(state, row);
+	if (view_wants(state->request, COLUMN_cwd))
+		put_directory(state, row, COLUMN_cwd, linux_fs_pwd);
+	if (view_wants(state->request, COLUMN_root))
+		put_directory(state, row, COLUMN_root, linux_fs_root);
+	if (state->request->columns & SIGNAL_COLUMNS)
+		put_signal(state, row);
+	if (view_wants(state->request, COLUMN_pid_namespace))
+		put_namespace(state, row, COLUMN_pid_namespace, &kernel->layout.task_thread_pid,
+			      linux_pid_namespace);
+	if (view_wants(state->request, COLUMN_mount_namespace))
+		put_namespace(state, row, COLUMN_mount_namespace, &kernel->layout.task_nsproxy,
+			      linux_mount_namespace);
 	if (view_wants(state->request, COLUMN_cgroup_path))
 		put_cgroup(state, row);
 	if (!kernel->live)
@@ -409,6 +473,23 @@ static bool fill(void *data, struct view_row *row)
 		row_changed(row);
 	/* Taken off the list: the process ended while it was looked at. */
 	return linux_list_holds(kernel, state->task.address + kernel->layout.task_tasks.offset);
+}
+
+static unsigned what_to_fetch(const struct view_request *request)
+{
+	unsigned what = 0;
+
+	if (view_wants(request, COLUMN_name))
+		what |= LINUX_FETCH_NAMES;
+	if (wants_any(request, COLUMN_uid, COLUMN_sgid))
+		what |= LINUX_FETCH_CREDENTIALS;
+	if (request->columns & SIGNAL_COLUMNS)
+		what |= LINUX_FETCH_SIGNALS;
+	if (request->columns & MEMORY_COLUMNS)
+		what |= LINUX_FETCH_MEMORY;
+	if (view_wants(request, COLUMN_cmdline))
+		what |= LINUX_FETCH_CMDLINES;
+	return what;
 }
 
 static struct nunchi_error *processes_open(void *data, struct linux_kernel *kernel,
@@ -425,10 +506,13 @@ static struct nunchi_error *processes_open(void *data, struct linux_kernel *kern
 	state->threads_left = MAX_THREADS;
 	hash_map_init(&state->seen);
 	buffer_init(&state->text, 0);
-	state->has_root = linux_init_root(kernel, &state->root);
-	state->has_clock = linux_clock_read(kernel, &state->clock);
-	if (!request->numbers[COLUMN_pid] && view_wants(request, COLUMN_cmdline))
-		linux_fetch_processes(kernel);
+	choose_parts(state);
+	if (wants_any(request, COLUMN_cwd, COLUMN_root) || view_wants(request, COLUMN_path))
+		state->has_root = linux_init_root(kernel, &state->root);
+	if (view_wants(request, COLUMN_start_time))
+		state->has_clock = linux_clock_read(kernel, &state->clock);
+	if (!request->numbers[COLUMN_pid])
+		linux_fetch_processes(kernel, what_to_fetch(request));
 	return NULL;
 }
 
@@ -437,7 +521,8 @@ static struct nunchi_error *processes_next(void *data, struct view_row *row)
 	struct processes *state = data;
 
 	while (linux_tasks_next(&state->walk, &state->task)) {
-		if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
+		if (row_settle(row, state->kernel, ~UNSTABLE & state->request->columns, fill,
+			       state))
 			return NULL;
 	}
 	task_list_ended(row, &state->walk);

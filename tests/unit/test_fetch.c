@@ -136,6 +136,10 @@ static void put_processes(struct toy *toy, bool far)
 		put_pids(toy, tasks, &turn);
 }
 
+#define ALL                                                                                        \
+	(LINUX_FETCH_NAMES | LINUX_FETCH_CREDENTIALS | LINUX_FETCH_SIGNALS | LINUX_FETCH_MEMORY |  \
+	 LINUX_FETCH_CMDLINES)
+
 /* The command lines of all, one after the other. */
 static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 {
@@ -170,7 +174,7 @@ static void fetch_processes(struct toy *toy, size_t most)
 	read_all(&toy->kernel, &plain);
 	assert_non_null(memmem(plain.data, plain.size, "process 12", 11));
 	/* Nothing to fetch where nothing is mapped by calls. */
-	linux_fetch_processes(&toy->kernel);
+	linux_fetch_processes(&toy->kernel, ALL);
 	assert_null(memory_create(false, &memory));
 	assert_null(memory_add_mapper(memory, &ops, &mapped, &mapper));
 	assert_null(memory_add_mapped(memory, gpa(0), TOY_RAM, mapper));
@@ -185,7 +189,7 @@ static void fetch_processes(struct toy *toy, size_t most)
 	buffer_clear(&fetched);
 	memory_renew(memory);
 	mapped.calls = 0;
-	linux_fetch_processes(&kernel);
+	linux_fetch_processes(&kernel, ALL);
 	read_all(&kernel, &fetched);
 	assert_true(mapped.calls <= most);
 	assert_int_equal(fetched.size, plain.size);
@@ -215,11 +219,50 @@ static void test_fetch_by_pids(void **state)
 	fetch_processes(toy, 10);
 }
 
+/* What nobody asked for is not mapped. */
+static void test_fetch_tasks_alone(void **state)
+{
+	static const struct memory_mapper_ops ops = {map_pages, unmap_pages, NULL};
+	struct toy *toy = *state;
+	const struct x86_paging paging = *address_space_paging(toy->kernel.space);
+	_cleanup_object_ struct object task = {0};
+	struct mapped mapped = {.toy = toy};
+	struct linux_kernel kernel;
+	struct memory_mapper *mapper;
+	struct memory *memory = NULL;
+	struct linux_tasks walk;
+	size_t count = 0, calls;
+
+	put_processes(toy, true);
+	assert_null(memory_create(false, &memory));
+	assert_null(memory_add_mapper(memory, &ops, &mapped, &mapper));
+	assert_null(memory_add_mapped(memory, gpa(0), TOY_RAM, mapper));
+	assert_null(memory_seal(memory));
+	kernel = toy->kernel;
+	kernel.memory = memory;
+	assert_null(address_space_create(memory, &paging, &kernel.space));
+	assert_null(address_space_create(memory, &paging, &kernel.process));
+	linux_fetch_processes(&kernel, 0);
+	calls = mapped.calls;
+	/* The window with the root, the nodes, the pids, the tasks. */
+	assert_true(calls <= 4);
+	assert_null(linux_tasks_init(&walk, &kernel, NULL));
+	while (linux_tasks_next(&walk, &task))
+		count++;
+	linux_tasks_deinit(&walk);
+	assert_int_equal(count, PROCESSES);
+	assert_int_equal(mapped.calls, calls);
+	address_space_destroy(kernel.space);
+	address_space_destroy(kernel.process);
+	memory_destroy(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_fetch_processes, toy_setup, toy_teardown),
 	    cmocka_unit_test_setup_teardown(test_fetch_by_pids, toy_setup, toy_teardown),
+	    cmocka_unit_test_setup_teardown(test_fetch_tasks_alone, toy_setup, toy_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -296,6 +297,60 @@ static void test_texts(void **state)
 	assert_int_equal(object_text(&object, &field, &text), 0);
 }
 
+/* The parts, as "start-end start-end". */
+static void parts_are(const struct layout_parts *parts, const char *wanted)
+{
+	char text[512] = "";
+
+	for (size_t i = 0; i < parts->count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u-%u", i ? " " : "",
+			 parts->parts[i].start, parts->parts[i].end);
+	assert_string_equal(text, wanted);
+}
+
+static void add_part(struct layout_parts *parts, unsigned offset, unsigned size)
+{
+	layout_parts_add(parts, &(struct field){.offset = offset, .size = size, .present = true});
+}
+
+static void test_parts(void **state)
+{
+	struct layout_parts parts = {0}, many = {0};
+
+	(void)state;
+	layout_parts_add(&parts, &(struct field){.offset = 8, .size = 8});
+	parts_are(&parts, "");
+	add_part(&parts, 1000, 8);
+	add_part(&parts, 40, 4);
+	add_part(&parts, 3000, 16);
+	parts_are(&parts, "40-44 1000-1008 3000-3016");
+	/* Once more, near, and inside. */
+	add_part(&parts, 1000, 8);
+	add_part(&parts, 1100, 8);
+	add_part(&parts, 1050, 4);
+	parts_are(&parts, "40-44 1000-1108 3000-3016");
+	/* One that two parts become one by. */
+	add_part(&parts, 500, 450);
+	add_part(&parts, 171, 250);
+	parts_are(&parts, "40-1108 3000-3016");
+	add_part(&parts, 0, 4000);
+	parts_are(&parts, "0-4000");
+	/* More than there is room for: those nearest to each other are joined. */
+	for (unsigned i = 0; i < LAYOUT_MAX_PARTS; i++)
+		add_part(&many, i * 1000, 8);
+	assert_int_equal(many.count, LAYOUT_MAX_PARTS);
+	add_part(&many, 20000, 8);
+	assert_int_equal(many.count, LAYOUT_MAX_PARTS);
+	assert_int_equal(many.parts[0].end, 1008);
+	for (unsigned i = 0; i < 200; i++)
+		add_part(&many, i * 500, 8);
+	assert_true(many.count <= LAYOUT_MAX_PARTS);
+	assert_int_equal(many.parts[0].start, 0);
+	assert_int_equal(many.parts[many.count - 1].end, 99508);
+	for (size_t i = 1; i < many.count; i++)
+		assert_true(many.parts[i].start > many.parts[i - 1].end);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +363,7 @@ int main(void)
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_bit_fields),
 	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,103 @@ static void test_processes_with_pointers_alone(void **state)
 	check_columns(toy, "processes", known);
 }
 
+/* The first process's cells of these columns (NULL: all); how many bytes that read. */
+static uint64_t query_columns(struct toy *toy, const char *const *names, size_t count, bool live,
+			      struct view_cursor **ret, const struct nunchi_cell **ret_cells)
+{
+	struct target target = {.live = live, .memory = toy->memory};
+	struct view_source source = {
+	    .kernel = &toy->kernel, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
+	struct nunchi_query query = {
+	    .size = sizeof(query), .columns = names, .column_count = count};
+	uint64_t before = memory_stats(toy->memory).bytes_read;
+	bool torn;
+
+	toy->kernel.live = live;
+	assert_null(view_cursor_create(&source, view_find("processes"), &query, ret));
+	assert_null(view_cursor_next(*ret, ret_cells, &torn));
+	assert_false(torn);
+	return memory_stats(toy->memory).bytes_read - before;
+}
+
+/* A column that is asked for alone, for which only a part of the task is read, is the same. */
+static void test_each_column_alone(void **state)
+{
+	struct toy *toy = *state;
+	const struct {
+		struct field *field;
+		unsigned size;
+		uint64_t value;
+	} fields[] = {
+	    {&L->task_flags, 4, 0},       {&L->task_kthread, 8, 0},
+	    {&L->task_mm, 8, 0},          {&L->task_state, 4, 2},
+	    {&L->task_exit_state, 4, 0},  {&L->task_fs, 8, 0},
+	    {&L->task_real_cred, 8, 1},   {&L->task_signal, 8, 1},
+	    {&L->task_utime, 8, 9},       {&L->task_stime, 8, 9},
+	    {&L->task_runtime, 8, 9},     {&L->task_start_boottime, 8, 9},
+	    {&L->task_real_parent, 8, 0}, {&L->task_static_prio, 4, 115},
+	    {&L->task_cgroups, 8, 0},     {&L->task_thread_pid, 8, 0},
+	    {&L->task_nsproxy, 8, 0},     {&L->task_tgid, 4, 1},
+	};
+	enum { APART = 400, SIZE = APART * (ARRAY_SIZE(fields) + 2) };
+	uint64_t tasks[] = {toy_alloc(toy, SIZE), toy_alloc(toy, SIZE)};
+	size_t count = view_find("processes")->schema.column_count;
+
+	toy_task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_comm, COMM, 16);
+	toy_link_tasks(toy, tasks, 2);
+	toy_put_bytes(toy, tasks[1] + COMM, "toy", 4);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		toy_field(toy, LAYOUT_task, fields[i].field, APART * ((unsigned)i + 1),
+			  fields[i].size);
+		toy_set(toy, tasks[1], fields[i].field, fields[i].value);
+	}
+	for (size_t i = 0; i < 2 * count; i++) {
+		const struct nunchi_column *column = &view_find("processes")->schema.columns[i / 2];
+		const struct nunchi_cell *whole, *alone;
+		struct view_cursor *all, *one;
+
+		query_columns(toy, NULL, 0, i & 1, &all, &whole);
+		query_columns(toy, &column->name, 1, i & 1, &one, &alone);
+		whole += i / 2;
+		if (whole->kind != alone->kind || whole->integer != alone->integer ||
+		    whole->address != alone->address || whole->text_size != alone->text_size ||
+		    (whole->kind == NUNCHI_CELL_ABSENT && whole->absence != alone->absence))
+			fail_msg("%s is another alone", column->name);
+		view_cursor_destroy(all);
+		view_cursor_destroy(one);
+	}
+}
+
+/* What a list of ids and names reads of each process: fields, and no whole task. */
+static void test_few_columns_read_little(void **state)
+{
+	static const char *const names[] = {"pid", "name"};
+	enum { SIZE = 9000 };
+	struct toy *toy = *state;
+	uint64_t tasks[] = {toy_alloc(toy, SIZE), toy_alloc(toy, SIZE)};
+	const struct nunchi_cell *cells;
+	struct view_cursor *cursor;
+
+	toy_task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_flags, 44, 4);
+	toy_field(toy, LAYOUT_task, &L->task_comm, 3000, 16);
+	toy_field(toy, LAYOUT_task, &L->task_kthread, 3400, 8);
+	toy_field(toy, LAYOUT_task, &L->task_cgroups, SIZE - 8, 8);
+	toy_link_tasks(toy, tasks, 2);
+	toy_put_bytes(toy, tasks[1] + 3000, "toy", 4);
+	assert_true(query_columns(toy, names, 2, false, &cursor, &cells) < 300);
+	assert_int_equal(cells[0].integer, 1);
+	assert_memory_equal(cells[1].text, "toy", 3);
+	view_cursor_destroy(cursor);
+	/* Settled on a running guest, by what tells the task from others as well. */
+	assert_true(query_columns(toy, names, 2, true, &cursor, &cells) < 600);
+	view_cursor_destroy(cursor);
+	/* Of init alone all is read, to know the root directory. */
+	assert_true(query_columns(toy, NULL, 0, false, &cursor, &cells) < SIZE + 1500);
+	view_cursor_destroy(cursor);
+}
+
 static void test_threads_without_layout(void **state)
 {
 	static const char *const known[] = {"tid", "task", NULL};
@@ -660,6 +757,8 @@ int main(void)
 	    TEST(states),
 	    TEST(processes_without_layout),
 	    TEST(processes_with_pointers_alone),
+	    TEST(each_column_alone),
+	    TEST(few_columns_read_little),
 	    TEST(threads_without_layout),
 	    TEST(modules_without_layout),
 	    TEST(numbers_at_the_edge),

@@ -18,6 +18,7 @@ struct addresses {
 /* What is to be fetched together next, and what that leads to. */
 struct fetch {
 	struct linux_kernel *kernel;
+	unsigned what; /* enum linux_fetch */
 	uint64_t pages[6 * LINUX_FETCHED];
 	size_t page_count;
 	struct addresses mm, kthreads;
@@ -143,12 +144,16 @@ static void add_process(struct fetch *fetch, const struct object *task)
 	const struct layout *layout = &fetch->kernel->layout;
 	uint64_t mm = object_u64(task, &layout->task_mm);
 
-	add_structure(fetch, LAYOUT_cred, object_u64(task, &layout->task_real_cred));
-	add_structure(fetch, LAYOUT_signal, object_u64(task, &layout->task_signal));
-	if (linux_task_is_kernel_thread(fetch->kernel, task))
-		add_address(&fetch->kthreads, object_u64(task, &layout->task_kthread));
-	else
+	if (fetch->what & LINUX_FETCH_CREDENTIALS)
+		add_structure(fetch, LAYOUT_cred, object_u64(task, &layout->task_real_cred));
+	if (fetch->what & LINUX_FETCH_SIGNALS)
+		add_structure(fetch, LAYOUT_signal, object_u64(task, &layout->task_signal));
+	if (linux_task_is_kernel_thread(fetch->kernel, task)) {
+		if (fetch->what & LINUX_FETCH_NAMES)
+			add_address(&fetch->kthreads, object_u64(task, &layout->task_kthread));
+	} else if (fetch->what & (LINUX_FETCH_MEMORY | LINUX_FETCH_CMDLINES)) {
 		add_address(&fetch->mm, mm);
+	}
 }
 
 /* The names of kernel threads, and of what workers do. */
@@ -191,7 +196,7 @@ static void fetch_cmdlines(struct fetch *fetch)
 	address_space_fetch(kernel->process, wants, count);
 }
 
-void linux_fetch_processes(struct linux_kernel *kernel)
+void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)
 {
 	_cleanup_object_ struct object task = {0};
 	_cleanup_free_ struct fetch *fetch = NULL;
@@ -204,14 +209,16 @@ void linux_fetch_processes(struct linux_kernel *kernel)
 	fetch = err ? NULL : calloc(1, sizeof(*fetch));
 	if (fetch) {
 		fetch->kernel = kernel;
+		fetch->what = what;
 		fetch_tasks(fetch);
-		for (size_t i = 0; i < LINUX_FETCHED && linux_tasks_next(&walk, &task); i++)
+		for (size_t i = 0; what && i < LINUX_FETCHED && linux_tasks_next(&walk, &task); i++)
 			add_process(fetch, &task);
 		add_structures(fetch, LAYOUT_mm, &fetch->mm);
 		add_structures(fetch, LAYOUT_kthread, &fetch->kthreads);
 		fetch_pages(fetch);
 		fetch_names(fetch);
-		fetch_cmdlines(fetch);
+		if (what & LINUX_FETCH_CMDLINES)
+			fetch_cmdlines(fetch);
 	}
 	if (err)
 		nunchi_error_destroy(err);

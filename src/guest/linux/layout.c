@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/layout.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum row_kind { ROW_GROUP, ROW_STRUCT, ROW_FIELD, ROW_SHAPE };
@@ -156,6 +157,73 @@ void layout_missing(const struct layout *layout, enum layout_group group,
 	}
 }
 
+/* Makes one of the parts i and i + 1. */
+static void join_parts(struct layout_parts *parts, size_t i)
+{
+	struct layout_part *part = &parts->parts[i];
+
+	if (part[1].end > part->end)
+		part->end = part[1].end;
+	parts->count--;
+	memmove(&part[1], &part[2], (parts->count - i - 1) * sizeof(*part));
+}
+
+/* The place of the two neighbours with the least between them; there are two at least. */
+static size_t nearest_parts(const struct layout_parts *parts)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i + 1 < parts->count; i++) {
+		const struct layout_part *part = &parts->parts[i], *least = &parts->parts[best];
+
+		if (part[1].start - part->end < least[1].start - least->end)
+			best = i;
+	}
+	return best;
+}
+
+void layout_parts_add(struct layout_parts *parts, const struct field *field)
+{
+	struct layout_part *at = parts->parts;
+	size_t i = 0;
+
+	if (!field->present)
+		return;
+	if (parts->count == LAYOUT_MAX_PARTS)
+		join_parts(parts, nearest_parts(parts));
+	while (i < parts->count && at[i].start <= field->offset)
+		i++;
+	memmove(&at[i + 1], &at[i], (parts->count - i) * sizeof(*at));
+	at[i] = (struct layout_part){field->offset, field->offset + field->size};
+	parts->count++;
+	/* The new one may reach over several of those behind it. */
+	i = i ? i - 1 : 0;
+	while (i + 1 < parts->count) {
+		if (at[i + 1].start < at[i].end + LAYOUT_PART_GAP)
+			join_parts(parts, i);
+		else
+			i++;
+	}
+}
+
+/* Whether a field was copied. */
+static bool has_field(const struct object *object, const struct field *field)
+{
+	const struct layout_parts *parts = object->parts;
+	size_t end = (size_t)field->offset + field->size;
+
+	if (!field->present || end > object->size)
+		return false;
+	if (!parts)
+		return true;
+	for (size_t i = 0; i < parts->count; i++) {
+		if (field->offset >= parts->parts[i].start && end <= parts->parts[i].end)
+			return true;
+	}
+	assert(!"a field that was not copied");
+	return false;
+}
+
 void object_deinit(struct object *object)
 {
 	free(object->data);
@@ -166,8 +234,7 @@ uint64_t object_u64(const struct object *object, const struct field *field)
 {
 	uint64_t value = 0;
 
-	if (!field->present || field->size > sizeof(value) ||
-	    (size_t)field->offset + field->size > object->size)
+	if (field->size > sizeof(value) || !has_field(object, field))
 		return 0;
 	memcpy(&value, object->data + field->offset, field->size);
 	if (field->bit_size) {
@@ -201,7 +268,7 @@ int64_t object_s64(const struct object *object, const struct field *field)
 
 size_t object_text(const struct object *object, const struct field *field, const char **ret)
 {
-	if (!field->present || (size_t)field->offset + field->size > object->size)
+	if (!has_field(object, field))
 		return 0;
 	*ret = (const char *)object->data + field->offset;
 	return strnlen(*ret, field->size);

@@ -80,12 +80,35 @@ void layout_resolve(const struct type_index *types, enum layout_group group, str
 void layout_missing(const struct layout *layout, enum layout_group group,
 		    void (*missing)(const char *path, void *data), void *data);
 
-/* A structure copied out of the guest: check and use the copy, never the guest's bytes twice. */
+/*
+ * The parts of a structure that are copied where not all of it is needed: a task_struct has some
+ * ten thousand bytes, a process's id and name twenty. Storage of all zeros has no part.
+ */
+#define LAYOUT_MAX_PARTS 16
+/* Parts with less than so many bytes between them become one: that costs less than another read. */
+#define LAYOUT_PART_GAP 128
+
+struct layout_parts {
+	size_t count;
+	struct layout_part {
+		uint32_t start, end;
+	} parts[LAYOUT_MAX_PARTS]; /* ascending */
+};
+
+/* Adds the bytes of a field; of a field that this kernel lacks, none. */
+void layout_parts_add(struct layout_parts *parts, const struct field *field);
+
+/*
+ * A structure copied out of the guest: check and use the copy, never the guest's bytes twice. Where
+ * parts is set, only these are copied, to where they stand in the structure; to ask for a field
+ * besides them is a mistake (assert()).
+ */
 struct object {
 	uint64_t address;
 	uint8_t *data; /* owned */
-	size_t size;
+	size_t size;   /* of the structure, as far as layout.def uses it; 0: not read */
 	size_t capacity;
+	const struct layout_parts *parts; /* borrowed; NULL: all of the structure */
 };
 
 void object_deinit(struct object *object);

@@ -90,6 +90,9 @@ enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_str
 uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type);
 /* True if this kernel has a field of its layout; looks up the field's group. */
 bool linux_has_field(struct linux_kernel *kernel, const struct field *field);
+/* Adds a field to what is copied of its structure; none if the kernel lacks it. */
+void linux_add_part(struct linux_kernel *kernel, struct layout_parts *parts,
+		    const struct field *field);
 /* One field of it alone; MEMORY_NO_LAYOUT when the kernel's types have no such field. */
 enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
 				   const struct field *field, uint64_t *ret);

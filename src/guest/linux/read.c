@@ -34,6 +34,13 @@ bool linux_has_field(struct linux_kernel *kernel, const struct field *field)
 	return field->present;
 }
 
+void linux_add_part(struct linux_kernel *kernel, struct layout_parts *parts,
+		    const struct field *field)
+{
+	if (linux_has_field(kernel, field))
+		layout_parts_add(parts, field);
+}
+
 enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
 			     size_t size)
 {
@@ -60,6 +67,24 @@ enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address,
 	return fault;
 }
 
+/* Copies the parts of the structure at object->address, which has size bytes, that are needed. */
+static enum memory_fault read_parts(struct linux_kernel *kernel, struct object *object, size_t size)
+{
+	const struct layout_parts *parts = object->parts;
+	enum memory_fault fault = MEMORY_OK;
+
+	if (!parts)
+		return linux_read(kernel, object->address, object->data, size);
+	for (size_t i = 0; i < parts->count && fault == MEMORY_OK; i++) {
+		const struct layout_part *part = &parts->parts[i];
+
+		if (part->end <= size)
+			fault = linux_read(kernel, object->address + part->start,
+					   object->data + part->start, part->end - part->start);
+	}
+	return fault;
+}
+
 enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
 				    uint64_t address, struct object *object)
 {
@@ -80,7 +105,7 @@ enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_str
 		object->data = data;
 		object->capacity = size;
 	}
-	fault = linux_read(kernel, address, object->data, size);
+	fault = read_parts(kernel, object, size);
 	if (fault == MEMORY_OK)
 		object->size = size;
 	return fault;

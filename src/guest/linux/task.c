@@ -91,12 +91,24 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task)
 	return false;
 }
 
+/* What tells a task from another one that has its task_struct later, or from itself after exec. */
+#define IDENTITY_FIELDS(layout)                                                                    \
+	{                                                                                          \
+		&(layout)->task_pid, &(layout)->task_start_boottime, &(layout)->task_mm,           \
+		    &(layout)->task_signal, &(layout)->task_real_cred                              \
+	}
+
+void linux_task_add_identity(struct linux_kernel *kernel, struct layout_parts *parts)
+{
+	const struct field *fields[] = IDENTITY_FIELDS(&kernel->layout);
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		linux_add_part(kernel, parts, fields[i]);
+}
+
 bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
 {
-	const struct layout *layout = &kernel->layout;
-	const struct field *fields[] = {&layout->task_pid, &layout->task_start_boottime,
-					&layout->task_mm, &layout->task_signal,
-					&layout->task_real_cred};
+	const struct field *fields[] = IDENTITY_FIELDS(&kernel->layout);
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		uint64_t now;

@@ -54,6 +54,8 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task);
  * that it had: what was read through these belongs to it then.
  */
 bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task);
+/* Adds what linux_task_is_same() compares to the parts of a task that are copied. */
+void linux_task_add_identity(struct linux_kernel *kernel, struct layout_parts *parts);
 
 #define LINUX_PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
