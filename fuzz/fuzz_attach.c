@@ -125,7 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint8_t *base;
 	static const struct cancel cancel = {.requested = false};
 	const struct linux_attach_options options = {.cancel = &cancel};
-	struct target target = {0};
+	static const struct target_ops ops = {.kind = "fuzz"};
+	struct target target = {.ops = &ops};
 	struct guest guest = {0};
 	struct linux_kernel *kernel = NULL;
 	struct nunchi_error *err;

@@ -194,14 +194,10 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 		target_renew(guest->target);
 	else if (guest->target->live)
 		memory_new_generation(guest->target->memory);
-	if (!guest->kernel) {
+	if (!guest->kernel)
 		err = linux_kernel_attach(guest->target, &options, &guest->kernel);
-		/* Attaching may have made another memory (see target_set_layout()). */
-		if (!err && guest->count_pages)
-			err = memory_count_pages(guest->target->memory);
-	} else if (guest->target->live) {
+	else if (guest->target->live)
 		err = linux_kernel_check(guest->kernel, guest->target, thorough);
-	}
 	guest->attach_ms += guest_clock_ms() - start;
 	if (err)
 		return guest_error(guest, err);

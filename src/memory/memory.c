@@ -295,18 +295,26 @@ struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fr
 {
 	struct memory old = *memory;
 
-	if (!memory->sealed || !fresh->sealed || memory->file_count || fresh->file_count ||
-	    fresh->mapper_count)
+	if (!memory->sealed || !fresh->sealed || fresh->mapper_count)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "these ranges cannot be replaced");
 	memory->backings = fresh->backings;
 	memory->ranges = fresh->ranges;
 	memory->count = fresh->count;
 	memory->capacity = fresh->capacity;
+	memory->files = fresh->files;
+	memory->file_count = fresh->file_count;
+	memory->file_capacity = fresh->file_capacity;
 	memory->total = fresh->total;
 	memory->last = &nowhere;
 	fresh->backings = old.backings;
 	fresh->ranges = old.ranges;
-	fresh->count = 0;
+	fresh->count = old.count;
+	fresh->capacity = old.capacity;
+	fresh->files = old.files;
+	fresh->file_count = old.file_count;
+	fresh->file_capacity = old.file_capacity;
+	fresh->last = &nowhere;
+	memory_new_generation(memory);
 	/* The bits are those of the old ranges: what is touched again is counted again. */
 	if (memory->touched) {
 		munmap(memory->touched, memory->touched_size);

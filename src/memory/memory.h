@@ -122,9 +122,10 @@ void memory_set_incomplete(struct memory *memory);
 struct nunchi_error *memory_seal(struct memory *memory);
 
 /*
- * The ranges of a sealed memory are from now on those of fresh, which is sealed, has no window nor
- * mapper of its own, and is left without ranges: it is the caller's to destroy. For a guest that
- * has other pages than when it was opened.
+ * The ranges of a sealed memory are from now on those of fresh, with its windows and readers, and
+ * fresh, which is sealed and has no mapper of its own, has the old ones: it is the caller's to
+ * destroy. For a guest that has other pages than when it was opened, and for a file whose bytes
+ * prove to have other addresses. Pointers by memory_map() into windows end.
  */
 struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fresh);
 

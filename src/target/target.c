@@ -196,14 +196,3 @@ void target_renew(struct target *target)
 		target->ops->refresh(target);
 	memory_renew(target->memory);
 }
-
-struct nunchi_error *target_set_layout(struct target *target, unsigned n)
-{
-	if (!target->ops->set_layout || n >= target->layout_count)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it has no memory layout %u",
-				    target->name, n);
-	if (n == target->layout)
-		return NULL;
-	return error_context(target->ops->set_layout(target, n), "%s: memory layout %u",
-			     target->name, n);
-}

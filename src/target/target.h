@@ -44,6 +44,22 @@ enum target_frames {
 	TARGET_FRAMES_MACHINE = 1, /* stands so in our snapshots */
 };
 
+/* What a guest's kernel says of its RAM. Untrusted. */
+struct target_ram {
+	struct memory_range ranges[128]; /* RAM by the firmware's map, ascending; may be none */
+	size_t count;
+	/* Where that map's ranges of any type, without a gap, end below 4 GiB; 0: not known. */
+	uint64_t low_end;
+	uint64_t end; /* one past the last byte of RAM */
+};
+
+/* How target_ops.arrange() laid out a file. */
+struct target_arrangement {
+	bool changed;     /* the memory's ranges are others than before */
+	const char *name; /* for people; static */
+	uint64_t lacking; /* bytes of that RAM that the file does not have */
+};
+
 struct target;
 
 /* Embedded as the first member of each kind of target. */
@@ -63,7 +79,14 @@ struct target_ops {
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
-	struct nunchi_error *(*set_layout)(struct target *target, unsigned n);
+	/*
+	 * Only where a file does not say which addresses its bytes have (raw): gives the memory the
+	 * ranges of arrangement n. These are guesses while ram is NULL, and once the guest's RAM is
+	 * known those that fit it, the likeliest first. error_not_found past the last. The target
+	 * opens in guess 0. Pointers by memory_map() end.
+	 */
+	struct nunchi_error *(*arrange)(struct target *target, const struct target_ram *ram,
+					unsigned n, struct target_arrangement *ret);
 	/* Takes note of pages that came or went; NULL where none do. */
 	void (*refresh)(struct target *target);
 };
@@ -84,12 +107,6 @@ struct target {
 	/* Said to the user: what is incomplete or less sure ("12 of 16 MiB missing"); owned. */
 	char **notes;
 	size_t note_count;
-	/*
-	 * Raw files whose layout of RAM around the PCI hole has several candidates: how many there
-	 * are, and which one the memory now has; target_set_layout() changes it (see file/raw.h).
-	 */
-	unsigned layout_count;
-	unsigned layout;
 	/* How often it was reset since it was opened, as far as that was noticed. */
 	unsigned reset_count;
 	/*
@@ -145,9 +162,6 @@ uint64_t target_paused_us(const struct target *target);
 /* What a query of a running guest begins with: memory_renew(), and the ranges that there are now.
  */
 void target_renew(struct target *target);
-
-/* Only raw files: takes candidate layout n, making a new memory (the old one is destroyed). */
-struct nunchi_error *target_set_layout(struct target *target, unsigned n);
 
 /* Adds a note; drops it silently if memory is short. */
 void target_note(struct target *target, const char *format, ...)

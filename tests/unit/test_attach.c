@@ -676,40 +676,10 @@ static void test_scattered_without_registers(void **state)
 	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
 }
 
-/* Whether a guest whose memory ends there may hold a kernel that knows of so much. */
-static bool fits(uint64_t end, uint64_t frames)
-{
-	struct memory *memory;
-	bool result;
-
-	assert_null(memory_create(false, &memory));
-	assert_null(memory_add_missing(memory, gpa(0), 0x10000000));
-	assert_null(memory_add_missing(memory, gpa(end - PAGE_SIZE), PAGE_SIZE));
-	assert_null(memory_seal(memory));
-	result = linux_layout_fits(memory, frames);
-	memory_destroy(memory);
-	return result;
-}
-
-static void test_layout_fits(void **state)
-{
-	(void)state;
-	assert_true(fits(0x20000000, 0x20000));
-	assert_true(fits(0x20000000, 0x1f000));
-	assert_false(fits(0x20000000, 0x10000));
-	assert_false(fits(0x20000000, 0x20001));
-	/* Xen's special pages lie far above the RAM; a guest with more than that has it further up.
-	 */
-	assert_true(fits(0xff000000, 0x10000));
-	assert_false(fits(0xff000000, 0x110000));
-	assert_false(fits(0xff001000, 0x10000));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_layout_fits),
 	    TEST(trampoline),
 	    TEST(nothing),
 	    TEST(two_kernels),

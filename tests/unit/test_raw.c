@@ -31,8 +31,6 @@ static void test_flat(void **state)
 	}
 	target = saved_open(&blob);
 	assert_string_equal(target->ops->kind, "raw");
-	assert_int_equal(target->layout_count, 1);
-	assert_int_equal(target->layout, 0);
 	saved_has(target, 0, MIB);
 	saved_lacks(target, MIB, 1, MEMORY_NO_RAM);
 	assert_int_equal(target->note_count, 0);
@@ -42,71 +40,187 @@ static void test_flat(void **state)
 	target = saved_open(&blob);
 	saved_has(target, 0, MIB);
 	assert_int_equal(memory_total(target->memory), MIB);
-	assert_true(saved_notes(target, "its last 4 bytes are left out"));
+	assert_true(saved_notes(target, "(4 bytes more)"));
 	target_close(target);
 	blob_free(&blob);
 }
 
-static void test_layout_list(void **state)
+/* RAM as SeaBIOS tells of it: [0, 0x9fc00), [1 MiB, low - 0x21000), and above 4 GiB. */
+static struct target_ram ram_of(uint64_t low, uint64_t above)
 {
-	(void)state;
-	assert_int_equal(raw_layout_count(GIB), 1);
-	assert_int_equal(raw_layout_count(2 * GIB), 1);
-	assert_int_equal(raw_layout_count(2 * GIB + 4096), 2);
-	assert_int_equal(raw_layout(2 * GIB + 4096, 1)->split, 0x80000000);
-	assert_int_equal(raw_layout_count(3 * GIB), 3);
-	assert_int_equal(raw_layout_count(5 * GIB), 6);
-	assert_int_equal(raw_layout(5 * GIB, 0)->split, 0);
-	assert_int_equal(raw_layout(5 * GIB, 1)->split, 0xc0000000);
-	assert_int_equal(raw_layout(5 * GIB, 5)->split, 0xf0000000);
-	assert_null(raw_layout(5 * GIB, 6));
-	/* A part of a page does not make RAM above the hole. */
-	assert_int_equal(raw_layout_count(2 * GIB + 1), 1);
+	struct target_ram ram = {
+	    .ranges = {{gpa(0), 0x9fc00}, {gpa(MIB), low - 0x21000 - MIB}, {gpa(4 * GIB), above}},
+	    .count = above ? 3 : 2,
+	    .low_end = low,
+	    .end = above ? 4 * GIB + above : low - 0x21000,
+	};
+
+	return ram;
 }
 
-/* A sparse file of 5 GiB with a mark at each GiB. */
-static void test_layouts(void **state)
+/* Layout n must be of that kind and split. */
+static void fits(uint64_t size, const struct target_ram *ram, unsigned n, enum raw_kind kind,
+		 uint64_t split)
 {
-	const uint64_t splits[] = {0, 0xc0000000, 0x80000000, 0xe0000000, 0xb0000000, 0xf0000000};
+	struct raw_layout layout;
+
+	assert_true(raw_fit(size, ram, false, n, &layout));
+	assert_int_equal(layout.kind, kind);
+	assert_int_equal(layout.split, split);
+}
+
+static void test_guesses(void **state)
+{
+	struct raw_layout layout;
+	unsigned n;
+
+	(void)state;
+	for (n = 0; raw_guess(2 * GIB, n, &layout); n++)
+		assert_int_equal(layout.kind, RAW_FLAT);
+	assert_int_equal(n, 1);
+	assert_true(raw_guess(2 * GIB + 4096, 1, &layout));
+	assert_int_equal(layout.split, 0x80000000);
+	for (n = 0; raw_guess(5 * GIB, n, &layout); n++)
+		;
+	assert_int_equal(n, 7);
+	/* LiME's raw format: RAM below 640 KiB ends within a page. */
+	assert_true(raw_guess(GIB - 0x61400, 1, &layout));
+	assert_int_equal(layout.kind, RAW_PACKED);
+	assert_int_equal(layout.low_end, 0x9fc00);
+}
+
+static void test_fits(void **state)
+{
+	struct target_ram ram = ram_of(3 * GIB, GIB);
+	struct raw_layout layout;
+
+	(void)state;
+	/* Whole, cut, padded a little. */
+	fits(4 * GIB, &ram, 0, RAW_HOLE, 3 * GIB);
+	fits(4 * GIB, &ram, 1, RAW_FLAT, 0);
+	assert_false(raw_fit(4 * GIB, &ram, false, 2, &layout));
+	fits(4 * GIB - 200 * MIB, &ram, 0, RAW_HOLE, 3 * GIB);
+	fits(5 * GIB, &ram, 0, RAW_FLAT, 0);
+	/* 1 GiB of padding makes it as long as a flat one: then the other is tried as well. */
+	fits(5 * GIB, &ram, 1, RAW_HOLE, 3 * GIB);
+	/* Firecracker's. */
+	ram = ram_of(0xd0000000, 0x30000000);
+	fits(4 * GIB, &ram, 0, RAW_HOLE, 0xd0000000);
+	/* By max_pfn alone: the file's size tells the split, whatever it is. */
+	ram = (struct target_ram){.end = 0x130000000};
+	fits(4 * GIB, &ram, 0, RAW_HOLE, 0xd0000000);
+	ram.end = 0x123400000;
+	fits(4 * GIB, &ram, 0, RAW_HOLE, 4 * GIB - 0x23400000);
+	/* Nothing above 4 GiB: flat, as with mem=2G. */
+	ram = (struct target_ram){.end = 2 * GIB};
+	fits(5 * GIB, &ram, 0, RAW_FLAT, 0);
+	assert_false(raw_fit(5 * GIB, &ram, false, 1, &layout));
+	/* Packed. */
+	ram = ram_of(3 * GIB, GIB);
+	assert_true(raw_fit(4 * GIB - 0x61400 - 0x21000, &ram, true, 0, &layout));
+	assert_int_equal(layout.kind, RAW_PACKED);
+	assert_int_equal(layout.expected, 4 * GIB - 0x61400 - 0x21000);
+	assert_false(raw_fit(4 * GIB, &ram, true, 1, &layout));
+}
+
+static void read_mark(struct target *target, uint64_t address, uint64_t offset)
+{
+	uint64_t value = 0;
+
+	assert_int_equal(memory_read(target->memory, gpa(address), &value, 8, NULL), MEMORY_OK);
+	assert_int_equal(value, offset | 1);
+}
+
+/* A sparse file with a mark at each quarter of a GiB of it, laid out in every way. */
+static void test_arrangements(void **state)
+{
 	char path[] = "/tmp/nunchi-test-XXXXXX";
-	struct target_options options = {0};
+	const struct target_ram ram = ram_of(3 * GIB, 2 * GIB + GIB / 2);
+	const struct target_options options = {0};
+	struct target_arrangement arrangement;
+	struct memory *memory;
 	struct target *target;
 	struct nunchi_error *err;
-	uint64_t value;
 	int fd = mkstemp(path);
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, 5 * GIB), 0);
 	for (uint64_t at = 0; at < 5 * GIB; at += GIB / 4) {
-		value = at | 1;
+		uint64_t value = at | 1;
+
 		assert_int_equal(pwrite(fd, &value, 8, (off_t)at), 8);
 	}
 	err = file_target_open(path, &options, &target);
 	unlink(path);
 	close(fd);
 	assert_null(err);
-	assert_int_equal(target->layout_count, ARRAY_SIZE(splits));
-	for (unsigned n = 0; n < ARRAY_SIZE(splits); n++) {
-		assert_null(target_set_layout(target, n));
-		assert_int_equal(target->layout, n);
-		for (uint64_t at = 0; at < 5 * GIB; at += GIB / 4) {
-			uint64_t hole = splits[n] && at >= splits[n] ? 4 * GIB - splits[n] : 0;
-
-			assert_int_equal(
-			    memory_read(target->memory, gpa(at + hole), &value, 8, NULL),
-			    MEMORY_OK);
-			assert_int_equal(value, at | 1);
-		}
-		if (splits[n])
-			saved_lacks(target, splits[n], 1, MEMORY_NO_RAM);
-		assert_int_equal(memory_total(target->memory), 5 * GIB);
-	}
-	err = target_set_layout(target, 6);
-	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	memory = target->memory;
+	assert_null(memory_count_pages(memory));
+	read_mark(target, 4 * GIB, 4 * GIB);
+	/* The file is half a GiB short of that RAM. */
+	assert_null(target->ops->arrange(target, &ram, 0, &arrangement));
+	assert_true(arrangement.changed);
+	assert_int_equal(arrangement.lacking, GIB / 2);
+	assert_ptr_equal(target->memory, memory);
+	read_mark(target, 0, 0);
+	read_mark(target, 3 * GIB - GIB / 4, 3 * GIB - GIB / 4);
+	saved_lacks(target, 3 * GIB, 1, MEMORY_NO_RAM);
+	read_mark(target, 4 * GIB, 3 * GIB);
+	read_mark(target, 6 * GIB - GIB / 4, 5 * GIB - GIB / 4);
+	saved_lacks(target, 6 * GIB, 1, MEMORY_NOT_SAVED);
+	saved_lacks(target, 6 * GIB + GIB / 2, 1, MEMORY_NO_RAM);
+	assert_null(target->ops->arrange(target, &ram, 0, &arrangement));
+	assert_false(arrangement.changed);
+	assert_null(target->ops->arrange(target, NULL, 0, &arrangement));
+	assert_true(arrangement.changed);
+	read_mark(target, 3 * GIB, 3 * GIB);
+	assert_true(memory_stats(memory).pages_touched > 0);
+	err = target->ops->arrange(target, NULL, 7, &arrangement);
+	assert_true(error_is(err, NUNCHI_ERROR_NOT_FOUND));
 	nunchi_error_destroy(err);
-	assert_int_equal(target->layout, 5);
 	target_close(target);
+}
+
+/* LiME's raw format: offsets of pages are no multiples of the page size. */
+static void test_packed(void **state)
+{
+	const struct target_ram ram = {
+	    .ranges = {{gpa(0), 0x9fc00}, {gpa(MIB), MIB}, {gpa(4 * MIB), MIB}},
+	    .count = 3,
+	    .low_end = 2 * MIB,
+	    .end = 5 * MIB,
+	};
+	const struct memory_range parts[] = {
+	    {gpa(0x1000), 0x9ec00}, {gpa(MIB), MIB}, {gpa(4 * MIB), MIB}};
+	struct target_arrangement arrangement;
+	struct blob blob = {0};
+	struct target *target;
+	uint8_t page[WRITER_PAGE];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		for (uint64_t at = 0; at < parts[i].size; at += sizeof(page)) {
+			uint64_t left = parts[i].size - at;
+
+			writer_fill(parts[i].start.v + at, page, sizeof(page));
+			blob_append(&blob, page, left < sizeof(page) ? left : sizeof(page));
+		}
+	}
+	target = saved_open(&blob);
+	assert_true(saved_notes(target, "LiME's raw format"));
+	assert_null(target->ops->arrange(target, NULL, 1, &arrangement));
+	saved_has(target, 0x1000, 0x9ec00);
+	saved_has(target, MIB, MIB);
+	assert_null(target->ops->arrange(target, &ram, 0, &arrangement));
+	assert_true(arrangement.changed);
+	assert_int_equal(arrangement.lacking, 0);
+	saved_has(target, 0x1000, 0x9ec00);
+	saved_has(target, MIB, MIB);
+	saved_has(target, 4 * MIB, MIB);
+	saved_lacks(target, 2 * MIB, MIB, MEMORY_NO_RAM);
+	target_close(target);
+	blob_free(&blob);
 }
 
 static void refuse_path(const char *path, enum nunchi_error_code code, const char *words)
@@ -185,8 +299,9 @@ static void test_foreign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_flat),    cmocka_unit_test(test_layout_list),
-	    cmocka_unit_test(test_layouts), cmocka_unit_test(test_no_regular_file),
+	    cmocka_unit_test(test_flat),    cmocka_unit_test(test_guesses),
+	    cmocka_unit_test(test_fits),    cmocka_unit_test(test_arrangements),
+	    cmocka_unit_test(test_packed),  cmocka_unit_test(test_no_regular_file),
 	    cmocka_unit_test(test_foreign),
 	};
 

@@ -3,11 +3,15 @@
 #include "core/buffer.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
+#include "guest/linux/ram.h"
 #include "guest/linux/roots.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Firmware has its tables, and Xen the pages by which it talks to a guest, behind the RAM. */
+#define RAM_END_SLACK ((uint64_t)64 << 20)
 
 void linux_kernel_destroy(struct linux_kernel *kernel)
 {
@@ -109,26 +113,63 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 		linux_identify_noted(kernel, &info, "named by the VMCOREINFO note handed over");
 }
 
-/* One search for the kernel, over the candidates and the layouts of the memory. */
+/* One search for the kernel, over the candidates and, in a raw file, the arrangements of RAM. */
 struct search {
 	struct target *target;
 	const struct linux_attach_options *options;
 	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
-	uint64_t frames;             /* page frames there must be, by a kernel in a wrong layout */
 	unsigned reset_count;        /* of the target, before */
+	/* Of a raw file: what a kernel in it said of the RAM, and how the memory is laid out now.
+	 */
+	bool has_ram;
+	bool by_ram;     /* laid out by that, not by a guess */
+	bool rearranged; /* since the candidates were collected: they mean nothing any more */
+	unsigned n;      /* of the guesses, or of what fits that RAM */
+	struct target_ram ram;
+	struct target_arrangement arrangement;
 	/* A candidate that holds as far as the memory goes: taken if there is no surer one. */
 	bool is_unsure;
 	struct linux_root unsure;
-	unsigned unsure_layout;
+	bool unsure_by_ram;
+	unsigned unsure_n;
 	uint64_t unsure_rival; /* where another such one lies, or 0 */
 };
 
-static struct nunchi_error *wrong_layout(struct search *search, uint64_t frames)
+/* Lays the memory of a raw file out by guess n, or as the n-th that fits its RAM. */
+static struct nunchi_error *arrange(struct search *search, bool by_ram, unsigned n)
 {
-	search->frames = frames;
-	return error_create(NUNCHI_ERROR_NO_KERNEL,
-			    "its memory ends at 0x%llx, where this layout has none",
-			    (unsigned long long)frames << PAGE_SHIFT);
+	struct target *target = search->target;
+	struct nunchi_error *err;
+
+	if (!target->ops->arrange)
+		return &error_not_found;
+	err = target->ops->arrange(target, by_ram ? &search->ram : NULL, n, &search->arrangement);
+	if (!err) {
+		search->by_ram = by_ram;
+		search->n = n;
+	}
+	return err;
+}
+
+/*
+ * Asks a kernel that was found in a raw file for its RAM, once, and lays the memory out by it. If
+ * that changes anything, the candidates have to be collected anew.
+ */
+static struct nunchi_error *ask_ram(struct search *search, struct linux_kernel *kernel)
+{
+	struct nunchi_error *err;
+
+	if (!search->target->ops->arrange || search->has_ram ||
+	    !linux_ram_read(kernel, &search->ram))
+		return NULL;
+	search->has_ram = true;
+	err = arrange(search, true, 0);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND))
+		return NULL;
+	if (err || !search->arrangement.changed)
+		return err;
+	search->rearranged = true;
+	return error_create(NUNCHI_ERROR_NO_KERNEL, "its RAM lies otherwise in the file");
 }
 
 static struct nunchi_error *attach_root(struct search *search, const struct linux_root *root,
@@ -140,7 +181,6 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	struct target *target = search->target;
 	struct kernel_image rodata;
 	struct nunchi_error *err;
-	uint64_t frames;
 
 	if (!kernel)
 		return &error_nomem;
@@ -159,8 +199,8 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		err = linux_rodata_get(kernel, &rodata);
 	if (!err)
 		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
-	if (!err && target->layout_count > 1 && !linux_identify_layout(kernel, &frames))
-		err = wrong_layout(search, frames);
+	if (!err)
+		err = ask_ram(search, kernel);
 	if (!err)
 		err = use_own_table(kernel, root);
 	if (!err)
@@ -199,7 +239,8 @@ static void keep_unsure(struct search *search, const struct linux_root *root)
 {
 	if (!search->is_unsure) {
 		search->unsure = *root;
-		search->unsure_layout = search->target->layout;
+		search->unsure_by_ram = search->by_ram;
+		search->unsure_n = search->n;
 		search->is_unsure = true;
 	} else if (search->unsure.image.physical_start != root->image.physical_start) {
 		search->unsure_rival = root->image.physical_start;
@@ -215,8 +256,8 @@ static struct nunchi_error *attach_unsure(struct search *search, struct linux_ke
 		return &error_not_found;
 	if (search->unsure_rival)
 		return ambiguous(search->unsure.image.physical_start, search->unsure_rival);
-	if (search->target->layout != search->unsure_layout)
-		err = target_set_layout(search->target, search->unsure_layout);
+	if (search->by_ram != search->unsure_by_ram || search->n != search->unsure_n)
+		err = arrange(search, search->unsure_by_ram, search->unsure_n);
 	return err ? err : attach_root(search, &search->unsure, ret);
 }
 
@@ -228,13 +269,15 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 	struct linux_roots roots = {0};
 
 	linux_roots_collect(&roots, search->target, source, search->options->cancel);
-	for (size_t i = 0; i < roots.count; i++) {
+	for (size_t i = 0; i < roots.count && !search->rearranged; i++) {
 		struct linux_kernel *kernel = NULL;
 		struct nunchi_error *err = attach_root(search, &roots.items[i], &kernel);
 
 		if (err && !is_refusal(err))
 			return err;
-		if (err) {
+		if (err && search->rearranged) {
+			nunchi_error_destroy(err);
+		} else if (err) {
 			nunchi_error_destroy(search->reason);
 			search->reason = err;
 		} else if (kernel->tasks_unseen) {
@@ -251,17 +294,17 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 			found = kernel;
 		}
 	}
-	if (!found)
+	if (!found || search->rearranged)
 		return &error_not_found;
 	*ret = no_cleanup_ptr(found);
 	return NULL;
 }
 
-/* Tries some sources in the layout that the memory now has, the surest first. */
-static struct nunchi_error *attach_layout(struct search *search, enum linux_root_source first,
-					  enum linux_root_source last, struct linux_kernel **ret)
+/* Tries some sources in the memory as it is laid out now, the surest first. */
+static struct nunchi_error *attach_sources(struct search *search, enum linux_root_source first,
+					   enum linux_root_source last, struct linux_kernel **ret)
 {
-	for (int source = first; source <= (int)last && !search->frames; source++) {
+	for (int source = first; source <= (int)last && !search->rearranged; source++) {
 		struct nunchi_error *err =
 		    attach_source(search, (enum linux_root_source)source, ret);
 
@@ -274,32 +317,34 @@ static struct nunchi_error *attach_layout(struct search *search, enum linux_root
 	return &error_not_found;
 }
 
-/* The same in every layout that the memory may have. */
-static struct nunchi_error *attach_layouts(struct search *search, enum linux_root_source first,
-					   enum linux_root_source last, struct linux_kernel **ret)
+/*
+ * The same in every arrangement of a raw file: in each guess, until a kernel says what RAM there
+ * is, then in each that fits it, and if none of these holds, in the other guesses.
+ */
+static struct nunchi_error *attach_arrangements(struct search *search, enum linux_root_source first,
+						enum linux_root_source last,
+						struct linux_kernel **ret)
 {
-	struct target *target = search->target;
-	unsigned layouts = target->layout_count ? target->layout_count : 1;
-	uint64_t wanted = 0;
+	unsigned guess = search->has_ram ? 0 : 1;
+	struct nunchi_error *err = NULL;
 
-	for (unsigned i = 0; i < layouts; i++) {
-		struct nunchi_error *err = NULL;
-
-		if (target->layout != i)
-			err = target_set_layout(target, i);
-		/* Once a kernel told where its memory ends, only that layout is worth a look. */
-		if (!err && wanted && !linux_layout_fits(target->memory, wanted))
-			continue;
-		search->frames = 0;
-		if (!err)
-			err = attach_layout(search, first, last, ret);
-		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
+	/* Not where an earlier call ended. */
+	if (search->n || search->by_ram != search->has_ram)
+		err = arrange(search, search->has_ram, 0);
+	while (!err) {
+		search->rearranged = false;
+		err = attach_sources(search, first, last, ret);
+		if (!search->rearranged && !error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		nunchi_error_destroy(err);
-		if (search->frames)
-			wanted = search->frames;
+		err = NULL;
+		if (search->rearranged)
+			continue;
+		err = search->by_ram ? arrange(search, true, search->n + 1) : &error_not_found;
+		if (error_is(err, NUNCHI_ERROR_NOT_FOUND))
+			err = arrange(search, false, guess++);
 	}
-	return &error_not_found;
+	return err;
 }
 
 static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error *reason)
@@ -328,6 +373,33 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 			  "kdump, LiME, AVML, xl dump-core and xl save images of Linux guests");
 }
 
+/* Says how a raw file was taken, and where it and the guest's RAM do not end together. */
+static void note_arrangement(const struct search *search, struct linux_kernel *kernel)
+{
+	struct target *target = search->target;
+	uint64_t lacking = search->arrangement.lacking;
+	gpa_t start, end;
+
+	if (!search->has_ram)
+		return;
+	linux_kernel_fact(kernel, "memory", "raw file", "the kernel's e820 map and max_pfn", "%s",
+			  search->arrangement.name);
+	if (lacking)
+		target_note(target,
+			    "the raw file ends %llu KiB before the guest's RAM does (at 0x%llx): "
+			    "what is missing reads as \"not saved\"",
+			    (unsigned long long)lacking >> 10, (unsigned long long)search->ram.end);
+	else if (memory_next_data(target->memory, gpa(search->ram.end), &start, &end) &&
+		 memory_end(target->memory).v - start.v > RAM_END_SLACK)
+		target_note(
+		    target,
+		    "the raw file goes on for %llu MiB behind the RAM that its kernel knows "
+		    "of, which ends at 0x%llx: it was padded, or memory was plugged in "
+		    "without the kernel's use",
+		    (unsigned long long)(memory_end(target->memory).v - start.v) >> 20,
+		    (unsigned long long)search->ram.end);
+}
+
 struct nunchi_error *linux_kernel_attach(struct target *target,
 					 const struct linux_attach_options *options,
 					 struct linux_kernel **ret)
@@ -340,11 +412,11 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	if (target->live)
 		nunchi_error_destroy(target_get_state(target, &state));
 	search.reset_count = target->reset_count;
-	err = attach_layouts(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		/* What follows looks at all of the memory. */
 		nunchi_error_destroy(err);
-		err = attach_layouts(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
+		err = attach_arrangements(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
 	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);
@@ -355,6 +427,8 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 		return no_kernel(target, search.reason);
 	}
 	nunchi_error_destroy(search.reason);
+	if (!err)
+		note_arrangement(&search, *ret);
 	return err;
 }
 

@@ -16,8 +16,8 @@
 
 #define MAX_BANNER 512
 
-/* Frames: X86_HVM_END_SPECIAL_REGION of Xen's tools/libs/guest/xg_private.h. */
-#define XEN_SPECIAL_END 0xff000
+/* Of the list of tasks, to tell whether it is whole. */
+#define MAX_TASK_STEPS 65536
 
 static const char banner_start[] = "Linux version ";
 
@@ -310,10 +310,29 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 }
 
 /*
+ * Follows the list of tasks from its second one on; false where it breaks off. Where a raw file is
+ * laid out wrongly some of the tasks lie elsewhere.
+ */
+static bool is_list_whole(struct linux_kernel *kernel, uint64_t head, uint64_t at)
+{
+	for (unsigned steps = 0; at != head && steps < MAX_TASK_STEPS; steps++) {
+		uint64_t next, back;
+
+		if (linux_read_word(kernel, at, &next) != MEMORY_OK ||
+		    linux_read_word(kernel, next + kernel->word_size, &back) != MEMORY_OK ||
+		    back != at)
+			return false;
+		at = next;
+	}
+	return true;
+}
+
+/*
  * The list of tasks goes on behind the first one, and back: an image that is left of another kernel
  * has lost the memory around it.
  */
-static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses)
+static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses,
+			  const struct target *target)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t own = kernel->symbol[LINUX_init_task] + layout->task_tasks.offset;
@@ -327,10 +346,14 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 	kernel->tasks_unseen = fault != MEMORY_OK && fault != MEMORY_NOT_MAPPED;
 	if (!kernel->tasks_unseen)
 		witness(witnesses, fault == MEMORY_OK && back == own, "the list of tasks");
+	/* Nor does a list that was torn while the file was written, but a whole one is surer. */
+	if (target->ops->arrange && back == own && !is_list_whole(kernel, own, next))
+		kernel->tasks_unseen = true;
 }
 
 /* The first task: its own parent, and its memory's page table is the one we came by. */
-static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses)
+static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses,
+			  const struct target *target)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t address = kernel->symbol[LINUX_init_task], pgd;
@@ -342,7 +365,7 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	if (layout->task_real_parent.present)
 		witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
 			"init_task, its own parent");
-	ask_task_list(kernel, witnesses);
+	ask_task_list(kernel, witnesses, target);
 	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == MEMORY_OK &&
@@ -448,7 +471,7 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 				      (unsigned long long)kernel->text_virtual);
 	} else {
 		ask_symbols(kernel, &witnesses);
-		ask_init_task(kernel, &witnesses);
+		ask_init_task(kernel, &witnesses, target);
 		ask_note(kernel, &witnesses, root, target);
 		ask_image(kernel, &witnesses, root);
 		if (witnesses.count < 2 || witnesses.contradict.size)
@@ -560,30 +583,4 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 	linux_kernel_fact(kernel, "kernel", "types", path ? path : "memory", "%s",
 			  type_index_description(kernel->types));
 	return NULL;
-}
-
-bool linux_layout_fits(const struct memory *memory, uint64_t frames)
-{
-	uint64_t end = memory_end(memory).v >> PAGE_SHIFT;
-
-	/* What ends so has the pages by which Xen and an HVM guest talk, far above the RAM. */
-	if (end == XEN_SPECIAL_END)
-		return frames <= end;
-	/* The kernel's idea of the end may leave out firmware tables just below it. */
-	return frames <= end && end - frames < (64 << 20) >> PAGE_SHIFT;
-}
-
-bool linux_identify_layout(struct linux_kernel *kernel, uint64_t *ret_frames)
-{
-	uint64_t frames = 0, physical;
-
-	/* Not by the page tables: in a wrong layout those above the hole are out of reach. */
-	if (!kernel->symbol[LINUX_max_pfn] ||
-	    !linux_image_physical(kernel, kernel->symbol[LINUX_max_pfn], &physical) ||
-	    memory_read(kernel->memory, gpa(physical), &frames, kernel->word_size, NULL) !=
-		MEMORY_OK ||
-	    linux_layout_fits(kernel->memory, frames))
-		return true;
-	*ret_frames = frames;
-	return false;
 }

@@ -30,12 +30,5 @@ struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
  */
 bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *info,
 			  const char *how);
-/*
- * True if the guest's memory ends where the kernel knows it to; else false with the page frames
- * there should be.
- */
-bool linux_identify_layout(struct linux_kernel *kernel, uint64_t *ret_frames);
-/* True if memory of that many frames fits what the memory now has. */
-bool linux_layout_fits(const struct memory *memory, uint64_t frames);
 
 #endif

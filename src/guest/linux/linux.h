@@ -49,8 +49,9 @@ struct linux_kernel {
 	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
-	bool missing_noted;          /* linux_kernel_note_missing() was called */
-	bool tasks_unseen;           /* what the first task is linked to is not in the memory */
+	bool missing_noted; /* linux_kernel_note_missing() was called */
+	/* What the first task is linked to is not in the memory, or the list of tasks is broken. */
+	bool tasks_unseen;
 	bool live;                   /* the guest may change what is being read */
 	unsigned reset_count;        /* of the target, when the kernel was looked for */
 	const struct cancel *cancel; /* ends long walks; never NULL */

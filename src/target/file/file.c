@@ -27,6 +27,8 @@ static void file_destroy(struct target *target)
 
 	if (file->fd >= 0)
 		close(file->fd);
+	if (file->destroy_own)
+		file->destroy_own(file->own);
 	free(file->vcpus);
 }
 

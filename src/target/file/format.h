@@ -29,6 +29,9 @@ struct file_target {
 	bool sigbus_guard;
 	bool incomplete; /* RAM may lie where the file shows none: it is damaged or was cut off */
 	struct x86_registers *vcpus; /* target.vcpu_count of them; owned */
+	/* What the format keeps beside the memory; destroyed after it. */
+	void *own;
+	void (*destroy_own)(void *own);
 };
 
 struct file_format {

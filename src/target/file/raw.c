@@ -1,61 +1,176 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/file/raw.h"
 
+#include "target/e820.h"
 #include "target/file/foreign.h"
 #include "target/file/format.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
 
+#define MIB      ((uint64_t)1 << 20)
 #define FOUR_GIB ((uint64_t)1 << 32)
 
-/* In order of likelihood. */
-static const struct raw_layout layouts[] = {
-    {0, "offset = address"},
-    {0xc0000000, "without the PCI hole of QEMU's pc (RAM to 3 GiB, then from 4 GiB)"},
-    {0x80000000, "without the PCI hole of QEMU's q35 (RAM to 2 GiB, then from 4 GiB)"},
-    {0xe0000000, "without the PCI hole of QEMU's pc (RAM to 3.5 GiB, then from 4 GiB)"},
-    {0xb0000000, "without the PCI hole of QEMU's q35 (RAM to 2.75 GiB, then from 4 GiB)"},
-    {0xf0000000, "without the hole of a Xen HVM guest (RAM to 3.75 GiB, then from 4 GiB)"},
+/* The first page, which the kernel takes out of System RAM (trim_bios_range()). */
+#define PACKED_START PAGE_SIZE
+
+/* Where RAM ends below 4 GiB, in order of likelihood. */
+static const uint64_t splits[] = {
+    0xc0000000, /* QEMU's pc, cloud-hypervisor */
+    0x80000000, /* QEMU's q35 */
+    0xe0000000, /* QEMU's pc with up to 3.5 GiB */
+    0xb0000000, /* QEMU's q35 with up to 2.75 GiB */
+    0xd0000000, /* Firecracker */
+    0xf0000000, /* Xen's HVM guests */
 };
 
-const struct raw_layout *raw_layout(uint64_t size, unsigned n)
+bool raw_guess(uint64_t size, unsigned n, struct raw_layout *ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(layouts); i++) {
-		if (layouts[i].split >= (size & ~PAGE_MASK) && i)
-			continue;
-		if (!n--)
-			return &layouts[i];
+	uint64_t odd = size & PAGE_MASK;
+
+	if (!n--) {
+		*ret = (struct raw_layout){.kind = RAW_FLAT};
+		return true;
 	}
-	return NULL;
+	/* Only firmware makes RAM end within a page: below 640 KiB, where its own data begin. */
+	if (odd && !n--) {
+		*ret = (struct raw_layout){.kind = RAW_PACKED, .low_end = 0x9f000 + odd};
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
+		if (splits[i] < (size & ~PAGE_MASK) && !n--) {
+			*ret = (struct raw_layout){.kind = RAW_HOLE, .split = splits[i]};
+			return true;
+		}
+	}
+	return false;
 }
 
-unsigned raw_layout_count(uint64_t size)
-{
-	unsigned n = 0;
+/* Layouts that fit some RAM: the six splits, those computed, and the flat one. */
+#define FITS_MAX (ARRAY_SIZE(splits) + 2)
 
-	while (raw_layout(size, n))
-		n++;
-	return n;
+struct fits {
+	struct raw_layout items[FITS_MAX];
+	size_t count;
+};
+
+/* Adds a layout behind those whose size is as near to the file's, or nearer. */
+static void add_fit(struct fits *fits, uint64_t size, struct raw_layout layout)
+{
+	uint64_t off = layout.expected > size ? layout.expected - size : size - layout.expected;
+	size_t at = fits->count++;
+
+	for (; at; at--) {
+		uint64_t other = fits->items[at - 1].expected;
+
+		if ((other > size ? other - size : size - other) <= off)
+			break;
+		fits->items[at] = fits->items[at - 1];
+	}
+	fits->items[at] = layout;
 }
 
-struct nunchi_error *raw_extents(uint64_t size, unsigned n, struct extents *ret)
+static void add_split(struct fits *fits, uint64_t size, const struct target_ram *ram,
+		      uint64_t split)
 {
-	const struct raw_layout *layout = raw_layout(size, n);
+	add_fit(fits, size,
+		(struct raw_layout){
+		    .kind = RAW_HOLE, .split = split, .expected = split + (ram->end - FOUR_GIB)});
+}
+
+/* The size of a packed file of that RAM. */
+static uint64_t packed_size(const struct target_ram *ram)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < ram->count; i++)
+		size += ram->ranges[i].size;
+	return size - (ram->count && !ram->ranges[0].start.v ? PACKED_START : 0);
+}
+
+bool raw_fit(uint64_t size, const struct target_ram *ram, bool packed, unsigned n,
+	     struct raw_layout *ret)
+{
+	uint64_t above = ram->end > FOUR_GIB ? ram->end - FOUR_GIB : 0;
+	struct fits fits = {0};
+
+	if (packed && ram->count)
+		add_fit(&fits, size,
+			(struct raw_layout){.kind = RAW_PACKED, .expected = packed_size(ram)});
+	else if (!packed)
+		add_fit(&fits, size, (struct raw_layout){.kind = RAW_FLAT, .expected = ram->end});
+	if (!packed && above && ram->low_end) {
+		add_split(&fits, size, ram, ram->low_end);
+	} else if (!packed && above) {
+		/* If the file is whole, its size tells where RAM ends below 4 GiB. */
+		if (size > above + MIB && size - above < FOUR_GIB)
+			add_split(&fits, size, ram, (size - above) & ~PAGE_MASK);
+		for (size_t i = 0; i < ARRAY_SIZE(splits); i++)
+			add_split(&fits, size, ram, splits[i]);
+	}
+	if (n >= fits.count)
+		return false;
+	*ret = fits.items[n];
+	return true;
+}
+
+/* Adds a range of RAM for the bytes from *offset on; moves that behind them. */
+static struct nunchi_error *add_range(struct extents *extents, uint64_t start, uint64_t size,
+				      uint64_t *offset)
+{
+	struct nunchi_error *err = extents_add(extents, start, size, *offset);
+
+	*offset += size;
+	return err;
+}
+
+static struct nunchi_error *add_packed(uint64_t size, const struct raw_layout *layout,
+				       const struct target_ram *ram, struct extents *extents)
+{
+	struct nunchi_error *err = NULL;
+	uint64_t offset = 0;
+
+	if (!ram) {
+		err = add_range(extents, PACKED_START, layout->low_end - PACKED_START, &offset);
+		if (!err && size > offset)
+			err = add_range(extents, MIB, size - offset, &offset);
+		return err;
+	}
+	for (size_t i = 0; i < ram->count && !err; i++) {
+		uint64_t start = ram->ranges[i].start.v, bytes = ram->ranges[i].size;
+
+		if (!start && bytes > PACKED_START) {
+			start = PACKED_START;
+			bytes -= PACKED_START;
+		}
+		err = add_range(extents, start, bytes, &offset);
+	}
+	return err;
+}
+
+struct nunchi_error *raw_extents(uint64_t size, const struct raw_layout *layout,
+				 const struct target_ram *ram, struct extents *ret)
+{
 	_cleanup_extents_ struct extents extents = {0};
+	uint64_t whole = size & ~PAGE_MASK, end = ram ? ram->end : 0, offset = 0;
 	struct nunchi_error *err;
 
-	if (!layout)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no layout %u of this file", n);
-	size &= ~PAGE_MASK;
-	if (layout->split) {
-		err = extents_add(&extents, 0, layout->split, 0);
-		if (!err)
-			err = extents_add(&extents, FOUR_GIB, size - layout->split, layout->split);
+	if (layout->kind == RAW_PACKED) {
+		err = add_packed(size, layout, ram, &extents);
+	} else if (layout->kind == RAW_FLAT) {
+		err = add_range(&extents, 0, whole > end ? whole : end, &offset);
 	} else {
-		err = extents_add(&extents, 0, size, 0);
+		uint64_t above = whole > layout->split ? whole - layout->split : 0;
+		uint64_t known = end > FOUR_GIB ? end - FOUR_GIB : 0;
+
+		err = add_range(&extents, 0, layout->split, &offset);
+		if (!err)
+			err = add_range(&extents, FOUR_GIB, above > known ? above : known, &offset);
 	}
 	if (!err)
-		err = extents_normalize(&extents, size);
+		err = extents_normalize(&extents, layout->kind == RAW_PACKED ? size : whole);
 	if (err)
 		return err;
 	*ret = extents;
@@ -63,20 +178,206 @@ struct nunchi_error *raw_extents(uint64_t size, unsigned n, struct extents *ret)
 	return NULL;
 }
 
+/* ---- Maps in the file ------------------------------------------------------------------------ */
+
+/* Maps that are tried; a kernel keeps the firmware's and one that mem= shortened. */
+#define MAPS_MAX  4
+#define SCAN_SIZE ((size_t)1 << 20)
+
+/* What a raw file is made of, and what was found in it. */
+struct raw {
+	struct source source;
+	struct target_ram maps[MAPS_MAX];
+	size_t map_count;
+	bool searched;
+};
+
+static void raw_destroy(void *data)
+{
+	struct raw *raw = data;
+
+	source_deinit(&raw->source);
+	free(raw);
+}
+
+static bool is_same_ram(const struct target_ram *a, const struct target_ram *b)
+{
+	return a->count == b->count && a->end == b->end && a->low_end == b->low_end;
+}
+
+static void add_map(struct raw *raw, const uint8_t *entries, size_t size)
+{
+	struct target_ram ram;
+
+	if (!e820_decode(entries, size, 0, &ram) || ram.count < 2)
+		return;
+	for (size_t i = 0; i < raw->map_count; i++) {
+		if (is_same_ram(&raw->maps[i], &ram))
+			return;
+	}
+	raw->maps[raw->map_count++] = ram;
+}
+
+/* Moves *at to the next byte that is no hole of the file; false if there is none. */
+static bool skip_hole(const struct source *source, uint64_t *at)
+{
+	off_t data = source->fd >= 0 ? lseek(source->fd, (off_t)*at, SEEK_DATA) : (off_t)*at;
+
+	if (data < 0)
+		return errno != ENXIO;
+	*at = (uint64_t)data;
+	return true;
+}
+
+/*
+ * Looks through the file for e820 maps: the kernel has some copies of it, of which those in the
+ * first megabyte and in its own image do not depend on the layout.
+ */
+static void find_maps(struct raw *raw)
+{
+	_cleanup_free_ uint8_t *buffer = malloc(SCAN_SIZE + E820_MAP_SIZE);
+
+	raw->searched = true;
+	for (uint64_t at = 0; buffer && at < raw->source.size && raw->map_count < MAPS_MAX;
+	     at += SCAN_SIZE) {
+		uint64_t fault;
+		size_t size;
+
+		if (!skip_hole(&raw->source, &at))
+			return;
+		at &= ~(uint64_t)3;
+		size = raw->source.size - at < SCAN_SIZE + E820_MAP_SIZE
+			   ? (size_t)(raw->source.size - at)
+			   : SCAN_SIZE + E820_MAP_SIZE;
+		if (raw->source.read(raw->source.data, at, buffer, size, &fault) != MEMORY_OK)
+			continue;
+		for (size_t i = 0; i + E820_ENTRY_SIZE <= size && i < SCAN_SIZE; i += 4) {
+			if (e820_is_first(buffer + i) && raw->map_count < MAPS_MAX)
+				add_map(raw, buffer + i, size - i);
+		}
+	}
+}
+
+/*
+ * Guess n behind those without a map: by the maps in the file, first as a file without a hole, then
+ * as a packed one. False past the last.
+ */
+static bool guess_by_map(struct raw *raw, unsigned n, struct raw_layout *ret,
+			 const struct target_ram **ret_ram)
+{
+	if (!raw->searched)
+		find_maps(raw);
+	for (size_t i = 0; i < raw->map_count; i++) {
+		*ret_ram = &raw->maps[i];
+		for (unsigned packed = 0; packed < 2; packed++) {
+			for (unsigned fit = 0;
+			     raw_fit(raw->source.size, *ret_ram, packed, fit, ret); fit++) {
+				if (!n--)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* ---- The format ------------------------------------------------------------------------------ */
 
-static struct nunchi_error *raw_set_layout(struct target *target, unsigned n)
+/* Whether the memory has just these ranges already. */
+static bool has_ranges(const struct memory *memory, const struct memory *other)
+{
+	size_t count, others;
+	const struct memory_range *ranges = memory_ranges(memory, &count);
+	const struct memory_range *wanted = memory_ranges(other, &others);
+
+	return count == others && !memcmp(ranges, wanted, count * sizeof(*ranges));
+}
+
+/* Gives the file's bytes their addresses. */
+static struct nunchi_error *lay_out(struct file_target *file, const struct raw_layout *layout,
+				    const struct target_ram *ram, bool *ret_changed)
+{
+	const struct raw *raw = file->own;
+	/* A memory's source ends with it; this one is kept for the next layout. */
+	struct source source = raw->source;
+	_cleanup_extents_ struct extents extents = {0};
+	struct memory *fresh = NULL, *memory = file->target.memory;
+	struct nunchi_error *err = raw_extents(source.size, layout, ram, &extents);
+
+	source.destroy = NULL;
+	if (err)
+		return err;
+	if (!memory)
+		return file_make_memory(file, &extents, &source);
+	err = memory_create(file->sigbus_guard, &fresh);
+	if (!err)
+		err = extents_apply(&extents, &source, fresh);
+	*ret_changed = !err && !has_ranges(memory, fresh);
+	if (*ret_changed)
+		err = memory_take_ranges(memory, fresh);
+	memory_destroy(fresh);
+	return err;
+}
+
+static const char *layout_name(const struct raw_layout *layout)
+{
+	switch (layout->kind) {
+	case RAW_FLAT:
+		return "offsets in the file are addresses";
+	case RAW_HOLE:
+		return "the file has no PCI hole: RAM ends below 4 GiB and goes on there";
+	case RAW_PACKED:
+		break;
+	}
+	return "the file is System RAM alone, one range behind the other (LiME's raw format)";
+}
+
+static struct nunchi_error *raw_arrange(struct target *target, const struct target_ram *ram,
+					unsigned n, struct target_arrangement *ret)
 {
 	struct file_target *file = (struct file_target *)target;
-	_cleanup_source_ struct source source = source_of_fd(file->fd, file->size);
-	_cleanup_extents_ struct extents extents = {0};
-	struct nunchi_error *err = raw_extents(file->size, n, &extents);
+	struct target_arrangement arrangement = {0};
+	struct raw *raw = file->own;
+	size_t count;
+	const struct memory_range *ranges = memory_ranges(target->memory, &count);
+	bool packed = count && ranges[0].start.v == PACKED_START;
+	struct raw_layout layout;
+	unsigned guesses = 0;
+	struct nunchi_error *err;
+	bool found;
 
-	if (!err)
-		err = file_make_memory(file, &extents, &source);
-	if (!err)
-		target->layout = n;
-	return err;
+	while (!ram && guesses <= n && raw_guess(raw->source.size, guesses, &layout))
+		guesses++;
+	if (ram)
+		found = raw_fit(raw->source.size, ram, packed, n, &layout);
+	else
+		found = n < guesses || guess_by_map(raw, n - guesses, &layout, &ram);
+	if (!found)
+		return &error_not_found;
+	err = lay_out(file, &layout, ram, &arrangement.changed);
+	if (err)
+		return err;
+	if (ram && layout.expected > raw->source.size)
+		arrangement.lacking = layout.expected - raw->source.size;
+	arrangement.name = layout_name(&layout);
+	*ret = arrangement;
+	return NULL;
+}
+
+struct nunchi_error *raw_open(struct file_target *file, struct source *source)
+{
+	struct raw *raw = calloc(1, sizeof(*raw));
+	struct raw_layout layout;
+	bool changed;
+
+	if (!raw)
+		return &error_nomem;
+	raw->source = *source;
+	source->destroy = NULL;
+	file->own = raw;
+	file->destroy_own = raw_destroy;
+	file->ops.arrange = raw_arrange;
+	raw_guess(raw->source.size, 0, &layout);
+	return lay_out(file, &layout, NULL, &changed);
 }
 
 static struct nunchi_error *open_raw(struct file_target *file, struct source *source)
@@ -98,12 +399,10 @@ static struct nunchi_error *open_raw(struct file_target *file, struct source *so
 				  "give the dump of a guest");
 	if (file->size & PAGE_MASK)
 		target_note(&file->target,
-			    "the size of the raw file is no multiple of the page size: its last "
-			    "%" PRIu64 " bytes are left out",
+			    "the size of the raw file is no multiple of the page size (%" PRIu64
+			    " bytes more): it was cut off, or is of LiME's raw format",
 			    file->size & PAGE_MASK);
-	file->ops.set_layout = raw_set_layout;
-	file->target.layout_count = raw_layout_count(file->size);
-	return raw_set_layout(&file->target, 0);
+	return raw_open(file, source);
 }
 
 /* Whatever is of no other format. */

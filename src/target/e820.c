@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/e820.h"
+
+#include "core/bytes.h"
+
+#define FOUR_GIB ((uint64_t)1 << 32)
+#define MIB      ((uint64_t)1 << 20)
+/* No x86 processor has more than 52 bits of physical address. */
+#define ADDRESS_END ((uint64_t)1 << 52)
+
+enum { ENTRY_SIZE_AT = 8, ENTRY_TYPE_AT = 16 };
+#define TYPE_RAM 1
+
+/* RAM, reserved, ACPI, NVS, unusable, persistent memory; 12 and 0xefffffff: other such. */
+static bool is_type(uint32_t type)
+{
+	return (type >= TYPE_RAM && type <= 7) || type == 12 || type == 0xefffffff;
+}
+
+/* Adds an entry that begins where *covered ends, or later; false if it is not sound. */
+static bool add_entry(const uint8_t *entry, struct target_ram *ram, uint64_t *covered)
+{
+	uint64_t start = load_le64(entry), size = load_le64(entry + ENTRY_SIZE_AT);
+	uint32_t type = load_le32(entry + ENTRY_TYPE_AT);
+
+	if (!is_type(type) || start < *covered || !size || start >= ADDRESS_END ||
+	    size > ADDRESS_END - start)
+		return false;
+	*covered = start + size;
+	/* RAM goes on to where there is a gap: its last pages may be the firmware's. */
+	if (start < FOUR_GIB && (type == TYPE_RAM || start == ram->low_end))
+		ram->low_end = *covered < FOUR_GIB ? *covered : FOUR_GIB;
+	if (type != TYPE_RAM || ram->count == ARRAY_SIZE(ram->ranges))
+		return true;
+	ram->ranges[ram->count++] = (struct memory_range){.start = gpa(start), .size = size};
+	ram->end = *covered;
+	return true;
+}
+
+bool e820_decode(const void *entries, size_t size, size_t count, struct target_ram *ret)
+{
+	size_t most = count ? count : E820_ENTRIES_MAX;
+	const uint8_t *entry = entries;
+	struct target_ram ram = {0};
+	uint64_t covered = 0;
+	size_t i = 0;
+
+	if (count > E820_ENTRIES_MAX)
+		return false;
+	for (; i < most && size >= E820_ENTRY_SIZE; i++, size -= E820_ENTRY_SIZE) {
+		if (!add_entry(entry + i * E820_ENTRY_SIZE, &ram, &covered))
+			break;
+	}
+	/* Hypervisors give RAM its end below 4 GiB in whole MiB. */
+	ram.low_end = (ram.low_end + MIB - 1) & ~(MIB - 1);
+	if ((count && i < count) || ram.end < MIB)
+		return false;
+	*ret = ram;
+	return true;
+}
+
+bool e820_is_first(const void *entry)
+{
+	const uint8_t *bytes = entry;
+	uint64_t size = load_le64(bytes + ENTRY_SIZE_AT);
+
+	return !load_le64(bytes) && size >= 0x80000 && size <= 0xa0000 &&
+	       load_le32(bytes + ENTRY_TYPE_AT) == TYPE_RAM;
+}
