@@ -200,7 +200,7 @@ static void bench_file(const char *path, uint64_t size)
 static void bench_translations(struct target *target)
 {
 	const struct cancel cancel = {.requested = false};
-	const struct linux_attach_options options = {.cancel = &cancel};
+	const struct guest_attach_options options = {.cancel = &cancel};
 	struct linux_kernel *kernel;
 	uint64_t seed = 88172645463325252u, size;
 	double start = seconds();
@@ -214,7 +214,8 @@ static void bench_translations(struct target *target)
 		gva_t address = gva(kernel->text_virtual + next_random(&seed) % size);
 		gpa_t physical;
 
-		good += address_space_translate(kernel->space, address, &physical) == MEMORY_OK;
+		good +=
+		    address_space_translate(kernel->guest.space, address, &physical) == MEMORY_OK;
 	}
 	say("translate", (seconds() - start) / (double)READS * 1e9, "ns");
 	say("translate_mapped", (double)good * 100 / (double)READS, "%");

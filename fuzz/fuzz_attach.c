@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t *base;
 	static const struct cancel cancel = {.requested = false};
-	const struct linux_attach_options options = {.cancel = &cancel};
+	const struct guest_attach_options options = {.cancel = &cancel};
 	static const struct target_ops ops = {.kind = "fuzz"};
 	struct target target = {.ops = &ops};
 	struct guest guest = {0};

@@ -144,27 +144,29 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 {
 	static const struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
 	static const struct cancel cancel = {.requested = false};
-	struct linux_kernel kernel = {.word_size = 8, .cancel = &cancel, .live = input->live};
+	struct linux_kernel kernel = {
+	    .guest = {.system = &guest_linux, .cancel = &cancel, .live = input->live},
+	    .word_size = 8};
 	struct target target = {.live = input->live};
 	struct view_source source = {
-	    .kernel = &kernel, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
-	struct nunchi_error *err = memory_create(false, &kernel.memory);
+	    .kernel = &kernel.guest, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
+	struct nunchi_error *err = memory_create(false, &kernel.guest.memory);
 
 	if (!err)
-		err = memory_add_reader(kernel.memory, gpa(0), (uint64_t)1 << 30, read_input, NULL,
-					input);
+		err = memory_add_reader(kernel.guest.memory, gpa(0), (uint64_t)1 << 30, read_input,
+					NULL, input);
 	if (!err)
-		err = memory_add_reader(kernel.memory, gpa(TABLES), 2 * PAGE_SIZE, read_tables,
-					NULL, NULL);
+		err = memory_add_reader(kernel.guest.memory, gpa(TABLES), 2 * PAGE_SIZE,
+					read_tables, NULL, NULL);
 	if (!err)
-		err = memory_seal(kernel.memory);
+		err = memory_seal(kernel.guest.memory);
 	if (!err)
-		err = address_space_create(kernel.memory, &paging, &kernel.space);
+		err = address_space_create(kernel.guest.memory, &paging, &kernel.guest.space);
 	if (!err)
-		err = address_space_create(kernel.memory, &paging, &kernel.process);
+		err = address_space_create(kernel.guest.memory, &paging, &kernel.guest.process);
 	if (err)
 		__builtin_trap();
-	target.memory = kernel.memory;
+	target.memory = kernel.guest.memory;
 	make_layout(&kernel.layout);
 	kernel.types = make_types();
 	kernel.symbols = make_symbols();
@@ -176,9 +178,9 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 		 view->schema.columns[input->size % view->schema.column_count].name);
 	symbol_index_unref(kernel.symbols);
 	type_index_unref(kernel.types);
-	address_space_destroy(kernel.space);
-	address_space_destroy(kernel.process);
-	memory_destroy(kernel.memory);
+	address_space_destroy(kernel.guest.space);
+	address_space_destroy(kernel.guest.process);
+	memory_destroy(kernel.guest.memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -234,14 +234,14 @@ static void make_kernel(struct guest *guest)
 	struct linux_kernel *kernel = &guest->kernel;
 
 	make_tables(guest);
-	require(!memory_create(false, &kernel->memory));
-	require(
-	    !memory_add_reader(kernel->memory, gpa(0), sizeof(guest->ram), read_ram, NULL, guest));
-	require(!memory_seal(kernel->memory));
-	require(!address_space_create(kernel->memory, &paging, &kernel->space));
-	require(!address_space_create(kernel->memory, &paging, &kernel->process));
+	require(!memory_create(false, &kernel->guest.memory));
+	require(!memory_add_reader(kernel->guest.memory, gpa(0), sizeof(guest->ram), read_ram, NULL,
+				   guest));
+	require(!memory_seal(kernel->guest.memory));
+	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.space));
+	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.process));
 	require(!type_index_from_btf(types, sizeof(types), NULL, NULL, &kernel->types));
-	kernel->cancel = &guest->cancel;
+	kernel->guest.cancel = &guest->cancel;
 	/* Functions: 1 … 7, and 8. */
 	for (unsigned i = LINUX_simple_dname; i <= LINUX_dmabuffs_dname; i++)
 		kernel->symbol[i] = i - LINUX_simple_dname + 1;
@@ -257,13 +257,13 @@ static void choose(struct guest *guest, unsigned choice)
 	guest->choice = choice;
 	guest->reads = 0;
 	kernel->word_size = choice & CHOICE_NARROW ? 4 : 8;
-	kernel->live = choice & CHOICE_LIVE;
+	kernel->guest.live = choice & CHOICE_LIVE;
 	kernel->symbol[LINUX_vsyscall_mode] = base + 0x60;
 	kernel->symbol[LINUX_nop_mnt_idmap] = base + 0x68;
 	kernel->symbol[LINUX_gate_vma] = base + 0x80;
 	kernel->symbol[LINUX_init_task] = base + 0x100;
 	make_layout(&kernel->layout, choice);
-	memory_new_generation(kernel->memory);
+	memory_new_generation(kernel->guest.memory);
 }
 
 static void run_view(struct guest *guest, const char *name)
@@ -275,19 +275,19 @@ static void run_view(struct guest *guest, const char *name)
 	void *state;
 
 	require(view);
-	state = calloc(1, view->provider.size);
+	state = calloc(1, view->providers[0].size);
 	require(state);
 	row_init(&row, view);
-	err = view->provider.open(state, &guest->kernel, &request);
+	err = view->providers[0].open(state, &guest->kernel.guest, &request);
 	if (!err) {
 		for (unsigned rows = 0; !err && rows < MAX_ROWS; rows++) {
 			row_reset(&row);
-			err = view->provider.next(state, &row);
+			err = view->providers[0].next(state, &row);
 			if (!err)
 				err = row_finish(&row);
 		}
-		if (view->provider.close)
-			view->provider.close(state);
+		if (view->providers[0].close)
+			view->providers[0].close(state);
 	}
 	nunchi_error_destroy(err);
 	row_deinit(&row);

@@ -45,7 +45,7 @@ static void look(const char *word)
 {
 	const struct target_options options = {.sigbus_guard = false};
 	const struct cancel cancel = {.requested = false};
-	const struct linux_attach_options attach = {.cancel = &cancel};
+	const struct guest_attach_options attach = {.cancel = &cancel};
 	struct linux_kernel *kernel = NULL;
 	struct target *target = NULL;
 	struct nunchi_error *err = xen_target_open_with(&fake_library, word, &options, &target);

@@ -151,10 +151,9 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 	if (!guest)
 		return;
 	nunchi_error_destroy(nunchi_session_close(&guest->session));
-	object_deinit(&guest->task);
 	if (guest->target)
 		guest->target->leave_mapped = guest->until_exit;
-	linux_kernel_destroy(guest->kernel);
+	guest_kernel_destroy(guest->kernel);
 	target_close(guest->target);
 	free(guest->symbols_path);
 	free(guest->types_path);
@@ -163,19 +162,19 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 
 struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
 {
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 
 	/* In a session that only looked whether the session was cancelled. */
 	if (!err && guest->session.open && guest->target->live)
-		err = guest_error(guest, linux_kernel_check(kernel, guest->target, true));
+		err = guest_error(guest, kernel->system->check(kernel, guest->target, true));
 	return err;
 }
 
 static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough,
-				       struct linux_kernel **ret)
+				       struct guest_kernel **ret)
 {
-	struct linux_attach_options options = {
+	struct guest_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
 	    .cancel = &guest->cancel,
@@ -195,9 +194,9 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	else if (guest->target->live)
 		memory_new_generation(guest->target->memory);
 	if (!guest->kernel)
-		err = linux_kernel_attach(guest->target, &options, &guest->kernel);
+		err = guest_attach(guest->target, &options, &guest->kernel);
 	else if (guest->target->live)
-		err = linux_kernel_check(guest->kernel, guest->target, thorough);
+		err = guest->kernel->system->check(guest->kernel, guest->target, thorough);
 	guest->attach_ms += guest_clock_ms() - start;
 	if (err)
 		return guest_error(guest, err);
@@ -205,12 +204,12 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	return NULL;
 }
 
-struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret)
+struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct guest_kernel **ret)
 {
 	return get_kernel(guest, true, ret);
 }
 
-struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct linux_kernel **ret)
+struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct guest_kernel **ret)
 {
 	return get_kernel(guest, false, ret);
 }

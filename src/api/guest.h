@@ -6,8 +6,7 @@
 #define NUNCHI_API_GUEST_H
 
 #include "core/cancel.h"
-#include "guest/linux/attach.h"
-#include "guest/linux/image.h"
+#include "guest/guest.h"
 #include "target/target.h"
 #include "view/moment.h"
 
@@ -31,11 +30,10 @@ struct nunchi_guest {
 	struct cancel cancel; /* of a session; its parent is the context's */
 	struct nunchi_session session;
 	struct target *target;
-	struct linux_kernel *kernel; /* NULL until attached */
+	struct guest_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
 	bool count_pages, until_exit;
 	char *symbols_path, *types_path;
-	struct object task; /* the process whose address space was taken last */
 	double attach_ms, query_ms;
 };
 
@@ -44,9 +42,9 @@ struct nunchi_guest {
  * and that the same kernel still runs (NUNCHI_ERROR_REBOOTED). In a session that was checked when
  * it was opened: this fails then only if the session was cancelled.
  */
-struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct linux_kernel **ret);
+struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct guest_kernel **ret);
 /* The same without asking the hypervisor, for what may be called thousands of times a second. */
-struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct linux_kernel **ret);
+struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct guest_kernel **ret);
 
 /* What each call on a guest begins with; NUNCHI_ERROR_CANCELLED once its session was cancelled. */
 struct nunchi_error *session_begin(struct nunchi_guest *guest);

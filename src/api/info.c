@@ -122,48 +122,12 @@ static void give_memory(const struct info *info, const struct target *target)
 	}
 }
 
-static void give_kernel(const struct info *info, struct linux_kernel *kernel)
-{
-	const struct x86_paging *paging = address_space_paging(kernel->space);
-	char value[128];
-
-	for (size_t i = 0; i < kernel->fact_count; i++)
-		give(info, kernel->facts[i].topic, kernel->facts[i].name, kernel->facts[i].value,
-		     kernel->facts[i].evidence);
-	snprintf(value, sizeof(value), "%s, root 0x%llx", x86_mode_string(paging->mode),
-		 (unsigned long long)paging->root.v);
-	give(info, "kernel", "paging", value, NULL);
-	snprintf(value, sizeof(value), "virtual 0x%llx, %s 0x%llx",
-		 (unsigned long long)kernel->text_virtual,
-		 kernel->scattered ? "its first page at machine address" : "physical",
-		 (unsigned long long)kernel->text_physical);
-	give(info, "kernel", "image", value,
-	     kernel->scattered ? "scattered over machine frames, as a PV guest's memory is" : NULL);
-	if (kernel->scattered) {
-		snprintf(value, sizeof(value), "virtual +0x%llx",
-			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000));
-		give(info, "kernel", "kaslr", value, "shift from where it is linked to run");
-	} else if (kernel->word_size == 8) {
-		/* CONFIG_PHYSICAL_START of every distribution's x86-64 kernel is 16 MiB. */
-		snprintf(value, sizeof(value), "virtual +0x%llx, physical %+lld MiB",
-			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000),
-			 ((long long)kernel->text_physical - 0x1000000) / (1 << 20));
-		give(info, "kernel", "kaslr", value, "shifts from where it is linked to run");
-	}
-	if (kernel->symbols_missing)
-		give(info, "missing", "symbols", kernel->symbols_missing,
-		     "give the kernel's System.map with --symbols");
-	if (kernel->types_missing)
-		give(info, "missing", "types", kernel->types_missing,
-		     "give a BTF file, vmlinux or ISF with --types");
-}
-
 struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 				       void (*fact)(const struct nunchi_fact *fact, void *data),
 				       void *data)
 {
 	struct info info = {fact, data};
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err;
 
 	/* Attaching first: it may choose among the layouts of a raw file. */
@@ -172,10 +136,8 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	give_memory(&info, guest->target);
 	if (err)
 		give(&info, "missing", "kernel", nunchi_error_message(err), nunchi_error_hint(err));
-	else {
-		linux_kernel_note_missing(kernel);
-		give_kernel(&info, kernel);
-	}
+	else
+		kernel->system->facts(kernel, fact, data);
 	return err;
 }
 

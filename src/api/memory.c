@@ -1,77 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/guest.h"
-#include "guest/linux/mm.h"
-#include "guest/linux/task.h"
 
 #include <string.h>
 
-static struct nunchi_error *no_process(const struct nunchi_guest *guest, uint64_t pid, bool broken)
-{
-	struct nunchi_error *err =
-	    error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no process %llu%s", guest->target->name,
-			 (unsigned long long)pid,
-			 broken ? " in the list of processes, as far as it can be walked" : "");
-
-	return error_hint(err, "nunchi ps %s shows them", guest->target->name);
-}
-
-/* Whether guest->task is that process still, so that it need not be looked for again. */
-static bool is_found(const struct nunchi_guest *guest, uint64_t pid)
-{
-	const struct layout *layout = &guest->kernel->layout;
-	const struct object *task = &guest->task;
-
-	return task->size && object_u64(task, &layout->task_pid) == pid &&
-	       linux_task_is_same(guest->kernel, task) &&
-	       linux_list_holds(guest->kernel, task->address + layout->task_tasks.offset);
-}
-
-/* Finds a process by its id, into guest->task. */
-static struct nunchi_error *find_process(struct nunchi_guest *guest, uint64_t pid)
-{
-	const struct number_filter wanted = NUMBER_FILTER_EQUAL((int64_t)pid);
-	struct linux_tasks walk;
-	struct nunchi_error *err;
-	bool found, broken;
-
-	if (pid > INT32_MAX)
-		return no_process(guest, pid, false);
-	if (guest->session.open && is_found(guest, pid))
-		return NULL;
-	err = linux_tasks_init(&walk, guest->kernel, &wanted);
-	if (err)
-		return guest_error(guest, err);
-	found = linux_tasks_next(&walk, &guest->task);
-	broken = walk.list.broken;
-	linux_tasks_deinit(&walk);
-	if (!found && cancel_requested(&guest->cancel))
-		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
-	return found ? NULL : no_process(guest, pid, broken);
-}
-
-/* Switches the process address space to that of a process by its id. */
+/* The address space of a process, by its id. */
 static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t pid,
 					  struct address_space **ret)
 {
-	struct linux_kernel *kernel = guest->kernel;
-	struct nunchi_error *err = find_process(guest, pid);
-	uint64_t mm, pgd;
+	struct guest_kernel *kernel = guest->kernel;
+	struct nunchi_error *err;
 
-	if (err)
-		return err;
-	mm = object_u64(&guest->task, &kernel->layout.task_mm);
-	if (kernel->layout.task_mm.present && !mm)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "%s: process %llu has no memory of its own (a kernel thread or "
-				    "a zombie)",
-				    guest->target->name, (unsigned long long)pid);
-	if (linux_read_field(kernel, mm, &kernel->layout.mm_pgd, &pgd) != MEMORY_OK ||
-	    linux_mm_space(kernel, pgd) != MEMORY_OK)
-		return error_create_at(NUNCHI_ERROR_FAULT, mm,
-				       "%s: the page table of process %llu cannot be reached",
-				       guest->target->name, (unsigned long long)pid);
-	*ret = kernel->process;
-	return NULL;
+	err = kernel->system->process_space(kernel, pid, ret);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND))
+		err = error_hint(err, "nunchi ps %s shows them", guest->target->name);
+	return guest_error(guest, err);
 }
 
 /* On a running guest: the error if a process ended, or got other memory, while it was read. */
@@ -80,7 +22,7 @@ static struct nunchi_error *check_process(struct nunchi_guest *guest,
 {
 	if (place->space != NUNCHI_SPACE_PROCESS || !guest->target->live ||
 	    (guest->session.open && (guest->session.holds || session_captures(guest))) ||
-	    linux_task_is_same(guest->kernel, &guest->task))
+	    guest->kernel->system->process_stays(guest->kernel))
 		return NULL;
 	return error_create(NUNCHI_ERROR_NOT_FOUND,
 			    "%s: process %llu ended or became another program while it was read",
@@ -114,7 +56,7 @@ static struct nunchi_error *guest_space(struct nunchi_guest *guest,
 					const struct nunchi_place *place,
 					struct address_space **ret)
 {
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err;
 
 	if (place->space != NUNCHI_SPACE_PHYSICAL) {

@@ -12,7 +12,7 @@ struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 	struct nunchi_session *session = &guest->session;
 	struct nunchi_session_options own = {0};
 	struct nunchi_error *err = NULL;
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 
 	if (options)
 		err = guest_take_options("nunchi_session_options", options, options->size,

@@ -7,7 +7,7 @@ struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *
 					struct nunchi_symbol *ret)
 {
 	struct symbol_index *symbols;
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	const char *near;
 	struct symbol symbol;
@@ -15,7 +15,7 @@ struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *
 
 	if (err)
 		return err;
-	err = linux_symbols(kernel, &symbols);
+	err = kernel->system->symbols(kernel, &symbols);
 	if (err)
 		return guest_error(guest, err);
 	if (!symbol_index_find(symbols, name, &at)) {
@@ -34,26 +34,15 @@ struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *
 struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t address,
 				      struct nunchi_symbol *ret)
 {
-	struct symbol_index *symbols;
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	struct symbol symbol;
-	size_t at;
 
 	if (err)
 		return err;
-	err = linux_symbols(kernel, &symbols);
+	err = kernel->system->symbol_at(kernel, address, &symbol);
 	if (err)
 		return guest_error(guest, err);
-	if (address < kernel->text_virtual || address >= kernel->image_end ||
-	    !symbol_index_at(symbols, address, &at))
-		return guest_error(
-		    guest, error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
-					   "0x%llx is not in the kernel's image (0x%llx – 0x%llx)",
-					   (unsigned long long)address,
-					   (unsigned long long)kernel->text_virtual,
-					   (unsigned long long)kernel->image_end));
-	symbol = symbol_index_get(symbols, at);
 	*ret = (struct nunchi_symbol){.name = symbol.name,
 				      .address = symbol.address,
 				      .offset = address - symbol.address,

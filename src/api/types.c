@@ -119,9 +119,9 @@ static void print_body(struct layout_print *print, type_id id, const struct type
 		print_enumerators(print, id, type->count);
 }
 
-static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, const char *name)
+static struct nunchi_error *no_such_type(const struct type_index *types, const char *name)
 {
-	const char *near = type_index_suggest(kernel->types, name);
+	const char *near = type_index_suggest(types, name);
 	struct nunchi_error *err =
 	    error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in this kernel", name);
 
@@ -136,7 +136,8 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 	struct layout_print print = {
 	    .member = member, .data = data, .left = MAX_MEMBERS, .counting = true};
 	struct nunchi_type_info info = {0};
-	struct linux_kernel *kernel;
+	const struct type_index *types;
+	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 	char target[512];
 	struct type type;
@@ -144,25 +145,22 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 
 	if (err)
 		return err;
-	if (!kernel->types)
-		return guest_error(
-		    guest, error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-						   "this kernel's types are missing: %s",
-						   kernel->types_missing),
-				      "give them with --types (a BTF file, vmlinux or ISF)"));
-	if (!type_index_find(kernel->types, name, &id) || !type_index_get(kernel->types, id, &type))
-		return guest_error(guest, no_such_type(kernel, name));
+	err = kernel->system->types(kernel, &types);
+	if (err)
+		return guest_error(guest, err);
+	if (!type_index_find(types, name, &id) || !type_index_get(types, id, &type))
+		return guest_error(guest, no_such_type(types, name));
 	info.kind = (size_t)type.kind < ARRAY_SIZE(kind_names) ? kind_names[type.kind] : "type";
 	info.name = type.name;
-	if (!type_index_size(kernel->types, id, &info.size))
+	if (!type_index_size(types, id, &info.size))
 		info.size = 0;
 	if (type.kind == TYPE_TYPEDEF) {
-		type_index_spell(kernel->types, type.target, target, sizeof(target));
+		type_index_spell(types, type.target, target, sizeof(target));
 		info.target = target;
 	}
-	body = type_index_strip(kernel->types, id);
-	print.types = kernel->types;
-	if (type_index_get(kernel->types, body, &type)) {
+	body = type_index_strip(types, id);
+	print.types = types;
+	if (type_index_get(types, body, &type)) {
 		print_body(&print, body, &type);
 		info.holes = print.holes / 8;
 		info.member_count = print.count;

@@ -17,6 +17,7 @@ struct kept_row {
 struct view_cursor {
 	struct view_source source;
 	const struct view *view;
+	const struct view_provider *provider; /* the view's for this guest's system */
 	struct view_request request;
 	struct view_constraint *constraints; /* the request's; owned, with their values */
 	struct number_filter numbers[VIEW_MAX_COLUMNS];
@@ -231,15 +232,15 @@ static void free_constraints(struct view_cursor *cursor)
 
 static void stop_provider(struct view_cursor *cursor)
 {
-	if (cursor->state && cursor->view->provider.close)
-		cursor->view->provider.close(cursor->state);
+	if (cursor->state && cursor->provider->close)
+		cursor->provider->close(cursor->state);
 	free(cursor->state);
 	cursor->state = NULL;
 }
 
 static struct nunchi_error *start_provider(struct view_cursor *cursor)
 {
-	const struct view_provider *provider = &cursor->view->provider;
+	const struct view_provider *provider = cursor->provider;
 	struct nunchi_error *err;
 
 	stop_provider(cursor);
@@ -268,7 +269,7 @@ static bool row_matches(const struct view_cursor *cursor)
 /* What was read of memory that is gone is worth nothing; and a cancelled walk just ends. */
 static struct nunchi_error *check_state(const struct view_cursor *cursor, struct nunchi_error *err)
 {
-	const struct linux_kernel *kernel = cursor->source.kernel;
+	const struct guest_kernel *kernel = cursor->source.kernel;
 
 	if (err && err != &error_stop)
 		return err;
@@ -287,7 +288,7 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 		struct nunchi_error *err;
 
 		row_reset(&cursor->row);
-		err = cursor->view->provider.next(cursor->state, &cursor->row);
+		err = cursor->provider->next(cursor->state, &cursor->row);
 		if (!err)
 			err = row_finish(&cursor->row);
 		err = check_state(cursor, err);
@@ -391,7 +392,7 @@ static struct nunchi_error *run_kept(void *data)
 {
 	struct view_cursor *cursor = data;
 	const struct moment now = {.target = cursor->source.target};
-	struct linux_kernel *kernel = cursor->source.kernel;
+	struct guest_kernel *kernel = cursor->source.kernel;
 	struct nunchi_error *err;
 
 	drop_kept(cursor);
@@ -459,6 +460,22 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 	return err;
 }
 
+/* The view's provider for the guest's operating system. */
+static struct nunchi_error *take_provider(struct view_cursor *cursor)
+{
+	const struct guest_system *system = cursor->source.kernel->system;
+	const struct view *view = cursor->view;
+
+	for (size_t i = 0; i < VIEW_MAX_SYSTEMS && view->providers[i].system; i++) {
+		if (view->providers[i].system == system) {
+			cursor->provider = &view->providers[i];
+			return NULL;
+		}
+	}
+	return error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be asked of a guest that runs %s",
+			    system->name);
+}
+
 struct nunchi_error *view_cursor_create(const struct view_source *source, const struct view *view,
 					const struct nunchi_query *query, struct view_cursor **ret)
 {
@@ -471,7 +488,9 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 	cursor->view = view;
 	cursor->request.limit = query ? query->limit : 0;
 	row_init(&cursor->row, view);
-	err = take_columns(cursor, query);
+	err = take_provider(cursor);
+	if (!err)
+		err = take_columns(cursor, query);
 	if (!err)
 		err = take_constraints(cursor, query);
 	if (!err)

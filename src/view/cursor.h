@@ -17,7 +17,7 @@
 struct view_cursor;
 
 struct view_source {
-	struct linux_kernel *kernel;
+	struct guest_kernel *kernel;
 	struct target *target;
 	enum nunchi_pause pause;
 	bool still; /* a running guest stands still for as long as the cursor is used */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "view/view.h"
+#include "view/linux_cells.h"
 
 #include <string.h>
 
@@ -46,10 +46,11 @@ static struct nunchi_error *put_arguments(struct linux_kernel *kernel, struct vi
 	return NULL;
 }
 
-static struct nunchi_error *kernel_info_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *kernel_info_open(void *data, struct guest_kernel *guest,
 					     const struct view_request *request)
 {
 	struct kernel_info *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 
 	(void)request;
 	state->kernel = kernel;
@@ -78,5 +79,6 @@ static struct nunchi_error *kernel_info_next(void *data, struct view_row *row)
 
 const struct view view_kernel_info = {
     .schema = {"kernel_info", "the kernel that runs in the guest", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct kernel_info), kernel_info_open, kernel_info_next, NULL},
+    .providers = {{&guest_linux, sizeof(struct kernel_info), kernel_info_open, kernel_info_next,
+		   NULL}},
 };

@@ -20,10 +20,11 @@ struct kernel_log {
 	struct buffer text;
 };
 
-static struct nunchi_error *kernel_log_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *kernel_log_open(void *data, struct guest_kernel *guest,
 					    const struct view_request *request)
 {
 	struct kernel_log *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	struct nunchi_error *err = linux_log_init(&state->log, kernel);
 
 	(void)request;
@@ -76,5 +77,6 @@ static void kernel_log_close(void *data)
 const struct view view_kernel_log = {
     .schema = {"kernel_log", "the kernel's log (dmesg), from its ring buffer", columns,
 	       ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct kernel_log), kernel_log_open, kernel_log_next, kernel_log_close},
+    .providers = {{&guest_linux, sizeof(struct kernel_log), kernel_log_open, kernel_log_next,
+		   kernel_log_close}},
 };

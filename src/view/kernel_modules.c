@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/module.h"
-#include "view/view.h"
+#include "view/linux_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(name, TEXT, "the module's name")                                                         \
@@ -101,14 +101,15 @@ static bool fill(void *data, struct view_row *row)
 	put_counts(state, row);
 	row_address(row, COLUMN_module, module->address);
 	/* Taken off the list: it was unloaded while it was looked at. */
-	return !kernel->live ||
+	return !kernel->guest.live ||
 	       linux_list_holds(kernel, module->address + layout->module_list.offset);
 }
 
-static struct nunchi_error *kernel_modules_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *kernel_modules_open(void *data, struct guest_kernel *guest,
 						const struct view_request *request)
 {
 	struct kernel_modules *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	struct nunchi_error *err = linux_modules_init(&state->walk, kernel);
 
 	(void)request;
@@ -125,7 +126,7 @@ static struct nunchi_error *kernel_modules_next(void *data, struct view_row *row
 	struct kernel_modules *state = data;
 
 	while (linux_modules_next(&state->walk, &state->module)) {
-		if (row_settle(row, state->kernel, ~(uint64_t)0, fill, state))
+		if (row_settle(row, &state->kernel->guest, ~(uint64_t)0, fill, state))
 			return NULL;
 	}
 	if (state->walk.list.broken) {
@@ -148,6 +149,6 @@ static void kernel_modules_close(void *data)
 
 const struct view view_kernel_modules = {
     .schema = {"kernel_modules", "loaded kernel modules", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct kernel_modules), kernel_modules_open, kernel_modules_next,
-		 kernel_modules_close},
+    .providers = {{&guest_linux, sizeof(struct kernel_modules), kernel_modules_open,
+		   kernel_modules_next, kernel_modules_close}},
 };

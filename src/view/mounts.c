@@ -34,10 +34,11 @@ struct mounts {
 	struct buffer text;
 };
 
-static struct nunchi_error *mounts_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *mounts_open(void *data, struct guest_kernel *guest,
 					const struct view_request *request)
 {
 	struct mounts *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	struct nunchi_error *err = linux_tasks_init(&state->tasks, kernel, NULL);
 
@@ -190,7 +191,7 @@ static struct nunchi_error *mounts_next(void *data, struct view_row *row)
 	do {
 		while (state->next < state->walk.count) {
 			state->next++;
-			if (row_settle(row, state->kernel, UINT64_MAX, fill, state))
+			if (row_settle(row, &state->kernel->guest, UINT64_MAX, fill, state))
 				return NULL;
 		}
 	} while (next_namespace(state, row));
@@ -216,5 +217,5 @@ static void mounts_close(void *data)
 const struct view view_mounts = {
     .schema = {"mounts", "what is mounted, in every mount namespace that a process is in", columns,
 	       ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct mounts), mounts_open, mounts_next, mounts_close},
+    .providers = {{&guest_linux, sizeof(struct mounts), mounts_open, mounts_next, mounts_close}},
 };

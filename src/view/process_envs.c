@@ -26,10 +26,11 @@ struct envs {
 	struct object task, mm;
 };
 
-static struct nunchi_error *envs_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *envs_open(void *data, struct guest_kernel *guest,
 				      const struct view_request *request)
 {
 	struct envs *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	const struct layout *layout = &kernel->layout;
 	struct nunchi_error *err;
 
@@ -72,7 +73,7 @@ static void read_environment(struct envs *state)
 		if (linux_read_object(kernel, LAYOUT_mm, mm, &state->mm) != MEMORY_OK)
 			return;
 		linux_environment_read(&state->environment, kernel, &state->mm);
-		if (!kernel->live)
+		if (!kernel->guest.live)
 			return;
 		if (!linux_task_keeps(kernel, &state->task, field)) {
 			linux_environment_clear(&state->environment);
@@ -141,5 +142,5 @@ static void envs_close(void *data)
 const struct view view_process_envs = {
     .schema = {"process_envs", "environment of all processes, as it is in their memory now",
 	       columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct envs), envs_open, envs_next, envs_close},
+    .providers = {{&guest_linux, sizeof(struct envs), envs_open, envs_next, envs_close}},
 };

@@ -33,10 +33,11 @@ struct memory_map {
 	struct buffer path;
 };
 
-static struct nunchi_error *memory_map_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *memory_map_open(void *data, struct guest_kernel *guest,
 					    const struct view_request *request)
 {
 	struct memory_map *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
 	struct nunchi_error *err;
 
@@ -168,7 +169,7 @@ static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 
 	do {
 		while (next_mapping(state, row)) {
-			if (row_settle(row, state->kernel, UINT64_MAX, fill, state))
+			if (row_settle(row, &state->kernel->guest, UINT64_MAX, fill, state))
 				return NULL;
 		}
 	} while (next_process(state));
@@ -191,5 +192,6 @@ static void memory_map_close(void *data)
 const struct view view_process_memory_map = {
     .schema = {"process_memory_map", "memory mappings of all processes", columns,
 	       ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct memory_map), memory_map_open, memory_map_next, memory_map_close},
+    .providers = {{&guest_linux, sizeof(struct memory_map), memory_map_open, memory_map_next,
+		   memory_map_close}},
 };

@@ -33,10 +33,11 @@ struct open_files {
 	struct buffer path;
 };
 
-static struct nunchi_error *open_files_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *open_files_open(void *data, struct guest_kernel *guest,
 					    const struct view_request *request)
 {
 	struct open_files *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_files);
 	struct nunchi_error *err;
 
@@ -142,7 +143,7 @@ static struct nunchi_error *open_files_next(void *data, struct view_row *row)
 				break;
 			if (!number_filter_passes(state->fds, (int64_t)state->fd))
 				continue;
-			if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
+			if (row_settle(row, &state->kernel->guest, ~UNSTABLE, fill, state))
 				return NULL;
 		}
 		if (state->walking)
@@ -166,5 +167,6 @@ static void open_files_close(void *data)
 
 const struct view view_process_open_files = {
     .schema = {"process_open_files", "open files of all processes", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct open_files), open_files_open, open_files_next, open_files_close},
+    .providers = {{&guest_linux, sizeof(struct open_files), open_files_open, open_files_next,
+		   open_files_close}},
 };

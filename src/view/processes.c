@@ -203,7 +203,7 @@ static void put_page_table(struct processes *state, struct view_row *row)
 	gpa_t root;
 
 	if (field->present)
-		fault = address_space_translate(state->kernel->space,
+		fault = address_space_translate(state->kernel->guest.space,
 						gva(object_u64(&state->mm, field)), &root);
 	if (fault == MEMORY_OK)
 		row_address(row, COLUMN_page_table_root, root.v);
@@ -434,7 +434,7 @@ static void choose_parts(struct processes *state)
 		for (size_t j = 0; j < ARRAY_SIZE(needs[i].fields) && needs[i].fields[j]; j++)
 			linux_add_part(state->kernel, &state->parts, needs[i].fields[j]);
 	}
-	if (state->kernel->live)
+	if (state->kernel->guest.live)
 		linux_task_add_identity(state->kernel, &state->parts);
 	state->task.parts = &state->parts;
 }
@@ -445,7 +445,7 @@ static bool fill(void *data, struct view_row *row)
 	struct linux_kernel *kernel = state->kernel;
 
 	/* Where nothing changes the walk's copy will do. */
-	if (kernel->live &&
+	if (kernel->guest.live &&
 	    linux_read_object(kernel, LAYOUT_task, state->task.address, &state->task) != MEMORY_OK)
 		return false;
 	put_task(state, row);
@@ -467,7 +467,7 @@ static bool fill(void *data, struct view_row *row)
 			      linux_mount_namespace);
 	if (view_wants(state->request, COLUMN_cgroup_path))
 		put_cgroup(state, row);
-	if (!kernel->live)
+	if (!kernel->guest.live)
 		return true;
 	if (!linux_task_is_same(kernel, &state->task))
 		row_changed(row);
@@ -492,10 +492,11 @@ static unsigned what_to_fetch(const struct view_request *request)
 	return what;
 }
 
-static struct nunchi_error *processes_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *processes_open(void *data, struct guest_kernel *guest,
 					   const struct view_request *request)
 {
 	struct processes *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	struct nunchi_error *err;
 
 	err = linux_tasks_init(&state->walk, kernel, request->numbers[COLUMN_pid]);
@@ -521,7 +522,7 @@ static struct nunchi_error *processes_next(void *data, struct view_row *row)
 	struct processes *state = data;
 
 	while (linux_tasks_next(&state->walk, &state->task)) {
-		if (row_settle(row, state->kernel, ~UNSTABLE & state->request->columns, fill,
+		if (row_settle(row, &state->kernel->guest, ~UNSTABLE & state->request->columns, fill,
 			       state))
 			return NULL;
 	}
@@ -545,5 +546,6 @@ static void processes_close(void *data)
 const struct view view_processes = {
     .schema = {"processes", "running processes, kernel threads among them", columns,
 	       ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct processes), processes_open, processes_next, processes_close},
+    .providers = {{&guest_linux, sizeof(struct processes), processes_open, processes_next,
+		   processes_close}},
 };

@@ -14,11 +14,11 @@ struct symbols {
 	size_t next;
 };
 
-static struct nunchi_error *symbols_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *symbols_open(void *data, struct guest_kernel *guest,
 					 const struct view_request *request)
 {
 	struct symbols *state = data;
-	struct nunchi_error *err = linux_symbols(kernel, &state->index);
+	struct nunchi_error *err = guest->system->symbols(guest, &state->index);
 
 	(void)request;
 	if (!err)
@@ -49,5 +49,6 @@ static void symbols_close(void *data)
 
 const struct view view_symbols = {
     .schema = {"symbols", "the kernel's own symbols, by address", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct symbols), symbols_open, symbols_next, symbols_close},
+    .providers = {{&guest_linux, sizeof(struct symbols), symbols_open, symbols_next,
+		   symbols_close}},
 };

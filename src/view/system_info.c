@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "view/view.h"
+#include "view/linux_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(hostname, TEXT, "name of the guest (uname -n)")                                          \
@@ -64,10 +64,11 @@ static void put_cpus(struct linux_kernel *kernel, struct view_row *row)
 		row_absent(row, COLUMN_cpu_logical_cores, NUNCHI_ABSENT_NO_LAYOUT);
 }
 
-static struct nunchi_error *system_info_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *system_info_open(void *data, struct guest_kernel *guest,
 					     const struct view_request *request)
 {
 	struct system_info *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 
 	(void)request;
 	state->kernel = kernel;
@@ -105,5 +106,6 @@ static struct nunchi_error *system_info_next(void *data, struct view_row *row)
 
 const struct view view_system_info = {
     .schema = {"system_info", "the guest's machine", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct system_info), system_info_open, system_info_next, NULL},
+    .providers = {{&guest_linux, sizeof(struct system_info), system_info_open, system_info_next,
+		   NULL}},
 };

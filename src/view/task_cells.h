@@ -9,7 +9,7 @@
 #include "guest/linux/process.h"
 #include "guest/linux/task.h"
 #include "guest/linux/time.h"
-#include "view/view.h"
+#include "view/linux_cells.h"
 
 /* name is scratch. */
 void task_cell_name(struct view_row *row, unsigned column, struct linux_kernel *kernel,

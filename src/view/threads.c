@@ -73,7 +73,7 @@ static bool fill(void *data, struct view_row *row)
 	task_cell_start_time(row, COLUMN_start_time, kernel, task,
 			     state->has_clock ? &state->clock : NULL);
 	put_credentials(state, row);
-	if (!kernel->live)
+	if (!kernel->guest.live)
 		return true;
 	if (!linux_task_is_same(kernel, task))
 		row_changed(row);
@@ -81,10 +81,11 @@ static bool fill(void *data, struct view_row *row)
 	return linux_list_holds(kernel, task->address + layout->task_thread_node.offset);
 }
 
-static struct nunchi_error *threads_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *threads_open(void *data, struct guest_kernel *guest,
 					 const struct view_request *request)
 {
 	struct threads *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 	const struct layout *layout;
 	struct nunchi_error *err;
 
@@ -116,7 +117,7 @@ static void end_walk(struct threads *state, struct view_row *row)
 	if (!state->walking || !state->walk.list.broken)
 		return;
 	/* A process that ended meanwhile has no threads any more. */
-	if (state->kernel->live && !linux_list_holds(state->kernel, node))
+	if (state->kernel->guest.live && !linux_list_holds(state->kernel, node))
 		return;
 	row_warn(row, "a list of threads is cut short: a link is broken");
 	state->cut = true;
@@ -130,7 +131,7 @@ static struct nunchi_error *threads_next(void *data, struct view_row *row)
 		while (state->walking && state->left &&
 		       linux_threads_next(&state->walk, &state->task)) {
 			state->left--;
-			if (row_settle(row, state->kernel, ~UNSTABLE, fill, state))
+			if (row_settle(row, &state->kernel->guest, ~UNSTABLE, fill, state))
 				return NULL;
 		}
 		end_walk(state, row);
@@ -163,5 +164,6 @@ static void threads_close(void *data)
 const struct view view_threads = {
     .schema = {"threads", "threads of all processes, each process's first thread among them",
 	       columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct threads), threads_open, threads_next, threads_close},
+    .providers = {{&guest_linux, sizeof(struct threads), threads_open, threads_next,
+		   threads_close}},
 };

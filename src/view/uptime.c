@@ -18,10 +18,11 @@ struct uptime {
 	bool done;
 };
 
-static struct nunchi_error *uptime_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *uptime_open(void *data, struct guest_kernel *guest,
 					const struct view_request *request)
 {
 	struct uptime *state = data;
+	struct linux_kernel *kernel = linux_kernel_of(guest);
 
 	(void)request;
 	state->kernel = kernel;
@@ -57,5 +58,5 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 
 const struct view view_uptime = {
     .schema = {"uptime", "time since the guest booted", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct uptime), uptime_open, uptime_next, NULL},
+    .providers = {{&guest_linux, sizeof(struct uptime), uptime_open, uptime_next, NULL}},
 };

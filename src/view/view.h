@@ -12,7 +12,7 @@
  *	static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
  *	const struct view view_things = {
  *	    .schema = {"things", "one line", columns, ARRAY_SIZE(columns)},
- *	    .provider = {...}};
+ *	    .providers = {{&guest_linux, ...}}};
  *
  * which makes COLUMN_pid, COLUMN_name … the indexes for the calls below. Names follow osquery's
  * schema (revision 5.14) where it has the table.
@@ -26,11 +26,12 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/number_filter.h"
-#include "guest/linux/linux.h"
+#include "guest/guest.h"
 
 #define VIEW_COLUMN_ENUM(name, type, doc) COLUMN_##name,
 #define VIEW_COLUMN(name, type, doc)      {#name, VIEW_COLUMN_##type(doc)},
 #define VIEW_MAX_COLUMNS                  64
+#define VIEW_MAX_SYSTEMS                  4
 
 #define VIEW_COLUMN_INTEGER(doc)      NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_NONE
 #define VIEW_COLUMN_REAL(doc)         NUNCHI_TYPE_REAL, doc, NUNCHI_UNIT_NONE
@@ -77,21 +78,6 @@ void row_address(struct view_row *row, unsigned column, uint64_t value);
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
 void row_string(struct view_row *row, unsigned column, const char *string);
 void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
-/*
- * A number from a field of a copied structure, or the reason why there is none: the kernel's types
- * lack the field, or the structure could not be read.
- */
-void row_field(struct view_row *row, unsigned column, const struct object *object,
-	       const struct field *field);
-/* The same without a sign, as of an id. */
-void row_field_unsigned(struct view_row *row, unsigned column, const struct object *object,
-			const struct field *field);
-/* The same of an address. */
-void row_field_address(struct view_row *row, unsigned column, const struct object *object,
-		       const struct field *field);
-/* The same of a character array, up to its first NUL. */
-void row_field_text(struct view_row *row, unsigned column, const struct object *object,
-		    const struct field *field);
 /* The absence that a fault amounts to. */
 enum nunchi_absence row_absence_of(enum memory_fault fault);
 /*
@@ -113,15 +99,16 @@ void row_warn(struct view_row *row, const char *format, ...) __attribute__((form
  * shown is gone: then so does row_settle(). Only the columns in stable are compared: leave out
  * what changes by itself (times, sizes).
  */
-bool row_settle(struct view_row *row, const struct linux_kernel *kernel, uint64_t stable,
+bool row_settle(struct view_row *row, const struct guest_kernel *kernel, uint64_t stable,
 		bool (*fill)(void *state, struct view_row *row), void *state);
 #define VIEW_COLUMN_BIT(column) ((uint64_t)1 << (column))
 
-/* A pull cursor. */
+/* A pull cursor over the guests of one operating system. */
 struct view_provider {
-	size_t size; /* bytes of the cursor's own state, given zeroed */
+	const struct guest_system *system; /* NULL: no provider, and none behind it */
+	size_t size;                       /* bytes of the cursor's own state, given zeroed */
 	/* On failure close is not called; clean up. */
-	struct nunchi_error *(*open)(void *state, struct linux_kernel *kernel,
+	struct nunchi_error *(*open)(void *state, struct guest_kernel *kernel,
 				     const struct view_request *request);
 	/* Fills the next row; &error_stop at the end. Warnings may be given with either. */
 	struct nunchi_error *(*next)(void *state, struct view_row *row);
@@ -130,7 +117,7 @@ struct view_provider {
 
 struct view {
 	struct nunchi_view schema;
-	struct view_provider provider;
+	struct view_provider providers[VIEW_MAX_SYSTEMS];
 };
 
 /* All views in views.def's order, which is alphabetical. */

@@ -157,7 +157,7 @@ static inline void put_trampoline(struct guest *guest, uint64_t page, uint64_t t
 static inline struct nunchi_error *attach_with(struct guest *guest, const char *symbols,
 					       struct linux_kernel **ret)
 {
-	const struct linux_attach_options options = {.symbols_path = symbols,
+	const struct guest_attach_options options = {.symbols_path = symbols,
 						     .cancel = &guest->cancel};
 
 	return linux_kernel_attach(&guest->target, &options, ret);

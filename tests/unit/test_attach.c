@@ -52,7 +52,7 @@ static void test_trampoline(void **state)
 	kernel = found_at(guest, 16 * MIB);
 	assert_string_equal(kernel->banner, "Linux version 6.1.0-test (a) (b) #1 SMP today");
 	/* Not the trampoline's page table: the kernel's own. */
-	assert_int_equal(address_space_paging(kernel->space)->root.v, 16 * MIB + TOP);
+	assert_int_equal(address_space_paging(kernel->guest.space)->root.v, 16 * MIB + TOP);
 	assert_int_equal(kernel->symbol[LINUX_phys_base], WRITER_BASE + PHYS_BASE);
 	assert_int_equal(kernel->image_end, WRITER_BASE + IMAGE);
 	assert_null(kernel->symbols_missing);
@@ -406,7 +406,7 @@ static void test_five_levels(void **state)
 	put(guest, 16 * MIB + TOP + 511 * 8, (16 * MIB + TOP + 0x8000) | P | RW);
 	put(guest, 0x98000 + 511 * 8, (16 * MIB + TOP + 0x8000) | P | RW);
 	kernel = found_at(guest, 16 * MIB);
-	assert_int_equal(address_space_paging(kernel->space)->mode, X86_MODE_5LEVEL);
+	assert_int_equal(address_space_paging(kernel->guest.space)->mode, X86_MODE_5LEVEL);
 	linux_kernel_destroy(kernel);
 }
 
@@ -635,7 +635,7 @@ static void test_scattered(void **state)
 	assert_true(kernel->scattered);
 	assert_string_equal(kernel->banner, "Linux version 6.1.0-test (a) (b) #1 SMP today");
 	assert_int_equal(kernel->image_end, WRITER_BASE + IMAGE);
-	assert_int_equal(address_space_paging(kernel->space)->root.v, scattered_at(TOP));
+	assert_int_equal(address_space_paging(kernel->guest.space)->root.v, scattered_at(TOP));
 	assert_int_equal(linux_read(kernel, WRITER_BASE + BANNER, text, sizeof(text)), MEMORY_OK);
 	assert_string_equal(text, kernel->banner);
 	guest->target.live = true;

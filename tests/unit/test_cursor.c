@@ -29,7 +29,7 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 /* What the test's guest and its provider do. */
 struct guest {
 	struct target target;
-	struct linux_kernel kernel;
+	struct guest_kernel kernel;
 	struct cancel cancel;
 	/* The memory: every read gives another number, unless the guest is paused or still. */
 	bool still;
@@ -56,7 +56,7 @@ struct things {
 	int64_t next;
 };
 
-static struct nunchi_error *things_open(void *data, struct linux_kernel *kernel,
+static struct nunchi_error *things_open(void *data, struct guest_kernel *kernel,
 					const struct view_request *request)
 {
 	struct things *state = data;
@@ -136,9 +136,11 @@ static void things_close(void *data)
 	((struct things *)data)->guest->closed++;
 }
 
+static const struct guest_system test_system = {.name = "a test"};
+
 static const struct view view_things = {
     .schema = {"things", "things", columns, ARRAY_SIZE(columns)},
-    .provider = {sizeof(struct things), things_open, things_next, things_close},
+    .providers = {{&test_system, sizeof(struct things), things_open, things_next, things_close}},
 };
 
 static enum memory_fault read_guest(void *data, uint64_t offset, void *buffer, size_t size,
@@ -189,6 +191,7 @@ static int setup(void **state)
 	assert_null(memory_create(true, &guest->target.memory));
 	assert_null(memory_add_reader(guest->target.memory, gpa(0), RAM, read_guest, NULL, guest));
 	assert_null(memory_seal(guest->target.memory));
+	guest->kernel.system = &test_system;
 	guest->kernel.memory = guest->target.memory;
 	guest->kernel.cancel = &guest->cancel;
 	guest->fd = -1;

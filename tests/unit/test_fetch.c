@@ -163,7 +163,7 @@ static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 static void fetch_processes(struct toy *toy, size_t most)
 {
 	static const struct memory_mapper_ops ops = {map_pages, unmap_pages, NULL};
-	const struct x86_paging paging = *address_space_paging(toy->kernel.space);
+	const struct x86_paging paging = *address_space_paging(toy->kernel.guest.space);
 	struct mapped mapped = {.toy = toy};
 	struct linux_kernel kernel;
 	struct memory_mapper *mapper;
@@ -180,9 +180,9 @@ static void fetch_processes(struct toy *toy, size_t most)
 	assert_null(memory_add_mapped(memory, gpa(0), TOY_RAM, mapper));
 	assert_null(memory_seal(memory));
 	kernel = toy->kernel;
-	kernel.memory = memory;
-	assert_null(address_space_create(memory, &paging, &kernel.space));
-	assert_null(address_space_create(memory, &paging, &kernel.process));
+	kernel.guest.memory = memory;
+	assert_null(address_space_create(memory, &paging, &kernel.guest.space));
+	assert_null(address_space_create(memory, &paging, &kernel.guest.process));
 	read_all(&kernel, &fetched);
 	without = mapped.calls;
 	assert_true(without >= 12);
@@ -194,8 +194,8 @@ static void fetch_processes(struct toy *toy, size_t most)
 	assert_true(mapped.calls <= most);
 	assert_int_equal(fetched.size, plain.size);
 	assert_memory_equal(fetched.data, plain.data, plain.size);
-	address_space_destroy(kernel.space);
-	address_space_destroy(kernel.process);
+	address_space_destroy(kernel.guest.space);
+	address_space_destroy(kernel.guest.process);
 	memory_destroy(memory);
 }
 
@@ -224,7 +224,7 @@ static void test_fetch_tasks_alone(void **state)
 {
 	static const struct memory_mapper_ops ops = {map_pages, unmap_pages, NULL};
 	struct toy *toy = *state;
-	const struct x86_paging paging = *address_space_paging(toy->kernel.space);
+	const struct x86_paging paging = *address_space_paging(toy->kernel.guest.space);
 	_cleanup_object_ struct object task = {0};
 	struct mapped mapped = {.toy = toy};
 	struct linux_kernel kernel;
@@ -239,9 +239,9 @@ static void test_fetch_tasks_alone(void **state)
 	assert_null(memory_add_mapped(memory, gpa(0), TOY_RAM, mapper));
 	assert_null(memory_seal(memory));
 	kernel = toy->kernel;
-	kernel.memory = memory;
-	assert_null(address_space_create(memory, &paging, &kernel.space));
-	assert_null(address_space_create(memory, &paging, &kernel.process));
+	kernel.guest.memory = memory;
+	assert_null(address_space_create(memory, &paging, &kernel.guest.space));
+	assert_null(address_space_create(memory, &paging, &kernel.guest.process));
 	linux_fetch_processes(&kernel, 0);
 	calls = mapped.calls;
 	/* The window with the root, the nodes, the pids, the tasks. */
@@ -252,8 +252,8 @@ static void test_fetch_tasks_alone(void **state)
 	linux_tasks_deinit(&walk);
 	assert_int_equal(count, PROCESSES);
 	assert_int_equal(mapped.calls, calls);
-	address_space_destroy(kernel.space);
-	address_space_destroy(kernel.process);
+	address_space_destroy(kernel.guest.space);
+	address_space_destroy(kernel.guest.process);
 	memory_destroy(memory);
 }
 

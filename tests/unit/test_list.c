@@ -158,7 +158,7 @@ static void test_loop_of_running_guest(void **state)
 {
 	struct list_test *test = *state;
 
-	test->toy.kernel.live = true;
+	test->toy.kernel.guest.live = true;
 	/* Each node points back to where the walk comes from. */
 	set_next(test, test->node[5], test->node[2]);
 	set_back(test, test->node[2], test->node[5]);
@@ -180,7 +180,7 @@ static void test_node_at_hand_is_taken_off(void **state)
 {
 	struct list_test *test = *state;
 
-	test->toy.kernel.live = true;
+	test->toy.kernel.guest.live = true;
 	gives(test, "012");
 	take_off(test, test->node[2]);
 	gives(test, "34567");
@@ -193,7 +193,7 @@ static void test_node_at_hand_is_used_again(void **state)
 {
 	struct list_test *test = *state;
 
-	test->toy.kernel.live = true;
+	test->toy.kernel.guest.live = true;
 	gives(test, "012");
 	take_off(test, test->node[2]);
 	append(test, test->node[2]);
@@ -205,7 +205,7 @@ static void test_all_before_are_taken_off(void **state)
 {
 	struct list_test *test = *state;
 
-	test->toy.kernel.live = true;
+	test->toy.kernel.guest.live = true;
 	gives(test, "0123");
 	for (size_t i = 0; i < 5; i++)
 		take_off(test, test->node[i]);
@@ -220,7 +220,7 @@ static void test_endless_change(void **state)
 	uint64_t node;
 	size_t given = 0;
 
-	test->toy.kernel.live = true;
+	test->toy.kernel.guest.live = true;
 	test->walk.limit = 100000;
 	while (given < 100000 && linux_list_next(&test->walk, &node)) {
 		given++;

@@ -162,8 +162,8 @@ static void test_two_levels(void **state)
 	struct x86_paging paging = {.mode = X86_MODE_32BIT, .root = {pgd - TOY_BASE}};
 	char buffer[8] = "";
 
-	address_space_destroy(toy->kernel.process);
-	assert_null(address_space_create(toy->memory, &paging, &toy->kernel.process));
+	address_space_destroy(toy->kernel.guest.process);
+	assert_null(address_space_create(toy->memory, &paging, &toy->kernel.guest.process));
 	toy_put_physical(toy, pgd - TOY_BASE + 4, table | 7, 4);
 	toy_put_physical(toy, table, page | 0x100, 4);
 	toy_put_physical(toy, table + 4, 0x1234 << 10 | 3 << 1, 4);

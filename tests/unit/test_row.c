@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "view/linux_cells.h"
 #include "view/row.h"
 
 #include <locale.h>
@@ -349,7 +350,7 @@ static bool fill(void *data, struct view_row *row)
 static void settles(struct view_row *row, const char *names, const char *moods, int tries,
 		    bool torn)
 {
-	struct linux_kernel kernel = {.live = true};
+	struct guest_kernel kernel = {.live = true};
 	struct guest guest = {.names = names, .moods = moods};
 
 	assert_true(row_settle(row, &kernel, STABLE, fill, &guest));
@@ -386,7 +387,7 @@ static void test_changed_tries_do_not_count(void **state)
 
 static void test_gone(void **state)
 {
-	struct linux_kernel kernel = {.live = true};
+	struct guest_kernel kernel = {.live = true};
 	struct guest guest = {.names = "ab-", .moods = "..."};
 
 	assert_false(row_settle(*state, &kernel, STABLE, fill, &guest));
@@ -395,7 +396,7 @@ static void test_gone(void **state)
 
 static void test_saved_guest_is_read_once(void **state)
 {
-	struct linux_kernel kernel = {.live = false};
+	struct guest_kernel kernel = {.live = false};
 	struct guest guest = {.names = "ab", .moods = "!."};
 	struct view_row *row = *state;
 
@@ -417,7 +418,7 @@ static bool fill_shifted(void *data, struct view_row *row)
 
 static void test_text_belongs_to_its_column(void **state)
 {
-	struct linux_kernel kernel = {.live = true};
+	struct guest_kernel kernel = {.live = true};
 	struct view_row *row = *state;
 	int tries = 0;
 

@@ -88,8 +88,7 @@ static int session_teardown(void **state)
 	/* Whatever happened, it runs. */
 	assert_int_equal(test->pauses, test->resumes);
 	assert_int_equal(test->made->target.pause_depth, 0);
-	object_deinit(&test->guest.task);
-	linux_kernel_destroy(test->guest.kernel);
+	guest_kernel_destroy(test->guest.kernel);
 	nunchi_context_destroy(test->context);
 	free(test);
 	return teardown(&made);

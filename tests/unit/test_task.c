@@ -77,7 +77,7 @@ static void test_filtered_walk(void **state)
 	number_filter_narrow(&range, 1, 0);
 	assert_int_equal(walk_filtered(toy, &range, NULL, 0), 0);
 	/* On a running guest the walk goes on: an exec may put another task in the place of one. */
-	toy->kernel.live = true;
+	toy->kernel.guest.live = true;
 	assert_true(walk_filtered(toy, &equal, one, 1) > whole + 39 * 4);
 }
 
@@ -122,7 +122,7 @@ static const struct nunchi_cell *only_row(struct toy *toy, const char *name, uin
 					  struct view_cursor **ret)
 {
 	struct target *target = calloc(1, sizeof(*target));
-	struct view_source source = {.kernel = &toy->kernel, .target = target};
+	struct view_source source = {.kernel = &toy->kernel.guest, .target = target};
 	struct nunchi_query query = {.size = sizeof(query), .limit = limit};
 	struct nunchi_error *err = view_cursor_create(&source, view_find(name), &query, ret);
 	const struct nunchi_cell *cells = NULL;
@@ -201,13 +201,13 @@ static uint64_t query_columns(struct toy *toy, const char *const *names, size_t 
 {
 	struct target target = {.live = live, .memory = toy->memory};
 	struct view_source source = {
-	    .kernel = &toy->kernel, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
+	    .kernel = &toy->kernel.guest, .target = &target, .pause = NUNCHI_PAUSE_NEVER};
 	struct nunchi_query query = {
 	    .size = sizeof(query), .columns = names, .column_count = count};
 	uint64_t before = memory_stats(toy->memory).bytes_read;
 	bool torn;
 
-	toy->kernel.live = live;
+	toy->kernel.guest.live = live;
 	assert_null(view_cursor_create(&source, view_find("processes"), &query, ret));
 	assert_null(view_cursor_next(*ret, ret_cells, &torn));
 	assert_false(torn);
@@ -297,7 +297,7 @@ static void test_threads_without_layout(void **state)
 	static const char *const known[] = {"tid", "task", NULL};
 	struct toy *toy = *state;
 	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)}, signal = toy_alloc(toy, 512);
-	struct view_source source = {.kernel = &toy->kernel};
+	struct view_source source = {.kernel = &toy->kernel.guest};
 	struct target target = {0};
 	struct view_cursor *cursor;
 	struct nunchi_error *err;
@@ -685,15 +685,15 @@ static struct linux_clock read_ticking(struct toy *toy, unsigned ticks, bool wri
 	struct linux_clock clock;
 
 	toy_put(toy, ticking.core, writing, 4);
-	assert_null(memory_create(false, &kernel.memory));
+	assert_null(memory_create(false, &kernel.guest.memory));
 	assert_null(
-	    memory_add_reader(kernel.memory, gpa(0), TOY_RAM, ticking_read, NULL, &ticking));
-	assert_null(memory_seal(kernel.memory));
-	assert_null(address_space_create(kernel.memory, &paging, &kernel.space));
-	kernel.live = live;
+	    memory_add_reader(kernel.guest.memory, gpa(0), TOY_RAM, ticking_read, NULL, &ticking));
+	assert_null(memory_seal(kernel.guest.memory));
+	assert_null(address_space_create(kernel.guest.memory, &paging, &kernel.guest.space));
+	kernel.guest.live = live;
 	assert_true(linux_clock_read(&kernel, &clock));
-	address_space_destroy(kernel.space);
-	memory_destroy(kernel.memory);
+	address_space_destroy(kernel.guest.space);
+	memory_destroy(kernel.guest.memory);
 	return clock;
 }
 

@@ -116,20 +116,21 @@ static inline void toy_init(struct toy *toy)
 		err = memory_add_missing(toy->memory, gpa(TOY_RAM), PAGE_SIZE);
 	if (!err)
 		err = memory_seal(toy->memory);
-	toy->kernel = (struct linux_kernel){.memory = toy->memory, .word_size = 8};
-	toy->kernel.cancel = &toy->cancel;
+	toy->kernel = (struct linux_kernel){.guest.memory = toy->memory, .word_size = 8};
+	toy->kernel.guest.system = &guest_linux;
+	toy->kernel.guest.cancel = &toy->cancel;
 	if (!err)
-		err = address_space_create(toy->memory, &paging, &toy->kernel.space);
+		err = address_space_create(toy->memory, &paging, &toy->kernel.guest.space);
 	if (!err)
-		err = address_space_create(toy->memory, &paging, &toy->kernel.process);
+		err = address_space_create(toy->memory, &paging, &toy->kernel.guest.process);
 	if (err)
 		abort();
 }
 
 static inline void toy_deinit(struct toy *toy)
 {
-	address_space_destroy(toy->kernel.space);
-	address_space_destroy(toy->kernel.process);
+	address_space_destroy(toy->kernel.guest.space);
+	address_space_destroy(toy->kernel.guest.process);
 	memory_destroy(toy->memory);
 	free(toy->ram);
 }

@@ -17,8 +17,8 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 {
 	if (!kernel)
 		return;
-	address_space_destroy(kernel->space);
-	address_space_destroy(kernel->process);
+	address_space_destroy(kernel->guest.space);
+	address_space_destroy(kernel->guest.process);
 	kallsyms_destroy(kernel->kallsyms);
 	symbol_index_unref(kernel->symbols);
 	type_index_unref(kernel->types);
@@ -30,6 +30,7 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 	linux_rodata_deinit(kernel);
 	free(kernel->types_missing);
 	free(kernel->symbols_missing);
+	object_deinit(&kernel->chosen);
 	free(kernel);
 }
 DEFINE_CLEANUP(struct linux_kernel, linux_kernel_destroy)
@@ -95,13 +96,13 @@ static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
 
 	if (own && linux_image_physical(kernel, own, &physical)) {
 		paging.root = gpa(physical);
-		if (linux_image_find(kernel->memory, &paging, kernel->scattered, &image) &&
+		if (linux_image_find(kernel->guest.memory, &paging, kernel->scattered, &image) &&
 		    image.virtual_start == root->image.virtual_start &&
 		    image.physical_start == root->image.physical_start)
-			address_space_switch(kernel->space, paging.root);
+			address_space_switch(kernel->guest.space, paging.root);
 	}
-	return address_space_create(kernel->memory, address_space_paging(kernel->space),
-				    &kernel->process);
+	return address_space_create(kernel->guest.memory, address_space_paging(kernel->guest.space),
+				    &kernel->guest.process);
 }
 
 static void use_handed_note(struct linux_kernel *kernel, const struct target *target)
@@ -116,7 +117,7 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 /* One search for the kernel, over the candidates and, in a raw file, the arrangements of RAM. */
 struct search {
 	struct target *target;
-	const struct linux_attach_options *options;
+	const struct guest_attach_options *options;
 	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
 	unsigned reset_count;        /* of the target, before */
 	/* Of a raw file: what a kernel in it said of the RAM, and how the memory is laid out now.
@@ -177,24 +178,25 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 {
 	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *kernel =
 	    calloc(1, sizeof(*kernel));
-	const struct linux_attach_options *options = search->options;
+	const struct guest_attach_options *options = search->options;
 	struct target *target = search->target;
 	struct kernel_image rodata;
 	struct nunchi_error *err;
 
 	if (!kernel)
 		return &error_nomem;
-	kernel->memory = target->memory;
-	kernel->live = target->live;
+	kernel->guest.system = &guest_linux;
+	kernel->guest.memory = target->memory;
+	kernel->guest.live = target->live;
 	kernel->scattered = target->frames == TARGET_FRAMES_MACHINE;
 	kernel->reset_count = search->reset_count;
-	kernel->cancel = options->cancel;
+	kernel->guest.cancel = options->cancel;
 	kernel->word_size = root->paging.mode >= X86_MODE_4LEVEL ? 8 : 4;
 	kernel->text_virtual = root->image.virtual_start;
 	kernel->text_physical = root->image.physical_start;
 	kernel->image_end = root->image.virtual_end;
 	linux_rodata_init(kernel, &root->image);
-	err = address_space_create(kernel->memory, &root->paging, &kernel->space);
+	err = address_space_create(kernel->guest.memory, &root->paging, &kernel->guest.space);
 	if (!err)
 		err = linux_rodata_get(kernel, &rodata);
 	if (!err)
@@ -401,7 +403,7 @@ static void note_arrangement(const struct search *search, struct linux_kernel *k
 }
 
 struct nunchi_error *linux_kernel_attach(struct target *target,
-					 const struct linux_attach_options *options,
+					 const struct guest_attach_options *options,
 					 struct linux_kernel **ret)
 {
 	struct search search = {.target = target, .options = options};
@@ -452,7 +454,7 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 
 	if (target->reset_count != kernel->reset_count)
 		return "the guest was reset";
-	if (!linux_image_find(kernel->memory, address_space_paging(kernel->space),
+	if (!linux_image_find(kernel->guest.memory, address_space_paging(kernel->guest.space),
 			      kernel->scattered, &image) ||
 	    image.virtual_start != kernel->text_virtual ||
 	    image.physical_start != kernel->text_physical || !has_banner(kernel))
@@ -471,7 +473,7 @@ struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct targ
 	/* An error says nothing of the guest: it may be that QEMU does not answer now. */
 	if (thorough)
 		nunchi_error_destroy(target_get_state(target, &state));
-	if (state == TARGET_ENDED || memory_gone(kernel->memory))
+	if (state == TARGET_ENDED || memory_gone(kernel->guest.memory))
 		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
 	change = find_change(kernel, target, thorough);
 	if (!change)

@@ -9,12 +9,6 @@
 #include "guest/linux/linux.h"
 #include "target/target.h"
 
-struct linux_attach_options {
-	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
-	const char *types_path;   /* see type_index_from_file(); NULL: from memory */
-	const struct cancel *cancel;
-};
-
 /*
  * Finds the kernel with no outside help. A candidate is accepted only when two independent
  * witnesses agree and its banner reads through the derived page tables; NUNCHI_ERROR_NO_KERNEL
@@ -23,7 +17,7 @@ struct linux_attach_options {
  * choose among a raw file's layouts. The target must outlive the kernel.
  */
 struct nunchi_error *linux_kernel_attach(struct target *target,
-					 const struct linux_attach_options *options,
+					 const struct guest_attach_options *options,
 					 struct linux_kernel **ret);
 void linux_kernel_destroy(struct linux_kernel *kernel);
 

@@ -35,7 +35,7 @@ static void add_page(struct fetch *fetch, uint64_t address)
 	gpa_t at;
 
 	if (address && fetch->page_count < ARRAY_SIZE(fetch->pages) &&
-	    address_space_translate(fetch->kernel->space, gva(address), &at) == MEMORY_OK)
+	    address_space_translate(fetch->kernel->guest.space, gva(address), &at) == MEMORY_OK)
 		fetch->pages[fetch->page_count++] = at.v >> PAGE_SHIFT;
 }
 
@@ -53,7 +53,7 @@ static void add_structure(struct fetch *fetch, enum layout_struct type, uint64_t
 
 static void fetch_pages(struct fetch *fetch)
 {
-	memory_fetch(fetch->kernel->memory, fetch->pages, fetch->page_count);
+	memory_fetch(fetch->kernel->guest.memory, fetch->pages, fetch->page_count);
 	fetch->page_count = 0;
 }
 
@@ -190,10 +190,10 @@ static void fetch_cmdlines(struct fetch *fetch)
 		end = object_u64(&mm, &layout->mm_arg_end);
 		pgd = object_u64(&mm, &layout->mm_pgd);
 		wants[count].address = gva(end - 1);
-		count += end && address_space_translate(kernel->space, gva(pgd),
+		count += end && address_space_translate(kernel->guest.space, gva(pgd),
 							&wants[count].root) == MEMORY_OK;
 	}
-	address_space_fetch(kernel->process, wants, count);
+	address_space_fetch(kernel->guest.process, wants, count);
 }
 
 void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)
@@ -203,7 +203,7 @@ void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)
 	struct linux_tasks walk;
 	struct nunchi_error *err;
 
-	if (!memory_can_fetch(kernel->memory))
+	if (!memory_can_fetch(kernel->guest.memory))
 		return;
 	err = linux_tasks_init(&walk, kernel, NULL);
 	fetch = err ? NULL : calloc(1, sizeof(*fetch));

@@ -57,7 +57,7 @@ static bool read_bits(struct linux_files *walk)
 bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 {
 	while (walk->next < walk->count && !walk->broken &&
-	       !cancel_requested(walk->kernel->cancel)) {
+	       !cancel_requested(walk->kernel->guest.cancel)) {
 		uint64_t fd = walk->next, place = fd % LINUX_FILES_BITS;
 
 		if (walk->empty > MAX_EMPTY) {

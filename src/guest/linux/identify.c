@@ -38,7 +38,8 @@ bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_
 	if (virtual < kernel->text_virtual || virtual >= kernel->image_end)
 		return false;
 	if (kernel->scattered) {
-		if (address_space_translate(kernel->space, gva(virtual), &physical) != MEMORY_OK)
+		if (address_space_translate(kernel->guest.space, gva(virtual), &physical) !=
+		    MEMORY_OK)
 			return false;
 		*ret = physical.v;
 		return true;
@@ -303,7 +304,7 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 			      kernel->text_virtual - linux_split_below(kernel->text_virtual) ==
 				  kernel->text_physical,
 			      "the linear map");
-	root = address_space_paging(kernel->space)->root.v;
+	root = address_space_paging(kernel->guest.space)->root.v;
 	if (kernel->symbol[LINUX_top_pgt] &&
 	    linux_image_physical(kernel, kernel->symbol[LINUX_top_pgt], &physical))
 		witness(witnesses, physical == root, "the kernel's own page table");
@@ -370,8 +371,8 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == MEMORY_OK &&
 	    pgd >= kernel->text_virtual && pgd < kernel->image_end &&
-	    address_space_translate(kernel->space, gva(pgd), &root) == MEMORY_OK)
-		witness(witnesses, root.v == address_space_paging(kernel->space)->root.v,
+	    address_space_translate(kernel->guest.space, gva(pgd), &root) == MEMORY_OK)
+		witness(witnesses, root.v == address_space_paging(kernel->guest.space)->root.v,
 			"the page table of init_mm");
 }
 
@@ -535,7 +536,7 @@ static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 {
 	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
 
-	for (int tries = 0; tries < MAX_BTF_TRIES && !cancel_requested(kernel->cancel); tries++) {
+	for (int tries = 0; tries < MAX_BTF_TRIES && !cancel_requested(kernel->guest.cancel); tries++) {
 		struct nunchi_error *err;
 
 		at = memmem(at, (size_t)(end - at), btf_start, sizeof(btf_start));

@@ -138,7 +138,7 @@ void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start)
 
 	if (!data_start || kernel->image_end - data_start > MAX_DATA)
 		return;
-	for (uint64_t at = data_start; at < kernel->image_end && !cancel_requested(kernel->cancel);
+	for (uint64_t at = data_start; at < kernel->image_end && !cancel_requested(kernel->guest.cancel);
 	     at += PAGE_SIZE) {
 		if (!wanted.task && !wanted.modules && !wanted.note)
 			break;

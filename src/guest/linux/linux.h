@@ -6,13 +6,10 @@
 #ifndef NUNCHI_GUEST_LINUX_LINUX_H
 #define NUNCHI_GUEST_LINUX_LINUX_H
 
-#include "core/cancel.h"
+#include "guest/guest.h"
 #include "guest/linux/layout.h"
 #include "guest/linux/rodata.h"
-#include "memory/virtual.h"
 #include "symbols/kallsyms.h"
-#include "symbols/symbol_index.h"
-#include "symbols/type_index.h"
 
 enum linux_symbol {
 #define SYMBOL(id, ...) LINUX_##id,
@@ -30,11 +27,9 @@ struct linux_fact {
 };
 
 struct linux_kernel {
-	struct memory *memory;         /* the target's */
-	struct address_space *space;   /* by the kernel's own page table; owned */
-	struct address_space *process; /* switched to one process at a time; owned */
-	unsigned word_size;            /* bytes of a pointer: 8 or 4 */
-	uint64_t text_virtual;         /* address of _text */
+	struct guest_kernel guest; /* first: see linux_kernel_of() */
+	unsigned word_size;        /* bytes of a pointer: 8 or 4 */
+	uint64_t text_virtual;     /* address of _text */
 	uint64_t text_physical;
 	bool scattered;     /* the image is not contiguous there (TARGET_FRAMES_MACHINE) */
 	uint64_t image_end; /* virtual, one past the image's last mapped byte */
@@ -52,10 +47,14 @@ struct linux_kernel {
 	bool missing_noted; /* linux_kernel_note_missing() was called */
 	/* What the first task is linked to is not in the memory, or the list of tasks is broken. */
 	bool tasks_unseen;
-	bool live;                   /* the guest may change what is being read */
-	unsigned reset_count;        /* of the target, when the kernel was looked for */
-	const struct cancel *cancel; /* ends long walks; never NULL */
+	unsigned reset_count; /* of the target, when the kernel was looked for */
+	struct object chosen; /* the task that guest_system.process_space() found last */
 };
+
+static inline struct linux_kernel *linux_kernel_of(struct guest_kernel *guest)
+{
+	return (struct linux_kernel *)guest;
+}
 
 /* Looks up a group of the layout (read.c). */
 void linux_layout_resolve(struct linux_kernel *kernel, enum layout_group group);
@@ -131,7 +130,7 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
 		     uint64_t limit, struct hash_map *seen);
 /*
  * The next list_head's address; false at the end, when broken (then broken is set), or when
- * kernel->cancel is requested.
+ * kernel->guest.cancel is requested.
  */
 bool linux_list_next(struct linux_list *list, uint64_t *ret);
 /* Whether a list_head that was on a list is still on it. */

@@ -218,7 +218,7 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 
 bool linux_maple_next(struct linux_maple *walk, uint64_t *ret_entry, uint64_t *ret_first)
 {
-	while (!walk->done && !cancel_requested(walk->kernel->cancel)) {
+	while (!walk->done && !cancel_requested(walk->kernel->guest.cancel)) {
 		uint64_t root;
 
 		if (walk->in_leaf) {

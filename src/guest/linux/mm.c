@@ -35,10 +35,10 @@ enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd)
 
 	if (!pgd)
 		return MEMORY_NOT_MAPPED;
-	fault = address_space_translate(kernel->space, gva(pgd), &root);
+	fault = address_space_translate(kernel->guest.space, gva(pgd), &root);
 	if (fault != MEMORY_OK)
 		return fault;
-	address_space_switch(kernel->process, root);
+	address_space_switch(kernel->guest.process, root);
 	return MEMORY_OK;
 }
 
@@ -77,17 +77,17 @@ static enum memory_fault read_absent(struct linux_kernel *kernel, gva_t address,
 	gpa_t place;
 
 	*ret_empty = false;
-	why = address_space_walk(kernel->process, address, &walk);
+	why = address_space_walk(kernel->guest.process, address, &walk);
 	if (why == X86_FAULT_NONE)
-		return memory_read(kernel->memory, walk.address, buffer, size, NULL);
+		return memory_read(kernel->guest.memory, walk.address, buffer, size, NULL);
 	if (why != X86_FAULT_NOT_PRESENT || !walk.level_count)
 		return MEMORY_NOT_MAPPED;
 	last = &walk.levels[walk.level_count - 1];
 	*ret_empty = last->level == 1 && !last->entry;
-	fault = decode_absent(address_space_paging(kernel->process), last, address, &place);
+	fault = decode_absent(address_space_paging(kernel->guest.process), last, address, &place);
 	if (fault != MEMORY_OK)
 		return fault;
-	return memory_read(kernel->memory, place, buffer, size, NULL);
+	return memory_read(kernel->guest.memory, place, buffer, size, NULL);
 }
 
 static enum memory_fault read_in_page(struct linux_kernel *kernel, gva_t address, void *buffer,
@@ -97,12 +97,12 @@ static enum memory_fault read_in_page(struct linux_kernel *kernel, gva_t address
 	enum memory_fault fault;
 	bool empty = true;
 
-	fault = address_space_read(kernel->process, address, buffer, size, NULL);
+	fault = address_space_read(kernel->guest.process, address, buffer, size, NULL);
 	for (int tries = 0; fault == MEMORY_NOT_MAPPED && empty; tries++) {
 		if (tries)
 			nanosleep(&wait, NULL);
 		fault = read_absent(kernel, address, buffer, size, &empty);
-		if (!kernel->live || tries == COPY_TRIES)
+		if (!kernel->guest.live || tries == COPY_TRIES)
 			break;
 	}
 	return fault;

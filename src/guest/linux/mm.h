@@ -8,7 +8,7 @@
 #include "guest/linux/linux.h"
 
 /*
- * Switches kernel->process to the page table whose top is at the kernel-virtual address pgd
+ * Switches kernel->guest.process to the page table whose top is at the kernel-virtual address pgd
  * (mm_struct.pgd: with page-table isolation, the kernel's half, which maps the process as well).
  */
 enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd);

@@ -186,7 +186,7 @@ struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t 
 	/* On a running guest a link may be caught halfway. */
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		err = collect(mounts);
-		if (err || !mounts->broken || !kernel->live)
+		if (err || !mounts->broken || !kernel->guest.live)
 			break;
 	}
 	if (!err)

@@ -233,7 +233,7 @@ static bool find_plain(struct linux_log *log, struct object *record)
 	struct linux_kernel *kernel = log->kernel;
 
 	for (;;) {
-		if (log->at == log->end || !log->left || cancel_requested(kernel->cancel) ||
+		if (log->at == log->end || !log->left || cancel_requested(kernel->guest.cancel) ||
 		    log->at >= log->size ||
 		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record) !=
 			MEMORY_OK)
@@ -284,7 +284,7 @@ bool linux_log_next(struct linux_log *log, struct linux_log_record *ret, struct 
 
 	if (log->plain)
 		return next_plain(log, ret, text);
-	while (log->at != log->end && log->left && !cancel_requested(log->kernel->cancel)) {
+	while (log->at != log->end && log->left && !cancel_requested(log->kernel->guest.cancel)) {
 		uint64_t id = log->at;
 
 		log->at = (id + 1) & id_mask;

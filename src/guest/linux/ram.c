@@ -17,7 +17,7 @@ static bool read_variable(struct linux_kernel *kernel, uint64_t address, void *b
 	uint64_t physical;
 
 	return address && linux_image_physical(kernel, address, &physical) &&
-	       memory_read(kernel->memory, gpa(physical), buffer, size, NULL) == MEMORY_OK;
+	       memory_read(kernel->guest.memory, gpa(physical), buffer, size, NULL) == MEMORY_OK;
 }
 
 /* The table that a variable points to, or that (up to 4.9) the variable is. */

@@ -51,7 +51,7 @@ bool linux_rbtree_next(struct linux_rbtree *walk, uint64_t *ret)
 	struct links links;
 	uint64_t node;
 
-	if (walk->broken || !walk->depth || cancel_requested(walk->kernel->cancel))
+	if (walk->broken || !walk->depth || cancel_requested(walk->kernel->guest.cancel))
 		return false;
 	node = walk->stack[--walk->depth];
 	if (!read_links(walk, node, &links)) {

@@ -44,7 +44,7 @@ void linux_add_part(struct linux_kernel *kernel, struct layout_parts *parts,
 enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
 			     size_t size)
 {
-	return address_space_read(kernel->space, gva(address), buffer, size, NULL);
+	return address_space_read(kernel->guest.space, gva(address), buffer, size, NULL);
 }
 
 enum memory_fault linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret)
@@ -215,7 +215,7 @@ static bool follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_b
 				   other != list->at))
 			return false;
 	}
-	if (kernel->live && list->at != list->head &&
+	if (kernel->guest.live && list->at != list->head &&
 	    (linux_read_word(kernel, list->at + word, &link) != MEMORY_OK || link != list->before))
 		return false;
 	*ret = next;
@@ -226,7 +226,7 @@ static bool follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_b
 /* True if the walk can go on at the head after the node at hand left its place. */
 static bool start_again(struct linux_list *list)
 {
-	if (!list->kernel->live || list->starts == MAX_STARTS)
+	if (!list->kernel->guest.live || list->starts == MAX_STARTS)
 		return false;
 	list->starts++;
 	list->passed = 0;
@@ -242,14 +242,14 @@ static bool arrive(struct linux_list *list, bool *ret_new)
 	*ret_new = result == HASH_INSERTED;
 	if (result == HASH_INSERTED)
 		return list->count++ < list->limit;
-	return result == HASH_EXISTS && list->kernel->live && list->passed++ < list->count;
+	return result == HASH_EXISTS && list->kernel->guest.live && list->passed++ < list->count;
 }
 
 bool linux_list_next(struct linux_list *list, uint64_t *ret)
 {
 	bool is_new = false;
 
-	while (!list->broken && !cancel_requested(list->kernel->cancel)) {
+	while (!list->broken && !cancel_requested(list->kernel->guest.cancel)) {
 		uint64_t next, before;
 		bool found = false;
 

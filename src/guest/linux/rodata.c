@@ -28,7 +28,7 @@ void linux_rodata_deinit(struct linux_kernel *kernel)
 	free(rodata->copy);
 	rodata->copy = NULL;
 	if (rodata->map)
-		memory_unmap_lasting(kernel->memory, rodata->map);
+		memory_unmap_lasting(kernel->guest.memory, rodata->map);
 	rodata->map = NULL;
 }
 
@@ -42,10 +42,10 @@ static enum memory_fault read_part(struct linux_kernel *kernel, uint64_t offset,
 	gpa_t physical = gpa(rodata->physical + offset);
 
 	if (kernel->scattered) {
-		fault = address_space_read(kernel->space, virtual, buffer, size, &virtual);
+		fault = address_space_read(kernel->guest.space, virtual, buffer, size, &virtual);
 		*ret_fault_offset = virtual.v - rodata->start;
 	} else {
-		fault = memory_read(kernel->memory, physical, buffer, size, &physical);
+		fault = memory_read(kernel->guest.memory, physical, buffer, size, &physical);
 		*ret_fault_offset = physical.v - rodata->physical;
 	}
 	return fault;
@@ -131,7 +131,7 @@ static bool list_pages(struct linux_kernel *kernel, uint64_t *pages, size_t coun
 		enum memory_fault fault = MEMORY_OK;
 
 		if (kernel->scattered)
-			fault = address_space_translate(kernel->space, gva(rodata->start + offset),
+			fault = address_space_translate(kernel->guest.space, gva(rodata->start + offset),
 							&page);
 		if (fault == MEMORY_NOT_MAPPED)
 			continue;
@@ -152,12 +152,12 @@ static const void *map_pages(struct linux_kernel *kernel, uint64_t *ret_size)
 	size_t count = (size_t)(rodata->size >> PAGE_SHIFT);
 	_cleanup_free_ uint64_t *pages = NULL;
 
-	if (!memory_can_fetch(kernel->memory) || rodata->size > MAX_RODATA)
+	if (!memory_can_fetch(kernel->guest.memory) || rodata->size > MAX_RODATA)
 		return NULL;
 	pages = calloc(count, sizeof(*pages));
 	if (!pages || !list_pages(kernel, pages, count, &count))
 		return NULL;
-	rodata->map = memory_map_lasting(kernel->memory, pages, count);
+	rodata->map = memory_map_lasting(kernel->guest.memory, pages, count);
 	if (rodata->map)
 		*ret_size = (uint64_t)count << PAGE_SHIFT;
 	return rodata->map;
@@ -170,10 +170,10 @@ struct nunchi_error *linux_rodata_get(struct linux_kernel *kernel, struct kernel
 	const void *data = NULL;
 
 	linux_rodata_deinit(kernel);
-	rodata->lasts = !kernel->live;
+	rodata->lasts = !kernel->guest.live;
 	/* memory_map() of a page that a hypervisor maps for us is valid for one generation only. */
-	if (!kernel->scattered && !memory_can_fetch(kernel->memory))
-		data = memory_map(kernel->memory, gpa(rodata->physical), size);
+	if (!kernel->scattered && !memory_can_fetch(kernel->guest.memory))
+		data = memory_map(kernel->guest.memory, gpa(rodata->physical), size);
 	if (!data) {
 		data = map_pages(kernel, &size);
 		rodata->lasts = data;

@@ -55,7 +55,7 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 				   !number_filter_passes(walk->pids, (int32_t)pid)))
 			continue;
 		/* On a running guest another thread may be about to take this process over. */
-		walk->left -= walk->pids && !walk->kernel->live;
+		walk->left -= walk->pids && !walk->kernel->guest.live;
 		if (linux_read_object(walk->kernel, LAYOUT_task, address, task) == MEMORY_OK)
 			return true;
 		walk->list.broken = true;

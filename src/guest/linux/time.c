@@ -83,7 +83,7 @@ bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
 		torn = before & 1 || before != after;
 		before = after;
 		/* What stands still does so with what it was writing half done. */
-		if (!kernel->live)
+		if (!kernel->guest.live)
 			break;
 	}
 	if (!decode(&kernel->layout, &keeper, ret))

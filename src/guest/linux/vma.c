@@ -75,7 +75,7 @@ static bool next_in_list(struct linux_vmas *walk, struct object *vma)
 	const struct layout *layout = &walk->kernel->layout;
 	uint64_t steps = 0;
 
-	while (walk->next && !cancel_requested(walk->kernel->cancel)) {
+	while (walk->next && !cancel_requested(walk->kernel->guest.cancel)) {
 		if (read_vma(walk, walk->next, vma)) {
 			walk->next = object_u64(vma, &layout->vma_next);
 			return true;

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Linux as one of the systems of guest/guest.h. */
+#include "guest/linux/attach.h"
+#include "guest/linux/image.h"
+#include "guest/linux/mm.h"
+#include "guest/linux/task.h"
+
+#include <stdio.h>
+
+static struct nunchi_error *
+attach(struct target *target, const struct guest_attach_options *options, struct guest_kernel **ret)
+{
+	struct linux_kernel *kernel;
+	struct nunchi_error *err = linux_kernel_attach(target, options, &kernel);
+
+	if (!err)
+		*ret = &kernel->guest;
+	return err;
+}
+
+static void destroy(struct guest_kernel *guest)
+{
+	linux_kernel_destroy(linux_kernel_of(guest));
+}
+
+static struct nunchi_error *check(struct guest_kernel *guest, struct target *target, bool thorough)
+{
+	return linux_kernel_check(linux_kernel_of(guest), target, thorough);
+}
+
+/* ---- What is known of it --------------------------------------------------------------------- */
+
+struct facts {
+	void (*fact)(const struct nunchi_fact *fact, void *data);
+	void *data;
+};
+
+static void give(const struct facts *facts, const char *topic, const char *name, const char *value,
+		 const char *evidence)
+{
+	struct nunchi_fact fact = {topic, name, value, evidence};
+
+	facts->fact(&fact, facts->data);
+}
+
+static void give_kaslr(const struct facts *facts, const struct linux_kernel *kernel)
+{
+	char value[128];
+
+	if (kernel->scattered) {
+		snprintf(value, sizeof(value), "virtual +0x%llx",
+			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000));
+		give(facts, "kernel", "kaslr", value, "shift from where it is linked to run");
+	} else if (kernel->word_size == 8) {
+		/* CONFIG_PHYSICAL_START of every distribution's x86-64 kernel is 16 MiB. */
+		snprintf(value, sizeof(value), "virtual +0x%llx, physical %+lld MiB",
+			 (unsigned long long)(kernel->text_virtual - LINUX_KERNEL_MAP - 0x1000000),
+			 ((long long)kernel->text_physical - 0x1000000) / (1 << 20));
+		give(facts, "kernel", "kaslr", value, "shifts from where it is linked to run");
+	}
+}
+
+static void give_facts(struct guest_kernel *guest,
+		       void (*fact)(const struct nunchi_fact *fact, void *data), void *data)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	const struct x86_paging *paging = address_space_paging(guest->space);
+	const struct facts facts = {fact, data};
+	char value[128];
+
+	linux_kernel_note_missing(kernel);
+	for (size_t i = 0; i < kernel->fact_count; i++)
+		give(&facts, kernel->facts[i].topic, kernel->facts[i].name, kernel->facts[i].value,
+		     kernel->facts[i].evidence);
+	snprintf(value, sizeof(value), "%s, root 0x%llx", x86_mode_string(paging->mode),
+		 (unsigned long long)paging->root.v);
+	give(&facts, "kernel", "paging", value, NULL);
+	snprintf(value, sizeof(value), "virtual 0x%llx, %s 0x%llx",
+		 (unsigned long long)kernel->text_virtual,
+		 kernel->scattered ? "its first page at machine address" : "physical",
+		 (unsigned long long)kernel->text_physical);
+	give(&facts, "kernel", "image", value,
+	     kernel->scattered ? "scattered over machine frames, as a PV guest's memory is" : NULL);
+	give_kaslr(&facts, kernel);
+	if (kernel->symbols_missing)
+		give(&facts, "missing", "symbols", kernel->symbols_missing,
+		     "give the kernel's System.map with --symbols");
+	if (kernel->types_missing)
+		give(&facts, "missing", "types", kernel->types_missing,
+		     "give a BTF file, vmlinux or ISF with --types");
+}
+
+/* ---- Symbols and types ----------------------------------------------------------------------- */
+
+static struct nunchi_error *symbols(struct guest_kernel *guest, struct symbol_index **ret)
+{
+	return linux_symbols(linux_kernel_of(guest), ret);
+}
+
+static struct nunchi_error *symbol_at(struct guest_kernel *guest, uint64_t address,
+				      struct symbol *ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct symbol_index *index;
+	struct nunchi_error *err = linux_symbols(kernel, &index);
+	size_t at;
+
+	if (err)
+		return err;
+	if (address < kernel->text_virtual || address >= kernel->image_end ||
+	    !symbol_index_at(index, address, &at))
+		return error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
+				       "0x%llx is not in the kernel's image (0x%llx – 0x%llx)",
+				       (unsigned long long)address,
+				       (unsigned long long)kernel->text_virtual,
+				       (unsigned long long)kernel->image_end);
+	*ret = symbol_index_get(index, at);
+	return NULL;
+}
+
+static struct nunchi_error *types(struct guest_kernel *guest, const struct type_index **ret)
+{
+	const struct linux_kernel *kernel = linux_kernel_of(guest);
+
+	if (!kernel->types)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "this kernel's types are missing: %s",
+					       kernel->types_missing),
+				  "give them with --types (a BTF file, vmlinux or ISF)");
+	*ret = kernel->types;
+	return NULL;
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+static struct nunchi_error *no_process(uint64_t pid, bool broken)
+{
+	return error_create(NUNCHI_ERROR_NOT_FOUND, "no process %llu%s", (unsigned long long)pid,
+			    broken ? " in the list of processes, as far as it can be walked" : "");
+}
+
+/* Whether kernel->chosen is that process still, so that it need not be looked for again. */
+static bool is_chosen(struct linux_kernel *kernel, uint64_t pid)
+{
+	const struct layout *layout = &kernel->layout;
+	const struct object *task = &kernel->chosen;
+
+	return task->size && object_u64(task, &layout->task_pid) == pid &&
+	       linux_task_is_same(kernel, task) &&
+	       linux_list_holds(kernel, task->address + layout->task_tasks.offset);
+}
+
+/* Finds a process by its id, into kernel->chosen. */
+static struct nunchi_error *find_process(struct linux_kernel *kernel, uint64_t pid)
+{
+	const struct number_filter wanted = NUMBER_FILTER_EQUAL((int64_t)pid);
+	struct linux_tasks walk;
+	struct nunchi_error *err;
+	bool found, broken;
+
+	if (pid > INT32_MAX)
+		return no_process(pid, false);
+	if (is_chosen(kernel, pid))
+		return NULL;
+	err = linux_tasks_init(&walk, kernel, &wanted);
+	if (err)
+		return err;
+	found = linux_tasks_next(&walk, &kernel->chosen);
+	broken = walk.list.broken;
+	linux_tasks_deinit(&walk);
+	if (!found && cancel_requested(kernel->guest.cancel))
+		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	return found ? NULL : no_process(pid, broken);
+}
+
+static struct nunchi_error *process_space(struct guest_kernel *guest, uint64_t pid,
+					  struct address_space **ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = find_process(kernel, pid);
+	uint64_t mm, pgd;
+
+	if (err)
+		return err;
+	mm = object_u64(&kernel->chosen, &kernel->layout.task_mm);
+	if (kernel->layout.task_mm.present && !mm)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "process %llu has no memory of its own (a kernel thread or a "
+				    "zombie)",
+				    (unsigned long long)pid);
+	if (linux_read_field(kernel, mm, &kernel->layout.mm_pgd, &pgd) != MEMORY_OK ||
+	    linux_mm_space(kernel, pgd) != MEMORY_OK)
+		return error_create_at(NUNCHI_ERROR_FAULT, mm,
+				       "the page table of process %llu cannot be reached",
+				       (unsigned long long)pid);
+	*ret = guest->process;
+	return NULL;
+}
+
+static bool process_stays(struct guest_kernel *guest)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+
+	return linux_task_is_same(kernel, &kernel->chosen);
+}
+
+const struct guest_system guest_linux = {
+    .name = "Linux",
+    .attach = attach,
+    .destroy = destroy,
+    .check = check,
+    .facts = give_facts,
+    .symbols = symbols,
+    .symbol_at = symbol_at,
+    .types = types,
+    .process_space = process_space,
+    .process_stays = process_stays,
+};
