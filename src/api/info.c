@@ -46,7 +46,7 @@ static void give_vcpus(const struct info *info, struct target *target)
 		if (registers.has_syscall)
 			length += snprintf(value + length, sizeof(value) - (size_t)length,
 					   ", lstar 0x%llx", (unsigned long long)registers.lstar);
-		if (registers.has_segments)
+		if (registers.has_segments && registers.has_kernel_gs)
 			snprintf(value + length, sizeof(value) - (size_t)length,
 				 ", gs 0x%llx and 0x%llx", (unsigned long long)registers.gs_base,
 				 (unsigned long long)registers.kernel_gs_base);

@@ -186,6 +186,52 @@ static void test_registers_in_both_widths(void **state)
 	assert_true(error_is(arm, NUNCHI_ERROR_UNSUPPORTED));
 }
 
+/* Every register that QEMU 7.2 prints. */
+static void test_all_registers(void **state)
+{
+	static const char text[] =
+	    "\r\nCPU#0\r\nRAX=0000000000000001 RBX=0000000000000002 RCX=0000000000000003 "
+	    "RDX=0000000000000004\r\nRSI=0000000000000005 RDI=0000000000000006 "
+	    "RBP=0000000000000007 RSP=0000000000000010\r\nR8 =0000000000000008 "
+	    "R9 =0000000000000009 R10=000000000000000a R11=000000000000000b\r\n"
+	    "R12=000000000000000c R13=000000000000000d R14=000000000000000e "
+	    "R15=ffffffff8100000f\r\nRIP=ffffffff81e0123f RFL=00000246 [---Z-P-] CPL=0 II=0 "
+	    "A20=1 SMM=0 HLT=1\r\n"
+	    "ES =0000 0000000000000000 00000000 00000000\r\n"
+	    "CS =0010 0000000000000000 ffffffff 00af9b00 DPL=0 CS64 [-RA]\r\n"
+	    "SS =0018 0000000000000000 ffffffff 00cf9300 DPL=0 DS   [-WA]\r\n"
+	    "DS =002b 0000000000000000 00000000 00000000\r\n"
+	    "FS =0000 00007f1122334000 00000000 00000000\r\n"
+	    "GS =0033 ffff88803fc00000 00000000 00000000\r\n"
+	    "LDT=0050 0000000000000000 00000000 00008200 DPL=0 LDT\r\n"
+	    "TR =0040 fffffe0000003000 00004087 00008b00 DPL=0 TSS64-busy\r\n"
+	    "GDT=     fffffe0000001000 0000007f\r\nIDT=     fffffe0000000000 00000fff\r\n"
+	    "CR0=80050033 CR2=00007f0000000000 CR3=00000001023f4005 CR4=00370ef0\r\n"
+	    "DR0=0000000000000011 DR1=0000000000000012 DR2=0000000000000013 "
+	    "DR3=0000000000000014 \r\nDR6=00000000ffff0ff0 DR7=0000000000000400\r\n"
+	    "EFER=0000000000000d01\r\nFCW=037f FSW=0000 [ST=0] FTW=00 MXCSR=00001f80\r\n";
+	struct x86_registers r = {0};
+
+	(void)state;
+	ok(monitor_parse_registers(text, sizeof(text) - 1, 0, &r));
+	assert_true(r.has_general && r.has_selectors && r.has_segments && r.has_gdt && r.has_cr2 &&
+		    r.has_debug);
+	assert_false(r.has_syscall || r.has_star || r.has_kernel_gs);
+	assert_true(r.rax == 1 && r.rbx == 2 && r.rcx == 3 && r.rdx == 4 && r.rsi == 5 &&
+		    r.rdi == 6 && r.rbp == 7 && r.r8 == 8 && r.r9 == 9 && r.r10 == 10 &&
+		    r.r11 == 11 && r.r12 == 12 && r.r13 == 13 && r.r14 == 14);
+	assert_int_equal(r.r15, 0xffffffff8100000f);
+	assert_int_equal(r.rflags, 0x246);
+	assert_true(r.cs == 0x10 && r.ss == 0x18 && r.ds == 0x2b && r.es == 0 && r.fs == 0 &&
+		    r.gs == 0x33 && r.tr == 0x40 && r.ldtr == 0x50);
+	assert_int_equal(r.fs_base, 0x7f1122334000);
+	assert_int_equal(r.gs_base, 0xffff88803fc00000);
+	assert_int_equal(r.gdt_base, 0xfffffe0000001000);
+	assert_int_equal(r.cr2, 0x7f0000000000);
+	assert_true(r.dr[0] == 0x11 && r.dr[3] == 0x14 && r.dr[6] == 0xffff0ff0 &&
+		    r.dr[7] == 0x400);
+}
+
 static void test_host_addresses(void **state)
 {
 	static const char text[] =
@@ -422,6 +468,7 @@ int main(void)
 	    cmocka_unit_test(test_other_spellings),
 	    cmocka_unit_test(test_maps_that_make_no_sense),
 	    cmocka_unit_test(test_registers_in_both_widths),
+	    cmocka_unit_test(test_all_registers),
 	    cmocka_unit_test(test_host_addresses),
 	    cmocka_unit_test(test_memory_words),
 	    cmocka_unit_test(test_mappings),

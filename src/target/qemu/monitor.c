@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/monitor.h"
+#include "core/bytes.h"
 #include "target/qemu/scan.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 /* The start of what was printed, for a message: one line, nothing that moves a cursor. */
@@ -21,21 +21,95 @@ static struct nunchi_error *unexpected(enum nunchi_error_code code, const char *
 	return error_create(code, "QEMU answers \"%s\" to %s", shown, command);
 }
 
-/* The number after "NAME=" where NAME starts a word. */
-static bool find_register(struct scan text, const char *name, uint64_t *ret)
+/* The number after "NAME=" where NAME starts a word; text is moved to what follows it. */
+static bool find_number(struct scan *text, const char *name, uint64_t *ret)
 {
-	const char *start = text.at;
+	const char *start = text->at;
 
-	while (scan_find(&text, name)) {
-		const char *at = text.at - strlen(name);
+	while (scan_find(text, name)) {
+		const char *at = text->at - strlen(name);
 
 		if (at > start && at[-1] != ' ' && at[-1] != '\n' && at[-1] != '\r')
 			continue;
-		scan_spaces(&text);
-		if (scan_hex(&text, ret))
+		scan_spaces(text);
+		if (scan_hex(text, ret))
 			return true;
 	}
 	return false;
+}
+
+static bool find_register(struct scan text, const char *name, uint64_t *ret)
+{
+	return find_number(&text, name, ret);
+}
+
+/* A line "CS =0010 0000000000000000 ffffffff 00af9b00 …": selector and base. */
+static bool find_segment(struct scan text, const char *name, uint16_t *ret_selector,
+			 uint64_t *ret_base)
+{
+	uint64_t selector;
+
+	if (!find_number(&text, name, &selector))
+		return false;
+	scan_spaces(&text);
+	*ret_selector = (uint16_t)selector;
+	return scan_hex(&text, ret_base);
+}
+
+struct name {
+	const char *name;
+	uint64_t *value;
+};
+
+static bool find_all(struct scan text, const struct name *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!find_register(text, names[i].name, names[i].value))
+			return false;
+	}
+	return true;
+}
+
+/* Registers that only 64-bit code has are not printed of a vCPU in another mode. */
+static bool find_general(struct scan text, struct x86_registers *ret)
+{
+	const struct name names[] = {
+	    {"RAX=", &ret->rax}, {"RBX=", &ret->rbx}, {"RCX=", &ret->rcx}, {"RDX=", &ret->rdx},
+	    {"RSI=", &ret->rsi}, {"RDI=", &ret->rdi}, {"RBP=", &ret->rbp}, {"R8 =", &ret->r8},
+	    {"R9 =", &ret->r9},  {"R10=", &ret->r10}, {"R11=", &ret->r11}, {"R12=", &ret->r12},
+	    {"R13=", &ret->r13}, {"R14=", &ret->r14}, {"R15=", &ret->r15}, {"RFL=", &ret->rflags},
+	};
+	const struct name narrow[] = {
+	    {"EAX=", &ret->rax}, {"EBX=", &ret->rbx}, {"ECX=", &ret->rcx}, {"EDX=", &ret->rdx},
+	    {"ESI=", &ret->rsi}, {"EDI=", &ret->rdi}, {"EBP=", &ret->rbp}, {"EFL=", &ret->rflags},
+	};
+
+	return find_all(text, names, ARRAY_SIZE(names)) ||
+	       find_all(text, narrow, ARRAY_SIZE(narrow));
+}
+
+static bool find_segments(struct scan text, struct x86_registers *ret)
+{
+	uint64_t base;
+
+	return find_segment(text, "CS =", &ret->cs, &base) &&
+	       find_segment(text, "SS =", &ret->ss, &base) &&
+	       find_segment(text, "DS =", &ret->ds, &base) &&
+	       find_segment(text, "ES =", &ret->es, &base) &&
+	       find_segment(text, "FS =", &ret->fs, &ret->fs_base) &&
+	       find_segment(text, "GS =", &ret->gs, &ret->gs_base) &&
+	       find_segment(text, "TR =", &ret->tr, &base) &&
+	       find_segment(text, "LDT=", &ret->ldtr, &base);
+}
+
+static bool find_debug(struct scan text, struct x86_registers *ret)
+{
+	const struct name names[] = {
+	    {"DR0=", &ret->dr[0]}, {"DR1=", &ret->dr[1]}, {"DR2=", &ret->dr[2]},
+	    {"DR3=", &ret->dr[3]}, {"DR6=", &ret->dr[6]}, {"DR7=", &ret->dr[7]},
+	};
+
+	return find_all(text, names, ARRAY_SIZE(names));
 }
 
 struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsigned vcpu,
@@ -55,6 +129,11 @@ struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsi
 		return unexpected(NUNCHI_ERROR_UNSUPPORTED, "info registers", text, size);
 	registers.has_efer = find_register(all, "EFER=", &registers.efer);
 	registers.has_idt = find_register(all, "IDT=", &registers.idt_base);
+	registers.has_gdt = find_register(all, "GDT=", &registers.gdt_base);
+	registers.has_cr2 = find_register(all, "CR2=", &registers.cr2);
+	registers.has_general = find_general(all, &registers);
+	registers.has_selectors = registers.has_segments = find_segments(all, &registers);
+	registers.has_debug = find_debug(all, &registers);
 	registers.has_rip = (find_register(all, "RIP=", &registers.rip) &&
 			     find_register(all, "RSP=", &registers.rsp)) ||
 			    (find_register(all, "EIP=", &registers.rip) &&
@@ -76,12 +155,6 @@ struct nunchi_error *monitor_parse_gpa2hva(const char *text, size_t size, uint64
 	return NULL;
 }
 
-static void put_le64(uint8_t *to, uint64_t value)
-{
-	for (unsigned i = 0; i < 8; i++)
-		to[i] = (uint8_t)(value >> (8 * i));
-}
-
 struct nunchi_error *monitor_parse_xp(const char *text, size_t text_size, uint64_t address,
 				      void *buffer, size_t size)
 {
@@ -98,7 +171,7 @@ struct nunchi_error *monitor_parse_xp(const char *text, size_t text_size, uint64
 		    !scan_literal(&line, ":"))
 			break;
 		while (done < size && scan_literal(&line, " 0x") && scan_hex(&line, &word)) {
-			put_le64(to + done, word);
+			store_le64(to + done, word);
 			done += 8;
 		}
 	}

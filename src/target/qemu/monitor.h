@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 /*
- * `info registers` of one vCPU, in long mode ("RIP=", 16 digits) or not ("EIP=", 8 digits).
+ * `info registers` of one vCPU, in long mode ("RIP=", 16 digits) or not ("EIP=", 8 digits). QEMU
+ * prints neither LSTAR, STAR nor the base of GS that SWAPGS would load.
  * Source: x86_cpu_dump_state() in QEMU's target/i386/cpu-dump.c (helper.c before 5.1).
  */
 struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsigned vcpu,

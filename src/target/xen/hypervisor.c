@@ -422,6 +422,7 @@ static void hvm_registers(const uint8_t *cpu, struct x86_registers *ret)
 	    .has_cr2 = true,
 	    .has_syscall = true,
 	    .has_segments = true,
+	    .has_kernel_gs = true,
 	};
 }
 
@@ -449,6 +450,7 @@ static void pv_registers(const uint8_t *cpu, struct x86_registers *ret)
 	    .has_rip = true,
 	    .has_syscall = true,
 	    .has_segments = true,
+	    .has_kernel_gs = true,
 	};
 }
 
