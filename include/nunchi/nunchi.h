@@ -97,6 +97,21 @@ NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
 /* Whether that was asked for. False for NULL. */
 NUNCHI_API bool nunchi_context_cancelled(const struct nunchi_context *context);
 
+/*
+ * For a program with an event loop of its own: a descriptor that can be read (POLLIN) when
+ * nunchi_context_dispatch() has something to do. It stays the context's: neither read nor close it.
+ * A cancel does not make it readable. The context's thread alone may use it, and no child of
+ * fork().
+ */
+NUNCHI_API struct nunchi_error *nunchi_context_fd(struct nunchi_context *context, int *ret);
+/*
+ * Does what is to be done now, which may take as long as listing the host's guests does, and calls
+ * the functions that were given for it (nunchi_watch_create()); does not wait for anything to
+ * happen. Where nothing is to be done it returns at once. The first error ends it and is returned;
+ * the context and its watches can be used on, and what failed is tried again when it is due next.
+ */
+NUNCHI_API struct nunchi_error *nunchi_context_dispatch(struct nunchi_context *context);
+
 /* ---- Finding guests -------------------------------------------------------------------------- */
 
 struct nunchi_found {
@@ -117,23 +132,37 @@ NUNCHI_API struct nunchi_error *
 nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
 
-enum nunchi_event {
-	NUNCHI_EVENT_THERE, /* it was there at the start */
-	NUNCHI_EVENT_CAME,
-	NUNCHI_EVENT_CHANGED, /* its name, state, memory or vCPUs */
-	NUNCHI_EVENT_WENT     /* described as it was seen last */
+enum nunchi_list_change {
+	NUNCHI_LIST_THERE, /* it was there at the start */
+	NUNCHI_LIST_CAME,
+	NUNCHI_LIST_CHANGED, /* its name, state, memory or vCPUs */
+	NUNCHI_LIST_WENT     /* described as it was seen last */
 };
 
 /*
  * Calls changed for each guest there is, and for each that comes, changes or goes from then on,
  * until it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once
- * when a domain comes or goes; all else is looked at every second.
+ * when a domain comes or goes; all else is looked at every second. It waits and dispatches for the
+ * whole context, as nunchi_context_dispatch() does.
  */
 NUNCHI_API struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
 						  bool (*changed)(const struct nunchi_found *guest,
-								  enum nunchi_event change,
+								  enum nunchi_list_change change,
 								  void *data),
 						  void *data);
+
+/*
+ * The same without waiting: changed() is called within nunchi_context_dispatch(), at the first one
+ * for each guest there is. Once it returns false it is not called again. The watch belongs to the
+ * context, and is to be destroyed before it, but not within changed().
+ */
+struct nunchi_watch;
+NUNCHI_API struct nunchi_error *nunchi_watch_create(
+    struct nunchi_context *context,
+    bool (*changed)(const struct nunchi_found *guest, enum nunchi_list_change change, void *data),
+    void *data, struct nunchi_watch **ret);
+/* NULL is accepted. */
+NUNCHI_API void nunchi_watch_destroy(struct nunchi_watch *watch);
 
 /* ---- Guests ---------------------------------------------------------------------------------- */
 
@@ -285,8 +314,8 @@ enum nunchi_type {
 };
 
 /*
- * What a column's number counts. A cell and JSON and CSV always hold the plain number; a table shows
- * it as the example says.
+ * What a column's number counts. A cell and JSON and CSV always hold the plain number; a table
+ * shows it as the example says.
  */
 enum nunchi_unit {
 	NUNCHI_UNIT_NONE,
@@ -526,9 +555,9 @@ struct nunchi_writer_options {
  * Makes a writer of rows. write is given finished bytes; if it returns false (a closed pipe, a full
  * disk) the call at hand ends with NUNCHI_ERROR_CANCELLED. A table is held back until the end, or
  * until 1,000 rows set its column widths. options may be NULL; columns are copied, and none may be
- * called "torn", "absent" or "raw". A table shows numbers by their column's unit; where the width is
- * limited it shortens texts, leaves columns out from the right and names them behind the last row.
- * Every form keeps value, absence and torn row apart:
+ * called "torn", "absent" or "raw". A table shows numbers by their column's unit; where the width
+ * is limited it shortens texts, leaves columns out from the right and names them behind the last
+ * row. Every form keeps value, absence and torn row apart:
  *
  *  table  "-" not applicable, "<paged out>" … other absences; a torn row ends in " ~"
  *  CSV    the same words; a last column `torn`, 0 or 1

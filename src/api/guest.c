@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/guest.h"
+#include "event/loop.h"
 #include "target/snapshot.h"
 
 #include <stdio.h>
@@ -27,6 +28,8 @@ struct nunchi_error *nunchi_context_create(unsigned flags, struct nunchi_context
 
 void nunchi_context_destroy(struct nunchi_context *context)
 {
+	if (context)
+		event_loop_destroy(context->loop);
 	free(context);
 }
 
@@ -46,14 +49,6 @@ struct nunchi_error *nunchi_list(struct nunchi_context *context,
 {
 	(void)context;
 	return target_list(found, data);
-}
-
-struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
-				       bool (*changed)(const struct nunchi_found *guest,
-						       enum nunchi_event change, void *data),
-				       void *data)
-{
-	return target_watch(changed, data, &context->cancel);
 }
 
 double guest_clock_ms(void)

@@ -13,6 +13,7 @@
 struct nunchi_context {
 	unsigned flags;
 	struct cancel cancel;
+	struct event_loop *loop; /* NULL until it is needed */
 };
 
 /* Lives in its guest, so that a cancel that comes too late does no harm. */

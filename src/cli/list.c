@@ -58,7 +58,7 @@ static bool found(const struct nunchi_found *guest, void *data)
 }
 
 /* Each line is written at once. */
-static bool changed(const struct nunchi_found *guest, enum nunchi_event change, void *data)
+static bool changed(const struct nunchi_found *guest, enum nunchi_list_change change, void *data)
 {
 	static const char *const names[] = {"present", "started", "changed", "ended"};
 	struct listing *listing = data;

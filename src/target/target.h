@@ -171,27 +171,6 @@ void target_note(struct target *target, const char *format, ...)
 struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data);
 
-/* Where a watch looks, and what it waits for. */
-struct target_watch_source {
-	/* As target_list(). */
-	struct nunchi_error *(*list)(bool (*found)(const struct nunchi_found *guest, void *data),
-				     void *data, void *source);
-	/* Waits for the next look, or for cancel. */
-	void (*await)(void *source, const struct cancel *cancel);
-	void *source;
-};
-
-/* Tells what changes there; until changed() returns false, or cancel is requested. */
-struct nunchi_error *target_watch_source(const struct target_watch_source *source,
-					 bool (*changed)(const struct nunchi_found *guest,
-							 enum nunchi_event change, void *data),
-					 void *data, const struct cancel *cancel);
-
-/* What nunchi_list_watch() does; a requested cancel ends it. */
-struct nunchi_error *target_watch(bool (*changed)(const struct nunchi_found *guest,
-						  enum nunchi_event change, void *data),
-				  void *data, const struct cancel *cancel);
-
 DEFINE_CLEANUP(struct target, target_close)
 #define _cleanup_target_ _cleanup_(cleanup_target_close_p)
 

@@ -1,55 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Domains that come, change and go while they are watched. */
 #include "core/cleanup.h"
+#include "core/io.h"
+#include "event/watch.h"
 
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include <cmocka.h>
 
 #include "xen_setup.h"
 
-/* What is told is written down; between the looks step() changes something. */
+/* What is told is written down; between the looks steps() changes something. */
 struct story {
 	char text[1024];
 	unsigned step;
 	void (*steps)(struct story *story);
-	struct cancel cancel;
+	bool over;
 	unsigned most; /* events after which no more are wanted; 0: all */
 	unsigned told;
 };
 
 static struct nunchi_error *list(bool (*found)(const struct nunchi_found *guest, void *data),
-				 void *data, void *source)
+				 void *data)
 {
 	bool stopped;
 
-	(void)source;
 	return xen_list_with(&fake_library, found, data, &stopped);
 }
 
-static void await(void *source, const struct cancel *cancel)
+static bool changed(const struct nunchi_found *guest, enum nunchi_list_change change, void *data)
 {
-	struct story *story = source;
-
-	(void)cancel;
-	snprintf(story->text + strlen(story->text), sizeof(story->text) - strlen(story->text),
-		 "| ");
-	story->steps(story);
-	story->step++;
-}
-
-static bool changed(const struct nunchi_found *guest, enum nunchi_event change, void *data)
-{
-	static const char *const words[] = {[NUNCHI_EVENT_THERE] = "there",
-					    [NUNCHI_EVENT_CAME] = "came",
-					    [NUNCHI_EVENT_CHANGED] = "changed",
-					    [NUNCHI_EVENT_WENT] = "went"};
+	static const char *const words[] = {[NUNCHI_LIST_THERE] = "there",
+					    [NUNCHI_LIST_CAME] = "came",
+					    [NUNCHI_LIST_CHANGED] = "changed",
+					    [NUNCHI_LIST_WENT] = "went"};
 	struct story *story = data;
 	size_t length = strlen(story->text);
 
@@ -58,11 +50,29 @@ static bool changed(const struct nunchi_found *guest, enum nunchi_event change, 
 	return ++story->told != story->most;
 }
 
+/* Dispatches the loop each time it has something, and changes something between. */
 static struct nunchi_error *watch(struct story *story)
 {
-	const struct target_watch_source source = {list, await, story};
+	const struct event_watch_source source = {.list = list, .every_us = 1000, .wake = -1};
+	struct event_loop *loop;
+	struct event_watch *watching;
+	struct nunchi_error *err = NULL;
 
-	return target_watch_source(&source, changed, story, &story->cancel);
+	assert_null(event_loop_create(&loop));
+	assert_null(event_watch_create_with(loop, &source, changed, story, &watching));
+	while (!err && !event_watch_has_ended(watching) && !story->over) {
+		assert_int_equal(io_wait(event_loop_fd(loop), POLLIN, CLOCK_NEVER, NULL), 1);
+		err = event_loop_dispatch(loop);
+		if (err || event_watch_has_ended(watching))
+			break;
+		snprintf(story->text + strlen(story->text),
+			 sizeof(story->text) - strlen(story->text), "| ");
+		story->steps(story);
+		story->step++;
+	}
+	event_watch_destroy(watching);
+	event_loop_destroy(loop);
+	return err;
 }
 
 static void life(struct story *story)
@@ -90,7 +100,7 @@ static void life(struct story *story)
 		fake->domains[1].info.flags |= XEN_INFO_SHUTDOWN | 3U << XEN_INFO_SHUTDOWN_SHIFT;
 		break;
 	default:
-		cancel_request(&story->cancel);
+		story->over = true;
 	}
 }
 
@@ -100,8 +110,7 @@ static void test_lives(void **state)
 	struct nunchi_error *err = watch(&story);
 
 	(void)state;
-	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
-	nunchi_error_destroy(err);
+	assert_null(err);
 	assert_string_equal(
 	    story.text,
 	    "there pv running there pvh running there hvm running | | came new running | "
@@ -134,6 +143,107 @@ static bool is_readable(int fd)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+static int wakes[2];
+
+static void clear_wake(void *data)
+{
+	char byte;
+
+	(void)data;
+	assert_int_equal(read(wakes[0], &byte, 1), 1);
+}
+
+/* What wakes a watch is dispatched at once; once it is gone the timer alone counts. */
+static void test_wake(void **state)
+{
+	const struct event_watch_source slow = {
+	    .list = list, .every_us = 3600 * CLOCK_US_PER_S, .wake = 0, .wake_clear = clear_wake};
+	struct event_watch_source source = slow;
+	struct story story = {.steps = life};
+	struct event_loop *loop;
+	struct event_watch *watching;
+
+	(void)state;
+	assert_int_equal(pipe2(wakes, O_CLOEXEC | O_NONBLOCK), 0);
+	source.wake = wakes[0];
+	assert_null(event_loop_create(&loop));
+	assert_null(event_watch_create_with(loop, &source, changed, &story, &watching));
+	assert_int_equal(io_wait(event_loop_fd(loop), POLLIN, CLOCK_NEVER, NULL), 1);
+	assert_null(event_loop_dispatch(loop));
+	story.text[0] = '\0';
+	assert_false(is_readable(event_loop_fd(loop)));
+	assert_null(event_loop_dispatch(loop));
+	assert_string_equal(story.text, "");
+	fake_add(4, 12, "new", XEN_INFO_HVM, 1);
+	assert_int_equal(write(wakes[1], "", 1), 1);
+	assert_true(is_readable(event_loop_fd(loop)));
+	assert_null(event_loop_dispatch(loop));
+	assert_string_equal(story.text, "came new running ");
+	close(wakes[1]);
+	assert_true(is_readable(event_loop_fd(loop)));
+	assert_null(event_loop_dispatch(loop));
+	assert_false(is_readable(event_loop_fd(loop)));
+	event_watch_destroy(watching);
+	event_loop_destroy(loop);
+	close(wakes[0]);
+}
+
+/* Of two sources that are ready together the first removes the other, which is then not called. */
+struct pair {
+	struct event_source *sources[2];
+	unsigned called;
+};
+
+static struct nunchi_error *remove_both(void *data, short events)
+{
+	struct pair *pair = data;
+
+	assert_int_equal(events, POLLIN);
+	pair->called++;
+	event_source_remove(pair->sources[0]);
+	event_source_remove(pair->sources[1]);
+	return NULL;
+}
+
+static struct nunchi_error *refuse(void *data, short events)
+{
+	(void)events;
+	++*(unsigned *)data;
+	return error_create(NUNCHI_ERROR_IO, "refused");
+}
+
+static void test_loop(void **state)
+{
+	struct event_source *source;
+	struct event_loop *loop;
+	struct pair pair = {0};
+	unsigned refused = 0;
+	int fds[2][2];
+
+	(void)state;
+	assert_null(event_loop_create(&loop));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pipe2(fds[i], O_CLOEXEC), 0);
+		assert_int_equal(write(fds[i][1], "", 1), 1);
+		assert_null(event_loop_add(loop, fds[i][0], remove_both, &pair, &pair.sources[i]));
+	}
+	assert_null(event_loop_dispatch(loop));
+	assert_int_equal(pair.called, 1);
+	assert_false(is_readable(event_loop_fd(loop)));
+	/* An error is handed out, and the source stays. */
+	assert_null(event_loop_add(loop, fds[0][0], refuse, &refused, &source));
+	for (unsigned i = 1; i <= 2; i++) {
+		_cleanup_error_ struct nunchi_error *err = event_loop_dispatch(loop);
+
+		assert_true(error_is(err, NUNCHI_ERROR_IO));
+		assert_int_equal(refused, i);
+	}
+	event_source_remove(source);
+	event_loop_destroy(loop);
+	for (int i = 0; i < 4; i++)
+		close(fds[i / 2][i % 2]);
+}
+
 static void test_xenstore(void **state)
 {
 	struct xen_watch *xen;
@@ -154,13 +264,78 @@ static void test_xenstore(void **state)
 	assert_null(xen);
 }
 
+/* ---- The public interface, on the host that runs the test ---- */
+
+static bool count_change(const struct nunchi_found *guest, enum nunchi_list_change change,
+			 void *data)
+{
+	(void)guest, (void)change;
+	++*(unsigned *)data;
+	return true;
+}
+
+static void test_context(void **state)
+{
+	struct nunchi_context *context;
+	struct nunchi_watch *watching;
+	unsigned changes = 0;
+	int fd = -1;
+
+	(void)state;
+	assert_null(nunchi_context_create(0, &context));
+	/* Nothing is to be done: that is no error. */
+	assert_null(nunchi_context_dispatch(context));
+	assert_null(nunchi_context_fd(context, &fd));
+	assert_false(is_readable(fd));
+	assert_null(nunchi_watch_create(context, count_change, &changes, &watching));
+	assert_int_equal(io_wait(fd, POLLIN, clock_us() + 5 * CLOCK_US_PER_S, NULL), 1);
+	assert_null(nunchi_context_dispatch(context));
+	nunchi_context_cancel(context);
+	_cleanup_error_ struct nunchi_error *err = nunchi_context_dispatch(context);
+	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+	nunchi_watch_destroy(watching);
+	nunchi_watch_destroy(NULL);
+	nunchi_context_destroy(context);
+}
+
+static struct nunchi_context *cancelled_by_signal;
+
+static void cancel_context(int number)
+{
+	(void)number;
+	nunchi_context_cancel(cancelled_by_signal);
+}
+
+/* A cancel from a signal handler ends a watch that waits, and soon. */
+static void test_list_watch_is_cancelled(void **state)
+{
+	const struct itimerval soon = {.it_value = {0, 50000}};
+	uint64_t begin = clock_us();
+	unsigned changes = 0;
+
+	(void)state;
+	assert_null(nunchi_context_create(0, &cancelled_by_signal));
+	assert_true(signal(SIGALRM, cancel_context) != SIG_ERR);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	_cleanup_error_ struct nunchi_error *err =
+	    nunchi_list_watch(cancelled_by_signal, count_change, &changes);
+	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+	assert_in_range(clock_us() - begin, 50000, 5 * CLOCK_US_PER_S);
+	signal(SIGALRM, SIG_DFL);
+	nunchi_context_destroy(cancelled_by_signal);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(lives),
 	    TEST(ends),
+	    TEST(wake),
+	    TEST(loop),
 	    TEST(xenstore),
+	    TEST(context),
+	    TEST(list_watch_is_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

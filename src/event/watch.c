@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests that come and go: what is there is listed again and again and compared. */
+#include "event/watch.h"
+
+#include "core/array.h"
+#include "core/clock.h"
+#include "target/target.h"
+#include "target/xen/xen.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/timerfd.h>
+
+/* A guest as it was seen last. */
+struct seen {
+	struct nunchi_found guest; /* its strings are in `text` */
+	char *text;
+	bool there;
+};
+
+struct event_watch {
+	struct event_watch_source source;
+	struct xen_watch *xen; /* what source.wake belongs to, on this host; or NULL */
+	event_changed_fn *changed;
+	void *data;
+	struct seen *seen;
+	size_t count, capacity;
+	int timer;
+	struct event_source *on_timer, *on_wake;
+	bool first;
+	bool ended; /* changed() returned false */
+	bool nomem;
+};
+
+/* Copies a guest; false if memory is short. */
+static bool keep(struct seen *seen, const struct nunchi_found *guest)
+{
+	const char *from[] = {guest->target, guest->name,   guest->hypervisor,
+			      guest->state,  guest->access, guest->uuid};
+	const char **to[] = {&seen->guest.target, &seen->guest.name,   &seen->guest.hypervisor,
+			     &seen->guest.state,  &seen->guest.access, &seen->guest.uuid};
+	size_t size = 0;
+	char *text, *at;
+
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++)
+		size += strlen(from[i]) + 1;
+	text = at = malloc(size);
+	if (!text)
+		return false;
+	free(seen->text);
+	seen->text = text;
+	seen->guest = *guest;
+	for (size_t i = 0; i < ARRAY_SIZE(from); i++) {
+		*to[i] = at;
+		at = stpcpy(at, from[i]) + 1;
+	}
+	return true;
+}
+
+/* The same guest, though perhaps not as it was: a domain by its UUID, a process by its id. */
+static bool is_same(const struct nunchi_found *one, const struct nunchi_found *other)
+{
+	if (one->pid != other->pid || strcmp(one->hypervisor, other->hypervisor))
+		return false;
+	if (one->uuid[0] || other->uuid[0])
+		return !strcmp(one->uuid, other->uuid);
+	return one->pid >= 0 || !strcmp(one->target, other->target);
+}
+
+static bool is_equal(const struct nunchi_found *one, const struct nunchi_found *other)
+{
+	return !strcmp(one->target, other->target) && !strcmp(one->name, other->name) &&
+	       !strcmp(one->state, other->state) && one->memory == other->memory &&
+	       one->vcpus == other->vcpus;
+}
+
+static void tell(struct event_watch *watch, const struct nunchi_found *guest,
+		 enum nunchi_list_change change)
+{
+	watch->ended |= !watch->changed(guest, change, watch->data);
+}
+
+static struct seen *add(struct event_watch *watch)
+{
+	if (!ARRAY_RESERVE(watch->seen, watch->count, watch->capacity, 1))
+		return NULL;
+	watch->seen[watch->count] = (struct seen){0};
+	return &watch->seen[watch->count++];
+}
+
+static bool found(const struct nunchi_found *guest, void *data)
+{
+	struct event_watch *watch = data;
+	enum nunchi_list_change change = watch->first ? NUNCHI_LIST_THERE : NUNCHI_LIST_CAME;
+	struct seen *seen = NULL;
+	bool news = true;
+
+	for (size_t i = 0; i < watch->count && !seen; i++) {
+		/* Two guests can have the same UUID: each is one that was seen before. */
+		if (!watch->seen[i].there && is_same(&watch->seen[i].guest, guest)) {
+			seen = &watch->seen[i];
+			news = !is_equal(&seen->guest, guest);
+			change = NUNCHI_LIST_CHANGED;
+		}
+	}
+	if (!seen) {
+		seen = add(watch);
+		if (seen && !keep(seen, guest)) {
+			watch->count--;
+			seen = NULL;
+		}
+	} else if (news && !keep(seen, guest)) {
+		seen = NULL;
+	}
+	watch->nomem |= !seen;
+	if (!seen)
+		return false;
+	seen->there = true;
+	if (news)
+		tell(watch, &seen->guest, change);
+	return !watch->ended;
+}
+
+/* Those that were not seen this time have gone. */
+static void sweep(struct event_watch *watch)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < watch->count; i++) {
+		struct seen *seen = &watch->seen[i];
+
+		if (seen->there) {
+			watch->seen[kept++] = *seen;
+			continue;
+		}
+		if (!watch->ended)
+			tell(watch, &seen->guest, NUNCHI_LIST_WENT);
+		free(seen->text);
+	}
+	watch->count = kept;
+}
+
+static struct nunchi_error *look(struct event_watch *watch)
+{
+	struct nunchi_error *err;
+
+	if (watch->ended)
+		return NULL;
+	for (size_t i = 0; i < watch->count; i++)
+		watch->seen[i].there = false;
+	err = watch->source.list(found, watch);
+	if (!err && watch->nomem)
+		err = &error_nomem;
+	if (!err && !watch->ended)
+		sweep(watch);
+	watch->first = false;
+	return err;
+}
+
+/* ---- On the loop ----------------------------------------------------------------------------- */
+
+static struct nunchi_error *timer_ready(void *data, short events)
+{
+	struct event_watch *watch = data;
+	uint64_t times;
+
+	(void)events;
+	if (read(watch->timer, &times, sizeof(times)) != sizeof(times))
+		return NULL;
+	return look(watch);
+}
+
+static struct nunchi_error *wake_ready(void *data, short events)
+{
+	struct event_watch *watch = data;
+
+	if (!(events & POLLIN)) {
+		/* What would wake it is gone (xenstored ended): from now on only the timer counts.
+		 */
+		event_source_remove(watch->on_wake);
+		watch->on_wake = NULL;
+		return NULL;
+	}
+	watch->source.wake_clear(watch->source.data);
+	return look(watch);
+}
+
+void event_watch_destroy(struct event_watch *watch)
+{
+	if (!watch)
+		return;
+	event_source_remove(watch->on_timer);
+	event_source_remove(watch->on_wake);
+	if (watch->timer >= 0)
+		close(watch->timer);
+	xen_watch_destroy(watch->xen);
+	for (size_t i = 0; i < watch->count; i++)
+		free(watch->seen[i].text);
+	free(watch->seen);
+	free(watch);
+}
+
+bool event_watch_has_ended(const struct event_watch *watch)
+{
+	return watch->ended;
+}
+
+/* Fires at once, and then every so often. */
+static struct nunchi_error *start_timer(struct event_watch *watch)
+{
+	const struct itimerspec times = {
+	    .it_value.tv_nsec = 1,
+	    .it_interval = {.tv_sec = (time_t)(watch->source.every_us / CLOCK_US_PER_S),
+			    .tv_nsec = (long)(watch->source.every_us % CLOCK_US_PER_S * 1000)}};
+
+	watch->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (watch->timer < 0 || timerfd_settime(watch->timer, 0, &times, NULL))
+		return error_create_errno(errno, "cannot make a timer");
+	return NULL;
+}
+
+struct nunchi_error *event_watch_create_with(struct event_loop *loop,
+					     const struct event_watch_source *source,
+					     event_changed_fn *changed, void *data,
+					     struct event_watch **ret)
+{
+	struct event_watch *watch = calloc(1, sizeof(*watch));
+	struct nunchi_error *err;
+
+	if (!watch)
+		return &error_nomem;
+	*watch = (struct event_watch){
+	    .source = *source, .changed = changed, .data = data, .timer = -1, .first = true};
+	err = start_timer(watch);
+	if (!err)
+		err = event_loop_add(loop, watch->timer, timer_ready, watch, &watch->on_timer);
+	if (!err && source->wake >= 0)
+		err = event_loop_add(loop, source->wake, wake_ready, watch, &watch->on_wake);
+	if (err)
+		event_watch_destroy(watch);
+	else
+		*ret = watch;
+	return err;
+}
+
+/* ---- This host ------------------------------------------------------------------------------- */
+
+#define EVERY_US CLOCK_US_PER_S
+
+static void clear_xen(void *data)
+{
+	xen_watch_clear(data);
+}
+
+struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_fn *changed,
+					void *data, struct event_watch **ret)
+{
+	struct event_watch_source source = {
+	    .list = target_list, .every_us = EVERY_US, .wake = -1, .wake_clear = clear_xen};
+	struct xen_watch *xen;
+	struct nunchi_error *err = xen_watch_create(&xen);
+
+	if (err)
+		return err;
+	if (xen)
+		source.wake = xen_watch_fd(xen);
+	source.data = xen;
+	err = event_watch_create_with(loop, &source, changed, data, ret);
+	if (err)
+		xen_watch_destroy(xen);
+	else
+		(*ret)->xen = xen;
+	return err;
+}

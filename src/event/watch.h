@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests of this host that come, change and go, told through an event loop. */
+#ifndef NUNCHI_EVENT_WATCH_H
+#define NUNCHI_EVENT_WATCH_H
+
+#include "event/loop.h"
+
+/* Tells a change; false when no more are wanted. The strings live for the call. */
+typedef bool event_changed_fn(const struct nunchi_found *guest, enum nunchi_list_change change,
+			      void *data);
+
+/* Where a watch looks. */
+struct event_watch_source {
+	/* As target_list(). */
+	struct nunchi_error *(*list)(bool (*found)(const struct nunchi_found *guest, void *data),
+				     void *data);
+	uint64_t every_us; /* how often it looks */
+	/*
+	 * A descriptor that can be read when it is to look at once, -1 where there is none, and
+	 * what then makes it unreadable.
+	 */
+	int wake;
+	void (*wake_clear)(void *data);
+	void *data;
+};
+
+struct event_watch;
+
+/*
+ * Tells what changes there, in dispatches of the loop: at the first one all that is there. What
+ * `source` points to is copied.
+ */
+struct nunchi_error *event_watch_create_with(struct event_loop *loop,
+					     const struct event_watch_source *source,
+					     event_changed_fn *changed, void *data,
+					     struct event_watch **ret);
+/* The same for this host: all that target_list() finds, every second, and Xen's domains at once. */
+struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_fn *changed,
+					void *data, struct event_watch **ret);
+/* Not within changed(). NULL is accepted. */
+void event_watch_destroy(struct event_watch *watch);
+/* Whether changed() returned false: nothing is told any more. */
+bool event_watch_has_ended(const struct event_watch *watch);
+
+#endif
