@@ -123,14 +123,14 @@ struct nunchi_error *target_pause(struct target *target)
 {
 	struct nunchi_error *err;
 
-	if (!target->ops->pause || !target->support[TARGET_PAUSE].available)
+	if (!target->ops->control || !target->support[TARGET_PAUSE].available)
 		return unsupported(target, TARGET_PAUSE);
 	if (target->pause_depth) {
 		target->pause_depth++;
 		return NULL;
 	}
 	target->paused_since_us = clock_us();
-	err = target->ops->pause(target);
+	err = target->ops->control->pause(target);
 	if (err) {
 		target->paused_since_us = 0;
 		return error_context(err, "%s: cannot pause it", target->name);
@@ -152,7 +152,7 @@ struct nunchi_error *target_resume(struct target *target)
 		target->pause_depth--;
 		return NULL;
 	}
-	err = target->ops->resume(target);
+	err = target->ops->control->resume(target);
 	/* Even if that failed the pause is no longer ours: the next one has to stop it again. */
 	target->pause_depth = 0;
 	if (target->paused_since_us)

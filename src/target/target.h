@@ -62,7 +62,17 @@ struct target_arrangement {
 
 struct target;
 
-/* Embedded as the first member of each kind of target. */
+/*
+ * How a guest that runs is controlled. Each is undone by whoever survives (journal/undo.h).
+ * target_pause() and target_resume() count, and call these for the outermost pause alone.
+ */
+struct target_control {
+	struct nunchi_error *(*pause)(struct target *target);
+	/* One that fails has handed the pause on to the guard and the undo log: it is not repeated.
+	 */
+	struct nunchi_error *(*resume)(struct target *target);
+};
+
 struct target_ops {
 	const char
 	    *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
@@ -71,11 +81,9 @@ struct target_ops {
 	 * its readers, are gone already, and everything paused was resumed. May be NULL.
 	 */
 	void (*destroy)(struct target *target);
-	/* NULL where a saved guest has none of it. */
-	struct nunchi_error *(*pause)(struct target *target);
-	/* One that fails has handed the pause on to the guard and the journal: it is not repeated.
-	 */
-	struct nunchi_error *(*resume)(struct target *target);
+	/* What can be done to a guest that runs; NULL for saved ones. */
+	const struct target_control *control;
+	/* NULL where there are none. */
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
@@ -91,6 +99,7 @@ struct target_ops {
 	void (*refresh)(struct target *target);
 };
 
+/* Embedded as the first member of each kind of target. */
 struct target {
 	const struct target_ops *ops;
 	struct memory *memory; /* owned */

@@ -180,7 +180,8 @@ static struct nunchi_error *resume_guest(struct target *target)
 	return NULL;
 }
 
-static const struct target_ops ops = {.kind = "test", .pause = pause_guest, .resume = resume_guest};
+static const struct target_control control = {.pause = pause_guest, .resume = resume_guest};
+static const struct target_ops ops = {.kind = "test", .control = &control};
 
 static int setup(void **state)
 {

@@ -54,8 +54,9 @@ static struct nunchi_error *count_state(struct target *target, enum target_state
 	return NULL;
 }
 
+static const struct target_control control = {.pause = pause_guest, .resume = resume_guest};
 static const struct target_ops live_ops = {
-    .kind = "test", .get_state = count_state, .pause = pause_guest, .resume = resume_guest};
+    .kind = "test", .get_state = count_state, .control = &control};
 
 static int session_setup(void **state)
 {

@@ -50,11 +50,9 @@ static void toy_destroy(struct target *target)
 	++*((struct toy *)target)->destroyed;
 }
 
-static const struct target_ops toy_ops = {.kind = "toy",
-					  .destroy = toy_destroy,
-					  .pause = toy_pause,
-					  .resume = toy_resume,
-					  .get_registers = toy_registers};
+static const struct target_control toy_control = {.pause = toy_pause, .resume = toy_resume};
+static const struct target_ops toy_ops = {
+    .kind = "toy", .destroy = toy_destroy, .control = &toy_control, .get_registers = toy_registers};
 static const struct target_ops saved_ops = {.kind = "saved"};
 
 static unsigned paused, resumed, destroyed;

@@ -101,18 +101,19 @@ static void destroy(struct target *target)
 	free(qemu->no_qmp);
 }
 
+static const struct target_control control = {.pause = qemu_pause, .resume = qemu_resume};
+
 static const struct target_ops qemu_ops = {
     .kind = "qemu",
     .destroy = destroy,
-    .pause = qemu_pause,
-    .resume = qemu_resume,
+    .control = &control,
     .get_registers = get_registers,
     .get_state = get_state,
 };
 
 /*
- * What a QMP connection is needed for is said to be missing with the reason; memory may still be
- * reached without it.
+ * Without a QMP connection the guest can be neither paused nor asked for registers; the capability
+ * then says why. Its memory may still be readable.
  */
 static void describe_capabilities(struct qemu_target *qemu)
 {

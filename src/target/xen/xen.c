@@ -24,7 +24,9 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 	return err;
 }
 
-/* A guest that has shut down or crashed and is kept stands still as a paused one does. */
+/*
+ * A guest that has shut down or crashed and is preserved counts as paused: its vCPUs stand still.
+ */
 static struct nunchi_error *get_state(struct target *target, enum target_state *ret)
 {
 	struct xen_target *xen = xen_of(target);
@@ -68,11 +70,12 @@ static void destroy(struct target *target)
 	xen_hypervisor_close(&xen->xen);
 }
 
+static const struct target_control control = {.pause = xen_pause, .resume = xen_resume};
+
 static const struct target_ops xen_ops = {
     .kind = "xen",
     .destroy = destroy,
-    .pause = xen_pause,
-    .resume = xen_resume,
+    .control = &control,
     .get_registers = get_registers,
     .get_state = get_state,
     .refresh = xen_refresh,
@@ -101,7 +104,7 @@ static bool parse_id(const char *word, uint16_t *ret)
 	return true;
 }
 
-/* That names cannot be looked up, and what to do about it. */
+/* The error that says that a domain cannot be found by its name, and why. */
 static struct nunchi_error *nameless(const struct xen_hypervisor *xen, const char *word)
 {
 	struct nunchi_error *err =
