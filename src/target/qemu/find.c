@@ -269,7 +269,7 @@ static bool is_libvirt(const char *holder)
 	return strstr(holder, "libvirtd") || strstr(holder, "virtqemud");
 }
 
-/* Says who has the first socket that somebody is found to have. */
+/* Names the process that holds the first socket for which a holder can be found. */
 static struct nunchi_error *busy(const struct qemu_process *process, const char *socket)
 {
 	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0);

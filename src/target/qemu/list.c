@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What QEMU guests there are: by /proc alone, with their state where QMP is free to tell. */
+/* Lists QEMU guests from /proc, with their state where a QMP socket is free to ask. */
 #include "target/qemu/find.h"
 #include "target/qemu/qemu.h"
 
@@ -31,7 +31,7 @@ static void ask_state(struct guest *guest, struct qmp_client *client, const stru
 		snprintf(guest->state, sizeof(guest->state), "%s", status);
 }
 
-/* Asks those that are ready; collects the sockets of the others. */
+/* Asks for the guest's state on a connection that is ready; else adds its connections to pfds. */
 static size_t advance_guest(struct guest *guest, struct pollfd *pfds, const struct qmp_wait *wait)
 {
 	size_t waiting = 0;
@@ -63,12 +63,15 @@ static void ask_states(struct guest *guests, size_t count, struct pollfd *pfds)
 			waiting += advance_guest(&guests[i], pfds + waiting, &wait);
 		if (!waiting || now >= wait.deadline_us)
 			return;
-		/* Not longer, for those that are not connected yet. */
+		/*
+		 * At most 10 ms: clients in QMP_PHASE_CONNECTING cannot be polled for, and are
+		 * tried again.
+		 */
 		poll(pfds, waiting, 10);
 	}
 }
 
-/* How the memory would be reached, as open does it, without doing it. */
+/* Describes how opening the guest would reach its memory, without opening it. */
 static void describe_access(const struct guest *guest, struct buffer *ret)
 {
 	const struct cmdline *cmdline = &guest->process->cmdline;

@@ -89,7 +89,10 @@ static struct nunchi_error *ask_host_address(struct qemu_target *qemu, uint64_t 
 	return err ? err : monitor_parse_gpa2hva(text, strlen(text), address, ret);
 }
 
-/* Both ends of a range are asked for: what lies between is contiguous in one region. */
+/*
+ * QEMU is asked for the host addresses of both ends of a range; between them one region is
+ * contiguous.
+ */
 static struct nunchi_error *ask_piece(struct qemu_target *qemu, const struct mtree_range *range,
 				      struct ram_piece *ret)
 {
@@ -153,7 +156,7 @@ static bool is_block(const struct mapping *mapping, const struct block *block)
 	if (mapping->end - mapping->start != block->size || !mapping->writable)
 		return false;
 	if (backend && backend->path)
-		/* A directory (huge pages) has a file of QEMU's making in it. */
+		/* If mem-path is a directory (hugetlbfs), QEMU has created a file in it. */
 		return mapping->inode &&
 		       !strncmp(mapping->path, backend->path, strlen(backend->path));
 	if (backend && backend->share)
@@ -211,7 +214,7 @@ static struct nunchi_error *list_blocks(const struct cmdline *cmdline,
 	return NULL;
 }
 
-/* What of a range lies in a block that starts at `base` of all RAM. */
+/* The part of a range that lies in the block which starts at offset `base` of all RAM. */
 static struct nunchi_error *add_overlap(struct mapper *mapper, const struct layout_range *range,
 					const struct block *block, uint64_t base)
 {

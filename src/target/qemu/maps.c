@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/maps.h"
+
+#include "core/array.h"
 #include "target/qemu/scan.h"
 
 #include <string.h>
@@ -40,15 +42,8 @@ static struct nunchi_error *add(struct maps *maps, size_t *capacity, const struc
 		return error_create(NUNCHI_ERROR_DATA, "the process's mappings are out of order");
 	if (maps->count == MAPPINGS_MAX)
 		return error_create(NUNCHI_ERROR_DATA, "the process has too many mappings");
-	if (maps->count == *capacity) {
-		size_t more = *capacity ? *capacity * 2 : 256;
-		struct mapping *entries = realloc(maps->entries, more * sizeof(*entries));
-
-		if (!entries)
-			return &error_nomem;
-		maps->entries = entries;
-		*capacity = more;
-	}
+	if (!ARRAY_RESERVE(maps->entries, maps->count, *capacity, 1))
+		return &error_nomem;
 	maps->entries[maps->count++] = *mapping;
 	return NULL;
 }

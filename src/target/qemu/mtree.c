@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/mtree.h"
+
 #include "arch/address.h"
+#include "core/array.h"
 #include "target/qemu/scan.h"
 
 #include <inttypes.h>
@@ -28,15 +30,8 @@ static struct nunchi_error *add(struct parser *parser, const struct mtree_range 
 				       range->start);
 	if (mtree->count == RANGES_MAX)
 		return error_create(NUNCHI_ERROR_DATA, "QEMU's memory map: too many ranges");
-	if (mtree->count == parser->capacity) {
-		size_t capacity = parser->capacity ? parser->capacity * 2 : 32;
-		struct mtree_range *ranges = realloc(mtree->ranges, capacity * sizeof(*ranges));
-
-		if (!ranges)
-			return &error_nomem;
-		mtree->ranges = ranges;
-		parser->capacity = capacity;
-	}
+	if (!ARRAY_RESERVE(mtree->ranges, mtree->count, parser->capacity, 1))
+		return &error_nomem;
 	mtree->ranges[mtree->count++] = *range;
 	return NULL;
 }

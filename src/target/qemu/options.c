@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-/* Real ones have tens; the dictionary is built for each argument of each QEMU on the host. */
+/*
+ * Real arguments have tens of keys. A limit, because the dictionary is built for each argument of
+ * each QEMU on the host.
+ */
 #define KEYS_MAX 512
 
 /* Takes "key=value" up to a single comma: doubled commas in the value stand for one. */

@@ -136,8 +136,9 @@ struct nunchi_error *qemu_pause(struct target *target)
 }
 
 /*
- * How long it stood still: by QEMU's own events, which are exact, unless they make no sense beside
- * our clock, which also counts what it took to be heard.
+ * Adds how long the guest stood still: by the timestamps of QEMU's STOP and RESUME events, which
+ * are exact. If they are impossible (longer than our own measurement, which includes QMP's
+ * latency), our measurement counts.
  */
 static void count_pause(struct qemu_target *qemu)
 {

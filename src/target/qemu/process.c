@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/process.h"
+
+#include "core/array.h"
+#include "core/io.h"
 #include "target/qemu/scan.h"
 
 #include <dirent.h>
@@ -34,12 +37,11 @@ static struct nunchi_error *read_limited(pid_t pid, const char *name, size_t lim
 
 		if (!to)
 			return &error_nomem;
-		n = read(fd, to, want);
-		if (n > 0)
-			ret->size += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n < 0)
-		return error_create_errno(errno, "%s", path);
+		n = io_read_full(fd, to, want);
+		if (n < 0)
+			return error_create_errno((int)-n, "%s", path);
+		ret->size += (size_t)n;
+	} while (n > 0);
 	return NULL;
 }
 
@@ -260,7 +262,7 @@ void qemu_process_deinit(struct qemu_process *process)
 
 static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t pid)
 {
-	struct qemu_process process, *entries;
+	struct qemu_process process;
 	struct nunchi_error *err = qemu_process_load(pid, &process);
 
 	if (err == &error_nomem)
@@ -270,13 +272,11 @@ static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t 
 		nunchi_error_destroy(err);
 		return NULL;
 	}
-	entries = realloc(processes->entries, (processes->count + 1) * sizeof(*entries));
-	if (!entries) {
+	if (!ARRAY_RESERVE(processes->entries, processes->count, processes->capacity, 1)) {
 		qemu_process_deinit(&process);
 		return &error_nomem;
 	}
-	processes->entries = entries;
-	entries[processes->count++] = process;
+	processes->entries[processes->count++] = process;
 	return NULL;
 }
 

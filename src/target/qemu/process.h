@@ -41,7 +41,7 @@ void qemu_process_deinit(struct qemu_process *process);
 
 struct qemu_processes {
 	struct qemu_process *entries; /* by pid */
-	size_t count;
+	size_t count, capacity;
 };
 
 /* All QEMU processes that can be seen. */

@@ -220,7 +220,7 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 		client->major = message->major;
 		client->minor = message->minor;
 		client->phase = QMP_PHASE_CAPABILITIES;
-		/* The socket's buffer is empty yet: this does not wait. */
+		/* The socket's send buffer is still empty, so this does not wait. */
 		nunchi_error_destroy(
 		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, &at_once));
 	} else if (client->phase == QMP_PHASE_CAPABILITIES) {
@@ -293,7 +293,7 @@ bool qmp_client_advance(struct qmp_client *client)
 		client->phase = QMP_PHASE_DEAD;
 	if (client->phase == QMP_PHASE_CONNECTING)
 		return false;
-	/* An answer that is not fetched stays; more is read only when it is. */
+	/* An answer that nobody has taken yet stays; until it is taken nothing more is read. */
 	while (client->phase != QMP_PHASE_DEAD && !client->answered) {
 		if (client->input.size && take_message(client))
 			continue;
@@ -330,7 +330,10 @@ static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
 
 /* ---- Negotiating ----------------------------------------------------------------------------- */
 
-/* Adds those connected to pfds; *ret is one that is ready, if any is. Returns how many live. */
+/*
+ * Advances each client. Adds those that wait for data to pfds; *ret becomes the first that is
+ * ready. Returns how many are not dead.
+ */
 static size_t advance_all(struct qmp_client *const *clients, size_t count, struct pollfd *pfds,
 			  size_t *ret_pfds, size_t *ret)
 {

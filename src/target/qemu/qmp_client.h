@@ -18,7 +18,8 @@
 #define QMP_COMMAND_US 5000000
 
 enum qmp_phase {
-	QMP_PHASE_CONNECTING,   /* others wait already, and the queue is full: tried again */
+	QMP_PHASE_CONNECTING,   /* the queue of the listening socket is full; connecting is tried
+				   again */
 	QMP_PHASE_GREETING,     /* connected, nothing heard */
 	QMP_PHASE_CAPABILITIES, /* greeted, capabilities being settled */
 	QMP_PHASE_READY,        /* commands may be sent */
@@ -43,8 +44,8 @@ void qmp_client_destroy(struct qmp_client *client);
 
 int qmp_client_fd(const struct qmp_client *client);
 /*
- * Who listens, by the kernel's word at the time of its listen(): 0 if not to be seen from here, or
- * not connected yet.
+ * The process that called listen() on the socket, as the kernel recorded it then; 0 if that process
+ * is not visible in our PID namespace, or the client is not connected yet.
  */
 pid_t qmp_client_peer(const struct qmp_client *client);
 enum qmp_phase qmp_client_phase(const struct qmp_client *client);

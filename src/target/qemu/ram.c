@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/ram.h"
+
+#include "core/io.h"
 #include "target/qemu/monitor.h"
 #include "target/qemu/process.h"
 
@@ -198,25 +200,13 @@ static void destroy_reader(void *data)
 static enum memory_fault read_file(const struct reader *reader, uint64_t offset, void *buffer,
 				   size_t size, uint64_t *fault_offset)
 {
-	char *to = buffer;
-	size_t done = 0;
+	ssize_t n = io_pread_full(reader->fd, buffer, size, reader->file_base + offset);
 
-	while (done < size) {
-		ssize_t n = pread(reader->fd, to + done, size - done,
-				  (off_t)(reader->file_base + offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			*fault_offset = offset + done;
-			return MEMORY_IO;
-		}
-		if (n == 0) {
-			memset(to + done, 0, size - done);
-			break;
-		}
-		done += (size_t)n;
+	if (n < 0) {
+		*fault_offset = offset;
+		return MEMORY_IO;
 	}
+	memset((char *)buffer + n, 0, size - (size_t)n);
 	return MEMORY_OK;
 }
 
@@ -224,6 +214,19 @@ static enum memory_fault read_whole_file(void *data, uint64_t offset, void *buff
 					 uint64_t *fault_offset)
 {
 	return read_file(data, offset, buffer, size, fault_offset);
+}
+
+/*
+ * Whether the process id still names the process that host->memory was opened of, running the same
+ * program. process_vm_readv(2) knows only the id, which may be another process's by now; the
+ * descriptor stays bound, and reads as empty once that process has ended or executed another
+ * program.
+ */
+static bool is_same_process(const struct ram_host *host, uint64_t address)
+{
+	char byte;
+
+	return pread(host->memory, &byte, 1, (off_t)address) != 0;
 }
 
 /* A batch that failed as a whole is read page by page, to find where. */
@@ -242,7 +245,7 @@ static enum memory_fault find_fault(const struct reader *reader, uint64_t offset
 
 		if (n != (ssize_t)part) {
 			*fault_offset = offset + done;
-			return n < 0 && errno == ESRCH ? MEMORY_GONE : MEMORY_IO;
+			return is_same_process(reader->host, address) ? MEMORY_IO : MEMORY_GONE;
 		}
 		done += part;
 	}
@@ -270,6 +273,11 @@ static enum memory_fault flush(const struct reader *reader, struct gather *gathe
 	for (size_t i = 0; n != (ssize_t)gather->bytes && !fault && i < gather->count; i++)
 		fault = find_fault(reader, gather->offsets[i], gather->local[i].iov_base,
 				   gather->local[i].iov_len, fault_offset);
+	/* After the read: if it is the same process now, it was then. */
+	if (!fault && !is_same_process(reader->host, reader->base + gather->offsets[0])) {
+		*fault_offset = gather->offsets[0];
+		fault = MEMORY_GONE;
+	}
 	gather->count = gather->bytes = 0;
 	return fault;
 }

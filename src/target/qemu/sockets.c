@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which Unix sockets a QEMU listens on, and who is connected to them. */
+#include "core/clock.h"
 #include "target/qemu/process.h"
 #include "target/qemu/scan.h"
 
@@ -14,12 +15,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
-/* A host with more sockets than this gets no answer who holds one. */
+/* On a host with more sockets than this the holder of a QMP socket is not looked for. */
 #define DIAG_BYTES_MAX ((size_t)64 << 20)
 /* Looking through every process's descriptors may not take longer. */
-#define SEARCH_NS 500000000
+#define SEARCH_US 500000
 
 /* ---- Sockets by descriptor ---------------------------------------------------------------------
  */
@@ -212,17 +212,9 @@ static bool has_descriptor(const char *pid, const char *wanted)
 	return found;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 bool process_socket_holder(const char *path, struct buffer *ret)
 {
-	int64_t deadline = now_ns() + SEARCH_NS;
+	uint64_t deadline = clock_us() + SEARCH_US;
 	char wanted[64], name[64];
 	struct dirent *entry;
 	bool found = false;
@@ -234,7 +226,7 @@ bool process_socket_holder(const char *path, struct buffer *ret)
 		return false;
 	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu32 "]", peer);
 	dir = opendir("/proc");
-	while (dir && !found && now_ns() < deadline && (entry = readdir(dir))) {
+	while (dir && !found && clock_us() < deadline && (entry = readdir(dir))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
 		    !has_descriptor(entry->d_name, wanted))
 			continue;

@@ -43,7 +43,7 @@ static bool is_xen(const char *root)
 
 	if (read_line(root, "/sys/hypervisor/type", type, sizeof(type)))
 		return !strcmp(type, "xen");
-	/* The kernel makes it on Xen alone; xenfs is mounted there. */
+	/* The kernel creates this directory only on Xen; xenfs is mounted on it. */
 	return exists(root, "/proc/xen");
 }
 

@@ -19,12 +19,14 @@ enum xen_role {
  * /proc in it.
  */
 enum xen_role xen_host_role(const char *root);
-/* Whether it may have domains of its own: not where it is none of Xen's, nor where it is a guest.
+/*
+ * Whether this host can have domains: false if it does not run on Xen, and false if it is itself a
+ * guest of Xen's.
  */
 bool xen_host_may_control(const char *root);
 /*
- * NULL if domains can be reached; else what is in the way and how to change that. A privileged
- * process is one of root's.
+ * NULL if this process can control domains; else an error that says what prevents it, with a hint
+ * how to change that. `privileged`: the process runs as root.
  */
 struct nunchi_error *xen_host_check(const char *root, bool privileged);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/xen/hypervisor.h"
 
+#include "core/array.h"
 #include "core/bytes.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 #define CR0_PG   ((uint64_t)1 << 31)
 #define CR4_PAE  ((uint64_t)1 << 5)
 #define CR4_LA57 ((uint64_t)1 << 12)
-/* SCE, LME, LMA, NXE: how Xen runs every 64-bit PV guest (its own value is not given out). */
+/* SCE, LME, LMA, NXE: Xen runs every 64-bit PV guest with these bits, and does not report EFER. */
 #define PV_EFER ((uint64_t)0xd01)
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
@@ -291,15 +292,12 @@ static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, u
 
 /* Adds a batch to the array; *first is where the next begins. False if memory is short. */
 static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, uint32_t count,
-		      struct xen_domain **domains, size_t *total, uint32_t *first)
+		      struct xen_domain **domains, size_t *total, size_t *capacity, uint32_t *first)
 {
 	size_t stride = xen->domctl >= XEN_DOMCTL_WIDE_INFO ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD;
-	struct xen_domain *more =
-	    reallocarray(*domains, *total + (count ? count : 1), sizeof(**domains));
 
-	if (!more)
+	if (!ARRAY_RESERVE(*domains, *total, *capacity, count))
 		return false;
-	*domains = more;
 	for (uint32_t i = 0; i < count; i++) {
 		struct xen_domain_info info = {0};
 
@@ -307,7 +305,7 @@ static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, u
 		/* They ascend: what does not is no list. */
 		if (info.domain < *first)
 			break;
-		more[(*total)++] = take(xen, &info);
+		(*domains)[(*total)++] = take(xen, &info);
 		*first = (uint32_t)info.domain + 1;
 	}
 	return true;
@@ -319,7 +317,7 @@ struct nunchi_error *xen_domains_get(struct xen_hypervisor *xen, struct xen_doma
 	struct nunchi_error *err = xen_need_control(xen);
 	struct xen_domain *domains = NULL;
 	uint32_t first = 0, count = 0, before;
-	size_t total = 0;
+	size_t total = 0, capacity = 0;
 	void *buffer;
 	int errnum;
 
@@ -333,7 +331,7 @@ struct nunchi_error *xen_domains_get(struct xen_hypervisor *xen, struct xen_doma
 		errnum = list_from(xen, (uint16_t)first, buffer, &count);
 		if (!errnum && count > LIST_BATCH)
 			count = LIST_BATCH;
-		if (!errnum && !add_batch(xen, buffer, count, &domains, &total, &first))
+		if (!errnum && !add_batch(xen, buffer, count, &domains, &total, &capacity, &first))
 			err = &error_nomem;
 		/* A short list is no proof that it is the end: domains may go while it is made. */
 	} while (!errnum && !err && count && first > before && first < XEN_FIRST_RESERVED);
@@ -427,8 +425,8 @@ static void hvm_registers(const uint8_t *cpu, struct x86_registers *ret)
 }
 
 /*
- * What Xen does not tell of a PV guest it prescribes: paging is on, and in 64-bit mode. The
- * kernel's page table is in CR3, also while a process runs.
+ * Xen does not report all control bits of a PV guest, but it prescribes them: paging is on, in
+ * 64-bit mode. CR3 holds the kernel's page table, also while a process runs.
  */
 static void pv_registers(const uint8_t *cpu, struct x86_registers *ret)
 {
@@ -454,7 +452,10 @@ static void pv_registers(const uint8_t *cpu, struct x86_registers *ret)
 	};
 }
 
-/* A 32-bit CR3 has the high bits of its frame, which may be of 32 bits, where the low ones were. */
+/*
+ * CR3 of a 32-bit PV guest: its frame number can have 32 bits, and is rotated left by 12 bits
+ * (xen_cr3_to_pfn() in xen/include/public/arch-x86/xen-x86_32.h).
+ */
 static void pv32_registers(const uint8_t *cpu, struct x86_registers *ret)
 {
 	const uint8_t *cr = cpu + XEN_PV32_CPU_CR;

@@ -81,14 +81,14 @@ struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
 				       unsigned vcpu, struct x86_registers *ret);
 /*
- * One more than the last guest frame that ever was in use; 0 if that is not known. Only a hint: a
- * guest can use any frame, and Linux hands on no more than 32 bits of the number (fs/ioctl.c,
- * vfs_ioctl()), so that it can be small, or seem an error.
+ * One more than the highest guest frame that was ever in use; 0 if that is not known. Only a hint:
+ * a guest can use any frame, and Linux passes on only 32 bits of the number (vfs_ioctl() in
+ * fs/ioctl.c), so it can come out too small, or look like an error.
  */
 uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id);
 /* One more than the host's last frame of RAM. */
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret);
-/* Pages that come into being when they are first touched; 0 where there are none. */
+/* How many pages are populated on demand and have not been touched yet. */
 uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id);
 
 /* libxenstore's handle, opened at the first call; NULL if it is not to be had: no_store says why.

@@ -20,7 +20,7 @@ struct xen_target {
 	int map_denied;               /* errno: the hypervisor forbade to map a page */
 	bool map_allowed;             /* it did not forbid one */
 	bool sigbus_guard;
-	bool unlisted;               /* a PV guest keeps no list of its frames: that was said */
+	bool unlisted; /* a note already says that this PV guest keeps no list of its frames */
 	const struct cancel *cancel; /* may be NULL */
 };
 
@@ -36,7 +36,9 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 
 struct nunchi_error *xen_pause(struct target *target);
 struct nunchi_error *xen_resume(struct target *target);
-/* Undoes a pause that a nunchi left when it and its guard were killed, or says what it cannot tell.
+/*
+ * Undoes a pause that a nunchi left when it and its guard were killed. Where it cannot tell whose
+ * the pause is, it adds a note.
  */
 void xen_repair(struct xen_target *xen);
 void xen_pause_init(struct xen_target *xen);

@@ -54,7 +54,10 @@ struct xen_library {
 	bool (*store_watch)(void *store, const char *path, const char *token);
 	int (*store_fileno)(void *store);
 	char **(*store_check_watch)(void *store);
-	/* Ours: asked before, as the others wait for ever. See xen_store_check(). */
+	/*
+	 * Not of libxenstore: called before store_open(), which waits without a limit. See
+	 * xen_store_check().
+	 */
 	enum xen_store_state (*store_check)(const char *root);
 };
 

@@ -25,7 +25,7 @@ static void format_uuid(const uint8_t uuid[16], char ret[UUID_SIZE])
 				       uuid[i]);
 }
 
-/* What can be done with it, and why not, as opening it would say, without doing it. */
+/* What opening this domain would report about access to it, without opening it. */
 static void describe_access(const struct xen_hypervisor *xen, const struct xen_domain *domain,
 			    char *ret, size_t size)
 {

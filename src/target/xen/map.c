@@ -53,12 +53,15 @@ static enum memory_fault fault_of(int error)
 	case EIO:
 		return MEMORY_IO;
 	default:
-		/* EINVAL, EPERM, ENXIO, EFAULT: no page, or none of this domain's own. */
+		/*
+		 * These errors mean that there is no page at that frame, or one that the domain
+		 * does not own.
+		 */
 		return MEMORY_NO_RAM;
 	}
 }
 
-/* Keeps whether anything can be mapped, or all is forbidden. */
+/* Notes in the target whether Xen let us map any page, or forbade one (map_denied). */
 static void note_access(struct xen_target *target, const int *errors, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -143,9 +146,9 @@ static uint64_t page_limit(const struct xen_domain *domain)
 /* ---- PVH and HVM ----------------------------------------------------------------------------- */
 
 /*
- * How far RAM may reach in all, in bytes: what the toolstack lets the guest have at most, or more
- * if the hypervisor does; UINT64_MAX if neither says it. The highest frame in use says nothing of
- * it: a guest can have any frame mapped there.
+ * An upper bound of the guest's RAM in bytes: the larger of the toolstack's and the hypervisor's
+ * maximum, UINT64_MAX if neither is known. The highest frame in use is no bound, because a guest
+ * can map any frame.
  */
 static uint64_t ram_limit(struct xen_target *xen)
 {
@@ -162,7 +165,10 @@ static uint64_t ram_limit(struct xen_target *xen)
 	return limit ? limit : UINT64_MAX;
 }
 
-/* What lies above 4 GiB: first as much as RAM may reach, then what the guest says to have. */
+/*
+ * Adds what lies above 4 GiB: `expected` bytes, which is as much as RAM may have there, and beyond
+ * them, as sparse memory, what the guest reports, up to `end`.
+ */
 static struct nunchi_error *add_high(struct memory *memory, struct memory_mapper *mapper,
 				     uint64_t expected, uint64_t end)
 {
@@ -177,8 +183,9 @@ static struct nunchi_error *add_high(struct memory *memory, struct memory_mapper
 }
 
 /*
- * Where RAM may be by the toolstack's word, and beyond that by the guest's, up to end. What the
- * guest says takes nothing away: it can make that any number.
+ * Adds the ranges where RAM may be according to the toolstack, extended to `end` where the guest
+ * reports more. What the guest reports never makes the range smaller, because the guest can report
+ * any number.
  */
 static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memory *memory,
 					     struct memory_mapper *mapper, uint64_t end)
@@ -235,7 +242,7 @@ static bool frames_init(struct frames *frames, uint64_t count)
 	return true;
 }
 
-/* The next frame that is set, or is not, from `from` on; count if there is none. */
+/* The first frame from `from` on whose bit has the value `set`; count if there is none. */
 static uint64_t frames_next(const struct frames *frames, uint64_t from, bool set)
 {
 	while (from < frames->count) {
@@ -251,7 +258,7 @@ static uint64_t frames_next(const struct frames *frames, uint64_t from, bool set
 	return frames->count;
 }
 
-/* All of the host's frames as one range: what is not the guest's own cannot be mapped. */
+/* Adds all frames of the host as one range. Frames that the guest does not own cannot be mapped. */
 static struct nunchi_error *whole_machine(struct xen_target *xen, uint64_t count,
 					  struct memory **ret)
 {
@@ -272,7 +279,7 @@ static struct nunchi_error *whole_machine(struct xen_target *xen, uint64_t count
 	return err;
 }
 
-/* The list that a PV guest keeps, as it says itself. */
+/* Where a PV guest's list of machine frames is, as the guest reports it in shared_info. */
 struct frame_list {
 	uint64_t address; /* virtual */
 	uint64_t count;
@@ -284,7 +291,7 @@ static void frame_list_deinit(struct frame_list *list)
 	address_space_destroy(list->space);
 }
 
-/* False if the guest says nothing, or nothing that can be. */
+/* False if the guest reports no list, or one that is impossible. */
 static bool find_list(struct xen_target *xen, struct memory *memory, struct frame_list *ret)
 {
 	uint64_t shared = xen->domain.shared_info_frame << PAGE_SHIFT, limit = ram_limit(xen);
@@ -306,7 +313,7 @@ static bool find_list(struct xen_target *xen, struct memory *memory, struct fram
 	return !err;
 }
 
-/* Takes one page of the list, or a part of it: how many frames came to it. */
+/* Adds the frames in one page of the list, or a part of a page; returns how many there were. */
 static uint64_t take_entries(struct frames *frames, const uint64_t *entries, uint64_t count)
 {
 	uint64_t added = 0;
@@ -354,7 +361,9 @@ static struct nunchi_error *read_list(struct xen_target *xen, struct memory *mem
 	return NULL;
 }
 
-/* The end of the run that begins at start; gaps of at most that many frames belong to it. */
+/*
+ * The end of the run of frames that begins at start. Gaps of at most `gap` frames do not end a run.
+ */
 static uint64_t run_end(const struct frames *frames, uint64_t start, uint64_t gap)
 {
 	uint64_t end = frames_next(frames, start, false);
@@ -378,8 +387,9 @@ static bool fits(const struct frames *frames, uint64_t gap)
 }
 
 /*
- * The frames as ranges. Where they come from all over, gaps between them are taken for theirs, as
- * far as need be: what there is of other domains cannot be mapped.
+ * Adds the frames as ranges. Where they are so scattered that there would be more than MOST_PIECES
+ * ranges, neighbouring ranges are joined across the gaps between them, the smallest gaps first.
+ * That does no harm: frames of other domains cannot be mapped.
  */
 static struct nunchi_error *add_frames(struct memory *memory, struct memory_mapper *mapper,
 				       const struct frames *frames)
@@ -420,7 +430,7 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	memory_destroy(whole);
 	if (err)
 		return err;
-	/* The page tables may lead to frames that the list lacks. */
+	/* The guest's page tables may point to frames that are not in its list. */
 	memory_set_beyond(memory, gpa(count << PAGE_SHIFT), mapper);
 	if (listed)
 		return add_frames(memory, mapper, &frames);
@@ -458,7 +468,7 @@ static void describe(struct xen_target *xen)
 			    (unsigned long long)on_demand);
 }
 
-/* Adds the ranges that there are now, and seals. */
+/* Adds the ranges of memory that exist now, and seals the memory. */
 static struct nunchi_error *add_ranges(struct xen_target *xen, struct memory *memory,
 				       struct memory_mapper *mapper)
 {
@@ -494,8 +504,8 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen)
 	struct nunchi_error *err;
 
 	/*
-	 * Xen's library waits for such pages without end, and mapping one has it read back from the
-	 * disk.
+	 * libxenforeignmemory waits without a limit for a page that is paged out, and mapping one
+	 * makes Xen read it back from the disk.
 	 */
 	if (xen->domain.paged_out)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
@@ -541,7 +551,10 @@ void xen_refresh(struct target *target)
 		err = add_ranges(xen, fresh, xen->mapper);
 	if (!err)
 		err = memory_take_ranges(target->memory, fresh);
-	/* Asked again the next time: until then what was there is what there is. */
+	/*
+	 * If the hypervisor does not answer, the ranges stay as they were; the next query asks
+	 * again.
+	 */
 	if (err)
 		xen->domain.pages = 0;
 	else

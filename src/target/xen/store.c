@@ -2,6 +2,7 @@
 #include "target/xen/store.h"
 
 #include "core/cleanup.h"
+#include "core/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2000
+#define PATIENCE_US (2 * CLOCK_US_PER_S)
 #define XS_READ     2
 
 /* struct xsd_sockmsg of xs_wire.h. */
@@ -53,7 +54,7 @@ static int open_way(const char *path)
 				    : open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* The first way that is open, as libxenstore takes them; -1 with what is to be said instead. */
+/* Opens the first of the sockets and devices that libxenstore would try; -1, and *ret says why. */
 static int open_store(const char *root, enum xen_store_state *ret)
 {
 	static const char *const ways[] = {"/run/xenstored/socket", "/var/run/xenstored/socket",
@@ -68,7 +69,7 @@ static int open_store(const char *root, enum xen_store_state *ret)
 		fd = open_way(path);
 		if (fd >= 0)
 			return fd;
-		/* So many wait already that there is no place left. */
+		/* The socket's queue of waiting clients is full. */
 		if (errno == EAGAIN) {
 			*ret = XEN_STORE_SILENT;
 			return -1;
@@ -95,23 +96,17 @@ enum xen_store_state xen_store_check(const char *root)
 		struct head head;
 		char path[sizeof(question)];
 	} message = {.head = {.type = XS_READ, .length = sizeof(question)}};
-	struct pollfd waiting = {.events = POLLIN};
 	enum xen_store_state state;
 	_cleanup_close_ int fd = open_store(root, &state);
 	const size_t size = sizeof(message.head) + sizeof(question);
 	struct head answer;
-	int ready;
 
 	if (fd < 0)
 		return state;
 	memcpy(message.path, question, sizeof(question));
 	if (!put(fd, &message, size))
 		return XEN_STORE_NONE;
-	waiting.fd = fd;
-	do
-		ready = poll(&waiting, 1, PATIENCE_MS);
-	while (ready < 0 && errno == EINTR);
-	if (ready <= 0)
+	if (io_wait(fd, POLLIN, clock_us() + PATIENCE_US, NULL) != 1)
 		return XEN_STORE_SILENT;
 	/* That there is no such name is an answer too. */
 	return read(fd, &answer, sizeof(answer)) == sizeof(answer) ? XEN_STORE_ANSWERS

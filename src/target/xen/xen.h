@@ -16,8 +16,8 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
 					  struct target **ret);
 
 /*
- * Calls found for each domain but the one we are in, until it returns false. On a host without Xen
- * there is none, and no error.
+ * Calls found for each domain except the one that this process runs in, until found returns false.
+ * A host without Xen has no domains; that is no error.
  */
 struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, void *data),
 			      void *data, bool *ret_stopped);
