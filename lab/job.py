@@ -95,8 +95,10 @@ def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Pa
     whole.data("job/script", script)
     if nunchi:
         whole.program("usr/local/bin/nunchi", nunchi)
-        # What it starts before it pauses a guest; found beside it.
-        whole.program("usr/local/bin/nunchi-guard", nunchi.with_name("nunchi-guard"))
+        # What it starts before it pauses a guest; looked for beside it first.
+        guard = nunchi.with_name("nunchi-guard")
+        if guard.is_file():
+            whole.program("usr/local/bin/nunchi-guard", guard)
     for path in files:
         whole.add(path)
     return whole.finish()
