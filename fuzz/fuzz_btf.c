@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * BTF, and BTF that changes after it was indexed, as that of a live guest may: the last 24 bytes of
- * the input are eight changes (a place in 16 bits, a byte).
+ * the input are eight changes (a place in 16 bits, a byte). Each input is also read as split BTF,
+ * that of a module, on a small base.
  */
 #include "symbols/type_index.h"
 
@@ -85,6 +86,34 @@ static void use(const struct type_index *index)
 	type_index_suggest(index, "struct_x");
 }
 
+/* int, struct common {int kernels;}, struct declared;, int * */
+static const uint8_t kernel_types[] = {
+    0x9f, 0xeb, 0x01, 0x00, 0x18, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x40, 0x00, 0x00,
+    0x00, 0x40, 0x00, 0x00, 0x00, 0x1d, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x01, 0x04, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x01, 0x05, 0x00, 0x00, 0x00, 0x01,
+    0x00, 0x00, 0x04, 0x04, 0x00, 0x00, 0x00, 0x0c, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x07, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0x69,
+    0x6e, 0x74, 0x00, 0x63, 0x6f, 0x6d, 0x6d, 0x6f, 0x6e, 0x00, 0x6b, 0x65, 0x72, 0x6e, 0x65,
+    0x6c, 0x73, 0x00, 0x64, 0x65, 0x63, 0x6c, 0x61, 0x72, 0x65, 0x64, 0x00,
+};
+
+/* The same bytes as those of a module, whose types go on where the kernel's end. */
+static void use_split(const uint8_t *data, size_t size)
+{
+	struct type_index *base = NULL, *index = NULL;
+	struct nunchi_error *err;
+
+	check(!type_index_from_btf(kernel_types, sizeof(kernel_types), NULL, NULL, &base));
+	err = type_index_from_split_btf(base, data, size, &index);
+	check((err && !index) || (!err && type_index_first(index) == type_index_count(base)));
+	nunchi_error_destroy(err);
+	type_index_unref(base);
+	if (index)
+		use(index);
+	type_index_unref(index);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t changes = size >= 24 ? 24 : 0, rest = size - changes;
@@ -93,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct nunchi_error *err;
 
 	memcpy(copy, data, rest);
+	use_split(copy, rest);
 	err = type_index_from_btf(copy, rest, NULL, NULL, &index);
 	if (err) {
 		check(!index && *nunchi_error_message(err));

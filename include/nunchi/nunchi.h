@@ -483,10 +483,15 @@ struct nunchi_symbol {
 	const char *module; /* NULL: the kernel itself */
 };
 
-/* By name, with a suggestion in the hint of the error where one is near. */
+/*
+ * By name: the kernel's symbol, else a module's. "MODULE:NAME" means that of one module;
+ * NUNCHI_ERROR_AMBIGUOUS names the modules where several have it. Where the name is missing, the
+ * only one that a compiler made of it is meant (NAME.llvm.1, NAME.isra.0, NAME.cold …). A
+ * suggestion is in the hint of the error where a name is near.
+ */
 NUNCHI_API struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *name,
 						   struct nunchi_symbol *ret);
-/* The symbol at or before an address. */
+/* The symbol at or before an address of the kernel's image or of a module. */
 NUNCHI_API struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t address,
 						 struct nunchi_symbol *ret);
 
@@ -507,10 +512,13 @@ struct nunchi_type_info {
 	uint64_t size;      /* bytes */
 	uint64_t holes;     /* bytes lost to holes and padding */
 	size_t member_count;
+	const char *module; /* whose types have it; NULL: the kernel's own */
 };
 
 /*
- * The layout of a type ("struct task_struct", "task_struct", "pid_t"). Calls type once, then
+ * The layout of a type ("struct task_struct", "task_struct", "pid_t") of the kernel, or of a module
+ * where the kernel has none or only declares it; "MODULE:NAME" means that of one module.
+ * NUNCHI_ERROR_AMBIGUOUS names the modules whose types of that name differ. Calls type once, then
  * member for each member, enumerator (bit_offset is its value) or hole. The strings live for the
  * call.
  */

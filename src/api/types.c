@@ -119,15 +119,6 @@ static void print_body(struct layout_print *print, type_id id, const struct type
 		print_enumerators(print, id, type->count);
 }
 
-static struct nunchi_error *no_such_type(const struct type_index *types, const char *name)
-{
-	const char *near = type_index_suggest(types, name);
-	struct nunchi_error *err =
-	    error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in this kernel", name);
-
-	return near ? error_hint(err, "did you mean %s?", near) : err;
-}
-
 struct nunchi_error *
 nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		   void (*give_type)(const struct nunchi_type_info *type, void *data),
@@ -136,31 +127,33 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 	struct layout_print print = {
 	    .member = member, .data = data, .left = MAX_MEMBERS, .counting = true};
 	struct nunchi_type_info info = {0};
-	const struct type_index *types;
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 	char target[512];
 	struct type type;
-	type_id id, body;
+	struct guest_type found;
+	type_id body;
 
 	if (err)
 		return err;
-	err = kernel->system->types(kernel, &types);
+	err = kernel->system->type_find(kernel, name, &found);
 	if (err)
 		return guest_error(guest, err);
-	if (!type_index_find(types, name, &id) || !type_index_get(types, id, &type))
-		return guest_error(guest, no_such_type(types, name));
+	if (!type_index_get(found.types, found.id, &type))
+		return guest_error(
+		    guest, error_create(NUNCHI_ERROR_DATA, "the type \"%s\" is damaged", name));
 	info.kind = (size_t)type.kind < ARRAY_SIZE(kind_names) ? kind_names[type.kind] : "type";
 	info.name = type.name;
-	if (!type_index_size(types, id, &info.size))
+	info.module = found.module;
+	if (!type_index_size(found.types, found.id, &info.size))
 		info.size = 0;
 	if (type.kind == TYPE_TYPEDEF) {
-		type_index_spell(types, type.target, target, sizeof(target));
+		type_index_spell(found.types, type.target, target, sizeof(target));
 		info.target = target;
 	}
-	body = type_index_strip(types, id);
-	print.types = types;
-	if (type_index_get(types, body, &type)) {
+	body = type_index_strip(found.types, found.id);
+	print.types = found.types;
+	if (type_index_get(found.types, body, &type)) {
 		print_body(&print, body, &type);
 		info.holes = print.holes / 8;
 		info.member_count = print.count;

@@ -51,7 +51,8 @@ const struct command command_symbol = {
     .arguments = "TARGET NAME|ADDRESS",
     .summary = "look up a kernel symbol by its name or an address",
     .description =
-	"Looks up a symbol of the guest's kernel or modules by its name, or finds the symbol "
+	"Looks up a symbol of the guest's kernel or modules by its name (MODULE:NAME for that "
+	"of one module), or finds the symbol "
 	"at or before an address (0x…, decimal, or 16 hexadecimal digits as in kernel logs); "
 	"offset is then the address minus that of the symbol.",
     .examples = "  nunchi symbol xen:web init_task\n"

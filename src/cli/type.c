@@ -12,6 +12,7 @@ static const struct nunchi_column type_columns[] = {
     {"size", NUNCHI_TYPE_INTEGER, "bytes"},
     {"holes", NUNCHI_TYPE_INTEGER, "bytes lost to holes"},
     {"members", NUNCHI_TYPE_INTEGER, "number of members or enumerators"},
+    {"module", NUNCHI_TYPE_TEXT, "module whose types have it; absent: the kernel itself"},
 };
 
 static const struct nunchi_column member_columns[] = {
@@ -57,6 +58,10 @@ static void print_heading(struct cli *cli, const struct nunchi_type_info *type)
 		cli_printf(cli, " = ");
 		cli_print_escaped(cli, type->target);
 	}
+	if (type->module) {
+		cli_printf(cli, " of the module ");
+		cli_print_escaped(cli, type->module);
+	}
 	cli_printf(cli, ": %" PRIu64 " byte%s", type->size, type->size == 1 ? "" : "s");
 	if (type->member_count)
 		cli_printf(cli, ", %zu %s%s", type->member_count, is_enum ? "enumerator" : "member",
@@ -76,6 +81,7 @@ static struct nunchi_error *write_type(struct cli *cli, const struct nunchi_type
 	    cell_integer((int64_t)type->size),
 	    cell_integer((int64_t)type->holes),
 	    cell_integer((int64_t)type->member_count),
+	    cell_text(type->module),
 	};
 	struct nunchi_writer *writer;
 	struct nunchi_error *err =
@@ -206,8 +212,9 @@ const struct command command_type = {
     .arguments = "TARGET TYPE",
     .summary = "show the layout of a kernel type",
     .description =
-	"Shows the layout of a struct, union, enum or typedef of the guest's kernel, given by "
-	"its name with or without \"struct\": each member's offset and size in bytes, and the "
+	"Shows the layout of a struct, union, enum or typedef of the guest's kernel or of its "
+	"modules, given by its name (MODULE:NAME for that of one module) with or without "
+	"\"struct\": each member's offset and size in bytes, and the "
 	"holes between members. Members of anonymous members are indented. For a bit field, "
 	"3+1 means: from bit 3 of the byte at offset, 1 bit. With --json and --csv, bit "
 	"fields, nesting and holes have columns of their own, and JSON begins with a line "

@@ -22,6 +22,17 @@ struct guest_attach_options {
 	const struct cancel *cancel;
 };
 
+struct guest_symbol {
+	struct symbol symbol;
+	const char *module; /* NULL: the kernel itself */
+};
+
+struct guest_type {
+	const struct type_index *types; /* in which id is; borrowed */
+	type_id id;
+	const char *module; /* NULL: the kernel itself */
+};
+
 /* An operating system. All functions are called by one thread at a time for one kernel. */
 struct guest_system {
 	const char *name; /* "Linux" */
@@ -47,13 +58,23 @@ struct guest_system {
 	/* All symbols of the kernel; borrowed. The error says why there are none. */
 	struct nunchi_error *(*symbols)(struct guest_kernel *kernel, struct symbol_index **ret);
 	/*
+	 * The symbol of that name, of the kernel or of a module of it ("MODULE:NAME" means that of
+	 * one module). Strings are valid until the next call. NUNCHI_ERROR_NOT_FOUND, _AMBIGUOUS.
+	 */
+	struct nunchi_error *(*symbol_find)(struct guest_kernel *kernel, const char *name,
+					    struct guest_symbol *ret);
+	/*
 	 * The symbol that an address of code or data belongs to. NUNCHI_ERROR_NOT_FOUND if the
-	 * address is not the kernel's.
+	 * address is not the kernel's or a module's.
 	 */
 	struct nunchi_error *(*symbol_at)(struct guest_kernel *kernel, uint64_t address,
-					  struct symbol *ret);
-	/* The kernel's types; borrowed. The error says why there are none. */
-	struct nunchi_error *(*types)(struct guest_kernel *kernel, const struct type_index **ret);
+					  struct guest_symbol *ret);
+	/*
+	 * The type of that name, of the kernel or of a module of it, likewise. The error also says
+	 * why there are no types.
+	 */
+	struct nunchi_error *(*type_find)(struct guest_kernel *kernel, const char *name,
+					  struct guest_type *ret);
 	/*
 	 * The address space of a process, valid until the next call. NUNCHI_ERROR_NOT_FOUND if
 	 * there is no such process, NUNCHI_ERROR_UNSUPPORTED if it has no memory of its own.

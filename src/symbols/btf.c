@@ -201,11 +201,14 @@ static struct nunchi_error *copy_strings(struct btf *btf, const uint8_t *data,
 {
 	uint32_t size = header->strings_size;
 
+	/* A module may have no names of its own. */
+	if (!size && btf->base)
+		return NULL;
 	if (!size)
 		return error_create(NUNCHI_ERROR_DATA, "BTF has no names");
 	memcpy(btf->strings, data + header->strings, size);
 	btf->strings_size = size;
-	if (btf->strings[0] || btf->strings[size - 1])
+	if ((btf->strings[0] && !btf->base) || btf->strings[size - 1])
 		return error_create(NUNCHI_ERROR_DATA,
 				    "BTF names do not start and end with a zero byte");
 	return NULL;
@@ -249,11 +252,13 @@ static struct nunchi_error *bad_record(const struct btf *btf, uint32_t offset, u
 
 static struct nunchi_error *bad_name(const struct btf *btf, uint32_t offset, uint32_t name)
 {
-	return error_hint(error_create(NUNCHI_ERROR_DATA,
-				       "BTF type %u (at offset %u) has its name at %u, after the "
-				       "names (%u bytes)",
-				       btf->count, offset, name, btf->strings_size),
-			  "a module's BTF is not whole: take that of the kernel itself");
+	return error_hint(
+	    error_create(NUNCHI_ERROR_DATA,
+			 "BTF type %u (at offset %u) has its name at %u, after the "
+			 "names (%u bytes)",
+			 btf->count, offset, name, btf->first_string + btf->strings_size),
+	    btf->base ? "was it made for another kernel?"
+		      : "a module's BTF is not whole: take that of the kernel itself");
 }
 
 /* One pass over all records: where each starts, that it fits, and what has a name to look up. */
@@ -261,7 +266,7 @@ static struct nunchi_error *index_records(struct btf *btf, const struct layout l
 {
 	uint32_t offset = 0;
 
-	btf->count = 1;
+	btf->count = btf->first_id;
 	while (offset < btf->types_size) {
 		uint32_t left = btf->types_size - offset, name, info;
 		uint64_t size = BTF_RECORD_SIZE;
@@ -278,17 +283,17 @@ static struct nunchi_error *index_records(struct btf *btf, const struct layout l
 		    BTF_RECORD_SIZE + layout->fixed + (uint64_t)info_vlen(info) * layout->element;
 		if (!layout->known || size > left)
 			return bad_record(btf, offset, info);
-		if (name >= btf->strings_size)
+		if (!btf_has_name(btf, name))
 			return bad_name(btf, offset, name);
 		if (layout->listed &&
 		    (name || layout == &layouts[BTF_ENUM] || layout == &layouts[BTF_ENUM64]))
 			btf->listed[btf->listed_count++] = btf->count;
 		if (layout == &layouts[BTF_ENUM] && info & BTF_KIND_FLAG)
 			btf->enum_signs = true;
-		btf->offsets[btf->count++] = offset;
+		btf->offsets[btf->count++ - btf->first_id] = offset;
 		offset += (uint32_t)size;
 	}
-	btf->offsets[btf->count] = offset;
+	btf->offsets[btf->count - btf->first_id] = offset;
 	return NULL;
 }
 
@@ -316,7 +321,8 @@ static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const str
 	if (err)
 		return err;
 	btf->arena_left =
-	    btf->arena_size - (size_t)((char *)(btf->offsets + btf->count + 1) - btf->arena);
+	    btf->arena_size -
+	    (size_t)((char *)(btf->offsets + btf->count - btf->first_id + 1) - btf->arena);
 	/* The pages behind the last one listed were never touched. */
 	listed = realloc(btf->listed, (btf->listed_count + 1) * sizeof(*listed));
 	if (listed)
@@ -324,12 +330,20 @@ static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const str
 	return NULL;
 }
 
-struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size, bool copy)
+struct nunchi_error *btf_init(struct btf *btf, const struct btf *base, const void *data,
+			      size_t size, bool copy)
 {
 	struct nunchi_error *err;
 	struct header header = {0};
 
-	*btf = (struct btf){0};
+	*btf = (struct btf){.first_id = 1};
+	if (base) {
+		/* The kernel's own: modules have no modules. */
+		btf->base = base;
+		btf->first_id = base->count;
+		btf->first_string = base->strings_size;
+		btf->enum_signs = base->enum_signs;
+	}
 	err = read_header(data, size, &header);
 	if (!err)
 		err = init(btf, data, &header, copy);
@@ -352,13 +366,17 @@ bool btf_record(const struct btf *btf, type_id id, struct btf_record *ret)
 {
 	const struct layout *layout;
 	const uint8_t *record;
+	const uint32_t *offsets;
 	uint32_t room, info;
 	unsigned kind;
 
-	if (!id || id >= btf->count)
+	if (id < btf->first_id)
+		return btf->base && btf_record(btf->base, id, ret);
+	if (id >= btf->count)
 		return false;
-	record = btf->types + btf->offsets[id];
-	room = btf->offsets[id + 1] - btf->offsets[id] - BTF_RECORD_SIZE;
+	offsets = btf->offsets + (id - btf->first_id);
+	record = btf->types + offsets[0];
+	room = offsets[1] - offsets[0] - BTF_RECORD_SIZE;
 	info = btf_load(record + 4);
 	kind = info_kind(info);
 	if (kind >= BTF_KINDS) {

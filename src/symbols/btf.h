@@ -58,8 +58,14 @@ struct btf {
 	bool arena_mapped;
 	char *strings; /* NUL-terminated and padded so that 8 bytes can be read anywhere */
 	uint32_t strings_size;
-	uint32_t *offsets; /* of each type's record; offsets[count] is the end */
-	uint32_t count;    /* types, void among them */
+	/*
+	 * Split BTF (a kernel module's) goes on where its base ends: ids below first_id and names
+	 * below first_string are those of the base. Without a base they are 1 and 0.
+	 */
+	const struct btf *base; /* borrowed, or NULL */
+	uint32_t first_id, first_string;
+	uint32_t *offsets; /* of each own type's record, from first_id on; the last is the end */
+	uint32_t count;    /* types, void and the base's among them */
 	/*
 	 * Ids, ascending, of what is looked up by name: structs, unions, enums, typedefs, base
 	 * types and forward declarations with a name, and all enums for their enumerators.
@@ -83,8 +89,12 @@ struct btf_record {
 	const uint8_t *payload;
 };
 
-/* data is borrowed until btf_deinit(), or for this call if copy is true. */
-struct nunchi_error *btf_init(struct btf *btf, const void *data, size_t size, bool copy);
+/*
+ * data is borrowed until btf_deinit(), or for this call if copy is true. base is what split BTF
+ * goes on from, or NULL; it must outlive btf.
+ */
+struct nunchi_error *btf_init(struct btf *btf, const struct btf *base, const void *data,
+			      size_t size, bool copy);
 void btf_deinit(struct btf *btf);
 /* Takes size zero bytes of the arena, aligned to 8, or gives NULL. */
 void *btf_take_arena(struct btf *btf, size_t size);
@@ -101,9 +111,17 @@ static inline uint32_t btf_load(const uint8_t *p)
 
 /* False if id is 0, out of range, or its record no longer fits its bounds. */
 bool btf_record(const struct btf *btf, type_id id, struct btf_record *ret);
-/* "" if out of range. Owned by btf. */
+/* True if there is a name at offset, be it "". */
+static inline bool btf_has_name(const struct btf *btf, uint32_t offset)
+{
+	return offset < btf->first_string || offset - btf->first_string < btf->strings_size;
+}
+/* "" if out of range. Owned by btf or its base. */
 static inline const char *btf_name(const struct btf *btf, uint32_t offset)
 {
+	if (offset < btf->first_string)
+		btf = btf->base;
+	offset -= btf->first_string;
 	return offset < btf->strings_size ? btf->strings + offset : "";
 }
 /* Offset of the name of member (struct, union) i; i must be below vlen. */

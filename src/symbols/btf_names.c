@@ -145,7 +145,7 @@ static struct nunchi_error *insert_type(struct btf_names *names, const struct bt
 	enum btf_class class;
 	struct probe probe;
 
-	if (!btf_record(btf, id, &record) || !record.name || record.name >= btf->strings_size)
+	if (!btf_record(btf, id, &record) || !record.name || !btf_has_name(btf, record.name))
 		return NULL;
 	class = btf_class_of(&record);
 	probe = type_probe(btf_name(btf, record.name), record.name, class);

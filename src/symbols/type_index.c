@@ -25,7 +25,7 @@ static unsigned deduce_word_size(const struct btf *btf, const struct btf_names *
 
 static void describe(struct type_index *index, const char *format)
 {
-	uint32_t count = index->btf.count - 1;
+	uint32_t count = index->btf.count - index->btf.first_id;
 
 	if (count >= 1000000)
 		snprintf(index->description, sizeof(index->description), "%s, %u,%03u,%03u types",
@@ -42,6 +42,7 @@ static void destroy(struct type_index *index)
 {
 	btf_names_deinit(&index->names);
 	btf_deinit(&index->btf);
+	type_index_unref(index->base);
 	free(index);
 }
 
@@ -55,7 +56,10 @@ struct nunchi_error *type_index_create(const void *data, size_t size,
 	if (!index)
 		return &error_nomem;
 	atomic_init(&index->references, 1);
-	err = btf_init(&index->btf, data, size, source->copy);
+	if (source->base)
+		index->base = type_index_ref(source->base);
+	err = btf_init(&index->btf, source->base ? &source->base->btf : NULL, data, size,
+		       source->copy);
 	if (!err) {
 		index->btf.enum_signs |= source->enum_signs;
 		err = btf_names_init(&index->names, &index->btf);
@@ -64,7 +68,7 @@ struct nunchi_error *type_index_create(const void *data, size_t size,
 		destroy(index);
 		return err;
 	}
-	index->word_size = source->word_size;
+	index->word_size = source->base ? source->base->word_size : source->word_size;
 	if (!index->word_size)
 		index->word_size = deduce_word_size(&index->btf, &index->names);
 	describe(index, source->format);
@@ -89,6 +93,24 @@ struct nunchi_error *type_index_copy_btf(const void *data, size_t size, struct t
 	struct type_index_source source = {.format = "BTF", .copy = true};
 
 	return type_index_create(data, size, &source, ret);
+}
+
+struct nunchi_error *type_index_from_split_btf(struct type_index *base, const void *data,
+					       size_t size, struct type_index **ret)
+{
+	struct type_index_source source = {.format = "split BTF", .base = base, .copy = true};
+
+	return type_index_create(data, size, &source, ret);
+}
+
+uint32_t type_index_first(const struct type_index *index)
+{
+	return index->btf.first_id;
+}
+
+uint32_t type_index_names_size(const struct type_index *index)
+{
+	return index->btf.first_string + index->btf.strings_size;
 }
 
 struct type_index *type_index_ref(struct type_index *index)
@@ -156,7 +178,8 @@ bool type_index_parameter(const struct type_index *index, type_id id, uint32_t i
 static bool find_class(const struct type_index *index, enum btf_class class, const char *name,
 		       type_id *ret)
 {
-	return btf_names_find(&index->names, &index->btf, class, name, strlen(name), ret);
+	return btf_names_find(&index->names, &index->btf, class, name, strlen(name), ret) ||
+	       (index->base && find_class(index->base, class, name, ret));
 }
 
 bool type_index_find(const struct type_index *index, const char *name, type_id *ret)
@@ -217,5 +240,6 @@ bool type_index_size(const struct type_index *index, type_id id, uint64_t *ret)
 
 bool type_index_enum_value(const struct type_index *index, const char *name, int64_t *ret)
 {
-	return btf_find_enumerator(&index->btf, name, ret);
+	return btf_find_enumerator(&index->btf, name, ret) ||
+	       (index->base && type_index_enum_value(index->base, name, ret));
 }

@@ -69,6 +69,17 @@ struct nunchi_error *type_index_from_btf(const void *data, size_t size,
 /* The same, with a private copy of the records: data is needed for this call only. */
 struct nunchi_error *type_index_copy_btf(const void *data, size_t size, struct type_index **ret);
 /*
+ * Split BTF: types of a kernel module, which go on where those of base end (the kernel's). Lookups
+ * by name and by id find what is in either, the module's first; what the kernel only declares and
+ * the module defines is found defined. data is copied; keeps a reference to base.
+ */
+struct nunchi_error *type_index_from_split_btf(struct type_index *base, const void *data,
+					       size_t size, struct type_index **ret);
+/* The first id that is not of the base; 1 without a base. */
+uint32_t type_index_first(const struct type_index *index);
+/* Bytes of all names, those of the base among them: where the names of split BTF on it begin. */
+uint32_t type_index_names_size(const struct type_index *index);
+/*
  * From a file told by content: raw BTF, an ELF file with .BTF or DWARF, ISF .json or .json.xz.
  * Errors name the file; NUNCHI_ERROR_UNSUPPORTED names the feature this build lacks.
  */

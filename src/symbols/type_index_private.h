@@ -14,8 +14,9 @@
 
 struct type_index {
 	atomic_uint references;
+	struct type_index *base; /* of a module's types: the kernel's; a reference, or NULL */
 	struct btf btf;
-	struct btf_names names;
+	struct btf_names names; /* without those of base */
 	unsigned word_size;
 	void (*destroy)(void *owner);
 	void *owner;
@@ -24,10 +25,11 @@ struct type_index {
 
 /* What is known beside the BTF itself. */
 struct type_index_source {
-	const char *format; /* for the description */
-	unsigned word_size; /* 0: that of `long` */
-	bool copy;          /* data is not borrowed: what is needed of it is copied */
-	bool enum_signs;    /* enums are unsigned where kind_flag does not say otherwise */
+	const char *format;      /* for the description */
+	struct type_index *base; /* of split BTF, or NULL; a reference of its own is taken */
+	unsigned word_size;      /* 0: that of `long` */
+	bool copy;               /* data is not borrowed: what is needed of it is copied */
+	bool enum_signs;         /* enums are unsigned where kind_flag does not say otherwise */
 	void (*destroy)(void *owner);
 	void *owner;
 };

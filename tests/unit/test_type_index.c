@@ -75,6 +75,73 @@ static void test_find_prefers_definitions(void **state)
 	type_index_unref(index);
 }
 
+/* Types of a module: ids and names go on where the kernel's end, and each is found by its name. */
+static void test_split(void **state)
+{
+	struct blob blob = {0};
+	uint32_t word = blob_int(&blob, "int", 4, 1), own, pointer;
+	struct type_index *base, *index = NULL;
+	struct type_member member;
+	struct type_field field;
+	uint32_t names, count;
+	int64_t value;
+	uint8_t *data;
+	char text[64];
+	size_t size;
+
+	(void)state;
+	blob_type(&blob, 7, 0, 0, "declared", 0);
+	blob_type(&blob, 4, 0, 1, "common", 4);
+	blob_member(&blob, "kernels", word, 0);
+	blob_type(&blob, 6, 0, 1, "", 4);
+	blob_pair(&blob, "KERNELS", 3);
+	base = finish(&blob);
+	names = type_index_names_size(base);
+	count = type_index_count(base);
+	/* What blob.h writes begins with id 1 and name 0: moved to where the kernel's end. */
+	own = blob_type(&blob, 4, 0, 2, "declared", 16);
+	blob_member(&blob, "number", word, 0);
+	blob_member(&blob, "next", count + 1, 64);
+	pointer = blob_type(&blob, 2, 0, 0, "", count);
+	blob_type(&blob, 6, 0, 1, "", 4);
+	blob_pair(&blob, "MODULES", 5);
+	for (uint32_t i = 0; i < blob.types_size / 4; i++) {
+		/* Words 0, 3, 6 of the struct, none of the pointer, 0 and 3 of the enum. */
+		static const uint8_t named[] = {1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+		uint32_t name;
+
+		memcpy(&name, blob.types + i * 4, 4);
+		name += named[i] ? names : 0;
+		memcpy(blob.types + i * 4, &name, 4);
+	}
+	data = blob_finish(&blob, &size);
+	assert_null(type_index_from_split_btf(base, data, size, &index));
+	free(data);
+	type_index_unref(base);
+	assert_int_equal(type_index_first(index), count);
+	assert_int_equal(type_index_count(index), count + 3);
+	assert_int_equal(find(index, "struct declared"), count + own - 1);
+	assert_int_equal(find(index, "declared"), count + own - 1);
+	assert_true(find(index, "struct common") < count);
+	assert_true(type_index_member(index, count + own - 1, 1, &member));
+	assert_string_equal(member.name, "next");
+	assert_int_equal(member.type, count + pointer - 1);
+	type_index_spell(index, member.type, text, sizeof(text));
+	assert_string_equal(text, "struct declared *");
+	assert_true(type_index_member(index, count + own - 1, 0, &member));
+	type_index_spell(index, member.type, text, sizeof(text));
+	assert_string_equal(text, "int");
+	assert_null(type_index_resolve(index, "declared.next", &field));
+	assert_int_equal(field.offset, 8);
+	assert_int_equal(field.size, 8);
+	assert_true(type_index_enum_value(index, "MODULES", &value));
+	assert_int_equal(value, 5);
+	assert_true(type_index_enum_value(index, "KERNELS", &value));
+	assert_int_equal(value, 3);
+	assert_false(type_index_enum_value(index, "NOBODYS", &value));
+	type_index_unref(index);
+}
+
 static void test_find_every_length(void **state)
 {
 	struct blob blob = {0};
@@ -550,6 +617,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_find_prefers_definitions),
+	    cmocka_unit_test(test_split),
 	    cmocka_unit_test(test_find_every_length),
 	    cmocka_unit_test(test_spelling),
 	    cmocka_unit_test(test_spelling_is_cut_short),

@@ -3,6 +3,7 @@
 #include "core/buffer.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
+#include "guest/linux/module_index.h"
 #include "guest/linux/ram.h"
 #include "guest/linux/roots.h"
 
@@ -19,6 +20,7 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 		return;
 	address_space_destroy(kernel->guest.space);
 	address_space_destroy(kernel->guest.process);
+	linux_module_index_destroy(kernel->modules);
 	kallsyms_destroy(kernel->kallsyms);
 	symbol_index_unref(kernel->symbols);
 	type_index_unref(kernel->types);

@@ -26,6 +26,8 @@ struct linux_fact {
 	char *evidence;    /* owned, may be NULL */
 };
 
+struct linux_module_index;
+
 struct linux_kernel {
 	struct guest_kernel guest; /* first: see linux_kernel_of() */
 	unsigned word_size;        /* bytes of a pointer: 8 or 4 */
@@ -39,6 +41,8 @@ struct linux_kernel {
 	struct symbol_index *symbols;        /* all symbols; NULL until linux_symbols() */
 	struct kallsyms *kallsyms;           /* NULL when symbols came from a file */
 	struct linux_rodata rodata;
+	struct linux_module_index
+	    *modules;          /* see linux_module_index(); owned, NULL: not asked for */
 	char *types_missing;   /* why types is NULL; owned */
 	char *symbols_missing; /* why there are no symbols; owned */
 	char banner[512];

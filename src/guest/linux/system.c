@@ -2,6 +2,7 @@
 /* Linux as one of the systems of guest/guest.h. */
 #include "guest/linux/attach.h"
 #include "guest/linux/image.h"
+#include "guest/linux/lookup.h"
 #include "guest/linux/mm.h"
 #include "guest/linux/task.h"
 
@@ -97,38 +98,22 @@ static struct nunchi_error *symbols(struct guest_kernel *guest, struct symbol_in
 	return linux_symbols(linux_kernel_of(guest), ret);
 }
 
-static struct nunchi_error *symbol_at(struct guest_kernel *guest, uint64_t address,
-				      struct symbol *ret)
+static struct nunchi_error *symbol_find(struct guest_kernel *guest, const char *name,
+					struct guest_symbol *ret)
 {
-	struct linux_kernel *kernel = linux_kernel_of(guest);
-	struct symbol_index *index;
-	struct nunchi_error *err = linux_symbols(kernel, &index);
-	size_t at;
-
-	if (err)
-		return err;
-	if (address < kernel->text_virtual || address >= kernel->image_end ||
-	    !symbol_index_at(index, address, &at))
-		return error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
-				       "0x%llx is not in the kernel's image (0x%llx – 0x%llx)",
-				       (unsigned long long)address,
-				       (unsigned long long)kernel->text_virtual,
-				       (unsigned long long)kernel->image_end);
-	*ret = symbol_index_get(index, at);
-	return NULL;
+	return linux_symbol_find(linux_kernel_of(guest), name, ret);
 }
 
-static struct nunchi_error *types(struct guest_kernel *guest, const struct type_index **ret)
+static struct nunchi_error *symbol_at(struct guest_kernel *guest, uint64_t address,
+				      struct guest_symbol *ret)
 {
-	const struct linux_kernel *kernel = linux_kernel_of(guest);
+	return linux_symbol_at(linux_kernel_of(guest), address, ret);
+}
 
-	if (!kernel->types)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "this kernel's types are missing: %s",
-					       kernel->types_missing),
-				  "give them with --types (a BTF file, vmlinux or ISF)");
-	*ret = kernel->types;
-	return NULL;
+static struct nunchi_error *type_find(struct guest_kernel *guest, const char *name,
+				      struct guest_type *ret)
+{
+	return linux_type_find(linux_kernel_of(guest), name, ret);
 }
 
 /* ---- Processes ------------------------------------------------------------------------------- */
@@ -211,8 +196,9 @@ const struct guest_system guest_linux = {
     .check = check,
     .facts = give_facts,
     .symbols = symbols,
+    .symbol_find = symbol_find,
     .symbol_at = symbol_at,
-    .types = types,
+    .type_find = type_find,
     .process_space = process_space,
     .process_stays = process_stays,
 };

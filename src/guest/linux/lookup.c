@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/lookup.h"
+
+#include "core/buffer.h"
+#include "guest/linux/module_index.h"
+#include "symbols/symbol_variant.h"
+
+#include <string.h>
+
+/* Modules named in an error. */
+#define MAX_NAMED 8
+/* Members compared of two types. */
+#define MAX_MEMBERS 4096
+
+/* The modules in which a name was found, for an error. */
+struct owners {
+	struct buffer text;
+	size_t count;
+};
+
+static void add_owner(struct owners *owners, const char *module)
+{
+	if (owners->count++ < MAX_NAMED)
+		buffer_printf(&owners->text, "%s%s", owners->text.size ? ", " : "", module);
+	else if (owners->count == MAX_NAMED + 2)
+		buffer_append_string(&owners->text, " and more");
+}
+
+static struct nunchi_error *ambiguous(const char *what, const char *name,
+				      const struct owners *owners, const char *first)
+{
+	return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
+				       "%s \"%s\" is in several modules: %s", what, name,
+				       buffer_string(&owners->text)),
+			  "name one of them: %s:%s", first, name);
+}
+
+/*
+ * Splits MODULE:NAME; *ret_module is NULL where there is no such prefix. "::" is part of a name. An
+ * error if there is no such module.
+ */
+static struct nunchi_error *split(struct linux_kernel *kernel, const char *name,
+				  struct linux_module **ret_module, const char **ret_name)
+{
+	const char *colon = strchr(name, ':');
+	struct linux_module_index *index;
+	struct nunchi_error *err;
+
+	*ret_module = NULL;
+	*ret_name = name;
+	if (!colon || colon == name || colon[1] == ':' || !colon[1])
+		return NULL;
+	err = linux_module_index(kernel, &index);
+	if (err)
+		return err;
+	*ret_module = linux_module_named(index, name, (size_t)(colon - name));
+	*ret_name = colon + 1;
+	if (*ret_module)
+		return NULL;
+	return error_create(NUNCHI_ERROR_NOT_FOUND,
+			    "no module \"%.*s\" among the %zu of the kernel%s", (int)(colon - name),
+			    name, index->count,
+			    index->cut_short ? ", as far as their list can be walked" : "");
+}
+
+/* ---- Symbols --------------------------------------------------------------------------------- */
+
+/* One way to look for a name: the name itself (SYMBOL_UNRELATED), or what was made of it. */
+static bool matches(const char *symbol, const char *name, enum symbol_variant variant)
+{
+	if (variant == SYMBOL_UNRELATED)
+		return !strcmp(symbol, name);
+	return symbol_variant_of(symbol, name) == variant;
+}
+
+/* The symbols of a module (of all: NULL) that match, one of each module; the first in *ret. */
+static size_t find_in_modules(const struct linux_module_index *index,
+			      const struct linux_module *module, const char *name,
+			      enum symbol_variant variant, struct owners *owners,
+			      struct guest_symbol *ret)
+{
+	uint32_t last = UINT32_MAX;
+	size_t count = 0;
+
+	for (size_t i = 0; i < module_symbols_count(index->symbols); i++) {
+		struct module_symbol found = module_symbols_get(index->symbols, i);
+		const struct linux_module *owner = &index->items[found.module];
+
+		if ((module && owner != module) || !matches(found.name, name, variant))
+			continue;
+		/* A module may have several static ones of a name: as in the kernel, the first. */
+		if (variant == SYMBOL_UNRELATED && found.module == last)
+			continue;
+		last = found.module;
+		add_owner(owners, owner->name);
+		if (count++)
+			continue;
+		*ret = (struct guest_symbol){
+		    .symbol = {.name = found.name, .address = found.address, .type = found.type},
+		    .module = owner->name,
+		};
+	}
+	return count;
+}
+
+static struct nunchi_error *not_found(const char *name, const struct symbol_index *symbols,
+				      const struct linux_module *module,
+				      const struct linux_module_index *index)
+{
+	struct nunchi_error *err;
+	const char *near = NULL;
+
+	if (module)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\" in the module %s",
+				    name, module->name);
+	err =
+	    error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s", name,
+			 index ? "" : " in the kernel (its modules cannot be looked at)",
+			 index && index->cut_short
+			     ? " in the kernel and its modules, as far as their list can be walked"
+			     : "");
+	if (symbols)
+		near = symbol_index_suggest(symbols, name);
+	return near ? error_hint(err, "did you mean %s?", near) : err;
+}
+
+/* The kernel's symbol: the name itself, or the one variant or piece there is. *ret_count of them.
+ */
+static bool find_in_kernel(const struct symbol_index *symbols, const char *name,
+			   enum symbol_variant variant, struct guest_symbol *ret, size_t *ret_count)
+{
+	size_t at = 0;
+
+	*ret_count = variant == SYMBOL_UNRELATED ? symbol_index_find(symbols, name, &at)
+						 : symbol_index_find_variants(symbols, name, &at);
+	if (!*ret_count || !matches(symbol_index_get(symbols, at).name, name, variant)) {
+		*ret_count = 0;
+		return false;
+	}
+	*ret = (struct guest_symbol){.symbol = symbol_index_get(symbols, at)};
+	return true;
+}
+
+/* Modules whose symbols were read; NULL if they cannot be walked, which is no error here. */
+static struct nunchi_error *modules_with_symbols(struct linux_kernel *kernel,
+						 struct linux_module *module,
+						 struct linux_module_index **ret)
+{
+	struct nunchi_error *err = linux_module_index(kernel, ret);
+
+	if (!err)
+		return linux_module_read_symbols(kernel, *ret, module);
+	*ret = NULL;
+	if (!error_is(err, NUNCHI_ERROR_UNSUPPORTED))
+		return err;
+	nunchi_error_destroy(err);
+	return NULL;
+}
+
+struct nunchi_error *linux_symbol_find(struct linux_kernel *kernel, const char *name,
+				       struct guest_symbol *ret)
+{
+	static const enum symbol_variant ways[] = {SYMBOL_UNRELATED, SYMBOL_VARIANT, SYMBOL_PIECE};
+	struct linux_module_index *index = NULL;
+	struct symbol_index *symbols = NULL;
+	struct linux_module *module;
+	struct nunchi_error *err = split(kernel, name, &module, &name);
+	size_t count = 0;
+
+	if (!err && !module) {
+		err = linux_symbols(kernel, &symbols);
+		if (!err && find_in_kernel(symbols, name, SYMBOL_UNRELATED, ret, &count))
+			return NULL;
+	}
+	if (!err)
+		err = modules_with_symbols(kernel, module, &index);
+	for (size_t i = 0; !err && i < ARRAY_SIZE(ways); i++) {
+		struct owners owners = {0};
+		struct guest_symbol in_modules;
+		size_t more = 0;
+
+		if (symbols)
+			find_in_kernel(symbols, name, ways[i], ret, &count);
+		if (index)
+			more = find_in_modules(index, module, name, ways[i], &owners, &in_modules);
+		if (!count && more)
+			*ret = in_modules;
+		if (count + more > 1)
+			err = count ? error_create(NUNCHI_ERROR_AMBIGUOUS,
+						   "no symbol \"%s\", and several that a compiler "
+						   "made of it: %s is one",
+						   name, ret->symbol.name)
+				    : ambiguous("symbol", name, &owners, in_modules.module);
+		buffer_deinit(&owners.text);
+		if (err || count + more)
+			return err;
+	}
+	return err ? err : not_found(name, symbols, module, index);
+}
+
+static struct nunchi_error *symbol_of_module(struct linux_kernel *kernel, uint64_t address,
+					     struct linux_module_index *index,
+					     struct linux_module *module, struct guest_symbol *ret)
+{
+	struct nunchi_error *err = linux_module_read_symbols(kernel, index, module);
+	struct module_symbol found;
+	size_t at;
+
+	if (err)
+		return err;
+	/* What lies before it in another area of the module, or of memory, is not what is meant. */
+	if (!module_symbols_at(index->symbols, (uint32_t)(module - index->items), address, &at) ||
+	    !linux_module_same_area(module, address,
+				    module_symbols_get(index->symbols, at).address))
+		return error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
+				       "0x%llx is in the module %s, before its first symbol there",
+				       (unsigned long long)address, module->name);
+	found = module_symbols_get(index->symbols, at);
+	*ret = (struct guest_symbol){
+	    .symbol = {.name = found.name, .address = found.address, .type = found.type},
+	    .module = module->name,
+	};
+	return NULL;
+}
+
+struct nunchi_error *linux_symbol_at(struct linux_kernel *kernel, uint64_t address,
+				     struct guest_symbol *ret)
+{
+	bool in_image = address >= kernel->text_virtual && address < kernel->image_end;
+	struct linux_module_index *index = NULL;
+	struct linux_module *module = NULL;
+	struct symbol_index *symbols;
+	struct nunchi_error *err = NULL;
+	size_t at;
+
+	if (!in_image) {
+		err = linux_module_index(kernel, &index);
+		if (err && !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
+			return err;
+		nunchi_error_destroy(err);
+		module = index ? linux_module_at(index, address) : NULL;
+		if (module)
+			return symbol_of_module(kernel, address, index, module, ret);
+	}
+	err = linux_symbols(kernel, &symbols);
+	if (err)
+		return err;
+	if (!in_image || !symbol_index_at(symbols, address, &at))
+		return error_create_at(
+		    NUNCHI_ERROR_NOT_FOUND, address,
+		    "0x%llx is neither in the kernel's image (0x%llx – 0x%llx) nor in a module%s",
+		    (unsigned long long)address, (unsigned long long)kernel->text_virtual,
+		    (unsigned long long)kernel->image_end,
+		    !index || index->cut_short ? ", as far as these can be listed" : "");
+	*ret = (struct guest_symbol){.symbol = symbol_index_get(symbols, at)};
+	return NULL;
+}
+
+/* ---- Types ----------------------------------------------------------------------------------- */
+
+static bool is_declaration(const struct guest_type *found)
+{
+	struct type type;
+
+	return !type_index_get(found->types, found->id, &type) || type.kind == TYPE_FORWARD;
+}
+
+/* Whether two types have the same members at the same places, spelled alike. */
+static bool is_same(const struct guest_type *a, const struct guest_type *b)
+{
+	struct type x, y;
+
+	if (!type_index_get(a->types, a->id, &x) || !type_index_get(b->types, b->id, &y) ||
+	    x.kind != y.kind || x.size != y.size || x.count != y.count)
+		return false;
+	if (x.kind != TYPE_STRUCT && x.kind != TYPE_UNION) {
+		char left[256], right[256];
+
+		type_index_spell(a->types, x.target, left, sizeof(left));
+		type_index_spell(b->types, y.target, right, sizeof(right));
+		return !strcmp(left, right);
+	}
+	for (uint32_t i = 0; i < x.count && i < MAX_MEMBERS; i++) {
+		struct type_member m, n;
+
+		if (!type_index_member(a->types, a->id, i, &m) ||
+		    !type_index_member(b->types, b->id, i, &n) || strcmp(m.name, n.name) ||
+		    m.bit_offset != n.bit_offset || m.bit_size != n.bit_size)
+			return false;
+	}
+	return true;
+}
+
+/* Whether a module's own types have the name: those of the kernel are found by it, too. */
+static bool find_own(const struct type_index *types, const char *name, type_id *ret)
+{
+	return type_index_find(types, name, ret) && *ret >= type_index_first(types);
+}
+
+/* Looks in all modules; a module whose types cannot be read is passed over and counted. */
+static struct nunchi_error *find_type_in_modules(struct linux_kernel *kernel, const char *name,
+						 struct guest_type *ret, size_t *ret_unread)
+{
+	struct guest_type first = {0}, found;
+	struct owners owners = {0};
+	struct linux_module_index *index;
+	struct nunchi_error *err = linux_module_index(kernel, &index);
+	bool differs = false;
+
+	for (size_t i = 0; !err && i < index->count; i++) {
+		struct linux_module *module = &index->items[i];
+		struct type_index *types;
+
+		if (cancel_requested(kernel->guest.cancel)) {
+			err = error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+			break;
+		}
+		err = linux_module_types(kernel, module, &types);
+		if (err) {
+			*ret_unread += !error_is(err, NUNCHI_ERROR_NOT_FOUND);
+			if (error_is(err, NUNCHI_ERROR_NOMEM))
+				break;
+			nunchi_error_destroy(err);
+			err = NULL;
+			continue;
+		}
+		found = (struct guest_type){.types = types, .module = module->name};
+		if (!find_own(types, name, &found.id) || is_declaration(&found))
+			continue;
+		add_owner(&owners, module->name);
+		if (!first.types)
+			first = found;
+		else
+			differs |= !is_same(&first, &found);
+	}
+	if (!err && differs)
+		err = ambiguous("type", name, &owners, first.module);
+	buffer_deinit(&owners.text);
+	if (!err && !first.types)
+		return &error_not_found;
+	if (!err)
+		*ret = first;
+	return err;
+}
+
+static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, const char *name,
+					 size_t unread)
+{
+	const char *near = type_index_suggest(kernel->types, name);
+	struct nunchi_error *err =
+	    unread
+		? error_create(NUNCHI_ERROR_NOT_FOUND,
+			       "no type \"%s\" in this kernel; the types of %zu modules cannot be "
+			       "read",
+			       name, unread)
+		: error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in this kernel", name);
+
+	return near ? error_hint(err, "did you mean %s?", near) : err;
+}
+
+/* The type of one module that was named, or that of the kernel as the module sees it. */
+static struct nunchi_error *find_type_of_module(struct linux_kernel *kernel,
+						struct linux_module *module, const char *name,
+						struct guest_type *ret)
+{
+	struct type_index *types;
+	struct nunchi_error *err = linux_module_types(kernel, module, &types);
+	type_id id;
+
+	if (err)
+		return err;
+	if (!type_index_find(types, name, &id))
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in the module %s", name,
+				    module->name);
+	*ret = (struct guest_type){
+	    .types = types,
+	    .id = id,
+	    .module = id >= type_index_first(types) ? module->name : NULL,
+	};
+	return NULL;
+}
+
+struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *name,
+				     struct guest_type *ret)
+{
+	struct guest_type own = {.types = kernel->types};
+	struct linux_module *module;
+	struct nunchi_error *err;
+	size_t unread = 0;
+	bool found;
+
+	if (!kernel->types)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "this kernel's types are missing: %s",
+					       kernel->types_missing),
+				  "give them with --types (a BTF file, vmlinux or ISF)");
+	err = split(kernel, name, &module, &name);
+	if (!err && module)
+		return find_type_of_module(kernel, module, name, ret);
+	if (err)
+		return err;
+	found = type_index_find(kernel->types, name, &own.id);
+	if (found && !is_declaration(&own)) {
+		*ret = own;
+		return NULL;
+	}
+	err = find_type_in_modules(kernel, name, ret, &unread);
+	if (!err)
+		return NULL;
+	if (!error_is(err, NUNCHI_ERROR_NOT_FOUND) && !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
+		return err;
+	nunchi_error_destroy(err);
+	/* Declared is better than nothing. */
+	if (!found)
+		return no_such_type(kernel, name, unread);
+	*ret = own;
+	return NULL;
+}
