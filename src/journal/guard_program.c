@@ -91,20 +91,17 @@ struct nunchi_error *guard_program_open_at(const char *own, const char *installe
 		return NULL;
 	}
 	if (distrusted)
-		return error_hint(
-		    error_of_host(error_create(NUNCHI_ERROR_PERMISSION,
-					       "%s could have been written by others than root and "
-					       "user %u, so it is not started",
-					       distrusted, (unsigned)geteuid())),
-		    "make it root's and writable for its owner alone: sudo chown root:root %s && "
-		    "sudo chmod 755 %s",
-		    distrusted, distrusted);
-	return error_hint(
-	    error_of_host(error_create(NUNCHI_ERROR_UNSUPPORTED,
+		return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
+					       "%s is not started: it belongs to another user, or "
+					       "others can write it",
+					       distrusted),
+				  "sudo chown root:root %s && sudo chmod 755 %s", distrusted,
+				  distrusted);
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 				       "the program " NAME " is not installed (looked for %s%s%s)",
-				       beside, beside[0] ? " and " : "", installed)),
-	    "install all of nunchi; without this program a pause could outlive nunchi, so none is "
-	    "made (--pause never needs none)");
+				       beside, beside[0] ? " and " : "", installed),
+			  "install all of nunchi: without this program a pause could outlive "
+			  "nunchi, so none is made; --pause never does without it");
 }
 
 struct nunchi_error *guard_program_open(char **ret_path, int *ret)
