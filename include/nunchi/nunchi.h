@@ -168,6 +168,14 @@ NUNCHI_API void nunchi_watch_destroy(struct nunchi_watch *watch);
 
 struct nunchi_guest;
 
+/*
+ * Whether a query may pause the guest. Before the first pause of a guest the library starts a child
+ * process of this program, nunchi-guard, which resumes the guest should this process die; it ends
+ * when the guest is closed. SIGCHLD comes when it ends; to ignore SIGCHLD, or to wait for any child
+ * (waitpid(-1)), does no harm. Signals that are caught, with SA_RESTART or without, neither end a
+ * pause nor leave one behind. A child of fork() must not use the parent's contexts and guests, and
+ * may close nothing of theirs; it does not keep the guest paused when its parent dies.
+ */
 enum nunchi_pause {
 	NUNCHI_PAUSE_AUTO, /* read running; pause only if a result stays torn */
 	/* Pause while the pages needed are copied; for all of a query that needs new ones again. */
