@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/array.h"
 #include "core/hash.h"
 #include "core/pages.h"
 #include "memory/internal.h"
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Pausing a guest to copy from more pages than this takes too long to be worth it. */
+/* A larger set would keep the guest paused for too long. */
 #define MOST_PAGES ((size_t)64 << 20 >> PAGE_SHIFT)
 
 /* So many pages for copies are taken at once; MOST_PAGES is a multiple. */
@@ -99,7 +100,7 @@ void memory_capture_record(struct memory *memory)
 	memory->watch &= ~(unsigned)MEMORY_WATCH_REPLAY;
 	memory->watch |= MEMORY_WATCH_RECORD;
 	/* Caches above must ask again for the pages they hold, or those would not be recorded. */
-	memory_new_generation(memory);
+	memory->generation++;
 	memory->recorded = memory->generation;
 }
 
@@ -113,7 +114,7 @@ void memory_capture_replay(struct memory *memory, bool replay)
 		return;
 	memory->watch = watch;
 	/* What caches above hold is of the other one. */
-	memory_new_generation(memory);
+	memory->generation++;
 }
 
 void memory_capture_end(struct memory *memory)
@@ -123,7 +124,7 @@ void memory_capture_end(struct memory *memory)
 	capture_destroy(memory->capture);
 	memory->capture = NULL;
 	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_REPLAY);
-	memory_new_generation(memory);
+	memory->generation++;
 }
 
 /* The lines of a page in which size bytes from offset lie; they end within the page. */
@@ -189,15 +190,8 @@ static void sort_pages(struct capture *capture)
 
 static struct nunchi_error *add_run(struct capture *capture, size_t first, size_t end)
 {
-	if (capture->run_count == capture->run_capacity) {
-		size_t capacity = capture->run_capacity ? capture->run_capacity * 2 : 1024;
-		struct run *more = realloc(capture->runs, capacity * sizeof(*more));
-
-		if (!more)
-			return &error_nomem;
-		capture->runs = more;
-		capture->run_capacity = capacity;
-	}
+	if (!ARRAY_RESERVE(capture->runs, capture->run_count, capture->run_capacity, 1))
+		return &error_nomem;
 	capture->runs[capture->run_count++] = (struct run){(uint32_t)first, (uint32_t)end};
 	return NULL;
 }
@@ -303,7 +297,7 @@ static void copy_batch(struct batch *batch)
 	batch->count = 0;
 }
 
-/* Page by page: those of a mapper by mappings of the moment, many at once. */
+/* Page by page: those of a mapper by temporary mappings, many in one call. */
 static void copy_by_mapper(struct memory *memory, struct capture *capture)
 {
 	struct batch batch = {.capture = capture};
@@ -349,7 +343,7 @@ struct nunchi_error *memory_capture_fill(struct memory *memory)
 	capture->missed = false;
 	memory->watch &= ~(unsigned)(MEMORY_WATCH_RECORD | MEMORY_WATCH_FILL);
 	memory->watch |= MEMORY_WATCH_REPLAY;
-	memory_new_generation(memory);
+	memory->generation++;
 	if (memory_gone(memory))
 		return error_create(NUNCHI_ERROR_GONE,
 				    "the guest's memory disappeared while it was copied");
@@ -402,7 +396,8 @@ enum memory_fault capture_read(struct memory *memory, uint64_t address, void *bu
 		if (!memory_find(memory, address))
 			return MEMORY_NO_RAM;
 		if (!find_copy(capture, address >> PAGE_SHIFT, lines_of(offset, n), &place)) {
-			/* All that this read will want next time, not one page a round. */
+			/* Add all of what is read to the set, not only the first page that is
+			 * missing. */
 			capture_record(capture, address, size);
 			return MEMORY_NOT_CAPTURED;
 		}

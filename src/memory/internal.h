@@ -44,12 +44,12 @@ struct memory {
 	struct memory_backing *backings; /* sorted once sealed */
 	struct memory_range *ranges;     /* the same, for memory_ranges() */
 	size_t count, capacity;
-	struct memory_backing beyond; /* of addresses in no range; its size is 0 if there is none */
+	struct memory_backing outside; /* of addresses in no range; size 0: there is none */
 	struct window_file **files;
 	size_t file_count, file_capacity;
 	struct memory_mapper **mappers;
 	size_t mapper_count, mapper_capacity;
-	struct memory_lasting *lasting; /* ahead.c */
+	struct persistent_map *persistent; /* persistent.c */
 	uint64_t total;
 	uint64_t bytes_read;
 	uint64_t *touched; /* a bit a page */
@@ -59,14 +59,24 @@ struct memory {
 	uint64_t recorded; /* the generation in which it was recorded */
 };
 
-/* The range with that address, or what stands for it (memory_set_beyond()), or NULL. */
+/*
+ * ranges.c, which all others stand on; then fetch.c, persistent.c and capture.c, which know nothing
+ * of each other; memory.c is above them all.
+ */
+
+/* Stands for "no range was used yet". */
+extern const struct memory_backing memory_nowhere;
+/* True if the bytes can be touched: a window that is whole, without a hole there. */
+bool memory_is_touchable(const struct memory *memory, struct memory_backing *backing,
+			 uint64_t offset, size_t size);
+/* The range with that address, or what stands for it (memory_set_outside()), or NULL. */
 struct memory_backing *memory_find(struct memory *memory, uint64_t address);
 /* Reads without counting, recording or replaying. */
 enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
 				  size_t size, uint64_t *ret_fault);
 
-/* Unmaps what memory_map_lasting() mapped and nobody unmapped. */
-void memory_drop_lasting(struct memory *memory);
+/* Unmaps what memory_map_persistent() mapped and nobody unmapped. */
+void memory_drop_persistent(struct memory *memory);
 
 /* Adds what a read wants to the set. */
 void capture_record(struct capture *capture, uint64_t address, size_t size);

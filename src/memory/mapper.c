@@ -35,11 +35,11 @@ static void drop(struct memory_mapper *mapper, struct mapper_window *window)
 	atomic_store(&window->gone, false);
 }
 
-static void unmap_spent(struct memory_mapper *mapper)
+static void unmap_retired(struct memory_mapper *mapper)
 {
-	for (size_t i = 0; i < mapper->spent_count; i++)
-		mapper->ops->unmap(mapper->data, mapper->spent[i].map, mapper->spent[i].count);
-	mapper->spent_count = 0;
+	for (size_t i = 0; i < mapper->retired_count; i++)
+		mapper->ops->unmap(mapper->data, mapper->retired[i].map, mapper->retired[i].count);
+	mapper->retired_count = 0;
 }
 
 void mapper_destroy(struct memory_mapper *mapper)
@@ -49,7 +49,7 @@ void mapper_destroy(struct memory_mapper *mapper)
 	for (size_t i = 0; i < MAPPER_WINDOWS; i++)
 		drop(mapper, &mapper->windows[i]);
 	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
-	unmap_spent(mapper);
+	unmap_retired(mapper);
 	if (mapper->ops->destroy)
 		mapper->ops->destroy(mapper->data);
 	free(mapper);
@@ -59,9 +59,9 @@ void mapper_renew(struct memory_mapper *mapper)
 {
 	mapper->renewal++;
 	mapper->hole_count = 0;
-	mapper->island = 0;
+	mapper->probed = 0;
 	fetched_drop(&mapper->fetched, mapper->ops, mapper->data);
-	unmap_spent(mapper);
+	unmap_retired(mapper);
 }
 
 /* ---- Holes ----------------------------------------------------------------------------------- */
@@ -97,7 +97,7 @@ static void age_holes(struct memory_mapper *mapper, uint64_t generation)
 		return;
 	mapper->hole_count = 0;
 	mapper->hole_generation = generation;
-	mapper->island = 0;
+	mapper->probed = 0;
 }
 
 static void forget_hole(struct memory_mapper *mapper, size_t i)
@@ -369,7 +369,7 @@ enum memory_fault mapper_read(struct memory_mapper *mapper, uint64_t generation,
 	return MEMORY_OK;
 }
 
-bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page)
+bool mapper_is_mapped(struct memory_mapper *mapper, uint64_t generation, uint64_t page)
 {
 	uint64_t number = page / MAPPER_PAGES;
 
@@ -392,7 +392,7 @@ void mapper_fetch(struct memory_mapper *mapper, uint64_t generation, const uint6
 	size_t n = 0, kept = 0;
 
 	for (size_t i = 0; i < count && n < MAPPER_BATCH; i++) {
-		if (!mapper_is_at_hand(mapper, generation, pages[i]))
+		if (!mapper_is_mapped(mapper, generation, pages[i]))
 			wanted[n++] = pages[i];
 	}
 	qsort(wanted, n, sizeof(*wanted), compare_pages);
@@ -458,7 +458,7 @@ static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t l
 		empty++;
 	first += empty * MAPPER_STRIDE;
 	if (empty < count)
-		mapper->island = first;
+		mapper->probed = first;
 	if (first > last)
 		first = last;
 	if (first > number)
@@ -488,7 +488,7 @@ static uint64_t sparse_hole(struct memory_mapper *mapper, uint64_t generation, u
 			    uint64_t last)
 {
 	/* Within what is no hole every window is looked at. */
-	if (number % MAPPER_STRIDE || mapper->island == number)
+	if (number % MAPPER_STRIDE || mapper->probed == number)
 		return 0;
 	if ((!number || hole_end(mapper, number - 1) != number) &&
 	    !is_empty(mapper, generation, number))
@@ -564,8 +564,8 @@ void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t cou
 			faults[i] = MEMORY_GONE;
 	}
 	sigbus_guard_remove(region);
-	if (map && mapper->spent_count < MAPPER_SPENT)
-		mapper->spent[mapper->spent_count++] = (struct mapper_spent){map, count};
+	if (map && mapper->retired_count < MAPPER_RETIRED)
+		mapper->retired[mapper->retired_count++] = (struct mapper_retired){map, count};
 	else if (map)
 		mapper->ops->unmap(mapper->data, map, count);
 	nunchi_error_destroy(err);

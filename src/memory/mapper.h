@@ -2,7 +2,7 @@
 /*
  * Memory that a hypervisor maps into our process page by page on demand, kept in windows of 256
  * KiB: one call for 64 pages costs hardly more than one for a single page. What is read in long
- * runs goes through larger mappings of the moment. Private to memory/.
+ * runs goes through larger, temporary mappings. Private to memory/.
  *
  * At most MAPPER_WINDOWS windows are kept, so that a guest costs the same whatever its size; the
  * one used longest ago makes room. A page that the hypervisor did not map is never touched.
@@ -34,8 +34,8 @@ struct sigbus_region;
 #define MAPPER_STRIDE 8
 /* Runs of windows without any page that are remembered. */
 #define MAPPER_HOLES 256
-/* Mappings of the moment that wait to be unmapped (1 GiB); what is more is unmapped at once. */
-#define MAPPER_SPENT 256
+/* Temporary mappings that wait to be unmapped (1 GiB); what is more is unmapped at once. */
+#define MAPPER_RETIRED 256
 
 struct mapper_window {
 	uint64_t number;            /* address divided by a window's size */
@@ -54,8 +54,8 @@ struct mapper_hole {
 	uint64_t first, end;
 };
 
-/* A mapping that is no longer used. */
-struct mapper_spent {
+/* A mapping that is no longer used, but not unmapped yet. */
+struct mapper_retired {
 	uint8_t *map;
 	size_t count;
 };
@@ -69,10 +69,10 @@ struct memory_mapper {
 	struct mapper_hole holes[MAPPER_HOLES]; /* ascending, of this renewal */
 	size_t hole_count;
 	uint64_t hole_generation; /* of the memory when the first of them was learnt */
-	uint64_t island;          /* the last window that was found by looking ahead; 0: none */
+	uint64_t probed; /* the last window that look_ahead() found to have pages; 0: none */
 	struct fetched fetched;
-	struct mapper_spent spent[MAPPER_SPENT];
-	size_t spent_count;
+	struct mapper_retired retired[MAPPER_RETIRED];
+	size_t retired_count;
 	struct mapper_window windows[MAPPER_WINDOWS];
 };
 
@@ -97,7 +97,7 @@ const uint8_t *mapper_map(struct memory_mapper *mapper, uint64_t generation, uin
 bool mapper_next_data(struct memory_mapper *mapper, uint64_t generation, bool sparse,
 		      uint64_t address, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
 /*
- * Gives copy() at most MAPPER_BATCH pages by their numbers, through a mapping of the moment: what
+ * Gives copy() at most MAPPER_BATCH pages by their numbers, through a temporary mapping: what
  * is copied of a paused guest is thus never stale. faults has an enum memory_fault for each; if it
  * is not MEMORY_OK, copy() was not called or what it was given is not to be used. The pages are
  * unmapped later, by mapper_renew(): a guest may be standing still now.
@@ -106,9 +106,9 @@ void mapper_copy(struct memory_mapper *mapper, const uint64_t *pages, size_t cou
 		 void (*copy)(void *data, size_t i, const uint8_t *page), void *data,
 		 uint8_t *faults);
 
-/* Whether reading the page takes no mapping. */
-bool mapper_is_at_hand(struct memory_mapper *mapper, uint64_t generation, uint64_t page);
-/* Maps those of the pages that are not at hand, each by itself, at most MAPPER_BATCH of them. */
+/* Whether the page can be read without mapping it first. */
+bool mapper_is_mapped(struct memory_mapper *mapper, uint64_t generation, uint64_t page);
+/* Maps those of the pages that are not mapped, in one call, at most MAPPER_BATCH of them. */
 void mapper_fetch(struct memory_mapper *mapper, uint64_t generation, const uint64_t *pages,
 		  size_t count);
 

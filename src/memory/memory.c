@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory/memory.h"
 
+#include "core/array.h"
 #include "memory/internal.h"
 
 #include <errno.h>
@@ -12,9 +13,6 @@
 #define PHYSICAL_END ((uint64_t)1 << 52)
 /* A real dump has thousands of ranges; a hostile one shall not have us sort for ever. */
 #define MOST_RANGES ((size_t)1 << 20)
-
-/* Stands for "no range was used yet". */
-static const struct memory_backing nowhere;
 
 const char *memory_fault_string(enum memory_fault fault)
 {
@@ -48,7 +46,7 @@ struct nunchi_error *memory_create(bool guard, struct memory **ret)
 	if (!memory)
 		return &error_nomem;
 	memory->generation = 1;
-	memory->last = &nowhere;
+	memory->last = &memory_nowhere;
 	memory->guard = guard;
 	*ret = memory;
 	return NULL;
@@ -59,7 +57,7 @@ void memory_destroy(struct memory *memory)
 	if (!memory)
 		return;
 	memory_capture_end(memory);
-	memory_drop_lasting(memory);
+	memory_drop_persistent(memory);
 	for (size_t i = 0; i < memory->count; i++) {
 		if (memory->backings[i].destroy)
 			memory->backings[i].destroy(memory->backings[i].data);
@@ -75,22 +73,6 @@ void memory_destroy(struct memory *memory)
 	free(memory->backings);
 	free(memory->ranges);
 	free(memory);
-}
-
-/* Doubles an array that is full. */
-static bool reserve(void **array, size_t count, size_t *capacity, size_t element)
-{
-	size_t more = *capacity ? *capacity * 2 : 16;
-	void *grown;
-
-	if (count < *capacity)
-		return true;
-	grown = reallocarray(*array, more, element);
-	if (!grown)
-		return false;
-	*array = grown;
-	*capacity = more;
-	return true;
 }
 
 static struct nunchi_error *check_range(const struct memory *memory, uint64_t start, uint64_t size)
@@ -112,8 +94,7 @@ static struct nunchi_error *check_range(const struct memory *memory, uint64_t st
 
 static struct nunchi_error *add(struct memory *memory, const struct memory_backing *backing)
 {
-	if (!reserve((void **)&memory->backings, memory->count, &memory->capacity,
-		     sizeof(*memory->backings)))
+	if (!ARRAY_RESERVE(memory->backings, memory->count, memory->capacity, 1))
 		return &error_nomem;
 	memory->backings[memory->count++] = *backing;
 	return NULL;
@@ -131,8 +112,7 @@ static struct nunchi_error *find_file(struct memory *memory, int fd, bool live,
 			return NULL;
 		}
 	}
-	if (!reserve((void **)&memory->files, memory->file_count, &memory->file_capacity,
-		     sizeof(struct window_file *)))
+	if (!ARRAY_RESERVE(memory->files, memory->file_count, memory->file_capacity, 1))
 		return &error_nomem;
 	err = window_file_create(fd, live, memory->guard, ret);
 	if (!err)
@@ -188,8 +168,7 @@ struct nunchi_error *memory_add_mapper(struct memory *memory, const struct memor
 {
 	struct nunchi_error *err;
 
-	if (!reserve((void **)&memory->mappers, memory->mapper_count, &memory->mapper_capacity,
-		     sizeof(struct memory_mapper *)))
+	if (!ARRAY_RESERVE(memory->mappers, memory->mapper_count, memory->mapper_capacity, 1))
 		return &error_nomem;
 	err = mapper_create(ops, data, memory->guard, ret);
 	if (!err)
@@ -217,9 +196,9 @@ struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint6
 	return err;
 }
 
-void memory_set_beyond(struct memory *memory, gpa_t end, struct memory_mapper *mapper)
+void memory_set_outside(struct memory *memory, gpa_t end, struct memory_mapper *mapper)
 {
-	memory->beyond =
+	memory->outside =
 	    (struct memory_backing){.size = end.v, .available = end.v, .mapper = mapper};
 }
 
@@ -305,7 +284,7 @@ struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fr
 	memory->file_count = fresh->file_count;
 	memory->file_capacity = fresh->file_capacity;
 	memory->total = fresh->total;
-	memory->last = &nowhere;
+	memory->last = &memory_nowhere;
 	fresh->backings = old.backings;
 	fresh->ranges = old.ranges;
 	fresh->count = old.count;
@@ -313,7 +292,7 @@ struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fr
 	fresh->files = old.files;
 	fresh->file_count = old.file_count;
 	fresh->file_capacity = old.file_capacity;
-	fresh->last = &nowhere;
+	fresh->last = &memory_nowhere;
 	memory_new_generation(memory);
 	/* The bits are those of the old ranges: what is touched again is counted again. */
 	if (memory->touched) {
@@ -346,180 +325,13 @@ gpa_t memory_end(const struct memory *memory)
 	return gpa(last->start + last->size);
 }
 
-/* The number of ranges that start at or before address. */
-static size_t count_before(const struct memory *memory, uint64_t address)
-{
-	size_t low = 0;
-	size_t high = memory->sealed ? memory->count : 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (memory->backings[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-struct memory_backing *memory_find(struct memory *memory, uint64_t address)
-{
-	struct memory_backing *backing;
-	size_t i;
-
-	if (address - memory->last->start < memory->last->size)
-		return (struct memory_backing *)memory->last;
-	i = count_before(memory, address);
-	backing = i ? &memory->backings[i - 1] : NULL;
-	if (!backing || address - backing->start >= backing->size)
-		return address < memory->beyond.size ? &memory->beyond : NULL;
-	memory->last = backing;
-	return backing;
-}
-
-/* Where a window can be touched, mapping it at its first use; NULL if it cannot. */
-static const uint8_t *window_base(struct memory_backing *backing)
-{
-	if (backing->base)
-		return backing->base;
-	if (!backing->file || !backing->available || !window_file_map(backing->file))
-		return NULL;
-	backing->base = window_file_at(backing->file, backing->file_offset);
-	backing->direct = backing->available;
-	return backing->base;
-}
-
-/* True if the bytes can be touched: a window that is whole, without a hole there. */
-static bool is_touchable(const struct memory *memory, struct memory_backing *backing,
-			 uint64_t offset, size_t size)
-{
-	enum window_state state;
-
-	if (offset >= backing->available || size > backing->available - offset ||
-	    !window_base(backing) || window_file_gone(backing->file))
-		return false;
-	return !backing->file->careful ||
-	       (window_file_run(backing->file, memory->generation, backing->file_offset + offset,
-				size, &state) == size &&
-		state == WINDOW_DATA);
-}
-
-/* A window that cannot be mapped, or has lost a part: asks the file itself. */
-static enum memory_fault read_file(const struct memory_backing *backing, uint64_t offset,
-				   void *buffer, size_t size, uint64_t *fault_offset)
-{
-	uint64_t at;
-	enum memory_fault fault =
-	    window_file_read(backing->file, backing->file_offset + offset, buffer, size, &at);
-
-	if (fault != MEMORY_OK)
-		*fault_offset = at - backing->file_offset;
-	return fault;
-}
-
-/*
- * The mapped window of a careful file, extent by extent. What a capture copies was read in the same
- * request already: where the file has holes was found out then, and not while the guest is paused.
- */
-static enum memory_fault read_carefully(const struct memory *memory,
-					const struct memory_backing *backing, uint64_t offset,
-					void *buffer, size_t size, uint64_t *fault_offset)
-{
-	uint64_t generation =
-	    memory->watch & MEMORY_WATCH_FILL ? memory->recorded : memory->generation;
-	uint8_t *to = buffer;
-
-	while (size) {
-		enum window_state state;
-		size_t n = window_file_run(backing->file, generation, backing->file_offset + offset,
-					   size, &state);
-		enum memory_fault fault = MEMORY_OK;
-
-		if (state == WINDOW_DATA)
-			memcpy(to, backing->base + offset, n);
-		else if (state == WINDOW_HOLE)
-			memset(to, 0, n);
-		else
-			fault = read_file(backing, offset, to, n, fault_offset);
-		if (fault != MEMORY_OK)
-			return fault;
-		to += n;
-		offset += n;
-		size -= n;
-	}
-	return MEMORY_OK;
-}
-
-/* Within one range, of which size bytes are available. */
-static enum memory_fault read_available(const struct memory *memory, struct memory_backing *backing,
-					uint64_t offset, void *buffer, size_t size,
-					uint64_t *fault_offset)
-{
-	enum memory_fault fault = MEMORY_OK;
-
-	if (backing->mapper) {
-		fault = mapper_read(backing->mapper, memory->generation, backing->start + offset,
-				    buffer, size, fault_offset);
-		*fault_offset -= backing->start;
-		return fault;
-	}
-	if (backing->read)
-		return backing->read(backing->data, offset, buffer, size, fault_offset);
-	if (!window_base(backing) || window_file_gone(backing->file))
-		return read_file(backing, offset, buffer, size, fault_offset);
-	if (backing->file->careful)
-		fault = read_carefully(memory, backing, offset, buffer, size, fault_offset);
-	else
-		memcpy(buffer, backing->base + offset, size);
-	/* What was lost meanwhile reads as zeros: ask again for what is left. */
-	if (fault == MEMORY_OK && window_file_gone(backing->file))
-		return read_file(backing, offset, buffer, size, fault_offset);
-	return fault;
-}
-
-enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void *buffer,
-				  size_t size, uint64_t *ret_fault)
-{
-	uint8_t *to = buffer;
-
-	while (size) {
-		struct memory_backing *backing = memory_find(memory, address);
-		uint64_t offset, fault_offset;
-		enum memory_fault fault = MEMORY_NO_RAM;
-		size_t n;
-
-		*ret_fault = address;
-		if (!backing)
-			return memory->incomplete ? MEMORY_NOT_SAVED : MEMORY_NO_RAM;
-		offset = address - backing->start;
-		if (offset >= backing->available)
-			return MEMORY_NOT_SAVED;
-		n = size;
-		if (n > backing->available - offset)
-			n = (size_t)(backing->available - offset);
-		fault_offset = offset;
-		fault = read_available(memory, backing, offset, to, n, &fault_offset);
-		if (fault != MEMORY_OK) {
-			/* A reader's word is not taken for it. */
-			if (fault_offset >= offset && fault_offset - offset < n)
-				*ret_fault = backing->start + fault_offset;
-			return fault;
-		}
-		to += n;
-		size -= n;
-		address += n;
-	}
-	return MEMORY_OK;
-}
-
 static void count_touched(struct memory *memory, uint64_t address, size_t size)
 {
 	while (size) {
 		const struct memory_backing *backing = memory_find(memory, address);
 		uint64_t n, page, last;
 
-		if (!backing || backing == &memory->beyond)
+		if (!backing || backing == &memory->outside)
 			return;
 		n = backing->size - (address - backing->start);
 		if (n > size)
@@ -634,61 +446,11 @@ const void *memory_map(struct memory *memory, gpa_t address, size_t size)
 			watch(memory, address.v, size);
 		return map;
 	}
-	if (!is_touchable(memory, backing, offset, size))
+	if (!memory_is_touchable(memory, backing, offset, size))
 		return NULL;
 	if (memory->watch)
 		watch(memory, address.v, size);
 	return backing->base + offset;
-}
-
-/* The first data of one range at or after offset, in whole pages. */
-static bool next_data_in(const struct memory *memory, const struct memory_backing *backing,
-			 uint64_t offset, uint64_t *ret_start, uint64_t *ret_end)
-{
-	uint64_t start, end;
-
-	if (offset >= backing->available)
-		return false;
-	if (backing->mapper) {
-		if (!mapper_next_data(backing->mapper, memory->generation, backing->sparse,
-				      backing->start + offset, backing->start + backing->size,
-				      &start, &end))
-			return false;
-		*ret_start = start - backing->start;
-		*ret_end = end - backing->start;
-		return true;
-	}
-	if (backing->read) {
-		*ret_start = offset;
-		*ret_end = backing->available;
-		return true;
-	}
-	if (!window_file_next_data(backing->file, memory->generation, backing->file_offset + offset,
-				   backing->file_offset + backing->available, &start, &end))
-		return false;
-	start = (start - backing->file_offset) & ~PAGE_MASK;
-	end = (end - backing->file_offset + PAGE_MASK) & ~PAGE_MASK;
-	*ret_start = start > offset ? start : offset;
-	*ret_end = end < backing->available ? end : backing->available;
-	return true;
-}
-
-bool memory_next_data(struct memory *memory, gpa_t address, gpa_t *ret_start, gpa_t *ret_end)
-{
-	size_t i = count_before(memory, address.v);
-	uint64_t start, end;
-
-	for (i = i ? i - 1 : 0; memory->sealed && i < memory->count; i++) {
-		const struct memory_backing *backing = &memory->backings[i];
-		uint64_t offset = address.v > backing->start ? address.v - backing->start : 0;
-
-		if (next_data_in(memory, backing, offset, &start, &end)) {
-			*ret_start = gpa(backing->start + start);
-			*ret_end = gpa(backing->start + end);
-			return true;
-		}
-	}
-	return false;
 }
 
 void memory_new_generation(struct memory *memory)
@@ -736,13 +498,4 @@ struct memory_stats memory_stats(const struct memory *memory)
 	    .bytes_read = memory->bytes_read,
 	    .pages_touched = memory->pages_touched,
 	};
-}
-
-bool memory_gone(const struct memory *memory)
-{
-	for (size_t i = 0; i < memory->file_count; i++) {
-		if (window_file_gone(memory->files[i]))
-			return true;
-	}
-	return false;
 }

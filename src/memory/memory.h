@@ -107,10 +107,10 @@ struct nunchi_error *memory_add_mapped(struct memory *memory, gpa_t start, uint6
 struct nunchi_error *memory_add_sparse(struct memory *memory, gpa_t start, uint64_t size,
 				       struct memory_mapper *mapper);
 /*
- * What lies below end in no range can be read by the mapper as well, without being a part of what
- * is counted, looked through or saved.
+ * Addresses below end that are in no range are read by the mapper too. They are not counted, not
+ * searched and not saved.
  */
-void memory_set_beyond(struct memory *memory, gpa_t end, struct memory_mapper *mapper);
+void memory_set_outside(struct memory *memory, gpa_t end, struct memory_mapper *mapper);
 /* Adds RAM known to exist but not to be had (left out of a dump): reads as MEMORY_NOT_SAVED. */
 struct nunchi_error *memory_add_missing(struct memory *memory, gpa_t start, uint64_t size);
 /*
@@ -146,10 +146,10 @@ enum memory_fault memory_read(struct memory *memory, gpa_t address, void *buffer
  */
 const void *memory_map(struct memory *memory, gpa_t address, size_t size);
 
-/* Whether fetching can spare anything: pages are mapped one call at a time where they are read. */
+/* Whether memory_fetch() saves time: else pages need no call to be mapped. */
 bool memory_can_fetch(const struct memory *memory);
-/* Whether a read there takes no mapping; also where it ends in a fault. */
-bool memory_is_at_hand(struct memory *memory, gpa_t address);
+/* Whether a read there needs no call to map the page; also where the read ends in a fault. */
+bool memory_is_mapped(struct memory *memory, gpa_t address);
 /*
  * Makes pages ready, by their numbers (address / PAGE_SIZE), that are about to be read: mapped all
  * in one call, wherever they lie. Only saves time; they are kept until memory_renew().
@@ -157,12 +157,12 @@ bool memory_is_at_hand(struct memory *memory, gpa_t address);
 void memory_fetch(struct memory *memory, const uint64_t *pages, size_t count);
 
 /*
- * Maps pages by their numbers, one behind the other, until memory_unmap_lasting(): for what does
+ * Maps pages by their numbers, one behind the other, until memory_unmap_persistent(): for what does
  * not change while the guest's kernel runs. NULL where not every one of them can be mapped. Not
  * recorded for a capture. What is left is unmapped with the memory.
  */
-const void *memory_map_lasting(struct memory *memory, const uint64_t *pages, size_t count);
-void memory_unmap_lasting(struct memory *memory, const void *map);
+const void *memory_map_persistent(struct memory *memory, const uint64_t *pages, size_t count);
+void memory_unmap_persistent(struct memory *memory, const void *map);
 
 /*
  * The extent of data at or after address: sets *ret_start and *ret_end (end of that data, at most

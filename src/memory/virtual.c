@@ -395,12 +395,12 @@ struct look {
 	uint64_t page; /* that it needs to go on */
 };
 
-static bool read_at_hand(void *data, gpa_t address, size_t size, uint64_t *ret)
+static bool read_if_mapped(void *data, gpa_t address, size_t size, uint64_t *ret)
 {
 	struct look *look = data;
 	struct reader reader = {.memory = look->memory};
 
-	if (!memory_is_at_hand(look->memory, address)) {
+	if (!memory_is_mapped(look->memory, address)) {
 		look->stopped = true;
 		look->page = address.v >> PAGE_SHIFT;
 		return false;
@@ -417,8 +417,8 @@ static bool next_page(const struct address_space *space, const struct address_wa
 	struct x86_walk walk;
 
 	paging.root = want->root;
-	if (x86_walk(&paging, read_at_hand, &look, want->address, &walk) == X86_FAULT_NONE &&
-	    !memory_is_at_hand(space->memory, walk.address)) {
+	if (x86_walk(&paging, read_if_mapped, &look, want->address, &walk) == X86_FAULT_NONE &&
+	    !memory_is_mapped(space->memory, walk.address)) {
 		look.stopped = true;
 		look.page = walk.address.v >> PAGE_SHIFT;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory/window.h"
 
+#include "core/io.h"
 #include "memory/sigbus.h"
 
 #include <errno.h>
@@ -127,26 +128,17 @@ bool window_file_map(struct window_file *file)
 enum memory_fault window_file_read(struct window_file *file, uint64_t offset, void *buffer,
 				   size_t size, uint64_t *fault_offset)
 {
-	uint8_t *to = buffer;
+	ssize_t n = io_pread_full(file->fd, buffer, size, offset);
 
-	while (size) {
-		ssize_t n = pread(file->fd, to, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			*fault_offset = offset;
-			if (n < 0)
-				return MEMORY_IO;
-			/* It was there when the memory was sealed: the file shrank. */
-			atomic_store(&file->gone, true);
-			return MEMORY_GONE;
-		}
-		to += n;
-		offset += (size_t)n;
-		size -= (size_t)n;
-	}
-	return MEMORY_OK;
+	if (n == (ssize_t)size)
+		return MEMORY_OK;
+	*fault_offset = offset;
+	if (n < 0)
+		return MEMORY_IO;
+	*fault_offset += (uint64_t)n;
+	/* It was there when the memory was sealed: the file shrank. */
+	atomic_store(&file->gone, true);
+	return MEMORY_GONE;
 }
 
 /* Sets the bits of pages first..end-1, which are in the chunk. */

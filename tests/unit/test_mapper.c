@@ -493,12 +493,12 @@ static void test_fetch(void **state)
 	has(guest, 64, 64);
 	guest->calls = guest->asked = 0;
 	assert_true(memory_can_fetch(guest->memory));
-	assert_false(memory_is_at_hand(guest->memory, gpa(5 << PAGE_SHIFT)));
+	assert_false(memory_is_mapped(guest->memory, gpa(5 << PAGE_SHIFT)));
 	memory_fetch(guest->memory, pages, ARRAY_SIZE(pages));
 	assert_int_equal(guest->calls, 1);
 	assert_int_equal(guest->asked, 4);
-	assert_true(memory_is_at_hand(guest->memory, gpa(5 << PAGE_SHIFT)));
-	assert_false(memory_is_at_hand(guest->memory, gpa(900 << PAGE_SHIFT)));
+	assert_true(memory_is_mapped(guest->memory, gpa(5 << PAGE_SHIFT)));
+	assert_false(memory_is_mapped(guest->memory, gpa(900 << PAGE_SHIFT)));
 	has(guest, 5, 5);
 	has(guest, 133, 133);
 	has(guest, 1500, 1500);
@@ -585,27 +585,27 @@ static void test_fetch_walks(void **state)
 	address_space_destroy(space);
 }
 
-static void test_lasting(void **state)
+static void test_persistent(void **state)
 {
 	static const uint64_t pages[] = {9, 1200, 8};
 	struct guest *guest = *state;
 	const uint8_t *one, *other;
 
 	give(guest, 0, 2048, 0);
-	one = memory_map_lasting(guest->memory, pages, 3);
-	other = memory_map_lasting(guest->memory, pages + 1, 2);
+	one = memory_map_persistent(guest->memory, pages, 3);
+	other = memory_map_persistent(guest->memory, pages + 1, 2);
 	assert_non_null(one);
 	assert_non_null(other);
 	memory_renew(guest->memory);
 	assert_int_equal(*(const uint64_t *)(one + PAGE_SIZE), 1200);
 	assert_int_equal(*(const uint64_t *)(other + PAGE_SIZE), 8);
 	assert_int_equal(guest->live, 2);
-	memory_unmap_lasting(guest->memory, one);
+	memory_unmap_persistent(guest->memory, one);
 	assert_int_equal(guest->live, 1);
 	/* All or nothing; what is left goes with the memory. */
 	guest->where[8] = 0;
-	assert_null(memory_map_lasting(guest->memory, pages, 3));
-	assert_null(memory_map_lasting(guest->memory, pages, 0));
+	assert_null(memory_map_persistent(guest->memory, pages, 3));
+	assert_null(memory_map_persistent(guest->memory, pages, 0));
 	assert_int_equal(guest->live, 1);
 }
 
@@ -715,7 +715,7 @@ int main(void)
 	    TEST(fetch),
 	    TEST(fetch_limit),
 	    TEST(fetch_walks),
-	    TEST(lasting),
+	    TEST(persistent),
 	    TEST(sparse),
 	    TEST(other_ranges),
 	};

@@ -28,7 +28,7 @@ void linux_rodata_deinit(struct linux_kernel *kernel)
 	free(rodata->copy);
 	rodata->copy = NULL;
 	if (rodata->map)
-		memory_unmap_lasting(kernel->guest.memory, rodata->map);
+		memory_unmap_persistent(kernel->guest.memory, rodata->map);
 	rodata->map = NULL;
 }
 
@@ -157,7 +157,7 @@ static const void *map_pages(struct linux_kernel *kernel, uint64_t *ret_size)
 	pages = calloc(count, sizeof(*pages));
 	if (!pages || !list_pages(kernel, pages, count, &count))
 		return NULL;
-	rodata->map = memory_map_lasting(kernel->guest.memory, pages, count);
+	rodata->map = memory_map_persistent(kernel->guest.memory, pages, count);
 	if (rodata->map)
 		*ret_size = (uint64_t)count << PAGE_SHIFT;
 	return rodata->map;

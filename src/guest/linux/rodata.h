@@ -20,7 +20,7 @@ struct linux_rodata {
 	uint64_t size;
 	uint64_t physical; /* of the first byte; means nothing if the image is not contiguous */
 	void *copy;        /* private copy of the bytes; owned, NULL if there is none */
-	const void *map;   /* mapping by memory_map_lasting(); owned, NULL if there is none */
+	const void *map;   /* mapping by memory_map_persistent(); owned, NULL if there is none */
 	bool lasts;        /* what linux_rodata_lasts() says */
 };
 

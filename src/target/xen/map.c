@@ -431,7 +431,7 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	if (err)
 		return err;
 	/* The guest's page tables may point to frames that are not in its list. */
-	memory_set_beyond(memory, gpa(count << PAGE_SHIFT), mapper);
+	memory_set_outside(memory, gpa(count << PAGE_SHIFT), mapper);
 	if (listed)
 		return add_frames(memory, mapper, &frames);
 	if (!xen->unlisted)
