@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What reaching a guest of Xen costs, in dom0: pages mapped and read one at a time and in batches
- *of several sizes, the whole memory in long runs, random reads and translations beside the same on
- *a file, pauses. Run by bench/xen.
+ * What reaching a guest of Xen costs, in dom0: pages mapped and read one at a time and in batches of
+ * several sizes, the whole memory in long runs, random reads and translations beside the same on a
+ * file, pauses; process lists, reads and translations in and out of sessions. Run by bench/xen.
  *
  *	bench_xen xen:NAME [FILE]
  *
@@ -246,6 +246,114 @@ static void bench_pauses(struct target *target)
 	say("empty_pause_max", times[PAUSES - 1], "us");
 }
 
+/* ---- By the public header: what a session saves -----------------------------------------------
+ */
+
+#define SESSION_READS 20000
+#define ALONE_READS   500
+
+/* Nanoseconds for a read of eight bytes of the kernel's image, one of 64 pages in turn. */
+static double hot_reads(struct nunchi_guest *guest, uint64_t address, size_t count)
+{
+	double start = seconds();
+	uint64_t value;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0,
+						   address + i % 64 * PAGE_SIZE};
+
+		check(nunchi_read(guest, &place, sizeof(value), &value));
+	}
+	return (seconds() - start) / (double)count * 1e9;
+}
+
+static double hot_translations(struct nunchi_guest *guest, uint64_t address, size_t count)
+{
+	double start = seconds();
+	struct nunchi_translation translation;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0,
+						   address + i % 64 * PAGE_SIZE};
+
+		check(nunchi_translate(guest, &place, &translation));
+	}
+	return (seconds() - start) / (double)count * 1e9;
+}
+
+/* Milliseconds for a list of all processes' ids and names. */
+static double list_processes(struct nunchi_guest *guest)
+{
+	static const char *const columns[] = {"pid", "name"};
+	const struct nunchi_query query = {
+	    .size = sizeof(query), .columns = columns, .column_count = ARRAY_SIZE(columns)};
+	const struct nunchi_cell *cells;
+	struct nunchi_cursor *cursor;
+	struct nunchi_error *err;
+	double start = seconds();
+	bool torn;
+
+	check(nunchi_cursor_open(guest, nunchi_view_find("processes"), &query, &cursor));
+	while (!(err = nunchi_cursor_next(cursor, &cells, &torn)))
+		;
+	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP)
+		check(err);
+	nunchi_error_destroy(err);
+	nunchi_cursor_close(cursor);
+	return (seconds() - start) * 1e3;
+}
+
+/* The same with a guest of that pause option, in a session with or without hold. */
+static void bench_session(struct nunchi_context *context, const char *word, enum nunchi_pause pause,
+			  bool hold, const char *name)
+{
+	const struct nunchi_guest_options options = {.size = sizeof(options), .pause = pause};
+	const struct nunchi_session_options session_options = {.size = sizeof(session_options),
+							       .hold = hold};
+	struct nunchi_session *session;
+	struct nunchi_symbol text;
+	struct nunchi_guest *guest;
+	double start, first;
+	char row[64];
+
+	check(nunchi_guest_open(context, word, &options, &guest));
+	check(nunchi_guest_attach(guest));
+	check(nunchi_symbol_find(guest, "_text", &text));
+	if (pause == NUNCHI_PAUSE_NEVER && !hold) {
+		list_processes(guest);
+		say("list_alone", list_processes(guest), "ms");
+		say("read_alone", hot_reads(guest, text.address, ALONE_READS), "ns");
+		say("translate_alone", hot_translations(guest, text.address, ALONE_READS), "ns");
+	}
+	start = seconds();
+	check(nunchi_session_open(guest, &session_options, &session));
+	snprintf(row, sizeof(row), "session_open_%s", name);
+	say(row, (seconds() - start) * 1e3, "ms");
+	first = list_processes(guest);
+	snprintf(row, sizeof(row), "list_first_%s", name);
+	say(row, first, "ms");
+	snprintf(row, sizeof(row), "list_second_%s", name);
+	say(row, list_processes(guest), "ms");
+	hot_reads(guest, text.address, 64);
+	snprintf(row, sizeof(row), "read_%s", name);
+	say(row, hot_reads(guest, text.address, SESSION_READS), "ns");
+	snprintf(row, sizeof(row), "translate_%s", name);
+	say(row, hot_translations(guest, text.address, SESSION_READS), "ns");
+	check(nunchi_session_close(session));
+	nunchi_guest_close(guest);
+}
+
+static void bench_sessions(const char *word)
+{
+	struct nunchi_context *context;
+
+	check(nunchi_context_create(0, &context));
+	bench_session(context, word, NUNCHI_PAUSE_NEVER, false, "running");
+	bench_session(context, word, NUNCHI_PAUSE_ALWAYS, false, "captured");
+	bench_session(context, word, NUNCHI_PAUSE_NEVER, true, "held");
+	nunchi_context_destroy(context);
+}
+
 int main(int argc, char **argv)
 {
 	const struct target_options options = {.sigbus_guard = true};
@@ -272,5 +380,6 @@ int main(int argc, char **argv)
 	bench_translations(target);
 	bench_pauses(target);
 	target_close(target);
+	bench_sessions(argv[1]);
 	return 0;
 }

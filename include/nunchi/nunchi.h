@@ -127,7 +127,10 @@ struct nunchi_found {
 	const char *uuid;   /* "" if not known */
 };
 
-/* Calls found for each guest on this host until it returns false. The strings live for the call. */
+/*
+ * Calls found for each guest on this host until it returns false, or the context is cancelled
+ * (NUNCHI_ERROR_CANCELLED). The strings live for the call.
+ */
 NUNCHI_API struct nunchi_error *
 nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/guest.h"
+#include "core/clock.h"
 #include "event/loop.h"
 #include "target/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 const char *nunchi_version(void)
 {
@@ -43,20 +43,35 @@ bool nunchi_context_cancelled(const struct nunchi_context *context)
 	return context && cancel_requested(&context->cancel);
 }
 
+/* A caller's list in the making. */
+struct listing {
+	const struct nunchi_context *context;
+	bool (*found)(const struct nunchi_found *guest, void *data);
+	void *data;
+};
+
+static bool give_found(const struct nunchi_found *guest, void *data)
+{
+	const struct listing *listing = data;
+
+	return !cancel_requested(&listing->context->cancel) && listing->found(guest, listing->data);
+}
+
 struct nunchi_error *nunchi_list(struct nunchi_context *context,
 				 bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data)
 {
-	(void)context;
-	return target_list(found, data);
+	struct listing listing = {.context = context, .found = found, .data = data};
+	struct nunchi_error *err = target_list(give_found, &listing);
+
+	if (!err && cancel_requested(&context->cancel))
+		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	return err;
 }
 
 double guest_clock_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+	return (double)clock_us() / 1e3;
 }
 
 struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi_error *err)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/cursor.h"
+#include "core/array.h"
+#include "core/pages.h"
 #include "view/row.h"
 
 #include <string.h>
@@ -8,6 +10,19 @@
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
 /* Once half of it is used, longer texts are left out. */
 #define MOST_TEXT_THEN 256
+
+/*
+ * Room for kept rows, of which the pages are taken together (pages_take()): blocks of this size at
+ * first, then of twice the size of the one before.
+ */
+#define FIRST_BLOCK ((size_t)32 << 10)
+#define LAST_BLOCK  ((size_t)1 << 20)
+
+struct kept_block {
+	struct kept_block *before;
+	size_t size, used;
+	_Alignas(max_align_t) uint8_t bytes[];
+};
 
 struct kept_row {
 	bool torn;
@@ -30,7 +45,8 @@ struct view_cursor {
 	struct view_row row;
 	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* the row as given out */
 
-	struct kept_row **kept; /* of a live guest; NULL while streaming */
+	struct kept_row **kept;    /* of a live guest, in the blocks; NULL while streaming */
+	struct kept_block *blocks; /* the last one first */
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
 	bool any_torn;
 	bool keeping;
@@ -299,8 +315,12 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 
 static void drop_kept(struct view_cursor *cursor)
 {
-	for (size_t i = 0; i < cursor->kept_count; i++)
-		free(cursor->kept[i]);
+	while (cursor->blocks) {
+		struct kept_block *block = cursor->blocks;
+
+		cursor->blocks = block->before;
+		free(block);
+	}
 	cursor->kept_count = 0;
 	cursor->kept_bytes = 0;
 	cursor->any_torn = false;
@@ -329,19 +349,30 @@ static void drop_long_texts(struct view_cursor *cursor)
 	}
 }
 
-static bool make_room(struct view_cursor *cursor)
+/* Room for a row of that size; NULL if memory is short. */
+static struct kept_row *make_room(struct view_cursor *cursor, size_t size)
 {
-	size_t capacity = cursor->kept_capacity ? cursor->kept_capacity * 2 : 256;
-	struct kept_row **more;
+	size_t aligned = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+	struct kept_block *block = cursor->blocks;
 
-	if (cursor->kept_count < cursor->kept_capacity)
-		return true;
-	more = realloc(cursor->kept, capacity * sizeof(*more));
-	if (!more)
-		return false;
-	cursor->kept = more;
-	cursor->kept_capacity = capacity;
-	return true;
+	if (!ARRAY_RESERVE(cursor->kept, cursor->kept_count, cursor->kept_capacity, 1))
+		return NULL;
+	if (!block || aligned > block->size - block->used) {
+		size_t capacity = block ? 2 * block->size : FIRST_BLOCK;
+
+		if (capacity > LAST_BLOCK)
+			capacity = LAST_BLOCK;
+		if (capacity < aligned)
+			capacity = aligned;
+		block = malloc(sizeof(*block) + capacity);
+		if (!block)
+			return NULL;
+		*block = (struct kept_block){.before = cursor->blocks, .size = capacity};
+		pages_take(block->bytes, capacity);
+		cursor->blocks = block;
+	}
+	block->used += aligned;
+	return (struct kept_row *)(block->bytes + block->used - aligned);
 }
 
 static void copy_cells(const struct view_cursor *cursor, struct kept_row *kept)
@@ -373,7 +404,8 @@ static struct nunchi_error *keep_row(struct view_cursor *cursor)
 					       "the result is larger than %zu MiB",
 					       MAX_KEPT_BYTES >> 20),
 				  "ask for fewer columns, or set a limit or a constraint");
-	kept = make_room(cursor) ? malloc(size + 1) : NULL;
+	/* One byte behind the last text may be looked at. */
+	kept = make_room(cursor, size + 1);
 	if (!kept)
 		return &error_nomem;
 	kept->torn = cursor->row.torn;

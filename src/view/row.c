@@ -243,6 +243,27 @@ struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const ch
 	return NULL;
 }
 
+/* A number for a cell's value; for a text its hash, with *ret_size its size. */
+static uint64_t value_digest(const struct view_row *row, size_t column, uint64_t *ret_size)
+{
+	const struct nunchi_cell *cell = &row->cells[column];
+	uint64_t bits;
+
+	switch (cell->type) {
+	case NUNCHI_TYPE_INTEGER:
+		return (uint64_t)cell->integer;
+	case NUNCHI_TYPE_ADDRESS:
+		return cell->address;
+	case NUNCHI_TYPE_REAL:
+		memcpy(&bits, &cell->real, sizeof(bits));
+		return bits;
+	case NUNCHI_TYPE_TEXT:
+		break;
+	}
+	*ret_size = cell->text_size;
+	return hash_bytes(buffer_string(&row->text) + row->text_offset[column], cell->text_size);
+}
+
 /* Of the columns in stable alone: the text of the others changes as it likes. */
 static uint64_t digest(const struct view_row *row, uint64_t stable)
 {
@@ -250,21 +271,12 @@ static uint64_t digest(const struct view_row *row, uint64_t stable)
 
 	for (size_t i = 0; i < row->view->schema.column_count; i++) {
 		const struct nunchi_cell *cell = &row->cells[i];
-		uint64_t parts[] = {hash,
-				    cell->kind,
-				    cell->absence,
-				    (uint64_t)cell->integer,
-				    cell->address,
-				    cell->text_size,
-				    0,
-				    0};
+		uint64_t parts[] = {hash, cell->kind, cell->absence, 0, 0};
 
 		if (!(stable >> i & 1))
 			continue;
-		memcpy(&parts[6], &cell->real, sizeof(cell->real));
-		if (cell->kind == NUNCHI_CELL_VALUE && cell->type == NUNCHI_TYPE_TEXT)
-			parts[7] = hash_bytes(buffer_string(&row->text) + row->text_offset[i],
-					      cell->text_size);
+		if (cell->kind == NUNCHI_CELL_VALUE)
+			parts[3] = value_digest(row, i, &parts[4]);
 		hash = hash_bytes(parts, sizeof(parts));
 	}
 	return hash;

@@ -322,6 +322,24 @@ static void test_cancelled_for_good(void **state)
 		NUNCHI_ERROR_CANCELLED, "cancelled");
 }
 
+static bool count_found(const struct nunchi_found *guest, void *data)
+{
+	(void)guest;
+	++*(size_t *)data;
+	return true;
+}
+
+static void test_list_cancelled(void **state)
+{
+	struct api *api = *state;
+	size_t count = 0;
+
+	nunchi_context_cancel(api->context);
+	refused(nunchi_list(api->context, count_found, &count), NUNCHI_ERROR_CANCELLED,
+		"cancelled");
+	assert_int_equal(count, 0);
+}
+
 /* Of a saved guest too a session is lost when it is cancelled, and nothing else. */
 static void test_session(void **state)
 {
@@ -354,7 +372,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(guest_options),      TEST(query),   TEST(timing),
 	    TEST(no_such_process),    TEST(read),    TEST(type_of_endless_members),
-	    TEST(cancelled_for_good), TEST(session),
+	    TEST(cancelled_for_good), TEST(session), TEST(list_cancelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
