@@ -162,8 +162,6 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 		err = memory_seal(kernel.guest.memory);
 	if (!err)
 		err = address_space_create(kernel.guest.memory, &paging, &kernel.guest.space);
-	if (!err)
-		err = address_space_create(kernel.guest.memory, &paging, &kernel.guest.process);
 	if (err)
 		__builtin_trap();
 	target.memory = kernel.guest.memory;
@@ -179,7 +177,7 @@ static void run_input(const struct view *view, const char *pid, struct input *in
 	symbol_index_unref(kernel.symbols);
 	type_index_unref(kernel.types);
 	address_space_destroy(kernel.guest.space);
-	address_space_destroy(kernel.guest.process);
+	guest_spaces_deinit(&kernel.guest.spaces);
 	memory_destroy(kernel.guest.memory);
 }
 

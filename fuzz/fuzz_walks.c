@@ -239,7 +239,6 @@ static void make_kernel(struct guest *guest)
 				   guest));
 	require(!memory_seal(kernel->guest.memory));
 	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.space));
-	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.process));
 	require(!type_index_from_btf(types, sizeof(types), NULL, NULL, &kernel->types));
 	kernel->guest.cancel = &guest->cancel;
 	/* Functions: 1 … 7, and 8. */

@@ -44,9 +44,8 @@ static struct nunchi_error *find_space(struct nunchi_guest *guest, const struct 
 		return NULL;
 	case NUNCHI_SPACE_TABLE:
 		/* The walk leaves out what is no address in CR3; with PAE that is less. */
-		address_space_switch(guest->kernel->process, gpa(place->id));
-		*ret = guest->kernel->process;
-		return NULL;
+		*ret = guest_space_of(guest->kernel, gpa(place->id));
+		return *ret ? NULL : &error_nomem;
 	}
 	return error_create(NUNCHI_ERROR_ARGUMENT, "unknown address space %d", (int)place->space);
 }

@@ -9,6 +9,7 @@
 
 #include "core/cancel.h"
 #include "core/error.h"
+#include "guest/spaces.h"
 #include "memory/virtual.h"
 #include "symbols/symbol_index.h"
 #include "symbols/type_index.h"
@@ -89,11 +90,11 @@ struct guest_system {
  */
 struct guest_kernel {
 	const struct guest_system *system;
-	struct memory *memory;         /* the target's */
-	struct address_space *space;   /* by the kernel's own page table; owned */
-	struct address_space *process; /* switched to one process at a time; owned */
-	bool live;                     /* the guest may change what is being read */
-	const struct cancel *cancel;   /* ends long walks; never NULL */
+	struct memory *memory;       /* the target's */
+	struct address_space *space; /* by the kernel's own page table; owned */
+	struct guest_spaces spaces;  /* of processes: see guest_space_of() */
+	bool live;                   /* the guest may change what is being read */
+	const struct cancel *cancel; /* ends long walks; never NULL */
 };
 
 extern const struct guest_system guest_linux;

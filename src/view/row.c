@@ -282,7 +282,7 @@ static uint64_t digest(const struct view_row *row, uint64_t stable)
 	return hash;
 }
 
-bool row_settle(struct view_row *row, const struct guest_kernel *kernel, uint64_t stable,
+bool row_settle(struct view_row *row, struct guest_kernel *kernel, uint64_t stable,
 		bool (*fill)(void *state, struct view_row *row), void *state)
 {
 	uint64_t before = 0;
@@ -295,8 +295,8 @@ bool row_settle(struct view_row *row, const struct guest_kernel *kernel, uint64_
 		 * Translations of a process hold for a query, in which another one may get its page
 		 * tables. A second try that relied on those of the first would prove nothing.
 		 */
-		if (kernel->live && kernel->process)
-			address_space_switch(kernel->process, gpa(0));
+		if (kernel->live)
+			guest_spaces_forget(&kernel->spaces);
 		row_reset(row);
 		if (!fill(state, row))
 			return false;

@@ -99,7 +99,7 @@ void row_warn(struct view_row *row, const char *format, ...) __attribute__((form
  * shown is gone: then so does row_settle(). Only the columns in stable are compared: leave out
  * what changes by itself (times, sizes).
  */
-bool row_settle(struct view_row *row, const struct guest_kernel *kernel, uint64_t stable,
+bool row_settle(struct view_row *row, struct guest_kernel *kernel, uint64_t stable,
 		bool (*fill)(void *state, struct view_row *row), void *state);
 #define VIEW_COLUMN_BIT(column) ((uint64_t)1 << (column))
 

@@ -182,7 +182,7 @@ static void fetch_processes(struct toy *toy, size_t most)
 	kernel = toy->kernel;
 	kernel.guest.memory = memory;
 	assert_null(address_space_create(memory, &paging, &kernel.guest.space));
-	assert_null(address_space_create(memory, &paging, &kernel.guest.process));
+	kernel.guest.spaces = (struct guest_spaces){0};
 	read_all(&kernel, &fetched);
 	without = mapped.calls;
 	assert_true(without >= 12);
@@ -195,7 +195,7 @@ static void fetch_processes(struct toy *toy, size_t most)
 	assert_int_equal(fetched.size, plain.size);
 	assert_memory_equal(fetched.data, plain.data, plain.size);
 	address_space_destroy(kernel.guest.space);
-	address_space_destroy(kernel.guest.process);
+	guest_spaces_deinit(&kernel.guest.spaces);
 	memory_destroy(memory);
 }
 
@@ -241,7 +241,7 @@ static void test_fetch_tasks_alone(void **state)
 	kernel = toy->kernel;
 	kernel.guest.memory = memory;
 	assert_null(address_space_create(memory, &paging, &kernel.guest.space));
-	assert_null(address_space_create(memory, &paging, &kernel.guest.process));
+	kernel.guest.spaces = (struct guest_spaces){0};
 	linux_fetch_processes(&kernel, 0);
 	calls = mapped.calls;
 	/* The window with the root, the nodes, the pids, the tasks. */
@@ -253,7 +253,7 @@ static void test_fetch_tasks_alone(void **state)
 	assert_int_equal(count, PROCESSES);
 	assert_int_equal(mapped.calls, calls);
 	address_space_destroy(kernel.guest.space);
-	address_space_destroy(kernel.guest.process);
+	guest_spaces_deinit(&kernel.guest.spaces);
 	memory_destroy(memory);
 }
 

@@ -153,6 +153,42 @@ static void test_large(void **state)
 	}
 }
 
+/* Walks that alternate between processes keep the translations of each, and read the right one. */
+static void test_two_processes(void **state)
+{
+	struct toy *toy = *state;
+	struct process one = new_process(toy), other = new_process(toy), more[GUEST_SPACES];
+	char buffer[8];
+	uint64_t before;
+
+	map(toy, &one, 0, new_page(toy, "first") | PRESENT);
+	map(toy, &other, 0, new_page(toy, "other") | PRESENT);
+	for (int i = 0; i < 6; i++) {
+		before = memory_stats(toy->memory).bytes_read;
+		assert_int_equal(read_at(toy, &one, USER, buffer, 6, NULL), MEMORY_OK);
+		assert_string_equal(buffer, "first");
+		assert_int_equal(read_at(toy, &other, USER, buffer, 6, NULL), MEMORY_OK);
+		assert_string_equal(buffer, "other");
+		/* By then the last table of each was copied, and no table is walked again. */
+		if (i > 1)
+			assert_int_equal(memory_stats(toy->memory).bytes_read - before, 12);
+	}
+	/* More processes than the pool has room for. */
+	for (size_t i = 0; i < GUEST_SPACES; i++) {
+		more[i] = new_process(toy);
+		map(toy, &more[i], 0, new_page(toy, "spare") | PRESENT);
+		assert_int_equal(read_at(toy, &more[i], USER, buffer, 6, NULL), MEMORY_OK);
+		assert_string_equal(buffer, "spare");
+	}
+	assert_int_equal(read_at(toy, &one, USER, buffer, 6, NULL), MEMORY_OK);
+	assert_string_equal(buffer, "first");
+	/* After this nothing is taken from what was read before. */
+	guest_spaces_forget(&toy->kernel.guest.spaces);
+	before = memory_stats(toy->memory).bytes_read;
+	assert_int_equal(read_at(toy, &one, USER, buffer, 6, NULL), MEMORY_OK);
+	assert_true(memory_stats(toy->memory).bytes_read - before > 6);
+}
+
 /* A 32-bit guest without PAE: two levels, nothing inverted, the swap kind in bits 1 to 5. */
 static void test_two_levels(void **state)
 {
@@ -162,8 +198,7 @@ static void test_two_levels(void **state)
 	struct x86_paging paging = {.mode = X86_MODE_32BIT, .root = {pgd - TOY_BASE}};
 	char buffer[8] = "";
 
-	address_space_destroy(toy->kernel.guest.process);
-	assert_null(address_space_create(toy->memory, &paging, &toy->kernel.guest.process));
+	assert_null(address_space_create(toy->memory, &paging, &toy->kernel.guest.spaces.items[0]));
 	toy_put_physical(toy, pgd - TOY_BASE + 4, table | 7, 4);
 	toy_put_physical(toy, table, page | 0x100, 4);
 	toy_put_physical(toy, table + 4, 0x1234 << 10 | 3 << 1, 4);
@@ -317,6 +352,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_two_processes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_levels, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_environment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_environment_gap, setup, teardown),

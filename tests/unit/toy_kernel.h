@@ -121,8 +121,6 @@ static inline void toy_init(struct toy *toy)
 	toy->kernel.guest.cancel = &toy->cancel;
 	if (!err)
 		err = address_space_create(toy->memory, &paging, &toy->kernel.guest.space);
-	if (!err)
-		err = address_space_create(toy->memory, &paging, &toy->kernel.guest.process);
 	if (err)
 		abort();
 }
@@ -130,7 +128,7 @@ static inline void toy_init(struct toy *toy)
 static inline void toy_deinit(struct toy *toy)
 {
 	address_space_destroy(toy->kernel.guest.space);
-	address_space_destroy(toy->kernel.guest.process);
+	guest_spaces_deinit(&toy->kernel.guest.spaces);
 	memory_destroy(toy->memory);
 	free(toy->ram);
 }

@@ -19,7 +19,7 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 	if (!kernel)
 		return;
 	address_space_destroy(kernel->guest.space);
-	address_space_destroy(kernel->guest.process);
+	guest_spaces_deinit(&kernel->guest.spaces);
 	linux_module_index_destroy(kernel->modules);
 	kallsyms_destroy(kernel->kallsyms);
 	symbol_index_unref(kernel->symbols);
@@ -88,8 +88,7 @@ void linux_kernel_note_missing(struct linux_kernel *kernel)
 }
 
 /* The address space by the kernel's own table, once its place is known. */
-static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
-					  const struct linux_root *root)
+static void use_own_table(struct linux_kernel *kernel, const struct linux_root *root)
 {
 	uint64_t own = kernel->symbol[LINUX_top_pgt];
 	struct x86_paging paging = root->paging;
@@ -103,8 +102,6 @@ static struct nunchi_error *use_own_table(struct linux_kernel *kernel,
 		    image.physical_start == root->image.physical_start)
 			address_space_switch(kernel->guest.space, paging.root);
 	}
-	return address_space_create(kernel->guest.memory, address_space_paging(kernel->guest.space),
-				    &kernel->guest.process);
 }
 
 static void use_handed_note(struct linux_kernel *kernel, const struct target *target)
@@ -205,10 +202,10 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
 	if (!err)
 		err = ask_ram(search, kernel);
-	if (!err)
-		err = use_own_table(kernel, root);
-	if (!err)
+	if (!err) {
+		use_own_table(kernel, root);
 		err = linux_identify_types(kernel, &rodata, options->types_path);
+	}
 	if (!err) {
 		use_handed_note(kernel, target);
 		linux_infer_symbols(kernel, root->image.data_start);

@@ -193,7 +193,7 @@ static void fetch_cmdlines(struct fetch *fetch)
 		count += end && address_space_translate(kernel->guest.space, gva(pgd),
 							&wants[count].root) == MEMORY_OK;
 	}
-	address_space_fetch(kernel->guest.process, wants, count);
+	address_space_fetch(kernel->guest.space, wants, count);
 }
 
 void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)

@@ -28,7 +28,8 @@
 #define COPY_TRIES   5
 #define COPY_WAIT_NS 50000
 
-enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd)
+enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
+				 struct address_space **ret)
 {
 	enum memory_fault fault;
 	gpa_t root;
@@ -38,8 +39,8 @@ enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd)
 	fault = address_space_translate(kernel->guest.space, gva(pgd), &root);
 	if (fault != MEMORY_OK)
 		return fault;
-	address_space_switch(kernel->guest.process, root);
-	return MEMORY_OK;
+	*ret = guest_space_of(&kernel->guest, root);
+	return *ret ? MEMORY_OK : MEMORY_IO;
 }
 
 /* Where an entry that the processor takes for absent says that the page is. */
@@ -67,9 +68,10 @@ static enum memory_fault decode_absent(const struct x86_paging *paging,
 }
 
 /* Reads within one page that the processor would not find; *ret_empty: its entry is zero. */
-static enum memory_fault read_absent(struct linux_kernel *kernel, gva_t address, void *buffer,
+static enum memory_fault read_absent(struct address_space *space, gva_t address, void *buffer,
 				     size_t size, bool *ret_empty)
 {
+	struct memory *memory = address_space_memory(space);
 	const struct x86_level *last;
 	struct x86_walk walk = {0};
 	enum memory_fault fault;
@@ -77,31 +79,31 @@ static enum memory_fault read_absent(struct linux_kernel *kernel, gva_t address,
 	gpa_t place;
 
 	*ret_empty = false;
-	why = address_space_walk(kernel->guest.process, address, &walk);
+	why = address_space_walk(space, address, &walk);
 	if (why == X86_FAULT_NONE)
-		return memory_read(kernel->guest.memory, walk.address, buffer, size, NULL);
+		return memory_read(memory, walk.address, buffer, size, NULL);
 	if (why != X86_FAULT_NOT_PRESENT || !walk.level_count)
 		return MEMORY_NOT_MAPPED;
 	last = &walk.levels[walk.level_count - 1];
 	*ret_empty = last->level == 1 && !last->entry;
-	fault = decode_absent(address_space_paging(kernel->guest.process), last, address, &place);
+	fault = decode_absent(address_space_paging(space), last, address, &place);
 	if (fault != MEMORY_OK)
 		return fault;
-	return memory_read(kernel->guest.memory, place, buffer, size, NULL);
+	return memory_read(memory, place, buffer, size, NULL);
 }
 
-static enum memory_fault read_in_page(struct linux_kernel *kernel, gva_t address, void *buffer,
-				      size_t size)
+static enum memory_fault read_in_page(struct linux_kernel *kernel, struct address_space *space,
+				      gva_t address, void *buffer, size_t size)
 {
 	static const struct timespec wait = {.tv_nsec = COPY_WAIT_NS};
 	enum memory_fault fault;
 	bool empty = true;
 
-	fault = address_space_read(kernel->guest.process, address, buffer, size, NULL);
+	fault = address_space_read(space, address, buffer, size, NULL);
 	for (int tries = 0; fault == MEMORY_NOT_MAPPED && empty; tries++) {
 		if (tries)
 			nanosleep(&wait, NULL);
-		fault = read_absent(kernel, address, buffer, size, &empty);
+		fault = read_absent(space, address, buffer, size, &empty);
 		if (!kernel->guest.live || tries == COPY_TRIES)
 			break;
 	}
@@ -111,7 +113,8 @@ static enum memory_fault read_in_page(struct linux_kernel *kernel, gva_t address
 enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
 				     void *buffer, size_t size, size_t *ret_done)
 {
-	enum memory_fault fault = linux_mm_space(kernel, pgd);
+	struct address_space *space = NULL;
+	enum memory_fault fault = linux_mm_space(kernel, pgd, &space);
 	size_t done = 0;
 
 	while (fault == MEMORY_OK && done < size) {
@@ -121,7 +124,7 @@ enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, 
 
 		if (piece > size - done)
 			piece = size - done;
-		fault = read_in_page(kernel, at, to, piece);
+		fault = read_in_page(kernel, space, at, to, piece);
 		if (fault == MEMORY_OK)
 			done += piece;
 	}

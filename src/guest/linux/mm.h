@@ -8,10 +8,12 @@
 #include "guest/linux/linux.h"
 
 /*
- * Switches kernel->guest.process to the page table whose top is at the kernel-virtual address pgd
- * (mm_struct.pgd: with page-table isolation, the kernel's half, which maps the process as well).
+ * The address space of the page table whose top is at the kernel-virtual address pgd
+ * (mm_struct.pgd: with page-table isolation, the kernel's half, which maps the process as well). Of
+ * the pool: see guest_space_of().
  */
-enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd);
+enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
+				 struct address_space **ret);
 
 /*
  * Copies bytes of a process. *ret_done (may be NULL) is how many bytes from the start are valid:
