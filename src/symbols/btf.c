@@ -264,7 +264,8 @@ static struct nunchi_error *bad_name(const struct btf *btf, uint32_t offset, uin
 /* One pass over all records: where each starts, that it fits, and what has a name to look up. */
 static struct nunchi_error *index_records(struct btf *btf, const struct layout layouts[128])
 {
-	uint32_t offset = 0;
+	/* Names below first_string are the base's, which has them all. */
+	uint32_t offset = 0, names_end = btf->first_string + btf->strings_size;
 
 	btf->count = btf->first_id;
 	while (offset < btf->types_size) {
@@ -283,7 +284,7 @@ static struct nunchi_error *index_records(struct btf *btf, const struct layout l
 		    BTF_RECORD_SIZE + layout->fixed + (uint64_t)info_vlen(info) * layout->element;
 		if (!layout->known || size > left)
 			return bad_record(btf, offset, info);
-		if (!btf_has_name(btf, name))
+		if (name >= names_end)
 			return bad_name(btf, offset, name);
 		if (layout->listed &&
 		    (name || layout == &layouts[BTF_ENUM] || layout == &layouts[BTF_ENUM64]))
