@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What reaching a guest of Xen costs, in dom0: pages mapped and read one at a time and in batches of
- * several sizes, the whole memory in long runs, random reads and translations beside the same on a
- * file, pauses; process lists, reads and translations in and out of sessions. Run by bench/xen.
+ * Times operations on a guest of Xen, in dom0: mapping and reading pages one at a time and in batches
+ * of several sizes, reading the whole memory, random reads and translations (with the same on a file
+ * to compare), pauses, and process lists, reads and translations in and out of sessions. Run by
+ * bench/xen.
  *
  *	bench_xen xen:NAME [FILE]
  *

@@ -2,7 +2,7 @@
 /*
  * Lists the processes of a guest: ps TARGET. C99 and C++.
  *
- *	cc ps.c $(pkg-config --cflags --libs nunchi) -o ps && ./ps memory.raw
+ *	cc ps.c $(pkg-config --cflags --libs nunchi) -o ps && ./ps xen:web
  */
 #include <nunchi/nunchi.h>
 

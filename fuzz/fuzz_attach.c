@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finding a kernel in a guest that has one, with parts of its memory overwritten by the input: page
- * tables, symbol table, variables, notes. The input is a row of patches: three bytes of address in
- * units of 8 bytes, one of length, then the bytes.
+ * Attaching to a guest with a kernel, after the input has overwritten parts of the guest's memory:
+ * page tables, symbol table, variables, notes. The input is a sequence of patches: three bytes of
+ * address in units of 8 bytes, one byte of length, then the bytes.
  */
 #include "../tests/unit/kallsyms_writer.h"
 

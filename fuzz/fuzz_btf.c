@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * BTF, and BTF that changes after it was indexed, as that of a live guest may: the last 24 bytes of
- * the input are eight changes (a place in 16 bits, a byte). Each input is also read as split BTF,
- * that of a module, on a small base.
+ * BTF that changes after it was indexed, as in a running guest: the last 24 bytes of the input are
+ * eight changes (16 bits of offset, then the new byte). Each input is also
+ * read as split BTF, that of a module, on a small base.
  */
 #include "symbols/type_index.h"
 

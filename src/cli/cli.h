@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The command: a program on the public header alone, one file a subcommand. A subcommand is a
- * struct command; its help, its options' parsing and the shell completion come from that.
+ * The command nunchi: it uses the public header alone. Each subcommand is a struct command in a
+ * file of its own; help, option parsing and shell completion are derived from the struct.
  */
 #ifndef NUNCHI_CLI_CLI_H
 #define NUNCHI_CLI_CLI_H
@@ -18,7 +18,7 @@
 /* Exit statuses. */
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
-/* What getopt gives for options without a letter. */
+/* What getopt_long() returns for options without a letter. */
 enum {
 	OPTION_JSON = 256,
 	OPTION_CSV,
@@ -48,7 +48,7 @@ enum {
 struct cli_option {
 	const char *name;
 	int letter;           /* a character, or one of OPTION_… */
-	const char *argument; /* as help shows it, NULL if it takes none */
+	const char *argument; /* name of the value in help; NULL if the option takes none */
 	const char *help;
 };
 
@@ -63,8 +63,8 @@ struct command {
 	const struct cli_option *options;
 	size_t option_count;
 	int least, most;   /* arguments */
-	size_t state_size; /* of what option() fills and run() uses, given zeroed */
-	/* Takes one of `options`; a status other than CLI_DONE ends the program. */
+	size_t state_size; /* of the state that option() fills and run() uses; zeroed at first */
+	/* Handles one of `options`; a status other than CLI_DONE ends the program. */
 	int (*option)(struct cli *cli, void *state, int letter, const char *value);
 	int (*run)(struct cli *cli, void *state, char **arguments, int count);
 	/* Frees what the state holds; may be NULL. */
@@ -76,14 +76,14 @@ struct cli {
 	struct nunchi_context *context;
 	struct nunchi_guest *guest;
 	struct nunchi_guest_options guest_options;
-	const char *target; /* being worked on, for errors; NULL if none */
+	const char *target; /* the TARGET given, for error messages; NULL before there is one */
 	enum nunchi_output output;
 	bool help;
 	bool version;
 	bool timing;
 	bool color;
 	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */
-	int write_errno; /* why standard output takes no more, 0 if it does */
+	int write_errno; /* of the first write to standard output that failed, or 0 */
 	size_t out_size;
 	char out[65536]; /* on its way to standard output */
 };
@@ -115,17 +115,17 @@ extern const struct command command_views;
 /* ---- options.c ---- */
 
 /*
- * Takes the options before the subcommand, and finds it. *ret_index is its place in argv, or argc
- * if there is none.
+ * Parses the options before the subcommand. *ret_index is the index of the subcommand in argv, or
+ * argc if there is none.
  */
 int options_before(struct cli *cli, int argc, char **argv, int *ret_index);
 /*
- * Takes the options of and after cli->command, which is argv[0]; *ret_arguments is where the
- * *ret_count others stand, in argv itself.
+ * Parses the options behind the subcommand, which is argv[0]. *ret_arguments points into argv, to
+ * the *ret_count words that are not options.
  */
 int options_after(struct cli *cli, void *state, int argc, char **argv, char ***ret_arguments,
 		  int *ret_count);
-/* Prints what the command does and takes. */
+/* Prints the help of a subcommand. */
 void options_help(struct cli *cli, const struct command *command);
 /* Prints the options that every command takes. */
 void options_help_common(struct cli *cli);
@@ -134,9 +134,9 @@ void options_help_status(struct cli *cli);
 
 /* ---- print.c: everything that is printed ---- */
 
-/* Standard output, buffered; data is the struct cli. False once nobody takes it. */
+/* Appends to standard output's buffer; data is the struct cli. False once writing has failed. */
 bool cli_write(const char *data, size_t size, void *cli);
-/* Writes what is buffered. False if standard output takes no more. */
+/* Writes the buffer. False once writing has failed. */
 bool cli_flush(struct cli *cli);
 /* For text of our own only. */
 void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -158,13 +158,14 @@ bool cli_interrupted(void);
 
 /* Prints and destroys the error; gives the exit status. NULL gives CLI_DONE. */
 int cli_fail(struct cli *cli, struct nunchi_error *err);
-/* Says that something is wrong, in words of our own, and gives CLI_FAILED. */
+/* Prints an error message of the command's own and returns CLI_FAILED. */
 int cli_fail_with(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Says what is wrong with how we were called, and gives CLI_USAGE. */
+/* Prints what is wrong with the arguments, the likely word in `hint` if not NULL; returns
+ * CLI_USAGE. */
 int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void cli_warn(struct cli *cli, const char *text);
-/* What should be known of the guest, on standard error. */
+/* Prints a note on the guest to standard error. */
 void cli_note(struct cli *cli, const char *text);
 
 /* ---- rows.c ---- */
@@ -182,7 +183,8 @@ struct nunchi_error *cli_list_writer(struct cli *cli, const struct nunchi_column
 
 /* A row of a query; the cells live for the call. */
 typedef struct nunchi_error *cli_row(const struct nunchi_cell *cells, bool torn, void *data);
-/* Prints the guest's notes, gives row each row, prints the warnings. Gives the exit status. */
+/* Prints the guest's notes, calls row() for each row, prints the warnings. Returns the exit status.
+ */
 int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
 	     cli_row *row, void *data);
 /* Prints the rows of a query as they come. */
@@ -248,7 +250,7 @@ int doctor_change_run(struct cli *cli, const char *root, bool trial, unsigned mi
 
 /* ---- language.c ---- */
 
-/* Takes the language of the environment for what is translated. */
+/* Sets the language of translated messages from the environment. */
 void language_choose(void);
 
 /* ---- suggest.c ---- */

@@ -41,7 +41,8 @@ static void catch_signals(void)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction old;
 
-	/* A reader that went away shows as EPIPE, after which everything is still put back. */
+	/* With SIGPIPE ignored write() fails with EPIPE, so that a paused guest is still resumed.
+	 */
 	sigaction(SIGPIPE, &ignore, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
 		if (!sigaction(caught[i], NULL, &old) && old.sa_handler != SIG_IGN)
@@ -92,7 +93,7 @@ static int no_such_command(struct cli *cli, const char *word)
 {
 	char near[128];
 
-	/* Whoever knows the views may take them for commands. */
+	/* A view given as a command: name the command that shows it. */
 	if (!nunchi_view_find(word))
 		return cli_misuse(cli, command_suggest(word), "there is no command \"%s\"", word);
 	snprintf(near, sizeof(near), "show TARGET %s", word);

@@ -60,7 +60,7 @@ static void add_option(struct option_set *set, const struct cli_option *option)
 static void build_set(struct option_set *set, const struct command *command)
 {
 	*set = (struct option_set){0};
-	/* Before the command the first word that is no option ends them. */
+	/* Without a command "+" stops at the first word that is no option: that is the command. */
 	snprintf(set->letters, sizeof(set->letters), "%s", command ? ":" : "+:");
 	for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
 		add_option(set, &common_options[i]);
@@ -96,7 +96,7 @@ static int take_color(struct cli *cli, const char *value)
 	return CLI_DONE;
 }
 
-/* One of the common options; -1 if it is none. */
+/* Takes an option of common_options; -1 if the letter is none of these. */
 static int take_common(struct cli *cli, int letter, const char *value)
 {
 	switch (letter) {
@@ -144,7 +144,7 @@ static const char *option_name(size_t i, const void *set_pointer)
 	return i < set->count ? set->known[i]->name : NULL;
 }
 
-/* Says what getopt_long() did not like about argv[optind - 1]. */
+/* Prints why getopt_long() refused argv[optind - 1]. */
 static int refuse(struct cli *cli, const struct option_set *set, char **argv, int result)
 {
 	const char *word = argv[optind - 1];
@@ -174,7 +174,7 @@ static int take_options(struct cli *cli, const struct command *command, void *st
 	int result, status;
 
 	build_set(&set, command);
-	optind = 0; /* begin anew, also with the order of words */
+	optind = 0; /* 0 instead of 1 has GNU getopt read the "+" again */
 	opterr = 0;
 	while ((result = getopt_long(argc, argv, set.letters, set.getopt, NULL)) != -1) {
 		if (result == '?' || result == ':')

@@ -13,7 +13,7 @@ static bool parse_digits(const char *text, const char **ret_end, uint64_t *ret)
 	unsigned long long value;
 	char *end;
 
-	/* strtoull() would take spaces, a sign and a second 0x. */
+	/* strtoull() would accept spaces, a sign and a second 0x before the digits. */
 	if (hex ? !isxdigit((unsigned char)digits[0]) || tolower((unsigned char)digits[1]) == 'x'
 		: !isdigit((unsigned char)digits[0]))
 		return false;
@@ -59,7 +59,8 @@ bool parse_address(const char *text, uint64_t *ret)
 {
 	size_t length = strlen(text);
 
-	/* As kernel logs and System.map write addresses. No symbol looks like that. */
+	/* 16 digits without 0x, as in kernel logs and System.map. No kernel symbol has such a name.
+	 */
 	if (length == 16 && isalpha((unsigned char)text[0]) &&
 	    strspn(text, "0123456789abcdefABCDEF") == length) {
 		*ret = strtoull(text, NULL, 16);

@@ -12,7 +12,7 @@ bool cli_flush(struct cli *cli)
 {
 	size_t at = 0;
 
-	/* Not by stdio, which goes on with what a signal has cut short. */
+	/* Not by stdio: it restarts a write() that a signal has interrupted. */
 	while (at < cli->out_size && !cli->write_errno) {
 		ssize_t written;
 
@@ -133,7 +133,7 @@ void cli_print_escaped(struct cli *cli, const char *text)
 	free(escaped);
 }
 
-/* The library names the target in most messages itself. */
+/* Whether the message names the target already, as most of the library's do. */
 static bool names_target(const char *message, const char *target)
 {
 	size_t length = strlen(target);
@@ -146,7 +146,7 @@ static void print_message(struct cli *cli, const char *message, const char *hint
 {
 	char *shown = cli_escape(message, strlen(message));
 
-	/* What was found before stands before it. */
+	/* Rows found before the error are printed before it. */
 	if (!cli_interrupted())
 		cli_flush(cli);
 	fputs("nunchi: ", stderr);
@@ -190,7 +190,8 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 	if (!err)
 		return CLI_DONE;
 	code = nunchi_error_code(err);
-	/* Of its own doing, or said at the end by main(). */
+	/* A cancelled call needs no message if a signal, or a failed write that main() reports,
+	 * cancelled it. */
 	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
 		message = message_with_address(err);
 		print_message(cli, message ? message : "out of memory", nunchi_error_hint(err));

@@ -28,9 +28,10 @@ static const struct cli_option read_options[] = {
 struct read_state {
 	struct nunchi_place place;
 	const char *output;
-	/* Where the bytes go: rows, a file, or (neither) a dump as text. */
+	/* The destination: `writer` for rows, `output` for a file, or neither for a hexadecimal
+	 * dump. */
 	struct nunchi_writer *writer;
-	char *temporary; /* name of the file until it is whole; owned */
+	char *temporary; /* name of the file until it is complete; owned */
 	int fd;
 };
 
@@ -133,7 +134,7 @@ static int put(struct cli *cli, struct read_state *read, uint64_t address, const
 	return cli_fail(cli, err) || cli->write_errno ? CLI_FAILED : CLI_DONE;
 }
 
-/* Reads and puts out what there is before the address at which reading failed. */
+/* Reads and writes the bytes before the address at which reading failed. */
 static int put_readable(struct cli *cli, struct read_state *read, size_t size, uint8_t *buffer,
 			const struct nunchi_error *failure)
 {
@@ -174,7 +175,8 @@ static int put_range(struct cli *cli, struct read_state *read, uint64_t length, 
 	return CLI_DONE;
 }
 
-/* A new file comes under a temporary name beside its own; a device or pipe is written to. */
+/* Makes a new file under a temporary name in the same directory; opens a device or pipe as it is.
+ */
 static int open_output(struct cli *cli, struct read_state *read)
 {
 	struct stat st;

@@ -59,7 +59,7 @@ static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, vo
 	return CLI_DONE;
 }
 
-/* The kernel has been looked for by now, which may have added some. */
+/* Opens a cursor, then prints the notes: opening looks for the kernel, which may add notes. */
 static struct nunchi_error *open_cursor(struct cli *cli, const struct nunchi_view *view,
 					const struct nunchi_query *query,
 					struct nunchi_cursor **ret)
@@ -108,7 +108,7 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
 					  "--wide shows all, --columns A,B,… some", &writer));
 	if (!status) {
 		status = drain(cli, cursor, write_row, writer);
-		/* What was found before a failure is shown all the same. */
+		/* Rows read before a failure are shown too. */
 		finished = cli_fail(cli, nunchi_writer_finish(writer));
 		status = status ? status : finished;
 	}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Comma-separated values, RFC 4180 but for the end of a line, which is a newline alone. */
+/* Comma-separated values: RFC 4180, except that lines end in a newline without carriage return. */
 #include "output/escape.h"
 #include "output/writer.h"
 
 #include <string.h>
 
-/* Puts the field that stands in out from `start` in quotes if it needs them. */
+/* Quotes the field that begins at `start` in out, if it has a comma or a quote in it. */
 static void quote_field(struct buffer *out, size_t start)
 {
 	_cleanup_free_ char *field = NULL;

@@ -8,16 +8,16 @@
 
 #include <nunchi/nunchi.h>
 
-/* Each byte of a word that has the value. */
+/* A 64-bit word with each byte set to the value. */
 #define EACH(value) ((value) * (UINT64_MAX / UINT8_MAX))
 
-/* Whether a byte of the word is below a limit of at most 0x80; those from 0x80 on are not. */
+/* Whether any byte of the word is below the limit, which is at most 0x80. */
 static bool has_below(uint64_t word, uint64_t limit)
 {
 	return (word - EACH(limit)) & ~word & EACH(0x80);
 }
 
-/* How many bytes at the start are ASCII that stands for itself in text and in JSON. */
+/* How many bytes at the start are ASCII that needs no escape, neither in text nor in JSON. */
 static size_t plain_run(const char *text, size_t size)
 {
 	size_t i = 0;
@@ -121,7 +121,7 @@ void escape_json(struct buffer *out, const char *text, size_t size)
 	buffer_append_char(out, '"');
 }
 
-/* The size of an escape; its shape is our own: \c, \xNN or \u{…}. */
+/* The size of the escape at the start, one that escape_text() made: \c, \xNN or \u{…}. */
 static size_t escape_size(const char *escaped, size_t size)
 {
 	size_t length = 2;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes hostile bytes fit to be shown, without loss.
+ * Escapes hostile bytes for the screen, without loss.
  *
  * Text (tables, CSV, messages): printable UTF-8 stays. The backslash becomes \\, newline \n,
  * tab \t, carriage return \r; other ASCII control characters and bytes that are not UTF-8 become
  * \xNN; other hidden characters (C1 controls, bidirectional overrides, zero-width …) \u{NNNN}.
  *
- * JSON: hidden characters become \u00NN and so on, a byte that is not UTF-8 becomes U+FFFD; whoever
- * needs the very bytes adds them in another form. What is written every parser accepts.
+ * JSON: hidden characters become \uNNNN, and a byte that is not UTF-8 becomes U+FFFD, so that the
+ * output is valid JSON; json.c adds the original bytes of such a text in hexadecimal.
  */
 #ifndef NUNCHI_OUTPUT_ESCAPE_H
 #define NUNCHI_OUTPUT_ESCAPE_H

@@ -59,7 +59,7 @@ static void append_absences(struct nunchi_writer *writer, const struct nunchi_ce
 		buffer_append_char(&writer->out, '}');
 }
 
-/* The bytes in hexadecimal of each text that is not UTF-8 through and through. */
+/* Appends "raw": for each text that is not valid UTF-8 its bytes in hexadecimal. */
 static void append_raw(struct nunchi_writer *writer, const struct nunchi_cell *cells)
 {
 	enum nunchi_absence why;

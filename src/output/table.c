@@ -19,7 +19,8 @@
  */
 #define LEAST_TEXT    8
 #define READABLE_TEXT 20
-/* Without a terminal's width: longer texts stand out of their column instead of widening it. */
+/* Without a terminal's width a longer text exceeds its column instead of widening it for all rows.
+ */
 #define MOST_PADDING 80
 #define BETWEEN      2
 #define TORN_MARK    " ~"
@@ -40,7 +41,7 @@ static void table_begin(struct nunchi_writer *writer)
 	}
 }
 
-/* The columns are as wide as what is held, or the header. */
+/* Sets each column's width to that of its widest held cell or its header. */
 static void natural_widths(struct nunchi_writer *writer)
 {
 	size_t most = writer->options.width ? writer->options.width : MOST_PADDING;
@@ -56,7 +57,7 @@ static void natural_widths(struct nunchi_writer *writer)
 	}
 }
 
-/* How far a column may be narrowed, its texts keeping so many columns of the screen. */
+/* The least width of a column whose texts keep at least `text` columns of the screen. */
 static size_t narrowed(const struct writer_column *column, size_t text)
 {
 	size_t least = size_max(text, strlen(column->name));
@@ -64,7 +65,7 @@ static size_t narrowed(const struct writer_column *column, size_t text)
 	return column->is_text && least < column->width ? least : column->width;
 }
 
-/* Takes columns from the widest texts until the `shown` first ones fit. */
+/* Narrows the widest text columns until the first `shown` columns fit. */
 static void shorten_texts(struct nunchi_writer *writer, size_t total, size_t room)
 {
 	while (total > room) {
@@ -110,7 +111,8 @@ static void lay_out(struct nunchi_writer *writer)
 	shorten_texts(writer, total, room);
 }
 
-/* Appends the text cut to so many columns, the last one a mark that it was cut. Gives its width. */
+/* Appends as much of the text as fits in `width` columns with "…" behind it; returns the width
+ * used. */
 static size_t append_shortened(struct buffer *out, const char *text, size_t size, size_t width)
 {
 	size_t used = 0;
@@ -226,7 +228,7 @@ static bool grow(struct nunchi_writer *writer)
 	return true;
 }
 
-/* A text at the end of a row must not look like the mark of a torn one. */
+/* Escapes a text that ends like the mark of a torn row. */
 static void guard_mark(struct buffer *held, size_t start)
 {
 	size_t length = strlen(TORN_MARK);
@@ -273,7 +275,7 @@ static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct
 	return NULL;
 }
 
-/* Appends words, each after a space or where it does not fit in a line after a newline. */
+/* Appends words separated by a space or, where a word does not fit in the line, a newline. */
 static void append_wrapped(struct nunchi_writer *writer, size_t *column, const char *text)
 {
 	while (*text) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * UTF-8, and how characters take part in a line of text. Own tables, because the C library's
+ * UTF-8, and the width of characters on a terminal. Own tables, because the C library's
  * wcwidth() answers for the process's locale, which is not the library's to set.
  */
 #ifndef NUNCHI_OUTPUT_UNICODE_H
@@ -19,7 +19,7 @@ size_t unicode_decode(const char *text, size_t size, uint32_t *ret);
 /* Whether all of the text is UTF-8. */
 bool unicode_is_valid(const char *text, size_t size);
 
-/* Whether showing the character would change the text around it, or show nothing. */
+/* Whether the character is invisible or changes how the text around it is shown. */
 bool unicode_is_hidden(uint32_t c);
 
 /* Columns a terminal gives to a character that is not hidden: 0, 1 or 2. */

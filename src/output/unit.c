@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-/* "820 B", "44 KiB", "1.5 GiB": with a decimal below 100 unless the size is a whole number. */
+/* "820 B", "44 KiB", "1.5 GiB": below 100 with one decimal, unless the size is a whole number. */
 static void append_bytes(struct buffer *out, uint64_t value)
 {
 	static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -24,7 +24,7 @@ static void append_bytes(struct buffer *out, uint64_t value)
 		buffer_printf(out, "%" PRIu64 ".%" PRIu64 " %s", whole, tenths, names[step]);
 }
 
-/* The two greatest units of a duration of a minute or more. */
+/* A duration of a minute or more, in its two greatest units. */
 static void append_long_duration(struct buffer *out, uint64_t seconds)
 {
 	uint64_t minutes = seconds / 60, hours = minutes / 60;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One row, escaped: six bytes for one, and many columns of at most some megabytes. */
+/* For one row: JSON takes up to six bytes for one, and a row may have several texts of megabytes.
+ */
 #define OUT_LIMIT ((size_t)256 << 20)
 /* Of a terminal: more than any has. */
 #define MOST_WIDTH 10000
@@ -31,7 +32,7 @@ struct nunchi_error *writer_flush(struct nunchi_writer *writer)
 		return NULL;
 	ok = writer->write(writer->out.data, writer->out.size, writer->data);
 	buffer_clear(&writer->out);
-	return ok ? NULL : error_create(NUNCHI_ERROR_CANCELLED, "the output takes no more rows");
+	return ok ? NULL : error_create(NUNCHI_ERROR_CANCELLED, "writing the output failed");
 }
 
 static void append_unsigned(struct buffer *out, uint64_t value, unsigned base)
@@ -46,7 +47,7 @@ static void append_unsigned(struct buffer *out, uint64_t value, unsigned base)
 	buffer_append(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-/* The shortest decimal that reads back as the same number, with a point in every locale. */
+/* 15 digits, or the 17 that identify every double, with a decimal point in every locale. */
 static void append_real(struct buffer *out, double value)
 {
 	char text[64];
@@ -122,8 +123,8 @@ static struct nunchi_error *copy_columns(struct nunchi_writer *writer,
 
 		if (!strcmp(name, "torn") || !strcmp(name, "absent") || !strcmp(name, "raw"))
 			return error_create(NUNCHI_ERROR_ARGUMENT,
-					    "a column cannot be called \"%s\": the rows say by "
-					    "that name what is torn or absent",
+					    "a column cannot be called \"%s\": JSON rows use "
+					    "that name for what is torn or absent",
 					    name);
 		writer->columns[i].name = strdup(name);
 		if (!writer->columns[i].name)

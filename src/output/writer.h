@@ -69,7 +69,7 @@ extern const struct writer_ops writer_table;
 extern const struct writer_ops writer_json;
 extern const struct writer_ops writer_csv;
 
-/* Hands the finished bytes to the caller. */
+/* Gives the finished bytes to the caller's write(). */
 struct nunchi_error *writer_flush(struct nunchi_writer *writer);
 
 /* Numbers and addresses, whatever the process's locale. The cell holds a value, not text. */
@@ -78,7 +78,7 @@ void writer_append_number(struct buffer *out, const struct nunchi_cell *cell);
 /* The cell as a table and CSV show it. */
 void writer_append_cell(struct buffer *out, const struct nunchi_cell *cell);
 
-/* Why there is nothing to show for the cell: absent, or a number that is none. */
+/* Whether the cell has no value to show (absent, NaN or infinite), and why. */
 bool writer_is_absent(const struct nunchi_cell *cell, enum nunchi_absence *ret);
 
 #endif
