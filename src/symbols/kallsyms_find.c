@@ -93,10 +93,10 @@ static struct nunchi_error *not_found(const struct kernel_image *image, const st
 	uint64_t at = image->address.v + search->last_table;
 
 	if (search->anchors > ANCHORS_MAX || search->token_tables >= TABLES_MAX)
-		return error_hint(error_create_at(NUNCHI_ERROR_DATA, image->address.v,
-						  "the image is full of things like a symbol table "
-						  "that are none"),
-				  hint);
+		return error_hint(
+		    error_create_at(NUNCHI_ERROR_DATA, image->address.v,
+				    "the image has too many false candidates for a symbol table"),
+		    hint);
 	if (search->name_tables > 1)
 		return error_hint(
 		    error_create_at(NUNCHI_ERROR_AMBIGUOUS, at,

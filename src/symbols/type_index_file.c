@@ -201,7 +201,7 @@ static struct nunchi_error *from_elf(int fd, struct type_index **ret)
 	/* Its DWARF would have to be relocated first. */
 	if (elf.relocatable)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "an object or module without .BTF, not a linked vmlinux");
+				    "an object file or module without .BTF, not a linked vmlinux");
 	return type_index_from_dwarf(fd, ret);
 }
 

@@ -42,7 +42,7 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_UNSUPPORTED,
 				 "the time cannot be read: the kernel's timekeeper, or its type, "
-				 "is missing or holds nonsense"),
+				 "is missing or has impossible values"),
 		    "give the kernel's System.map with --symbols and its types with --types");
 	if (clock.torn)
 		row_torn(row);

@@ -232,7 +232,7 @@ static void test_copied_image(void **state)
 	memset(guest->ram + 0x98000, 0, 4096);
 	memset(guest->ram + 16 * MIB + DATA, 0, 8);
 	memset(guest->ram + 32 * MIB + DATA, 0, 8);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL, "against it: the variable phys_base");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "these contradict it: the variable phys_base");
 }
 
 /* The page before .data, which the kernel freed: makedumpfile -d 31 leaves it out. */
@@ -356,7 +356,7 @@ static void test_note_handed_over(void **state)
 	free(guest->target.vmcoreinfo);
 	guest->target.vmcoreinfo = note_of(24 * MIB);
 	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL, "against it: the VMCOREINFO note's phys_base");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "these contradict it: the VMCOREINFO note's phys_base");
 }
 
 static void test_note_in_memory(void **state)

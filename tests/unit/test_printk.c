@@ -362,10 +362,10 @@ static void test_sizes_that_cannot_be(void **state)
 	struct toy *toy = &ring->toy;
 
 	toy_set(toy, ring->ring, &L->printk_ring_count_bits, 27);
-	refused(toy, NUNCHI_ERROR_DATA, "nonsensical size");
+	refused(toy, NUNCHI_ERROR_DATA, "impossible size");
 	toy_set(toy, ring->ring, &L->printk_ring_count_bits, COUNT_BITS);
 	toy_set(toy, ring->ring, &L->printk_ring_size_bits, 64);
-	refused(toy, NUNCHI_ERROR_DATA, "nonsensical size");
+	refused(toy, NUNCHI_ERROR_DATA, "impossible size");
 	toy_put(toy, ring->pointer, 0x1234, 8);
 	refused(toy, NUNCHI_ERROR_FAULT, "cannot be read");
 }
@@ -537,7 +537,7 @@ static void test_plain_missing(void **state)
 	refused(toy, NUNCHI_ERROR_UNSUPPORTED, "layout of its records");
 	L->printk_log_length.present = true;
 	toy_put(toy, plain.variables + 16, LOG_SIZE + 1, 4);
-	refused(toy, NUNCHI_ERROR_DATA, "nonsensical size");
+	refused(toy, NUNCHI_ERROR_DATA, "impossible size");
 	toy->kernel.symbol[LINUX_log_first_idx] = 0;
 	refused(toy, NUNCHI_ERROR_UNSUPPORTED, "prb");
 }

@@ -130,7 +130,7 @@ static void test_refusals(void **state)
 
 	(void)state;
 	fake->refuse = EPERM;
-	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "does not let us control");
+	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "the control of others");
 	/* The control interface, but not the list of domains. */
 	fake->refuse = 0;
 	fake->sysctl = 0x99;

@@ -191,7 +191,7 @@ static void test_host(void **state)
 	put_file("/proc/xen/capabilities", "\n");
 	host_says(true, "a guest of Xen", "dom0");
 	put_file("/proc/xen/capabilities", "control_d\n");
-	host_says(false, "root's rights", "sudo nunchi");
+	host_says(false, "by root only", "sudo nunchi");
 	host_says(true, "no /dev/xen/privcmd", "modprobe xen-privcmd");
 	put_file("/dev/xen/privcmd", "");
 	host_says(true, NULL, NULL);

@@ -477,8 +477,8 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 		ask_image(kernel, &witnesses, root);
 		if (witnesses.count < 2 || witnesses.contradict.size)
 			err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
-					      "an image at 0x%llx is not borne out: %u witnesses "
-					      "agree (%s), against it: %s",
+					      "an image at 0x%llx is not confirmed: %u witnesses "
+					      "agree (%s), these contradict it: %s",
 					      (unsigned long long)kernel->text_virtual,
 					      witnesses.count, buffer_string(&witnesses.agree),
 					      buffer_string(&witnesses.contradict));

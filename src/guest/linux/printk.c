@@ -86,7 +86,7 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 				       "the kernel's log cannot be read");
 	if (length > (uint32_t)1 << MAX_LOG_BITS || first > length || next > length)
 		return error_create_at(NUNCHI_ERROR_DATA, kernel->symbol[LINUX_log_buf],
-				       "the kernel's log has a nonsensical size");
+				       "the kernel's log has an impossible size");
 	log->plain = true;
 	log->size = length;
 	log->at = first;
@@ -118,7 +118,7 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 	    object_u64(&log->ring, &layout->printk_ring_size_bits) > MAX_LOG_BITS) {
 		linux_log_deinit(log);
 		return error_create_at(NUNCHI_ERROR_DATA, ring,
-				       "the kernel's log has a nonsensical size");
+				       "the kernel's log has an impossible size");
 	}
 	log->count = (uint64_t)1 << object_u64(&log->ring, &layout->printk_ring_count_bits);
 	log->size = (uint64_t)1 << object_u64(&log->ring, &layout->printk_ring_size_bits);

@@ -58,7 +58,7 @@ static struct nunchi_error *hint_guests(struct nunchi_error *err, const struct q
 	_cleanup_buffer_ struct buffer list = {0};
 
 	if (!all->count)
-		return error_hint(err, "no QEMU process is to be seen on this host");
+		return error_hint(err, "no QEMU process is visible on this host");
 	buffer_init(&list, 4096);
 	for (size_t i = 0; i < all->count; i++) {
 		_cleanup_free_ char *word = qemu_target_word(&all->entries[i], all);

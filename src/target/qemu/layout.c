@@ -56,15 +56,15 @@ struct nunchi_error *layout_of(const struct cmdline *cmdline, struct layout_rang
 
 	if (!low_memory(cmdline, &low))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "where the machine type \"%s\" has its memory is not known",
+				    "the memory layout of the machine type \"%s\" is not known",
 				    cmdline->machine);
 	if (memory > MEMORY_MAX)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "where a guest with more than 960 GiB has its memory depends "
-				    "on its vCPUs");
+		return error_create(
+		    NUNCHI_ERROR_UNSUPPORTED,
+		    "the memory layout of a guest with more than 960 GiB depends on its vCPUs");
 	if (!memory || (memory & PAGE_MASK) || (low & PAGE_MASK && memory > low))
 		return error_create(NUNCHI_ERROR_DATA,
-				    "the command line gives no sensible size of memory");
+				    "the command line gives no valid size of memory");
 	ret[0] = (struct layout_range){.size = memory < low ? memory : low};
 	ret[1] = (struct layout_range){
 	    .start = 4 * GIB, .size = memory - ret[0].size, .offset = ret[0].size};

@@ -85,7 +85,8 @@ static void describe_access(const struct guest *guest, struct buffer *ret)
 	else if (!denied)
 		buffer_append_string(ret, shared ? "shared memory, mapped" : "process memory");
 	else if (guest->asked)
-		buffer_append_string(ret, "QEMU's monitor (slow): its process may not be read");
+		buffer_append_string(ret,
+				     "QEMU's monitor, slow: this user may not read QEMU's memory");
 	else
 		buffer_printf(ret, "no: %s", nunchi_error_message(denied));
 	if (!guest->process->is_x86)

@@ -208,8 +208,9 @@ static struct nunchi_error *list_blocks(const struct cmdline *cmdline,
 		blocks[i] = (struct block){.backend = backend, .size = backend->size};
 	}
 	if (total != cmdline->memory)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the NUMA nodes' memory is not all memory");
+		return error_create(
+		    NUNCHI_ERROR_UNSUPPORTED,
+		    "the sizes of the NUMA nodes do not add up to the size of the memory");
 	*ret_count = cmdline->node_count;
 	return NULL;
 }
@@ -262,13 +263,12 @@ static struct nunchi_error *add_by_rule(struct mapper *mapper)
 
 static void note_rule(struct qemu_target *qemu, const char *why)
 {
-	target_note(
-	    &qemu->base,
-	    "less sure: QEMU could not be asked where the memory is (%s); that follows from "
-	    "its command line and the sizes of its mappings",
-	    why);
+	target_note(&qemu->base,
+		    "less sure: QEMU did not tell the memory layout (%s), so it is derived from "
+		    "QEMU's command line and the sizes of its mappings",
+		    why);
 	if (qemu->process.cmdline.has_slots)
-		target_note(&qemu->base, "memory that was plugged in is not seen");
+		target_note(&qemu->base, "hot-plugged memory is missing");
 }
 
 /* ---- Both --------------------------------------------------------------------------------------
@@ -287,10 +287,11 @@ static void describe(struct mapper *mapper)
 
 	buffer_init(&text, 4096);
 	add_way(&text, mapper->ways.mapped, "shared memory, mapped without a copy");
-	add_way(&text, mapper->ways.file, "the file behind it, read: its holes cannot be seen");
-	add_way(&text, mapper->ways.process, "process_vm_readv of QEMU's process");
+	add_way(&text, mapper->ways.file,
+		"reads of the file of its memory, whose holes cannot be detected");
+	add_way(&text, mapper->ways.process, "reads of QEMU's process memory (process_vm_readv)");
 	add_way(&text, mapper->ways.monitor,
-		"QEMU's monitor (xp), slow: its process may not be read");
+		"QEMU's monitor (xp), slow: this user may not read QEMU's memory");
 	target_set_support(&mapper->qemu->base, TARGET_READ, true, "%s", buffer_string(&text));
 }
 

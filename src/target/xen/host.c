@@ -85,11 +85,11 @@ struct nunchi_error *xen_host_check(const char *root, bool privileged)
 	}
 	if (!privileged)
 		return error_hint(error_create(NUNCHI_ERROR_PERMISSION,
-					       "reaching Xen's guests takes root's rights"),
+					       "Xen's guests can be reached by root only"),
 				  "run it as root: sudo nunchi …");
 	if (exists(root, "/dev/xen/privcmd") || exists(root, "/proc/xen/privcmd"))
 		return NULL;
 	err = error_create(NUNCHI_ERROR_UNSUPPORTED,
-			   "there is no /dev/xen/privcmd, by which hypercalls are made");
+			   "there is no /dev/xen/privcmd, the device for hypercalls");
 	return error_hint(error_of_host(err), "sudo modprobe xen-privcmd");
 }

@@ -114,7 +114,7 @@ static struct nunchi_error *probe_domctl(struct xen_hypervisor *xen)
 	}
 	if (errnum == EPERM || errnum == ENOSYS || errnum == ENOTTY)
 		return error_hint(
-		    error_create_errno(errnum, "Xen does not let us control other domains"),
+		    error_create_errno(errnum, "Xen refuses this domain the control of others"),
 		    "nunchi must run in the control domain (dom0), or in one that the security "
 		    "policy (XSM) allows to");
 	if (errnum == ENOMEM)

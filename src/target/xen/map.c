@@ -435,10 +435,9 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	if (listed)
 		return add_frames(memory, mapper, &frames);
 	if (!xen->unlisted)
-		target_note(&xen->base,
-			    "the guest keeps no list of its machine frames, or a false one: its "
-			    "memory is shown as the host's, and a snapshot has to look through all "
-			    "of that");
+		target_note(&xen->base, "the guest keeps no list of its machine frames, or a false "
+					"one: nunchi takes the host's whole memory as its address "
+					"range, and a snapshot has to search all of it");
 	xen->unlisted = true;
 	return memory_add_mapped(memory, gpa(0), count << PAGE_SHIFT, mapper);
 }
@@ -463,8 +462,8 @@ static void describe(struct xen_target *xen)
 		on_demand = xen_pages_on_demand(&xen->xen, xen->domain.id);
 	if (on_demand)
 		target_note(target,
-			    "%llu pages were never touched by the guest: where they are read they "
-			    "are taken from the pool that Xen keeps for it (populate on demand)",
+			    "%llu pages were never touched by the guest: reading them allocates "
+			    "them from the pool that Xen keeps for it (populate on demand)",
 			    (unsigned long long)on_demand);
 }
 

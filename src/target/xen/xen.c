@@ -19,7 +19,7 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 	}
 	/* Ids are given again, though only after thousands of others. */
 	if (!err && memcmp(ret->uuid, xen->domain.uuid, sizeof(ret->uuid)))
-		return error_create(NUNCHI_ERROR_GONE, "domain %u is another one now",
+		return error_create(NUNCHI_ERROR_GONE, "the id %u now belongs to another domain",
 				    xen->domain.id);
 	return err;
 }
@@ -225,8 +225,8 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 		return err;
 	if (!xen->domain.id)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "domain 0 is the one that controls the others"),
-				  "its own /proc shows what nunchi could");
+					       "domain 0 is dom0, where nunchi itself runs"),
+				  "look into its own /proc instead");
 	if (xen->domain.flags & XEN_INFO_DYING)
 		return error_create(NUNCHI_ERROR_GONE, "domain %u is being destroyed",
 				    xen->domain.id);
