@@ -43,7 +43,7 @@ static struct nunchi_error *find_space(struct nunchi_guest *guest, const struct 
 		*ret = guest->kernel->space;
 		return NULL;
 	case NUNCHI_SPACE_TABLE:
-		/* The walk leaves out what is no address in CR3; with PAE that is less. */
+		/* The walk clears the bits of CR3 that are not part of the address. */
 		*ret = guest_space_of(guest->kernel, gpa(place->id));
 		return *ret ? NULL : &error_nomem;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guest addresses as types of their own, so that one kind cannot be passed for another.
+ * Guest addresses as distinct types, so that the compiler rejects one kind in place of another.
  */
 #ifndef NUNCHI_ARCH_ADDRESS_H
 #define NUNCHI_ARCH_ADDRESS_H

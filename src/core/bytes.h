@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Numbers out of unaligned bytes of a given order. */
+/* Loads and stores of unaligned numbers in a given byte order. */
 #ifndef NUNCHI_CORE_BYTES_H
 #define NUNCHI_CORE_BYTES_H
 

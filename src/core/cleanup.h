@@ -35,7 +35,8 @@ static inline void cleanup_close_p(const int *fd)
 		func(*p);                                                                          \
 	}
 
-/* Gives the pointer and sets the variable to NULL, so that it is not cleaned up. */
+/* Returns the pointer and sets the variable to NULL, so that it is not freed at the end of scope.
+ */
 #define no_cleanup_ptr(p)                                                                          \
 	({                                                                                         \
 		__typeof__(p) no_cleanup_tmp = (p);                                                \

@@ -14,7 +14,8 @@
 
 #include <nunchi/nunchi.h>
 
-/* Static errors: returned when no memory can be had, and for everyday misses. Never freed. */
+/* Static errors: for a failed allocation and for "not found", which is no exception. Never freed.
+ */
 extern struct nunchi_error error_nomem;
 extern struct nunchi_error error_not_found;
 /* Ends a cursor or an iteration; not a failure. */
@@ -50,7 +51,7 @@ struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ..
  */
 struct nunchi_error *error_of_host(struct nunchi_error *err) __attribute__((warn_unused_result));
 
-/* Notes the errno behind an error whose message says it already; takes err and gives it back. */
+/* Records the errno of an error whose message has its text already; takes err and gives it back. */
 struct nunchi_error *error_with_errno(struct nunchi_error *err, int errnum)
     __attribute__((warn_unused_result));
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Entries that are emptied in no time. */
+/* Up to this capacity zeroing the whole table costs too little to avoid. */
 #define SMALL_CAPACITY 1024
 
 static uint64_t mix(uint64_t x)
@@ -40,8 +40,8 @@ void hash_map_deinit(struct hash_map *map)
 void hash_map_clear(struct hash_map *map)
 {
 	/*
-	 * Not more than what the entries cost to put in: else one large use would make each small
-	 * one after it expensive.
+	 * Zeroing a table that is far larger than its content would make each later clear as slow
+	 * as after the largest use; such a table is freed instead.
 	 */
 	if (map->capacity > SMALL_CAPACITY && map->count < map->capacity / 16) {
 		hash_map_deinit(map);
@@ -53,8 +53,9 @@ void hash_map_clear(struct hash_map *map)
 }
 
 /*
- * The entry of key, or the free one where it belongs; the map is never full. The guest chooses
- * keys, but does not know where our memory lies: so it cannot choose them to collide.
+ * Returns the entry of key, or the free entry where key belongs; the table is never full. The hash
+ * depends on the table's own address, which a hostile guest does not know, so that it cannot choose
+ * keys that collide.
  */
 static struct hash_entry *slot(struct hash_entry *entries, size_t capacity, uint64_t key)
 {

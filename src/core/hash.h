@@ -28,11 +28,11 @@ enum hash_result { HASH_INSERTED, HASH_EXISTS, HASH_NOMEM };
 
 void hash_map_init(struct hash_map *map);
 void hash_map_deinit(struct hash_map *map);
-/* Forgets all entries; keeps the storage where it is not far too large for what was in it. */
+/* Removes all entries; frees the storage too if it is far larger than they needed. */
 void hash_map_clear(struct hash_map *map);
-/* Adds key unless it is there; an existing value is left. */
+/* Adds key with its value, unless the key is there; then the old value stays. */
 enum hash_result hash_map_insert(struct hash_map *map, uint64_t key, uint64_t value);
-/* The value's place, or NULL; valid until the next insert. */
+/* A pointer to the value of key, or NULL; valid until the next insert. */
 uint64_t *hash_map_find(const struct hash_map *map, uint64_t key);
 
 /* A 64-bit hash of bytes (FNV-1a, mixed); not for keys chosen to collide. */

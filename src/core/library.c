@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* By what dlopen() says: it may be there and lack another. */
+/* Words the error after what dlopen() says: the library may be installed and lack another one. */
 static struct nunchi_error *missing(const struct library *library)
 {
 	const char *why = dlerror(), *name = library->names[0];

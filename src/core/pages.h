@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 
 /*
- * Takes the pages of a large buffer that is about to be written all at once: on a host that is a PV
- * guest of Xen (dom0) each page fault costs several hypercalls. Where the kernel cannot (before
- * Linux 5.14), they come one by one.
+ * Has the kernel allocate all pages of a large buffer in one call, before it is written: in a PV
+ * dom0 each page fault costs several hypercalls. Before Linux 5.14, which brought the call, pages
+ * are allocated by faults as usual.
  */
 static inline void pages_take(void *buffer, size_t size)
 {

@@ -12,7 +12,7 @@ struct machine {
 	pid_t pid;
 	char folder[64]; /* temporary; removed by machine_stop() */
 	char first[96];  /* QMP socket */
-	char second[96]; /* another one, for the test to look with */
+	char second[96]; /* a second QMP socket, for the test itself */
 	char memory[96]; /* file behind the memory, if asked for */
 };
 
@@ -34,7 +34,7 @@ void observer_open(struct observer *observer, const char *path);
 /* The answer to a command, as text; static storage. */
 const char *observer_ask(struct observer *observer, const char *command);
 bool observer_is_running(struct observer *observer);
-/* Waits until it runs, or does not; false if that takes longer. */
+/* Waits until the machine runs, or is stopped; false if that takes too long. */
 bool observer_wait_running(struct observer *observer, bool running, int ms);
 /* Waits for the next event of that name; gives its time in microseconds. */
 uint64_t observer_event(struct observer *observer, const char *name);

@@ -169,7 +169,8 @@ static inline void writer_add_symbols(struct writer *w)
 	writer_add(w, 'B', data + w->layout.count * 8 + 64, "_end");
 }
 
-/* Learns tokens as scripts/kallsyms.c does: ever again the commonest pair for an unused code. */
+/* Chooses tokens as scripts/kallsyms.c does: again and again the commonest pair gets an unused
+ * code. */
 static inline void writer_compress(struct writer *w, struct writer_tokens *tokens)
 {
 	_cleanup_free_ uint32_t *profit = malloc(65536 * sizeof(*profit));
@@ -250,7 +251,7 @@ static inline void writer_put_names(struct writer *w, uint32_t *markers)
 		writer_put(w, markers[i], w->layout.number_size);
 }
 
-/* A permutation will do; the real one is in the order of the names. */
+/* Any permutation serves the tests; the kernel's is sorted by name. */
 static inline void writer_put_seqs(struct writer *w)
 {
 	writer_label(w, w->layout.align);

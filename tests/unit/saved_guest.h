@@ -11,7 +11,7 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* Opens a saved guest of those bytes; the error where it fails. The file is gone at once. */
+/* Opens a saved guest of those bytes; returns the error if that fails. The file is unlinked. */
 static inline struct nunchi_error *saved_try(const struct blob *blob, struct target **ret)
 {
 	struct target_options options = {.sigbus_guard = true};
@@ -49,7 +49,7 @@ static inline void saved_refused(const struct blob *blob, enum nunchi_error_code
 	nunchi_error_destroy(err);
 }
 
-/* [address, address + size) must be there with the bytes of writer_fill(). */
+/* Asserts that [address, address + size) can be read and has the bytes of writer_fill(). */
 static inline void saved_has(struct target *target, uint64_t address, uint64_t size)
 {
 	uint8_t bytes[3 * WRITER_PAGE];
@@ -67,7 +67,7 @@ static inline void saved_has(struct target *target, uint64_t address, uint64_t s
 	}
 }
 
-/* Each page of [address, address + size) must give that fault, at its own address. */
+/* Asserts that each page of [address, address + size) gives that fault, at its own address. */
 static inline void saved_lacks(struct target *target, uint64_t address, uint64_t size,
 			       enum memory_fault wanted)
 {

@@ -133,7 +133,7 @@ static inline void toy_deinit(struct toy *toy)
 	free(toy->ram);
 }
 
-/* The toy of a test group, its types taken for given: only that there are some is asked. */
+/* The toy of a test group, marked as having types: the code under test asks only for that. */
 static inline int toy_setup(void **state)
 {
 	struct toy *toy = malloc(sizeof(*toy));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writes saved guests of every format, sound and broken, for tests and for the seeds of fuzzers. */
+/* Writes saved guests of every format, valid and damaged, for tests and for the seeds of fuzzers.
+ */
 #ifndef NUNCHI_TESTS_WRITERS_H
 #define NUNCHI_TESTS_WRITERS_H
 
@@ -40,7 +41,7 @@ struct writer_segment {
 	uint32_t type; /* 0: PT_LOAD */
 	uint64_t address, vaddr;
 	uint64_t filesz, memsz; /* memsz 0: as filesz */
-	/* As segment number same_as - 1 has it; 0: bytes of writer_fill() of its own. */
+	/* The same bytes as segment same_as - 1; 0: bytes of writer_fill() of its own. */
 	unsigned same_as;
 };
 
@@ -87,7 +88,7 @@ size_t writer_pack(unsigned method, const void *page, void *out, size_t room);
 enum flatten_style {
 	FLATTEN_PLAIN, /* in order */
 	FLATTEN_SHUFFLED,
-	FLATTEN_REWRITTEN, /* parts are first written wrong, then again */
+	FLATTEN_REWRITTEN, /* each part is first written with wrong bytes, then rewritten */
 	FLATTEN_CUT_OFF,   /* no end record */
 };
 

@@ -48,7 +48,7 @@ static inline int teardown(void **state)
 	char command[160];
 
 	(void)state;
-	/* Every handle was closed, every mapping undone. */
+	/* Asserts that every handle was closed and every mapping unmapped. */
 	assert_int_equal(fake->open, 0);
 	assert_int_equal(fake->mapped, 0);
 	fake_destroy();

@@ -14,7 +14,7 @@ struct writer_xen_core {
 	/* The frame of page i: machine frames of a PV guest. NULL: the same number. */
 	uint64_t (*frame)(uint64_t i);
 	unsigned vcpus;
-	/* What is otherwise as it should be; 0: as it should. */
+	/* Deviations from a valid file; 0: none. */
 	uint64_t magic, format, page_size, claimed_pages;
 };
 

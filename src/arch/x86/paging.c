@@ -25,7 +25,7 @@
 struct level_format {
 	unsigned shift; /* lowest bit of the linear address that indexes the table */
 	unsigned index_bits;
-	uint64_t reserved;       /* bits that must be clear in a present entry that is no page */
+	uint64_t reserved;       /* reserved bits of a present entry that points to a table */
 	bool may_be_large;       /* bit 7 makes it a page */
 	uint64_t large_reserved; /* bits that must be clear when it is one */
 	bool has_permissions;    /* PAE's PDPTEs have no R/W, U/S and XD */
@@ -73,7 +73,8 @@ struct mode_format {
 	const struct level_format *levels; /* from level 1 */
 	unsigned level_count;
 	unsigned entry_shift; /* log2 of an entry's size */
-	unsigned linear_bits; /* of a linear address; above them it is sign-extended in long mode */
+	unsigned linear_bits; /* bits of a linear address; in long mode the bits above are its sign
+				 extension */
 	uint64_t root_mask;
 	uint64_t address_mask;
 };
@@ -168,7 +169,7 @@ struct x86_paging x86_paging_from_registers(uint64_t cr0, uint64_t cr3, uint64_t
 {
 	struct x86_paging paging = {.pse = (cr4 & CR4_PSE) != 0};
 
-	/* LMA is LME and PG; some sources give only what was written, without LMA. */
+	/* EFER.LMA is LME and CR0.PG; some sources give EFER as it was written, without LMA. */
 	if ((efer & EFER_LMA) || ((efer & EFER_LME) && (cr0 & CR0_PG)))
 		paging.mode = cr4 & CR4_LA57 ? X86_MODE_5LEVEL : X86_MODE_4LEVEL;
 	else

@@ -46,10 +46,10 @@ struct x86_walk {
 	bool writable, user, executable; /* over all levels; executable ignores EFER.NXE = 0 */
 };
 
-/* Reads an entry of 4 or 8 bytes at a guest-physical address; false if it cannot. */
+/* Reads an entry of 4 or 8 bytes at a guest-physical address; false if that fails. */
 typedef bool x86_read_fn(void *data, gpa_t address, size_t size, uint64_t *ret);
 
-/* Walks for address. On a fault, levels hold what was read on the way. */
+/* Walks the page tables for address. On a fault, levels hold the entries read so far. */
 enum x86_fault x86_walk(const struct x86_paging *paging, x86_read_fn *read, void *data,
 			gva_t address, struct x86_walk *ret);
 
