@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What every part of the lab shares: places, locks, atomic files, errors."""
+"""Shared by all parts of the lab: paths, locks, atomic files, errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, timeout: float = 900.0) -> Iterator[None]:
-    """Hold an exclusive lock on PATH; says whom it waits for, gives up after TIMEOUT."""
+    """Hold an exclusive lock on PATH; prints who holds it, gives up after TIMEOUT."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="ascii") as handle:
         deadline = time.monotonic() + timeout
@@ -67,7 +67,7 @@ def locked(path: Path, timeout: float = 900.0) -> Iterator[None]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put signals off, so that what is started is also recorded (main thread only)."""
+    """Block signals, so that a started process is recorded before we can die (main thread only)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -107,7 +107,7 @@ def replace_directory(new: Path, final: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write DATA under PATH so that nobody sees half of it."""
+    """Write DATA to PATH, which appears complete or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A person's terminal on a console that is a socket."""
+"""Connects this terminal to a console that is a socket."""
 
 from __future__ import annotations
 

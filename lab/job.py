@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What goes into the lab's dom0 with a script, and what comes out of it again."""
+"""The files copied into the lab's dom0 with a script, and those copied out of it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def bundle(image: dom0.Image, script: bytes, nunchi: Path | None, files: list[Pa
            all_libraries: bool) -> bytes:
     """SCRIPT, the command NUNCHI and FILES, with the libraries they need.
 
-    With ALL_LIBRARIES also those, of 50 MB in all, that they load only for some of what they do.
+    With ALL_LIBRARIES also the 50 MB of libraries that they load only when they need them.
     """
     whole = Bundle(image, all_libraries)
     whole.data("job/script", script)

@@ -63,7 +63,7 @@ class Guest:
 
     @property
     def qmp(self) -> Path:
-        """The QMP socket for whoever looks at the guest."""
+        """The QMP socket for nunchi and other tools."""
         return self.directory / "qmp"
 
     @property
@@ -199,7 +199,7 @@ def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
 
 
 def _end_process(pid: int, start: int, grace: float = 5.0) -> None:
-    """End a process of ours by its id: politely, then not."""
+    """End a process that the lab started: SIGTERM, then SIGKILL."""
     for sig in (signal.SIGTERM, signal.SIGKILL):
         if _start_time(pid) != start or start == 0:
             return
@@ -292,7 +292,7 @@ def _start(guest: Guest, kernel: kernels.Kernel) -> None:
 
 
 def boot(name: str, options: Options) -> Guest:
-    """Boot a guest and wait until it is ready; on any failure nothing of it stays."""
+    """Boot a guest and wait until it is ready; a failure leaves nothing behind."""
     directory = run_root() / _valid_name(name)
     if len(str(directory / "commands")) > SOCKET_PATH_LIMIT:
         raise LabError(f"{directory} is too long for a socket: set XDG_CACHE_HOME to a shorter path")

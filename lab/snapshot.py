@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Saved guests: RAM file, ELF cores and kdump files, with the oracle's word on them."""
+"""Saved guests: RAM file, ELF cores and kdump files, with the output of the oracle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common import LabError, replace_directory, run, say, scratch
 from machine import Guest, execute
 from qmp import Qmp
 
-# What a pass of the oracle started in the guest has ended by then.
+# After this time the processes of an oracle pass have ended in the guest.
 SETTLE_SECONDS = 0.5
 FORMATS = ("raw", "elf", "elf-paging", "kdump-zlib")
 
@@ -41,7 +41,7 @@ def take(guest: Guest, qmp: Qmp, directory: Path, formats: tuple[str, ...]) -> N
 
 
 def finish(directory: Path) -> None:
-    """What needs no paused guest: holes where cores are zero, kdump files unflattened."""
+    """After the guest runs again: makes cores sparse, unflattens kdump files."""
     for core in directory.glob("*.elf"):
         run(["fallocate", "--dig-holes", str(core)], what=f"making {core.name} sparse")
     for flat in directory.glob("*.flat"):
@@ -72,7 +72,7 @@ def oracle(guest: Guest, name: str, extra: str = "") -> bytes:
 
 
 def capture(guest: Guest, directory: Path, formats: tuple[str, ...]) -> None:
-    """Pass A, snapshot, pass B, and what the guest is, as one directory put in place whole."""
+    """Oracle pass A, snapshot, oracle pass B and guest.json, as a directory that appears whole."""
     with scratch(directory.parent, directory.name) as work:
         started = time.monotonic()
         (work / "oracle-a.jsonl").write_bytes(oracle(guest, "a", "--symbols"))

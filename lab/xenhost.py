@@ -86,7 +86,7 @@ def die_with_parent() -> None:
 
 @contextlib.contextmanager
 def running(command: list[str], log: Path, package: str) -> Iterator[subprocess.Popen[bytes]]:
-    """COMMAND in the background, ended on every way out."""
+    """Runs COMMAND in the background and ends it however the block is left."""
     with open(log, "wb") as output:
         with uninterrupted():
             try:
@@ -115,7 +115,7 @@ def tail(path: Path, count: int = 20) -> str:
 
 
 class Channel(Protocol):
-    """What of a socket the control port uses."""
+    """The methods of a socket that Port calls."""
 
     def settimeout(self, seconds: float | None) -> None: ...
     def setblocking(self, wanted: bool) -> None: ...
@@ -157,7 +157,7 @@ class Port:
         self.socket.sendall(line.encode())
 
     def beat(self) -> None:
-        """An empty line, which dom0 skips; to be sent all the time.
+        """Sends an empty line, which dom0 skips; to be called all the time.
 
         QEMU 7.2 now and then loses the timer of a CPU that halts under Xen, and the whole machine
         stands still until another interrupt comes.
@@ -165,14 +165,14 @@ class Port:
         now = time.monotonic()
         if now - self.beaten > BEAT_SECONDS:
             self.beaten = now
-            # As long as nobody reads them it fills up.
+            # While nobody reads the port, its buffer fills up.
             self.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 self.socket.send(b"\n")
 
     def until(self, mark: re.Pattern[bytes], doing: str,
               show: Callable[[bytes], None] | None = None) -> re.Match[bytes]:
-        """Reads to MARK, giving SHOW what stands before it as it comes."""
+        """Reads up to MARK; SHOW gets the bytes before it as they arrive."""
         started = told = time.monotonic()
         while True:
             match = mark.search(self.buffer)
@@ -203,7 +203,7 @@ class Port:
 
 
 def write_job(work: Path, archive: bytes) -> str:
-    """Puts a job's tar on the first disk; its length and digest as dom0 is told them."""
+    """Writes a job's tar to the first disk; returns its length and digest as the line for dom0."""
     if len(archive) > DISK_IN:
         raise LabError(f"the job's files are {len(archive) >> 20} MiB, the disk "
                        f"{DISK_IN >> 20} MiB")
@@ -213,7 +213,7 @@ def write_job(work: Path, archive: bytes) -> str:
 
 
 def check_files(work: Path, kept: str) -> list[Piece]:
-    """The tars on the second disk, whose digests are checked."""
+    """The tars on the second disk; raises LabError if a digest differs."""
     pieces = []
     with open(work / "out", "rb") as disk:
         for text in filter(None, kept.split(",")):
@@ -231,7 +231,7 @@ def check_files(work: Path, kept: str) -> list[Piece]:
 
 
 def give_job(port: Port, work: Path, archive: bytes, show: Callable[[bytes], None]) -> Result:
-    """Has dom0 do the job of ARCHIVE; SHOW gets what it prints."""
+    """Has dom0 run the job in ARCHIVE; SHOW gets its output."""
     name = secrets.token_hex(6)
     port.send(f"job {name} {write_job(work, archive)}\n")
     port.until(re.compile(f"NUNCHI-BEGIN {name}\n".encode()), "handing over the job")
@@ -294,7 +294,7 @@ class QemuHost:
                 port.close()
 
     def _resume(self) -> None:
-        """Waits for the state to be read; what was saved standing still is made to go on."""
+        """Waits until QEMU has read the state, then starts the machine, which was saved stopped."""
         with Qmp(self.work / "qmp", timeout=60.0) as qmp:
             while qmp.command("query-status")["status"] == "inmigrate":
                 if time.monotonic() > self.deadline:
@@ -303,7 +303,7 @@ class QemuHost:
             qmp.command("cont")
 
     def save(self, target: Path) -> None:
-        """Writes the machine's state, memory and devices, to TARGET; it stands still after that."""
+        """Writes the state of memory and devices to TARGET; the machine is stopped after that."""
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             with Qmp(self.work / "qmp") as qmp:
@@ -332,7 +332,7 @@ def qemu_version() -> str:
 
 
 def state_path(image: dom0.Image) -> Path:
-    """Where the state of a booted IMAGE is kept; the name says what all it depends on."""
+    """The file of a booted IMAGE's state; its name has a digest of its inputs."""
     nowhere = dataclasses.replace(image, path=Path("image"))
     command = QemuHost(nowhere, Path("work"), 0.0).command(None)
     facts = "\0".join([image.digest, qemu_version(), *command])
@@ -341,7 +341,7 @@ def state_path(image: dom0.Image) -> Path:
 
 
 def await_ready(port: Port) -> None:
-    """Until the guests are up; says what dom0 says on the way."""
+    """Waits until the guests are up; prints dom0's progress lines meanwhile."""
     started = time.monotonic()
     lines: list[str] = []
     pending = b""
@@ -349,7 +349,7 @@ def await_ready(port: Port) -> None:
     def note(data: bytes) -> None:
         nonlocal pending
         *whole, pending = (pending + data).split(b"\n")
-        # Our own empty lines come back for as long as the port is not in raw mode.
+        # Until the port is in raw mode it echoes our empty lines.
         for line in filter(None, map(bytes.strip, whole)):
             lines.append(line.decode("utf-8", "backslashreplace").removeprefix("NUNCHI-NOTE "))
             say(f"{lines[-1]} ({time.monotonic() - started:.0f} s)")
