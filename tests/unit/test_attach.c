@@ -482,6 +482,20 @@ static void test_wrong_symbols(void **state)
 	nunchi_error_destroy(err);
 }
 
+/* A dump of a part of the RAM: the vCPU's page table is not in it. */
+static void test_root_outside(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = NULL;
+
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	guest->target.vcpu_count = 1;
+	guest->cr3 = RAM + 0x5000;
+	_cleanup_error_ struct nunchi_error *err = attach_with(guest, NULL, &kernel);
+	assert_true(error_is(err, NUNCHI_ERROR_NO_KERNEL));
+	assert_non_null(strstr(nunchi_error_hint(err), "0x4005000 (CR3), is not in the file"));
+}
+
 static void test_cancel(void **state)
 {
 	struct guest *guest = *state;
@@ -702,6 +716,7 @@ int main(void)
 	    TEST(registers),
 	    TEST(symbols_from_file),
 	    TEST(wrong_symbols),
+	    TEST(root_outside),
 	    TEST(cancel),
 	    TEST(still_the_same),
 	    TEST(ended),

@@ -278,7 +278,7 @@ static void test_refused(void **state)
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "makes no sense");
 	blob_put32(&blob, 424 + 4, 4096);
 	memcpy(blob.data + 12 + 4 * 65, "aarch64", 8);
-	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "machine");
+	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "AArch64");
 	memcpy(blob.data + 12 + 4 * 65, "x86_64\0", 8);
 	memset(blob.data + 3 * WRITER_PAGE, 0, 2 * WRITER_PAGE);
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "empty");

@@ -271,10 +271,20 @@ static void test_foreign(void **state)
 		const char *magic;
 		size_t size;
 		const char *words;
+		size_t offset;
 	} cases[] = {
-	    {"\x1f\x8b\x08", 3, "gzip"},     {"QFI\xfb", 4, "qcow2"},
-	    {"QEVM", 4, "migration stream"}, {"LibvirtQemudSave", 16, "libvirt save"},
-	    {"DISKDUMP", 8, "diskdump"},     {"\x28\xb5\x2f\xfd", 4, "zstd"},
+	    {"\x1f\x8b\x08", 3, "gzip", 0},
+	    {"QFI\xfb", 4, "qcow2", 0},
+	    {"DISKDUMP", 8, "diskdump", 0},
+	    {"\x28\xb5\x2f\xfd", 4, "zstd", 0},
+	    {"\x04\x22\x4d\x18", 4, "lz4", 0},
+	    {"\xd2\xbe\xd2\xbe", 4, "VMware", 0},
+	    {"\x7fVirtualBox SavedState V2.0\n", 28, "VirtualBox", 0},
+	    {"EVF\x09\x0d\x0a\xff\0", 8, "EWF", 0},
+	    {"7z\xbc\xaf\x27\x1c", 6, "7z", 0},
+	    {"ustar", 5, "tar", 257},
+	    {"\x78\x9c", 2, "LiME", 0},
+	    {"S1SUSPEND", 9, "hibernation", 4086},
 	};
 	struct blob blob = {0};
 	char text[8192];
@@ -282,7 +292,7 @@ static void test_foreign(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		blob_put(&blob, 8191, "", 1);
-		blob_put(&blob, 0, cases[i].magic, cases[i].size);
+		blob_put(&blob, cases[i].offset, cases[i].magic, cases[i].size);
 		saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, cases[i].words);
 		blob_free(&blob);
 	}

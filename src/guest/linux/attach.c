@@ -348,10 +348,34 @@ static struct nunchi_error *attach_arrangements(struct search *search, enum linu
 	return err;
 }
 
+/* Whether a vCPU's page table is not in the memory, as in a dump of a part of the RAM. */
+static bool is_root_outside(struct target *target, uint64_t *ret_cr3)
+{
+	struct x86_registers registers;
+	uint64_t entry;
+
+	for (unsigned i = 0; i < target->vcpu_count; i++) {
+		_cleanup_error_ struct nunchi_error *err =
+		    target_get_registers(target, i, &registers);
+		struct x86_paging paging;
+
+		if (err || !(registers.cr0 >> 31))
+			continue;
+		paging = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
+						   registers.efer);
+		*ret_cr3 = paging.root.v;
+		if (memory_read(target->memory, paging.root, &entry, sizeof(entry), NULL) !=
+		    MEMORY_OK)
+			return true;
+	}
+	return false;
+}
+
 static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error *reason)
 {
 	enum target_state state = TARGET_UNKNOWN;
 	struct nunchi_error *err;
+	uint64_t cr3;
 
 	if (target->live && !target->pause_depth)
 		nunchi_error_destroy(target_get_state(target, &state));
@@ -369,9 +393,16 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 	if (target->live)
 		return error_hint(err, "a guest in its firmware or boot loader has none yet: try "
 				       "again once it is up; other systems are not supported");
-	return error_hint(err,
-			  "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
-			  "kdump, LiME, AVML, xl dump-core and xl save images of Linux guests");
+	if (is_root_outside(target, &cr3))
+		return error_hint(
+		    err,
+		    "the page table of a vCPU, at physical 0x%llx (CR3), is not in the "
+		    "file: it holds a part of the guest's RAM; dump all of it",
+		    (unsigned long long)cr3);
+	return error_hint(
+	    err,
+	    "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
+	    "kdump, LiME, AVML, QEMU migration, xl dump-core and xl save images of Linux guests");
 }
 
 /* Says how a raw file was taken, and where it and the guest's RAM do not end together. */

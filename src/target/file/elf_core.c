@@ -67,6 +67,28 @@ static struct nunchi_error *check_ident(const uint8_t *p)
 	return NULL;
 }
 
+static const char *machine_name(uint16_t machine)
+{
+	switch (machine) {
+	case EM_AARCH64:
+		return "AArch64 (ARM64)";
+	case EM_ARM:
+		return "32-bit ARM";
+	case EM_RISCV:
+		return "RISC-V";
+	case EM_PPC64:
+		return "64-bit POWER";
+	case EM_S390:
+		return "s390";
+	case EM_MIPS:
+		return "MIPS";
+	case EM_LOONGARCH:
+		return "LoongArch";
+	default:
+		return "another processor";
+	}
+}
+
 static struct nunchi_error *check_header(const struct header *header)
 {
 	size_t phentsize = header->is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
@@ -78,10 +100,11 @@ static struct nunchi_error *check_header(const struct header *header)
 				 ET_CORE),
 		    "give the dump of a guest; programs, libraries and vmlinux are none");
 	if (header->machine != EM_X86_64 && header->machine != EM_386)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the ELF core is of machine %u; only x86-64 (%u) and i386 (%u) "
-				    "guests can be read",
-				    header->machine, EM_X86_64, EM_386);
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "the ELF core is of %s (machine %u); only guests of "
+					       "x86-64 and i386 can be read",
+					       machine_name(header->machine), header->machine),
+				  "the file is sound; nunchi does not know that processor");
 	if (header->phentsize != phentsize)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "the ELF header gives program headers of %u bytes instead of "

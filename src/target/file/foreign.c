@@ -10,25 +10,60 @@
 static const struct {
 	const char *magic;
 	size_t size;
+	size_t offset;
 	const char *what;
 	const char *hint;
 } foreign[] = {
-    {"\x1f\x8b\x08", 3, "a gzip file", "unpack it with gunzip first"},
-    {"\xfd\x37zXZ", 6, "an xz file", "unpack it with unxz first"},
-    {"\x28\xb5\x2f\xfd", 4, "a zstd file", "unpack it with unzstd first"},
-    {"BZh", 3, "a bzip2 file", "unpack it with bunzip2 first"},
-    {"PK\x03\x04", 4, "a zip archive", "unpack it first"},
-    {"QFI\xfb", 4, "a qcow2 disk image, not memory", "dump the guest's memory instead"},
-    {"KDMV", 4, "a VMware disk image, not memory", "give the .vmem file instead"},
-    {"QEVM", 4, "a QEMU migration stream",
-     "use QEMU's dump-guest-memory, or virsh dump --memory-only"},
-    {"LibvirtQemud", 12, "a libvirt save file",
-     "use virsh dump --memory-only, which writes an ELF core"},
-    {"DISKDUMP", 8, "a diskdump file, a format before kdump", NULL},
-    {"PAGEDU64", 8, "a Windows crash dump", NULL},
-    {"PAGEDUMP", 8, "a Windows crash dump", NULL},
-    {"!<arch>\n", 8, "an ar archive", NULL},
-    {"SQLite format 3", 15, "an SQLite database", NULL},
+    {"\x1f\x8b\x08", 3, 0, "a gzip file", "unpack it: gunzip -c FILE >FILE.raw"},
+    {"\xfd\x37zXZ", 6, 0, "an xz file", "unpack it: xz -dc FILE >FILE.raw"},
+    {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file", "unpack it: zstd -d FILE -o FILE.raw"},
+    {"\x04\x22\x4d\x18", 4, 0, "an lz4 file", "unpack it: lz4 -d FILE FILE.raw"},
+    {"\x02\x21\x4c\x18", 4, 0, "an lz4 file (legacy format)", "unpack it: lz4 -d FILE FILE.raw"},
+    {"\x89LZO\0\r\n\x1a\n", 9, 0, "an lzop file", "unpack it: lzop -dc FILE >FILE.raw"},
+    {"BZh", 3, 0, "a bzip2 file", "unpack it: bunzip2 -c FILE >FILE.raw"},
+    {"7z\xbc\xaf\x27\x1c", 6, 0, "a 7z archive", "unpack it: 7z x FILE"},
+    {"Rar!\x1a\x07", 6, 0, "a RAR archive", "unpack it: unrar x FILE"},
+    {"PK\x03\x04", 4, 0, "a zip archive", "unpack it: unzip FILE"},
+    {"ustar", 5, 257, "a tar archive", "unpack it: tar -xf FILE"},
+    {"\x78\x9c", 2, 0, "a zlib stream, as LiME writes with compress=1",
+     "unpack it: zlib-flate -uncompress <FILE >FILE.lime (package qpdf)"},
+    {"\xd0\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
+     "its memory is in the .vmem file beside it: give that"},
+    {"\xd1\xba\xd1\xba", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
+     "its memory is in the .vmem file beside it: give that"},
+    {"\xd2\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
+     "its memory is in the .vmem file beside it: give that"},
+    {"\xd3\xbe\xd3\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
+     "its memory is in the .vmem file beside it: give that"},
+    {"\x7fVirtualBox SavedState", 22, 0, "a state that VirtualBox saved (.sav)",
+     "start the guest again, then dump it: VBoxManage debugvm GUEST dumpvmcore --filename=FILE"},
+    {"HyperV", 6, 0, "a state that Hyper-V saved", "turn it into raw memory with Hyper-V's tools"},
+    {"VMRS", 4, 0, "a state that Hyper-V saved (.vmrs)",
+     "turn it into raw memory with Hyper-V's tools"},
+    {"EVF\x09\x0d\x0a\xff\0", 8, 0, "an EWF image (.E01)",
+     "unpack it: ewfexport -f raw -t NAME FILE (package ewf-tools)"},
+    {"EVF2\x0d\x0a\x81\0", 8, 0, "an EWF image (.Ex01)",
+     "unpack it: ewfexport -f raw -t NAME FILE (package ewf-tools)"},
+    {"S1SUSPEND", 9, 4086, "a swap area with a hibernation image",
+     "a hibernation image is compressed and without a layout of RAM: resume the machine from it, "
+     "then dump it"},
+    {"LINHIB0001", 10, 4086, "a swap area with a hibernation image (in use)",
+     "a hibernation image is compressed and without a layout of RAM: resume the machine from it, "
+     "then dump it"},
+    {"SWAPSPACE2", 10, 4086, "a swap area, not memory", "give the dump of a guest"},
+    {"hibr", 4, 0, "a hibernation file of Windows", NULL},
+    {"HIBR", 4, 0, "a hibernation file of Windows", NULL},
+    {"QFI\xfb", 4, 0, "a qcow2 disk image, not memory",
+     "if it has an internal snapshot with memory (qemu-img snapshot -l FILE), start QEMU with "
+     "-loadvm NAME -S and dump that guest: dump-guest-memory FILE.elf"},
+    {"KDMV", 4, 0, "a VMware disk image, not memory", "give the .vmem file instead"},
+    {"conectix", 8, 0, "a VHD disk image, not memory", "give the dump of a guest"},
+    {"vhdxfile", 8, 0, "a VHDX disk image, not memory", "give the dump of a guest"},
+    {"DISKDUMP", 8, 0, "a diskdump file, a format before kdump", NULL},
+    {"PAGEDU64", 8, 0, "a Windows crash dump", NULL},
+    {"PAGEDUMP", 8, 0, "a Windows crash dump", NULL},
+    {"!<arch>\n", 8, 0, "an ar archive", NULL},
+    {"SQLite format 3", 15, 0, "an SQLite database", NULL},
 };
 
 /* A first page of nothing but text: real memory begins with interrupt vectors or firmware data. */
@@ -48,7 +83,10 @@ struct nunchi_error *foreign_file_error(const void *start, size_t size)
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(foreign) && !err; i++) {
-		if (size < foreign[i].size || memcmp(start, foreign[i].magic, foreign[i].size))
+		const uint8_t *at = (const uint8_t *)start + foreign[i].offset;
+
+		if (size < foreign[i].offset + foreign[i].size ||
+		    memcmp(at, foreign[i].magic, foreign[i].size))
 			continue;
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "it is %s", foreign[i].what);
 		return foreign[i].hint ? error_hint(err, "%s", foreign[i].hint)

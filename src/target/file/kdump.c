@@ -182,7 +182,9 @@ static struct nunchi_error *read_headers(const struct source *file, struct layou
 	if (machine[0] && strncmp(machine, "x86_64", 7) &&
 	    (machine[0] != 'i' || strncmp(machine + 2, "86", 3)))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the kdump file is of a machine other than x86");
+				    "the kdump file is of %s; only guests of x86 can be read",
+				    !strncmp(machine, "aarch64", 8) ? "AArch64 (ARM64)"
+								    : "another machine");
 	err = source_read(file, BLOCK, sub, sizeof(sub), "the kdump sub header");
 	if (err)
 		return err;

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "target/file/qemu_device.h"
+
+#include "core/bytes.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum {
+	SECTION_FULL = 0x04,
+	SECTION_DESCRIPTION = 0x06,
+	/* Of a section: kind, number, length of the name, name, instance, version. */
+	NAME_AT = 5,
+};
+
+/* A field of the description of vCPUs: its elements of size bytes, and how they are taken. */
+struct wanted {
+	const char *name;
+	size_t size, count;
+	void (*take)(struct x86_registers *registers, const uint8_t *bytes);
+};
+
+static void take_general(struct x86_registers *registers, const uint8_t *bytes)
+{
+	/* In the order of their numbers in instructions. */
+	uint64_t *const general[] = {
+	    &registers->rax, &registers->rcx, &registers->rdx, &registers->rbx,
+	    &registers->rsp, &registers->rbp, &registers->rsi, &registers->rdi,
+	    &registers->r8,  &registers->r9,  &registers->r10, &registers->r11,
+	    &registers->r12, &registers->r13, &registers->r14, &registers->r15,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(general); i++)
+		*general[i] = load_be64(bytes + i * 8);
+	registers->has_general = true;
+}
+
+enum { SEGMENT_SIZE = 20, SEGMENT_BASE = 4 }; /* selector, base, limit, flags */
+
+static void take_segments(struct x86_registers *registers, const uint8_t *bytes)
+{
+	uint16_t *const selectors[] = {&registers->es, &registers->cs, &registers->ss,
+				       &registers->ds, &registers->fs, &registers->gs};
+
+	for (size_t i = 0; i < ARRAY_SIZE(selectors); i++)
+		*selectors[i] = (uint16_t)load_be32(bytes + i * SEGMENT_SIZE);
+	registers->fs_base = load_be64(bytes + 4 * SEGMENT_SIZE + SEGMENT_BASE);
+	registers->gs_base = load_be64(bytes + 5 * SEGMENT_SIZE + SEGMENT_BASE);
+	registers->has_segments = true;
+}
+
+static void take_tr(struct x86_registers *registers, const uint8_t *bytes)
+{
+	registers->tr = (uint16_t)load_be32(bytes);
+	registers->has_selectors = true;
+}
+
+static void take_ldt(struct x86_registers *registers, const uint8_t *bytes)
+{
+	registers->ldtr = (uint16_t)load_be32(bytes);
+}
+
+static void take_gdt(struct x86_registers *registers, const uint8_t *bytes)
+{
+	registers->gdt_base = load_be64(bytes + SEGMENT_BASE);
+	registers->has_gdt = true;
+}
+
+static void take_idt(struct x86_registers *registers, const uint8_t *bytes)
+{
+	registers->idt_base = load_be64(bytes + SEGMENT_BASE);
+	registers->has_idt = true;
+}
+
+static void take_debug(struct x86_registers *registers, const uint8_t *bytes)
+{
+	for (size_t i = 0; i < 8; i++)
+		registers->dr[i] = i == 4 || i == 5 ? 0 : load_be64(bytes + i * 8);
+	registers->has_debug = true;
+}
+
+#define TAKE(name, member, flag)                                                                   \
+	static void take_##name(struct x86_registers *registers, const uint8_t *bytes)             \
+	{                                                                                          \
+		registers->member = load_be64(bytes);                                              \
+		flag;                                                                              \
+	}
+TAKE(rip, rip, registers->has_rip = true)
+TAKE(rflags, rflags, )
+TAKE(cr0, cr0, )
+TAKE(cr2, cr2, registers->has_cr2 = true)
+TAKE(cr3, cr3, )
+TAKE(cr4, cr4, )
+TAKE(efer, efer, registers->has_efer = true)
+TAKE(star, star, registers->has_star = true)
+TAKE(lstar, lstar, registers->has_syscall = true)
+TAKE(kernel_gs, kernel_gs_base, registers->has_kernel_gs = true)
+
+static const struct wanted wanted[] = {
+    {"env.regs", 8, 16, take_general},
+    {"env.eip", 8, 1, take_rip},
+    {"env.eflags", 8, 1, take_rflags},
+    {"env.segs", 20, 6, take_segments},
+    {"env.ldt", 20, 1, take_ldt},
+    {"env.tr", 20, 1, take_tr},
+    {"env.gdt", 20, 1, take_gdt},
+    {"env.idt", 20, 1, take_idt},
+    {"env.cr[0]", 8, 1, take_cr0},
+    {"env.cr[2]", 8, 1, take_cr2},
+    {"env.cr[3]", 8, 1, take_cr3},
+    {"env.cr[4]", 8, 1, take_cr4},
+    {"env.dr", 8, 8, take_debug},
+    {"env.efer", 8, 1, take_efer},
+    {"env.star", 8, 1, take_star},
+    {"env.lstar", 8, 1, take_lstar},
+    {"env.kernelgsbase", 8, 1, take_kernel_gs},
+};
+
+/* The bytes of a field, or of all the elements of one that is an array; false if it is none. */
+static bool field_size(const json_t *field, size_t *ret_element, size_t *ret_count)
+{
+	const json_t *count = json_object_get(field, "array_len");
+	json_int_t size = json_integer_value(json_object_get(field, "size"));
+	json_int_t elements = count ? json_integer_value(count) : 1;
+
+	if (size < 0 || elements < 0 || size > (json_int_t)QEMU_DEVICE_STATE_LIMIT ||
+	    elements > (json_int_t)QEMU_DEVICE_STATE_LIMIT ||
+	    size * elements > (json_int_t)QEMU_DEVICE_STATE_LIMIT)
+		return false;
+	*ret_element = (size_t)size;
+	*ret_count = (size_t)elements;
+	return true;
+}
+
+/* Takes the fields of a vCPU whose state these bytes begin with. */
+static struct x86_registers take_fields(const json_t *fields, const uint8_t *bytes, size_t size)
+{
+	struct x86_registers registers = {0};
+	size_t index, at = 0;
+	const json_t *field;
+
+	json_array_foreach((json_t *)fields, index, field)
+	{
+		const char *name = json_string_value(json_object_get(field, "name"));
+		size_t element, count;
+
+		if (!field_size(field, &element, &count) || element * count > size - at)
+			break;
+		for (size_t i = 0; name && i < ARRAY_SIZE(wanted); i++) {
+			if (!strcmp(name, wanted[i].name) && element == wanted[i].size &&
+			    count == wanted[i].count)
+				wanted[i].take(&registers, bytes + at);
+		}
+		at += element * count;
+	}
+	registers.has_rip &= registers.has_general;
+	return registers;
+}
+
+/* Where the state of instance n of device "cpu" begins; NULL if it is nowhere. */
+static const uint8_t *find_vcpu(const uint8_t *bytes, size_t size, uint32_t instance,
+				uint32_t version)
+{
+	uint8_t name[12] = {3, 'c', 'p', 'u'};
+	const uint8_t *found = bytes;
+
+	for (size_t i = 0; i < 4; i++) {
+		name[4 + i] = (uint8_t)(instance >> (24 - 8 * i));
+		name[8 + i] = (uint8_t)(version >> (24 - 8 * i));
+	}
+	while ((found = memmem(found, size - (size_t)(found - bytes), name, sizeof(name)))) {
+		if (found - bytes >= NAME_AT && found[-NAME_AT] == SECTION_FULL)
+			return found + sizeof(name);
+		found++;
+	}
+	return NULL;
+}
+
+/* The description: the first JSON text that a section of its kind holds; NULL if there is none. */
+static json_t *find_description(const uint8_t *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while ((at = memchr(at, SECTION_DESCRIPTION, size - (size_t)(at - bytes)))) {
+		size_t left = size - (size_t)(at - bytes);
+		uint32_t length = left > 6 ? load_be32(at + 1) : 0;
+
+		if (length > 2 && length <= left - 5 && at[5] == '{' && at[5 + length - 1] == '}') {
+			json_t *json = json_loadb((const char *)at + 5, length, 0, NULL);
+
+			if (json_is_array(json_object_get(json, "devices")))
+				return json;
+			json_decref(json);
+		}
+		at++;
+	}
+	return NULL;
+}
+
+static struct nunchi_error *take_vcpus(const json_t *devices, const uint8_t *bytes, size_t size,
+				       struct x86_registers **ret, size_t *ret_count)
+{
+	size_t index, count = 0;
+	const json_t *device;
+	struct x86_registers *vcpus = NULL;
+
+	json_array_foreach((json_t *)devices, index, device)
+	{
+		const char *name = json_string_value(json_object_get(device, "name"));
+		json_int_t instance = json_integer_value(json_object_get(device, "instance_id"));
+		json_int_t version = json_integer_value(json_object_get(device, "version"));
+		const uint8_t *state;
+		struct x86_registers *more;
+
+		if (!name || strcmp(name, "cpu") || instance < 0 ||
+		    instance >= QEMU_DEVICE_VCPU_LIMIT)
+			continue;
+		state = find_vcpu(bytes, size, (uint32_t)instance, (uint32_t)version);
+		if (!state)
+			continue;
+		if ((size_t)instance >= count) {
+			more = reallocarray(vcpus, (size_t)instance + 1, sizeof(*vcpus));
+			if (!more) {
+				free(vcpus);
+				return &error_nomem;
+			}
+			memset(more + count, 0, ((size_t)instance + 1 - count) * sizeof(*more));
+			vcpus = more;
+			count = (size_t)instance + 1;
+		}
+		vcpus[instance] = take_fields(json_object_get(device, "fields"), state,
+					      size - (size_t)(state - bytes));
+	}
+	*ret = vcpus;
+	*ret_count = count;
+	return NULL;
+}
+
+struct nunchi_error *qemu_device_registers(const struct source *file, uint64_t offset,
+					   struct x86_registers **ret, size_t *ret_count)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	struct nunchi_error *err;
+	json_t *description;
+	size_t size;
+
+	*ret = NULL;
+	*ret_count = 0;
+	if (offset >= file->size)
+		return NULL;
+	size = (size_t)(file->size - offset < QEMU_DEVICE_STATE_LIMIT ? file->size - offset
+								      : QEMU_DEVICE_STATE_LIMIT);
+	bytes = malloc(size);
+	if (!bytes)
+		return &error_nomem;
+	err = source_read(file, offset, bytes, size, "the devices' state");
+	if (err)
+		return err;
+	description = find_description(bytes, size);
+	if (!description)
+		return NULL;
+	err = take_vcpus(json_object_get(description, "devices"), bytes, size, ret, ret_count);
+	json_decref(description);
+	return err;
+}
