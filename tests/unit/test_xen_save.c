@@ -138,7 +138,7 @@ static void check_pv(bool is_32)
 	assert_null(target_get_registers(target, 2, &registers));
 	assert_int_equal(registers.rip, is_32 ? 0xc0001002 : 0xffffffff81001002);
 	assert_int_equal(registers.cr3, is_32 ? 0x12345678000 : 0x7002000);
-	assert_int_equal(registers.efer, is_32 ? 0 : 0x500);
+	assert_int_equal(registers.efer, is_32 ? 0 : 0xd01);
 	assert_true(registers.cr0 >> 31 & registers.cr4 >> 5 & 1);
 	_cleanup_error_ struct nunchi_error *err = target_get_registers(target, 1, &registers);
 	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));

@@ -128,6 +128,31 @@ SAME(XEN_HVM_CPU_IDTR_BASE, offsetof(struct hvm_hw_cpu, idtr_base));
 SAME(XEN_HVM_CPU_SHADOW_GS, offsetof(struct hvm_hw_cpu, shadow_gs));
 SAME(XEN_HVM_CPU_LSTAR, offsetof(struct hvm_hw_cpu, msr_lstar));
 SAME(XEN_HVM_CPU_EFER, offsetof(struct hvm_hw_cpu, msr_efer));
+SAME(XEN_HVM_CPU_LEAST, offsetof(struct hvm_hw_cpu, msr_efer) + 8);
+SAME(XEN_HVM_CPU_RAX, offsetof(struct hvm_hw_cpu, rax));
+SAME(XEN_HVM_CPU_RBX, offsetof(struct hvm_hw_cpu, rbx));
+SAME(XEN_HVM_CPU_RCX, offsetof(struct hvm_hw_cpu, rcx));
+SAME(XEN_HVM_CPU_RDX, offsetof(struct hvm_hw_cpu, rdx));
+SAME(XEN_HVM_CPU_RBP, offsetof(struct hvm_hw_cpu, rbp));
+SAME(XEN_HVM_CPU_RSI, offsetof(struct hvm_hw_cpu, rsi));
+SAME(XEN_HVM_CPU_RDI, offsetof(struct hvm_hw_cpu, rdi));
+SAME(XEN_HVM_CPU_R8, offsetof(struct hvm_hw_cpu, r8));
+SAME(XEN_HVM_CPU_R8 + 7 * 8, offsetof(struct hvm_hw_cpu, r15));
+SAME(XEN_HVM_CPU_RFLAGS, offsetof(struct hvm_hw_cpu, rflags));
+SAME(XEN_HVM_CPU_DR0, offsetof(struct hvm_hw_cpu, dr0));
+SAME(XEN_HVM_CPU_DR0 + 3 * 8, offsetof(struct hvm_hw_cpu, dr3));
+SAME(XEN_HVM_CPU_DR6, offsetof(struct hvm_hw_cpu, dr6));
+SAME(XEN_HVM_CPU_DR6 + 8, offsetof(struct hvm_hw_cpu, dr7));
+SAME(XEN_HVM_CPU_CS, offsetof(struct hvm_hw_cpu, cs_sel));
+SAME(XEN_HVM_CPU_DS, offsetof(struct hvm_hw_cpu, ds_sel));
+SAME(XEN_HVM_CPU_ES, offsetof(struct hvm_hw_cpu, es_sel));
+SAME(XEN_HVM_CPU_FS, offsetof(struct hvm_hw_cpu, fs_sel));
+SAME(XEN_HVM_CPU_GS, offsetof(struct hvm_hw_cpu, gs_sel));
+SAME(XEN_HVM_CPU_SS, offsetof(struct hvm_hw_cpu, ss_sel));
+SAME(XEN_HVM_CPU_STAR, offsetof(struct hvm_hw_cpu, msr_star));
+SAME(XEN_HVM_CPU_TR, offsetof(struct hvm_hw_cpu, tr_sel));
+SAME(XEN_HVM_CPU_LDTR, offsetof(struct hvm_hw_cpu, ldtr_sel));
+SAME(XEN_HVM_CPU_GDTR_BASE, offsetof(struct hvm_hw_cpu, gdtr_base));
 
 #define PV(ours, theirs) SAME(XEN_PV_CPU_##ours, offsetof(struct vcpu_guest_context_x86_64, theirs))
 SAME(XEN_PV_CPU_SIZE, sizeof(struct vcpu_guest_context_x86_64));
@@ -142,6 +167,28 @@ SAME(XEN_PV_CPU_FS_BASE + 16, offsetof(struct vcpu_guest_context_x86_64, gs_base
 SAME(XEN_PV32_CPU_SIZE, sizeof(struct vcpu_guest_context_x86_32));
 SAME(XEN_PV32_CPU_EIP, offsetof(struct vcpu_guest_context_x86_32, user_regs.eip));
 SAME(XEN_PV32_CPU_ESP, offsetof(struct vcpu_guest_context_x86_32, user_regs.esp));
+PV(R15, user_regs.r15);
+PV(RDI, user_regs.rdi);
+PV(CS, user_regs.cs);
+PV(RFLAGS, user_regs.rflags);
+PV(SS, user_regs.ss);
+PV(ES, user_regs.es);
+PV(DS, user_regs.ds);
+PV(FS, user_regs.fs);
+PV(GS, user_regs.gs);
+PV(DR, debugreg);
+#define PV32(ours, theirs)                                                                         \
+	SAME(XEN_PV32_CPU_##ours, offsetof(struct vcpu_guest_context_x86_32, theirs))
+PV32(EBX, user_regs.ebx);
+PV32(EAX, user_regs.eax);
+PV32(CS, user_regs.cs);
+PV32(EFLAGS, user_regs.eflags);
+PV32(SS, user_regs.ss);
+PV32(ES, user_regs.es);
+PV32(DS, user_regs.ds);
+PV32(FS, user_regs.fs);
+PV32(GS, user_regs.gs);
+PV32(DR, debugreg);
 SAME(XEN_PV32_CPU_CR, offsetof(struct vcpu_guest_context_x86_32, ctrlreg));
 
 SAME(XEN_SHARED_MAX_PFN, offsetof(struct shared_info, arch.max_pfn));

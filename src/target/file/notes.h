@@ -23,19 +23,10 @@
 enum {
 	NOTE_PRSTATUS = 1,
 	PRSTATUS64_SIZE = 336, /* struct elf_prstatus of x86-64 */
-	PRSTATUS64_REGS = 112, /* pr_reg: r15 … */
-	PRSTATUS64_RIP = PRSTATUS64_REGS + 16 * 8,
-	PRSTATUS64_RSP = PRSTATUS64_REGS + 19 * 8,
 	PRSTATUS32_SIZE = 144, /* struct elf_prstatus of i386 */
-	PRSTATUS32_REGS = 72,  /* pr_reg: ebx … */
-	PRSTATUS32_EIP = PRSTATUS32_REGS + 12 * 4,
-	PRSTATUS32_ESP = PRSTATUS32_REGS + 15 * 4,
-	QEMU_STATE_SIZE = 432, /* struct QEMUCPUState up to cr[4]; later versions append */
+	QEMU_STATE_SIZE = 440, /* struct QEMUCPUState; before QEMU 3 it ended with cr[4] */
+	QEMU_STATE_LEAST = 432,
 	QEMU_STATE_VERSION = 1,
-	QEMU_STATE_RSP = 56,
-	QEMU_STATE_RIP = 136,
-	QEMU_STATE_IDT_BASE = 384,
-	QEMU_STATE_CR = 392,
 	/*
 	 * Our own ("NUNCHI"), in snapshots of PV guests of Xen: 4 bytes, enum target_frames of the
 	 * segments' addresses and of those in the page tables.
@@ -73,6 +64,13 @@ void notes_deinit(struct notes *notes);
 struct nunchi_error *notes_parse(struct notes *notes, const void *bytes, size_t size);
 /* Takes VMCOREINFO text that stands outside of notes. */
 struct nunchi_error *notes_set_vmcoreinfo(struct notes *notes, const void *bytes, size_t size);
+
+/* Writes a struct elf_prstatus of PRSTATUS64_SIZE or PRSTATUS32_SIZE bytes, zeroed before. */
+void notes_encode_prstatus(const struct x86_registers *registers, bool x86_64, unsigned vcpu,
+			   uint8_t *ret);
+/* Writes a struct QEMUCPUState of QEMU_STATE_SIZE bytes, zeroed before. */
+void notes_encode_qemu(const struct x86_registers *registers, uint8_t *ret);
+
 /* Concludes EFER, once all notes are parsed. x86_64: what the file says of the machine. */
 void notes_conclude(struct notes *notes, bool x86_64);
 

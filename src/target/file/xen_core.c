@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "target/file/format.h"
+#include "target/xen/layout.h"
 
 #include <elf.h>
 #include <inttypes.h>
@@ -31,7 +32,7 @@ static const struct {
 	uint64_t entry_size; /* tells which it is where the names are cut off; 0: the type does */
 } roles[SECTION_ROLE_COUNT] = {
     [SECTION_NOTES] = {".note.Xen", SHT_NOTE, 0},
-    [SECTION_REGISTERS] = {".xen_prstatus", SHT_PROGBITS, XEN_CONTEXT_SIZE},
+    [SECTION_REGISTERS] = {".xen_prstatus", SHT_PROGBITS, XEN_PV_CPU_SIZE},
     [SECTION_PAGES] = {".xen_pages", SHT_PROGBITS, PAGE_SIZE},
     [SECTION_PFN] = {".xen_pfn", SHT_PROGBITS, 8},
     [SECTION_P2M] = {".xen_p2m", SHT_PROGBITS, 16},
@@ -358,24 +359,24 @@ static struct nunchi_error *read_registers(const struct source *source, const st
 					   struct xen_core *core)
 {
 	const struct section *section = &layout->sections[SECTION_REGISTERS];
-	uint8_t context[XEN_CONTEXT_SIZE];
+	uint8_t context[XEN_PV_CPU_SIZE];
 
 	/* The tools reserve the larger size for a 32-bit guest as well. */
-	if (!layout->found[SECTION_REGISTERS] || section->entry_size != XEN_CONTEXT_SIZE)
+	if (!layout->found[SECTION_REGISTERS] || section->entry_size != XEN_PV_CPU_SIZE)
 		return NULL;
-	for (size_t i = 0; i < section->size / XEN_CONTEXT_SIZE && i < XEN_VCPU_LIMIT; i++) {
-		uint64_t offset = section->offset + i * XEN_CONTEXT_SIZE;
+	for (size_t i = 0; i < section->size / XEN_PV_CPU_SIZE && i < XEN_VCPU_LIMIT; i++) {
+		uint64_t offset = section->offset + i * XEN_PV_CPU_SIZE;
 		struct x86_registers registers;
 		struct nunchi_error *err;
 
 		core->registers_cut_off =
-		    offset >= source->size || source->size - offset < XEN_CONTEXT_SIZE;
+		    offset >= source->size || source->size - offset < XEN_PV_CPU_SIZE;
 		if (core->registers_cut_off)
 			return NULL;
 		err = source_read(source, offset, context, sizeof(context), ".xen_prstatus");
 		if (err)
 			return err;
-		registers = xen_context_decode(context, core->kind);
+		registers = xen_cpu_from_context(context, core->kind);
 		err = xen_vcpus_set(&core->vcpus, i, &registers);
 		if (err)
 			return err;

@@ -9,9 +9,9 @@
 #ifndef NUNCHI_TARGET_FILE_XEN_REGISTERS_H
 #define NUNCHI_TARGET_FILE_XEN_REGISTERS_H
 
-#include "arch/x86/registers.h"
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "target/xen/cpu.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,15 +21,11 @@
 #define XEN_VCPU_LIMIT 8192
 
 enum {
-	XEN_CONTEXT_SIZE = 5168,   /* struct vcpu_guest_context of a 64-bit guest, and of any HVM */
-	XEN_CONTEXT32_SIZE = 2800, /* that of a 32-bit PV guest */
-	XEN_HVM_CPU_SIZE = 1000,   /* of struct hvm_hw_cpu what every Xen writes: up to EFER */
-	XEN_HVM_CODE_END = 0,      /* types of entries in an HVM context */
+	XEN_HVM_CODE_END = 0, /* types of entries in an HVM context */
 	XEN_HVM_CODE_CPU = 2,
 	XEN_HVM_DESCRIPTOR_SIZE = 8, /* type, instance, length */
 };
 
-enum xen_guest_kind { XEN_GUEST_PV, XEN_GUEST_PV32, XEN_GUEST_HVM };
 /* "a PV", "an HVM or PVH" (the file does not tell these two apart). Static. */
 const char *xen_guest_kind_string(enum xen_guest_kind kind);
 
@@ -51,13 +47,6 @@ struct nunchi_error *xen_vcpus_set(struct xen_vcpus *vcpus, size_t n,
 
 /* How many bytes of struct vcpu_guest_context a guest has. */
 size_t xen_context_size(enum xen_guest_kind kind);
-/*
- * Decodes that many bytes. It does not hold EFER: that a PV guest is in long mode is known, and of
- * an HVM guest concluded where a register has more than 32 bits. CR3 of a PV guest is unfolded to
- * the address of its page table.
- */
-struct x86_registers xen_context_decode(const uint8_t *context, enum xen_guest_kind kind);
-
 /*
  * Takes the vCPUs out of an HVM context (hypercall gethvmcontext, record HVM_CONTEXT). False if it
  * is damaged or cut off; what came before is taken. Fails for memory alone.

@@ -4,6 +4,7 @@
 #include "core/bytes.h"
 #include "target/file/format.h"
 #include "target/file/spans.h"
+#include "target/xen/layout.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -341,7 +342,7 @@ static struct nunchi_error *take_pages(struct reader *reader, uint32_t length)
 static struct nunchi_error *take_vcpu(struct reader *reader, uint32_t length)
 {
 	size_t size = xen_context_size(reader->save->kind);
-	uint8_t body[VCPU_HEADER_SIZE + XEN_CONTEXT_SIZE];
+	uint8_t body[VCPU_HEADER_SIZE + XEN_PV_CPU_SIZE];
 	struct x86_registers registers;
 	struct nunchi_error *err;
 
@@ -353,7 +354,7 @@ static struct nunchi_error *take_vcpu(struct reader *reader, uint32_t length)
 		return err;
 	if (load_le32(body) >= XEN_VCPU_LIMIT)
 		return stop(reader, "a record of a vCPU has an impossible number");
-	registers = xen_context_decode(body + VCPU_HEADER_SIZE, reader->save->kind);
+	registers = xen_cpu_from_context(body + VCPU_HEADER_SIZE, reader->save->kind);
 	return xen_vcpus_set(&reader->save->vcpus, load_le32(body), &registers);
 }
 

@@ -42,15 +42,7 @@ static void add_prstatus(struct buffer *notes, const struct x86_registers *regis
 {
 	uint8_t desc[PRSTATUS64_SIZE] = {0};
 
-	/* pr_pid is the vCPU's number, from 1 on. */
-	store_le32(desc + (x86_64 ? 32 : 24), vcpu + 1);
-	if (x86_64) {
-		store_le64(desc + PRSTATUS64_RIP, registers->rip);
-		store_le64(desc + PRSTATUS64_RSP, registers->rsp);
-	} else {
-		store_le32(desc + PRSTATUS32_EIP, (uint32_t)registers->rip);
-		store_le32(desc + PRSTATUS32_ESP, (uint32_t)registers->rsp);
-	}
+	notes_encode_prstatus(registers, x86_64, vcpu, desc);
 	add_note(notes, "CORE", NOTE_PRSTATUS, desc, x86_64 ? PRSTATUS64_SIZE : PRSTATUS32_SIZE);
 }
 
@@ -58,14 +50,7 @@ static void add_qemu(struct buffer *notes, const struct x86_registers *registers
 {
 	uint8_t desc[QEMU_STATE_SIZE] = {0};
 
-	store_le32(desc, QEMU_STATE_VERSION);
-	store_le32(desc + 4, QEMU_STATE_SIZE);
-	store_le64(desc + QEMU_STATE_RSP, registers->rsp);
-	store_le64(desc + QEMU_STATE_RIP, registers->rip);
-	store_le64(desc + QEMU_STATE_IDT_BASE, registers->idt_base);
-	store_le64(desc + QEMU_STATE_CR, registers->cr0);
-	store_le64(desc + QEMU_STATE_CR + 3 * 8, registers->cr3);
-	store_le64(desc + QEMU_STATE_CR + 4 * 8, registers->cr4);
+	notes_encode_qemu(registers, desc);
 	add_note(notes, "QEMU", 0, desc, sizeof(desc));
 }
 

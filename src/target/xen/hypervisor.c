@@ -3,6 +3,7 @@
 
 #include "core/array.h"
 #include "core/bytes.h"
+#include "target/xen/cpu.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,13 +13,6 @@
 #define LIST_BATCH 256
 /* Of a call that Xen wants to have made again. */
 #define MOST_TRIES 64
-
-#define CR0_PE   ((uint64_t)1 << 0)
-#define CR0_PG   ((uint64_t)1 << 31)
-#define CR4_PAE  ((uint64_t)1 << 5)
-#define CR4_LA57 ((uint64_t)1 << 12)
-/* SCE, LME, LMA, NXE: Xen runs every 64-bit PV guest with these bits, and does not report EFER. */
-#define PV_EFER ((uint64_t)0xd01)
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
@@ -399,79 +393,6 @@ struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 	return simple(xen, XEN_OP_UNPAUSE, id, "resume the vCPUs");
 }
 
-static void hvm_registers(const uint8_t *cpu, struct x86_registers *ret)
-{
-	*ret = (struct x86_registers){
-	    .cr0 = load_le64(cpu + XEN_HVM_CPU_CR0),
-	    .cr2 = load_le64(cpu + XEN_HVM_CPU_CR2),
-	    .cr3 = load_le64(cpu + XEN_HVM_CPU_CR3),
-	    .cr4 = load_le64(cpu + XEN_HVM_CPU_CR4),
-	    .efer = load_le64(cpu + XEN_HVM_CPU_EFER),
-	    .rip = load_le64(cpu + XEN_HVM_CPU_RIP),
-	    .rsp = load_le64(cpu + XEN_HVM_CPU_RSP),
-	    .idt_base = load_le64(cpu + XEN_HVM_CPU_IDTR_BASE),
-	    .lstar = load_le64(cpu + XEN_HVM_CPU_LSTAR),
-	    .fs_base = load_le64(cpu + XEN_HVM_CPU_FS_BASE),
-	    .gs_base = load_le64(cpu + XEN_HVM_CPU_GS_BASE),
-	    .kernel_gs_base = load_le64(cpu + XEN_HVM_CPU_SHADOW_GS),
-	    .has_efer = true,
-	    .has_idt = true,
-	    .has_rip = true,
-	    .has_cr2 = true,
-	    .has_syscall = true,
-	    .has_segments = true,
-	    .has_kernel_gs = true,
-	};
-}
-
-/*
- * Xen does not report all control bits of a PV guest, but it prescribes them: paging is on, in
- * 64-bit mode. CR3 holds the kernel's page table, also while a process runs.
- */
-static void pv_registers(const uint8_t *cpu, struct x86_registers *ret)
-{
-	const uint8_t *cr = cpu + XEN_PV_CPU_CR, *segments = cpu + XEN_PV_CPU_FS_BASE;
-	bool kernel = load_le64(cpu + XEN_PV_CPU_FLAGS) & XEN_PV_IN_KERNEL;
-
-	*ret = (struct x86_registers){
-	    .cr0 = load_le64(cr) | CR0_PG | CR0_PE,
-	    .cr3 = load_le64(cr + 3 * 8),
-	    .cr4 = (load_le64(cr + 4 * 8) | CR4_PAE) & ~CR4_LA57,
-	    .efer = PV_EFER,
-	    .rip = load_le64(cpu + XEN_PV_CPU_RIP),
-	    .rsp = load_le64(cpu + XEN_PV_CPU_RSP),
-	    .lstar = load_le64(cpu + XEN_PV_CPU_SYSCALL),
-	    .fs_base = load_le64(segments),
-	    .gs_base = load_le64(segments + (kernel ? 8 : 16)),
-	    .kernel_gs_base = load_le64(segments + (kernel ? 16 : 8)),
-	    .has_efer = true,
-	    .has_rip = true,
-	    .has_syscall = true,
-	    .has_segments = true,
-	    .has_kernel_gs = true,
-	};
-}
-
-/*
- * CR3 of a 32-bit PV guest: its frame number can have 32 bits, and is rotated left by 12 bits
- * (xen_cr3_to_pfn() in xen/include/public/arch-x86/xen-x86_32.h).
- */
-static void pv32_registers(const uint8_t *cpu, struct x86_registers *ret)
-{
-	const uint8_t *cr = cpu + XEN_PV32_CPU_CR;
-	uint32_t cr3 = load_le32(cr + 3 * 4);
-
-	*ret = (struct x86_registers){
-	    .cr0 = load_le32(cr) | CR0_PG | CR0_PE,
-	    .cr3 = (uint64_t)(cr3 >> 12 | cr3 << 20) << 12,
-	    .cr4 = load_le32(cr + 4 * 4) | CR4_PAE,
-	    .rip = load_le32(cpu + XEN_PV32_CPU_EIP),
-	    .rsp = load_le32(cpu + XEN_PV32_CPU_ESP),
-	    .has_efer = true,
-	    .has_rip = true,
-	};
-}
-
 /* Whether a PV guest is of 32 bits. */
 static int is_narrow(struct xen_hypervisor *xen, uint16_t id, bool *ret)
 {
@@ -519,11 +440,9 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 	if (!errnum)
 		errnum = ask_registers(xen, domain, vcpu, buffer);
 	if (!errnum && domain->type != XEN_TYPE_PV)
-		hvm_registers(buffer, ret);
-	else if (!errnum && narrow)
-		pv32_registers(buffer, ret);
+		*ret = xen_cpu_from_hvm(buffer);
 	else if (!errnum)
-		pv_registers(buffer, ret);
+		*ret = xen_cpu_from_context(buffer, narrow ? XEN_GUEST_PV32 : XEN_GUEST_PV);
 	xen->library.free(xen->call, buffer);
 	/* Xen 4.11 has ENOENT for ENODATA. */
 	if (errnum == ENODATA || errnum == ENOENT || errnum == EINVAL)

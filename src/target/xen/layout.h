@@ -140,33 +140,75 @@ struct xen_pod_op {
 
 /* struct hvm_hw_cpu: the registers of a PVH or HVM vCPU. Offsets into it. */
 #define XEN_HVM_CPU_SIZE      1032
+#define XEN_HVM_CPU_LEAST     1000 /* what every Xen from 4.6 on writes of it: up to EFER */
+#define XEN_HVM_CPU_RAX       512
+#define XEN_HVM_CPU_RBX       520
+#define XEN_HVM_CPU_RCX       528
+#define XEN_HVM_CPU_RDX       536
+#define XEN_HVM_CPU_RBP       544
+#define XEN_HVM_CPU_RSI       552
+#define XEN_HVM_CPU_RDI       560
 #define XEN_HVM_CPU_RSP       568
+#define XEN_HVM_CPU_R8        576 /* to R15 */
 #define XEN_HVM_CPU_RIP       640
+#define XEN_HVM_CPU_RFLAGS    648
 #define XEN_HVM_CPU_CR0       656
 #define XEN_HVM_CPU_CR2       664
 #define XEN_HVM_CPU_CR3       672
 #define XEN_HVM_CPU_CR4       680
+#define XEN_HVM_CPU_DR0       688 /* to DR3 */
+#define XEN_HVM_CPU_DR6       720 /* and DR7 */
+#define XEN_HVM_CPU_CS        736 /* selectors */
+#define XEN_HVM_CPU_DS        740
+#define XEN_HVM_CPU_ES        744
+#define XEN_HVM_CPU_FS        748
+#define XEN_HVM_CPU_GS        752
+#define XEN_HVM_CPU_SS        756
+#define XEN_HVM_CPU_TR        760
+#define XEN_HVM_CPU_LDTR      764
 #define XEN_HVM_CPU_FS_BASE   832
 #define XEN_HVM_CPU_GS_BASE   840
 #define XEN_HVM_CPU_IDTR_BASE 872
+#define XEN_HVM_CPU_GDTR_BASE 880
 #define XEN_HVM_CPU_SHADOW_GS 944
 #define XEN_HVM_CPU_LSTAR     960
+#define XEN_HVM_CPU_STAR      968
 #define XEN_HVM_CPU_EFER      992
 
 /* struct vcpu_guest_context: a PV vCPU. Offsets into it. */
 #define XEN_PV_CPU_SIZE    5168
 #define XEN_PV_CPU_FLAGS   512
 #define XEN_PV_IN_KERNEL   ((uint64_t)1 << 2) /* of the flags: VGCF_in_kernel */
+#define XEN_PV_CPU_R15     520 /* R14 to R12, RBP, RBX, R11 to R8, RAX, RCX, RDX, RSI, RDI */
+#define XEN_PV_CPU_RDI     632
 #define XEN_PV_CPU_RIP     648
+#define XEN_PV_CPU_CS      656
+#define XEN_PV_CPU_RFLAGS  664
 #define XEN_PV_CPU_RSP     672
+#define XEN_PV_CPU_SS      680
+#define XEN_PV_CPU_ES      688
+#define XEN_PV_CPU_DS      696
+#define XEN_PV_CPU_FS      704
+#define XEN_PV_CPU_GS      712
 #define XEN_PV_CPU_CR      4984 /* ctrlreg[8]; [3] holds the kernel's page table */
+#define XEN_PV_CPU_DR      5048 /* debugreg[8] */
 #define XEN_PV_CPU_SYSCALL 5128
 #define XEN_PV_CPU_FS_BASE 5144 /* behind it those of GS: the kernel's and the user's */
 /* The same of a 32-bit PV guest (struct vcpu_guest_context_x86_32). */
-#define XEN_PV32_CPU_SIZE 2800
-#define XEN_PV32_CPU_EIP  548
-#define XEN_PV32_CPU_ESP  560
-#define XEN_PV32_CPU_CR   2716
+#define XEN_PV32_CPU_SIZE   2800
+#define XEN_PV32_CPU_EBX    516 /* ECX, EDX, ESI, EDI, EBP, EAX */
+#define XEN_PV32_CPU_EAX    540
+#define XEN_PV32_CPU_EIP    548
+#define XEN_PV32_CPU_CS     552
+#define XEN_PV32_CPU_EFLAGS 556
+#define XEN_PV32_CPU_ESP    560
+#define XEN_PV32_CPU_SS     564
+#define XEN_PV32_CPU_ES     568
+#define XEN_PV32_CPU_DS     572
+#define XEN_PV32_CPU_FS     576
+#define XEN_PV32_CPU_GS     580
+#define XEN_PV32_CPU_CR     2716
+#define XEN_PV32_CPU_DR     2748
 
 /* struct shared_info of a 64-bit PV guest. Offsets into its arch part. */
 #define XEN_SHARED_MAX_PFN   3088
