@@ -58,6 +58,7 @@ struct target_arrangement {
 	bool changed;     /* the memory's ranges are others than before */
 	const char *name; /* for people; static */
 	uint64_t lacking; /* bytes of that RAM that the file does not have */
+	bool certain;     /* the file has the size of that RAM laid out so, and of no other way */
 };
 
 struct target;

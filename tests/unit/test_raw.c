@@ -136,6 +136,7 @@ static void test_arrangements(void **state)
 {
 	char path[] = "/tmp/nunchi-test-XXXXXX";
 	const struct target_ram ram = ram_of(3 * GIB, 2 * GIB + GIB / 2);
+	const struct target_ram whole = ram_of(3 * GIB, 2 * GIB);
 	const struct target_options options = {0};
 	struct target_arrangement arrangement;
 	struct memory *memory;
@@ -162,6 +163,7 @@ static void test_arrangements(void **state)
 	assert_null(target->ops->arrange(target, &ram, 0, &arrangement));
 	assert_true(arrangement.changed);
 	assert_int_equal(arrangement.lacking, GIB / 2);
+	assert_false(arrangement.certain);
 	assert_ptr_equal(target->memory, memory);
 	read_mark(target, 0, 0);
 	read_mark(target, 3 * GIB - GIB / 4, 3 * GIB - GIB / 4);
@@ -174,7 +176,11 @@ static void test_arrangements(void **state)
 	assert_false(arrangement.changed);
 	assert_null(target->ops->arrange(target, NULL, 0, &arrangement));
 	assert_true(arrangement.changed);
+	assert_false(arrangement.certain);
 	read_mark(target, 3 * GIB, 3 * GIB);
+	assert_null(target->ops->arrange(target, &whole, 0, &arrangement));
+	assert_true(arrangement.certain);
+	read_mark(target, 6 * GIB - GIB / 4, 5 * GIB - GIB / 4);
 	assert_true(memory_stats(memory).pages_touched > 0);
 	err = target->ops->arrange(target, NULL, 7, &arrangement);
 	assert_true(error_is(err, NUNCHI_ERROR_NOT_FOUND));
@@ -215,6 +221,7 @@ static void test_packed(void **state)
 	assert_null(target->ops->arrange(target, &ram, 0, &arrangement));
 	assert_true(arrangement.changed);
 	assert_int_equal(arrangement.lacking, 0);
+	assert_false(arrangement.certain);
 	saved_has(target, 0x1000, 0x9ec00);
 	saved_has(target, MIB, MIB);
 	saved_has(target, 4 * MIB, MIB);

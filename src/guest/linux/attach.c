@@ -209,7 +209,9 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	if (!err) {
 		use_handed_note(kernel, target);
 		linux_infer_symbols(kernel, root->image.data_start);
-		err = linux_identify_witnesses(kernel, root, target, &rodata);
+		err =
+		    linux_identify_witnesses(kernel, root, target, &rodata,
+					     target->ops->arrange && !search->arrangement.certain);
 	}
 	if (err)
 		return err;

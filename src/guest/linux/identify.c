@@ -332,8 +332,7 @@ static bool is_list_whole(struct linux_kernel *kernel, uint64_t head, uint64_t a
  * The list of tasks goes on behind the first one, and back: an image that is left of another kernel
  * has lost the memory around it.
  */
-static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses,
-			  const struct target *target)
+static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses, bool whole_list)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t own = kernel->symbol[LINUX_init_task] + layout->task_tasks.offset;
@@ -348,13 +347,12 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 	if (!kernel->tasks_unseen)
 		witness(witnesses, fault == MEMORY_OK && back == own, "the list of tasks");
 	/* Nor does a list that was torn while the file was written, but a whole one is surer. */
-	if (target->ops->arrange && back == own && !is_list_whole(kernel, own, next))
+	if (whole_list && back == own && !is_list_whole(kernel, own, next))
 		kernel->tasks_unseen = true;
 }
 
 /* The first task: its own parent, and its memory's page table is the one we came by. */
-static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses,
-			  const struct target *target)
+static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses, bool whole_list)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t address = kernel->symbol[LINUX_init_task], pgd;
@@ -366,7 +364,7 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	if (layout->task_real_parent.present)
 		witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
 			"init_task, its own parent");
-	ask_task_list(kernel, witnesses, target);
+	ask_task_list(kernel, witnesses, whole_list);
 	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == MEMORY_OK &&
@@ -459,7 +457,7 @@ static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
-					      const struct kernel_image *rodata)
+					      const struct kernel_image *rodata, bool whole_list)
 {
 	struct witnesses witnesses = {0};
 	struct nunchi_error *err = NULL;
@@ -472,7 +470,7 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 				      (unsigned long long)kernel->text_virtual);
 	} else {
 		ask_symbols(kernel, &witnesses);
-		ask_init_task(kernel, &witnesses, target);
+		ask_init_task(kernel, &witnesses, whole_list);
 		ask_note(kernel, &witnesses, root, target);
 		ask_image(kernel, &witnesses, root);
 		if (witnesses.count < 2 || witnesses.contradict.size)
@@ -536,7 +534,8 @@ static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 {
 	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
 
-	for (int tries = 0; tries < MAX_BTF_TRIES && !cancel_requested(kernel->guest.cancel); tries++) {
+	for (int tries = 0; tries < MAX_BTF_TRIES && !cancel_requested(kernel->guest.cancel);
+	     tries++) {
 		struct nunchi_error *err;
 
 		at = memmem(at, (size_t)(end - at), btf_start, sizeof(btf_start));

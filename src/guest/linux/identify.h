@@ -17,10 +17,13 @@ bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_
  */
 struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata, const char *path);
-/* NUNCHI_ERROR_NO_KERNEL unless two independent witnesses agree and none contradicts. */
+/*
+ * NUNCHI_ERROR_NO_KERNEL unless two independent witnesses agree and none contradicts. whole_list:
+ * follow the list of all tasks, where it is in doubt how the memory is laid out.
+ */
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
-					      const struct kernel_image *rodata);
+					      const struct kernel_image *rodata, bool whole_list);
 /* Finds the types. Missing types are no error: see types_missing. */
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path);

@@ -15,6 +15,8 @@
 
 /* The first page, which the kernel takes out of System RAM (trim_bios_range()). */
 #define PACKED_START PAGE_SIZE
+/* How far the end of a file may be from where its RAM should end; see is_certain(). */
+#define CERTAIN_SLACK ((uint64_t)64 << 20)
 
 /* Where RAM ends below 4 GiB, in order of likelihood. */
 static const uint64_t splits[] = {
@@ -331,6 +333,18 @@ static const char *layout_name(const struct raw_layout *layout)
 	return "the file is System RAM alone, one range behind the other (LiME's raw format)";
 }
 
+/*
+ * Whether the file's size leaves no doubt. A flat file and one without the PCI hole differ by the
+ * size of the hole, which is 512 MiB or more; the end of RAM may be lower than the file's by
+ * firmware tables. A packed file is near one without the hole in size.
+ */
+static bool is_certain(uint64_t size, const struct raw_layout *layout)
+{
+	uint64_t off = layout->expected > size ? layout->expected - size : size - layout->expected;
+
+	return layout->kind != RAW_PACKED && off < CERTAIN_SLACK;
+}
+
 static struct nunchi_error *raw_arrange(struct target *target, const struct target_ram *ram,
 					unsigned n, struct target_arrangement *ret)
 {
@@ -358,6 +372,7 @@ static struct nunchi_error *raw_arrange(struct target *target, const struct targ
 		return err;
 	if (ram && layout.expected > raw->source.size)
 		arrangement.lacking = layout.expected - raw->source.size;
+	arrangement.certain = ram && is_certain(raw->source.size, &layout);
 	arrangement.name = layout_name(&layout);
 	*ret = arrangement;
 	return NULL;
