@@ -292,8 +292,8 @@ static void test_table_leaves_out_before_texts_get_unreadable(void **state)
 	static const size_t counts[] = {5, 5, 5, 8};
 	static const char *const ends[] = {"left out: third, load (--wide shows all)\n",
 					   "left out: load (--wide shows all)\n", "…   0.5\n",
-					   "left out: second,\nthird, load, base,\n"
-					   "base, base (--wide\nshows all)\n"};
+					   ("left out: second,\nthird, load, base,\n"
+					    "base, base (--wide\nshows all)\n")};
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
