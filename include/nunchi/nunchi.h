@@ -367,7 +367,9 @@ enum nunchi_absence {
 	NUNCHI_ABSENT_NOT_SAVED,      /* the saved guest lacks that page */
 	NUNCHI_ABSENT_NO_LAYOUT,      /* this kernel's types lack a field that is needed */
 	NUNCHI_ABSENT_BAD_DATA,       /* the guest's bytes contradict themselves */
-	NUNCHI_ABSENT_LIMIT           /* longer than the limit of what is read */
+	NUNCHI_ABSENT_LIMIT,          /* longer than the limit of what is read */
+	NUNCHI_ABSENT_NO_SYMBOL,      /* the address of a variable of the kernel is not known */
+	NUNCHI_ABSENT_IO              /* the hypervisor or the file could not be read there */
 };
 
 /* "paged out" and so on. Static storage. */

@@ -9,6 +9,7 @@
 
 #include "core/cancel.h"
 #include "core/error.h"
+#include "guest/result.h"
 #include "guest/spaces.h"
 #include "memory/virtual.h"
 #include "symbols/symbol_index.h"

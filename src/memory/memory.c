@@ -33,8 +33,6 @@ const char *memory_fault_string(enum memory_fault fault)
 		return "the guest or its file disappeared";
 	case MEMORY_NOT_CAPTURED:
 		return "it is not in the capture";
-	case MEMORY_NO_LAYOUT:
-		return "this kernel's types lack what is needed to find it";
 	}
 	return "unknown fault";
 }

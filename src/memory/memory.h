@@ -32,13 +32,12 @@ struct memory;
 enum memory_fault {
 	MEMORY_OK,
 	MEMORY_NOT_MAPPED,   /* virtual: the page tables have nothing there (not present) */
-	MEMORY_PAGED_OUT,    /* virtual: swapped out (set by the operating system's walk alone) */
+	MEMORY_PAGED_OUT,    /* not in RAM: swapped out by the hypervisor, or by the guest */
 	MEMORY_NO_RAM,       /* physical: no RAM at that address */
 	MEMORY_NOT_SAVED,    /* physical: RAM that the saved guest does not contain */
 	MEMORY_IO,           /* the target could not read it */
 	MEMORY_GONE,         /* the guest or its file disappeared */
 	MEMORY_NOT_CAPTURED, /* replaying a capture: it is not in it */
-	MEMORY_NO_LAYOUT, /* what to read is not known (set by the operating system's walk alone) */
 };
 
 const char *memory_fault_string(enum memory_fault fault);

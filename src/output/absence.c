@@ -12,6 +12,8 @@ static const char *const words[] = {
     [NUNCHI_ABSENT_NO_LAYOUT] = "no layout",
     [NUNCHI_ABSENT_BAD_DATA] = "bad data",
     [NUNCHI_ABSENT_LIMIT] = "too long",
+    [NUNCHI_ABSENT_NO_SYMBOL] = "no symbol",
+    [NUNCHI_ABSENT_IO] = "read error",
 };
 
 const char *nunchi_absence_string(enum nunchi_absence absence)

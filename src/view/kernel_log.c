@@ -47,22 +47,32 @@ static void put_caller(struct view_row *row, const struct linux_log_record *reco
 	row_string(row, COLUMN_caller, text);
 }
 
+/* Says which records are missing. */
+static void warn(const struct linux_log *log, struct view_row *row)
+{
+	if (log->unread)
+		row_warn(row, "%llu records of the log cannot be read: %s",
+			 (unsigned long long)log->unread, read_result_string(log->why_unread));
+	if (log->broken)
+		row_warn(row, "the newer records of the log cannot be found: %s",
+			 read_result_string(log->broken));
+}
+
 static struct nunchi_error *kernel_log_next(void *data, struct view_row *row)
 {
 	struct kernel_log *state = data;
 	struct linux_log_record record;
 
-	if (!linux_log_next(&state->log, &record, &state->text))
+	if (!linux_log_next(&state->log, &record, &state->text)) {
+		warn(&state->log, row);
 		return &error_stop;
+	}
 	row_integer(row, COLUMN_seq, (int64_t)record.seq);
 	row_real(row, COLUMN_time, (double)record.time_ns / 1e9);
 	row_integer(row, COLUMN_facility, record.facility);
 	row_integer(row, COLUMN_level, record.level);
 	put_caller(row, &record);
-	if (record.text_fault == MEMORY_OK)
-		row_text(row, COLUMN_message, buffer_string(&state->text), state->text.size);
-	else
-		row_absent(row, COLUMN_message, row_absence_of(record.text_fault));
+	row_read_text(row, COLUMN_message, record.text_fault, &state->text);
 	return NULL;
 }
 

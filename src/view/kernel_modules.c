@@ -4,7 +4,7 @@
 
 #define COLUMNS(X)                                                                                 \
 	X(name, TEXT, "the module's name")                                                         \
-	X(size, BYTES, "bytes of all its regions")                                               \
+	X(size, BYTES, "bytes of all its regions")                                                 \
 	X(used_by, TEXT, "modules that depend on it, separated by commas")                         \
 	X(status, TEXT, "Live, Loading or Unloading")                                              \
 	X(address, ADDRESS, "start of its code")                                                   \
@@ -16,8 +16,6 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-#define MODULE_REF_BASE 1 /* kernel/module/main.c */
-
 struct kernel_modules {
 	struct linux_kernel *kernel;
 	struct linux_modules walk;
@@ -26,55 +24,12 @@ struct kernel_modules {
 	struct buffer text;
 };
 
-static void put_users(struct kernel_modules *state, struct view_row *row)
+/* Gives the text at hand, and empties it. */
+static void put_text(struct kernel_modules *state, struct view_row *row, unsigned column,
+		     enum read_result result)
 {
-	enum memory_fault fault;
-
+	row_read_text(row, column, result, &state->text);
 	buffer_clear(&state->text);
-	fault = linux_module_users(state->kernel, &state->module, &state->seen, &state->text);
-	if (fault != MEMORY_OK)
-		row_absent(row, COLUMN_used_by, row_absence_of(fault));
-	else if (state->text.size)
-		row_text(row, COLUMN_used_by, state->text.data, state->text.size);
-	else
-		row_absent(row, COLUMN_used_by, NUNCHI_ABSENT_NOT_APPLICABLE);
-}
-
-static void put_code(struct kernel_modules *state, struct view_row *row)
-{
-	const struct layout *layout = &state->kernel->layout;
-	uint64_t size;
-
-	row_field_address(row, COLUMN_address, &state->module, &layout->module_text_base);
-	if (layout->module_text_base.present && layout->module_text_size.present)
-		row_address(row, COLUMN_address_end,
-			    object_u64(&state->module, &layout->module_text_base) +
-				object_u64(&state->module, &layout->module_text_size));
-	else
-		row_absent(row, COLUMN_address_end, NUNCHI_ABSENT_NO_LAYOUT);
-	if (linux_module_size(state->kernel, &state->module, &size))
-		row_integer(row, COLUMN_size, (int64_t)size);
-	else
-		row_absent(row, COLUMN_size, NUNCHI_ABSENT_NO_LAYOUT);
-}
-
-static void put_counts(struct kernel_modules *state, struct view_row *row)
-{
-	const struct layout *layout = &state->kernel->layout;
-
-	if (layout->module_refcnt.present)
-		row_integer(row, COLUMN_references,
-			    (int64_t)((uint64_t)object_s64(&state->module, &layout->module_refcnt) -
-				      MODULE_REF_BASE));
-	else
-		row_absent(row, COLUMN_references, NUNCHI_ABSENT_NO_LAYOUT);
-	if (!layout->module_taints.present) {
-		row_absent(row, COLUMN_taint, NUNCHI_ABSENT_NO_LAYOUT);
-		return;
-	}
-	buffer_clear(&state->text);
-	linux_module_taints(state->kernel, &state->module, &state->text);
-	row_text(row, COLUMN_taint, buffer_string(&state->text), state->text.size);
 }
 
 static bool fill(void *data, struct view_row *row)
@@ -82,27 +37,38 @@ static bool fill(void *data, struct view_row *row)
 	static const char *const states[] = {"Live", "Loading", "Unloading"};
 	struct kernel_modules *state = data;
 	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
 	struct object *module = &state->module;
-	uint64_t status;
+	struct buffer *text = &state->text;
+	enum linux_module_state status = LINUX_MODULE_LIVE;
+	uint64_t size = 0, start = 0, end = 0;
+	enum read_result result;
+	int64_t references = 0;
 
-	if (linux_read_object(kernel, LAYOUT_module, module->address, module) != MEMORY_OK)
+	buffer_clear(text);
+	if (linux_read_object(kernel, LAYOUT_module, module->address, module) != READ_OK)
 		return false;
-	status = object_u64(module, &layout->module_state);
-	if (status >= ARRAY_SIZE(states))
+	result = linux_module_state(kernel, module, &status);
+	/* /proc/modules leaves it out as well. */
+	if (result == READ_OK && status == LINUX_MODULE_UNFORMED)
 		return false;
-	row_field_text(row, COLUMN_name, module, &layout->module_name);
-	put_code(state, row);
-	put_users(state, row);
-	if (layout->module_state.present)
+	if (result == READ_OK)
 		row_string(row, COLUMN_status, states[status]);
 	else
-		row_absent(row, COLUMN_status, NUNCHI_ABSENT_NO_LAYOUT);
-	put_counts(state, row);
+		row_unread(row, COLUMN_status, result);
+	put_text(state, row, COLUMN_name, linux_module_name(kernel, module, text));
+	put_text(state, row, COLUMN_used_by,
+		 linux_module_users(kernel, module, &state->seen, text));
+	put_text(state, row, COLUMN_taint, linux_module_taints(kernel, module, text));
+	result = linux_module_size(kernel, module, &size);
+	row_read_integer(row, COLUMN_size, result, (int64_t)size);
+	result = linux_module_code(kernel, module, &start, &end);
+	row_read_address(row, COLUMN_address, result, start);
+	row_read_address(row, COLUMN_address_end, result, end);
+	result = linux_module_references(kernel, module, &references);
+	row_read_integer(row, COLUMN_references, result, references);
 	row_address(row, COLUMN_module, module->address);
 	/* Taken off the list: it was unloaded while it was looked at. */
-	return !kernel->guest.live ||
-	       linux_list_holds(kernel, module->address + layout->module_list.offset);
+	return !kernel->guest.live || linux_module_is_listed(kernel, module);
 }
 
 static struct nunchi_error *kernel_modules_open(void *data, struct guest_kernel *guest,
@@ -117,23 +83,27 @@ static struct nunchi_error *kernel_modules_open(void *data, struct guest_kernel 
 		return err;
 	state->kernel = kernel;
 	hash_map_init(&state->seen);
-	buffer_init(&state->text, 0);
 	return NULL;
 }
 
 static struct nunchi_error *kernel_modules_next(void *data, struct view_row *row)
 {
 	struct kernel_modules *state = data;
+	const struct linux_modules *walk = &state->walk;
 
 	while (linux_modules_next(&state->walk, &state->module)) {
 		if (row_settle(row, &state->kernel->guest, ~(uint64_t)0, fill, state))
 			return NULL;
 	}
-	if (state->walk.list.broken) {
-		row_warn(row, "the list of modules is cut short after %llu: a link is broken",
-			 (unsigned long long)state->walk.list.count);
+	if (walk->list.broken)
+		row_warn(row, "the list of modules is cut short after %llu: %s",
+			 (unsigned long long)walk->list.count,
+			 read_result_string(walk->list.broken));
+	if (walk->unread)
+		row_warn(row, "%llu modules of the list cannot be read: %s",
+			 (unsigned long long)walk->unread, read_result_string(walk->why_unread));
+	if (walk->list.broken || walk->unread)
 		row_torn(row);
-	}
 	return &error_stop;
 }
 

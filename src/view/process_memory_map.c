@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest/linux/mm.h"
 #include "guest/linux/vma.h"
-#include "view/task_cells.h"
-
-#include <stdio.h>
+#include "view/linux_cells.h"
 
 #define COLUMNS(X)                                                                                 \
 	X(pid, INTEGER, "process id")                                                              \
@@ -20,173 +17,88 @@ enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
 struct memory_map {
-	struct linux_kernel *kernel;
-	struct linux_tasks tasks;
-	struct linux_vmas walk;
-	bool walking;
-	bool in_gate;
+	struct process_walk processes;
+	const struct linux_path *root;
 	bool wants_path;
-	bool has_root;
-	struct linux_path root;
-	int64_t pid;
-	struct object task, mm, vma;
-	struct buffer path;
+	struct linux_mappings walk;
 };
 
 static struct nunchi_error *memory_map_open(void *data, struct guest_kernel *guest,
 					    const struct view_request *request)
 {
 	struct memory_map *state = data;
-	struct linux_kernel *kernel = linux_kernel_of(guest);
-	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_map);
-	struct nunchi_error *err;
 
-	err = linux_tasks_init(&state->tasks, kernel, request->numbers[COLUMN_pid]);
-	if (err)
-		return err;
-	if (!layout->task_mm.present || !layout->vma_start.present ||
-	    !(layout->mm_mm_mt.present || layout->mm_mmap.present)) {
-		linux_tasks_deinit(&state->tasks);
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "mappings cannot be walked: this kernel's types lack "
-				    "task_struct.mm, vm_area_struct, or both mm_struct.mm_mt and "
-				    "mm_struct.mmap");
-	}
-	state->kernel = kernel;
 	state->wants_path = view_wants(request, COLUMN_path);
-	state->has_root = state->wants_path && linux_init_root(kernel, &state->root);
-	return NULL;
-}
-
-static void fill_permissions(struct view_row *row, uint64_t flags)
-{
-	char text[] = {
-	    flags & LINUX_VM_READ ? 'r' : '-',
-	    flags & LINUX_VM_WRITE ? 'w' : '-',
-	    flags & LINUX_VM_EXEC ? 'x' : '-',
-	    flags & LINUX_VM_MAYSHARE ? 's' : 'p',
-	};
-
-	row_text(row, COLUMN_permissions, text, sizeof(text));
-}
-
-static void fill_file(struct memory_map *state, struct view_row *row)
-{
-	struct linux_mapping mapping;
-	char device[32];
-	int size;
-
-	buffer_clear(&state->path);
-	linux_vma_describe(state->kernel, &state->mm, &state->vma,
-			   state->has_root ? &state->root : NULL, &mapping, &state->path);
-	row_integer(row, COLUMN_offset, (int64_t)mapping.offset);
-	row_integer(row, COLUMN_pseudo, !mapping.has_file);
-	if (mapping.inode_fault == MEMORY_OK) {
-		size = snprintf(device, sizeof(device), "%02llx:%02llx",
-				(unsigned long long)mapping.device >> 20,
-				(unsigned long long)mapping.device & 0xfffff);
-		row_text(row, COLUMN_device, device, (size_t)size);
-		row_integer(row, COLUMN_inode, (int64_t)mapping.inode);
-	} else {
-		row_absent(row, COLUMN_device, row_absence_of(mapping.inode_fault));
-		row_absent(row, COLUMN_inode, row_absence_of(mapping.inode_fault));
-	}
-	if (mapping.name_fault == MEMORY_OK)
-		row_text(row, COLUMN_path, buffer_string(&state->path), state->path.size);
-	else
-		row_absent(row, COLUMN_path, row_absence_of(mapping.name_fault));
+	return process_walk_open(&state->processes, guest, request->numbers[COLUMN_pid],
+				 linux_mappings_check);
 }
 
 static bool fill(void *data, struct view_row *row)
 {
 	struct memory_map *state = data;
-	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
-	uint64_t mm = state->mm.address;
+	struct buffer *text = &state->processes.text;
+	struct linux_mapping mapping;
 
-	/* The mapping, and the process that it belongs to, may be gone or be another by now. */
-	if (!linux_task_keeps(kernel, &state->task, &layout->task_mm) ||
-	    linux_read_object(kernel, LAYOUT_mm, mm, &state->mm) != MEMORY_OK ||
-	    linux_read_object(kernel, LAYOUT_vma, state->vma.address, &state->vma) != MEMORY_OK ||
-	    (!state->in_gate && object_u64(&state->vma, &layout->vma_mm) != mm))
+	buffer_clear(text);
+	if (!linux_mappings_get(&state->walk, state->root, &mapping, text))
 		return false;
-	row_integer(row, COLUMN_pid, state->pid);
-	row_address(row, COLUMN_start, object_u64(&state->vma, &layout->vma_start));
-	row_address(row, COLUMN_end, object_u64(&state->vma, &layout->vma_end));
-	fill_permissions(row, object_u64(&state->vma, &layout->vma_flags));
-	if (!state->in_gate) {
-		fill_file(state, row);
-		return true;
-	}
-	row_integer(row, COLUMN_offset, 0);
-	row_integer(row, COLUMN_inode, 0);
-	row_integer(row, COLUMN_pseudo, 1);
-	row_string(row, COLUMN_device, "00:00");
-	row_string(row, COLUMN_path, "[vsyscall]");
+	row_integer(row, COLUMN_pid, state->processes.pid);
+	row_address(row, COLUMN_start, mapping.start);
+	row_address(row, COLUMN_end, mapping.end);
+	row_read_text(row, COLUMN_path, mapping.name_fault, text);
+	row_integer(row, COLUMN_offset, (int64_t)mapping.offset);
+	row_integer(row, COLUMN_pseudo, !mapping.has_file);
+	row_read_integer(row, COLUMN_inode, mapping.inode_fault, (int64_t)mapping.inode);
+	buffer_clear(text);
+	buffer_printf(text, "%02llx:%02llx", (unsigned long long)mapping.device >> 20,
+		      (unsigned long long)mapping.device & 0xfffff);
+	row_read_text(row, COLUMN_device, mapping.inode_fault, text);
+	buffer_clear(text);
+	buffer_append_char(text, mapping.flags & LINUX_VM_READ ? 'r' : '-');
+	buffer_append_char(text, mapping.flags & LINUX_VM_WRITE ? 'w' : '-');
+	buffer_append_char(text, mapping.flags & LINUX_VM_EXEC ? 'x' : '-');
+	buffer_append_char(text, mapping.flags & LINUX_VM_MAYSHARE ? 's' : 'p');
+	row_read_text(row, COLUMN_permissions, text->failed ? READ_NO_MEMORY : READ_OK, text);
 	return true;
 }
 
-/* The next mapping of the process at hand, the gate last. */
-static bool next_mapping(struct memory_map *state, struct view_row *row)
+static void warn(const struct memory_map *state, struct view_row *row, const char *what,
+		 enum read_result result)
 {
-	if (!state->walking)
-		return false;
-	if (!state->in_gate && linux_vmas_next(&state->walk, &state->vma))
-		return true;
-	if (!state->in_gate && state->walk.broken &&
-	    linux_task_keeps(state->kernel, &state->task, &state->kernel->layout.task_mm))
-		row_warn(row, "process %lld: its list of mappings is broken: only %llu are shown",
-			 (long long)state->pid, (unsigned long long)state->walk.count);
-	if (!state->in_gate && linux_gate_vma(state->kernel, &state->mm, &state->vma)) {
-		state->in_gate = true;
-		return true;
-	}
-	state->walking = false;
-	return false;
-}
-
-/* Starts the walk of the next process's mappings; false at the end of the processes. */
-static bool next_process(struct memory_map *state)
-{
-	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = &kernel->layout;
-	uint64_t mm;
-
-	if (!linux_tasks_next(&state->tasks, &state->task))
-		return false;
-	state->pid = object_s64(&state->task, &layout->task_pid);
-	state->in_gate = false;
-	mm = object_u64(&state->task, &layout->task_mm);
-	linux_vmas_deinit(&state->walk);
-	state->walking = mm && linux_read_object(kernel, LAYOUT_mm, mm, &state->mm) == MEMORY_OK &&
-			 linux_vmas_init(&state->walk, kernel, mm);
-	return true;
+	if (result != READ_OK && result != READ_NONE)
+		row_warn(row, "process %lld: %s: %s", (long long)state->processes.pid, what,
+			 read_result_string(result));
 }
 
 static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 {
 	struct memory_map *state = data;
+	struct process_walk *processes = &state->processes;
 
-	do {
-		while (next_mapping(state, row)) {
-			if (row_settle(row, &state->kernel->guest, UINT64_MAX, fill, state))
+	for (;;) {
+		while (linux_mappings_next(&state->walk)) {
+			if (row_settle(row, &processes->kernel->guest, UINT64_MAX, fill, state))
 				return NULL;
 		}
-	} while (next_process(state));
-	task_list_ended(row, &state->tasks);
-	return &error_stop;
+		warn(state, row, "not all of its mappings are shown", state->walk.broken);
+		warn(state, row, "whether it has the vsyscall page cannot be read",
+		     state->walk.gate);
+		linux_mappings_deinit(&state->walk);
+		if (!process_walk_next(processes, row))
+			return &error_stop;
+		if (state->wants_path)
+			state->root = process_walk_root(processes, row);
+		warn(state, row, "its mappings cannot be read",
+		     linux_mappings_init(&state->walk, processes->kernel, &processes->task));
+	}
 }
 
 static void memory_map_close(void *data)
 {
 	struct memory_map *state = data;
 
-	linux_tasks_deinit(&state->tasks);
-	linux_vmas_deinit(&state->walk);
-	object_deinit(&state->task);
-	object_deinit(&state->mm);
-	object_deinit(&state->vma);
-	buffer_deinit(&state->path);
+	process_walk_close(&state->processes);
+	linux_mappings_deinit(&state->walk);
 }
 
 const struct view view_process_memory_map = {

@@ -32,6 +32,7 @@ void row_reset(struct view_row *row)
 	buffer_clear(&row->text);
 	row->torn = false;
 	row->changed = false;
+	row->no_memory = false;
 	for (size_t i = 0; i < row->view->schema.column_count; i++)
 		row->cells[i] = (struct nunchi_cell){
 		    .kind = NUNCHI_CELL_ABSENT,
@@ -81,21 +82,61 @@ void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why)
 	row->cells[column].text_size = 0;
 }
 
-enum nunchi_absence row_absence_of(enum memory_fault fault)
+static enum nunchi_absence absence_of(enum read_result why)
 {
-	switch (fault) {
-	case MEMORY_PAGED_OUT:
+	switch (why) {
+	case READ_NONE:
+		return NUNCHI_ABSENT_NOT_APPLICABLE;
+	case READ_PAGED_OUT:
 		return NUNCHI_ABSENT_PAGED_OUT;
-	case MEMORY_NOT_SAVED:
+	case READ_NOT_SAVED:
 		return NUNCHI_ABSENT_NOT_SAVED;
-	case MEMORY_NOT_MAPPED:
-	case MEMORY_NO_RAM:
+	case READ_NOT_MAPPED:
+	case READ_NO_RAM:
 		return NUNCHI_ABSENT_NOT_MAPPED;
-	case MEMORY_NO_LAYOUT:
+	case READ_NO_LAYOUT:
 		return NUNCHI_ABSENT_NO_LAYOUT;
-	default:
+	case READ_NO_SYMBOL:
+		return NUNCHI_ABSENT_NO_SYMBOL;
+	case READ_LIMIT:
+		return NUNCHI_ABSENT_LIMIT;
+	case READ_BAD_DATA:
 		return NUNCHI_ABSENT_BAD_DATA;
+	default:
+		return NUNCHI_ABSENT_IO;
 	}
+}
+
+void row_unread(struct view_row *row, unsigned column, enum read_result why)
+{
+	row->no_memory |= why == READ_NO_MEMORY;
+	row_absent(row, column, absence_of(why));
+}
+
+void row_read_integer(struct view_row *row, unsigned column, enum read_result result, int64_t value)
+{
+	if (result == READ_OK)
+		row_integer(row, column, value);
+	else
+		row_unread(row, column, result);
+}
+
+void row_read_address(struct view_row *row, unsigned column, enum read_result result,
+		      uint64_t value)
+{
+	if (result == READ_OK)
+		row_address(row, column, value);
+	else
+		row_unread(row, column, result);
+}
+
+void row_read_text(struct view_row *row, unsigned column, enum read_result result,
+		   const struct buffer *text)
+{
+	if (result == READ_OK)
+		row_text(row, column, buffer_string(text), text->size);
+	else
+		row_unread(row, column, result);
 }
 
 void row_torn(struct view_row *row)
@@ -132,7 +173,7 @@ void row_warn(struct view_row *row, const char *format, ...)
 
 struct nunchi_error *row_finish(struct view_row *row)
 {
-	if (row->text.failed && row->text.size < ROW_TEXT_LIMIT / 2)
+	if (row->no_memory || (row->text.failed && row->text.size < ROW_TEXT_LIMIT / 2))
 		return &error_nomem;
 	for (size_t i = 0; i < row->view->schema.column_count; i++) {
 		struct nunchi_cell *cell = &row->cells[i];

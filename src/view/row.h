@@ -15,7 +15,8 @@ struct view_row {
 	size_t text_offset[VIEW_MAX_COLUMNS];       /* in text, which moves while it grows */
 	struct buffer text;
 	bool torn;
-	bool changed; /* while it was filled, see row_changed() */
+	bool changed;   /* while it was filled, see row_changed() */
+	bool no_memory; /* our own memory was exhausted while it was filled */
 	char *warnings[ROW_MAX_WARNINGS];
 	size_t warning_count;
 };

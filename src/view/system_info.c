@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/linux/machine.h"
 #include "view/linux_cells.h"
 
 #define COLUMNS(X)                                                                                 \
@@ -6,7 +7,7 @@
 	X(cpu_type, TEXT, "architecture (uname -m)")                                               \
 	X(cpu_brand, TEXT, "the processor's own name")                                             \
 	X(cpu_logical_cores, INTEGER, "CPUs online")                                               \
-	X(physical_memory, BYTES, "bytes of RAM that the kernel manages (MemTotal)")             \
+	X(physical_memory, BYTES, "bytes of RAM that the kernel manages (MemTotal)")               \
 	X(hardware_vendor, TEXT, "system vendor, from DMI")                                        \
 	X(hardware_model, TEXT, "product name, from DMI")                                          \
 	X(hardware_version, TEXT, "product version, from DMI")                                     \
@@ -17,95 +18,66 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
 struct system_info {
 	struct linux_kernel *kernel;
+	struct buffer text;
 	bool done;
 };
-
-/* A string of the table that the DMI code keeps (drivers/firmware/dmi_scan.c). */
-static void put_dmi(struct linux_kernel *kernel, struct view_row *row, unsigned column,
-		    const char *which)
-{
-	uint64_t table = kernel->symbol[LINUX_dmi_ident], pointer;
-	char text[256];
-	size_t length;
-	int64_t index;
-
-	if (!table || !kernel->types || !type_index_enum_value(kernel->types, which, &index) ||
-	    index < 0 || index > 64) {
-		row_absent(row, column, NUNCHI_ABSENT_NO_LAYOUT);
-		return;
-	}
-	if (linux_read_word(kernel, table + (uint64_t)index * kernel->word_size, &pointer) !=
-	    MEMORY_OK)
-		row_absent(row, column, NUNCHI_ABSENT_NOT_MAPPED);
-	else if (!pointer)
-		row_absent(row, column, NUNCHI_ABSENT_NOT_APPLICABLE);
-	else if (linux_read_string(kernel, pointer, text, sizeof(text), &length) == MEMORY_OK)
-		row_text(row, column, text, length);
-	else
-		row_absent(row, column, NUNCHI_ABSENT_NOT_MAPPED);
-}
-
-static void put_cpus(struct linux_kernel *kernel, struct view_row *row)
-{
-	uint64_t mask = kernel->symbol[LINUX_cpu_online_mask];
-	unsigned cpus = linux_cpu_count(kernel);
-	int64_t online = 0;
-
-	for (unsigned cpu = 0; mask && cpu < cpus; cpu++) {
-		uint8_t byte;
-
-		if (linux_read(kernel, mask + cpu / 8, &byte, 1) != MEMORY_OK)
-			break;
-		online += byte >> cpu % 8 & 1;
-	}
-	if (online)
-		row_integer(row, COLUMN_cpu_logical_cores, online);
-	else
-		row_absent(row, COLUMN_cpu_logical_cores, NUNCHI_ABSENT_NO_LAYOUT);
-}
 
 static struct nunchi_error *system_info_open(void *data, struct guest_kernel *guest,
 					     const struct view_request *request)
 {
 	struct system_info *state = data;
-	struct linux_kernel *kernel = linux_kernel_of(guest);
 
 	(void)request;
-	state->kernel = kernel;
+	state->kernel = linux_kernel_of(guest);
 	return NULL;
+}
+
+/* Gives the text at hand, and empties it. */
+static void put_text(struct system_info *state, struct view_row *row, unsigned column,
+		     enum read_result result)
+{
+	row_read_text(row, column, result, &state->text);
+	buffer_clear(&state->text);
 }
 
 static struct nunchi_error *system_info_next(void *data, struct view_row *row)
 {
 	struct system_info *state = data;
 	struct linux_kernel *kernel = state->kernel;
-	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_system);
-	_cleanup_object_ struct object uts = {0}, cpu = {0};
-	uint64_t pages;
+	struct buffer *text = &state->text;
+	enum read_result result;
+	int64_t number = 0;
 
 	if (state->done)
 		return &error_stop;
 	state->done = true;
-	linux_read_object(kernel, LAYOUT_uts_namespace, kernel->symbol[LINUX_init_uts_ns], &uts);
-	linux_read_object(kernel, LAYOUT_cpuinfo_x86, kernel->symbol[LINUX_boot_cpu_data], &cpu);
-	row_field_text(row, COLUMN_hostname, &uts, &layout->uts_namespace_nodename);
-	row_field_text(row, COLUMN_cpu_type, &uts, &layout->uts_namespace_machine);
-	row_field_text(row, COLUMN_cpu_brand, &cpu, &layout->cpuinfo_x86_model_id);
-	put_cpus(kernel, row);
-	if (kernel->symbol[LINUX_totalram_pages] &&
-	    linux_read_word(kernel, kernel->symbol[LINUX_totalram_pages], &pages) == MEMORY_OK)
-		row_integer(row, COLUMN_physical_memory, (int64_t)(pages * PAGE_SIZE));
-	else
-		row_absent(row, COLUMN_physical_memory, NUNCHI_ABSENT_NO_LAYOUT);
-	put_dmi(kernel, row, COLUMN_hardware_vendor, "DMI_SYS_VENDOR");
-	put_dmi(kernel, row, COLUMN_hardware_model, "DMI_PRODUCT_NAME");
-	put_dmi(kernel, row, COLUMN_hardware_version, "DMI_PRODUCT_VERSION");
-	put_dmi(kernel, row, COLUMN_hardware_serial, "DMI_PRODUCT_SERIAL");
+	put_text(state, row, COLUMN_hostname, linux_uname(kernel, LINUX_NODENAME, text));
+	put_text(state, row, COLUMN_cpu_type, linux_uname(kernel, LINUX_MACHINE, text));
+	put_text(state, row, COLUMN_cpu_brand, linux_cpu_brand(kernel, text));
+	result = linux_cpus_online(kernel, &number);
+	row_read_integer(row, COLUMN_cpu_logical_cores, result, number);
+	result = linux_total_memory(kernel, &number);
+	row_read_integer(row, COLUMN_physical_memory, result, number);
+	put_text(state, row, COLUMN_hardware_vendor,
+		 linux_dmi_string(kernel, "DMI_SYS_VENDOR", text));
+	put_text(state, row, COLUMN_hardware_model,
+		 linux_dmi_string(kernel, "DMI_PRODUCT_NAME", text));
+	put_text(state, row, COLUMN_hardware_version,
+		 linux_dmi_string(kernel, "DMI_PRODUCT_VERSION", text));
+	put_text(state, row, COLUMN_hardware_serial,
+		 linux_dmi_string(kernel, "DMI_PRODUCT_SERIAL", text));
 	return NULL;
+}
+
+static void system_info_close(void *data)
+{
+	struct system_info *state = data;
+
+	buffer_deinit(&state->text);
 }
 
 const struct view view_system_info = {
     .schema = {"system_info", "the guest's machine", columns, ARRAY_SIZE(columns)},
     .providers = {{&guest_linux, sizeof(struct system_info), system_info_open, system_info_next,
-		   NULL}},
+		   system_info_close}},
 };

@@ -33,17 +33,24 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 {
 	struct uptime *state = data;
 	struct linux_clock clock;
+	enum read_result result;
 	int64_t seconds;
 
 	if (state->done)
 		return &error_stop;
 	state->done = true;
-	if (!linux_clock_read(state->kernel, &clock))
+	result = linux_clock_read(state->kernel, &clock);
+	if (result == READ_NO_SYMBOL || result == READ_NO_LAYOUT)
 		return error_hint(
-		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "the time cannot be read: the kernel's timekeeper, or its type, "
-				 "is missing or has impossible values"),
+		    error_create(
+			NUNCHI_ERROR_UNSUPPORTED,
+			"the time cannot be read: the %s of the kernel's timekeeper is missing",
+			result == READ_NO_SYMBOL ? "address" : "type"),
 		    "give the kernel's System.map with --symbols and its types with --types");
+	if (result != READ_OK)
+		return error_create(NUNCHI_ERROR_FAULT,
+				    "the kernel's timekeeper cannot be read: %s",
+				    read_result_string(result));
 	if (clock.torn)
 		row_torn(row);
 	seconds = clock.uptime_ns / 1000000000;

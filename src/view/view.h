@@ -78,8 +78,18 @@ void row_address(struct view_row *row, unsigned column, uint64_t value);
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
 void row_string(struct view_row *row, unsigned column, const char *string);
 void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
-/* The absence that a fault amounts to. */
-enum nunchi_absence row_absence_of(enum memory_fault fault);
+/* What was read, or the absence for the reason why it was not. */
+void row_read_integer(struct view_row *row, unsigned column, enum read_result result,
+		      int64_t value);
+void row_read_address(struct view_row *row, unsigned column, enum read_result result,
+		      uint64_t value);
+void row_read_text(struct view_row *row, unsigned column, enum read_result result,
+		   const struct buffer *text);
+/*
+ * The absence for a reason other than READ_OK. READ_NO_MEMORY is none: it ends the query with
+ * NUNCHI_ERROR_NOMEM.
+ */
+void row_unread(struct view_row *row, unsigned column, enum read_result why);
 /*
  * The guest changed the row while it was read, in every try. Given with &error_stop: what is listed
  * changed too fast to be followed to its end.

@@ -146,14 +146,13 @@ static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object task = {0}, mm = {0};
 	struct linux_tasks walk;
-	bool too_long;
 
 	assert_null(linux_tasks_init(&walk, kernel, NULL));
 	while (linux_tasks_next(&walk, &task)) {
 		assert_int_equal(
 		    linux_read_object(kernel, LAYOUT_mm, object_u64(&task, &layout->task_mm), &mm),
 		    MEMORY_OK);
-		assert_int_equal(linux_process_cmdline(kernel, &mm, ret, &too_long), MEMORY_OK);
+		assert_int_equal(linux_process_cmdline(kernel, &mm, ret), READ_OK);
 	}
 	assert_false(walk.list.broken);
 	linux_tasks_deinit(&walk);

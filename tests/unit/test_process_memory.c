@@ -69,8 +69,8 @@ static void map(struct toy *toy, const struct process *process, unsigned page, u
 	memory_new_generation(toy->memory); /* for translations are kept within one */
 }
 
-static enum memory_fault read_at(struct toy *toy, const struct process *process, uint64_t address,
-				 char *buffer, size_t size, size_t *done)
+static enum read_result read_at(struct toy *toy, const struct process *process, uint64_t address,
+				char *buffer, size_t size, size_t *done)
 {
 	memset(buffer, 0, size);
 	return linux_process_read(&toy->kernel, process->pgd, address, buffer, size, done);
@@ -116,10 +116,10 @@ static void test_absent(void **state)
 	/* A mark of the highest kind, as of a guard region. */
 	map(toy, &process, 2, 31ull << 59 | 0x200);
 	assert_int_equal(read_at(toy, &process, USER + PAGE_SIZE, buffer, 16, &done),
-			 MEMORY_PAGED_OUT);
+			 READ_PAGED_OUT);
 	assert_int_equal(done, 0);
 	assert_int_equal(read_at(toy, &process, USER + PAGE_SIZE - 8, buffer, 16, &done),
-			 MEMORY_PAGED_OUT);
+			 READ_PAGED_OUT);
 	assert_int_equal(done, 8);
 	assert_int_equal(read_at(toy, &process, USER + 2 * PAGE_SIZE, buffer, 16, &done),
 			 MEMORY_NOT_MAPPED);
@@ -206,7 +206,7 @@ static void test_two_levels(void **state)
 			 MEMORY_OK);
 	assert_string_equal(buffer, "hello");
 	assert_int_equal(linux_process_read(&toy->kernel, pgd, 0x401000, buffer, 6, NULL),
-			 MEMORY_PAGED_OUT);
+			 READ_PAGED_OUT);
 }
 
 static struct object new_mm(struct toy *toy, const struct process *process, uint64_t start,
@@ -226,7 +226,7 @@ static struct object new_mm(struct toy *toy, const struct process *process, uint
 }
 
 static void expect_variable(struct linux_environment *environment, const char *key,
-			    const char *value, enum nunchi_absence why)
+			    const char *value, enum read_result why)
 {
 	struct linux_variable variable;
 
@@ -263,8 +263,8 @@ static void test_environment(void **state)
 	expect_variable(&environment, "A", "1", 0);
 	expect_variable(&environment, "B", "=x=", 0);
 	expect_variable(&environment, "EMPTY", "", 0);
-	expect_variable(&environment, "noequals", NULL, NUNCHI_ABSENT_NOT_APPLICABLE);
-	expect_variable(&environment, "", NULL, NUNCHI_ABSENT_NOT_APPLICABLE);
+	expect_variable(&environment, "noequals", NULL, READ_NONE);
+	expect_variable(&environment, "", NULL, READ_NONE);
 	expect_variable(&environment, "", "odd", 0);
 	assert_false(linux_environment_next(&environment, &variable));
 	linux_environment_deinit(&environment);
@@ -293,12 +293,12 @@ static void test_environment_gap(void **state)
 	expect_variable(&environment, "A", "1", 0);
 	assert_true(linux_environment_next(&environment, &variable));
 	assert_true(variable.has_key && !variable.has_value && variable.has_position);
-	assert_int_equal(variable.why, NUNCHI_ABSENT_PAGED_OUT);
+	assert_int_equal(variable.why, READ_PAGED_OUT);
 	assert_int_equal(variable.position, 1);
 	/* How many the missing page held is not known. */
 	assert_true(linux_environment_next(&environment, &variable));
 	assert_true(variable.has_value && !variable.has_position);
-	assert_int_equal(variable.why_no_position, NUNCHI_ABSENT_PAGED_OUT);
+	assert_int_equal(variable.why_no_position, READ_PAGED_OUT);
 	assert_false(linux_environment_next(&environment, &variable));
 	/* The key itself is cut. */
 	memcpy(toy->ram + first + PAGE_SIZE - 8, "A=1\0KEYS", 8);
@@ -307,7 +307,7 @@ static void test_environment_gap(void **state)
 	assert_true(linux_environment_digest(&environment) != digest);
 	assert_true(linux_environment_next(&environment, &variable));
 	assert_true(variable.has_position && !variable.position && variable.value_size == 1);
-	expect_variable(&environment, NULL, NULL, NUNCHI_ABSENT_PAGED_OUT);
+	expect_variable(&environment, NULL, NULL, READ_PAGED_OUT);
 	expect_variable(&environment, "B", "2", 0);
 	assert_false(linux_environment_next(&environment, &variable));
 	linux_environment_deinit(&environment);
@@ -335,7 +335,7 @@ static void test_environment_limits(void **state)
 		assert_true(variable.has_value);
 		assert_int_equal(variable.value_size, PAGE_SIZE - 3);
 	}
-	expect_variable(&environment, NULL, NULL, NUNCHI_ABSENT_LIMIT);
+	expect_variable(&environment, NULL, NULL, READ_LIMIT);
 	assert_false(linux_environment_next(&environment, &variable));
 	/* None, or one that ends before it starts. */
 	linux_environment_clear(&environment);

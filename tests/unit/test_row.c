@@ -91,50 +91,74 @@ static void test_text_has_a_limit(void **state)
 
 static void test_fields(void **state)
 {
-	struct view_row *row = *state;
 	uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 'h', 'i', 0, 'x'};
-	struct object object = {.data = bytes, .size = sizeof(bytes)}, none = {0};
-	struct field number = {.size = 4, .present = true};
+	struct object object = {.data = bytes, .size = sizeof(bytes)};
+	struct object none = {.result = READ_NOT_SAVED};
+	struct field number = {.size = 4, .is_signed = true, .present = true};
+	struct field id = {.size = 4, .present = true};
 	struct field text = {.offset = 4, .size = 4, .present = true};
 	struct field missing = {.size = 4}, wide = {.size = 16, .present = true};
+	_cleanup_buffer_ struct buffer buffer = {0};
+	int64_t value = 0;
 
-	row_field(row, COLUMN_number, &object, &number);
-	assert_int_equal(row->cells[COLUMN_number].integer, -1);
-	row_field_unsigned(row, COLUMN_number, &object, &number);
-	assert_int_equal(row->cells[COLUMN_number].integer, 0xffffffff);
-	row_field_address(row, COLUMN_place, &object, &number);
-	assert_int_equal(row->cells[COLUMN_place].address, 0xffffffff);
-	row_field_text(row, COLUMN_name, &object, &text);
-	assert_int_equal(row->cells[COLUMN_name].text_size, 2);
+	(void)state;
+	assert_int_equal(object_number(&object, &number, &value), READ_OK);
+	assert_int_equal(value, -1);
+	assert_int_equal(object_number(&object, &id, &value), READ_OK);
+	assert_int_equal(value, 0xffffffff);
 	/* What the types lack is not what could not be read, and neither is 0 or "". */
-	row_field(row, COLUMN_number, &object, &missing);
-	absent(row, COLUMN_number, NUNCHI_ABSENT_NO_LAYOUT);
-	row_field(row, COLUMN_number, &object, &wide);
-	absent(row, COLUMN_number, NUNCHI_ABSENT_NO_LAYOUT);
-	row_field_unsigned(row, COLUMN_number, &none, &number);
-	absent(row, COLUMN_number, NUNCHI_ABSENT_NOT_MAPPED);
-	row_field_address(row, COLUMN_place, &none, &missing);
-	absent(row, COLUMN_place, NUNCHI_ABSENT_NO_LAYOUT);
-	row_field_text(row, COLUMN_name, &object, &missing);
-	absent(row, COLUMN_name, NUNCHI_ABSENT_NO_LAYOUT);
-	row_field_text(row, COLUMN_name, &none, &text);
-	absent(row, COLUMN_name, NUNCHI_ABSENT_NOT_MAPPED);
+	assert_int_equal(object_number(&object, &missing, &value), READ_NO_LAYOUT);
+	assert_int_equal(object_number(&object, &wide, &value), READ_NO_LAYOUT);
+	assert_int_equal(object_number(&none, &number, &value), READ_NOT_SAVED);
+	assert_int_equal(object_number(&none, &missing, &value), READ_NO_LAYOUT);
+	assert_int_equal(object_append_text(&object, &missing, &buffer), READ_NO_LAYOUT);
+	assert_int_equal(object_append_text(&none, &text, &buffer), READ_NOT_SAVED);
+	assert_int_equal(buffer.size, 0);
+	assert_int_equal(object_append_text(&object, &text, &buffer), READ_OK);
+	assert_string_equal(buffer_string(&buffer), "hi");
 	/* An empty text is a value. */
 	bytes[4] = 0;
-	row_field_text(row, COLUMN_name, &object, &text);
-	assert_int_equal(row->cells[COLUMN_name].kind, NUNCHI_CELL_VALUE);
-	assert_int_equal(row->cells[COLUMN_name].text_size, 0);
+	assert_int_equal(object_append_text(&object, &text, &buffer), READ_OK);
+	assert_int_equal(buffer.size, 2);
 }
 
-static void test_faults(void **state)
+static void test_results(void **state)
 {
-	(void)state;
-	assert_int_equal(row_absence_of(MEMORY_PAGED_OUT), NUNCHI_ABSENT_PAGED_OUT);
-	assert_int_equal(row_absence_of(MEMORY_NOT_SAVED), NUNCHI_ABSENT_NOT_SAVED);
-	assert_int_equal(row_absence_of(MEMORY_NOT_MAPPED), NUNCHI_ABSENT_NOT_MAPPED);
-	assert_int_equal(row_absence_of(MEMORY_NO_RAM), NUNCHI_ABSENT_NOT_MAPPED);
-	assert_int_equal(row_absence_of(MEMORY_NO_LAYOUT), NUNCHI_ABSENT_NO_LAYOUT);
-	assert_int_equal(row_absence_of(MEMORY_IO), NUNCHI_ABSENT_BAD_DATA);
+	static const struct {
+		enum read_result result;
+		enum nunchi_absence absence;
+	} cases[] = {
+	    {READ_NONE, NUNCHI_ABSENT_NOT_APPLICABLE}, {READ_PAGED_OUT, NUNCHI_ABSENT_PAGED_OUT},
+	    {READ_NOT_SAVED, NUNCHI_ABSENT_NOT_SAVED}, {READ_NOT_MAPPED, NUNCHI_ABSENT_NOT_MAPPED},
+	    {READ_NO_RAM, NUNCHI_ABSENT_NOT_MAPPED},   {READ_NO_LAYOUT, NUNCHI_ABSENT_NO_LAYOUT},
+	    {READ_NO_SYMBOL, NUNCHI_ABSENT_NO_SYMBOL}, {READ_BAD_DATA, NUNCHI_ABSENT_BAD_DATA},
+	    {READ_LIMIT, NUNCHI_ABSENT_LIMIT},         {READ_IO, NUNCHI_ABSENT_IO},
+	};
+	_cleanup_buffer_ struct buffer text = {0};
+	struct view_row *row = *state;
+
+	buffer_append_string(&text, "abc");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		row_read_integer(row, COLUMN_number, cases[i].result, 7);
+		absent(row, COLUMN_number, cases[i].absence);
+		row_read_address(row, COLUMN_place, cases[i].result, 7);
+		absent(row, COLUMN_place, cases[i].absence);
+		row_read_text(row, COLUMN_name, cases[i].result, &text);
+		absent(row, COLUMN_name, cases[i].absence);
+		assert_string_not_equal(read_result_string(cases[i].result), "unknown fault");
+	}
+	row_read_integer(row, COLUMN_number, READ_OK, 7);
+	assert_int_equal(row->cells[COLUMN_number].integer, 7);
+	row_read_address(row, COLUMN_place, READ_OK, 8);
+	assert_int_equal(row->cells[COLUMN_place].address, 8);
+	row_read_text(row, COLUMN_name, READ_OK, &text);
+	assert_null(row_finish(row));
+	assert_memory_equal(row->cells[COLUMN_name].text, "abc", 3);
+	/* Memory of our own that is lacking is no property of the guest. */
+	row_read_integer(row, COLUMN_number, READ_NO_MEMORY, 7);
+	assert_ptr_equal(row_finish(row), &error_nomem);
+	row_reset(row);
+	assert_null(row_finish(row));
 }
 
 static void test_warnings(void **state)
@@ -431,7 +455,7 @@ int main(void)
 	    TEST(text_moves_with_its_buffer),
 	    TEST(text_has_a_limit),
 	    TEST(fields),
-	    TEST(faults),
+	    TEST(results),
 	    TEST(warnings),
 	    TEST(numbers),
 	    TEST(equality),

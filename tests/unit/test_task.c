@@ -358,7 +358,7 @@ static void test_resident_counters(void **state)
 	struct object mm = {.address = toy_alloc(toy, 64)};
 	uint64_t pages = 77;
 
-	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), READ_NO_LAYOUT);
 	assert_int_equal(pages, 77);
 	toy_field(toy, LAYOUT_mm, &L->mm_rss_counts, 0, 32);
 	toy_put(toy, mm.address, 10, 8);
@@ -393,11 +393,11 @@ static void test_resident_per_cpu(void **state)
 	toy_put(toy, mm.address + 8, 100, 8);
 	toy_put(toy, mm.address + 16, 0x40, 8); /* an offset, which the CPUs' own are added to */
 	/* How many CPUs there are is not known: then neither is the sum. */
-	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), READ_NO_SYMBOL);
 	cpus = toy_alloc(toy, 4);
 	toy->kernel.symbol[LINUX_nr_cpu_ids] = cpus;
 	toy_put(toy, cpus, 2, 4);
-	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), MEMORY_NO_LAYOUT);
+	assert_int_equal(linux_process_resident(&toy->kernel, &mm, &pages), READ_NO_SYMBOL);
 	toy->kernel.symbol[LINUX_per_cpu_offset] = offsets;
 	toy_put(toy, offsets, areas, 8);
 	toy_put(toy, offsets + 8, areas + 2048, 8);
@@ -449,29 +449,31 @@ static void test_cpu_time_of_threads(void **state)
 	toy_put(toy, task[0] + 168, at + 8, 8);
 	toy_set(toy, at, &L->signal_nr_threads, 2);
 	toy_set(toy, at, &L->signal_runtime, 200);
-	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &leader), MEMORY_OK);
-	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_signal, at, &signal), MEMORY_OK);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &leader), READ_OK);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_signal, at, &signal), READ_OK);
 	/* 1200 that it ran, divided as 200 : 600 ticks. */
 	assert_int_equal(
-	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_OK);
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), READ_OK);
 	assert_int_equal(time.user, 300);
 	assert_int_equal(time.system, 900);
 	assert_int_equal(left, 3);
 	assert_int_equal(
-	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_OK);
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), READ_OK);
 	assert_int_equal(left, 1);
 	assert_int_equal(
-	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_IO);
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time),
+	    READ_LIMIT);
 	assert_int_equal(left, 0);
 	/* A list that is broken gives no part of the sum. */
 	left = 100;
 	toy_put(toy, task[0] + 160, 0, 8);
 	assert_int_equal(
-	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time), MEMORY_IO);
+	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time),
+	    READ_NOT_MAPPED);
 	L->task_stime.present = false;
 	assert_int_equal(
 	    linux_process_cpu_time(&toy->kernel, &leader, &signal, &seen, &left, &time),
-	    MEMORY_NO_LAYOUT);
+	    READ_NO_LAYOUT);
 }
 
 static void test_pid_namespace(void **state)
@@ -482,7 +484,7 @@ static void test_pid_namespace(void **state)
 	toy_field(toy, LAYOUT_pid, &L->pid_level, 0, 4);
 	toy_field(toy, LAYOUT_pid, &L->pid_namespace, 24, 8);
 	toy_field(toy, LAYOUT_pid_namespace, &L->pid_namespace_inum, 8, 4);
-	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_NO_LAYOUT);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), READ_NO_LAYOUT);
 	L->size[LAYOUT_upid] = 16;
 	toy_put(toy, pid, 2, 4);
 	toy_put(toy, pid + 24 + 2 * 16, space, 8);
@@ -490,7 +492,7 @@ static void test_pid_namespace(void **state)
 	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_OK);
 	assert_int_equal(inum, 4026531836);
 	toy_put(toy, pid, 33, 4);
-	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_IO);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), READ_BAD_DATA);
 }
 
 /* ---- Names ------------------------------------------------------------------------------------
@@ -499,7 +501,7 @@ static void test_pid_namespace(void **state)
 enum { NAME_FLAGS = 40, NAME_COMM = 48, NAME_KTHREAD = 64, WORKER_DATA = 8 };
 
 /* The name, or NULL with the fault. */
-static char *name_of(struct toy *toy, uint64_t address, enum memory_fault *ret_fault)
+static char *name_of(struct toy *toy, uint64_t address, enum read_result *ret_fault)
 {
 	_cleanup_object_ struct object task = {0};
 	struct buffer name;
@@ -508,7 +510,7 @@ static char *name_of(struct toy *toy, uint64_t address, enum memory_fault *ret_f
 	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, address, &task), MEMORY_OK);
 	buffer_init(&name, 0);
 	*ret_fault = linux_task_name(&toy->kernel, &task, &name);
-	if (*ret_fault == MEMORY_OK)
+	if (*ret_fault == READ_OK)
 		text = strdup(buffer_string(&name));
 	else
 		assert_int_equal(name.size, 0);
@@ -523,7 +525,7 @@ static void test_name_of_worker(void **state)
 	uint64_t task = toy_alloc(toy, 128), kthread = toy_alloc(toy, 64);
 	uint64_t worker = toy_alloc(toy, 64);
 	_cleanup_free_ char *full = NULL, *comm = NULL;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	toy_field(toy, LAYOUT_task, &L->task_flags, NAME_FLAGS, 4);
 	toy_array(toy, LAYOUT_task, &L->task_comm, NAME_COMM, 1, 16);
@@ -611,7 +613,7 @@ static void has_clock(struct toy *toy)
 {
 	struct linux_clock clock;
 
-	assert_true(linux_clock_read(&toy->kernel, &clock));
+	assert_int_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 	assert_int_equal(clock.boot_ns, 1700000000000000000 - 3000000000);
 	assert_int_equal(clock.uptime_ns, 100 * 1000000000ll + 500000000 + 250000000 + 3000000000);
 }
@@ -622,9 +624,9 @@ static void test_clock(void **state)
 	uint64_t core = toy_alloc(toy, 256);
 	struct linux_clock clock;
 
-	assert_false(linux_clock_read(&toy->kernel, &clock));
+	assert_int_not_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 	clock_layout(toy);
-	assert_false(linux_clock_read(&toy->kernel, &clock));
+	assert_int_not_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 	/* Until 6.12: behind a counter, of 4 bytes if nothing says otherwise. */
 	toy->kernel.symbol[LINUX_tk_core] = core;
 	set_clock(toy, core + 8);
@@ -691,7 +693,7 @@ static struct linux_clock read_ticking(struct toy *toy, unsigned ticks, bool wri
 	assert_null(memory_seal(kernel.guest.memory));
 	assert_null(address_space_create(kernel.guest.memory, &paging, &kernel.guest.space));
 	kernel.guest.live = live;
-	assert_true(linux_clock_read(&kernel, &clock));
+	assert_int_equal(linux_clock_read(&kernel, &clock), READ_OK);
 	address_space_destroy(kernel.guest.space);
 	memory_destroy(kernel.guest.memory);
 	return clock;
@@ -735,14 +737,14 @@ static void test_clock_of_nonsense(void **state)
 	/* A clock without one of its parts is no clock. */
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		fields[i]->present = false;
-		assert_false(linux_clock_read(&toy->kernel, &clock));
+		assert_int_not_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 		fields[i]->present = true;
 	}
 	toy_set(toy, core + 8, &L->timekeeper_shift, 64);
-	assert_false(linux_clock_read(&toy->kernel, &clock));
+	assert_int_not_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 	toy_set(toy, core + 8, &L->timekeeper_shift, 8);
 	toy_set(toy, core + 8, &L->timekeeper_xtime_sec, 0);
-	assert_false(linux_clock_read(&toy->kernel, &clock));
+	assert_int_not_equal(linux_clock_read(&toy->kernel, &clock), READ_OK);
 	/* Sums may wrap, but not end the program. */
 	for (size_t at = 0; at < 64; at += 8)
 		toy_put(toy, core + at, UINT64_MAX >> (at / 8), 8);

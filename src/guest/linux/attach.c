@@ -475,7 +475,7 @@ static bool has_banner(struct linux_kernel *kernel)
 	if (!kernel->symbol[LINUX_linux_banner])
 		return true;
 	return linux_read_string(kernel, kernel->symbol[LINUX_linux_banner], banner,
-				 sizeof(banner) - 1, &length) == MEMORY_OK &&
+				 sizeof(banner) - 1, &length) == READ_OK &&
 	       !strncmp(banner, kernel->banner, strlen(kernel->banner));
 }
 

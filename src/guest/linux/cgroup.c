@@ -8,26 +8,26 @@
 #define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
 
 /* The name of a node and the node above it; the hierarchy's root has no name and none above. */
-static enum memory_fault read_node(struct linux_kernel *kernel, uint64_t address,
-				   struct object *node, char *name, size_t *ret_size,
-				   uint64_t *ret_parent)
+static enum read_result read_node(struct linux_kernel *kernel, uint64_t address,
+				  struct object *node, char *name, size_t *ret_size,
+				  uint64_t *ret_parent)
 {
 	const struct layout *layout = &kernel->layout;
-	enum memory_fault fault = linux_read_object(kernel, LAYOUT_kernfs_node, address, node);
+	enum read_result fault = linux_read_object(kernel, LAYOUT_kernfs_node, address, node);
 
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	*ret_parent = object_u64(node, &layout->kernfs_node_parent);
 	*ret_size = 0;
 	if (!*ret_parent)
-		return MEMORY_OK;
+		return READ_OK;
 	return linux_read_string(kernel, object_u64(node, &layout->kernfs_node_name), name,
 				 KERNFS_NAME_MAX, ret_size);
 }
 
 /* Each step up adds at least the slash to a text of limited size, so that it ends. */
-static enum memory_fault append_node_path(struct linux_kernel *kernel, uint64_t address,
-					  struct buffer *ret)
+static enum read_result append_node_path(struct linux_kernel *kernel, uint64_t address,
+					 struct buffer *ret)
 {
 	_cleanup_object_ struct object node = {0};
 	char text[CGROUP_PATH_MAX], name[KERNFS_NAME_MAX];
@@ -36,14 +36,14 @@ static enum memory_fault append_node_path(struct linux_kernel *kernel, uint64_t 
 	size_t size;
 
 	for (;;) {
-		enum memory_fault fault = read_node(kernel, address, &node, name, &size, &parent);
+		enum read_result fault = read_node(kernel, address, &node, name, &size, &parent);
 
-		if (fault != MEMORY_OK)
+		if (fault != READ_OK)
 			return fault;
 		if (!parent)
 			break;
 		if (size + 1 > start)
-			return MEMORY_IO;
+			return READ_LIMIT;
 		start -= size + 1;
 		text[start] = '/';
 		memcpy(text + start + 1, name, size);
@@ -51,29 +51,28 @@ static enum memory_fault append_node_path(struct linux_kernel *kernel, uint64_t 
 	}
 	if (start == sizeof(text))
 		text[--start] = '/';
-	return buffer_append(ret, text + start, sizeof(text) - start) ? MEMORY_OK : MEMORY_IO;
+	return buffer_append(ret, text + start, sizeof(text) - start) ? READ_OK : READ_NO_MEMORY;
 }
 
-enum memory_fault linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
-				    struct buffer *ret)
+enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
+				   struct buffer *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_cgroup);
-	uint64_t cgroup, node, flags;
-	enum memory_fault fault;
+	uint64_t cgroup, node, flags = CSS_ONLINE;
+	enum read_result fault;
 
 	if (!layout->kernfs_node_parent.present || !layout->kernfs_node_name.present)
-		return MEMORY_IO;
+		return READ_NO_LAYOUT;
 	if (!css_set)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	fault = linux_read_field(kernel, css_set, &layout->css_set_dfl_cgrp, &cgroup);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		fault = linux_read_field(kernel, cgroup, &layout->cgroup_kn, &node);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK && layout->cgroup_flags.present)
+		fault = linux_read_field(kernel, cgroup, &layout->cgroup_flags, &flags);
+	if (fault == READ_OK)
 		fault = append_node_path(kernel, node, ret);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK || flags & CSS_ONLINE)
 		return fault;
-	if (linux_read_field(kernel, cgroup, &layout->cgroup_flags, &flags) == MEMORY_OK &&
-	    !(flags & CSS_ONLINE))
-		buffer_append_string(ret, " (deleted)");
-	return MEMORY_OK;
+	return buffer_append_string(ret, " (deleted)") ? READ_OK : READ_NO_MEMORY;
 }

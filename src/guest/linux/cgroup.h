@@ -13,7 +13,7 @@
  * task.cgroups), as the line "0::…" of /proc/PID/cgroup shows it to process 1: from the
  * hierarchy's root, " (deleted)" if the group was removed. Appends nothing on a fault.
  */
-enum memory_fault linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
-				    struct buffer *ret);
+enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
+				   struct buffer *ret);
 
 #endif

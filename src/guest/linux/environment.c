@@ -6,6 +6,11 @@
 #include "guest/linux/vma.h"
 
 #include <string.h>
+#include <time.h>
+
+/* How often an area of a running guest is read until it comes out the same twice. */
+#define MAX_TRIES   5
+#define GAP_WAIT_NS 5000000
 
 void linux_environment_init(struct linux_environment *environment)
 {
@@ -24,8 +29,9 @@ void linux_environment_clear(struct linux_environment *environment)
 	environment->at = 0;
 	environment->count = 0;
 	environment->lost = false;
-	environment->more = false;
+	environment->more = READ_OK;
 	environment->unmapped = false;
+	environment->torn = false;
 }
 
 static size_t page_of(const struct linux_environment *environment, size_t offset)
@@ -56,14 +62,14 @@ static bool read_pages(struct linux_environment *environment, struct linux_kerne
 	for (size_t at = 0; at < environment->size;) {
 		uint64_t address = environment->start + at;
 		size_t piece = PAGE_SIZE - (address & PAGE_MASK);
-		enum memory_fault fault;
+		enum read_result fault;
 
 		if (piece > environment->size - at)
 			piece = environment->size - at;
 		fault =
 		    linux_process_read(kernel, pgd, address, environment->data + at, piece, NULL);
 		environment->fault[page_of(environment, at)] = fault;
-		any |= fault != MEMORY_NOT_MAPPED;
+		any |= fault != READ_NOT_MAPPED;
 		at += piece;
 	}
 	return any;
@@ -75,22 +81,31 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 	const struct layout *layout = &kernel->layout;
 	uint64_t start = object_u64(mm, &layout->mm_env_start);
 	uint64_t end = object_u64(mm, &layout->mm_env_end);
+	enum read_result result;
+	bool mapped;
 
 	/* Until execve() is done, or if the process asked so by prctl(), there may be none. */
 	if (!start || end <= start)
 		return;
 	environment->start = start;
-	environment->more = end - start > LINUX_MAX_ENVIRONMENT;
+	environment->more = end - start > LINUX_MAX_ENVIRONMENT ? READ_LIMIT : READ_OK;
 	end = environment->more ? start + LINUX_MAX_ENVIRONMENT : end;
 	if (!make_room(environment, end - start)) {
-		environment->more = true;
+		environment->more = READ_NO_MEMORY;
 		return;
 	}
 	environment->size = end - start;
-	if (!read_pages(environment, kernel, object_u64(mm, &layout->mm_pgd)) &&
-	    !linux_vma_overlaps(kernel, mm->address, start, end)) {
+	if (read_pages(environment, kernel, object_u64(mm, &layout->mm_pgd)))
+		return;
+	result = linux_vma_overlaps(kernel, mm->address, start, end, &mapped);
+	if (result != READ_OK) {
+		/* Whether the process took the area out of its memory is not known, for this
+		 * reason. */
+		for (size_t page = 0; page <= page_of(environment, environment->size - 1); page++)
+			environment->fault[page] = result;
+	} else if (!mapped) {
 		environment->size = 0;
-		environment->more = false;
+		environment->more = READ_OK;
 		environment->unmapped = true;
 	}
 }
@@ -100,7 +115,7 @@ bool linux_environment_has_gap(const struct linux_environment *environment)
 	size_t last = environment->size ? page_of(environment, environment->size - 1) : 0;
 
 	for (size_t page = 0; environment->size && page <= last; page++) {
-		if (environment->fault[page] == MEMORY_NOT_MAPPED)
+		if (environment->fault[page] == READ_NOT_MAPPED)
 			return true;
 	}
 	return false;
@@ -117,26 +132,63 @@ uint64_t linux_environment_digest(const struct linux_environment *environment)
 		if (piece > environment->size - at)
 			piece = environment->size - at;
 		digest = digest * 31 + environment->fault[page];
-		if (environment->fault[page] == MEMORY_OK)
+		if (environment->fault[page] == READ_OK)
 			digest = digest * 31 + hash_bytes(environment->data + at, piece);
 		at += piece;
 	}
 	return digest;
 }
 
-static enum nunchi_absence absence_of(enum memory_fault fault)
+struct nunchi_error *linux_environment_check(struct linux_kernel *kernel)
 {
-	switch (fault) {
-	case MEMORY_PAGED_OUT:
-		return NUNCHI_ABSENT_PAGED_OUT;
-	case MEMORY_NOT_SAVED:
-		return NUNCHI_ABSENT_NOT_SAVED;
-	case MEMORY_NOT_MAPPED:
-	case MEMORY_NO_RAM:
-		return NUNCHI_ABSENT_NOT_MAPPED;
-	default:
-		return NUNCHI_ABSENT_BAD_DATA;
+	const struct layout *layout = &kernel->layout;
+
+	if (layout->task_mm.present && layout->mm_pgd.present && layout->mm_env_start.present &&
+	    layout->mm_env_end.present)
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "environments cannot be read: this kernel's types lack task_struct.mm "
+			    "or a field of mm_struct");
+}
+
+enum read_result linux_environment_of(struct linux_environment *environment,
+				      struct linux_kernel *kernel, const struct object *task,
+				      struct object *mm)
+{
+	static const struct timespec wait = {.tv_nsec = GAP_WAIT_NS};
+	const struct field *field = &kernel->layout.task_mm;
+	uint64_t address = object_u64(task, field), before = 0;
+	bool gap = false;
+
+	linux_environment_clear(environment);
+	if (!address)
+		return READ_NONE;
+	for (int tries = 0; tries < MAX_TRIES; tries++) {
+		enum read_result result;
+		uint64_t now;
+
+		if (gap)
+			nanosleep(&wait, NULL);
+		linux_environment_clear(environment);
+		result = linux_read_object(kernel, LAYOUT_mm, address, mm);
+		if (result == READ_OK)
+			linux_environment_read(environment, kernel, mm);
+		if (!kernel->guest.live)
+			return result;
+		if (!linux_task_keeps(kernel, task, field)) {
+			linux_environment_clear(environment);
+			return READ_NONE;
+		}
+		if (result != READ_OK)
+			return result;
+		now = linux_environment_digest(environment);
+		gap = linux_environment_has_gap(environment);
+		environment->torn = !tries || now != before;
+		if (!environment->torn && !gap)
+			break;
+		before = now;
 	}
+	return READ_OK;
 }
 
 /*
@@ -144,24 +196,24 @@ static enum nunchi_absence absence_of(enum memory_fault fault)
  * is how far it was read without a gap; *ret_why the reason for the first gap.
  */
 static size_t find_end(const struct linux_environment *environment, size_t at, size_t *ret_read,
-		       enum nunchi_absence *ret_why)
+		       enum read_result *ret_why)
 {
 	bool gap = false;
 
 	while (at < environment->size) {
-		enum memory_fault fault = environment->fault[page_of(environment, at)];
+		enum read_result fault = environment->fault[page_of(environment, at)];
 		size_t piece = PAGE_SIZE - ((environment->start + at) & PAGE_MASK);
 		size_t length;
 
 		if (piece > environment->size - at)
 			piece = environment->size - at;
 		length = piece;
-		if (fault == MEMORY_OK) {
+		if (fault == READ_OK) {
 			length = strnlen(environment->data + at, piece);
 		} else if (!gap) {
 			gap = true;
 			*ret_read = at;
-			*ret_why = absence_of(fault);
+			*ret_why = fault;
 		}
 		at += length;
 		if (length < piece)
@@ -180,14 +232,14 @@ bool linux_environment_next(struct linux_environment *environment, struct linux_
 	*ret = (struct linux_variable){
 	    .position = environment->count++,
 	    .has_position = !environment->lost,
-	    .why = NUNCHI_ABSENT_NOT_APPLICABLE,
+	    .why = READ_NONE,
 	    .why_no_position = environment->why_lost,
 	};
 	if (start >= environment->size) {
-		ret->why = NUNCHI_ABSENT_LIMIT;
 		if (!environment->more)
 			return false;
-		environment->more = false;
+		ret->why = environment->more;
+		environment->more = READ_OK;
 		return true;
 	}
 	end = find_end(environment, start, &read, &ret->why);
@@ -200,14 +252,14 @@ bool linux_environment_next(struct linux_environment *environment, struct linux_
 	equals = memchr(text, '=', read - start);
 	/* The limit may have cut this one. */
 	if (end == environment->size && environment->more) {
-		environment->more = false;
-		ret->why = NUNCHI_ABSENT_LIMIT;
+		ret->why = environment->more;
+		environment->more = READ_OK;
 		read = equals ? read : start;
 	}
 	ret->has_key = equals || read == end;
 	ret->key = text;
 	ret->key_size = equals ? (size_t)(equals - text) : read - start;
-	if (!equals || ret->why != NUNCHI_ABSENT_NOT_APPLICABLE)
+	if (!equals || ret->why != READ_NONE)
 		return true;
 	ret->has_value = true;
 	ret->value = equals + 1;

@@ -19,16 +19,17 @@ struct linux_environment {
 	size_t at;    /* where the next variable begins */
 	size_t count; /* variables before it */
 	bool lost;    /* how many they are is not known: one of them holds a gap */
-	enum nunchi_absence why_lost;
-	bool more;     /* the area goes on behind the limit */
-	bool unmapped; /* the process itself took the area out of its memory */
+	enum read_result why_lost;
+	enum read_result more; /* why the rest of the area is left out, or READ_OK */
+	bool unmapped;         /* the process itself took the area out of its memory */
+	bool torn;             /* it came out different in every try */
 	/* Of each page that the area touches, in order: whether it was read. */
-	enum memory_fault fault[LINUX_ENVIRONMENT_PAGES];
+	enum read_result fault[LINUX_ENVIRONMENT_PAGES];
 };
 
 /*
  * One variable. Bytes are borrowed from the environment. Where a page is missing, has_key or
- * has_value is false and why says the reason (NOT_APPLICABLE: there is no "="). What is missing may
+ * has_value is false and why says the reason (READ_NONE: there is no "="). What is missing may
  * be the ends of several: behind it has_position is false, with the reason in why_no_position.
  */
 struct linux_variable {
@@ -38,7 +39,7 @@ struct linux_variable {
 	size_t value_size;
 	size_t position; /* from 0 */
 	bool has_key, has_value, has_position;
-	enum nunchi_absence why, why_no_position;
+	enum read_result why, why_no_position;
 };
 
 void linux_environment_init(struct linux_environment *environment);
@@ -52,6 +53,17 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 bool linux_environment_has_gap(const struct linux_environment *environment);
 /* A number that changes with what was read. */
 uint64_t linux_environment_digest(const struct linux_environment *environment);
+/* NUNCHI_ERROR_UNSUPPORTED names the fields that this kernel's types lack for it. */
+struct nunchi_error *linux_environment_check(struct linux_kernel *kernel);
+/*
+ * Reads the environment of a process by a copy of its task_struct; mm is scratch. On a running
+ * guest it must come out the same twice while the process keeps its memory, and a page that is
+ * missing is given time to come. READ_NONE if the process has no memory, or got other memory
+ * meanwhile.
+ */
+enum read_result linux_environment_of(struct linux_environment *environment,
+				      struct linux_kernel *kernel, const struct object *task,
+				      struct object *mm);
 /* The next variable; false at the end. */
 bool linux_environment_next(struct linux_environment *environment, struct linux_variable *ret);
 

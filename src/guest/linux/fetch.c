@@ -73,7 +73,7 @@ static void add_slots(struct linux_kernel *kernel, uint64_t node, struct address
 	const struct field *slots = &kernel->layout.xa_node_slots;
 	_cleanup_object_ struct object copy = {0};
 
-	if (linux_read_object(kernel, LAYOUT_xa_node, node, &copy) != MEMORY_OK)
+	if (linux_read_object(kernel, LAYOUT_xa_node, node, &copy) != READ_OK)
 		return;
 	for (unsigned i = 0; i < slots->elements; i++) {
 		uint64_t entry = object_element(&copy, slots, i);
@@ -94,7 +94,7 @@ static void find_pids(struct fetch *fetch, struct addresses *pids)
 
 	if (!kernel->layout.xa_node_slots.present || !kernel->symbol[LINUX_init_pid_ns] ||
 	    linux_read_field(kernel, kernel->symbol[LINUX_init_pid_ns],
-			     &kernel->layout.pid_namespace_root, &root) != MEMORY_OK ||
+			     &kernel->layout.pid_namespace_root, &root) != READ_OK ||
 	    (root & ENTRY_KIND) != ENTRY_NODE)
 		return;
 	add_address(&levels[0], root - ENTRY_NODE);
@@ -129,7 +129,7 @@ static void fetch_tasks(struct fetch *fetch)
 		uint64_t link;
 
 		if (linux_read_field(kernel, pids.items[i], &layout->pid_leader, &link) ==
-			MEMORY_OK &&
+			READ_OK &&
 		    link)
 			add_address(&tasks, link - layout->task_pid_link.offset);
 	}
@@ -165,7 +165,7 @@ static void fetch_names(struct fetch *fetch)
 
 	for (size_t i = 0; i < fetch->kthreads.count; i++) {
 		if (linux_read_object(kernel, LAYOUT_kthread, fetch->kthreads.items[i], &kthread) !=
-		    MEMORY_OK)
+		    READ_OK)
 			continue;
 		add_structure(fetch, LAYOUT_worker, object_u64(&kthread, &layout->kthread_data));
 		add_page(fetch, object_u64(&kthread, &layout->kthread_full_name));
@@ -185,7 +185,7 @@ static void fetch_cmdlines(struct fetch *fetch)
 	for (size_t i = 0; i < fetch->mm.count; i++) {
 		uint64_t end, pgd;
 
-		if (linux_read_object(kernel, LAYOUT_mm, fetch->mm.items[i], &mm) != MEMORY_OK)
+		if (linux_read_object(kernel, LAYOUT_mm, fetch->mm.items[i], &mm) != READ_OK)
 			continue;
 		end = object_u64(&mm, &layout->mm_arg_end);
 		pgd = object_u64(&mm, &layout->mm_pgd);

@@ -1,34 +1,67 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/files.h"
 
+#include "guest/linux/mm.h"
+
 /*
- * Descriptors in a row that are in use without a file. There is one for each thread that is just
- * opening a file; more than this is no table.
+ * Descriptors in a row that are in use without a file that can be read. A descriptor is in use
+ * without a file while a thread opens one, so that a real table has one for each thread at most.
  */
 #define MAX_EMPTY 4096
 
-enum memory_fault linux_files_init(struct linux_files *walk, struct linux_kernel *kernel,
-				   uint64_t files)
+enum read_result linux_files_init(struct linux_files *walk, struct linux_kernel *kernel,
+				  uint64_t files)
 {
 	const struct layout *layout = &kernel->layout;
-	enum memory_fault fault;
+	enum read_result fault;
 	uint64_t table, count;
 
 	*walk = (struct linux_files){.kernel = kernel, .files = files};
 	if (!files)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	fault = linux_read_field(kernel, files, &layout->files_fdt, &table);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		fault = linux_read_object(kernel, LAYOUT_fdtable, table, &walk->table);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	if (!layout->fdtable_max_fds.present || !layout->fdtable_fd.present ||
 	    !layout->fdtable_open_fds.present)
-		return MEMORY_IO;
+		return READ_NO_LAYOUT;
 	count = object_u64(&walk->table, &layout->fdtable_max_fds);
 	walk->limited = count > LINUX_MAX_FDS;
 	walk->count = walk->limited ? LINUX_MAX_FDS : count;
-	return MEMORY_OK;
+	return READ_OK;
+}
+
+enum read_result linux_task_files(struct linux_files *walk, struct linux_kernel *kernel,
+				  const struct object *task)
+{
+	uint64_t files = object_u64(task, &kernel->layout.task_files);
+	enum read_result result = READ_NONE;
+
+	*walk = (struct linux_files){0};
+	if (files)
+		result = linux_files_init(walk, kernel, files);
+	if (result != READ_OK && !linux_task_keeps(kernel, task, &kernel->layout.task_files))
+		return READ_NONE;
+	return result;
+}
+
+bool linux_files_belong(const struct linux_files *walk, const struct object *task)
+{
+	return linux_task_keeps(walk->kernel, task, &walk->kernel->layout.task_files);
+}
+
+struct nunchi_error *linux_files_check(struct linux_kernel *kernel)
+{
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_files);
+
+	if (layout->task_files.present && layout->files_fdt.present && layout->fdtable_fd.present &&
+	    layout->fdtable_open_fds.present && linux_has_field(kernel, &layout->file_path))
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "open files cannot be walked: this kernel's types lack a field of "
+			    "task_struct, files_struct, fdtable or file");
 }
 
 void linux_files_deinit(struct linux_files *walk)
@@ -46,12 +79,9 @@ static bool read_bits(struct linux_files *walk)
 	if (size > LINUX_FILES_BITS)
 		size = LINUX_FILES_BITS;
 	size = (size + 7) / 8;
-	if (linux_read(walk->kernel, bitmap + first / 8, walk->bits, size) != MEMORY_OK) {
-		walk->broken = true;
-		return false;
-	}
-	walk->has_bits = true;
-	return true;
+	walk->broken = linux_read(walk->kernel, bitmap + first / 8, walk->bits, size);
+	walk->has_bits = !walk->broken;
+	return walk->has_bits;
 }
 
 bool linux_files_next(struct linux_files *walk, uint64_t *ret)
@@ -61,7 +91,7 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 		uint64_t fd = walk->next, place = fd % LINUX_FILES_BITS;
 
 		if (walk->empty > MAX_EMPTY) {
-			walk->broken = true;
+			walk->broken = READ_BAD_DATA;
 			return false;
 		}
 		if (!walk->has_bits && !read_bits(walk))
@@ -79,13 +109,18 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 }
 
 /* A bit of a bitmap of the table. Bits are numbered from the lowest of the first byte on. */
-static bool table_bit(struct linux_files *walk, const struct field *bitmap, uint64_t fd)
+static enum read_result table_bit(struct linux_files *walk, const struct field *bitmap, uint64_t fd,
+				  bool *ret)
 {
 	uint64_t place = object_u64(&walk->table, bitmap);
-	uint8_t byte;
+	enum read_result result;
+	uint8_t byte = 0;
 
-	return linux_read(walk->kernel, place + fd / 8, &byte, 1) == MEMORY_OK &&
-	       byte >> fd % 8 & 1;
+	if (!bitmap->present)
+		return READ_NO_LAYOUT;
+	result = linux_read(walk->kernel, place + fd / 8, &byte, 1);
+	*ret = byte >> fd % 8 & 1;
+	return result;
 }
 
 bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
@@ -94,19 +129,25 @@ bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
 	struct linux_kernel *kernel = walk->kernel;
 	const struct layout *layout = &kernel->layout;
 	uint64_t place = object_u64(&walk->table, &layout->fdtable_fd);
-	uint64_t inode;
+	bool close_on_exec = false;
 
+	*ret = (struct linux_open_file){0};
 	walk->empty++;
-	if (linux_read_word(kernel, place + fd * kernel->word_size, &ret->file) != MEMORY_OK ||
-	    !ret->file || linux_read_object(kernel, LAYOUT_file, ret->file, file) != MEMORY_OK)
+	ret->result = linux_read_word(kernel, place + fd * kernel->word_size, &ret->file);
+	if (ret->result == READ_OK && !ret->file)
 		return false;
+	if (ret->result == READ_OK)
+		ret->result = linux_read_object(kernel, LAYOUT_file, ret->file, file);
+	ret->flags_result = ret->inode_result = ret->result;
+	if (ret->result != READ_OK)
+		return true;
 	walk->empty = 0;
 	ret->offset = object_s64(file, &layout->file_pos);
 	ret->flags = object_u64(file, &layout->file_flags) & ~(uint64_t)LINUX_O_CLOEXEC;
-	if (table_bit(walk, &layout->fdtable_close_on_exec, fd))
+	ret->flags_result = table_bit(walk, &layout->fdtable_close_on_exec, fd, &close_on_exec);
+	if (close_on_exec)
 		ret->flags |= LINUX_O_CLOEXEC;
-	inode = object_u64(file, &layout->file_inode);
-	ret->has_inode =
-	    linux_read_field(kernel, inode, &layout->inode_ino, &ret->inode) == MEMORY_OK;
+	ret->inode_result = linux_read_field(kernel, object_u64(file, &layout->file_inode),
+					     &layout->inode_ino, &ret->inode);
 	return true;
 }

@@ -294,7 +294,7 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 	if (kernel->kallsyms && text)
 		witness(witnesses, text == kernel->text_virtual, "kallsyms' _text");
 	if (kernel->word_size == 8 && !kernel->scattered && kernel->symbol[LINUX_phys_base] &&
-	    linux_read_u64(kernel, kernel->symbol[LINUX_phys_base], &phys_base) == MEMORY_OK)
+	    linux_read_u64(kernel, kernel->symbol[LINUX_phys_base], &phys_base) == READ_OK)
 		witness(witnesses,
 			phys_base ==
 			    kernel->text_physical - (kernel->text_virtual - LINUX_KERNEL_MAP),
@@ -319,8 +319,8 @@ static bool is_list_whole(struct linux_kernel *kernel, uint64_t head, uint64_t a
 	for (unsigned steps = 0; at != head && steps < MAX_TASK_STEPS; steps++) {
 		uint64_t next, back;
 
-		if (linux_read_word(kernel, at, &next) != MEMORY_OK ||
-		    linux_read_word(kernel, next + kernel->word_size, &back) != MEMORY_OK ||
+		if (linux_read_word(kernel, at, &next) != READ_OK ||
+		    linux_read_word(kernel, next + kernel->word_size, &back) != READ_OK ||
 		    back != at)
 			return false;
 		at = next;
@@ -337,15 +337,15 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
 	uint64_t own = kernel->symbol[LINUX_init_task] + layout->task_tasks.offset;
 	uint64_t next, back = 0;
-	enum memory_fault fault;
+	enum read_result fault;
 
-	if (!layout->task_tasks.present || linux_read_word(kernel, own, &next) != MEMORY_OK)
+	if (!layout->task_tasks.present || linux_read_word(kernel, own, &next) != READ_OK)
 		return;
 	fault = linux_read_word(kernel, next + kernel->word_size, &back);
 	/* A file that was cut short or leaves pages out says nothing against it. */
-	kernel->tasks_unseen = fault != MEMORY_OK && fault != MEMORY_NOT_MAPPED;
+	kernel->tasks_unseen = fault != READ_OK && fault != READ_NOT_MAPPED;
 	if (!kernel->tasks_unseen)
-		witness(witnesses, fault == MEMORY_OK && back == own, "the list of tasks");
+		witness(witnesses, fault == READ_OK && back == own, "the list of tasks");
 	/* Nor does a list that was torn while the file was written, but a whole one is surer. */
 	if (whole_list && back == own && !is_list_whole(kernel, own, next))
 		kernel->tasks_unseen = true;
@@ -359,7 +359,7 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	_cleanup_object_ struct object task = {0};
 	gpa_t root;
 
-	if (!address || linux_read_object(kernel, LAYOUT_task, address, &task) != MEMORY_OK)
+	if (!address || linux_read_object(kernel, LAYOUT_task, address, &task) != READ_OK)
 		return;
 	if (layout->task_real_parent.present)
 		witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
@@ -367,7 +367,7 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	ask_task_list(kernel, witnesses, whole_list);
 	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
-			     &pgd) == MEMORY_OK &&
+			     &pgd) == READ_OK &&
 	    pgd >= kernel->text_virtual && pgd < kernel->image_end &&
 	    address_space_translate(kernel->guest.space, gva(pgd), &root) == MEMORY_OK)
 		witness(witnesses, root.v == address_space_paging(kernel->guest.space)->root.v,
@@ -437,7 +437,7 @@ static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *
 	if (!address)
 		return false;
 	if (linux_read_string(kernel, address, kernel->banner, sizeof(kernel->banner) - 1,
-			      &length) != MEMORY_OK)
+			      &length) != READ_OK)
 		return false;
 	kernel->banner[length] = '\0';
 	if (length && kernel->banner[length - 1] == '\n')

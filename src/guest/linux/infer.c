@@ -16,7 +16,7 @@ static bool is_init_task(struct linux_kernel *kernel, uint64_t address)
 
 	return layout->task_real_parent.present && layout->task_parent.present &&
 	       layout->task_group_leader.present && layout->task_pid.present &&
-	       linux_read_object(kernel, LAYOUT_task, address, &task) == MEMORY_OK &&
+	       linux_read_object(kernel, LAYOUT_task, address, &task) == READ_OK &&
 	       object_u64(&task, &layout->task_real_parent) == address &&
 	       object_u64(&task, &layout->task_parent) == address &&
 	       object_u64(&task, &layout->task_group_leader) == address &&
@@ -36,10 +36,10 @@ static bool is_module_list(struct linux_kernel *kernel, uint64_t address, uint64
 	const char *name;
 	size_t length;
 
-	if (linux_read_word(kernel, next + kernel->word_size, &links[0]) != MEMORY_OK ||
-	    linux_read_word(kernel, back, &links[1]) != MEMORY_OK || links[0] != address ||
+	if (linux_read_word(kernel, next + kernel->word_size, &links[0]) != READ_OK ||
+	    linux_read_word(kernel, back, &links[1]) != READ_OK || links[0] != address ||
 	    links[1] != address ||
-	    linux_read_object(kernel, LAYOUT_module, base, &module) != MEMORY_OK ||
+	    linux_read_object(kernel, LAYOUT_module, base, &module) != READ_OK ||
 	    object_u64(&module, &layout->module_state) > 3)
 		return false;
 	/* struct module's kobject points to its module. */
@@ -72,9 +72,9 @@ static bool take_note(struct linux_kernel *kernel, uint64_t address)
 	struct vmcoreinfo info;
 	char page[PAGE_SIZE];
 
-	return linux_read(kernel, address, page, sizeof(first) - 1) == MEMORY_OK &&
+	return linux_read(kernel, address, page, sizeof(first) - 1) == READ_OK &&
 	       !memcmp(page, first, sizeof(first) - 1) &&
-	       linux_read(kernel, address, page, sizeof(page)) == MEMORY_OK &&
+	       linux_read(kernel, address, page, sizeof(page)) == READ_OK &&
 	       vmcoreinfo_parse(page, sizeof(page), &info) &&
 	       linux_identify_noted(kernel, &info, "named by the VMCOREINFO page in memory");
 }
@@ -138,13 +138,13 @@ void linux_infer_symbols(struct linux_kernel *kernel, uint64_t data_start)
 
 	if (!data_start || kernel->image_end - data_start > MAX_DATA)
 		return;
-	for (uint64_t at = data_start; at < kernel->image_end && !cancel_requested(kernel->guest.cancel);
-	     at += PAGE_SIZE) {
+	for (uint64_t at = data_start;
+	     at < kernel->image_end && !cancel_requested(kernel->guest.cancel); at += PAGE_SIZE) {
 		if (!wanted.task && !wanted.modules && !wanted.note)
 			break;
-		if (linux_read(kernel, at, page, PAGE_SIZE) != MEMORY_OK)
+		if (linux_read(kernel, at, page, PAGE_SIZE) != READ_OK)
 			continue;
-		if (linux_read(kernel, at + PAGE_SIZE, page + PAGE_SIZE, OVERLAP) != MEMORY_OK)
+		if (linux_read(kernel, at + PAGE_SIZE, page + PAGE_SIZE, OVERLAP) != READ_OK)
 			memset(page + PAGE_SIZE, 0, OVERLAP);
 		search_page(kernel, page, at, &wanted);
 	}

@@ -266,10 +266,34 @@ int64_t object_s64(const struct object *object, const struct field *field)
 	return (int64_t)value;
 }
 
+enum read_result object_number(const struct object *object, const struct field *field, int64_t *ret)
+{
+	if (!field->present || field->size > sizeof(*ret))
+		return READ_NO_LAYOUT;
+	if (!object->size)
+		return object->result;
+	*ret = field->is_signed ? object_s64(object, field) : (int64_t)object_u64(object, field);
+	return READ_OK;
+}
+
 size_t object_text(const struct object *object, const struct field *field, const char **ret)
 {
 	if (!has_field(object, field))
 		return 0;
 	*ret = (const char *)object->data + field->offset;
 	return strnlen(*ret, field->size);
+}
+
+enum read_result object_append_text(const struct object *object, const struct field *field,
+				    struct buffer *ret)
+{
+	const char *text;
+	size_t length;
+
+	if (!field->present)
+		return READ_NO_LAYOUT;
+	if (!object->size)
+		return object->result;
+	length = object_text(object, field, &text);
+	return buffer_append(ret, length ? text : "", length) ? READ_OK : READ_NO_MEMORY;
 }

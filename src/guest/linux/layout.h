@@ -5,7 +5,9 @@
 #ifndef NUNCHI_GUEST_LINUX_LAYOUT_H
 #define NUNCHI_GUEST_LINUX_LAYOUT_H
 
+#include "core/buffer.h"
 #include "core/error.h"
+#include "guest/result.h"
 #include "symbols/type_index.h"
 
 #include <stdbool.h>
@@ -106,19 +108,30 @@ void layout_parts_add(struct layout_parts *parts, const struct field *field);
 struct object {
 	uint64_t address;
 	uint8_t *data; /* owned */
-	size_t size;   /* of the structure, as far as layout.def uses it; 0: not read */
+	size_t size; /* of the structure, as far as layout.def uses it; 0: not read, for the reason
+			in result */
 	size_t capacity;
 	const struct layout_parts *parts; /* borrowed; NULL: all of the structure */
+	enum read_result result;
 };
 
 void object_deinit(struct object *object);
 #define _cleanup_object_ _cleanup_(object_deinit)
 
+/*
+ * A field of a copy as a number, by its sign. READ_NO_LAYOUT if the kernel's types lack it, else
+ * the reason why the structure was not read.
+ */
+enum read_result object_number(const struct object *object, const struct field *field,
+			       int64_t *ret);
 /* A field of a copy as an unsigned or sign-extended number; 0 where the copy does not reach. */
 uint64_t object_u64(const struct object *object, const struct field *field);
 int64_t object_s64(const struct object *object, const struct field *field);
 /* The same for one element of an array; 0 past its end. */
 uint64_t object_element(const struct object *object, const struct field *array, unsigned i);
+/* Appends a character array up to its first NUL; else as object_number(). */
+enum read_result object_append_text(const struct object *object, const struct field *field,
+				    struct buffer *ret);
 /* A character array up to its first NUL: its length, with *ret the bytes; 0 if out of reach. */
 size_t object_text(const struct object *object, const struct field *field, const char **ret);
 

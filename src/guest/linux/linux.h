@@ -78,18 +78,18 @@ static inline const struct layout *linux_layout(struct linux_kernel *kernel,
 /* ---- Reading (read.c) ------------------------------------------------------------------------ */
 
 /* Copies bytes by the kernel's page table. */
-enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
-			     size_t size);
-enum memory_fault linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret);
-enum memory_fault linux_read_u64(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
+enum read_result linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
+			    size_t size);
+enum read_result linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret);
+enum read_result linux_read_u64(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
 /* A pointer or long of the guest's word size. */
-enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
+enum read_result linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
 /*
- * Copies a structure as far as layout.def uses it; grows object's storage. MEMORY_NOT_MAPPED for
- * NULL, MEMORY_NO_LAYOUT when the kernel's types have no such structure.
+ * Copies a structure as far as layout.def uses it; grows object's storage and keeps the result in
+ * it. READ_NOT_MAPPED for NULL, READ_NO_LAYOUT when the kernel's types have no such structure.
  */
-enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
-				    uint64_t address, struct object *object);
+enum read_result linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
+				   uint64_t address, struct object *object);
 /* Bytes that linux_read_object() copies of a structure; 0 if the kernel's types lack it. */
 uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type);
 /* True if this kernel has a field of its layout; looks up the field's group. */
@@ -97,16 +97,17 @@ bool linux_has_field(struct linux_kernel *kernel, const struct field *field);
 /* Adds a field to what is copied of its structure; none if the kernel lacks it. */
 void linux_add_part(struct linux_kernel *kernel, struct layout_parts *parts,
 		    const struct field *field);
-/* One field of it alone; MEMORY_NO_LAYOUT when the kernel's types have no such field. */
-enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
-				   const struct field *field, uint64_t *ret);
+/* One field of it alone; READ_NO_LAYOUT when the kernel's types have no such field. */
+enum read_result linux_read_field(struct linux_kernel *kernel, uint64_t address,
+				  const struct field *field, uint64_t *ret);
 /* A NUL-terminated string of at most limit bytes; its length in *ret (limit: no NUL found). */
-enum memory_fault linux_read_string(struct linux_kernel *kernel, uint64_t address, char *buffer,
-				    size_t limit, size_t *ret);
-/* A per-CPU variable's address on a CPU; false if the kernel's offsets cannot be read. */
-bool linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu, uint64_t *ret);
-/* CPUs that the kernel may have (nr_cpu_ids), at most 8192; 0 if that is not known. */
-unsigned linux_cpu_count(struct linux_kernel *kernel);
+enum read_result linux_read_string(struct linux_kernel *kernel, uint64_t address, char *buffer,
+				   size_t limit, size_t *ret);
+/* A per-CPU variable's address on a CPU. */
+enum read_result linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu,
+			       uint64_t *ret);
+/* CPUs that the kernel may have (nr_cpu_ids), at most 8192. */
+enum read_result linux_cpu_count(struct linux_kernel *kernel, unsigned *ret);
 
 /*
  * A walk over a kernel list_head list, bounded and with loops detected. On a running guest the
@@ -124,7 +125,9 @@ struct linux_list {
 	uint64_t limit;
 	unsigned starts;       /* at the head, after the first */
 	struct hash_map *seen; /* borrowed */
-	bool broken;           /* a link could not be read, did not point back, or looped */
+	/* Why the list was not walked to its end; READ_BAD_DATA: its links contradict themselves.
+	 */
+	enum read_result broken;
 };
 
 /*

@@ -99,9 +99,10 @@ static bool read_node(struct linux_maple *walk, uint64_t link, struct shape *ret
 	uint64_t address = link & ~NODE_MASK;
 
 	walk->type = link >> NODE_TYPE_SHIFT & NODE_TYPE_MASK;
-	return node_shape(layout, walk->type, ret) &&
-	       linux_read_object(walk->kernel, LAYOUT_maple_node, address, &walk->node) ==
-		   MEMORY_OK &&
+	if (!node_shape(layout, walk->type, ret))
+		return false;
+	walk->fault = linux_read_object(walk->kernel, LAYOUT_maple_node, address, &walk->node);
+	return walk->fault == READ_OK &&
 	       (object_u64(&walk->node, &layout->maple_node_parent) & ~NODE_MASK) != address;
 }
 
@@ -157,13 +158,14 @@ static bool begin_leaf(struct linux_maple *walk, uint64_t *ret_root)
 	uint64_t root;
 
 	if (walk->barren++ >= MAX_BARREN || walk->tries++ >= MAX_TRIES) {
-		walk->broken = true;
+		walk->broken = walk->fault ? walk->fault : READ_BAD_DATA;
 		walk->done = true;
 		return false;
 	}
 	*ret_root = 0;
-	if (linux_read_field(walk->kernel, walk->tree, &walk->kernel->layout.maple_tree_root,
-			     &root) != MEMORY_OK)
+	walk->fault = linux_read_field(walk->kernel, walk->tree,
+				       &walk->kernel->layout.maple_tree_root, &root);
+	if (walk->fault != READ_OK)
 		return true;
 	*ret_root = root;
 	if ((root & ENTRY_KIND) != ENTRY_INTERNAL || root < ENTRY_RESERVED)

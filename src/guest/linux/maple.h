@@ -15,7 +15,10 @@ struct linux_maple {
 	unsigned tries;
 	unsigned barren; /* leaves since the last entry */
 	bool done;
-	bool broken; /* nodes contradicted themselves in every try */
+	/* Why not all entries were given; READ_BAD_DATA: nodes contradicted themselves in every
+	 * try. */
+	enum read_result broken;
+	enum read_result fault; /* of the last node or root that was to be read */
 	struct object node;
 	/* The leaf in `node`, while there is one. */
 	bool in_leaf;

@@ -28,24 +28,24 @@
 #define COPY_TRIES   5
 #define COPY_WAIT_NS 50000
 
-enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
-				 struct address_space **ret)
+enum read_result linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
+				struct address_space **ret)
 {
 	enum memory_fault fault;
 	gpa_t root;
 
 	if (!pgd)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	fault = address_space_translate(kernel->guest.space, gva(pgd), &root);
 	if (fault != MEMORY_OK)
-		return fault;
+		return read_result_of(fault);
 	*ret = guest_space_of(&kernel->guest, root);
-	return *ret ? MEMORY_OK : MEMORY_IO;
+	return *ret ? READ_OK : READ_NO_MEMORY;
 }
 
 /* Where an entry that the processor takes for absent says that the page is. */
-static enum memory_fault decode_absent(const struct x86_paging *paging,
-				       const struct x86_level *level, gva_t address, gpa_t *ret)
+static enum read_result decode_absent(const struct x86_paging *paging,
+				      const struct x86_level *level, gva_t address, gpa_t *ret)
 {
 	uint64_t entry = level->entry;
 	uint64_t in_memory = PTE_PROTNONE | (level->level > 1 ? PTE_LARGE : 0);
@@ -55,52 +55,52 @@ static enum memory_fault decode_absent(const struct x86_paging *paging,
 	unsigned kind;
 
 	if (!entry || entry & PTE_PRESENT || level->level > 3)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	if (entry & in_memory) {
 		/* A 32-bit table of two levels has no bits to spare and inverts nothing. */
 		uint64_t place = (narrow ? entry : ~entry) & PTE_ADDRESS & ~offset_mask;
 
 		*ret = gpa(place | (address.v & offset_mask));
-		return MEMORY_OK;
+		return READ_OK;
 	}
 	kind = entry >> (narrow ? SWAP_KIND_SHIFT32 : SWAP_KIND_SHIFT) & SWAP_KIND_MASK;
-	return level->level == 1 && kind < SWAP_KIND_FILES ? MEMORY_PAGED_OUT : MEMORY_NOT_MAPPED;
+	return level->level == 1 && kind < SWAP_KIND_FILES ? READ_PAGED_OUT : READ_NOT_MAPPED;
 }
 
 /* Reads within one page that the processor would not find; *ret_empty: its entry is zero. */
-static enum memory_fault read_absent(struct address_space *space, gva_t address, void *buffer,
-				     size_t size, bool *ret_empty)
+static enum read_result read_absent(struct address_space *space, gva_t address, void *buffer,
+				    size_t size, bool *ret_empty)
 {
 	struct memory *memory = address_space_memory(space);
 	const struct x86_level *last;
 	struct x86_walk walk = {0};
-	enum memory_fault fault;
+	enum read_result fault;
 	enum x86_fault why;
 	gpa_t place;
 
 	*ret_empty = false;
 	why = address_space_walk(space, address, &walk);
 	if (why == X86_FAULT_NONE)
-		return memory_read(memory, walk.address, buffer, size, NULL);
+		return read_result_of(memory_read(memory, walk.address, buffer, size, NULL));
 	if (why != X86_FAULT_NOT_PRESENT || !walk.level_count)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	last = &walk.levels[walk.level_count - 1];
 	*ret_empty = last->level == 1 && !last->entry;
 	fault = decode_absent(address_space_paging(space), last, address, &place);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
-	return memory_read(memory, place, buffer, size, NULL);
+	return read_result_of(memory_read(memory, place, buffer, size, NULL));
 }
 
-static enum memory_fault read_in_page(struct linux_kernel *kernel, struct address_space *space,
-				      gva_t address, void *buffer, size_t size)
+static enum read_result read_in_page(struct linux_kernel *kernel, struct address_space *space,
+				     gva_t address, void *buffer, size_t size)
 {
 	static const struct timespec wait = {.tv_nsec = COPY_WAIT_NS};
-	enum memory_fault fault;
+	enum read_result fault;
 	bool empty = true;
 
-	fault = address_space_read(space, address, buffer, size, NULL);
-	for (int tries = 0; fault == MEMORY_NOT_MAPPED && empty; tries++) {
+	fault = read_result_of(address_space_read(space, address, buffer, size, NULL));
+	for (int tries = 0; fault == READ_NOT_MAPPED && empty; tries++) {
 		if (tries)
 			nanosleep(&wait, NULL);
 		fault = read_absent(space, address, buffer, size, &empty);
@@ -110,14 +110,14 @@ static enum memory_fault read_in_page(struct linux_kernel *kernel, struct addres
 	return fault;
 }
 
-enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
-				     void *buffer, size_t size, size_t *ret_done)
+enum read_result linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
+				    void *buffer, size_t size, size_t *ret_done)
 {
 	struct address_space *space = NULL;
-	enum memory_fault fault = linux_mm_space(kernel, pgd, &space);
+	enum read_result fault = linux_mm_space(kernel, pgd, &space);
 	size_t done = 0;
 
-	while (fault == MEMORY_OK && done < size) {
+	while (fault == READ_OK && done < size) {
 		gva_t at = gva(address + done);
 		size_t piece = PAGE_SIZE - (at.v & PAGE_MASK);
 		char *to = (char *)buffer + done;
@@ -125,7 +125,7 @@ enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, 
 		if (piece > size - done)
 			piece = size - done;
 		fault = read_in_page(kernel, space, at, to, piece);
-		if (fault == MEMORY_OK)
+		if (fault == READ_OK)
 			done += piece;
 	}
 	if (ret_done)
@@ -139,9 +139,9 @@ bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
 	const struct field *pid = &kernel->layout.task_pid;
 	uint64_t now;
 
-	return linux_read_field(kernel, task->address, pid, &now) == MEMORY_OK &&
+	return linux_read_field(kernel, task->address, pid, &now) == READ_OK &&
 	       now == object_u64(task, pid) &&
-	       linux_read_field(kernel, task->address, field, &now) == MEMORY_OK &&
+	       linux_read_field(kernel, task->address, field, &now) == READ_OK &&
 	       now == object_u64(task, field);
 }
 
@@ -151,6 +151,6 @@ bool linux_task_has_other_threads(struct linux_kernel *kernel, const struct obje
 	uint64_t count;
 
 	return linux_read_field(kernel, signal, &kernel->layout.signal_nr_threads, &count) ==
-		   MEMORY_OK &&
+		   READ_OK &&
 	       count > 1;
 }

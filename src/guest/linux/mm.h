@@ -12,18 +12,18 @@
  * (mm_struct.pgd: with page-table isolation, the kernel's half, which maps the process as well). Of
  * the pool: see guest_space_of().
  */
-enum memory_fault linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
-				 struct address_space **ret);
+enum read_result linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
+				struct address_space **ret);
 
 /*
  * Copies bytes of a process. *ret_done (may be NULL) is how many bytes from the start are valid:
- * all of them with MEMORY_OK, else those before the first page that could not be read.
- * MEMORY_PAGED_OUT: that page is swapped out; MEMORY_NOT_MAPPED: the process has nothing there, or
+ * all of them with READ_OK, else those before the first page that could not be read.
+ * READ_PAGED_OUT: that page is swapped out; READ_NOT_MAPPED: the process has nothing there, or
  * never touched it. A page whose access was taken away (PROT_NONE, NUMA balancing) is in memory and
  * is read.
  */
-enum memory_fault linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
-				     void *buffer, size_t size, size_t *ret_done);
+enum read_result linux_process_read(struct linux_kernel *kernel, uint64_t pgd, uint64_t address,
+				    void *buffer, size_t size, size_t *ret_done);
 
 /*
  * Whether the task that was copied is still the same process and still has the same thing in one

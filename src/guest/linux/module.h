@@ -21,24 +21,36 @@ struct linux_modules {
 	struct linux_kernel *kernel;
 	struct linux_list list;
 	struct hash_map seen;
+	uint64_t unread; /* modules on the list whose struct module cannot be read … */
+	enum read_result why_unread;
 };
 
 /* Starts a walk over the list of modules; NUNCHI_ERROR_UNSUPPORTED says what is missing. */
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel);
 void linux_modules_deinit(struct linux_modules *walk);
-/* Copies the next struct module; false at the end, then see walk->list.broken. */
+/* Copies the next struct module; false at the end, then see walk->list.broken and walk->unread. */
 bool linux_modules_next(struct linux_modules *walk, struct object *module);
 
-/* Bytes of all its regions; false where fields are missing. */
-bool linux_module_size(struct linux_kernel *kernel, const struct object *module, uint64_t *ret);
-/*
- * Appends the names of the modules that use it, separated by commas. MEMORY_NO_LAYOUT where fields
- * are missing, MEMORY_IO if the list cannot be walked to its end.
+/* Of a copied struct module: the bytes of all its regions, and where its code begins and ends. */
+enum read_result linux_module_size(struct linux_kernel *kernel, const struct object *module,
+				   uint64_t *ret);
+enum read_result linux_module_code(struct linux_kernel *kernel, const struct object *module,
+				   uint64_t *ret_start, uint64_t *ret_end);
+enum read_result linux_module_name(struct linux_kernel *kernel, const struct object *module,
+				   struct buffer *ret);
+enum read_result linux_module_state(struct linux_kernel *kernel, const struct object *module,
+				    enum linux_module_state *ret);
+/* How often it is in use. */
+enum read_result linux_module_references(struct linux_kernel *kernel, const struct object *module,
+					 int64_t *ret);
+/* Appends the names of the modules that use it, separated by commas; READ_NONE if there are none.
  */
-enum memory_fault linux_module_users(struct linux_kernel *kernel, const struct object *module,
-				     struct hash_map *seen, struct buffer *ret);
+enum read_result linux_module_users(struct linux_kernel *kernel, const struct object *module,
+				    struct hash_map *seen, struct buffer *ret);
 /* Appends the letters of its taints, as /proc/modules shows them. */
-void linux_module_taints(struct linux_kernel *kernel, const struct object *module,
-			 struct buffer *ret);
+enum read_result linux_module_taints(struct linux_kernel *kernel, const struct object *module,
+				     struct buffer *ret);
+/* Whether a module that was on the list still is. */
+bool linux_module_is_listed(struct linux_kernel *kernel, const struct object *module);
 
 #endif

@@ -172,7 +172,7 @@ static size_t read_some(struct linux_kernel *kernel, uint64_t address, char *buf
 
 		if (piece > size - done)
 			piece = size - done;
-		if (linux_read(kernel, address + done, buffer + done, piece) != MEMORY_OK)
+		if (linux_read(kernel, address + done, buffer + done, piece) != READ_OK)
 			break;
 		done += piece;
 	}
@@ -189,8 +189,8 @@ static bool find_tables(struct linux_kernel *kernel, const struct linux_module *
 	uint64_t kallsyms;
 
 	if (linux_read_field(kernel, module->address, &layout->module_kallsyms, &kallsyms) !=
-		MEMORY_OK ||
-	    linux_read_object(kernel, LAYOUT_mod_kallsyms, kallsyms, &tables) != MEMORY_OK ||
+		READ_OK ||
+	    linux_read_object(kernel, LAYOUT_mod_kallsyms, kallsyms, &tables) != READ_OK ||
 	    !layout->mod_kallsyms_symtab.present || !layout->mod_kallsyms_strtab.present)
 		return false;
 	*ret_symtab = object_u64(&tables, &layout->mod_kallsyms_symtab);
@@ -224,11 +224,11 @@ static struct nunchi_error *read_symbols(struct linux_kernel *kernel,
 	types = malloc(count);
 	if (!symbols || !types)
 		return &error_nomem;
-	if (linux_read(kernel, symtab, symbols, count * entry) != MEMORY_OK)
+	if (linux_read(kernel, symtab, symbols, count * entry) != READ_OK)
 		return NULL;
 	table.symbols = symbols;
 	table.count = (uint32_t)count;
-	if (typetab && linux_read(kernel, typetab, types, count) == MEMORY_OK)
+	if (typetab && linux_read(kernel, typetab, types, count) == READ_OK)
 		table.types = types;
 	wanted = (size_t)module_symtab_last_name(symbols, table.count, kernel->word_size) +
 		 NAME_ROOM + 1;
@@ -288,9 +288,9 @@ static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct l
 		uint64_t entry = node - layout->btf_module_list.offset;
 
 		if (linux_read_field(kernel, entry, &layout->btf_module_module, &owner) ==
-			MEMORY_OK &&
+			READ_OK &&
 		    owner == module->address &&
-		    linux_read_field(kernel, entry, &layout->btf_module_btf, ret) == MEMORY_OK)
+		    linux_read_field(kernel, entry, &layout->btf_module_btf, ret) == READ_OK)
 			return NULL;
 	}
 	return error_create(
@@ -307,7 +307,7 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 	_cleanup_free_ char *data = NULL;
 	uint64_t size, first;
 
-	if (linux_read_object(kernel, LAYOUT_btf, btf, &object) != MEMORY_OK)
+	if (linux_read_object(kernel, LAYOUT_btf, btf, &object) != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, btf,
 				       "the types of the module %s cannot be read", module->name);
 	size = object_u64(&object, &layout->btf_data_size);
@@ -326,7 +326,7 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 	data = malloc(size);
 	if (!data)
 		return &error_nomem;
-	if (linux_read(kernel, object_u64(&object, &layout->btf_data), data, size) != MEMORY_OK)
+	if (linux_read(kernel, object_u64(&object, &layout->btf_data), data, size) != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, btf,
 				       "the types of the module %s cannot be read", module->name);
 	return error_context(type_index_from_split_btf(kernel->types, data, size, ret), "module %s",

@@ -2,6 +2,7 @@
 #include "guest/linux/mounts.h"
 
 #include "core/hash.h"
+#include "guest/linux/mm.h"
 #include "guest/linux/rbtree.h"
 
 #define MAX_TRIES 4
@@ -35,6 +36,13 @@ static struct nunchi_error *add(struct linux_mounts *mounts, uint64_t address)
 	return NULL;
 }
 
+/* Notes why not all mounts are there; the first reason stays. */
+static void note_broken(struct linux_mounts *mounts, enum read_result result)
+{
+	if (!mounts->broken)
+		mounts->broken = result;
+}
+
 static struct nunchi_error *collect_tree(struct linux_mounts *mounts)
 {
 	struct linux_kernel *kernel = mounts->kernel;
@@ -44,12 +52,12 @@ static struct nunchi_error *collect_tree(struct linux_mounts *mounts)
 	struct linux_rbtree walk;
 	uint64_t node = 0;
 
-	mounts->broken = linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_tree,
-					  &node) != MEMORY_OK;
+	note_broken(mounts, linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_tree,
+					     &node));
 	linux_rbtree_init(&walk, kernel, node, LINUX_MAX_MOUNTS, &seen);
 	while (!err && linux_rbtree_next(&walk, &node))
 		err = add(mounts, node - layout->mount_node.offset);
-	mounts->broken |= walk.broken;
+	note_broken(mounts, walk.broken);
 	return err;
 }
 
@@ -65,14 +73,14 @@ static struct nunchi_error *collect_list(struct linux_mounts *mounts)
 	linux_list_init(&walk, kernel, mounts->namespace + layout->mnt_namespace_list.offset,
 			LINUX_MAX_MOUNTS, &seen);
 	while (!err && linux_list_next(&walk, &node)) {
-		uint64_t mount = node - layout->mount_list.offset, flags;
+		uint64_t mount = node - layout->mount_list.offset, flags = 0;
 
-		if (linux_read_field(kernel, mount, &layout->mount_flags, &flags) != MEMORY_OK)
-			mounts->broken = true;
-		else if (!(flags & MNT_CURSOR))
+		/* One whose flags cannot be read is told of when it is read as a whole. */
+		if (linux_read_field(kernel, mount, &layout->mount_flags, &flags) != READ_OK ||
+		    !(flags & MNT_CURSOR))
 			err = add(mounts, mount);
 	}
-	mounts->broken |= walk.broken;
+	note_broken(mounts, walk.broken);
 	return err;
 }
 
@@ -84,11 +92,10 @@ static struct nunchi_error *collect_children(struct linux_mounts *mounts)
 	struct nunchi_error *err;
 	uint64_t root;
 
-	if (linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_root, &root) !=
-	    MEMORY_OK) {
-		mounts->broken = true;
+	mounts->broken =
+	    linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_root, &root);
+	if (mounts->broken)
 		return NULL;
-	}
 	err = add(mounts, root);
 	for (size_t i = 0; !err && i < mounts->count; i++) {
 		_cleanup_hash_map_ struct hash_map seen = {0};
@@ -99,60 +106,71 @@ static struct nunchi_error *collect_children(struct linux_mounts *mounts)
 				LINUX_MAX_MOUNTS, &seen);
 		while (!err && linux_list_next(&walk, &node)) {
 			if (mounts->count >= LINUX_MAX_MOUNTS) {
-				mounts->broken = true;
+				mounts->broken = READ_LIMIT;
 				return NULL;
 			}
 			err = add(mounts, node - layout->mount_child.offset);
 		}
-		mounts->broken |= walk.broken;
+		note_broken(mounts, walk.broken);
 	}
 	return err;
 }
 
 /* The mount that lies on a mount's own root, or 0. */
-static uint64_t mount_over(const struct linux_mounts *mounts, uint64_t below, uint64_t dentry)
+static enum read_result mount_over(const struct linux_mounts *mounts, uint64_t below,
+				   uint64_t dentry, uint64_t *ret)
 {
 	struct linux_kernel *kernel = mounts->kernel;
 	const struct layout *layout = &kernel->layout;
 
+	*ret = 0;
 	for (size_t i = 0; i < mounts->count; i++) {
-		uint64_t parent, mountpoint;
+		uint64_t mount = mounts->mounts[i], parent, mountpoint;
+		enum read_result result;
 
-		if (mounts->mounts[i] != below &&
-		    linux_read_field(kernel, mounts->mounts[i], &layout->mount_parent, &parent) ==
-			MEMORY_OK &&
-		    parent == below &&
-		    linux_read_field(kernel, mounts->mounts[i], &layout->mount_mountpoint,
-				     &mountpoint) == MEMORY_OK &&
-		    mountpoint == dentry)
-			return mounts->mounts[i];
+		if (mount == below)
+			continue;
+		result = linux_read_field(kernel, mount, &layout->mount_parent, &parent);
+		if (result == READ_OK && parent != below)
+			continue;
+		if (result == READ_OK)
+			result =
+			    linux_read_field(kernel, mount, &layout->mount_mountpoint, &mountpoint);
+		if (result != READ_OK)
+			return result;
+		if (mountpoint == dentry) {
+			*ret = mount;
+			return READ_OK;
+		}
 	}
-	return 0;
+	return READ_OK;
 }
 
 /*
  * What setns() makes a process's root: the namespace's first mount, or what was mounted over it,
  * and over that, and so on (mntns_install()).
  */
-static void find_root(struct linux_mounts *mounts)
+static enum read_result find_root(struct linux_mounts *mounts)
 {
 	struct linux_kernel *kernel = mounts->kernel;
 	const struct layout *layout = &kernel->layout;
+	struct linux_path root = {0};
+	enum read_result result;
 	uint64_t mount;
 
 	mounts->root = (struct linux_path){0};
-	if (linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_root, &mount) !=
-	    MEMORY_OK)
-		return;
-	for (size_t i = 0; mount && i <= mounts->count && i < 64; i++) {
-		uint64_t dentry;
-
-		if (linux_read_field(kernel, mount, &layout->mount_root, &dentry) != MEMORY_OK)
-			return;
-		mounts->root.mnt = mount + layout->mount_vfsmount.offset;
-		mounts->root.dentry = dentry;
-		mount = mount_over(mounts, mount, dentry);
+	if (!layout->mnt_namespace_root.present || !layout->mount_mountpoint.present)
+		return READ_NO_LAYOUT;
+	result = linux_read_field(kernel, mounts->namespace, &layout->mnt_namespace_root, &mount);
+	for (size_t i = 0; result == READ_OK && mount && i <= mounts->count && i < 64; i++) {
+		result = linux_read_field(kernel, mount, &layout->mount_root, &root.dentry);
+		root.mnt = mount + layout->mount_vfsmount.offset;
+		if (result == READ_OK)
+			result = mount_over(mounts, mount, root.dentry, &mount);
 	}
+	if (result == READ_OK)
+		mounts->root = root;
+	return result;
 }
 
 static struct nunchi_error *collect(struct linux_mounts *mounts)
@@ -160,7 +178,7 @@ static struct nunchi_error *collect(struct linux_mounts *mounts)
 	const struct layout *layout = linux_layout(mounts->kernel, LAYOUT_GROUP_path);
 
 	mounts->count = 0;
-	mounts->broken = false;
+	mounts->broken = READ_OK;
 	if (layout->mnt_namespace_tree.present && layout->mount_node.present)
 		return collect_tree(mounts);
 	if (layout->mnt_namespace_list.present && layout->mount_list.present)
@@ -177,12 +195,15 @@ struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t 
 {
 	struct linux_kernel *kernel = mounts->kernel;
 	struct nunchi_error *err = NULL;
+	enum read_result result;
 
 	mounts->namespace = namespace;
-	if (linux_read_field(kernel, namespace, &kernel->layout.mnt_namespace_inum,
-			     &mounts->inum) != MEMORY_OK)
+	result =
+	    linux_read_field(kernel, namespace, &kernel->layout.mnt_namespace_inum, &mounts->inum);
+	if (result != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, namespace,
-				       "a mount namespace cannot be read");
+				       "a mount namespace cannot be read: %s",
+				       read_result_string(result));
 	/* On a running guest a link may be caught halfway. */
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		err = collect(mounts);
@@ -190,11 +211,89 @@ struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t 
 			break;
 	}
 	if (!err)
-		find_root(mounts);
+		mounts->root_result = find_root(mounts);
 	return err;
 }
 
-void linux_mount_flags(struct linux_kernel *kernel, const struct object *mount, struct buffer *ret)
+struct nunchi_error *linux_mounts_check(struct linux_kernel *kernel)
+{
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
+
+	if (layout->task_nsproxy.present && linux_has_field(kernel, &layout->nsproxy_mnt_ns) &&
+	    layout->mount_root.present)
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "mounts cannot be walked: this kernel's types lack a field of "
+			    "task_struct, nsproxy or mount");
+}
+
+enum read_result linux_task_mounts(struct linux_kernel *kernel, const struct object *task,
+				   uint64_t *ret)
+{
+	uint64_t nsproxy = object_u64(task, &kernel->layout.task_nsproxy);
+	enum read_result result;
+
+	if (!nsproxy)
+		return READ_NONE;
+	result = linux_read_field(kernel, nsproxy, &kernel->layout.nsproxy_mnt_ns, ret);
+	/* The process may have ended, and the nsproxy been freed, since its task was copied. */
+	if (kernel->guest.live && !linux_task_keeps(kernel, task, &kernel->layout.task_nsproxy))
+		return READ_NONE;
+	return result;
+}
+
+enum read_result linux_mounts_get(struct linux_mounts *mounts, size_t i, struct object *copy,
+				  struct linux_mount *ret, struct buffer *ret_path,
+				  enum read_result *ret_path_result)
+{
+	struct linux_kernel *kernel = mounts->kernel;
+	const struct layout *layout = &kernel->layout;
+	const struct linux_path *root = mounts->root.mnt ? &mounts->root : NULL;
+	struct linux_path path = {.mnt = mounts->mounts[i] + layout->mount_vfsmount.offset};
+	enum read_result result = linux_read_object(kernel, LAYOUT_mount, mounts->mounts[i], copy);
+	uint64_t parent = 0;
+	bool below = true;
+
+	if (result != READ_OK)
+		return result;
+	if (layout->mount_ns.present && object_u64(copy, &layout->mount_ns) != mounts->namespace)
+		return READ_NONE;
+	path.dentry = object_u64(copy, &layout->mount_root);
+	*ret = (struct linux_mount){
+	    .super_block = object_u64(copy, &layout->mount_sb),
+	    .root = path.dentry,
+	};
+	ret->id_result = object_number(copy, &layout->mount_id, &ret->id);
+	*ret_path_result = linux_path_below(kernel, &path, root, ret_path, &below);
+	ret->is_seen = *ret_path_result != READ_OK || !root || below;
+	ret->device_result =
+	    linux_read_field(kernel, ret->super_block, &layout->super_dev, &ret->device);
+	ret->parent_result = linux_read_field(kernel, object_u64(copy, &layout->mount_parent),
+					      &layout->mount_id, &parent);
+	ret->parent_id = (int32_t)parent;
+	return READ_OK;
+}
+
+enum read_result linux_mount_device(struct linux_kernel *kernel, const struct object *mount,
+				    struct buffer *ret)
+{
+	uint64_t name = object_u64(mount, &kernel->layout.mount_devname);
+	enum read_result result;
+	char text[LINUX_PATH_MAX];
+	size_t size;
+
+	if (!kernel->layout.mount_devname.present)
+		return READ_NO_LAYOUT;
+	if (!name)
+		return buffer_append_string(ret, "none") ? READ_OK : READ_NO_MEMORY;
+	result = linux_read_string(kernel, name, text, sizeof(text), &size);
+	if (result == READ_OK && !buffer_append(ret, text, size))
+		return READ_NO_MEMORY;
+	return result;
+}
+
+enum read_result linux_mount_flags(struct linux_kernel *kernel, const struct object *mount,
+				   struct buffer *ret)
 {
 	static const struct {
 		uint64_t flag;
@@ -207,8 +306,11 @@ void linux_mount_flags(struct linux_kernel *kernel, const struct object *mount, 
 	uint64_t flags = object_u64(mount, &layout->mount_flags);
 	uint64_t plain = kernel->symbol[LINUX_nop_mnt_idmap];
 	uint64_t userns, own;
+	enum read_result result = READ_OK;
 	bool idmapped = false;
 
+	if (!layout->mount_flags.present)
+		return READ_NO_LAYOUT;
 	buffer_append_string(ret, flags & MNT_READONLY ? "ro" : "rw");
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (flags & options[i].flag)
@@ -216,38 +318,43 @@ void linux_mount_flags(struct linux_kernel *kernel, const struct object *mount, 
 	}
 	if (layout->mount_idmap.present && plain) {
 		idmapped = object_u64(mount, &layout->mount_idmap) != plain;
-	} else if (layout->mount_userns.present &&
-		   linux_read_field(kernel, object_u64(mount, &layout->mount_sb),
-				    &layout->super_user_ns, &own) == MEMORY_OK) {
+	} else if (layout->mount_userns.present && layout->super_user_ns.present) {
+		result = linux_read_field(kernel, object_u64(mount, &layout->mount_sb),
+					  &layout->super_user_ns, &own);
 		userns = object_u64(mount, &layout->mount_userns);
-		idmapped = userns != own && userns != kernel->symbol[LINUX_init_user_ns];
+		idmapped = result == READ_OK && userns != own &&
+			   userns != kernel->symbol[LINUX_init_user_ns];
 	}
 	if (idmapped)
 		buffer_append_string(ret, ",idmapped");
+	return result == READ_OK && ret->failed ? READ_NO_MEMORY : result;
 }
 
-enum memory_fault linux_mount_type(struct linux_kernel *kernel, uint64_t super_block,
-				   struct buffer *ret)
+enum read_result linux_mount_type(struct linux_kernel *kernel, uint64_t super_block,
+				  struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	char name[TYPE_LIMIT];
-	enum memory_fault fault;
+	enum read_result fault;
 	uint64_t type, place;
 	size_t size;
 
 	fault = linux_read_field(kernel, super_block, &layout->super_type, &type);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		fault = linux_read_field(kernel, type, &layout->fs_type_name, &place);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		fault = linux_read_string(kernel, place, name, sizeof(name), &size);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	buffer_append(ret, name, size);
-	if (linux_read_field(kernel, super_block, &layout->super_subtype, &place) == MEMORY_OK &&
-	    place && linux_read_string(kernel, place, name, sizeof(name), &size) == MEMORY_OK &&
-	    size) {
+	size = place = 0;
+	if (layout->super_subtype.present)
+		fault = linux_read_field(kernel, super_block, &layout->super_subtype, &place);
+	if (fault == READ_OK && place)
+		fault = linux_read_string(kernel, place, name, sizeof(name), &size);
+	if (fault == READ_OK && size) {
 		buffer_append_char(ret, '.');
 		buffer_append(ret, name, size);
 	}
-	return MEMORY_OK;
+	return fault == READ_OK && ret->failed ? READ_NO_MEMORY : fault;
 }

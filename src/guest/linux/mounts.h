@@ -18,8 +18,9 @@ struct linux_mounts {
 	uint64_t *mounts;   /* addresses of the struct mounts; owned */
 	size_t count;
 	size_t capacity;
-	struct linux_path root; /* of a process that enters it; zeros if unknown */
-	bool broken;            /* not all of them: a link contradicts itself */
+	enum read_result broken; /* why not all of them are there, or READ_OK */
+	struct linux_path root; /* of a process that enters the namespace; zeros if not known … */
+	enum read_result root_result;
 };
 
 void linux_mounts_init(struct linux_mounts *mounts, struct linux_kernel *kernel);
@@ -30,10 +31,39 @@ void linux_mounts_deinit(struct linux_mounts *mounts);
  */
 struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t namespace);
 
+/* NUNCHI_ERROR_UNSUPPORTED names the fields that this kernel's types lack for it. */
+struct nunchi_error *linux_mounts_check(struct linux_kernel *kernel);
+/* The mount namespace of a task (the address of it); READ_NONE if it has none, as a zombie. */
+enum read_result linux_task_mounts(struct linux_kernel *kernel, const struct object *task,
+				   uint64_t *ret);
+
+/* What is known of one mount. The results say why a part is missing, or READ_OK. */
+struct linux_mount {
+	uint64_t super_block;
+	uint64_t root;   /* address of the dentry that is mounted */
+	uint64_t device; /* number as in the kernel (12 bits, 20 bits) */
+	enum read_result device_result;
+	int64_t id, parent_id;
+	enum read_result id_result, parent_result;
+	bool is_seen; /* it lies below the root of whoever enters the namespace */
+};
+
+/*
+ * Reads mount number i of those collected, and appends the path of its mount point, for which
+ * *ret_path_result says why it is missing. copy is scratch. READ_NONE if the mount left the
+ * namespace meanwhile.
+ */
+enum read_result linux_mounts_get(struct linux_mounts *mounts, size_t i, struct object *copy,
+				  struct linux_mount *ret, struct buffer *ret_path,
+				  enum read_result *ret_path_result);
+/* Appends the device as it was named when mounted. mount: a copy of the struct mount. */
+enum read_result linux_mount_device(struct linux_kernel *kernel, const struct object *mount,
+				    struct buffer *ret);
 /* "rw,nosuid,relatime": the options of the mount itself, not of its file system. */
-void linux_mount_flags(struct linux_kernel *kernel, const struct object *mount, struct buffer *ret);
-/* The file system's type, with its subtype if it has one ("fuse.sshfs"). */
-enum memory_fault linux_mount_type(struct linux_kernel *kernel, uint64_t super_block,
+enum read_result linux_mount_flags(struct linux_kernel *kernel, const struct object *mount,
 				   struct buffer *ret);
+/* The file system's type, with its subtype if it has one ("fuse.sshfs"). */
+enum read_result linux_mount_type(struct linux_kernel *kernel, uint64_t super_block,
+				  struct buffer *ret);
 
 #endif

@@ -8,8 +8,8 @@
 #define NAME_LIMIT       LINUX_PATH_MAX
 #define DMA_BUF_NAME_LEN 32 /* include/uapi/linux/dma-buf.h */
 
-/* A path grows from its end, as names are found from the file upward. */
-struct climb {
+/* A path that is spelled from its end, as names are found from the file up to the root. */
+struct spelling {
 	struct linux_kernel *kernel;
 	struct object dentry;
 	struct object mount;
@@ -17,124 +17,127 @@ struct climb {
 	char text[LINUX_PATH_MAX];
 };
 
-enum climb_end {
-	CLIMB_ROOT,    /* met the root given */
-	CLIMB_TOP,     /* met a mount that hangs nowhere */
-	CLIMB_ESCAPED, /* met a file system's root above the part that is mounted */
+enum spelling_end {
+	SPELLED_TO_ROOT,    /* met the root given */
+	SPELLED_TO_TOP,     /* met a mount that is mounted nowhere */
+	SPELLED_PAST_MOUNT, /* met a file system's root above the part that is mounted */
 };
 
-static void climb_init(struct climb *climb, struct linux_kernel *kernel)
+static void spelling_init(struct spelling *spelling, struct linux_kernel *kernel)
 {
-	climb->kernel = kernel;
-	climb->dentry = (struct object){0};
-	climb->mount = (struct object){0};
-	climb->start = sizeof(climb->text);
+	spelling->kernel = kernel;
+	spelling->dentry = (struct object){0};
+	spelling->mount = (struct object){0};
+	spelling->start = sizeof(spelling->text);
 }
 
-static void climb_deinit(struct climb *climb)
+static void spelling_deinit(struct spelling *spelling)
 {
-	object_deinit(&climb->dentry);
-	object_deinit(&climb->mount);
+	object_deinit(&spelling->dentry);
+	object_deinit(&spelling->mount);
 }
 
-#define _cleanup_climb_ _cleanup_(climb_deinit)
+#define _cleanup_spelling_ _cleanup_(spelling_deinit)
 
-static bool prepend(struct climb *climb, const char *text, size_t size)
+static bool prepend(struct spelling *spelling, const char *text, size_t size)
 {
-	if (size > climb->start)
+	if (size > spelling->start)
 		return false;
-	climb->start -= size;
-	memcpy(climb->text + climb->start, text, size);
+	spelling->start -= size;
+	memcpy(spelling->text + spelling->start, text, size);
 	return true;
 }
 
-static enum memory_fault climb_append_to(const struct climb *climb, struct buffer *ret)
+static enum read_result spelling_append_to(const struct spelling *spelling, struct buffer *ret)
 {
-	return buffer_append(ret, climb->text + climb->start, sizeof(climb->text) - climb->start)
-		   ? MEMORY_OK
-		   : MEMORY_IO;
+	return buffer_append(ret, spelling->text + spelling->start,
+			     sizeof(spelling->text) - spelling->start)
+		   ? READ_OK
+		   : READ_NO_MEMORY;
 }
 
 /* A dentry's name: within the dentry itself if it is short. A rename may cut it at a NUL. */
-static enum memory_fault read_name(struct linux_kernel *kernel, const struct object *dentry,
-				   char name[NAME_LIMIT], size_t *ret)
+static enum read_result read_name(struct linux_kernel *kernel, const struct object *dentry,
+				  char name[NAME_LIMIT], size_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t size = object_u64(dentry, &layout->dentry_name_len);
 	uint64_t place = object_u64(dentry, &layout->dentry_name);
 	uint64_t within = place - dentry->address;
-	enum memory_fault fault = MEMORY_OK;
+	enum read_result fault = READ_OK;
 
-	if (!layout->dentry_name_len.present || !layout->dentry_name.present || size > NAME_LIMIT)
-		return MEMORY_IO;
+	if (!layout->dentry_name_len.present || !layout->dentry_name.present)
+		return READ_NO_LAYOUT;
+	if (!size || size > NAME_LIMIT)
+		return READ_BAD_DATA;
 	/* Most names are short and stand in the dentry itself. */
 	if (layout->dentry_short_name.present && within == layout->dentry_short_name.offset &&
 	    size <= dentry->size - within)
 		memcpy(name, dentry->data + within, size);
 	else
 		fault = linux_read(kernel, place, name, size);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		*ret = strnlen(name, size);
 	return fault;
 }
 
-static enum memory_fault prepend_name(struct climb *climb)
+static enum read_result prepend_name(struct spelling *spelling)
 {
 	char name[NAME_LIMIT];
-	enum memory_fault fault;
+	enum read_result fault;
 	size_t size;
 
-	fault = read_name(climb->kernel, &climb->dentry, name, &size);
-	if (fault != MEMORY_OK)
+	fault = read_name(spelling->kernel, &spelling->dentry, name, &size);
+	if (fault != READ_OK)
 		return fault;
-	return prepend(climb, name, size) && prepend(climb, "/", 1) ? MEMORY_OK : MEMORY_IO;
+	return prepend(spelling, name, size) && prepend(spelling, "/", 1) ? READ_OK : READ_LIMIT;
 }
 
 /*
  * From a file upward, across mounts (prepend_path() of fs/d_path.c). Each step but those to a
  * parent mount adds a byte to a text of limited size, and the latter are counted: it ends.
  */
-static enum memory_fault climb_up(struct climb *climb, struct linux_path at,
-				  const struct linux_path *root, enum climb_end *ret)
+static enum read_result spell_up(struct spelling *spelling, struct linux_path at,
+				 const struct linux_path *root, enum spelling_end *ret)
 {
-	struct linux_kernel *kernel = climb->kernel;
+	struct linux_kernel *kernel = spelling->kernel;
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	uint64_t mount = at.mnt - layout->mount_vfsmount.offset;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	if (!layout->mount_vfsmount.present || !layout->mount_root.present ||
 	    !layout->mount_parent.present || !layout->dentry_parent.present)
-		return MEMORY_IO;
-	fault = linux_read_object(kernel, LAYOUT_mount, mount, &climb->mount);
-	for (unsigned mounts = 0; fault == MEMORY_OK;) {
-		uint64_t vfsmount = climb->mount.address + layout->mount_vfsmount.offset;
+		return READ_NO_LAYOUT;
+	fault = linux_read_object(kernel, LAYOUT_mount, mount, &spelling->mount);
+	for (unsigned mounts = 0; fault == READ_OK;) {
+		uint64_t vfsmount = spelling->mount.address + layout->mount_vfsmount.offset;
 		uint64_t parent;
 
 		if (root && at.dentry == root->dentry && vfsmount == root->mnt) {
-			*ret = CLIMB_ROOT;
-			return MEMORY_OK;
+			*ret = SPELLED_TO_ROOT;
+			return READ_OK;
 		}
-		if (at.dentry == object_u64(&climb->mount, &layout->mount_root)) {
-			parent = object_u64(&climb->mount, &layout->mount_parent);
-			if (parent == climb->mount.address) {
-				*ret = CLIMB_TOP;
-				return MEMORY_OK;
+		if (at.dentry == object_u64(&spelling->mount, &layout->mount_root)) {
+			parent = object_u64(&spelling->mount, &layout->mount_parent);
+			if (parent == spelling->mount.address) {
+				*ret = SPELLED_TO_TOP;
+				return READ_OK;
 			}
 			if (mounts++ == LINUX_PATH_MAX)
-				return MEMORY_IO;
-			at.dentry = object_u64(&climb->mount, &layout->mount_mountpoint);
-			fault = linux_read_object(kernel, LAYOUT_mount, parent, &climb->mount);
+				return READ_BAD_DATA;
+			at.dentry = object_u64(&spelling->mount, &layout->mount_mountpoint);
+			fault = linux_read_object(kernel, LAYOUT_mount, parent, &spelling->mount);
 			continue;
 		}
-		fault = linux_read_object(kernel, LAYOUT_dentry, at.dentry, &climb->dentry);
-		if (fault != MEMORY_OK)
+		fault = linux_read_object(kernel, LAYOUT_dentry, at.dentry, &spelling->dentry);
+		if (fault != READ_OK)
 			break;
-		parent = object_u64(&climb->dentry, &layout->dentry_parent);
+		parent = object_u64(&spelling->dentry, &layout->dentry_parent);
 		if (parent == at.dentry) {
-			*ret = CLIMB_ESCAPED;
-			return MEMORY_OK;
+			*ret = SPELLED_PAST_MOUNT;
+			return READ_OK;
 		}
-		fault = prepend_name(climb);
+		fault = prepend_name(spelling);
 		at.dentry = parent;
 	}
 	return fault;
@@ -150,79 +153,84 @@ static bool is_unlinked(const struct linux_kernel *kernel, const struct object *
 }
 
 /* The function that names a file of a file system without paths, or 0. */
-static uint64_t naming_function(struct linux_kernel *kernel, const struct object *dentry)
+static enum read_result naming_function(struct linux_kernel *kernel, const struct object *dentry,
+					uint64_t *ret)
 {
 	uint64_t op = object_u64(dentry, &kernel->layout.dentry_op);
-	uint64_t function = 0;
 
-	if (op && linux_read_field(kernel, op, &kernel->layout.dentry_ops_d_dname, &function) !=
-		      MEMORY_OK)
-		return 0;
-	return function;
+	*ret = 0;
+	if (!op || !kernel->layout.dentry_ops_d_dname.present)
+		return READ_OK;
+	return linux_read_field(kernel, op, &kernel->layout.dentry_ops_d_dname, ret);
 }
 
-static enum memory_fault append_inode(struct linux_kernel *kernel, const struct object *dentry,
-				      const char *prefix, struct buffer *ret)
+static enum read_result append_inode(struct linux_kernel *kernel, const struct object *dentry,
+				     const char *prefix, struct buffer *ret)
 {
 	uint64_t inode = object_u64(dentry, &kernel->layout.dentry_inode);
-	enum memory_fault fault;
+	enum read_result result;
 	uint64_t number;
 
-	fault = linux_read_field(kernel, inode, &kernel->layout.inode_ino, &number);
-	if (fault != MEMORY_OK)
-		return fault;
-	return buffer_printf(ret, "%s:[%llu]", prefix, (unsigned long long)number) ? MEMORY_OK
-										   : MEMORY_IO;
+	result = linux_read_field(kernel, inode, &kernel->layout.inode_ino, &number);
+	if (result != READ_OK)
+		return result;
+	return buffer_printf(ret, "%s:[%llu]", prefix, (unsigned long long)number) ? READ_OK
+										   : READ_NO_MEMORY;
 }
 
 /* "mnt:[4026531841]" (fs/nsfs.c). */
-static enum memory_fault append_namespace(struct linux_kernel *kernel, const struct object *dentry,
-					  struct buffer *ret)
+static enum read_result append_namespace(struct linux_kernel *kernel, const struct object *dentry,
+					 struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t at = object_u64(dentry, &layout->dentry_inode);
 	const struct field *const links[] = {&layout->inode_private, &layout->ns_common_ops,
 					     &layout->ns_ops_name};
 	char name[32];
-	enum memory_fault fault;
+	enum read_result result;
 	size_t size;
 
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
-		fault = linux_read_field(kernel, at, links[i], &at);
-		if (fault != MEMORY_OK)
-			return fault;
+		result = linux_read_field(kernel, at, links[i], &at);
+		if (result != READ_OK)
+			return result;
 	}
-	fault = linux_read_string(kernel, at, name, sizeof(name) - 1, &size);
-	if (fault != MEMORY_OK)
-		return fault;
+	result = linux_read_string(kernel, at, name, sizeof(name) - 1, &size);
+	if (result != READ_OK)
+		return result;
 	name[size] = '\0';
 	return append_inode(kernel, dentry, name, ret);
 }
 
 /* "/dmabuf:NAME" (drivers/dma-buf/dma-buf.c). */
-static enum memory_fault append_dma_buf(struct linux_kernel *kernel, const struct object *dentry,
-					const char *name, size_t size, struct buffer *ret)
+static enum read_result append_dma_buf(struct linux_kernel *kernel, const struct object *dentry,
+				       const char *name, size_t size, struct buffer *ret)
 {
 	uint64_t dma_buf = object_u64(dentry, &kernel->layout.dentry_fsdata);
 	char label[DMA_BUF_NAME_LEN];
+	enum read_result result = READ_OK;
 	size_t label_size = 0;
 	uint64_t place = 0;
 	bool ok;
 
-	if (linux_read_field(kernel, dma_buf, &kernel->layout.dma_buf_name, &place) == MEMORY_OK &&
-	    place)
-		linux_read_string(kernel, place, label, sizeof(label), &label_size);
+	/* Cleared once the buffer is released. */
+	if (dma_buf)
+		result = linux_read_field(kernel, dma_buf, &kernel->layout.dma_buf_name, &place);
+	if (result == READ_OK && place)
+		result = linux_read_string(kernel, place, label, sizeof(label), &label_size);
+	if (result != READ_OK)
+		return result;
 	ok = buffer_append_char(ret, '/') && buffer_append(ret, name, size) &&
 	     buffer_append_char(ret, ':') && buffer_append(ret, label, label_size);
-	return ok ? MEMORY_OK : MEMORY_IO;
+	return ok ? READ_OK : READ_NO_MEMORY;
 }
 
-static enum memory_fault append_special(struct linux_kernel *kernel, const struct object *dentry,
-					uint64_t function, struct buffer *ret)
+static enum read_result append_special(struct linux_kernel *kernel, const struct object *dentry,
+				       uint64_t function, struct buffer *ret)
 {
 	const uint64_t *symbol = kernel->symbol;
 	char name[NAME_LIMIT];
-	enum memory_fault fault;
+	enum read_result result;
 	size_t size;
 	bool ok;
 
@@ -233,10 +241,10 @@ static enum memory_fault append_special(struct linux_kernel *kernel, const struc
 	if (function == symbol[LINUX_ns_dname])
 		return append_namespace(kernel, dentry, ret);
 	if (function == symbol[LINUX_pidfs_dname])
-		return buffer_append_string(ret, "anon_inode:[pidfd]") ? MEMORY_OK : MEMORY_IO;
-	fault = read_name(kernel, dentry, name, &size);
-	if (fault != MEMORY_OK)
-		return fault;
+		return buffer_append_string(ret, "anon_inode:[pidfd]") ? READ_OK : READ_NO_MEMORY;
+	result = read_name(kernel, dentry, name, &size);
+	if (result != READ_OK)
+		return result;
 	if (function == symbol[LINUX_dmabuffs_dname])
 		return append_dma_buf(kernel, dentry, name, size, ret);
 	if (function == symbol[LINUX_anon_inodefs_dname])
@@ -245,202 +253,214 @@ static enum memory_fault append_special(struct linux_kernel *kernel, const struc
 		ok = buffer_append_char(ret, '/') && buffer_append(ret, name, size) &&
 		     buffer_append_string(ret, " (deleted)");
 	else
-		ok = false;
-	return ok ? MEMORY_OK : MEMORY_IO;
+		return READ_NO_SYMBOL; /* a function of that kind that is not known to us */
+	return ok ? READ_OK : READ_NO_MEMORY;
 }
 
 /* append_special(), all or nothing. */
-static enum memory_fault append_special_whole(struct linux_kernel *kernel,
-					      const struct object *dentry, uint64_t function,
-					      struct buffer *ret)
+static enum read_result append_special_whole(struct linux_kernel *kernel,
+					     const struct object *dentry, uint64_t function,
+					     struct buffer *ret)
 {
 	size_t before = ret->size;
-	enum memory_fault fault = append_special(kernel, dentry, function, ret);
+	enum read_result result = append_special(kernel, dentry, function, ret);
 
-	if (fault != MEMORY_OK && ret->size > before) {
+	if (result != READ_OK && ret->size > before) {
 		ret->size = before;
 		ret->data[before] = '\0';
 	}
-	return fault;
+	return result;
 }
 
 /* Whether path is the root of its mount and of its file system: then it has a path after all. */
-static bool is_mounted_root(struct linux_kernel *kernel, const struct linux_path *path,
-			    const struct object *dentry)
+static enum read_result is_mounted_root(struct linux_kernel *kernel, const struct linux_path *path,
+					const struct object *dentry, bool *ret)
 {
 	const struct layout *layout = &kernel->layout;
-	uint64_t mount = path->mnt - layout->mount_vfsmount.offset;
-	uint64_t root;
+	uint64_t mount = path->mnt - layout->mount_vfsmount.offset, root;
+	enum read_result result;
 
-	return object_u64(dentry, &layout->dentry_parent) == path->dentry &&
-	       linux_read_field(kernel, mount, &layout->mount_root, &root) == MEMORY_OK &&
-	       root == path->dentry;
+	*ret = false;
+	if (object_u64(dentry, &layout->dentry_parent) != path->dentry)
+		return READ_OK;
+	result = linux_read_field(kernel, mount, &layout->mount_root, &root);
+	*ret = result == READ_OK && root == path->dentry;
+	return result;
 }
 
-enum memory_fault linux_d_path(struct linux_kernel *kernel, const struct linux_path *path,
-			       const struct linux_path *root, struct buffer *ret)
+enum read_result linux_d_path(struct linux_kernel *kernel, const struct linux_path *path,
+			      const struct linux_path *root, struct buffer *ret)
 {
 	static const char deleted[] = " (deleted)";
-	_cleanup_climb_ struct climb climb;
-	enum memory_fault fault;
-	enum climb_end end;
+	_cleanup_spelling_ struct spelling spelling;
+	enum read_result fault;
+	enum spelling_end end;
+	bool has_path = true, unlinked;
 	uint64_t function;
-	bool unlinked;
 	size_t empty;
 
-	climb_init(&climb, kernel);
+	spelling_init(&spelling, kernel);
 	if (!path->mnt || !path->dentry)
-		return MEMORY_NOT_MAPPED;
-	fault = linux_read_object(kernel, LAYOUT_dentry, path->dentry, &climb.dentry);
-	if (fault != MEMORY_OK)
+		return READ_NOT_MAPPED;
+	fault = linux_read_object(kernel, LAYOUT_dentry, path->dentry, &spelling.dentry);
+	if (fault != READ_OK)
 		return fault;
-	function = naming_function(kernel, &climb.dentry);
-	if (function && !is_mounted_root(kernel, path, &climb.dentry))
-		return append_special_whole(kernel, &climb.dentry, function, ret);
-	unlinked = is_unlinked(kernel, &climb.dentry);
+	fault = naming_function(kernel, &spelling.dentry, &function);
+	if (fault == READ_OK && function)
+		fault = is_mounted_root(kernel, path, &spelling.dentry, &has_path);
+	if (fault != READ_OK)
+		return fault;
+	if (function && !has_path)
+		return append_special_whole(kernel, &spelling.dentry, function, ret);
+	unlinked = is_unlinked(kernel, &spelling.dentry);
 	if (unlinked)
-		prepend(&climb, deleted, sizeof(deleted) - 1);
-	empty = climb.start;
-	fault = climb_up(&climb, *path, root, &end);
-	if (fault != MEMORY_OK)
+		prepend(&spelling, deleted, sizeof(deleted) - 1);
+	empty = spelling.start;
+	fault = spell_up(&spelling, *path, root, &end);
+	if (fault != READ_OK)
 		return fault;
-	if (end == CLIMB_ESCAPED)
-		climb.start = empty;
-	if (climb.start == empty && !prepend(&climb, "/", 1))
-		return MEMORY_IO;
-	return climb_append_to(&climb, ret);
+	if (end == SPELLED_PAST_MOUNT)
+		spelling.start = empty;
+	if (spelling.start == empty && !prepend(&spelling, "/", 1))
+		return READ_LIMIT;
+	return spelling_append_to(&spelling, ret);
 }
 
-enum memory_fault linux_path_below(struct linux_kernel *kernel, const struct linux_path *path,
-				   const struct linux_path *root, struct buffer *ret,
-				   bool *ret_below)
+enum read_result linux_path_below(struct linux_kernel *kernel, const struct linux_path *path,
+				  const struct linux_path *root, struct buffer *ret,
+				  bool *ret_below)
 {
-	_cleanup_climb_ struct climb climb;
-	enum memory_fault fault;
-	enum climb_end end;
+	_cleanup_spelling_ struct spelling spelling;
+	enum read_result fault;
+	enum spelling_end end;
 
-	climb_init(&climb, kernel);
-	fault = climb_up(&climb, *path, root, &end);
-	if (fault != MEMORY_OK)
+	spelling_init(&spelling, kernel);
+	fault = spell_up(&spelling, *path, root, &end);
+	if (fault != READ_OK)
 		return fault;
-	if (climb.start == sizeof(climb.text))
-		prepend(&climb, "/", 1);
-	fault = climb_append_to(&climb, ret);
-	if (fault == MEMORY_OK)
-		*ret_below = end == CLIMB_ROOT;
+	if (spelling.start == sizeof(spelling.text))
+		prepend(&spelling, "/", 1);
+	fault = spelling_append_to(&spelling, ret);
+	if (fault == READ_OK)
+		*ret_below = end == SPELLED_TO_ROOT;
 	return fault;
 }
 
-enum memory_fault linux_dentry_path(struct linux_kernel *kernel, uint64_t dentry,
-				    struct buffer *ret)
+enum read_result linux_dentry_path(struct linux_kernel *kernel, uint64_t dentry, struct buffer *ret)
 {
 	static const char deleted[] = "//deleted";
 	const struct layout *layout = &kernel->layout;
-	_cleanup_climb_ struct climb climb;
-	enum memory_fault fault;
+	_cleanup_spelling_ struct spelling spelling;
+	enum read_result fault;
 	uint64_t function;
 	size_t empty;
 
-	climb_init(&climb, kernel);
-	fault = linux_read_object(kernel, LAYOUT_dentry, dentry, &climb.dentry);
-	if (fault != MEMORY_OK)
+	spelling_init(&spelling, kernel);
+	fault = linux_read_object(kernel, LAYOUT_dentry, dentry, &spelling.dentry);
+	if (fault != READ_OK)
 		return fault;
-	function = naming_function(kernel, &climb.dentry);
+	fault = naming_function(kernel, &spelling.dentry, &function);
+	if (fault != READ_OK)
+		return fault;
 	if (function && function == kernel->symbol[LINUX_ns_dname])
-		return append_special_whole(kernel, &climb.dentry, function, ret);
-	if (is_unlinked(kernel, &climb.dentry))
-		prepend(&climb, deleted, sizeof(deleted) - 1);
-	empty = climb.start;
+		return append_special_whole(kernel, &spelling.dentry, function, ret);
+	if (is_unlinked(kernel, &spelling.dentry))
+		prepend(&spelling, deleted, sizeof(deleted) - 1);
+	empty = spelling.start;
 	for (;;) {
-		uint64_t parent = object_u64(&climb.dentry, &layout->dentry_parent);
+		uint64_t parent = object_u64(&spelling.dentry, &layout->dentry_parent);
 
-		if (parent == climb.dentry.address)
+		if (parent == spelling.dentry.address)
 			break;
-		fault = prepend_name(&climb);
-		if (fault == MEMORY_OK)
-			fault = linux_read_object(kernel, LAYOUT_dentry, parent, &climb.dentry);
-		if (fault != MEMORY_OK)
+		fault = prepend_name(&spelling);
+		if (fault == READ_OK)
+			fault = linux_read_object(kernel, LAYOUT_dentry, parent, &spelling.dentry);
+		if (fault != READ_OK)
 			return fault;
 	}
-	if (climb.start == empty && !prepend(&climb, "/", 1))
-		return MEMORY_IO;
-	return climb_append_to(&climb, ret);
+	if (spelling.start == empty && !prepend(&spelling, "/", 1))
+		return READ_LIMIT;
+	return spelling_append_to(&spelling, ret);
 }
 
-enum memory_fault linux_read_path(struct linux_kernel *kernel, uint64_t address,
-				  struct linux_path *ret)
+enum read_result linux_read_path(struct linux_kernel *kernel, uint64_t address,
+				 struct linux_path *ret)
 {
 	_cleanup_object_ struct object path = {0};
-	enum memory_fault fault = linux_read_object(kernel, LAYOUT_path, address, &path);
+	enum read_result fault = linux_read_object(kernel, LAYOUT_path, address, &path);
 
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	ret->mnt = object_u64(&path, &kernel->layout.path_mnt);
 	ret->dentry = object_u64(&path, &kernel->layout.path_dentry);
-	return MEMORY_OK;
+	return READ_OK;
 }
 
 /* A struct path that is a field of a structure. */
-static enum memory_fault read_path_field(struct linux_kernel *kernel, uint64_t address,
-					 const struct field *field, struct linux_path *ret)
+static enum read_result read_path_field(struct linux_kernel *kernel, uint64_t address,
+					const struct field *field, struct linux_path *ret)
 {
 	if (!linux_has_field(kernel, field))
-		return MEMORY_IO;
+		return READ_NO_LAYOUT;
 	if (!address)
-		return MEMORY_NOT_MAPPED;
+		return READ_NOT_MAPPED;
 	return linux_read_path(kernel, address + field->offset, ret);
 }
 
-enum memory_fault linux_file_path(struct linux_kernel *kernel, uint64_t file,
-				  const struct linux_path *root, struct buffer *ret)
+enum read_result linux_file_path(struct linux_kernel *kernel, uint64_t file,
+				 const struct linux_path *root, struct buffer *ret)
 {
 	struct linux_path path;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	fault = read_path_field(kernel, file, &kernel->layout.file_path, &path);
-	return fault == MEMORY_OK ? linux_d_path(kernel, &path, root, ret) : fault;
+	return fault == READ_OK ? linux_d_path(kernel, &path, root, ret) : fault;
 }
 
-enum memory_fault linux_file_unlinked(struct linux_kernel *kernel, uint64_t file, bool *ret)
+enum read_result linux_file_unlinked(struct linux_kernel *kernel, uint64_t file, bool *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_path);
 	_cleanup_object_ struct object dentry = {0};
 	struct linux_path path;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	if (!layout->dentry_hash_pprev.present)
-		return MEMORY_IO;
+		return READ_NO_LAYOUT;
 	fault = read_path_field(kernel, file, &layout->file_path, &path);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		fault = linux_read_object(kernel, LAYOUT_dentry, path.dentry, &dentry);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		*ret = is_unlinked(kernel, &dentry);
 	return fault;
 }
 
-enum memory_fault linux_fs_root(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret)
+enum read_result linux_fs_root(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret)
 {
 	return read_path_field(kernel, fs, &kernel->layout.fs_root, ret);
 }
 
-enum memory_fault linux_fs_pwd(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret)
+enum read_result linux_fs_pwd(struct linux_kernel *kernel, uint64_t fs, struct linux_path *ret)
 {
 	return read_path_field(kernel, fs, &kernel->layout.fs_pwd, ret);
 }
 
-bool linux_init_root(struct linux_kernel *kernel, struct linux_path *ret)
+enum read_result linux_init_root(struct linux_kernel *kernel, struct linux_path *ret)
 {
 	_cleanup_object_ struct object task = {0};
-	_cleanup_error_ struct nunchi_error *err = NULL;
 	const struct number_filter first = NUMBER_FILTER_EQUAL(1);
+	enum read_result result = READ_NONE;
+	struct nunchi_error *err;
 	struct linux_tasks walk;
-	bool found;
 
 	err = linux_tasks_init(&walk, kernel, &first);
-	if (err)
-		return false;
-	found = linux_tasks_next(&walk, &task) &&
-		linux_fs_root(kernel, object_u64(&task, &kernel->layout.task_fs), ret) == MEMORY_OK;
+	if (err) {
+		nunchi_error_destroy(err);
+		return READ_NO_LAYOUT;
+	}
+	if (linux_tasks_next(&walk, &task))
+		result = linux_fs_root(kernel, object_u64(&task, &kernel->layout.task_fs), ret);
+	else if (walk.list.broken || walk.unread)
+		result = walk.list.broken ? walk.list.broken : walk.why_unread;
 	linux_tasks_deinit(&walk);
-	return found;
+	return result;
 }

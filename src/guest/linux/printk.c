@@ -76,12 +76,11 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 		return unsupported(missing);
 	if (!has_plain_layout(linux_layout(kernel, LAYOUT_GROUP_log)))
 		return unsupported("the layout of its records");
-	if (linux_read_word(kernel, kernel->symbol[LINUX_log_buf], &log->buffer) != MEMORY_OK ||
-	    linux_read_u32(kernel, kernel->symbol[LINUX_log_buf_len], &length) != MEMORY_OK ||
-	    linux_read_u32(kernel, kernel->symbol[LINUX_log_first_idx], &first) != MEMORY_OK ||
-	    linux_read_u32(kernel, kernel->symbol[LINUX_log_next_idx], &next) != MEMORY_OK ||
-	    linux_read_u64(kernel, kernel->symbol[LINUX_log_first_seq], &log->next_seq) !=
-		MEMORY_OK)
+	if (linux_read_word(kernel, kernel->symbol[LINUX_log_buf], &log->buffer) != READ_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_buf_len], &length) != READ_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_first_idx], &first) != READ_OK ||
+	    linux_read_u32(kernel, kernel->symbol[LINUX_log_next_idx], &next) != READ_OK ||
+	    linux_read_u64(kernel, kernel->symbol[LINUX_log_first_seq], &log->next_seq) != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_log_buf],
 				       "the kernel's log cannot be read");
 	if (length > (uint32_t)1 << MAX_LOG_BITS || first > length || next > length)
@@ -108,8 +107,8 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 							   : unsupported("the symbol prb");
 	if (!has_ring_layout(layout))
 		return unsupported("the layout of the ring");
-	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != MEMORY_OK ||
-	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != MEMORY_OK) {
+	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != READ_OK ||
+	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != READ_OK) {
 		linux_log_deinit(log);
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
 				       "the kernel's log cannot be read");
@@ -133,10 +132,10 @@ void linux_log_deinit(struct linux_log *log)
 	object_deinit(&log->ring);
 }
 
-static enum memory_fault read_text(struct linux_kernel *kernel, uint64_t address, uint64_t length,
-				   struct buffer *text)
+static enum read_result read_text(struct linux_kernel *kernel, uint64_t address, uint64_t length,
+				  struct buffer *text)
 {
-	enum memory_fault fault;
+	enum read_result fault;
 	char *to;
 
 	buffer_clear(text);
@@ -144,9 +143,9 @@ static enum memory_fault read_text(struct linux_kernel *kernel, uint64_t address
 		length = MAX_TEXT;
 	to = buffer_reserve(text, length);
 	if (!to)
-		return MEMORY_IO;
+		return READ_NO_MEMORY;
 	fault = linux_read(kernel, address, to, length);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		text->size = length;
 	return fault;
 }
@@ -155,8 +154,8 @@ static enum memory_fault read_text(struct linux_kernel *kernel, uint64_t address
  * The text of a block: behind a word with the descriptor's id. A block that would run over the end
  * of the ring stands at its start instead.
  */
-static enum memory_fault read_block(struct linux_log *log, uint64_t id, const struct object *desc,
-				    uint64_t length, struct buffer *text)
+static enum read_result read_block(struct linux_log *log, uint64_t id, const struct object *desc,
+				   uint64_t length, struct buffer *text)
 {
 	const struct layout *layout = &log->kernel->layout;
 	uint64_t begin = object_u64(desc, &layout->prb_desc_begin);
@@ -166,29 +165,34 @@ static enum memory_fault read_block(struct linux_log *log, uint64_t id, const st
 	/* Positions are longs that wrap. */
 	uint64_t most = word == 8 ? UINT64_MAX : UINT32_MAX;
 	uint64_t laps = (((next - 1) & most) / log->size - begin / log->size) & most / log->size;
+	enum read_result result;
 
 	buffer_clear(text);
 	if (begin & LPOS_DATALESS || next & LPOS_DATALESS)
-		return MEMORY_OK;
+		return READ_OK;
 	if (laps > 1)
-		return MEMORY_IO;
+		return READ_BAD_DATA;
 	if (laps == 0) {
 		size = (next - begin) & most;
 	} else {
 		start = 0;
 		size = next & (log->size - 1);
 	}
-	if (size <= word || size > log->size - start ||
-	    linux_read_word(log->kernel, data + start, &owner) != MEMORY_OK || owner != id)
-		return MEMORY_IO;
+	if (size <= word || size > log->size - start)
+		return READ_BAD_DATA;
+	result = linux_read_word(log->kernel, data + start, &owner);
+	if (result != READ_OK)
+		return result;
+	if (owner != id)
+		return READ_BAD_DATA;
 	if (length > size - word)
 		length = size - word;
 	return read_text(log->kernel, data + start + word, length, text);
 }
 
-/* One descriptor; false if it holds no finished record with that id. */
-static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log_record *ret,
-			    struct buffer *text)
+/* One descriptor. READ_NONE if it holds no finished record with that id. */
+static enum read_result read_descriptor(struct linux_log *log, uint64_t id,
+					struct linux_log_record *ret, struct buffer *text)
 {
 	struct linux_kernel *kernel = log->kernel;
 	const struct layout *layout = &kernel->layout;
@@ -197,20 +201,23 @@ static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log
 	unsigned flag_shift = kernel->word_size * 8 - 2;
 	uint64_t address = object_u64(&log->ring, &layout->printk_ring_descs) +
 			   index * layout->size[LAYOUT_prb_desc];
+	enum read_result result = linux_read_object(kernel, LAYOUT_prb_desc, address, &desc);
 
-	if (linux_read_object(kernel, LAYOUT_prb_desc, address, &desc) != MEMORY_OK ||
-	    linux_read_object(kernel, LAYOUT_printk_info,
-			      object_u64(&log->ring, &layout->printk_ring_infos) +
-				  index * layout->size[LAYOUT_printk_info],
-			      &info) != MEMORY_OK)
-		return false;
+	if (result != READ_OK)
+		return result;
 	state = object_u64(&desc, &layout->prb_desc_state);
 	if (state >> flag_shift != DESC_FINALIZED ||
 	    (state & (((uint64_t)1 << flag_shift) - 1)) != id)
-		return false;
+		return READ_NONE;
 	if (object_u64(&desc, &layout->prb_desc_begin) == LPOS_FAILED &&
 	    object_u64(&desc, &layout->prb_desc_next) == LPOS_FAILED)
-		return false;
+		return READ_NONE;
+	result = linux_read_object(kernel, LAYOUT_printk_info,
+				   object_u64(&log->ring, &layout->printk_ring_infos) +
+				       index * layout->size[LAYOUT_printk_info],
+				   &info);
+	if (result != READ_OK)
+		return result;
 	*ret = (struct linux_log_record){
 	    .seq = object_u64(&info, &layout->printk_info_seq),
 	    .time_ns = object_u64(&info, &layout->printk_info_time),
@@ -222,28 +229,37 @@ static bool read_descriptor(struct linux_log *log, uint64_t id, struct linux_log
 	ret->text_fault =
 	    read_block(log, id, &desc, object_u64(&info, &layout->printk_info_length), text);
 	/* Recycled while it was read: then all of it is another record's. */
-	return linux_read_field(kernel, address, &layout->prb_desc_state, &again) == MEMORY_OK &&
-	       again == state;
+	result = linux_read_field(kernel, address, &layout->prb_desc_state, &again);
+	return result == READ_OK && again != state ? READ_NONE : result;
 }
 
-/* The record at hand, behind the gap at the end of the buffer if need be; false if there is none.
+/*
+ * The record at log->at, or at the start of the buffer if the rest of it is unused. False if there
+ * is none; log->broken says so if there should be one.
  */
 static bool find_plain(struct linux_log *log, struct object *record)
 {
 	struct linux_kernel *kernel = log->kernel;
 
 	for (;;) {
-		if (log->at == log->end || !log->left || cancel_requested(kernel->guest.cancel) ||
-		    log->at >= log->size ||
-		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record) !=
-			MEMORY_OK)
+		if (log->broken || log->at == log->end || cancel_requested(kernel->guest.cancel))
+			return false;
+		if (!log->left || log->at >= log->size) {
+			log->broken = READ_BAD_DATA;
+			return false;
+		}
+		/* How large the record is, thus where the next one begins, is read here alone. */
+		log->broken =
+		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record);
+		if (log->broken)
 			return false;
 		log->left--;
 		if (object_u64(record, &kernel->layout.printk_log_size))
 			return true;
-		/* The rest of the buffer is unused; its start is not. */
-		if (!log->at)
+		if (!log->at) {
+			log->broken = READ_BAD_DATA;
 			return false;
+		}
 		log->at = 0;
 	}
 }
@@ -270,7 +286,7 @@ static bool next_plain(struct linux_log *log, struct linux_log_record *ret, stru
 	/* The text lies within the record, and the record within the buffer. */
 	if (size > log->size - log->at || header > size || length > size - header) {
 		buffer_clear(text);
-		ret->text_fault = MEMORY_IO;
+		ret->text_fault = READ_BAD_DATA;
 	} else {
 		ret->text_fault = read_text(kernel, log->buffer + log->at + header, length, text);
 	}
@@ -286,11 +302,19 @@ bool linux_log_next(struct linux_log *log, struct linux_log_record *ret, struct 
 		return next_plain(log, ret, text);
 	while (log->at != log->end && log->left && !cancel_requested(log->kernel->guest.cancel)) {
 		uint64_t id = log->at;
+		enum read_result result;
 
 		log->at = (id + 1) & id_mask;
 		log->left--;
-		if (read_descriptor(log, id, ret, text))
+		result = read_descriptor(log, id, ret, text);
+		if (result == READ_OK)
 			return true;
+		if (result != READ_NONE) {
+			log->unread++;
+			log->why_unread = result;
+		}
 	}
+	if (log->at != log->end && !log->left)
+		log->broken = READ_BAD_DATA;
 	return false;
 }

@@ -20,6 +20,9 @@ struct linux_log {
 	/* Before. */
 	uint64_t buffer;
 	bool plain;
+	uint64_t unread; /* records that are there and cannot be read … */
+	enum read_result why_unread;
+	enum read_result broken; /* why the walk ended before the newest record, or READ_OK */
 };
 
 struct linux_log_record {
@@ -28,7 +31,7 @@ struct linux_log_record {
 	unsigned facility, level; /* as syslog(3) */
 	uint64_t caller;          /* bit 31 set: a CPU's number, else a task's id */
 	bool has_caller;
-	enum memory_fault text_fault; /* why the text is missing, or MEMORY_OK */
+	enum read_result text_fault; /* why the text is missing, or READ_OK */
 };
 
 /* NUNCHI_ERROR_UNSUPPORTED names what the kernel's data lacks; _DATA if the ring is nonsense. */
@@ -36,7 +39,8 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 void linux_log_deinit(struct linux_log *log);
 /*
  * The next record that is finished, oldest first; its text replaces what is in text. False at the
- * end. Records that the guest overwrites meanwhile are passed over.
+ * end; then see log->unread and log->broken. Records that the guest overwrites meanwhile are passed
+ * over.
  */
 bool linux_log_next(struct linux_log *log, struct linux_log_record *ret, struct buffer *text);
 

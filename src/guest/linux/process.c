@@ -8,38 +8,38 @@
 /* include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
 static const unsigned resident_counters[] = {0, 1, 3};
 
-static enum memory_fault append_bytes(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
-				      size_t size, struct buffer *ret)
+static enum read_result append_bytes(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
+				     size_t size, struct buffer *ret)
 {
 	char *to = buffer_reserve(ret, size);
-	enum memory_fault fault;
+	enum read_result fault;
 
 	if (!to)
-		return MEMORY_IO;
+		return READ_NO_MEMORY;
 	fault = linux_process_read(kernel, pgd, start, to, size, NULL);
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		ret->size += size;
 	return fault;
 }
 
 /* setproctitle() has run over the end: one string, at most a page of it. */
-static enum memory_fault append_title(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
-				      uint64_t end, struct buffer *ret)
+static enum read_result append_title(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
+				     uint64_t end, struct buffer *ret)
 {
 	size_t size = end - start < PAGE_SIZE ? end - start : PAGE_SIZE;
 	char page[PAGE_SIZE];
-	enum memory_fault fault = linux_process_read(kernel, pgd, start, page, size, NULL);
+	enum read_result fault = linux_process_read(kernel, pgd, start, page, size, NULL);
 	size_t length;
 
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	length = strnlen(page, size);
-	buffer_append(ret, page, length < size ? length + 1 : length);
-	return MEMORY_OK;
+	return buffer_append(ret, page, length < size ? length + 1 : length) ? READ_OK
+									     : READ_NO_MEMORY;
 }
 
-enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struct object *mm,
-					struct buffer *ret, bool *ret_too_long)
+enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct object *mm,
+				       struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t pgd = object_u64(mm, &layout->mm_pgd);
@@ -47,75 +47,72 @@ enum memory_fault linux_process_cmdline(struct linux_kernel *kernel, const struc
 	uint64_t end = object_u64(mm, &layout->mm_arg_end);
 	uint64_t env_start = object_u64(mm, &layout->mm_env_start);
 	uint64_t env_end = object_u64(mm, &layout->mm_env_end);
-	enum memory_fault fault;
+	enum read_result fault;
 	char last;
 
-	*ret_too_long = false;
 	if (!layout->mm_pgd.present || !layout->mm_arg_start.present || !layout->mm_arg_end.present)
-		return MEMORY_NO_LAYOUT;
+		return READ_NO_LAYOUT;
 	if (start >= end)
-		return MEMORY_OK;
+		return READ_OK;
 	if (env_start != end || env_end < env_start)
 		env_end = end;
 	fault = linux_process_read(kernel, pgd, end - 1, &last, 1, NULL);
-	if (fault == MEMORY_OK && last)
+	if (fault == READ_OK && last)
 		return append_title(kernel, pgd, start, env_end, ret);
-	if (end - start > LINUX_MAX_CMDLINE) {
-		*ret_too_long = true;
-		return MEMORY_OK;
-	}
+	if (end - start > LINUX_MAX_CMDLINE)
+		return READ_LIMIT;
 	return append_bytes(kernel, pgd, start, end - start, ret);
 }
 
 /* A per-CPU counter's sum, as percpu_counter_sum() makes it. */
-static enum memory_fault percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
-					    int64_t *ret)
+static enum read_result percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
+					   int64_t *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	_cleanup_object_ struct object counter = {0};
-	enum memory_fault fault;
+	enum read_result fault;
 	uint64_t sum, base;
 	unsigned cpus;
 
 	if (!layout->percpu_counter_count.present)
-		return MEMORY_NO_LAYOUT;
+		return READ_NO_LAYOUT;
 	fault = linux_read_object(kernel, LAYOUT_percpu_counter, address, &counter);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	sum = object_u64(&counter, &layout->percpu_counter_count);
 	base = object_u64(&counter, &layout->percpu_counter_counters);
-	cpus = linux_cpu_count(kernel);
-	if (base && !cpus)
-		return MEMORY_NO_LAYOUT;
+	fault = base ? linux_cpu_count(kernel, &cpus) : READ_OK;
+	if (fault != READ_OK)
+		return fault;
 	for (unsigned cpu = 0; base && cpu < cpus; cpu++) {
 		uint64_t at;
 		uint32_t part;
 
-		if (!linux_per_cpu(kernel, base, cpu, &at))
-			return MEMORY_NO_LAYOUT;
-		fault = linux_read_u32(kernel, at, &part);
-		if (fault != MEMORY_OK)
+		fault = linux_per_cpu(kernel, base, cpu, &at);
+		if (fault == READ_OK)
+			fault = linux_read_u32(kernel, at, &part);
+		if (fault != READ_OK)
 			return fault;
 		sum += (uint64_t)(int64_t)(int32_t)part;
 	}
 	*ret = (int64_t)sum;
-	return MEMORY_OK;
+	return READ_OK;
 }
 
 /* One of the counters of mm_struct.rss_stat. */
-static enum memory_fault resident_counter(struct linux_kernel *kernel, const struct object *mm,
-					  unsigned which, int64_t *ret)
+static enum read_result resident_counter(struct linux_kernel *kernel, const struct object *mm,
+					 unsigned which, int64_t *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	uint64_t stride = layout->size[LAYOUT_percpu_counter], word = 0;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	if (!layout->mm_rss_counts.present)
 		return layout->mm_rss_percpu.present
 			   ? percpu_counter_sum(
 				 kernel,
 				 mm->address + layout->mm_rss_percpu.offset + which * stride, ret)
-			   : MEMORY_NO_LAYOUT;
+			   : READ_NO_LAYOUT;
 	fault = linux_read_word(kernel,
 				mm->address + layout->mm_rss_counts.offset +
 				    (uint64_t)which * kernel->word_size,
@@ -124,23 +121,23 @@ static enum memory_fault resident_counter(struct linux_kernel *kernel, const str
 	return fault;
 }
 
-enum memory_fault linux_process_resident(struct linux_kernel *kernel, const struct object *mm,
-					 uint64_t *ret)
+enum read_result linux_process_resident(struct linux_kernel *kernel, const struct object *mm,
+					uint64_t *ret)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(resident_counters); i++) {
 		int64_t part;
-		enum memory_fault fault = resident_counter(kernel, mm, resident_counters[i], &part);
+		enum read_result fault = resident_counter(kernel, mm, resident_counters[i], &part);
 
-		if (fault != MEMORY_OK)
+		if (fault != READ_OK)
 			return fault;
 		/* A counter may be below zero for a moment; the kernel shows that as 0. */
 		if (part > 0)
 			sum += (uint64_t)part;
 	}
 	*ret = sum;
-	return MEMORY_OK;
+	return READ_OK;
 }
 
 /* What the kernel counted: ticks found in user mode and in the kernel, and the time it really ran.
@@ -198,9 +195,9 @@ static bool has_signal_times(const struct layout *layout)
 	       layout->signal_prev_utime.present && layout->signal_prev_stime.present;
 }
 
-enum memory_fault linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
-					 const struct object *signal, struct hash_map *seen,
-					 uint64_t *left, struct linux_cpu_time *ret)
+enum read_result linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
+					const struct object *signal, struct hash_map *seen,
+					uint64_t *left, struct linux_cpu_time *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	_cleanup_object_ struct object thread = {0};
@@ -212,84 +209,84 @@ enum memory_fault linux_process_cpu_time(struct linux_kernel *kernel, const stru
 	};
 
 	if (!has_task_times(layout) || !has_signal_times(layout))
-		return MEMORY_NO_LAYOUT;
+		return READ_NO_LAYOUT;
 	if (!signal->size)
-		return MEMORY_NOT_MAPPED;
+		return signal->result;
 	if (object_u64(signal, &layout->signal_nr_threads) < 2) {
 		add_counts(kernel, task, &counts);
 	} else {
 		if (!linux_threads_init(&walk, kernel, task, seen))
-			return MEMORY_NO_LAYOUT;
+			return READ_NO_LAYOUT;
 		while (*left && linux_threads_next(&walk, &thread)) {
 			add_counts(kernel, &thread, &counts);
 			--*left;
 		}
-		if (!*left || walk.list.broken)
-			return MEMORY_IO;
+		if (!*left)
+			return READ_LIMIT;
+		if (walk.list.broken || walk.unread)
+			return walk.list.broken ? walk.list.broken : walk.why_unread;
 	}
 	*ret = adjust(&counts, object_u64(signal, &layout->signal_prev_utime),
 		      object_u64(signal, &layout->signal_prev_stime));
-	return MEMORY_OK;
+	return READ_OK;
 }
 
-bool linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
-			   struct linux_cpu_time *ret)
+enum read_result linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
+				       struct linux_cpu_time *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	struct cpu_counts counts = {0};
 
 	if (!has_task_times(layout) || !layout->task_prev_utime.present ||
 	    !layout->task_prev_stime.present)
-		return false;
+		return READ_NO_LAYOUT;
 	add_counts(kernel, task, &counts);
 	*ret = adjust(&counts, object_u64(task, &layout->task_prev_utime),
 		      object_u64(task, &layout->task_prev_stime));
-	return true;
+	return READ_OK;
 }
 
-enum memory_fault linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret)
+enum read_result linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret)
 {
 	uint64_t number;
-	enum memory_fault fault =
-	    linux_read_field(kernel, pid, &kernel->layout.pid_number, &number);
+	enum read_result fault = linux_read_field(kernel, pid, &kernel->layout.pid_number, &number);
 
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		*ret = (int32_t)number;
 	return fault;
 }
 
-enum memory_fault linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret)
+enum read_result linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
 	uint64_t level, namespace;
-	enum memory_fault fault;
+	enum read_result fault;
 
 	if (!layout->pid_namespace.present || !layout->size[LAYOUT_upid])
-		return MEMORY_NO_LAYOUT;
+		return READ_NO_LAYOUT;
 	/* pid.numbers[] has an entry for each level; the last is the namespace it was made in. */
 	fault = linux_read_field(kernel, pid, &layout->pid_level, &level);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	/* MAX_PID_NS_LEVEL of include/linux/pid_namespace.h */
 	if (level > 32)
-		return MEMORY_IO;
+		return READ_BAD_DATA;
 	fault = linux_read_word(
 	    kernel, pid + layout->pid_namespace.offset + level * layout->size[LAYOUT_upid],
 	    &namespace);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	return linux_read_field(kernel, namespace, &layout->pid_namespace_inum, ret);
 }
 
-enum memory_fault linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy,
-					uint64_t *ret)
+enum read_result linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy, uint64_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t namespace;
-	enum memory_fault fault =
+	enum read_result fault =
 	    linux_read_field(kernel, nsproxy, &layout->nsproxy_mnt_ns, &namespace);
 
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	return linux_read_field(kernel, namespace, &layout->mnt_namespace_inum, ret);
 }

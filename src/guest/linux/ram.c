@@ -32,9 +32,9 @@ static bool read_table(struct linux_kernel *kernel, uint64_t variable, struct ta
 	/* As an address it is of the kernel's half; as a count it is small. */
 	if ((uint32_t)address <= E820_ENTRIES_MAX)
 		address = variable;
-	if (linux_read_u32(kernel, address, &count) != MEMORY_OK || !count ||
+	if (linux_read_u32(kernel, address, &count) != READ_OK || !count ||
 	    count > E820_ENTRIES_MAX ||
-	    linux_read(kernel, address + E820_HEADER, bytes, count * E820_ENTRY_SIZE) != MEMORY_OK)
+	    linux_read(kernel, address + E820_HEADER, bytes, count * E820_ENTRY_SIZE) != READ_OK)
 		return false;
 	return e820_decode(bytes, sizeof(bytes), count, ret);
 }

@@ -7,31 +7,37 @@ struct links {
 	uint64_t parent, left, right;
 };
 
-static bool read_links(struct linux_rbtree *walk, uint64_t node, struct links *ret)
+static enum read_result read_links(struct linux_rbtree *walk, uint64_t node, struct links *ret)
 {
 	const struct layout *layout = &walk->kernel->layout;
+	enum read_result result;
 
-	if (linux_read_field(walk->kernel, node, &layout->rb_node_parent_color, &ret->parent) !=
-		MEMORY_OK ||
-	    linux_read_field(walk->kernel, node, &layout->rb_node_left, &ret->left) != MEMORY_OK ||
-	    linux_read_field(walk->kernel, node, &layout->rb_node_right, &ret->right) != MEMORY_OK)
-		return false;
+	result = linux_read_field(walk->kernel, node, &layout->rb_node_parent_color, &ret->parent);
+	if (result == READ_OK)
+		result = linux_read_field(walk->kernel, node, &layout->rb_node_left, &ret->left);
+	if (result == READ_OK)
+		result = linux_read_field(walk->kernel, node, &layout->rb_node_right, &ret->right);
 	ret->parent &= ~(uint64_t)COLOR_MASK;
-	return true;
+	return result;
 }
 
 /* Puts node and all that stand to the left of it on the stack. */
 static void push_left(struct linux_rbtree *walk, uint64_t parent, uint64_t node)
 {
 	while (node && !walk->broken) {
-		struct links links;
+		struct links links = {0};
 
-		if (walk->depth == LINUX_RBTREE_HEIGHT || walk->seen->count >= walk->limit ||
-		    hash_map_insert(walk->seen, node, 0) != HASH_INSERTED ||
-		    !read_links(walk, node, &links) || links.parent != parent) {
-			walk->broken = true;
+		if (walk->seen->count >= walk->limit)
+			walk->broken = READ_LIMIT;
+		else if (walk->depth == LINUX_RBTREE_HEIGHT ||
+			 hash_map_insert(walk->seen, node, 0) != HASH_INSERTED)
+			walk->broken = READ_BAD_DATA;
+		else
+			walk->broken = read_links(walk, node, &links);
+		if (!walk->broken && links.parent != parent)
+			walk->broken = READ_BAD_DATA;
+		if (walk->broken)
 			return;
-		}
 		walk->stack[walk->depth++] = node;
 		parent = node;
 		node = links.left;
@@ -54,10 +60,9 @@ bool linux_rbtree_next(struct linux_rbtree *walk, uint64_t *ret)
 	if (walk->broken || !walk->depth || cancel_requested(walk->kernel->guest.cancel))
 		return false;
 	node = walk->stack[--walk->depth];
-	if (!read_links(walk, node, &links)) {
-		walk->broken = true;
+	walk->broken = read_links(walk, node, &links);
+	if (walk->broken)
 		return false;
-	}
 	push_left(walk, node, links.right);
 	*ret = node;
 	return true;

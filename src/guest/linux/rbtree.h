@@ -17,7 +17,8 @@ struct linux_rbtree {
 	unsigned depth;
 	uint64_t limit;
 	struct hash_map *seen; /* borrowed */
-	bool broken;           /* a node could not be read, does not point back, or came twice */
+	/* Why the walk ended early; READ_BAD_DATA: a node does not point back, or came twice. */
+	enum read_result broken;
 };
 
 /* Starts at the node at the tree's root (0: empty). seen is emptied; limit bounds the nodes. */

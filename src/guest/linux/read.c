@@ -41,41 +41,42 @@ void linux_add_part(struct linux_kernel *kernel, struct layout_parts *parts,
 		layout_parts_add(parts, field);
 }
 
-enum memory_fault linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
-			     size_t size)
+enum read_result linux_read(struct linux_kernel *kernel, uint64_t address, void *buffer,
+			    size_t size)
 {
-	return address_space_read(kernel->guest.space, gva(address), buffer, size, NULL);
+	return read_result_of(
+	    address_space_read(kernel->guest.space, gva(address), buffer, size, NULL));
 }
 
-enum memory_fault linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret)
-{
-	return linux_read(kernel, address, ret, sizeof(*ret));
-}
-
-enum memory_fault linux_read_u64(struct linux_kernel *kernel, uint64_t address, uint64_t *ret)
+enum read_result linux_read_u32(struct linux_kernel *kernel, uint64_t address, uint32_t *ret)
 {
 	return linux_read(kernel, address, ret, sizeof(*ret));
 }
 
-enum memory_fault linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret)
+enum read_result linux_read_u64(struct linux_kernel *kernel, uint64_t address, uint64_t *ret)
+{
+	return linux_read(kernel, address, ret, sizeof(*ret));
+}
+
+enum read_result linux_read_word(struct linux_kernel *kernel, uint64_t address, uint64_t *ret)
 {
 	uint64_t value = 0;
-	enum memory_fault fault = linux_read(kernel, address, &value, kernel->word_size);
+	enum read_result fault = linux_read(kernel, address, &value, kernel->word_size);
 
-	if (fault == MEMORY_OK)
+	if (fault == READ_OK)
 		*ret = value;
 	return fault;
 }
 
 /* Copies the parts of the structure at object->address, which has size bytes, that are needed. */
-static enum memory_fault read_parts(struct linux_kernel *kernel, struct object *object, size_t size)
+static enum read_result read_parts(struct linux_kernel *kernel, struct object *object, size_t size)
 {
 	const struct layout_parts *parts = object->parts;
-	enum memory_fault fault = MEMORY_OK;
+	enum read_result fault = READ_OK;
 
 	if (!parts)
 		return linux_read(kernel, object->address, object->data, size);
-	for (size_t i = 0; i < parts->count && fault == MEMORY_OK; i++) {
+	for (size_t i = 0; i < parts->count && fault == READ_OK; i++) {
 		const struct layout_part *part = &parts->parts[i];
 
 		if (part->end <= size)
@@ -85,67 +86,66 @@ static enum memory_fault read_parts(struct linux_kernel *kernel, struct object *
 	return fault;
 }
 
-enum memory_fault linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
-				    uint64_t address, struct object *object)
+enum read_result linux_read_object(struct linux_kernel *kernel, enum layout_struct type,
+				   uint64_t address, struct object *object)
 {
 	size_t size = linux_used_size(kernel, type);
-	enum memory_fault fault;
 
 	object->size = 0;
 	object->address = address;
 	if (!size)
-		return MEMORY_NO_LAYOUT;
+		return object->result = READ_NO_LAYOUT;
 	if (!address)
-		return MEMORY_NOT_MAPPED;
+		return object->result = READ_NOT_MAPPED;
 	if (size > object->capacity) {
 		uint8_t *data = realloc(object->data, size);
 
 		if (!data)
-			return MEMORY_IO;
+			return object->result = READ_NO_MEMORY;
 		object->data = data;
 		object->capacity = size;
 	}
-	fault = read_parts(kernel, object, size);
-	if (fault == MEMORY_OK)
+	object->result = read_parts(kernel, object, size);
+	if (object->result == READ_OK)
 		object->size = size;
-	return fault;
+	return object->result;
 }
 
-enum memory_fault linux_read_field(struct linux_kernel *kernel, uint64_t address,
-				   const struct field *field, uint64_t *ret)
+enum read_result linux_read_field(struct linux_kernel *kernel, uint64_t address,
+				  const struct field *field, uint64_t *ret)
 {
 	uint8_t bytes[8];
 	struct object object = {.data = bytes};
-	enum memory_fault fault;
+	enum read_result fault;
 	struct field at_start;
 
 	if (!linux_has_field(kernel, field) || field->size > sizeof(bytes))
-		return MEMORY_NO_LAYOUT;
+		return READ_NO_LAYOUT;
 	object.size = field->size;
 	at_start = *field;
 	fault = linux_read(kernel, address + field->offset, bytes, field->size);
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	at_start.offset = 0;
 	*ret = object_u64(&object, &at_start);
-	return MEMORY_OK;
+	return READ_OK;
 }
 
-enum memory_fault linux_read_string(struct linux_kernel *kernel, uint64_t address, char *buffer,
-				    size_t limit, size_t *ret)
+enum read_result linux_read_string(struct linux_kernel *kernel, uint64_t address, char *buffer,
+				   size_t limit, size_t *ret)
 {
 	size_t done = 0;
 
 	while (done < limit) {
 		uint64_t at = address + done;
 		size_t piece = PAGE_SIZE - (at & PAGE_MASK);
-		enum memory_fault fault;
+		enum read_result fault;
 		size_t length;
 
 		if (piece > limit - done)
 			piece = limit - done;
 		fault = linux_read(kernel, at, buffer + done, piece);
-		if (fault != MEMORY_OK)
+		if (fault != READ_OK)
 			return fault;
 		length = strnlen(buffer + done, piece);
 		done += length;
@@ -153,33 +153,45 @@ enum memory_fault linux_read_string(struct linux_kernel *kernel, uint64_t addres
 			break;
 	}
 	*ret = done;
-	return MEMORY_OK;
+	return READ_OK;
 }
 
-unsigned linux_cpu_count(struct linux_kernel *kernel)
+enum read_result linux_cpu_count(struct linux_kernel *kernel, unsigned *ret)
 {
+	enum read_result result;
 	uint32_t count;
 
-	if (!kernel->symbol[LINUX_nr_cpu_ids] ||
-	    linux_read_u32(kernel, kernel->symbol[LINUX_nr_cpu_ids], &count) != MEMORY_OK ||
-	    count < 1)
-		return 0;
-	return count > MAX_CPUS ? MAX_CPUS : count;
+	if (!kernel->symbol[LINUX_nr_cpu_ids])
+		return READ_NO_SYMBOL;
+	result = linux_read_u32(kernel, kernel->symbol[LINUX_nr_cpu_ids], &count);
+	if (result != READ_OK)
+		return result;
+	if (count < 1)
+		return READ_BAD_DATA;
+	if (count > MAX_CPUS)
+		return READ_LIMIT;
+	*ret = count;
+	return READ_OK;
 }
 
-bool linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu, uint64_t *ret)
+enum read_result linux_per_cpu(struct linux_kernel *kernel, uint64_t variable, unsigned cpu,
+			       uint64_t *ret)
 {
 	uint64_t table = kernel->symbol[LINUX_per_cpu_offset];
+	enum read_result result;
 	uint64_t offset;
 
-	if (!table || cpu >= MAX_CPUS ||
-	    linux_read_word(kernel, table + (uint64_t)cpu * kernel->word_size, &offset) !=
-		MEMORY_OK)
-		return false;
+	if (!table)
+		return READ_NO_SYMBOL;
+	if (cpu >= MAX_CPUS)
+		return READ_LIMIT;
+	result = linux_read_word(kernel, table + (uint64_t)cpu * kernel->word_size, &offset);
+	if (result != READ_OK)
+		return result;
 	*ret = variable + offset;
 	if (kernel->word_size == 4)
 		*ret &= UINT32_MAX;
-	return true;
+	return READ_OK;
 }
 
 void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint64_t head,
@@ -196,31 +208,36 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
  * the current one is taken off (the one before it leads past it last). A node that was taken off,
  * or freed and used again, leads back elsewhere than when the walk came to it.
  */
-static bool follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_before)
+static enum read_result follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_before)
 {
 	struct linux_kernel *kernel = list->kernel;
 	unsigned word = kernel->word_size;
 	uint64_t next, back, link, other;
+	enum read_result result;
 
-	if (linux_read_word(kernel, list->at, &next) != MEMORY_OK ||
-	    linux_read_word(kernel, next + word, &back) != MEMORY_OK)
-		return false;
+	result = linux_read_word(kernel, list->at, &next);
+	if (result == READ_OK)
+		result = linux_read_word(kernel, next + word, &back);
+	if (result != READ_OK)
+		return result;
 	if (back != list->at) {
 		bool taken_off = list->at != list->head && back == list->before;
 
-		if (linux_read_word(kernel, back, &link) != MEMORY_OK ||
+		if (linux_read_word(kernel, back, &link) != READ_OK ||
 		    link != (taken_off ? list->at : next))
-			return false;
-		if (!taken_off && (linux_read_word(kernel, back + word, &other) != MEMORY_OK ||
-				   other != list->at))
-			return false;
+			return READ_BAD_DATA;
+		if (!taken_off &&
+		    (linux_read_word(kernel, back + word, &other) != READ_OK || other != list->at))
+			return READ_BAD_DATA;
 	}
-	if (kernel->guest.live && list->at != list->head &&
-	    (linux_read_word(kernel, list->at + word, &link) != MEMORY_OK || link != list->before))
-		return false;
+	if (kernel->guest.live && list->at != list->head) {
+		result = linux_read_word(kernel, list->at + word, &link);
+		if (result != READ_OK || link != list->before)
+			return result != READ_OK ? result : READ_BAD_DATA;
+	}
 	*ret = next;
 	*ret_before = back;
-	return true;
+	return READ_OK;
 }
 
 /* True if the walk can go on at the head after the node at hand left its place. */
@@ -234,15 +251,17 @@ static bool start_again(struct linux_list *list)
 	return true;
 }
 
-/* Notes the node that was come to; *ret_new: it was not given before. False if there is no end. */
-static bool arrive(struct linux_list *list, bool *ret_new)
+/* Notes the node that was come to; *ret_new: it was not given before. */
+static enum read_result arrive(struct linux_list *list, bool *ret_new)
 {
 	enum hash_result result = hash_map_insert(list->seen, list->at, 0);
 
 	*ret_new = result == HASH_INSERTED;
+	if (result == HASH_NOMEM)
+		return READ_NO_MEMORY;
 	if (result == HASH_INSERTED)
-		return list->count++ < list->limit;
-	return result == HASH_EXISTS && list->kernel->guest.live && list->passed++ < list->count;
+		return list->count++ < list->limit ? READ_OK : READ_LIMIT;
+	return list->kernel->guest.live && list->passed++ < list->count ? READ_OK : READ_BAD_DATA;
 }
 
 bool linux_list_next(struct linux_list *list, uint64_t *ret)
@@ -250,21 +269,22 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 	bool is_new = false;
 
 	while (!list->broken && !cancel_requested(list->kernel->guest.cancel)) {
+		enum read_result result = READ_BAD_DATA;
 		uint64_t next, before;
-		bool found = false;
 
 		/* On a running guest most changes are over within moments. */
-		for (int tries = 0; tries < 4 && !found; tries++)
-			found = follow(list, &next, &before);
-		if (!found) {
-			list->broken = !start_again(list);
+		for (int tries = 0; tries < 4 && result != READ_OK; tries++)
+			result = follow(list, &next, &before);
+		if (result != READ_OK) {
+			if (!start_again(list))
+				list->broken = result;
 			continue;
 		}
 		if (next == list->head)
 			return false;
 		list->at = next;
 		list->before = before;
-		list->broken = !arrive(list, &is_new);
+		list->broken = arrive(list, &is_new);
 		if (!list->broken && is_new) {
 			*ret = next;
 			return true;
@@ -277,6 +297,6 @@ bool linux_list_holds(struct linux_kernel *kernel, uint64_t node)
 {
 	uint64_t back, forth;
 
-	return linux_read_word(kernel, node + kernel->word_size, &back) == MEMORY_OK &&
-	       linux_read_word(kernel, back, &forth) == MEMORY_OK && forth == node;
+	return linux_read_word(kernel, node + kernel->word_size, &back) == READ_OK &&
+	       linux_read_word(kernel, back, &forth) == READ_OK && forth == node;
 }

@@ -173,8 +173,8 @@ static struct nunchi_error *process_space(struct guest_kernel *guest, uint64_t p
 				    "process %llu has no memory of its own (a kernel thread or a "
 				    "zombie)",
 				    (unsigned long long)pid);
-	if (linux_read_field(kernel, mm, &kernel->layout.mm_pgd, &pgd) != MEMORY_OK ||
-	    linux_mm_space(kernel, pgd, ret) != MEMORY_OK)
+	if (linux_read_field(kernel, mm, &kernel->layout.mm_pgd, &pgd) != READ_OK ||
+	    linux_mm_space(kernel, pgd, ret) != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, mm,
 				       "the page table of process %llu cannot be reached",
 				       (unsigned long long)pid);

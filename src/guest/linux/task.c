@@ -48,19 +48,37 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 
 	while (walk->left && linux_list_next(&walk->list, &node)) {
 		uint64_t address = node - layout->task_tasks.offset;
+		enum read_result result = READ_OK;
 		uint64_t pid;
 
-		if (walk->pids && (linux_read_field(walk->kernel, address, &layout->task_pid,
-						    &pid) != MEMORY_OK ||
-				   !number_filter_passes(walk->pids, (int32_t)pid)))
+		if (walk->pids)
+			result = linux_read_field(walk->kernel, address, &layout->task_pid, &pid);
+		if (walk->pids && result == READ_OK &&
+		    !number_filter_passes(walk->pids, (int32_t)pid))
 			continue;
 		/* On a running guest another thread may be about to take this process over. */
-		walk->left -= walk->pids && !walk->kernel->guest.live;
-		if (linux_read_object(walk->kernel, LAYOUT_task, address, task) == MEMORY_OK)
+		walk->left -= walk->pids && result == READ_OK && !walk->kernel->guest.live;
+		if (result == READ_OK)
+			result = linux_read_object(walk->kernel, LAYOUT_task, address, task);
+		if (result == READ_OK)
 			return true;
-		walk->list.broken = true;
+		walk->unread++;
+		walk->why_unread = result;
 	}
 	return false;
+}
+
+struct nunchi_error *linux_threads_check(struct linux_kernel *kernel)
+{
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_process);
+
+	if (layout->task_signal.present && layout->signal_thread_head.present &&
+	    layout->task_thread_node.present)
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "threads cannot be walked: this kernel's types lack "
+			    "task_struct.signal, task_struct.thread_node or "
+			    "signal_struct.thread_head");
 }
 
 bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
@@ -81,14 +99,25 @@ bool linux_threads_next(struct linux_threads *walk, struct object *task)
 {
 	uint64_t node;
 
-	if (!linux_list_next(&walk->list, &node))
-		return false;
-	if (linux_read_object(walk->kernel, LAYOUT_task,
-			      node - walk->kernel->layout.task_thread_node.offset,
-			      task) == MEMORY_OK)
-		return true;
-	walk->list.broken = true;
+	while (linux_list_next(&walk->list, &node)) {
+		enum read_result result =
+		    linux_read_object(walk->kernel, LAYOUT_task,
+				      node - walk->kernel->layout.task_thread_node.offset, task);
+
+		if (result == READ_OK)
+			return true;
+		walk->unread++;
+		walk->why_unread = result;
+	}
 	return false;
+}
+
+bool linux_task_is_listed(struct linux_kernel *kernel, const struct object *task, bool thread)
+{
+	const struct layout *layout = &kernel->layout;
+	const struct field *node = thread ? &layout->task_thread_node : &layout->task_tasks;
+
+	return linux_list_holds(kernel, task->address + node->offset);
 }
 
 /* What tells a task from another one that has its task_struct later, or from itself after exec. */
@@ -114,7 +143,7 @@ bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
 		uint64_t now;
 
 		if (fields[i]->present &&
-		    (linux_read_field(kernel, task->address, fields[i], &now) != MEMORY_OK ||
+		    (linux_read_field(kernel, task->address, fields[i], &now) != READ_OK ||
 		     now != object_u64(task, fields[i])))
 			return false;
 	}
@@ -125,40 +154,40 @@ bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
  * True if memory is not to be had, and not only not where a running guest's pointer led a moment
  * ago. What is mapped, but to no RAM, is lacking too: a raw file that was cut off reads so.
  */
-static bool is_lacking(enum memory_fault fault)
+static bool is_lacking(enum read_result fault)
 {
-	return fault != MEMORY_OK && fault != MEMORY_NOT_MAPPED && fault != MEMORY_NO_LAYOUT;
+	return fault != READ_OK && fault != READ_NOT_MAPPED && fault != READ_NO_LAYOUT;
 }
 
 /* What a worker of a workqueue does or did last. */
-static enum memory_fault append_work(struct linux_kernel *kernel, uint64_t address,
-				     struct buffer *ret)
+static enum read_result append_work(struct linux_kernel *kernel, uint64_t address,
+				    struct buffer *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object worker = {0};
-	enum memory_fault fault = linux_read_object(kernel, LAYOUT_worker, address, &worker);
+	enum read_result fault = linux_read_object(kernel, LAYOUT_worker, address, &worker);
 	const char *desc;
 	size_t length;
 
-	if (fault != MEMORY_OK)
+	if (fault != READ_OK)
 		return fault;
 	if (!object_u64(&worker, &layout->worker_pool))
-		return MEMORY_OK;
+		return READ_OK;
 	length = object_text(&worker, &layout->worker_desc, &desc);
 	if (!length)
-		return MEMORY_OK;
+		return READ_OK;
 	buffer_append_char(ret, object_u64(&worker, &layout->worker_current_work) ? '+' : '-');
 	buffer_append(ret, desc, length);
-	return MEMORY_OK;
+	return READ_OK;
 }
 
-enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct object *task,
-				  struct buffer *ret)
+enum read_result linux_task_name(struct linux_kernel *kernel, const struct object *task,
+				 struct buffer *ret)
 {
 	enum { PF_WQ_WORKER = 0x20, MOST = 63 };
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object kthread = {0};
-	enum memory_fault fault = MEMORY_OK, no_full_name = MEMORY_OK;
+	enum read_result fault = READ_OK, no_full_name = READ_OK;
 	size_t start = ret->size, length;
 	char full[MOST + 1];
 	uint64_t name;
@@ -173,14 +202,14 @@ enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct obje
 	if (name)
 		no_full_name = linux_read_string(kernel, name, full, MOST, &length);
 	/* format_worker_id() names workers in full since 6.11; before, they go by comm. */
-	if (name && no_full_name == MEMORY_OK &&
+	if (name && no_full_name == READ_OK &&
 	    (!worker || (length > 8 && !memcmp(full, "kworker/", 8)))) {
 		buffer_append(ret, full, length);
 	} else {
 		length = object_text(task, &layout->task_comm, &comm);
 		buffer_append(ret, length ? comm : "", length);
 	}
-	if (worker && fault == MEMORY_OK)
+	if (worker && fault == READ_OK)
 		fault = append_work(kernel, object_u64(&kthread, &layout->kthread_data), ret);
 	if (!is_lacking(fault))
 		fault = no_full_name;
@@ -188,7 +217,7 @@ enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct obje
 		ret->size = start + MOST;
 	if (is_lacking(fault))
 		ret->size = start;
-	return is_lacking(fault) ? fault : MEMORY_OK;
+	return is_lacking(fault) ? fault : READ_OK;
 }
 
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task)

@@ -10,15 +10,18 @@
 #include "core/number_filter.h"
 #include "guest/linux/linux.h"
 
-/* The walk's bounds: PID_MAX_LIMIT of include/linux/threads.h. */
+/* The most tasks that a walk gives: PID_MAX_LIMIT of include/linux/threads.h. */
 #define LINUX_MAX_TASKS ((uint64_t)4 << 20)
 
+/* A walk over the processes. */
 struct linux_tasks {
 	struct linux_kernel *kernel;
 	struct linux_list list;
 	struct hash_map seen;
 	const struct number_filter *pids; /* borrowed; NULL: all */
 	uint64_t left;                    /* processes that may still come, by the filter */
+	uint64_t unread;                  /* processes whose task_struct cannot be read … */
+	enum read_result why_unread;
 };
 
 /*
@@ -33,7 +36,7 @@ struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_ker
 void linux_tasks_deinit(struct linux_tasks *walk);
 /*
  * Copies the next process's task_struct. False at the end; then walk->list.broken says whether the
- * list was cut short.
+ * list was cut short, and walk->unread how many processes on it were left out.
  */
 bool linux_tasks_next(struct linux_tasks *walk, struct object *task);
 
@@ -42,8 +45,12 @@ struct linux_threads {
 	struct linux_kernel *kernel;
 	struct linux_list list;
 	struct hash_map *seen; /* borrowed */
+	uint64_t unread;       /* as in struct linux_tasks */
+	enum read_result why_unread;
 };
 
+/* NUNCHI_ERROR_UNSUPPORTED names the fields that this kernel's types lack for it. */
+struct nunchi_error *linux_threads_check(struct linux_kernel *kernel);
 /* leader: a copy from linux_tasks_next(). False if the fields it needs are missing. */
 bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
 			const struct object *leader, struct hash_map *seen);
@@ -71,10 +78,13 @@ static inline bool linux_task_is_kernel_thread(const struct linux_kernel *kernel
  * wq_worker_comm(). At most 63 bytes. A fault, and nothing appended, if a part of it is in memory
  * that is not to be had, as in a file that was cut off.
  */
-enum memory_fault linux_task_name(struct linux_kernel *kernel, const struct object *task,
-				  struct buffer *ret);
+enum read_result linux_task_name(struct linux_kernel *kernel, const struct object *task,
+				 struct buffer *ret);
 
 /* The letter that /proc shows: R S D T t X Z P I (fs/proc/array.c, get_task_state()). */
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task);
+
+/* Whether the task still is on the list that it was found on: the process's, or the thread's. */
+bool linux_task_is_listed(struct linux_kernel *kernel, const struct object *task, bool thread);
 
 #endif

@@ -59,35 +59,42 @@ static bool decode(const struct layout *layout, const struct object *keeper,
  * The sequence counter that stands first in all of these: odd while the timekeeper is written, and
  * another one afterwards (include/linux/seqlock.h).
  */
-static bool read_counter(struct linux_kernel *kernel, uint32_t *ret)
+static enum read_result read_counter(struct linux_kernel *kernel, uint32_t *ret)
 {
 	uint64_t core = kernel->symbol[LINUX_timekeeper_data];
 
-	return linux_read_u32(kernel, core ? core : kernel->symbol[LINUX_tk_core], ret) ==
-	       MEMORY_OK;
+	return linux_read_u32(kernel, core ? core : kernel->symbol[LINUX_tk_core], ret);
 }
 
-bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
+enum read_result linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret)
 {
 	uint64_t address = timekeeper_address(kernel);
 	_cleanup_object_ struct object keeper = {0};
+	enum read_result result;
 	uint32_t before, after;
 	bool torn = true;
 
-	if (!has_layout(&kernel->layout) || !read_counter(kernel, &before))
-		return false;
-	for (unsigned i = 0; i < CLOCK_TRIES && torn; i++) {
-		if (linux_read_object(kernel, LAYOUT_timekeeper, address, &keeper) != MEMORY_OK ||
-		    !read_counter(kernel, &after))
-			return false;
+	if (!address)
+		return READ_NO_SYMBOL;
+	if (!has_layout(&kernel->layout))
+		return READ_NO_LAYOUT;
+	result = read_counter(kernel, &before);
+	for (unsigned i = 0; result == READ_OK && i < CLOCK_TRIES && torn; i++) {
+		result = linux_read_object(kernel, LAYOUT_timekeeper, address, &keeper);
+		if (result == READ_OK)
+			result = read_counter(kernel, &after);
+		if (result != READ_OK)
+			break;
 		torn = before & 1 || before != after;
 		before = after;
-		/* What stands still does so with what it was writing half done. */
+		/* A guest that stands still keeps what it was writing half done. */
 		if (!kernel->guest.live)
 			break;
 	}
+	if (result != READ_OK)
+		return result;
 	if (!decode(&kernel->layout, &keeper, ret))
-		return false;
+		return READ_BAD_DATA;
 	ret->torn = torn;
-	return true;
+	return READ_OK;
 }

@@ -13,8 +13,7 @@ struct linux_clock {
 	bool torn;         /* the kernel was writing them at every try, or when the guest stopped */
 };
 
-/* Read while the guest does not write it, where it runs. False if the kernel's timekeeper cannot be
- * found or read. */
-bool linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret);
+/* Reads the timekeeper; on a running guest, at a moment when the kernel does not write it. */
+enum read_result linux_clock_read(struct linux_kernel *kernel, struct linux_clock *ret);
 
 #endif
