@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import damage, pauses, storm, types, zeroed
+from guests import damage, partial, pauses, storm, types, zeroed
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
@@ -258,8 +258,8 @@ def plant_decoys(subject: Subject) -> None:
     path.unlink()
 
 
-AFTERWARDS = {"types": types.run, "zeroed": zeroed.run, "damage": damage.run,
-              "decoys": plant_decoys}
+AFTERWARDS = {"types": types.run, "partial": partial.run, "zeroed": zeroed.run,
+              "damage": damage.run, "decoys": plant_decoys}
 
 
 def run(config: Config, nunchi: Nunchi, account: Account, work: Path, name: str) -> None:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A saved guest without one of the pages that a view reads: no row is lost in silence."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guests.session import Subject
+
+# For all views together; where a view reads more pages than there is time for, it is a sample.
+SECONDS = 24
+LINE = re.compile(r"^(\w+): (\d+) rows, (\d+) of (\d+) pages taken out, .* (\d+) in silence$", re.M)
+
+
+def run(subject: Subject) -> None:
+    account = subject.account
+    tool = subject.nunchi.path.parent / "tests" / "partial_dump"
+    options = dict(zip(subject.options[::2], subject.options[1::2]))
+    files = [options["--types"], options["--symbols"]] if options else []
+    done = subprocess.run([tool, subject.raw, str(SECONDS), *files], capture_output=True, text=True,
+                          errors="replace", timeout=SECONDS * 10, check=False)
+    account.check(done.returncode == 0, "a page less", (done.stdout + done.stderr)[-2000:])
+    tried = {match[1]: int(match[3]) for match in LINE.finditer(done.stdout)}
+    account.check(set(tried) >= set(subject.views), "a page less: not every view was tried",
+                  f"{sorted(tried)}")
+    for view in subject.views:
+        account.check(tried.get(view, 0) > 0, f"a page less: no page of {view} was taken out")
