@@ -122,15 +122,15 @@ id_of()
 section "names"
 refused_here 'a name that nobody has' 'there is no domain "nobody"' 'nunchi list' nunchi ps xen:nobody
 refused_here 'an id that nobody has' 'there is no domain "99"' 'nunchi list' nunchi ps xen:99 --json
-refused_here 'domain 0' 'domain 0 is the one that controls' '/proc' nunchi ps xen:0
+refused_here 'domain 0' 'domain 0 is dom0, where nunchi itself runs' '/proc' nunchi ps xen:0
 refused_here 'a name without its kind' 'pvh: no such file' 'did you mean xen:pvh' nunchi ps pvh
 refused_here 'a raw snapshot of a PV guest' 'machine frames' 'format elf' nunchi snapshot xen:pv /tmp/x --format raw
 pv=$(id_of pv) pvh=$(id_of pvh)
 xenstore-write "/local/domain/$pv/name" pvh
 refused_here 'two of one name' "domains $pv and $pvh are both named \"pvh\"" "xen:$pv or xen:$pvh" nunchi ps xen:pvh
 works 'two of one name: the list has ids' nunchi list
-has /tmp/out "^xen:$pv  *pvh "
-has /tmp/out "^xen:$pvh  *pvh "
+has /tmp/out "^xen:$pv  *xen .PV. .* pvh( |\$)"
+has /tmp/out "^xen:$pvh  *xen .PVH. .* pvh( |\$)"
 verdict "$what"
 xenstore-write "/local/domain/$pv/name" "$pvh"
 works 'a name that is the id of another: the id counts' nunchi info "xen:$pvh"
