@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Times operations on a guest of Xen, in dom0: mapping and reading pages one at a time and in batches
- * of several sizes, reading the whole memory, random reads and translations (with the same on a file
- * to compare), pauses, and process lists, reads and translations in and out of sessions. Run by
- * bench/xen.
+ * Times operations on a guest of Xen, in dom0: mapping and reading pages one at a time and in
+ * batches of several sizes, reading the whole memory, random reads and translations (with the same
+ * on a file to compare), pauses, and process lists, reads and translations in and out of sessions.
+ * Run by bench/xen.
  *
  *	bench_xen xen:NAME [FILE]
  *

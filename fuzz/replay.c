@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs a fuzz target over each file of its corpus: so that a bug that libFuzzer found does not return unnoticed. Fails
- * if the corpus is missing or empty.
+ * Runs a fuzz target over each file of its corpus: so that a bug that libFuzzer found does not
+ * return unnoticed. Fails if the corpus is missing or empty.
  */
 #include "core/cleanup.h"
 

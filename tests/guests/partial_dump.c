@@ -195,9 +195,8 @@ static const char *cell_of(const char *row, int column)
 	return row;
 }
 
-__attribute__((format(printf, 4, 5)))
-static void say(const struct guest *guest, const struct view *view, unsigned said,
-		const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+say(const struct guest *guest, const struct view *view, unsigned said, const char *format, ...)
 {
 	va_list args;
 

@@ -324,7 +324,8 @@ static void test_registers_and_resets(void **state)
 		assert_int_equal(registers.cr3, 0);
 		assert_int_equal(registers.cr4, 0);
 		assert_true(registers.has_efer && registers.has_idt && registers.has_rip);
-		assert_true(registers.has_general && registers.has_selectors && registers.has_debug);
+		assert_true(registers.has_general && registers.has_selectors &&
+			    registers.has_debug);
 		assert_int_equal(registers.cs, 0xf000);
 		assert_int_equal(registers.efer, 0);
 		assert_int_equal(registers.rip, 0xfff0);

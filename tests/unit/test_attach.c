@@ -356,7 +356,8 @@ static void test_note_handed_over(void **state)
 	free(guest->target.vmcoreinfo);
 	guest->target.vmcoreinfo = note_of(24 * MIB);
 	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL, "these contradict it: the VMCOREINFO note's phys_base");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL,
+		"these contradict it: the VMCOREINFO note's phys_base");
 }
 
 static void test_note_in_memory(void **state)

@@ -131,8 +131,8 @@ static bool list_pages(struct linux_kernel *kernel, uint64_t *pages, size_t coun
 		enum memory_fault fault = MEMORY_OK;
 
 		if (kernel->scattered)
-			fault = address_space_translate(kernel->guest.space, gva(rodata->start + offset),
-							&page);
+			fault = address_space_translate(kernel->guest.space,
+							gva(rodata->start + offset), &page);
 		if (fault == MEMORY_NOT_MAPPED)
 			continue;
 		if (fault != MEMORY_OK || *ret_count != i)
