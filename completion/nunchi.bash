@@ -20,6 +20,12 @@ _nunchi_first()
 	"$@" --csv 2>/dev/null | sed -n '2,$s/^\([A-Za-z0-9_:./-]*\),.*/\1/p'
 }
 
+# What the word for a guest that runs begins with: the prefixes of the forms below "TARGET is one of:".
+_nunchi_prefixes()
+{
+	"$1" help 2>/dev/null | sed -n '/^TARGET is/,/^$/s/^  \([a-z]*:\)[A-Z]* .*/\1/p' | sort -u
+}
+
 _nunchi_reply()
 {
 	mapfile -t COMPREPLY < <(compgen "$@")
@@ -68,6 +74,11 @@ _nunchi_argument()
 		files=("${COMPREPLY[@]}")
 		_nunchi_reply -W "$(_nunchi_first "$program" list)" -- "$cur"
 		COMPREPLY+=("${files[@]}")
+		# Where no guest can be listed, as without root's rights, the prefix helps.
+		if [[ ${#COMPREPLY[@]} -eq 0 && $cur != *:* ]]; then
+			compopt -o nospace
+			_nunchi_reply -W "$(_nunchi_prefixes "$program")" -- "$cur"
+		fi
 		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 		;;
 	doctor,0)

@@ -59,6 +59,9 @@ class Help(unittest.TestCase):
                            re.M)
         self.assertEqual(forms, ["xen:NAME", "xen:ID", "qemu:NAME", "qemu:PID", "qemu:SOCKET",
                                  "PATH"])
+        formats = re.findall(r"^    ([a-z-]+) +\S", text, re.M)
+        self.assertEqual(sorted(formats), ["avml", "elf", "flattened", "kdump", "lime",
+                                           "qemu-stream", "raw", "xen-core", "xen-save"])
 
     def test_overview_lists_every_command(self):
         text = self.check_help("--help")
@@ -123,6 +126,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete(""), set(COMMANDS))
         views = {row["view"] for row in csv.DictReader(io.StringIO(run("views", "--csv").stdout))}
         self.assertEqual(self.complete("show", "x", ""), views)
+        # Without a guest or file of such a name, what a guest's word begins with.
+        self.assertEqual(self.complete("ps", "qem"), {"qemu:"})
         for command in COMMANDS:
             options = self.options(command)
             self.assertIn("--json", options)

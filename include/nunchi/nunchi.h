@@ -135,6 +135,23 @@ NUNCHI_API struct nunchi_error *
 nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
 
+/* What the word for a target may be, as nunchi_guest_open() takes it. */
+struct nunchi_target_form {
+	const char *word;        /* "xen:NAME", "PATH" … */
+	const char *description; /* one line, for help */
+	bool live;               /* a guest that runs on this host, not a file */
+};
+/* The n-th form, counted from 0; NULL past the last. Static storage, callable from any thread. */
+NUNCHI_API const struct nunchi_target_form *nunchi_target_form(size_t n);
+
+/* A format of saved guests. */
+struct nunchi_file_format {
+	const char *name;        /* "elf" */
+	const char *description; /* one line, for help: what it is, and which tools write it */
+};
+/* The n-th format, counted from 0; NULL past the last. Static storage, callable from any thread. */
+NUNCHI_API const struct nunchi_file_format *nunchi_file_format(size_t n);
+
 enum nunchi_list_change {
 	NUNCHI_LIST_THERE, /* it was there at the start */
 	NUNCHI_LIST_CAME,

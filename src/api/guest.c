@@ -2,7 +2,7 @@
 #include "api/guest.h"
 #include "core/clock.h"
 #include "event/loop.h"
-#include "target/snapshot.h"
+#include "target/snapshot/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,21 +6,18 @@
 /* What a TARGET may be. */
 static void print_targets(struct cli *cli)
 {
-	static const char *const forms[][2] = {
-	    {"xen:NAME", "a running guest of Xen by its name, as \"xl list\" shows it"},
-	    {"xen:ID", "the same by its domain id"},
-	    {"qemu:NAME", "a running guest of QEMU or KVM by its name (qemu -name, virsh)"},
-	    {"qemu:PID", "the same by the id of the QEMU process"},
-	    {"qemu:SOCKET", "the same by the path of its QMP socket"},
-	    {"PATH", "a saved guest, its format found from the content: raw memory, ELF core, "
-		     "kdump, LiME, AVML, xl dump-core, xl save, virsh dump"},
-	};
 	enum { INDENT = 15 };
+	const struct nunchi_target_form *form;
+	const struct nunchi_file_format *format;
 
 	cli_printf(cli, "TARGET is one of:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-		cli_printf(cli, "  %-12s ", forms[i][0]);
-		cli_print_wrapped(cli, forms[i][1], INDENT, INDENT);
+	for (size_t n = 0; (form = nunchi_target_form(n)); n++) {
+		cli_printf(cli, "  %-12s ", form->word);
+		cli_print_wrapped(cli, form->description, INDENT, INDENT);
+	}
+	for (size_t n = 0; (format = nunchi_file_format(n)); n++) {
+		cli_printf(cli, "    %-11s ", format->name);
+		cli_print_wrapped(cli, format->description, INDENT + 1, INDENT + 1);
 	}
 }
 

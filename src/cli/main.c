@@ -141,12 +141,24 @@ static void print_timing(const struct cli *cli)
 		timing.paused_us, timing.private_kb);
 }
 
+/* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
+static bool is_live(const char *word)
+{
+	const struct nunchi_target_form *form;
+
+	for (size_t n = 0; (form = nunchi_target_form(n)); n++) {
+		if (form->live && !strncmp(word, form->word, strcspn(form->word, ":") + 1))
+			return true;
+	}
+	return false;
+}
+
 /* After the guest is closed; target is NULL if none was named. */
 static void print_interrupted(const char *target)
 {
 	char *shown;
 
-	if (!target || (strncmp(target, "xen:", 4) && strncmp(target, "qemu:", 5)))
+	if (!target || !is_live(target))
 		return;
 	shown = cli_escape(target, strlen(target));
 	fprintf(stderr, "nunchi: interrupted; the guest %s runs on, unless it was paused before\n",

@@ -4,8 +4,7 @@
 
 #include "core/array.h"
 #include "core/clock.h"
-#include "target/target.h"
-#include "target/xen/xen.h"
+#include "target/kind.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,15 +18,23 @@ struct seen {
 	bool there;
 };
 
+/* What tells that guests came or went. */
+struct wake {
+	struct event_watch *watch;
+	struct target_wake target;
+	struct event_source *source; /* NULL once it has nothing more to tell */
+};
+
 struct event_watch {
-	struct event_watch_source source;
-	struct xen_watch *xen; /* what source.wake belongs to, on this host; or NULL */
+	struct event_watch_source source; /* .wakes is not kept */
+	struct wake *wakes;
+	size_t wake_count;
 	event_changed_fn *changed;
 	void *data;
 	struct seen *seen;
 	size_t count, capacity;
 	int timer;
-	struct event_source *on_timer, *on_wake;
+	struct event_source *on_timer;
 	bool first;
 	bool ended; /* changed() returned false */
 	bool nomem;
@@ -173,32 +180,49 @@ static struct nunchi_error *timer_ready(void *data, short events)
 
 static struct nunchi_error *wake_ready(void *data, short events)
 {
-	struct event_watch *watch = data;
+	struct wake *wake = data;
 
 	if (!(events & POLLIN)) {
-		/* What would wake it is gone (xenstored ended): from now on only the timer counts.
-		 */
-		event_source_remove(watch->on_wake);
-		watch->on_wake = NULL;
+		/* Who would tell is gone (xenstored ended): from now on only the timer counts. */
+		event_source_remove(wake->source);
+		wake->source = NULL;
 		return NULL;
 	}
-	watch->source.wake_clear(watch->source.data);
-	return look(watch);
+	wake->target.clear(wake->target.data);
+	return look(wake->watch);
+}
+
+static void destroy_wake(const struct target_wake *wake)
+{
+	if (wake->destroy)
+		wake->destroy(wake->data);
+}
+
+/* Leaves the wakes' targets to the caller. */
+static void destroy_without_wakes(struct event_watch *watch)
+{
+	event_source_remove(watch->on_timer);
+	for (size_t i = 0; i < watch->wake_count; i++)
+		event_source_remove(watch->wakes[i].source);
+	if (watch->timer >= 0)
+		close(watch->timer);
+	free(watch->wakes);
+	for (size_t i = 0; i < watch->count; i++)
+		free(watch->seen[i].text);
+	free(watch->seen);
+	free(watch);
 }
 
 void event_watch_destroy(struct event_watch *watch)
 {
 	if (!watch)
 		return;
-	event_source_remove(watch->on_timer);
-	event_source_remove(watch->on_wake);
-	if (watch->timer >= 0)
-		close(watch->timer);
-	xen_watch_destroy(watch->xen);
-	for (size_t i = 0; i < watch->count; i++)
-		free(watch->seen[i].text);
-	free(watch->seen);
-	free(watch);
+	for (size_t i = 0; i < watch->wake_count; i++) {
+		event_source_remove(watch->wakes[i].source);
+		watch->wakes[i].source = NULL;
+		destroy_wake(&watch->wakes[i].target);
+	}
+	destroy_without_wakes(watch);
 }
 
 bool event_watch_has_ended(const struct event_watch *watch)
@@ -220,6 +244,26 @@ static struct nunchi_error *start_timer(struct event_watch *watch)
 	return NULL;
 }
 
+static struct nunchi_error *add_wakes(struct event_loop *loop, struct event_watch *watch)
+{
+	const struct event_watch_source *source = &watch->source;
+
+	watch->wakes = calloc(source->wake_count + 1, sizeof(*watch->wakes));
+	if (!watch->wakes)
+		return &error_nomem;
+	for (size_t i = 0; i < source->wake_count; i++) {
+		struct wake *wake = &watch->wakes[i];
+		struct nunchi_error *err;
+
+		*wake = (struct wake){.watch = watch, .target = source->wakes[i]};
+		watch->wake_count = i + 1;
+		err = event_loop_add(loop, wake->target.fd, wake_ready, wake, &wake->source);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
 struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 					     const struct event_watch_source *source,
 					     event_changed_fn *changed, void *data,
@@ -235,10 +279,10 @@ struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 	err = start_timer(watch);
 	if (!err)
 		err = event_loop_add(loop, watch->timer, timer_ready, watch, &watch->on_timer);
-	if (!err && source->wake >= 0)
-		err = event_loop_add(loop, source->wake, wake_ready, watch, &watch->on_wake);
+	if (!err)
+		err = add_wakes(loop, watch);
 	if (err)
-		event_watch_destroy(watch);
+		destroy_without_wakes(watch);
 	else
 		*ret = watch;
 	return err;
@@ -248,28 +292,41 @@ struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 
 #define EVERY_US CLOCK_US_PER_S
 
-static void clear_xen(void *data)
+/* The wakes of all kinds of targets on this host. */
+static struct nunchi_error *find_wakes(struct target_wake **wakes, size_t *ret_count)
 {
-	xen_watch_clear(data);
+	size_t capacity = 0;
+	const struct target_kind *kind;
+
+	for (size_t n = 0; (kind = target_kind(n)); n++) {
+		struct nunchi_error *err;
+
+		if (!kind->wake)
+			continue;
+		if (!ARRAY_RESERVE(*wakes, *ret_count, capacity, 1))
+			return &error_nomem;
+		err = kind->wake(&(*wakes)[*ret_count]);
+		if (err)
+			return err;
+		*ret_count += (*wakes)[*ret_count].fd >= 0;
+	}
+	return NULL;
 }
 
 struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_fn *changed,
 					void *data, struct event_watch **ret)
 {
-	struct event_watch_source source = {
-	    .list = target_list, .every_us = EVERY_US, .wake = -1, .wake_clear = clear_xen};
-	struct xen_watch *xen;
-	struct nunchi_error *err = xen_watch_create(&xen);
+	_cleanup_free_ struct target_wake *wakes = NULL;
+	size_t count = 0;
+	struct nunchi_error *err = find_wakes(&wakes, &count);
 
-	if (err)
-		return err;
-	if (xen)
-		source.wake = xen_watch_fd(xen);
-	source.data = xen;
-	err = event_watch_create_with(loop, &source, changed, data, ret);
-	if (err)
-		xen_watch_destroy(xen);
-	else
-		(*ret)->xen = xen;
+	if (!err) {
+		const struct event_watch_source source = {
+		    .list = target_list, .every_us = EVERY_US, .wakes = wakes, .wake_count = count};
+
+		err = event_watch_create_with(loop, &source, changed, data, ret);
+	}
+	for (size_t i = 0; err && i < count; i++)
+		destroy_wake(&wakes[i]);
 	return err;
 }

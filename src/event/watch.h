@@ -4,6 +4,7 @@
 #define NUNCHI_EVENT_WATCH_H
 
 #include "event/loop.h"
+#include "target/kind.h"
 
 /* Tells a change; false when no more are wanted. The strings live for the call. */
 typedef bool event_changed_fn(const struct nunchi_found *guest, enum nunchi_list_change change,
@@ -12,29 +13,24 @@ typedef bool event_changed_fn(const struct nunchi_found *guest, enum nunchi_list
 /* Where a watch looks. */
 struct event_watch_source {
 	/* As target_list(). */
-	struct nunchi_error *(*list)(bool (*found)(const struct nunchi_found *guest, void *data),
-				     void *data);
+	struct nunchi_error *(*list)(target_found_fn *found, void *data);
 	uint64_t every_us; /* how often it looks */
-	/*
-	 * A descriptor that can be read when it is to look at once, -1 where there is none, and
-	 * what then makes it unreadable.
-	 */
-	int wake;
-	void (*wake_clear)(void *data);
-	void *data;
+	/* What makes it look at once; none with fd -1. */
+	const struct target_wake *wakes;
+	size_t wake_count;
 };
 
 struct event_watch;
 
 /*
- * Tells what changes there, in dispatches of the loop: at the first one all that is there. What
- * `source` points to is copied.
+ * Tells what changes there, in dispatches of the loop: at the first one all that is there. The
+ * watch destroys the wakes at its end; where it cannot be created they stay the caller's.
  */
 struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 					     const struct event_watch_source *source,
 					     event_changed_fn *changed, void *data,
 					     struct event_watch **ret);
-/* The same for this host: all that target_list() finds, every second, and Xen's domains at once. */
+/* The same for this host: all that target_list() finds, every second, and where a wake says so. */
 struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_fn *changed,
 					void *data, struct event_watch **ret);
 /* Not within changed(). NULL is accepted. */

@@ -152,7 +152,7 @@ const char *target_capability_string(enum target_capability capability);
 /* "running", "paused" … Static storage. */
 const char *target_state_string(enum target_state state);
 
-/* Opens by the user's word: "qemu:…" or a path. */
+/* Opens by the user's word, by the kind of target that it names (kind.h). */
 struct nunchi_error *target_open(const char *word, const struct target_options *options,
 				 struct target **ret);
 /* Puts back what we paused, closes all, frees. NULL is accepted. */
@@ -177,9 +177,10 @@ void target_renew(struct target *target);
 void target_note(struct target *target, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Is told one guest of this host; false when no more are wanted. The strings live for the call. */
+typedef bool target_found_fn(const struct nunchi_found *guest, void *data);
 /* What nunchi_list() gives, from each kind of target that can enumerate. */
-struct nunchi_error *target_list(bool (*found)(const struct nunchi_found *guest, void *data),
-				 void *data);
+struct nunchi_error *target_list(target_found_fn *found, void *data);
 
 DEFINE_CLEANUP(struct target, target_close)
 #define _cleanup_target_ _cleanup_(cleanup_target_close_p)

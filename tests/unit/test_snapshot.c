@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "saved_guest.h"
-#include "target/snapshot.h"
+#include "target/snapshot/snapshot.h"
 #include "xen_writers.h"
 
 #include <dirent.h>

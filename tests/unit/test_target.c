@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "target/target.h"
+#include "target/kind.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -230,6 +230,34 @@ static void test_words_that_name_no_target(void **state)
 	}
 }
 
+/* Help, completion and the hint for unknown words rest on this. */
+static void test_kinds(void **state)
+{
+	const struct target_kind *kind;
+	size_t kinds = 0, forms = 0;
+
+	(void)state;
+	for (; (kind = target_kind(kinds)); kinds++) {
+		size_t length = strlen(kind->prefix);
+
+		assert_non_null(kind->open);
+		assert_true(kind->form_count > 0);
+		/* A word without a prefix belongs to the last kind alone. */
+		assert_true(!length == !target_kind(kinds + 1));
+		assert_true(!length || kind->prefix[length - 1] == ':');
+		for (size_t i = 0; i < kind->form_count; i++) {
+			assert_ptr_equal(nunchi_target_form(forms++), &kind->forms[i]);
+			assert_false(strncmp(kind->forms[i].word, kind->prefix, length));
+			assert_int_equal(kind->forms[i].live, length > 0);
+		}
+	}
+	assert_int_equal(kinds, 3);
+	assert_null(nunchi_target_form(forms));
+	assert_null(nunchi_target_form(SIZE_MAX));
+	assert_string_equal(nunchi_file_format(0)->name, "xen-core");
+	assert_null(nunchi_file_format(SIZE_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +268,7 @@ int main(void)
 	    cmocka_unit_test(test_vcpus_that_are_not_there),
 	    cmocka_unit_test(test_notes_are_kept_and_bounded),
 	    cmocka_unit_test(test_words_that_name_no_target),
+	    cmocka_unit_test(test_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

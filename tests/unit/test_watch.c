@@ -53,7 +53,7 @@ static bool changed(const struct nunchi_found *guest, enum nunchi_list_change ch
 /* Dispatches the loop each time it has something, and changes something between. */
 static struct nunchi_error *watch(struct story *story)
 {
-	const struct event_watch_source source = {.list = list, .every_us = 1000, .wake = -1};
+	const struct event_watch_source source = {.list = list, .every_us = 1000};
 	struct event_loop *loop;
 	struct event_watch *watching;
 	struct nunchi_error *err = NULL;
@@ -156,16 +156,16 @@ static void clear_wake(void *data)
 /* What wakes a watch is dispatched at once; once it is gone the timer alone counts. */
 static void test_wake(void **state)
 {
-	const struct event_watch_source slow = {
-	    .list = list, .every_us = 3600 * CLOCK_US_PER_S, .wake = 0, .wake_clear = clear_wake};
-	struct event_watch_source source = slow;
+	struct target_wake wake = {.clear = clear_wake};
+	const struct event_watch_source source = {
+	    .list = list, .every_us = 3600 * CLOCK_US_PER_S, .wakes = &wake, .wake_count = 1};
 	struct story story = {.steps = life};
 	struct event_loop *loop;
 	struct event_watch *watching;
 
 	(void)state;
 	assert_int_equal(pipe2(wakes, O_CLOEXEC | O_NONBLOCK), 0);
-	source.wake = wakes[0];
+	wake.fd = wakes[0];
 	assert_null(event_loop_create(&loop));
 	assert_null(event_watch_create_with(loop, &source, changed, &story, &watching));
 	assert_int_equal(io_wait(event_loop_fd(loop), POLLIN, CLOCK_NEVER, NULL), 1);

@@ -585,8 +585,7 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 }
 
 const struct file_format avml_format = {
-    .name = "avml",
-    .description = "AVML",
+    .format = {"avml", "AVML"},
     .matches = avml_matches,
     .open = open_avml,
 };

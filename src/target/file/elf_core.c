@@ -321,8 +321,7 @@ static struct nunchi_error *open_elf(struct file_target *file, struct source *so
 }
 
 const struct file_format elf_format = {
-    .name = "elf",
-    .description = "ELF core: QEMU's dump-guest-memory, virsh dump --memory-only, /proc/vmcore",
+    .format = {"elf", "ELF core: QEMU's dump-guest-memory, virsh dump --memory-only, /proc/vmcore"},
     .matches = elf_core_matches,
     .open = open_elf,
 };

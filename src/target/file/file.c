@@ -2,6 +2,7 @@
 #include "target/file/file.h"
 
 #include "target/file/format.h"
+#include "target/kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,7 +136,7 @@ struct nunchi_error *file_open_source(struct file_target *file, struct source *s
 	/* The last one, raw, matches everything. */
 	while (i + 1 < ARRAY_SIZE(formats) && !formats[i]->matches(start, size))
 		i++;
-	file->ops.kind = formats[i]->name;
+	file->ops.kind = formats[i]->format.name;
 	return formats[i]->open(file, source);
 }
 
@@ -149,7 +150,7 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	if (fd < 0 && errno == ENXIO)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "it is a socket or a "
 									 "device without a driver"),
-				  "for a QEMU monitor socket say qemu:PATH");
+				  "if it is the QMP socket of a guest, say qemu:%s", path);
 	if (fd < 0) {
 		int errnum = errno;
 
@@ -224,4 +225,27 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 		return error_context(hint_damaged(err), "%s", path);
 	*ret = &no_cleanup_ptr(file)->target;
 	return NULL;
+}
+
+static struct nunchi_error *open_word(const char *word, const struct target_options *options,
+				      struct target **ret)
+{
+	return access(word, F_OK) && errno == ENOENT ? target_no_such_file(word)
+						     : file_target_open(word, options, ret);
+}
+
+static const struct nunchi_target_form forms[] = {
+    {"PATH", "a saved guest; its format is told by its content", false},
+};
+
+const struct target_kind file_kind = {
+    .prefix = "",
+    .forms = forms,
+    .form_count = ARRAY_SIZE(forms),
+    .open = open_word,
+};
+
+const struct nunchi_file_format *nunchi_file_format(size_t n)
+{
+	return n < ARRAY_SIZE(formats) ? &formats[n]->format : NULL;
 }

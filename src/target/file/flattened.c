@@ -223,8 +223,7 @@ static struct nunchi_error *open_flattened(struct file_target *file, struct sour
 }
 
 const struct file_format flattened_format = {
-    .name = "flattened",
-    .description = "flattened: makedumpfile -F",
+    .format = {"flattened", "makedumpfile -F"},
     .matches = flattened_matches,
     .open = open_flattened,
 };

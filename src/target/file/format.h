@@ -35,8 +35,7 @@ struct file_target {
 };
 
 struct file_format {
-	const char *name;        /* the target's kind: "elf" */
-	const char *description; /* for help: "ELF core (QEMU dump-guest-memory, …)" */
+	struct nunchi_file_format format; /* its name is the target's kind */
 	/* Whether a file whose first bytes these are is of this format. */
 	bool (*matches)(const void *start, size_t size);
 	/*

@@ -599,8 +599,7 @@ static struct nunchi_error *open_kdump(struct file_target *file, struct source *
 }
 
 const struct file_format kdump_format = {
-    .name = "kdump",
-    .description = "kdump-compressed: makedumpfile, virsh dump --memory-only --format",
+    .format = {"kdump", "kdump-compressed: makedumpfile, virsh dump --memory-only --format"},
     .matches = kdump_matches,
     .open = open_kdump,
 };

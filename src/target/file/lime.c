@@ -133,8 +133,7 @@ static struct nunchi_error *open_lime(struct file_target *file, struct source *s
 }
 
 const struct file_format lime_format = {
-    .name = "lime",
-    .description = "LiME",
+    .format = {"lime", "LiME's own format"},
     .matches = lime_matches,
     .open = open_lime,
 };

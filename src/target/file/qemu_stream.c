@@ -764,8 +764,8 @@ static struct nunchi_error *open_qemu_stream(struct file_target *file, struct so
 }
 
 const struct file_format qemu_stream_format = {
-    .name = "qemu-stream",
-    .description = "QEMU's migration stream: virsh save, virsh dump, migrate, Proxmox vmstate",
+    .format = {"qemu-stream",
+	       "QEMU's migration stream: virsh save, virsh dump, migrate, Proxmox vmstate"},
     .matches = qemu_stream_matches,
     .open = open_qemu_stream,
 };

@@ -406,12 +406,12 @@ static struct nunchi_error *open_raw(struct file_target *file, struct source *so
 	if (err)
 		return err;
 	if (file->size < PAGE_SIZE)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "%" PRIu64
-					       " bytes in no known format: too small for "
-					       "raw memory",
-					       file->size),
-				  "give the dump of a guest");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED,
+				 "%" PRIu64 " bytes in no known format: too small for "
+				 "raw memory: QEMU's pmemsave, LiME's raw and padded formats, dd",
+				 file->size),
+		    "give the dump of a guest");
 	if (file->size & PAGE_MASK)
 		target_note(&file->target,
 			    "the size of the raw file is no multiple of the page size (%" PRIu64
@@ -428,8 +428,7 @@ static bool raw_matches(const void *start, size_t size)
 }
 
 const struct file_format raw_format = {
-    .name = "raw",
-    .description = "raw memory",
+    .format = {"raw", "raw memory"},
     .matches = raw_matches,
     .open = open_raw,
 };

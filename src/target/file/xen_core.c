@@ -466,8 +466,7 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 }
 
 const struct file_format xen_core_format = {
-    .name = "xen-core",
-    .description = "Xen's xl dump-core",
+    .format = {"xen-core", "Xen: xl dump-core"},
     .matches = xen_core_matches,
     .open = open_xen_core,
 };

@@ -565,8 +565,7 @@ static struct nunchi_error *open_xen_save(struct file_target *file, struct sourc
 }
 
 const struct file_format xen_save_format = {
-    .name = "xen-save",
-    .description = "Xen's xl save, virsh save of a Xen guest",
+    .format = {"xen-save", "Xen: xl save, virsh save of a Xen guest"},
     .matches = xen_save_matches,
     .open = open_xen_save,
 };

@@ -102,7 +102,7 @@ static void describe_access(const struct guest *guest, struct buffer *ret)
 }
 
 static bool report(const struct guest *guest, const struct qemu_processes *all,
-		   bool (*found)(const struct nunchi_found *guest, void *data), void *data)
+		   target_found_fn *found, void *data)
 {
 	_cleanup_free_ char *word = qemu_target_word(guest->process, all);
 	_cleanup_buffer_ struct buffer access = {0};
@@ -139,8 +139,7 @@ static void connect_guest(struct guest *guest, const struct qemu_process *proces
 	nunchi_error_destroy(err);
 }
 
-struct nunchi_error *qemu_list(bool (*found)(const struct nunchi_found *guest, void *data),
-			       void *data, bool *ret_stopped)
+struct nunchi_error *qemu_list(target_found_fn *found, void *data, bool *ret_stopped)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
 	_cleanup_free_ struct guest *guests = NULL;

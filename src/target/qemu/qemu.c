@@ -258,10 +258,25 @@ struct nunchi_error *qemu_target_open_limited(const char *word,
 	return NULL;
 }
 
-struct nunchi_error *qemu_target_open(const char *word, const struct target_options *options,
-				      struct target **ret)
+static struct nunchi_error *open_unlimited(const char *word, const struct target_options *options,
+					   struct target **ret)
 {
 	const struct qemu_limits limits = {0};
 
 	return qemu_target_open_limited(word, options, &limits, ret);
 }
+
+static const struct nunchi_target_form forms[] = {
+    {"qemu:NAME", "a running guest of QEMU or KVM by its name (qemu -name, virsh)", true},
+    {"qemu:PID", "the same by the id of the QEMU process", true},
+    {"qemu:SOCKET", "the same by the path of its QMP socket", true},
+};
+
+const struct target_kind qemu_kind = {
+    .prefix = "qemu:",
+    .forms = forms,
+    .form_count = ARRAY_SIZE(forms),
+    .open = open_unlimited,
+    .list = qemu_list,
+    .has_guest = qemu_has_guest,
+};

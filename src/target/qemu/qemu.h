@@ -5,15 +5,10 @@
 #ifndef NUNCHI_TARGET_QEMU_QEMU_H
 #define NUNCHI_TARGET_QEMU_QEMU_H
 
-#include "target/target.h"
-
-/* Opens "qemu:NAME", "qemu:PID" or "qemu:SOCKET" (or the word without "qemu:"). */
-struct nunchi_error *qemu_target_open(const char *word, const struct target_options *options,
-				      struct target **ret);
+#include "target/kind.h"
 
 /* Calls found for each QEMU guest until it returns false (*ret_stopped). Waits at most 200 ms. */
-struct nunchi_error *qemu_list(bool (*found)(const struct nunchi_found *guest, void *data),
-			       void *data, bool *ret_stopped);
+struct nunchi_error *qemu_list(target_found_fn *found, void *data, bool *ret_stopped);
 
 /* Whether exactly one QEMU guest has that name: for suggestions. */
 bool qemu_has_guest(const char *name);
@@ -23,6 +18,7 @@ struct qemu_limits {
 	unsigned forbid_ways; /* enum ram_allow (ram.h) */
 	bool forbid_qmp;
 };
+/* Opens "qemu:NAME", "qemu:PID" or "qemu:SOCKET" (or the word without "qemu:"). */
 struct nunchi_error *qemu_target_open_limited(const char *word,
 					      const struct target_options *options,
 					      const struct qemu_limits *limits,

@@ -59,8 +59,7 @@ static void make_word(const struct xen_domain *domain, const struct name *names,
 }
 
 static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, const char *target,
-		   const char *name, bool (*found)(const struct nunchi_found *guest, void *data),
-		   void *data)
+		   const char *name, target_found_fn *found, void *data)
 {
 	char hypervisor[32], uuid[UUID_SIZE], access[512];
 
@@ -112,9 +111,8 @@ static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct 
 	return NULL;
 }
 
-static struct nunchi_error *list(struct xen_hypervisor *xen,
-				 bool (*found)(const struct nunchi_found *guest, void *data),
-				 void *data, bool *ret_stopped)
+static struct nunchi_error *list(struct xen_hypervisor *xen, target_found_fn *found, void *data,
+				 bool *ret_stopped)
 {
 	_cleanup_free_ struct xen_domain *domains = NULL;
 	_cleanup_free_ struct name *names = NULL;
@@ -142,8 +140,7 @@ static struct nunchi_error *list(struct xen_hypervisor *xen,
 	return NULL;
 }
 
-struct nunchi_error *xen_list_with(const struct xen_library *library,
-				   bool (*found)(const struct nunchi_found *guest, void *data),
+struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
 				   void *data, bool *ret_stopped)
 {
 	struct xen_hypervisor xen;
@@ -156,8 +153,7 @@ struct nunchi_error *xen_list_with(const struct xen_library *library,
 	return err;
 }
 
-struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, void *data),
-			      void *data, bool *ret_stopped)
+struct nunchi_error *xen_list(target_found_fn *found, void *data, bool *ret_stopped)
 {
 	struct xen_hypervisor xen;
 	struct nunchi_error *err;

@@ -47,25 +47,6 @@ struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
 	return NULL;
 }
 
-struct nunchi_error *xen_watch_create(struct xen_watch **ret)
-{
-	struct xen_library library;
-	struct nunchi_error *err;
-
-	*ret = NULL;
-	if (!xen_host_may_control(""))
-		return NULL;
-	err = xen_library_load(&library);
-	if (err)
-		return err;
-	err = xen_watch_create_with(&library, ret);
-	if (*ret)
-		(*ret)->loaded = true;
-	else
-		xen_library_unload(&library);
-	return err;
-}
-
 int xen_watch_fd(const struct xen_watch *watch)
 {
 	return watch->library.store_fileno(watch->store);
@@ -77,4 +58,37 @@ void xen_watch_clear(struct xen_watch *watch)
 
 	while ((event = watch->library.store_check_watch(watch->store)))
 		free(event);
+}
+
+static void wake_clear(void *data)
+{
+	xen_watch_clear(data);
+}
+
+static void wake_destroy(void *data)
+{
+	xen_watch_destroy(data);
+}
+
+struct nunchi_error *xen_wake(struct target_wake *ret)
+{
+	struct xen_library library;
+	struct xen_watch *watch;
+	struct nunchi_error *err;
+
+	*ret = (struct target_wake){.fd = -1};
+	if (!xen_host_may_control(""))
+		return NULL;
+	err = xen_library_load(&library);
+	if (err)
+		return err;
+	err = xen_watch_create_with(&library, &watch);
+	if (!watch) {
+		xen_library_unload(&library);
+		return err;
+	}
+	watch->loaded = true;
+	*ret = (struct target_wake){
+	    .fd = xen_watch_fd(watch), .clear = wake_clear, .destroy = wake_destroy, .data = watch};
+	return NULL;
 }

@@ -286,8 +286,8 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
 	return err ? err : create(&hypervisor, without_prefix(word), options, ret);
 }
 
-struct nunchi_error *xen_target_open(const char *word, const struct target_options *options,
-				     struct target **ret)
+static struct nunchi_error *open_on_host(const char *word, const struct target_options *options,
+					 struct target **ret)
 {
 	struct xen_hypervisor hypervisor;
 	struct nunchi_error *err = xen_host_check("", geteuid() == 0);
@@ -298,3 +298,18 @@ struct nunchi_error *xen_target_open(const char *word, const struct target_optio
 		return error_context(err, "%s", word);
 	return create(&hypervisor, without_prefix(word), options, ret);
 }
+
+static const struct nunchi_target_form forms[] = {
+    {"xen:NAME", "a running guest of Xen by its name, as \"xl list\" shows it", true},
+    {"xen:ID", "the same by its domain id", true},
+};
+
+const struct target_kind xen_kind = {
+    .prefix = "xen:",
+    .forms = forms,
+    .form_count = ARRAY_SIZE(forms),
+    .open = open_on_host,
+    .list = xen_list,
+    .has_guest = xen_has_guest,
+    .wake = xen_wake,
+};

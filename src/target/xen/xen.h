@@ -5,12 +5,10 @@
 #ifndef NUNCHI_TARGET_XEN_XEN_H
 #define NUNCHI_TARGET_XEN_XEN_H
 
-#include "target/target.h"
+#include "target/kind.h"
 #include "target/xen/library.h"
 
-struct nunchi_error *xen_target_open(const char *word, const struct target_options *options,
-				     struct target **ret);
-/* The same by a table of functions (see library.h), without a look at the host. */
+/* Opens "xen:NAME" by a table of functions (see library.h), without a look at the host. */
 struct nunchi_error *xen_target_open_with(const struct xen_library *library, const char *word,
 					  const struct target_options *options,
 					  struct target **ret);
@@ -19,10 +17,8 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
  * Calls found for each domain except the one that this process runs in, until found returns false.
  * A host without Xen has no domains; that is no error.
  */
-struct nunchi_error *xen_list(bool (*found)(const struct nunchi_found *guest, void *data),
-			      void *data, bool *ret_stopped);
-struct nunchi_error *xen_list_with(const struct xen_library *library,
-				   bool (*found)(const struct nunchi_found *guest, void *data),
+struct nunchi_error *xen_list(target_found_fn *found, void *data, bool *ret_stopped);
+struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
 				   void *data, bool *ret_stopped);
 /* Whether exactly one domain has that name. */
 bool xen_has_guest(const char *name);
@@ -32,12 +28,13 @@ bool xen_has_guest(const char *name);
  * then xen_watch_clear(). *ret is NULL where there is no Xen or no xenstore.
  */
 struct xen_watch;
-struct nunchi_error *xen_watch_create(struct xen_watch **ret);
-/* The same with a table of functions that is there already, as tests have. */
+/* With a table of functions that is there already, as tests have. */
 struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
 					   struct xen_watch **ret);
 void xen_watch_destroy(struct xen_watch *watch);
 int xen_watch_fd(const struct xen_watch *watch);
 void xen_watch_clear(struct xen_watch *watch);
+/* The watch of this host; target_wake.fd is -1 where there is no Xen or no xenstore. */
+struct nunchi_error *xen_wake(struct target_wake *ret);
 
 #endif

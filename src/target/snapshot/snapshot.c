@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "target/snapshot.h"
+#include "target/snapshot/snapshot.h"
 
 #include "target/snapshot/writer.h"
 

@@ -2,8 +2,8 @@
 /*
  * Writes a guest's memory to a new file: the formats that target/file reads.
  */
-#ifndef NUNCHI_TARGET_SNAPSHOT_H
-#define NUNCHI_TARGET_SNAPSHOT_H
+#ifndef NUNCHI_TARGET_SNAPSHOT_SNAPSHOT_H
+#define NUNCHI_TARGET_SNAPSHOT_SNAPSHOT_H
 
 #include "core/cancel.h"
 #include "core/error.h"
