@@ -8,7 +8,7 @@
 #ifndef NUNCHI_TARGET_E820_H
 #define NUNCHI_TARGET_E820_H
 
-#include "target/target.h"
+#include "target/arrangement.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -44,24 +44,13 @@ enum target_frames {
 	TARGET_FRAMES_MACHINE = 1, /* stands so in our snapshots */
 };
 
-/* What a guest's kernel says of its RAM. Untrusted. */
-struct target_ram {
-	struct memory_range ranges[128]; /* RAM by the firmware's map, ascending; may be none */
-	size_t count;
-	/* Where that map's ranges of any type, without a gap, end below 4 GiB; 0: not known. */
-	uint64_t low_end;
-	uint64_t end; /* one past the last byte of RAM */
-};
-
-/* How target_ops.arrange() laid out a file. */
-struct target_arrangement {
-	bool changed;     /* the memory's ranges are others than before */
-	const char *name; /* for people; static */
-	uint64_t lacking; /* bytes of that RAM that the file does not have */
-	bool certain;     /* the file has the size of that RAM laid out so, and of no other way */
-};
-
 struct target;
+struct target_ram;
+struct target_arrangement;
+
+/* See arrangement.h. */
+typedef struct nunchi_error *target_arrange_fn(struct target *target, const struct target_ram *ram,
+					       unsigned n, struct target_arrangement *ret);
 
 /*
  * How a guest that runs is controlled. Each is undone by whoever survives (journal/undo.h).
@@ -88,14 +77,7 @@ struct target_ops {
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
-	/*
-	 * Only where a file does not say which addresses its bytes have (raw): gives the memory the
-	 * ranges of arrangement n. These are guesses while ram is NULL, and once the guest's RAM is
-	 * known those that fit it, the likeliest first. error_not_found past the last. The target
-	 * opens in guess 0. Pointers by memory_map() end.
-	 */
-	struct nunchi_error *(*arrange)(struct target *target, const struct target_ram *ram,
-					unsigned n, struct target_arrangement *ret);
+	target_arrange_fn *arrange; /* of raw files alone (arrangement.h); NULL elsewhere */
 	/* Takes note of pages that came or went; NULL where none do. */
 	void (*refresh)(struct target *target);
 };

@@ -8,7 +8,7 @@
 #define NUNCHI_GUEST_LINUX_RAM_H
 
 #include "guest/linux/linux.h"
-#include "target/target.h"
+#include "target/arrangement.h"
 
 /*
  * Reads the firmware's map, which mem= does not shorten, and where it cannot be read (it may lie in

@@ -18,8 +18,8 @@
 #define NUNCHI_TARGET_FILE_RAW_H
 
 #include "core/error.h"
+#include "target/arrangement.h"
 #include "target/file/extents.h"
-#include "target/target.h"
 
 #include <stdint.h>
 
