@@ -104,6 +104,14 @@ bool process_walk_next(struct process_walk *walk, struct view_row *row)
 	return false;
 }
 
+void process_walk_warn(const struct process_walk *walk, struct view_row *row,
+		       enum read_result result, const char *what)
+{
+	if (result != READ_OK && result != READ_NONE)
+		row_warn(row, "process %lld: %s: %s", (long long)walk->pid, what,
+			 read_result_string(result));
+}
+
 const struct linux_path *process_walk_root(struct process_walk *walk, struct view_row *row)
 {
 	if (!walk->has_root) {

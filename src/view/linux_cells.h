@@ -52,6 +52,12 @@ struct nunchi_error *process_walk_open(struct process_walk *walk, struct guest_k
 void process_walk_close(struct process_walk *walk);
 /* Goes to the next process; false at the end, having warned of what was left out. */
 bool process_walk_next(struct process_walk *walk, struct view_row *row);
+/*
+ * Warns "process PID: WHAT: REASON" where something of the process at hand could not be read. Says
+ * nothing for READ_OK and READ_NONE.
+ */
+void process_walk_warn(const struct process_walk *walk, struct view_row *row,
+		       enum read_result result, const char *what);
 /* The root of process 1 for spelling paths; NULL, with a warning, if it cannot be read. */
 const struct linux_path *process_walk_root(struct process_walk *walk, struct view_row *row);
 

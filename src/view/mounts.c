@@ -93,9 +93,7 @@ static struct nunchi_error *collect(struct mounts *state, struct view_row *row)
 	enum read_result result =
 	    linux_task_mounts(processes->kernel, &processes->task, &namespace);
 
-	if (result != READ_OK && result != READ_NONE)
-		row_warn(row, "process %lld: its mount namespace cannot be read: %s",
-			 (long long)processes->pid, read_result_string(result));
+	process_walk_warn(processes, row, result, "its mount namespace cannot be read");
 	if (result != READ_OK)
 		return NULL;
 	met = hash_map_insert(&state->namespaces, namespace, 0);

@@ -59,9 +59,7 @@ static struct nunchi_error *envs_next(void *data, struct view_row *row)
 			return &error_stop;
 		result = linux_environment_of(&state->environment, processes->kernel,
 					      &processes->task, &state->mm);
-		if (result != READ_OK && result != READ_NONE)
-			row_warn(row, "process %lld: its environment cannot be read: %s",
-				 (long long)processes->pid, read_result_string(result));
+		process_walk_warn(processes, row, result, "its environment cannot be read");
 		if (state->environment.unmapped)
 			row_warn(row,
 				 "process %lld has unmapped the memory that held its environment",

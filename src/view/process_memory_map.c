@@ -62,14 +62,6 @@ static bool fill(void *data, struct view_row *row)
 	return true;
 }
 
-static void warn(const struct memory_map *state, struct view_row *row, const char *what,
-		 enum read_result result)
-{
-	if (result != READ_OK && result != READ_NONE)
-		row_warn(row, "process %lld: %s: %s", (long long)state->processes.pid, what,
-			 read_result_string(result));
-}
-
 static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 {
 	struct memory_map *state = data;
@@ -80,16 +72,19 @@ static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 			if (row_settle(row, &processes->kernel->guest, UINT64_MAX, fill, state))
 				return NULL;
 		}
-		warn(state, row, "not all of its mappings are shown", state->walk.broken);
-		warn(state, row, "whether it has the vsyscall page cannot be read",
-		     state->walk.gate);
+		process_walk_warn(processes, row, state->walk.broken,
+				  "not all of its mappings are shown");
+		process_walk_warn(processes, row, state->walk.gate,
+				  "whether it has the vsyscall page cannot be read");
 		linux_mappings_deinit(&state->walk);
 		if (!process_walk_next(processes, row))
 			return &error_stop;
 		if (state->wants_path)
 			state->root = process_walk_root(processes, row);
-		warn(state, row, "its mappings cannot be read",
-		     linux_mappings_init(&state->walk, processes->kernel, &processes->task));
+		process_walk_warn(
+		    processes, row,
+		    linux_mappings_init(&state->walk, processes->kernel, &processes->task),
+		    "its mappings cannot be read");
 	}
 }
 

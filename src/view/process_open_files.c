@@ -78,25 +78,23 @@ static void start(struct open_files *state, struct view_row *row)
 	state->walking = result == READ_OK;
 	if (state->fds && state->fds->low > 0)
 		state->walk.next = (uint64_t)state->fds->low;
+	process_walk_warn(processes, row, result, "its table of open files cannot be read");
 	if (result == READ_NONE &&
 	    linux_task_has_other_threads(processes->kernel, &processes->task))
 		row_warn(row,
 			 "process %lld: its first thread has ended, so that its open files are "
 			 "not shown",
 			 (long long)processes->pid);
-	else if (result != READ_NONE && result != READ_OK)
-		row_warn(row, "process %lld: its table of open files cannot be read: %s",
-			 (long long)processes->pid, read_result_string(result));
 }
 
 /* Says why a process's list of files may not be whole. */
 static void end(struct open_files *state, struct view_row *row)
 {
-	if (state->walking && state->walk.broken)
-		row_warn(row, "process %lld: its list of open files is cut short after %llu: %s",
-			 (long long)state->processes.pid, (unsigned long long)state->walk.next,
-			 read_result_string(state->walk.broken));
-	else if (state->walking && state->walk.limited)
+	if (!state->walking)
+		return;
+	process_walk_warn(&state->processes, row, state->walk.broken,
+			  "its list of open files is cut short");
+	if (!state->walk.broken && state->walk.limited)
 		row_warn(row, "process %lld: descriptors from %llu on are not shown",
 			 (long long)state->processes.pid, (unsigned long long)LINUX_MAX_FDS);
 	state->walking = false;

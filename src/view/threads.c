@@ -81,9 +81,8 @@ static void end_walk(struct threads *state, struct view_row *row)
 	if (processes->kernel->guest.live &&
 	    !linux_task_is_listed(processes->kernel, &processes->task, false))
 		return;
-	row_warn(row, "process %lld: not all of its threads are shown: %s",
-		 (long long)processes->pid,
-		 read_result_string(walk->list.broken ? walk->list.broken : walk->why_unread));
+	process_walk_warn(processes, row, walk->list.broken ? walk->list.broken : walk->why_unread,
+			  "not all of its threads are shown");
 	processes->cut = true;
 }
 
