@@ -285,8 +285,9 @@ NUNCHI_API struct nunchi_error *nunchi_session_close(struct nunchi_session *sess
 /*
  * Asks what runs in the session to end soon with NUNCHI_ERROR_CANCELLED, as does every later call
  * in it. Async-signal-safe, and may be called from any thread, until the guest is closed; a request
- * that comes after the session was closed is lost. The context and the guest stay usable: close the
- * session and open the next.
+ * that comes after the session was closed is lost, but if the next session is being opened just
+ * then, it may cancel that one. The context and the guest stay usable: close the session and open
+ * the next.
  */
 NUNCHI_API void nunchi_session_cancel(struct nunchi_session *session);
 /*

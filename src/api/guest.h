@@ -18,7 +18,7 @@ struct nunchi_context {
 
 /* Lives in its guest, so that a cancel that comes too late does no harm. */
 struct nunchi_session {
-	struct nunchi_guest *guest;
+	struct nunchi_guest *guest; /* does not change: who cancels may be another thread */
 	bool open;
 	bool holds;           /* the guest is paused until the session is closed */
 	struct moment moment; /* that all its cursors see, with NUNCHI_PAUSE_ALWAYS */

@@ -31,7 +31,6 @@ struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 	}
 	if (err)
 		return err;
-	session->guest = guest;
 	session->moment = (struct moment){.target = guest->target};
 	session->open = true;
 	session->serial++;

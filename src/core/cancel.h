@@ -18,10 +18,13 @@ struct cancel {
 	const struct cancel *parent; /* NULL: none; outlives this one */
 };
 
-/* Any thread, and signal handlers. */
+/*
+ * Any thread, and signal handlers. Whoever sees the request may free the flag: the store is the
+ * last that this does to it.
+ */
 static inline void cancel_request(struct cancel *cancel)
 {
-	atomic_store_explicit(&cancel->requested, true, memory_order_relaxed);
+	atomic_store_explicit(&cancel->requested, true, memory_order_release);
 }
 
 /* Makes the flag usable again after a request; requests to its parents stay. */
@@ -34,7 +37,7 @@ static inline void cancel_clear(struct cancel *cancel)
 static inline bool cancel_requested(const struct cancel *cancel)
 {
 	for (; cancel; cancel = cancel->parent) {
-		if (atomic_load_explicit(&cancel->requested, memory_order_relaxed))
+		if (atomic_load_explicit(&cancel->requested, memory_order_acquire))
 			return true;
 	}
 	return false;

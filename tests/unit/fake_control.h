@@ -80,7 +80,7 @@ static inline void fake_info(const struct fake_domain *domain, bool wide, uint8_
 {
 	struct xen_domain_info info = domain->info;
 
-	if (domain->pauses)
+	if (__atomic_load_n(&domain->pauses, __ATOMIC_RELAXED))
 		info.flags |= XEN_INFO_PAUSED;
 	memset(info.emulation_old, 0, 8);
 	memset(info.emulation_new, 0, 8);
@@ -108,13 +108,13 @@ static inline int fake_control(struct xen_domctl *op)
 		op->domain = domain->info.domain;
 		return 0;
 	case XEN_OP_PAUSE:
-		domain->pauses += !fake->refuse_pauses;
+		__atomic_add_fetch(&domain->pauses, !fake->refuse_pauses, __ATOMIC_RELAXED);
 		poll(NULL, 0, fake->slow_pauses);
 		return fake->refuse_pauses;
 	case XEN_OP_UNPAUSE:
 		if (!domain->pauses)
 			return EINVAL;
-		domain->pauses--;
+		__atomic_sub_fetch(&domain->pauses, 1, __ATOMIC_RELAXED);
 		return 0;
 	case XEN_OP_ADDRESS_SIZE:
 		op->u.address_size = domain->address_size;

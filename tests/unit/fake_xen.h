@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A hypervisor behind the table of functions by which Xen's libraries are reached. What it knows is
- * shared with forked children and with the guard program, as a hypervisor's is.
+ * shared with forked children and with the guard program, as a hypervisor's is. Threads may use
+ * different domains of it at once.
  */
 #ifndef NUNCHI_TESTS_FAKE_XEN_H
 #define NUNCHI_TESTS_FAKE_XEN_H
@@ -19,14 +20,14 @@ static void *fake_open(void *logger, unsigned flags)
 {
 	assert_non_null(logger);
 	assert_int_equal(flags, 0);
-	fake->open++;
+	__atomic_add_fetch(&fake->open, 1, __ATOMIC_RELAXED);
 	return fake;
 }
 
 static int fake_close(void *handle)
 {
 	assert_ptr_equal(handle, fake);
-	fake->open--;
+	__atomic_sub_fetch(&fake->open, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -110,15 +111,15 @@ static void *fake_map(void *memory, uint32_t domain, int protection, size_t page
 					 MAP_SHARED | MAP_FIXED, fake->memory_fd,
 					 (off_t)(frames[i] << PAGE_SHIFT)) != MAP_FAILED);
 	}
-	fake->maps++;
-	fake->mapped++;
+	__atomic_add_fetch(&fake->maps, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
 	return map;
 }
 
 static int fake_unmap(void *memory, void *address, size_t pages)
 {
 	(void)memory;
-	fake->mapped--;
+	__atomic_sub_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
 	return munmap(address, pages << PAGE_SHIFT);
 }
 
