@@ -5,13 +5,17 @@
 
 #include <string.h>
 
-/* More than these no such file has; both bound what a hostile one costs. */
-#define VARS_MAX  1024
-#define VALUE_MAX 65536
+/* More than these no such files have; they bound what hostile ones cost. */
+#define VARS_MAX     1024
+#define VALUE_MAX    65536
+#define EXPANDED_MAX (4u << 20) /* bytes of values put in for $NAME, in all files */
+/* Words that change what follows are shorter. */
+#define KEYWORD_MAX 16
 
 struct grub_vars {
 	struct grub_var *vars;
 	size_t count;
+	size_t expanded; /* counted against EXPANDED_MAX */
 	char *opaque_file;
 	unsigned opaque_line;
 };
@@ -183,7 +187,9 @@ static void append_variable(const struct scanner *s, const char *name, size_t le
 		*exact = false;
 	if (!var)
 		return;
-	buffer_append_string(out, var->value);
+	s->vars->expanded += strlen(var->value);
+	if (s->vars->expanded <= EXPANDED_MAX)
+		buffer_append_string(out, var->value);
 	if (!var->exact)
 		*exact = false;
 }
@@ -369,20 +375,22 @@ static struct nunchi_error *take_other(struct scanner *s)
 	_cleanup_buffer_ struct buffer word;
 	const char *start = s->at;
 	bool exact = true, first = s->first;
+	const char *keyword;
 
-	buffer_init(&word, VALUE_MAX);
+	buffer_init(&word, KEYWORD_MAX);
 	take_word(s, &word, &exact);
+	keyword = word.failed ? "" : buffer_string(&word);
 	s->first = false;
 	if (s->at == start)
 		s->at++; /* ( ) < > */
 	if (!first)
 		return NULL;
-	s->first = one_of(buffer_string(&word), before, ARRAY_SIZE(before));
-	if (one_of(buffer_string(&word), deeper, ARRAY_SIZE(deeper)))
+	s->first = one_of(keyword, before, ARRAY_SIZE(before));
+	if (one_of(keyword, deeper, ARRAY_SIZE(deeper)))
 		s->depth++;
-	else if (one_of(buffer_string(&word), back, ARRAY_SIZE(back)) && s->depth)
+	else if (one_of(keyword, back, ARRAY_SIZE(back)) && s->depth)
 		s->depth--;
-	else if (one_of(buffer_string(&word), opaque, ARRAY_SIZE(opaque)))
+	else if (one_of(keyword, opaque, ARRAY_SIZE(opaque)))
 		return make_opaque(s);
 	return NULL;
 }
@@ -431,6 +439,10 @@ struct nunchi_error *grub_vars_read(struct grub_vars *vars, const char *file, co
 			err = take_assignment(&s, length);
 		else
 			err = take_other(&s);
+		if (!err && vars->expanded > EXPANDED_MAX)
+			err = error_create(NUNCHI_ERROR_DATA,
+					   "line %u: variables of more than %u MiB in all", s.line,
+					   EXPANDED_MAX >> 20);
 		if (err)
 			return error_context(err, "%s", file);
 	}

@@ -92,7 +92,11 @@ static void possible_modules(struct tree *tree, const struct facts *facts, const
 	}
 }
 
-static void collect_gpu(struct tree *tree, struct facts *facts, const char *device)
+/* More graphics devices no host has; each is compared with the whole table of modules. */
+#define MOST_GPUS 64
+
+/* Whether the device is a graphics device, and was added. */
+static bool collect_gpu(struct tree *tree, struct facts *facts, const char *device)
 {
 	char class[16], vendor[16], id[16], driver[64], path[300], modules[128];
 
@@ -101,18 +105,20 @@ static void collect_gpu(struct tree *tree, struct facts *facts, const char *devi
 	    !attribute(tree, vendor, sizeof(vendor), "/sys/bus/pci/devices/%s/vendor", device) ||
 	    !attribute(tree, id, sizeof(id), "/sys/bus/pci/devices/%s/device", device) ||
 	    strlen(vendor) != 6 || strlen(id) != 6)
-		return;
+		return false;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", device);
 	link_name(tree, path, driver, sizeof(driver));
 	possible_modules(tree, facts, device, modules, sizeof(modules));
 	facts_add(facts, FACT_GPU, "/sys/bus/pci/devices", 0, "%s %s:%s %s %s", device, vendor + 2,
 		  id + 2, driver, modules);
+	return true;
 }
 
 static void collect_pci(struct tree *tree, struct facts *facts)
 {
 	const struct tree_entry *devices = tree_get(tree, TREE_LIST, "/sys/bus/pci/devices");
 	struct line line = {0};
+	unsigned gpus = 0;
 	bool vmd = false;
 
 	if (!devices->text) {
@@ -128,7 +134,8 @@ static void collect_pci(struct tree *tree, struct facts *facts)
 		snprintf(device, sizeof(device), "%.*s", (int)line.size, line.text);
 		/* A domain beyond 16 bits is one that the VMD driver made. */
 		vmd = vmd || (line.size > 12 && device[5] == ':');
-		collect_gpu(tree, facts, device);
+		if (gpus < MOST_GPUS)
+			gpus += collect_gpu(tree, facts, device);
 	}
 	facts_add(facts, FACT_VMD, devices->name, 0, "%s", vmd ? "yes" : "no");
 }

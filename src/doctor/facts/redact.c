@@ -135,36 +135,35 @@ static size_t mail_address(const char *text, size_t size)
 	return point ? at : 0;
 }
 
-/* A key's END line is not looked for farther from its BEGIN than this. */
-#define KEY_MAX 65536
-/* Lines of base64 have 64 or 76 characters. */
-#define KEY_LINE_MAX 160
+/*
+ * The most that is taken out behind the BEGIN of a key. The longest keys in use, RSA with 16,384
+ * bits, have 12.7 KiB as PEM, and a log puts a prefix before each line.
+ */
+#define KEY_MAX (32u << 10)
 
 /* Where the next "-----END " is, so that no part of the text is searched twice for it. */
 struct key_search {
-	const char
-	    *end_mark; /* the first one at or after the place searched last; NULL: not searched */
+	const char *end_mark; /* the first at or after the place searched last; NULL: none yet */
 };
+
+static const char begin_mark[] = "-----BEGIN ", end_mark[] = "-----END ";
 
 static const char *next_end_mark(struct key_search *search, const char *text, size_t size)
 {
-	static const char mark[] = "-----END ";
-
 	if (!search->end_mark || search->end_mark < text) {
-		search->end_mark = memmem(text, size, mark, sizeof(mark) - 1);
+		search->end_mark = memmem(text, size, end_mark, sizeof(end_mark) - 1);
 		if (!search->end_mark)
 			search->end_mark = text + size;
 	}
 	return search->end_mark;
 }
 
-/* "-----BEGIN LABEL-----" (RFC 7468): its size, 0 if it is not one. */
-static size_t key_begin(const char *text, size_t size)
+/* "-----BEGIN LABEL-----" and its END (RFC 7468): the size, 0 if it is not one. */
+static size_t key_line(const char *text, size_t size, const char *mark)
 {
-	static const char begin[] = "-----BEGIN ";
-	size_t at = sizeof(begin) - 1;
+	size_t at = strlen(mark);
 
-	if (size < at || memcmp(text, begin, at))
+	if (size < at || memcmp(text, mark, at))
 		return 0;
 	while (at < size && at < 80 &&
 	       (isupper((unsigned char)text[at]) || text[at] == ' ' ||
@@ -173,45 +172,23 @@ static size_t key_begin(const char *text, size_t size)
 	return size - at >= 5 && !memcmp(text + at, "-----", 5) ? at + 5 : 0;
 }
 
-/* Whether a line may be part of a key: base64, or a header of RFC 1421 ("DEK-Info: …"). */
-static bool is_key_line(const char *line, size_t size)
-{
-	size_t at = 0;
-
-	while (at < size && (isalnum((unsigned char)line[at]) || strchr("+/=\r", line[at])))
-		at++;
-	return at == size ||
-	       (size > 9 && (!memcmp(line, "Proc-Type", 9) || !memcmp(line, "DEK-Info:", 9)));
-}
-
 /*
- * A key block from its BEGIN line to the end of its END line. One that has no END (its rest was cut
- * off) ends with the last line that may be part of a key, so that what follows it stays.
+ * A key block from its BEGIN to its END. Where no END follows within KEY_MAX (the key's rest was
+ * cut off, or stands elsewhere), KEY_MAX bytes or all that is left of the text.
  */
 static size_t key_block(struct key_search *search, const char *text, size_t size)
 {
-	size_t at = key_begin(text, size);
-	const char *end;
+	size_t begin = key_line(text, size, begin_mark), end;
 
-	if (!at)
+	if (!begin)
 		return 0;
-	end = next_end_mark(search, text, size);
-	if (end < text + size && end - text < KEY_MAX) {
-		const char *line = memchr(end, '\n', size - (size_t)(end - text));
+	end = (size_t)(next_end_mark(search, text + begin, size - begin) - text);
+	if (end < size && end < KEY_MAX) {
+		size_t line = key_line(text + end, size - end, end_mark);
 
-		return line ? (size_t)(line - text) : size;
+		return end + (line ? line : sizeof(end_mark) - 1);
 	}
-	while (at < size && text[at] == '\n') {
-		const char *line = text + at + 1;
-		size_t left = size - at - 1, most = left < KEY_LINE_MAX ? left : KEY_LINE_MAX;
-		const char *stop = memchr(line, '\n', most);
-		size_t length = stop ? (size_t)(stop - line) : left;
-
-		if (length > KEY_LINE_MAX || !length || !is_key_line(line, length))
-			break;
-		at += 1 + length;
-	}
-	return at;
+	return size < KEY_MAX ? size : KEY_MAX;
 }
 
 /* "USER:PASSWORD@" behind "://": its size with the '@', 0 if there is none. */
@@ -227,17 +204,13 @@ static size_t url_user(const char *text, size_t size)
 }
 
 /* What begins here and is taken out: its size, and what stands for it; 0 if nothing. */
-static size_t taken(struct key_search *search, const char *text, size_t size, const char **ret)
+static size_t taken(const char *text, size_t size, const char **ret)
 {
-	size_t length = key_block(search, text, size);
+	size_t length = uuid(text, size);
 
-	*ret = "[key]";
-	if (!length) {
-		length = uuid(text, size);
-		*ret = "[UUID]";
-		if (length && is_public(text))
-			return 0;
-	}
+	*ret = "[UUID]";
+	if (length && is_public(text))
+		return 0;
 	if (!length) {
 		length = mac_address(text, size);
 		*ret = "[MAC]";
@@ -249,31 +222,69 @@ static size_t taken(struct key_search *search, const char *text, size_t size, co
 	return length;
 }
 
+struct redaction {
+	struct key_search search;
+	const char *text;
+	size_t size;
+	bool arguments; /* NULs end what would else end with a blank */
+	bool starts;    /* a word may begin here */
+};
+
+/* The value behind a secret's name, which may be a key of many lines. */
+static size_t secret_value(struct redaction *redaction, size_t at)
+{
+	const char *text = redaction->text + at;
+	size_t size = redaction->size - at;
+	size_t quote = size && (*text == '"' || *text == '\'');
+	size_t key = key_block(&redaction->search, text + quote, size - quote);
+
+	return key ? quote + key : value_size(text, size, redaction->arguments);
+}
+
+/*
+ * What is to be taken out at or behind *at, which is moved to its first byte: its size, and what
+ * stands for it; 0 if nothing is.
+ */
+static size_t find_here(struct redaction *redaction, size_t *at, const char **ret)
+{
+	const char *text = redaction->text + *at;
+	size_t size = redaction->size - *at, value, length;
+
+	*ret = "[key]";
+	length = *text == '-' ? key_block(&redaction->search, text, size) : 0;
+	if (length)
+		return length;
+	value = redaction->starts ? secret_name(text, size) : 0;
+	if (value) {
+		*ret = "[secret]";
+		*at += value;
+		return secret_value(redaction, *at);
+	}
+	length = redaction->starts ? taken(text, size, ret) : 0;
+	if (!length && *text == ':' && url_user(text, size)) {
+		length = url_user(text, size) - 3;
+		*ret = "[secret]";
+		*at += 3;
+	}
+	return length;
+}
+
 bool redact(struct buffer *out, const char *text, size_t size, const struct nunchi_context *context)
 {
-	bool arguments = memchr(text, '\0', size), starts = true; /* a word may begin here */
-	struct key_search search = {0};
+	struct redaction redaction = {.text = text, .size = size, .starts = true};
 	size_t at = 0, done = 0, asked = 0;
 
+	redaction.arguments = memchr(text, '\0', size);
 	while (at < size) {
 		const char *instead;
-		size_t value = starts ? secret_name(text + at, size - at) : 0, length;
+		size_t length;
 
 		if (at - asked >= CANCEL_BYTES) {
 			asked = at;
 			if (nunchi_context_cancelled(context))
 				return false;
 		}
-		length = !value && starts ? taken(&search, text + at, size - at, &instead) : 0;
-		if (value) {
-			length = value_size(text + at + value, size - at - value, arguments);
-			instead = "[secret]";
-			at += value;
-		} else if (!length && text[at] == ':' && url_user(text + at, size - at)) {
-			length = url_user(text + at, size - at) - 3;
-			instead = "[secret]";
-			at += 3;
-		}
+		length = find_here(&redaction, &at, &instead);
 		if (length) {
 			buffer_append(out, text + done, at - done);
 			buffer_append_string(out, instead);
@@ -283,10 +294,10 @@ bool redact(struct buffer *out, const char *text, size_t size, const struct nunc
 					buffer_append_char(out, '\n');
 			at += length;
 			done = at;
-			starts = false;
+			redaction.starts = false;
 			continue;
 		}
-		starts = at < size && !is_name(text[at]);
+		redaction.starts = at < size && !is_name(text[at]);
 		at += at < size;
 	}
 	buffer_append(out, text + done, size - done);

@@ -12,9 +12,10 @@
 
 /*
  * Appends the text without MAC addresses, the values of options whose names speak of passwords,
- * keys, secrets, tokens or serial numbers, UUIDs, private keys between BEGIN and END lines, and
+ * keys, secrets, tokens or serial numbers, UUIDs, private keys from their BEGIN to their END, and
  * e-mail addresses: "[MAC]", "[secret]", "[UUID]" … stand there instead, and lines stay lines.
- * Takes time linear in the size. False if it was cancelled; context may be NULL.
+ * Behind a BEGIN that has no END, 32 KiB are taken out. Takes time linear in the size. False if it
+ * was cancelled, which is asked once a MiB; context may be NULL.
  */
 bool redact(struct buffer *out, const char *text, size_t size,
 	    const struct nunchi_context *context);

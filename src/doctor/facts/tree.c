@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/facts/tree.h"
 
+#include "core/array.h"
 #include "core/buffer.h"
+#include "core/hash.h"
 #include "doctor/facts/archive_library.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/facts/inside.h"
@@ -13,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,13 +27,20 @@
 #define MOST_ALL        (256u << 20) /* bytes of text in all */
 #define COMMAND_SECONDS 10
 
+/* An entry, and the next one whose name has the same hash. */
+struct node {
+	struct tree_entry entry;
+	struct node *next;
+};
+
 struct tree {
 	char *root; /* NULL: has only what was put in */
 	int root_fd;
 	bool live;
 	const struct nunchi_context *context;
-	struct tree_entry **entries;
+	struct node **nodes;
 	size_t count, capacity;
+	struct hash_map by_name; /* hash → index of the entry added last */
 	size_t bytes;
 	struct tree_entry failed; /* given when there is no room for one more */
 	char failed_name[1];
@@ -80,11 +90,12 @@ void tree_destroy(struct tree *tree)
 	if (!tree)
 		return;
 	for (size_t i = 0; i < tree->count; i++) {
-		free(tree->entries[i]->name);
-		free(tree->entries[i]->text);
-		free(tree->entries[i]);
+		free(tree->nodes[i]->entry.name);
+		free(tree->nodes[i]->entry.text);
+		free(tree->nodes[i]);
 	}
-	free(tree->entries);
+	free(tree->nodes);
+	hash_map_deinit(&tree->by_name);
 	free(tree->root);
 	if (tree->root_fd >= 0)
 		close(tree->root_fd);
@@ -103,35 +114,44 @@ const char *tree_root(const struct tree *tree)
 
 const struct tree_entry *tree_entry(const struct tree *tree, size_t index)
 {
-	return index < tree->count ? tree->entries[index] : NULL;
+	return index < tree->count ? &tree->nodes[index]->entry : NULL;
+}
+
+static uint64_t hash_of(enum tree_kind kind, const char *name)
+{
+	return hash_bytes(name, strlen(name)) + kind;
 }
 
 static struct tree_entry *find(const struct tree *tree, enum tree_kind kind, const char *name)
 {
-	for (size_t i = 0; i < tree->count; i++) {
-		struct tree_entry *entry = tree->entries[i];
+	const uint64_t *index = hash_map_find(&tree->by_name, hash_of(kind, name));
+	struct node *node = index ? tree->nodes[*index] : NULL;
 
-		if (entry->kind == kind && !strcmp(entry->name, name))
-			return entry;
-	}
+	for (; node; node = node->next)
+		if (node->entry.kind == kind && !strcmp(node->entry.name, name))
+			return &node->entry;
 	return NULL;
 }
 
 static bool make_room(struct tree *tree)
 {
-	struct tree_entry **entries;
-	size_t capacity;
+	return tree->count < MOST_ENTRIES &&
+	       ARRAY_RESERVE(tree->nodes, tree->count, tree->capacity, 1);
+}
 
-	if (tree->count < tree->capacity)
-		return true;
-	if (tree->count >= MOST_ENTRIES)
+/* Puts the node into the tree's list and under its name; false without memory. */
+static bool insert(struct tree *tree, struct node *node)
+{
+	uint64_t hash = hash_of(node->entry.kind, node->entry.name);
+	uint64_t *index = hash_map_find(&tree->by_name, hash);
+
+	if (index) {
+		node->next = tree->nodes[*index];
+		*index = tree->count;
+	} else if (hash_map_insert(&tree->by_name, hash, tree->count) == HASH_NOMEM) {
 		return false;
-	capacity = tree->capacity ? 2 * tree->capacity : 128;
-	entries = realloc(tree->entries, capacity * sizeof(struct tree_entry *));
-	if (!entries)
-		return false;
-	tree->entries = entries;
-	tree->capacity = capacity;
+	}
+	tree->nodes[tree->count++] = node;
 	return true;
 }
 
@@ -139,24 +159,24 @@ static bool make_room(struct tree *tree)
 static struct tree_entry *add(struct tree *tree, enum tree_kind kind, const char *name, char *text,
 			      size_t size, int errnum)
 {
-	struct tree_entry *entry = NULL;
+	struct node *node = NULL;
 	char *copy = NULL;
 
 	if (make_room(tree) && size <= MOST_ALL - tree->bytes) {
-		entry = calloc(1, sizeof(*entry));
+		node = calloc(1, sizeof(*node));
 		copy = strdup(name);
 	}
-	if (!entry || !copy) {
-		free(entry);
+	if (node)
+		node->entry = (struct tree_entry){
+		    .kind = kind, .name = copy, .text = text, .size = size, .errnum = errnum};
+	if (!node || !copy || !insert(tree, node)) {
+		free(node);
 		free(copy);
 		free(text);
 		return NULL;
 	}
-	*entry = (struct tree_entry){
-	    .kind = kind, .name = copy, .text = text, .size = size, .errnum = errnum};
-	tree->entries[tree->count++] = entry;
 	tree->bytes += size;
-	return entry;
+	return &node->entry;
 }
 
 struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char *name,
@@ -164,6 +184,9 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 {
 	char *copy = NULL;
 
+	if (strlen(name) >= PATH_MAX)
+		return error_create(NUNCHI_ERROR_DATA, "a name is longer than %d bytes",
+				    PATH_MAX - 1);
 	if (find(tree, kind, name))
 		return error_create(NUNCHI_ERROR_DATA, "%s is there twice", name);
 	if (text) {

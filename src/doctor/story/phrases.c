@@ -141,12 +141,11 @@ enum outcome phrases_outcome(const char *line, bool *ret_screen)
 
 	while (*line) {
 		/* The mark that ends it stays, for it may be a question's. */
-		size_t size = strcspn(line, ".!?;") + 1;
+		size_t size = strcspn(line, ".!?;");
 		char sentence[MOST_SENTENCE];
 		enum outcome said;
 
-		if (size > strlen(line))
-			size = strlen(line);
+		size += line[size] ? 1 : 0;
 		snprintf(sentence, sizeof(sentence), "%.*s",
 			 (int)(size < MOST_SENTENCE ? size : MOST_SENTENCE - 1), line);
 		said = judge_sentence(sentence, ret_screen);

@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define MOST_LINE 4096
+/* Names of files that commands remove; each is compared with all settings. */
+#define MOST_REMOVED 4096
 
 struct gpu {
 	uint64_t line; /* 0: none is being read */
@@ -25,7 +27,7 @@ struct gpu {
 struct story_reader {
 	const char *source;
 	uint64_t line, bytes;
-	unsigned attempt, command;
+	unsigned attempt, command, removed;
 	bool headings;    /* attempts have headings, so that a reboot begins none */
 	bool rebooted;    /* the next change begins an attempt, where there are no headings */
 	bool edits_entry; /* what is typed goes onto GRUB's entry */
@@ -146,20 +148,16 @@ static bool options_of(const char *line, char *options, size_t capacity)
 	size_t at = 0;
 
 	while (*line) {
-		size_t size;
+		size_t word, size;
 
 		line += strspn(line, " \t`'\"(,#");
-		size = strcspn(line, " \t`'\"()");
-		while (size && strchr(",.;:", line[size - 1]) && !is_option(line, size - 1))
-			size--;
+		word = size = strcspn(line, " \t`'\"()");
 		while (size && strchr(",.;:", line[size - 1]))
 			size--;
 		if (is_option(line, size) && at + size + 2 < capacity)
 			at += (size_t)snprintf(options + at, capacity - at, "%s%.*s", at ? " " : "",
 					       (int)size, line);
-		line += size + (size && line[size] ? 1 : 0);
-		if (!size && *line)
-			line++;
+		line += word + (line[word] ? 1 : 0);
 	}
 	return at;
 }
@@ -184,6 +182,16 @@ static bool is_grub_file(const char *file)
 static bool is_modprobe_file(const char *file)
 {
 	return strstr(file, "modprobe.d/") || strstr(file, "modprobe.conf");
+}
+
+/* Whether one of the settings from `first` on gives Linux another unit to boot into. */
+static bool sets_unit(const struct settings *settings, size_t first)
+{
+	for (size_t i = first; i < settings->count; i++)
+		if (settings->all[i].place & PLACES_LINUX &&
+		    !strcmp(settings->all[i].name, "systemd.unit"))
+			return true;
+	return false;
 }
 
 /* One line that comes into the file at hand. */
@@ -211,8 +219,7 @@ static void content(struct story *story, const char *line)
 		settings_add_config(&story->settings, &from, line + strspn(line, " \t"),
 				    strlen(line + strspn(line, " \t")));
 	}
-	if (count < story->settings.count &&
-	    settings_find(&story->settings, PLACES_LINUX, "", "systemd.unit"))
+	if (sets_unit(&story->settings, count))
 		mark(story, MARK_TEXT_MODE, line);
 }
 
@@ -232,8 +239,9 @@ static void undo_files(struct story *story, const char *files)
 
 	snprintf(copy, sizeof(copy), "%s", files);
 	while ((file = strsep(&rest, " "))) {
-		if (!*file)
+		if (!*file || story->reader->removed == MOST_REMOVED)
 			continue;
+		story->reader->removed++;
 		for (size_t i = 0; i < story->settings.count; i++) {
 			struct setting *setting = &story->settings.all[i];
 
@@ -323,9 +331,8 @@ static bool pci_id(const char *line, char id[16])
 	bool found = false;
 
 	for (const char *at = strchr(line, '['); at; at = strchr(at + 1, '[')) {
-		if (strlen(at) < 11 || at[5] != ':' || at[10] != ']')
-			continue;
-		if (strspn(at + 1, "0123456789abcdef") == 4 &&
+		if (strnlen(at, 11) == 11 && at[10] == ']' &&
+		    strspn(at + 1, "0123456789abcdef") == 4 && at[5] == ':' &&
 		    strspn(at + 6, "0123456789abcdef") == 4) {
 			snprintf(id, 16, "%.9s", at + 1);
 			found = true;
@@ -562,7 +569,11 @@ void story_begin(struct story *story, const char *source)
 	struct story_reader *reader = story->reader;
 
 	*reader = (struct story_reader){
-	    .source = source, .attempt = reader->attempt, .command = reader->command + 1};
+	    .source = source,
+	    .attempt = reader->attempt,
+	    .command = reader->command + 1,
+	    .removed = reader->removed,
+	};
 }
 
 /*

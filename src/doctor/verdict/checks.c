@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/verdict/checks.h"
 
+#include "core/hash.h"
 #include "doctor/facts/host.h"
 #include "doctor/verdict/judge.h"
 #include "doctor/words.h"
@@ -251,20 +252,38 @@ static size_t check_initramfs_age(struct nunchi_diagnosis *diagnosis,
 	return 2;
 }
 
+/* Modules of an initramfs by the hashes of their names; false without memory. */
+static bool hash_modules(const struct tree_entry *initramfs, struct hash_map *ret)
+{
+	struct line line = {0};
+
+	while (host_next_line(initramfs, &line))
+		if (line.size > 7 && !memcmp(line.text, "module ", 7) &&
+		    hash_map_insert(ret, hash_bytes(line.text + 7, line.size - 7), 0) == HASH_NOMEM)
+			return false;
+	return true;
+}
+
 static size_t check_initramfs_blacklist(struct nunchi_diagnosis *diagnosis,
 					struct nunchi_evidence *evidence)
 {
 	const struct tree_entry *initramfs = host_initramfs(diagnosis->tree, &diagnosis->facts);
 	const struct settings *settings = &diagnosis->settings;
+	_cleanup_hash_map_ struct hash_map modules;
 
-	for (size_t i = 0; initramfs && i < settings->count; i++) {
+	hash_map_init(&modules);
+	if (initramfs && !hash_modules(initramfs, &modules))
+		diagnosis->failed = true;
+	for (size_t i = 0; i < settings->count; i++) {
 		const struct setting *setting = &settings->all[i];
+		const char *module = setting->module;
 
 		/* A blacklist on a command line holds there too. */
 		if (setting->place != PLACE_MODPROBE || !setting->blacklist ||
-		    !host_initramfs_has(initramfs, setting->module) ||
+		    !hash_map_find(&modules, hash_bytes(module, strlen(module))) ||
 		    settings_blacklist(settings, PLACE_INITRAMFS | (PLACES_LINUX & ~PLACE_MODPROBE),
-				       setting->module))
+				       module) ||
+		    !host_initramfs_has(initramfs, module))
 			continue;
 		evidence[0] = of_setting(diagnosis, setting);
 		evidence[1] = (struct nunchi_evidence){

@@ -10,12 +10,20 @@
 
 #define PIECE (1u << 20)
 
-/* The lines of a piece for the story, which keeps what it needs of lines cut apart. */
+static bool cancelled(const struct nunchi_diagnosis *diagnosis)
+{
+	return nunchi_context_cancelled(diagnosis->context);
+}
+
+/*
+ * Gives the lines of a piece to the story, which keeps what it needs of lines cut apart. Ends early
+ * when the call is cancelled, which the caller asks as well.
+ */
 static void tell(struct nunchi_diagnosis *diagnosis, const char *text, size_t size)
 {
 	const char *end = text + size;
 
-	while (text < end) {
+	while (text < end && !cancelled(diagnosis)) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
 		if (!stop)
@@ -23,11 +31,6 @@ static void tell(struct nunchi_diagnosis *diagnosis, const char *text, size_t si
 		story_line(&diagnosis->story, &diagnosis->facts, text, (size_t)(stop - text));
 		text = stop + 1;
 	}
-}
-
-static bool cancelled(const struct nunchi_diagnosis *diagnosis)
-{
-	return nunchi_context_cancelled(diagnosis->context);
 }
 
 /* Reads on; *size is what the buffer holds. False at the end. */
@@ -100,7 +103,7 @@ struct nunchi_error *sources_text(struct nunchi_diagnosis *diagnosis, const char
 	scan_lines(&diagnosis->scan, text, size, true);
 	tell(diagnosis, text, size);
 	story_end(&diagnosis->story, &diagnosis->facts);
-	return NULL;
+	return cancelled(diagnosis) ? error_create(NUNCHI_ERROR_CANCELLED, "stopped") : NULL;
 }
 
 /* A log that the tree has; false if it has not. */
