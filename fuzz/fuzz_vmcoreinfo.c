@@ -24,6 +24,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	vmcoreinfo_symbol(&info, "init_uts_ns", &value);
 	vmcoreinfo_number(&info, "phys_base", &number);
-	vmcoreinfo_hex(&info, "KERNELOFFSET", &value);
 	return 0;
 }

@@ -67,11 +67,9 @@ VIEWS = {
         {"page_table_root": POINTER, "task": POINTER}),
     "threads": View(
         ("tid",),
-        ("tgid", "name", "state", "nice", "start_time", "cpu"),
+        ("tgid", "name", "state", "uid", "euid", "nice", "start_time", "cpu", "is_kernel_thread"),
         {"user_time": CPU_TIME, "system_time": CPU_TIME},
-        {"task": POINTER, "uid": "the oracle prints it for processes",
-         "euid": "the oracle prints it for processes",
-         "is_kernel_thread": "the oracle prints it for processes"}),
+        {"task": POINTER}),
     "process_memory_map": View(
         ("pid", "start"),
         ("end", "permissions", "offset", "device", "inode", "path", "pseudo")),

@@ -130,14 +130,6 @@ bool vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t
 	return get_value(info, "SYMBOL(", name, ")", &text, &size) && parse_hex(text, size, ret);
 }
 
-bool vmcoreinfo_hex(const struct vmcoreinfo *info, const char *key, uint64_t *ret)
-{
-	const char *text;
-	size_t size;
-
-	return get_value(info, "", key, "", &text, &size) && parse_hex(text, size, ret);
-}
-
 bool vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, int64_t *ret)
 {
 	bool negative, parsed;

@@ -28,7 +28,5 @@ bool vmcoreinfo_get(const struct vmcoreinfo *info, const char *key, const char *
 bool vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t *ret);
 /* "NUMBER(name)=decimal or 0xhex". */
 bool vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, int64_t *ret);
-/* "KERNELOFFSET=hex", without 0x. */
-bool vmcoreinfo_hex(const struct vmcoreinfo *info, const char *key, uint64_t *ret);
 
 #endif

@@ -266,8 +266,9 @@ static void emit_process(long pid, const struct bytes *status, const struct stat
 
 static void emit_threads(long pid)
 {
+	static const char *const user[] = {"uid", "euid", "suid"};
 	struct stat_fields stat;
-	struct bytes text;
+	struct bytes text, status;
 	long *tids = NULL;
 	ssize_t count = list_numbers(&tids, "/proc/%ld/task", pid);
 
@@ -275,7 +276,8 @@ static void emit_threads(long pid)
 		char state[2] = "";
 
 		if (!read_file(0, &text, "/proc/%ld/task/%ld/stat", pid, tids[i]) ||
-		    !parse_stat(&text, &stat))
+		    !parse_stat(&text, &stat) ||
+		    !read_file(2, &status, "/proc/%ld/task/%ld/status", pid, tids[i]))
 			continue;
 		state[0] = stat.state;
 		row_begin("threads");
@@ -288,6 +290,8 @@ static void emit_threads(long pid)
 		row_time("system_time", stat.number[15]);
 		row_number("start_time_ticks", stat.number[22]);
 		row_number("cpu", stat.number[39]);
+		row_number("is_kernel_thread", !!(stat.number[9] & PF_KTHREAD_FLAG));
+		row_ids(&status, "Uid", user);
 		row_end();
 	}
 	free(tids);

@@ -72,9 +72,6 @@ static void test_values(void **state)
 	assert_false(vmcoreinfo_symbol(&info, "init_uts", &value));
 	assert_false(vmcoreinfo_symbol(&info, "too_long", &value));
 	assert_int_equal(value, 1);
-	assert_true(vmcoreinfo_hex(&info, "KERNELOFFSET", &value));
-	assert_int_equal(value, 0x2a00000);
-	assert_false(vmcoreinfo_hex(&info, "EMPTY", &value));
 }
 
 static void test_numbers(void **state)

@@ -370,8 +370,7 @@ const char *xen_domain_state(const struct xen_domain *domain)
 
 /* ---- Control --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *simple(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
-				   const char *what)
+struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 {
 	struct xen_domctl argument = {0};
 	struct nunchi_error *err = xen_need_control(xen);
@@ -379,18 +378,8 @@ static struct nunchi_error *simple(struct xen_hypervisor *xen, uint32_t command,
 
 	if (err)
 		return err;
-	errnum = domctl(xen, command, id, &argument);
-	return errnum ? failed(errnum, id, what) : NULL;
-}
-
-struct nunchi_error *xen_domain_pause(struct xen_hypervisor *xen, uint16_t id)
-{
-	return simple(xen, XEN_OP_PAUSE, id, "pause the vCPUs");
-}
-
-struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
-{
-	return simple(xen, XEN_OP_UNPAUSE, id, "resume the vCPUs");
+	errnum = domctl(xen, XEN_OP_UNPAUSE, id, &argument);
+	return errnum ? failed(errnum, id, "resume the vCPUs") : NULL;
 }
 
 /* Whether a PV guest is of 32 bits. */

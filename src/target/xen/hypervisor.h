@@ -75,8 +75,10 @@ const char *xen_type_string(enum xen_type type);
 /* "running", "paused", "crashed" … Static. */
 const char *xen_domain_state(const struct xen_domain *domain);
 
-/* Adds one to the domain's count of pauses, or takes one away: NUNCHI_ERROR_ARGUMENT if it is 0. */
-struct nunchi_error *xen_domain_pause(struct xen_hypervisor *xen, uint16_t id);
+/*
+ * Takes one away from the domain's count of pauses: NUNCHI_ERROR_ARGUMENT if it is 0. The guard makes
+ * the call that adds one (guard/xen.c).
+ */
 struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id);
 struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
 				       unsigned vcpu, struct x86_registers *ret);

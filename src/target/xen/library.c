@@ -90,16 +90,6 @@ void xen_library_unload(struct xen_library *library)
 		library_unload(&library->handles[i]);
 }
 
-const char *xen_library_name(size_t n)
-{
-	return libraries[n].names[0];
-}
-
-bool xen_library_is_there(size_t n)
-{
-	return library_is_there(&libraries[n]);
-}
-
 /* struct xentoollog_logger of xentoollog.h, by which the libraries say what fails. */
 struct logger {
 	void (*message)(struct logger *logger, int level, int errnum, const char *context,

@@ -68,8 +68,4 @@ void xen_library_unload(struct xen_library *library);
 /* For the open functions: takes what the libraries would print, and drops it. */
 void *xen_library_logger(void);
 
-/* The file of the nth library, and whether it can be loaded. Below XEN_LIBRARIES. */
-const char *xen_library_name(size_t n);
-bool xen_library_is_there(size_t n);
-
 #endif
