@@ -127,7 +127,7 @@ class Documents(unittest.TestCase):
         views = {row["view"] for row in csv.DictReader(io.StringIO(run("views", "--csv").stdout))}
         self.assertEqual(self.complete("show", "x", ""), views)
         # Without a guest or file of such a name, what a guest's word begins with.
-        self.assertEqual(self.complete("ps", "qem"), {"qemu:"})
+        self.assertEqual(self.complete("ps", "xe"), {"xen:"})
         for command in COMMANDS:
             options = self.options(command)
             self.assertIn("--json", options)

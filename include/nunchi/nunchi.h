@@ -162,8 +162,10 @@ enum nunchi_list_change {
 /*
  * Calls changed for each guest there is, and for each that comes, changes or goes from then on,
  * until it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once
- * when a domain comes or goes; all else is looked at every second. It waits and dispatches for the
- * whole context, as nunchi_context_dispatch() does.
+ * when a domain comes or goes; all else is looked at every second. The states of QEMU's guests are
+ * asked for every ten seconds, and when a guest came, went or changed: a QEMU monitor serves one
+ * client at a time. It waits and dispatches for the whole context, as nunchi_context_dispatch()
+ * does.
  */
 NUNCHI_API struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
 						  bool (*changed)(const struct nunchi_found *guest,

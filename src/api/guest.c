@@ -62,7 +62,7 @@ struct nunchi_error *nunchi_list(struct nunchi_context *context,
 				 void *data)
 {
 	struct listing listing = {.context = context, .found = found, .data = data};
-	struct nunchi_error *err = target_list(give_found, &listing);
+	struct nunchi_error *err = target_list(true, give_found, &listing);
 
 	if (!err && cancel_requested(&context->cancel))
 		return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");

@@ -142,7 +142,7 @@ static int list_option(struct cli *cli, void *state, int letter, const char *val
 static const struct cli_option list_options[] = {
     {"watch", 'w', NULL,
      "keep running and print each guest that starts, changes or ends: Xen's domains at once, "
-     "QEMU's processes once a second"},
+     "QEMU's processes once a second, their states every ten"},
 };
 
 const struct command command_list = {

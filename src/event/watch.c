@@ -35,6 +35,8 @@ struct event_watch {
 	size_t count, capacity;
 	int timer;
 	struct event_source *on_timer;
+	uint64_t asked_us; /* when it asked for the states */
+	bool news;         /* peek() met a guest that is new or changed */
 	bool first;
 	bool ended; /* changed() returned false */
 	bool nomem;
@@ -148,15 +150,65 @@ static void sweep(struct event_watch *watch)
 	watch->count = kept;
 }
 
+/* Stops at the first guest that is new or changed. A state that was not asked for is no change. */
+static bool peek(const struct nunchi_found *guest, void *data)
+{
+	struct event_watch *watch = data;
+
+	for (size_t i = 0; i < watch->count; i++) {
+		struct seen *seen = &watch->seen[i];
+		struct nunchi_found now = *guest;
+
+		if (seen->there || !is_same(&seen->guest, guest))
+			continue;
+		if (!strcmp(now.state, "unknown"))
+			now.state = seen->guest.state;
+		seen->there = true;
+		watch->news = !is_equal(&seen->guest, &now);
+		return !watch->news;
+	}
+	watch->news = true;
+	return false;
+}
+
+static void forget_there(struct event_watch *watch)
+{
+	for (size_t i = 0; i < watch->count; i++)
+		watch->seen[i].there = false;
+}
+
+/*
+ * Whether nothing changed, as far as can be told without asking monitors. A program that manages a
+ * guest would find its monitor taken if each look connected to it.
+ */
+static bool is_as_before(struct event_watch *watch)
+{
+	struct nunchi_error *err;
+	bool failed;
+
+	forget_there(watch);
+	watch->news = false;
+	err = watch->source.list(false, peek, watch);
+	failed = err != NULL;
+	nunchi_error_destroy(err);
+	for (size_t i = 0; i < watch->count; i++)
+		watch->news |= !watch->seen[i].there;
+	return !failed && !watch->news;
+}
+
 static struct nunchi_error *look(struct event_watch *watch)
 {
 	struct nunchi_error *err;
+	uint64_t now = clock_us();
 
 	if (watch->ended)
 		return NULL;
-	for (size_t i = 0; i < watch->count; i++)
-		watch->seen[i].there = false;
-	err = watch->source.list(found, watch);
+	if (!watch->first && now - watch->asked_us < watch->source.ask_every_us &&
+	    is_as_before(watch))
+		return NULL;
+	watch->asked_us = now;
+	forget_there(watch);
+	err = watch->source.list(true, found, watch);
 	if (!err && watch->nomem)
 		err = &error_nomem;
 	if (!err && !watch->ended)
@@ -290,7 +342,8 @@ struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 
 /* ---- This host ------------------------------------------------------------------------------- */
 
-#define EVERY_US CLOCK_US_PER_S
+#define EVERY_US     CLOCK_US_PER_S
+#define ASK_EVERY_US (10 * CLOCK_US_PER_S)
 
 /* The wakes of all kinds of targets on this host. */
 static struct nunchi_error *find_wakes(struct target_wake **wakes, size_t *ret_count)
@@ -321,8 +374,11 @@ struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_f
 	struct nunchi_error *err = find_wakes(&wakes, &count);
 
 	if (!err) {
-		const struct event_watch_source source = {
-		    .list = target_list, .every_us = EVERY_US, .wakes = wakes, .wake_count = count};
+		const struct event_watch_source source = {.list = target_list,
+							  .every_us = EVERY_US,
+							  .ask_every_us = ASK_EVERY_US,
+							  .wakes = wakes,
+							  .wake_count = count};
 
 		err = event_watch_create_with(loop, &source, changed, data, ret);
 	}

@@ -13,8 +13,9 @@ typedef bool event_changed_fn(const struct nunchi_found *guest, enum nunchi_list
 /* Where a watch looks. */
 struct event_watch_source {
 	/* As target_list(). */
-	struct nunchi_error *(*list)(target_found_fn *found, void *data);
-	uint64_t every_us; /* how often it looks */
+	struct nunchi_error *(*list)(bool ask, target_found_fn *found, void *data);
+	uint64_t every_us;     /* how often it looks whether guests came, went or changed */
+	uint64_t ask_every_us; /* how often it asks for the states at least */
 	/* What makes it look at once; none with fd -1. */
 	const struct target_wake *wakes;
 	size_t wake_count;
@@ -30,7 +31,10 @@ struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 					     const struct event_watch_source *source,
 					     event_changed_fn *changed, void *data,
 					     struct event_watch **ret);
-/* The same for this host: all that target_list() finds, every second, and where a wake says so. */
+/*
+ * The same for this host: looks at all that target_list() finds every second, and at once when a
+ * wake says so; asks QEMU's monitors for states every ten seconds.
+ */
 struct nunchi_error *event_watch_create(struct event_loop *loop, event_changed_fn *changed,
 					void *data, struct event_watch **ret);
 /* Not within changed(). NULL is accepted. */

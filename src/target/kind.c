@@ -81,7 +81,7 @@ struct nunchi_error *target_open(const char *word, const struct target_options *
 	return kinds[i]->open(word, options, ret);
 }
 
-struct nunchi_error *target_list(target_found_fn *found, void *data)
+struct nunchi_error *target_list(bool ask, target_found_fn *found, void *data)
 {
 	struct nunchi_error *first = NULL;
 	bool stopped = false;
@@ -91,7 +91,7 @@ struct nunchi_error *target_list(target_found_fn *found, void *data)
 
 		if (!kinds[i]->list)
 			continue;
-		err = kinds[i]->list(found, data, &stopped);
+		err = kinds[i]->list(ask, found, data, &stopped);
 		/* What one kind cannot list does not hide what another can. */
 		if (first)
 			nunchi_error_destroy(err);

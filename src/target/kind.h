@@ -29,10 +29,11 @@ struct target_kind {
 				     struct target **ret);
 	/*
 	 * Calls found for each guest of this kind on this host, until it returns false
-	 * (*ret_stopped). A host that cannot have any has none: no error. NULL: none is ever
-	 * listed.
+	 * (*ret_stopped). A host that cannot have any has none: no error. For `ask` see
+	 * target_list(). NULL: none is ever listed.
 	 */
-	struct nunchi_error *(*list)(target_found_fn *found, void *data, bool *ret_stopped);
+	struct nunchi_error *(*list)(bool ask, target_found_fn *found, void *data,
+				     bool *ret_stopped);
 	/* Whether exactly one guest of this kind has that name; NULL with list. */
 	bool (*has_guest)(const char *name);
 	/* NULL: guests of this kind are noticed only by listing them again. */

@@ -161,8 +161,12 @@ void target_note(struct target *target, const char *format, ...)
 
 /* Is told one guest of this host; false when no more are wanted. The strings live for the call. */
 typedef bool target_found_fn(const struct nunchi_found *guest, void *data);
-/* What nunchi_list() gives, from each kind of target that can enumerate. */
-struct nunchi_error *target_list(target_found_fn *found, void *data);
+/*
+ * What nunchi_list() gives, from each kind of target that can enumerate. With `ask` it connects to the
+ * monitors of QEMU's guests to ask for their states; without, their state is "unknown" and their
+ * access says nothing of a monitor. A monitor serves one client at a time.
+ */
+struct nunchi_error *target_list(bool ask, target_found_fn *found, void *data);
 
 DEFINE_CLEANUP(struct target, target_close)
 #define _cleanup_target_ _cleanup_(cleanup_target_close_p)

@@ -74,7 +74,7 @@ static struct seen list(const struct machine *machine)
 {
 	struct seen seen = {.pid = machine->pid};
 
-	ok(target_list(look, &seen));
+	ok(target_list(true, look, &seen));
 	assert_int_equal(seen.count, 1);
 	return seen;
 }

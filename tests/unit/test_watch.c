@@ -26,13 +26,14 @@ struct story {
 	bool over;
 	unsigned most; /* events after which no more are wanted; 0: all */
 	unsigned told;
+	struct event_watch_source source; /* zeroed: the fake Xen's domains */
 };
 
-static struct nunchi_error *list(bool (*found)(const struct nunchi_found *guest, void *data),
-				 void *data)
+static struct nunchi_error *list(bool ask, target_found_fn *found, void *data)
 {
 	bool stopped;
 
+	(void)ask;
 	return xen_list_with(&fake_library, found, data, &stopped);
 }
 
@@ -53,7 +54,8 @@ static bool changed(const struct nunchi_found *guest, enum nunchi_list_change ch
 /* Dispatches the loop each time it has something, and changes something between. */
 static struct nunchi_error *watch(struct story *story)
 {
-	const struct event_watch_source source = {.list = list, .every_us = 1000};
+	const struct event_watch_source xen = {.list = list, .every_us = 1000};
+	const struct event_watch_source source = story->source.list ? story->source : xen;
 	struct event_loop *loop;
 	struct event_watch *watching;
 	struct nunchi_error *err = NULL;
@@ -134,6 +136,98 @@ static void test_ends(void **state)
 	assert_non_null(err);
 	assert_string_equal(story.text, "");
 	nunchi_error_destroy(err);
+}
+
+/* Guests whose state is known only to those who ask. */
+static struct {
+	bool there[3];
+	const char *state;
+	unsigned asked;
+} monitored;
+
+static struct nunchi_error *list_monitored(bool ask, target_found_fn *found, void *data)
+{
+	static const char *const names[] = {"one", "two", "three"};
+
+	monitored.asked += ask;
+	for (int i = 0; i < 3; i++) {
+		const struct nunchi_found guest = {.target = names[i],
+						   .name = names[i],
+						   .hypervisor = "qemu",
+						   .pid = 7 + i,
+						   .state = ask ? monitored.state : "unknown",
+						   .access = "",
+						   .uuid = ""};
+
+		if (monitored.there[i] && !found(&guest, data))
+			break;
+	}
+	return NULL;
+}
+
+static void monitored_life(struct story *story)
+{
+	static const unsigned asked_before[] = {1, 1, 1, 2, 2, 3};
+
+	if (story->step < ARRAY_SIZE(asked_before))
+		assert_int_equal(monitored.asked, asked_before[story->step]);
+	switch (story->step) {
+	case 0: /* nothing */
+		break;
+	case 1: /* not noticed until a guest comes */
+		monitored.state = "paused";
+		break;
+	case 2:
+		monitored.there[2] = true;
+		break;
+	case 3:
+		break;
+	case 4:
+		monitored.there[0] = false;
+		break;
+	default:
+		story->over = true;
+	}
+}
+
+/* Monitors are connected to when a guest came, went or changed, and not at each look. */
+static void test_monitors_are_left_alone(void **state)
+{
+	struct story story = {.steps = monitored_life,
+			      .source = {.list = list_monitored,
+					 .every_us = 1000,
+					 .ask_every_us = 3600 * CLOCK_US_PER_S}};
+
+	(void)state;
+	memset(&monitored, 0, sizeof(monitored));
+	monitored.there[0] = monitored.there[1] = true;
+	monitored.state = "running";
+	assert_null(watch(&story));
+	assert_string_equal(story.text, "there one running there two running | | | "
+					"changed one paused changed two paused came three paused "
+					"| | went one paused | ");
+	assert_int_equal(monitored.asked, 3);
+}
+
+/* Once the time has come they are asked, though nothing else changed. */
+static void asked_life(struct story *story)
+{
+	monitored.state = "paused";
+	story->over = story->step == 1;
+}
+
+static void test_monitors_are_asked_in_time(void **state)
+{
+	struct story story = {
+	    .steps = asked_life,
+	    .source = {.list = list_monitored, .every_us = 1000, .ask_every_us = 1}};
+
+	(void)state;
+	memset(&monitored, 0, sizeof(monitored));
+	monitored.there[0] = true;
+	monitored.state = "running";
+	assert_null(watch(&story));
+	assert_string_equal(story.text, "there one running | changed one paused | ");
 }
 
 static bool is_readable(int fd)
@@ -331,6 +425,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(lives),
 	    TEST(ends),
+	    TEST(monitors_are_left_alone),
+	    TEST(monitors_are_asked_in_time),
 	    TEST(wake),
 	    TEST(loop),
 	    TEST(xenstore),

@@ -128,18 +128,17 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	return more;
 }
 
-static void connect_guest(struct guest *guest, const struct qemu_process *process)
+static void connect_guest(struct guest *guest)
 {
 	struct nunchi_error *err;
 
-	guest->process = process;
-	guest->client_count = qemu_connect_all(process, NULL, guest->clients, &err);
+	guest->client_count = qemu_connect_all(guest->process, NULL, guest->clients, &err);
 	if (err)
 		guest->socket_error = strdup(nunchi_error_message(err));
 	nunchi_error_destroy(err);
 }
 
-struct nunchi_error *qemu_list(target_found_fn *found, void *data, bool *ret_stopped)
+struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
 	_cleanup_free_ struct guest *guests = NULL;
@@ -153,8 +152,11 @@ struct nunchi_error *qemu_list(target_found_fn *found, void *data, bool *ret_sto
 	pfds = calloc(all.count * (CMDLINE_SOCKETS_MAX + 1) + 1, sizeof(*pfds));
 	if (!guests || !pfds)
 		return &error_nomem;
-	for (size_t i = 0; i < all.count; i++)
-		connect_guest(&guests[i], &all.entries[i]);
+	for (size_t i = 0; i < all.count; i++) {
+		guests[i].process = &all.entries[i];
+		if (ask)
+			connect_guest(&guests[i]);
+	}
 	ask_states(guests, all.count, pfds);
 	for (size_t i = 0; i < all.count; i++) {
 		if (more)

@@ -8,7 +8,7 @@
 #include "target/kind.h"
 
 /* Calls found for each QEMU guest until it returns false (*ret_stopped). Waits at most 200 ms. */
-struct nunchi_error *qemu_list(target_found_fn *found, void *data, bool *ret_stopped);
+struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
 
 /* Whether exactly one QEMU guest has that name: for suggestions. */
 bool qemu_has_guest(const char *name);

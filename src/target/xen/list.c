@@ -153,11 +153,12 @@ struct nunchi_error *xen_list_with(const struct xen_library *library, target_fou
 	return err;
 }
 
-struct nunchi_error *xen_list(target_found_fn *found, void *data, bool *ret_stopped)
+struct nunchi_error *xen_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped)
 {
 	struct xen_hypervisor xen;
 	struct nunchi_error *err;
 
+	(void)ask; /* the hypervisor knows the states */
 	*ret_stopped = false;
 	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
 	if (!xen_host_may_control(""))
@@ -190,6 +191,6 @@ bool xen_has_guest(const char *name)
 	struct search search = {.name = name};
 	bool stopped;
 
-	nunchi_error_destroy(xen_list(count_name, &search, &stopped));
+	nunchi_error_destroy(xen_list(true, count_name, &search, &stopped));
 	return search.count == 1;
 }

@@ -17,7 +17,7 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
  * Calls found for each domain except the one that this process runs in, until found returns false.
  * A host without Xen has no domains; that is no error.
  */
-struct nunchi_error *xen_list(target_found_fn *found, void *data, bool *ret_stopped);
+struct nunchi_error *xen_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
 struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
 				   void *data, bool *ret_stopped);
 /* Whether exactly one domain has that name. */
