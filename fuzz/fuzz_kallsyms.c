@@ -73,12 +73,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < HEADER_SIZE)
 		return 0;
 	change_count = data[0] >> 4;
-	if (size - HEADER_SIZE < change_count * CHANGE_SIZE)
+	if (size - HEADER_SIZE <= change_count * CHANGE_SIZE)
 		return 0;
 	image.word_size = data[0] & 1 ? 4 : 8;
 	memcpy(&image.address.v, data + 1, sizeof(image.address.v));
 	image.size = size - HEADER_SIZE - change_count * CHANGE_SIZE;
-	copy = malloc(image.size ? image.size : 1);
+	copy = malloc(image.size);
 	memcpy(copy, changes + change_count * CHANGE_SIZE, image.size);
 	image.data = copy;
 	err = kallsyms_find(&image, &kallsyms);

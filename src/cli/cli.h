@@ -214,10 +214,10 @@ struct select {
 
 #define SELECT_OPTION_COUNT 3
 extern const struct cli_option select_options[SELECT_OPTION_COUNT];
-int select_option(struct cli *cli, void *select, int letter, const char *value);
+int select_option(struct cli *cli, void *state, int letter, const char *value);
 /* Checks the names against the view and completes the query. */
 int select_finish(struct cli *cli, struct select *select, const struct nunchi_view *view);
-void select_clean(void *select);
+void select_clean(void *state);
 
 /* ---- show.c ---- */
 

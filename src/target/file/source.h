@@ -24,8 +24,8 @@ struct source {
 
 /* Reads of fd with pread(); fd stays the caller's and must outlive the source. */
 struct source source_of_fd(int fd, uint64_t size);
-/* The bytes stay the caller's. */
-struct source source_of_bytes(const void *bytes, size_t size);
+/* The bytes from start stay the caller's. */
+struct source source_of_bytes(const void *start, size_t size);
 void source_deinit(struct source *source);
 
 #define _cleanup_source_ _cleanup_(source_deinit)
