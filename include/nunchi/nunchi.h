@@ -2,19 +2,28 @@
 /*
  * nunchi: look into running virtual machines and saved guests from outside.
  *
- * The one public header. C99 and C++ clean. Addresses are uint64_t.
+ * This is the only public header of libnunchi. It compiles as C99 and as C++. Guest addresses are
+ * uint64_t.
  *
- * Threads: a guest and everything opened from it is used by one thread at a time; different guests
- * may be used by different threads at once. The library never prints, never exits and has no
- * mutable global state; it installs one chaining SIGBUS handler when it first maps a file (opt out
- * with NUNCHI_CONTEXT_NO_SIGBUS_GUARD).
+ * Threads: a context, its guests and everything opened from a guest are not locked. Use one guest,
+ * with its session and cursors, in one thread at a time; different guests, also of one context, may
+ * be used by different threads at the same time. nunchi_context_cancel() and
+ * nunchi_session_cancel() may be called from any thread and from a signal handler.
  *
- * Structures of options begin with their size: set it to sizeof. A library that is newer than the
- * header leaves the options that the caller does not know at their defaults; an older one refuses
- * (NUNCHI_ERROR_ARGUMENT) options that it does not know, unless they are all zeros.
+ * Side effects: the library never prints, never exits and has no mutable global state. It installs
+ * one SIGBUS handler when it first maps a file, because a file that is truncated while it is mapped
+ * raises SIGBUS; the handler passes all other SIGBUS on to the handler that was installed before.
+ * NUNCHI_CONTEXT_NO_SIGBUS_GUARD switches the handler off. For child processes and fork() see enum
+ * nunchi_pause.
  *
- * Errors: fallible functions return an error object, NULL for success. The caller destroys it.
- * Outputs come last, are called `ret`, and are untouched on failure.
+ * Structures of options begin with the member `size`: set `size` to sizeof the structure and all
+ * unused members to zero. A library that is newer than the caller's header uses the defaults for
+ * the members that the caller's structure lacks. A library that is older than the caller's header
+ * fails with NUNCHI_ERROR_ARGUMENT if a member that the library does not know is not zero.
+ *
+ * Errors: a function that can fail returns a pointer to an error object, or NULL for success. The
+ * caller frees the object by nunchi_error_destroy(). Output parameters come last, have names that
+ * begin with `ret`, and are left unchanged when the function fails.
  */
 #ifndef NUNCHI_NUNCHI_H
 #define NUNCHI_NUNCHI_H
@@ -33,45 +42,47 @@ extern "C" {
 
 enum nunchi_error_code {
 	NUNCHI_ERROR_NOMEM = 1,
-	NUNCHI_ERROR_NOT_FOUND,   /* no such target, view, symbol, type, process … */
-	NUNCHI_ERROR_ARGUMENT,    /* the caller's argument does not make sense */
-	NUNCHI_ERROR_DATA,        /* bytes of the guest or file contradict themselves */
-	NUNCHI_ERROR_TRUNCATED,   /* the saved guest ends before it should */
-	NUNCHI_ERROR_IO,          /* the host's system refused; see nunchi_error_errno() */
+	NUNCHI_ERROR_NOT_FOUND,   /* no such target, view, symbol, type or process */
+	NUNCHI_ERROR_ARGUMENT,    /* an argument is invalid */
+	NUNCHI_ERROR_DATA,        /* bytes of the guest or of the file contradict each other */
+	NUNCHI_ERROR_TRUNCATED,   /* the file of a saved guest ends too early */
+	NUNCHI_ERROR_IO,          /* a system call of the host failed; see nunchi_error_errno() */
 	NUNCHI_ERROR_FAULT,       /* a guest address is not mapped or not in memory */
-	NUNCHI_ERROR_PERMISSION,  /* the host does not let us */
-	NUNCHI_ERROR_UNSUPPORTED, /* this target, kernel or build cannot do that */
-	NUNCHI_ERROR_BUSY,        /* somebody else holds what is needed */
-	NUNCHI_ERROR_GONE,        /* the guest disappeared */
+	NUNCHI_ERROR_PERMISSION,  /* the host's kernel or hypervisor denies access */
+	NUNCHI_ERROR_UNSUPPORTED, /* this target, kernel or build of the library cannot do that */
+	NUNCHI_ERROR_BUSY,        /* somebody else uses a resource that is needed */
+	NUNCHI_ERROR_GONE,        /* the guest does not exist any more */
 	NUNCHI_ERROR_REBOOTED,    /* the guest runs another kernel than at attach */
-	NUNCHI_ERROR_NO_KERNEL,   /* no kernel was found in the memory */
-	NUNCHI_ERROR_AMBIGUOUS,   /* witnesses disagree, or a name fits several things */
+	NUNCHI_ERROR_NO_KERNEL,   /* no kernel was found in the guest's memory */
+	NUNCHI_ERROR_AMBIGUOUS,   /* several answers are possible, and none is certain */
 	NUNCHI_ERROR_TIMEOUT,
 	NUNCHI_ERROR_CANCELLED,
-	NUNCHI_ERROR_STOP /* nunchi_cursor_next(): no more rows; not a failure */
+	NUNCHI_ERROR_STOP /* nunchi_cursor_next(): there are no more rows; not a failure */
 };
 
 struct nunchi_error;
 
+/* The kind of failure: what a program decides by. */
 NUNCHI_API enum nunchi_error_code nunchi_error_code(const struct nunchi_error *err);
-/* One line, without a final period. Owned by the error. */
+/* The message, one line without a final period. Owned by the error. */
 NUNCHI_API const char *nunchi_error_message(const struct nunchi_error *err);
-/* What to do next, or NULL. Owned by the error. */
+/* Advice on what to do next, or NULL. Owned by the error. */
 NUNCHI_API const char *nunchi_error_hint(const struct nunchi_error *err);
-/* The guest address the error is about; false if there is none. */
+/* Stores the guest address at which the operation failed. False if the error has no address. */
 NUNCHI_API bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret);
-/* The errno behind the error, or 0. */
+/* The errno value of the system call that failed, or 0. */
 NUNCHI_API int nunchi_error_errno(const struct nunchi_error *err);
 /*
- * Whether the set-up of this host is in the way: a device, a module, a library, a right that it
- * lacks. nunchi_doctor_examine() of <nunchi/doctor.h> tells more of it.
+ * Whether the set-up of this host causes the error: a device, kernel module, library or permission
+ * is missing. nunchi_doctor_examine() of <nunchi/doctor.h> examines the host and gives details.
  */
 NUNCHI_API bool nunchi_error_is_host(const struct nunchi_error *err);
+/* Frees an error. NULL is accepted. */
 NUNCHI_API void nunchi_error_destroy(struct nunchi_error *err);
 /*
- * Makes an error, for libraries that are built on this one: their callers then meet one kind of
- * error. The texts are copied; errnum is 0 and hint NULL where there is none. Never gives NULL:
- * without memory the error is NUNCHI_ERROR_NOMEM.
+ * Creates an error, for libraries that are built on this one, so that their callers handle one type
+ * of error. The texts are copied. errnum is 0 and hint is NULL if there is none. Never returns
+ * NULL: where memory is short, the result is a static error with the code NUNCHI_ERROR_NOMEM.
  */
 NUNCHI_API struct nunchi_error *nunchi_error_create(enum nunchi_error_code code, int errnum,
 						    const char *message, const char *hint);
@@ -81,91 +92,108 @@ NUNCHI_API struct nunchi_error *nunchi_error_create(enum nunchi_error_code code,
 struct nunchi_context;
 
 enum nunchi_context_flags {
-	NUNCHI_CONTEXT_NO_SIGBUS_GUARD = 1 << 0 /* a file truncated while mapped may then kill us */
+	/* no SIGBUS handler: a file truncated while mapped may kill this process */
+	NUNCHI_CONTEXT_NO_SIGBUS_GUARD = 1 << 0
 };
 
+/* The version of the library, "MAJOR.MINOR.PATCH". Static storage. */
 NUNCHI_API const char *nunchi_version(void);
+/*
+ * Creates a context, to which guests and watches belong. flags: a combination of enum
+ * nunchi_context_flags. The caller frees the context by nunchi_context_destroy().
+ */
 NUNCHI_API struct nunchi_error *nunchi_context_create(unsigned flags, struct nunchi_context **ret);
-/* Every guest of the context must be closed before. NULL is accepted. */
+/* Frees a context. All its guests and watches must be closed before. NULL is accepted. */
 NUNCHI_API void nunchi_context_destroy(struct nunchi_context *context);
 /*
- * Asks whatever runs in this context to end soon with NUNCHI_ERROR_CANCELLED, leaving guests
- * running. Async-signal-safe, and may be called from any thread. For good: the context and its
- * guests can only be closed afterwards. nunchi_session_cancel() cancels less.
+ * Asks every call that runs in this context to return soon with NUNCHI_ERROR_CANCELLED; no guest is
+ * left paused. Async-signal-safe; may be called from any thread. A cancelled context stays
+ * cancelled: after that the context and its guests can only be closed. nunchi_session_cancel()
+ * cancels the calls of one session only.
  */
 NUNCHI_API void nunchi_context_cancel(struct nunchi_context *context);
-/* Whether that was asked for. False for NULL. */
+/* Whether nunchi_context_cancel() was called for this context. False for NULL. */
 NUNCHI_API bool nunchi_context_cancelled(const struct nunchi_context *context);
 
 /*
- * For a program with an event loop of its own: a descriptor that can be read (POLLIN) when
- * nunchi_context_dispatch() has something to do. It stays the context's: neither read nor close it.
- * A cancel does not make it readable. The context's thread alone may use it, and no child of
- * fork().
+ * Gets a descriptor for a program that has an event loop of its own. The descriptor becomes
+ * readable (POLLIN) when nunchi_context_dispatch() has something to do; nunchi_context_cancel()
+ * does not make it readable. The context owns the descriptor: the caller must neither read nor
+ * close it. Only the thread that uses the context may use it, and no child process made by fork().
  */
 NUNCHI_API struct nunchi_error *nunchi_context_fd(struct nunchi_context *context, int *ret);
 /*
- * Does what is to be done now, which may take as long as listing the host's guests does, and calls
- * the functions that were given for it (nunchi_watch_create()); does not wait for anything to
- * happen. Where nothing is to be done it returns at once. The first error ends it and is returned;
- * the context and its watches can be used on, and what failed is tried again when it is due next.
+ * Handles the events that are pending: calls the functions that were passed to
+ * nunchi_watch_create(). Does not wait for events, and returns at once if none is pending; handling
+ * one may take as long as nunchi_list() takes. Stops at the first error and returns it. The context
+ * and its watches stay usable after an error, and the operation that failed is repeated when it is
+ * due next.
  */
 NUNCHI_API struct nunchi_error *nunchi_context_dispatch(struct nunchi_context *context);
 
 /* ---- Finding guests -------------------------------------------------------------------------- */
 
 struct nunchi_found {
-	const char *target; /* what nunchi_guest_open() takes, as "qemu:demo", "xen:web1" */
+	const char *target; /* the word for nunchi_guest_open(): "qemu:demo", "xen:web1" */
 	const char *name;   /* the guest's name, "" if it has none */
 	/* "qemu (tcg)", "qemu (kvm)", "xen (PV)", "xen (PVH)", "xen (HVM)" … */
 	const char *hypervisor;
-	int64_t pid;        /* of the process that runs it, or -1 */
-	uint64_t memory;    /* bytes of RAM, 0 if unknown */
+	int64_t pid;        /* process of the host that runs the guest, or -1 */
+	uint64_t memory;    /* size of the guest's RAM in bytes, 0 if unknown */
 	uint32_t vcpus;     /* 0 if unknown */
 	const char *state;  /* "running", "paused" … or "unknown" */
-	const char *access; /* how its memory would be reached, or why it cannot be */
-	const char *uuid;   /* "" if not known */
+	const char *access; /* how nunchi would read the guest's memory, or why it cannot */
+	const char *uuid;   /* "" if unknown */
 };
 
 /*
- * Calls found for each guest on this host until it returns false, or the context is cancelled
- * (NUNCHI_ERROR_CANCELLED). The strings live for the call.
+ * Calls found() for each guest that runs on this host, until found() returns false or the context
+ * is cancelled (NUNCHI_ERROR_CANCELLED). The structure and its strings are valid during the call of
+ * found().
  */
 NUNCHI_API struct nunchi_error *
 nunchi_list(struct nunchi_context *context,
 	    bool (*found)(const struct nunchi_found *guest, void *data), void *data);
 
-/* What the word for a target may be, as nunchi_guest_open() takes it. */
+/* One form of the argument `target` of nunchi_guest_open(). */
 struct nunchi_target_form {
 	const char *word;        /* "xen:NAME", "PATH" … */
 	const char *description; /* one line, for help */
-	bool live;               /* a guest that runs on this host, not a file */
+	bool live;               /* true: a guest that runs on this host; false: a file */
 };
-/* The n-th form, counted from 0; NULL past the last. Static storage, callable from any thread. */
+/*
+ * The n-th form, counted from 0; NULL if there are no more. Static storage; any thread may call
+ * this.
+ */
 NUNCHI_API const struct nunchi_target_form *nunchi_target_form(size_t n);
 
-/* A format of saved guests. */
+/* A file format in which a guest's memory may be saved. */
 struct nunchi_file_format {
-	const char *name;        /* "elf" */
-	const char *description; /* one line, for help: what it is, and which tools write it */
+	const char *name; /* "elf" */
+	/* one line, for help: what the format is, and which tools write it */
+	const char *description;
 };
-/* The n-th format, counted from 0; NULL past the last. Static storage, callable from any thread. */
+/*
+ * The n-th format, counted from 0; NULL if there are no more. Static storage; any thread may call
+ * this.
+ */
 NUNCHI_API const struct nunchi_file_format *nunchi_file_format(size_t n);
 
 enum nunchi_list_change {
-	NUNCHI_LIST_THERE, /* it was there at the start */
+	NUNCHI_LIST_THERE, /* the guest was there when the watch began */
 	NUNCHI_LIST_CAME,
-	NUNCHI_LIST_CHANGED, /* its name, state, memory or vCPUs */
-	NUNCHI_LIST_WENT     /* described as it was seen last */
+	NUNCHI_LIST_CHANGED, /* its name, state, memory or number of vCPUs changed */
+	NUNCHI_LIST_WENT     /* the guest is gone; the structure describes it as last seen */
 };
 
 /*
- * Calls changed for each guest there is, and for each that comes, changes or goes from then on,
- * until it returns false, or the context is cancelled (NUNCHI_ERROR_CANCELLED). Xen says at once
- * when a domain comes or goes; all else is looked at every second. The states of QEMU's guests are
- * asked for every ten seconds, and when a guest came, went or changed: a QEMU monitor serves one
- * client at a time. It waits and dispatches for the whole context, as nunchi_context_dispatch()
- * does.
+ * Calls changed() for each guest that runs on this host, and then for each guest that appears,
+ * changes or disappears, until changed() returns false or the context is cancelled
+ * (NUNCHI_ERROR_CANCELLED). The appearance and end of Xen domains is reported at once; all other
+ * changes are found by looking once a second. A QEMU monitor serves one client at a time, so the
+ * states of QEMU's guests are read only every ten seconds, and when a guest appears, changes or
+ * disappears. The function blocks, and handles all events of the context as
+ * nunchi_context_dispatch() does.
  */
 NUNCHI_API struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
 						  bool (*changed)(const struct nunchi_found *guest,
@@ -174,16 +202,17 @@ NUNCHI_API struct nunchi_error *nunchi_list_watch(struct nunchi_context *context
 						  void *data);
 
 /*
- * The same without waiting: changed() is called within nunchi_context_dispatch(), at the first one
- * for each guest there is. Once it returns false it is not called again. The watch belongs to the
- * context, and is to be destroyed before it, but not within changed().
+ * Does the same as nunchi_list_watch() without blocking: changed() is called by
+ * nunchi_context_dispatch(), whose first call reports each guest that is there. After changed() has
+ * returned false it is not called again. The caller frees the watch by nunchi_watch_destroy(),
+ * before the context is destroyed, and not from within changed().
  */
 struct nunchi_watch;
 NUNCHI_API struct nunchi_error *nunchi_watch_create(
     struct nunchi_context *context,
     bool (*changed)(const struct nunchi_found *guest, enum nunchi_list_change change, void *data),
     void *data, struct nunchi_watch **ret);
-/* NULL is accepted. */
+/* Ends a watch and frees it. NULL is accepted. */
 NUNCHI_API void nunchi_watch_destroy(struct nunchi_watch *watch);
 
 /* ---- Guests ---------------------------------------------------------------------------------- */
@@ -191,16 +220,25 @@ NUNCHI_API void nunchi_watch_destroy(struct nunchi_watch *watch);
 struct nunchi_guest;
 
 /*
- * Whether a query may pause the guest. Before the first pause of a guest the library starts a child
- * process of this program, nunchi-guard, which resumes the guest should this process die; it ends
- * when the guest is closed. SIGCHLD comes when it ends; to ignore SIGCHLD, or to wait for any child
- * (waitpid(-1)), does no harm. Signals that are caught, with SA_RESTART or without, neither end a
- * pause nor leave one behind. A child of fork() must not use the parent's contexts and guests, and
- * may close nothing of theirs; it does not keep the guest paused when its parent dies.
+ * Whether a query may pause the guest.
+ *
+ * Child process: before the first pause of a guest, the library starts the program nunchi-guard as
+ * a child of this process. It resumes the guest if this process dies, and ends when the guest is
+ * closed.
+ *
+ * Signals: this process gets SIGCHLD when nunchi-guard ends. Ignoring SIGCHLD, or waiting for any
+ * child by waitpid(-1), does no harm. A signal that this process catches, with SA_RESTART or
+ * without, neither ends a pause early nor leaves the guest paused.
+ *
+ * fork(): a child process must not use or close the contexts and guests of its parent. If the
+ * parent dies, its guests are resumed although such a child still runs.
  */
 enum nunchi_pause {
-	NUNCHI_PAUSE_AUTO, /* read running; pause only if a result stays torn */
-	/* Pause while the pages needed are copied; for all of a query that needs new ones again. */
+	NUNCHI_PAUSE_AUTO, /* read the running guest; pause it only if a row stays torn */
+	/*
+	 * Pause the guest while the needed pages are copied, then read the copies. If six such
+	 * rounds have not copied all pages, the guest is paused for the whole query.
+	 */
 	NUNCHI_PAUSE_ALWAYS,
 	NUNCHI_PAUSE_NEVER
 };
@@ -210,129 +248,153 @@ struct nunchi_guest_options {
 	enum nunchi_pause pause;
 	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
 	const char *types_path;   /* BTF, vmlinux, ISF .json[.xz]; NULL: from memory */
-	bool count_pages;         /* keep the set behind nunchi_timing.pages_touched; costs time */
+	/* count distinct pages for nunchi_timing.pages_touched; costs time */
+	bool count_pages;
 	/*
-	 * The process ends right after the guest is closed: unmapping the guest's pages is left to
-	 * the kernel, which does that of many pages of a guest of Xen several times faster.
+	 * Promises that the process ends right after the guest is closed. The library then leaves
+	 * the guest's pages mapped: when the process ends, the host's kernel unmaps many pages of a
+	 * Xen guest several times faster.
 	 */
 	bool until_exit;
 };
 
 /*
- * Opens a guest: "xen:NAME|ID", "qemu:NAME|PID|SOCKET", or the path of a saved guest (told by
- * content). Reaches its memory; the kernel in it is found when it is first needed. options may be
- * NULL.
+ * Opens a guest, so that its memory can be read. target is "xen:NAME", "xen:ID", "qemu:NAME",
+ * "qemu:PID", "qemu:SOCKET", or the path of a saved guest, whose format is recognised by its
+ * content. The kernel in the memory is searched for by the first call that needs it. options may be
+ * NULL. The caller frees the guest by nunchi_guest_close(). Fails with NUNCHI_ERROR_NOT_FOUND if
+ * there is no such guest, and with NUNCHI_ERROR_PERMISSION or _UNSUPPORTED if its memory cannot be
+ * read.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context,
 						  const char *target,
 						  const struct nunchi_guest_options *options,
 						  struct nunchi_guest **ret);
+/*
+ * Closes the guest's session, resumes the guest if it is paused, and frees the guest. Close its
+ * cursors before. NULL is accepted.
+ */
 NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
 
 /*
- * Finds the kernel now. Everything below does it by itself; call it to time, or to check that a
- * running guest is still there (NUNCHI_ERROR_GONE) with the same kernel (NUNCHI_ERROR_REBOOTED:
- * close it and open it again). Outside of a session each query checks that too; nunchi_read(),
- * nunchi_translate() and the calls on symbols only look whether the kernel's image is where it was.
+ * Finds the kernel in the guest's memory, or checks that a running guest still exists
+ * (NUNCHI_ERROR_GONE) and still runs the same kernel (NUNCHI_ERROR_REBOOTED: close the guest and
+ * open it again). All functions below call this themselves; call it to measure the time it takes,
+ * or to make the check alone. Outside of a session each query makes the full check, whereas
+ * nunchi_read(), nunchi_translate() and the functions for symbols only check that the kernel's
+ * image is where it was.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
 
 /* ---- Sessions -------------------------------------------------------------------------------- */
 
 /*
- * Several questions to a guest that is checked, and where asked for stopped, once. All calls on the
- * guest from nunchi_session_open() to nunchi_session_close() are in the session; a call outside of
- * any session is a session of its own, as a statement outside of a transaction is in SQL. A guest
- * has one session at a time.
+ * A session answers several queries on one guest. The guest is checked once, when the session is
+ * opened, and paused once if that is asked for. All calls on the guest between
+ * nunchi_session_open() and nunchi_session_close() belong to the session; a call outside of a
+ * session has the effect of a session that contains this call alone, as a statement outside of a
+ * transaction has in SQL. A guest has at most one session at a time.
  *
- * When it is opened, the kernel is looked for if it was not yet, and a running guest is checked: it
- * is there (NUNCHI_ERROR_GONE), with the same kernel (NUNCHI_ERROR_REBOOTED). That is not checked
- * again while the session is open, unless nunchi_guest_attach() is called, which only checks. So
- * keep a session on a running guest as short as what it is for.
+ * nunchi_session_open() finds the kernel if no call has done so before, and checks that a running
+ * guest still exists (NUNCHI_ERROR_GONE) and runs the same kernel (NUNCHI_ERROR_REBOOTED). Later
+ * calls in the session do not repeat the check; nunchi_guest_attach() repeats it. So keep a session
+ * on a running guest short.
  *
- * What its cursors, nunchi_read() and nunchi_translate() see:
+ * What cursors, nunchi_read() and nunchi_translate() see in a session:
  *
- *  a saved guest, or hold        one state, which nothing changes; rows are read as they are asked
- *                                for
- *  NUNCHI_PAUSE_ALWAYS           one moment: the pages needed are copied while the guest is paused,
- *                                and the copies (64 MiB at most) serve all that comes. What they
- *                                lack makes all of them be copied anew, at another moment; see
- *                                nunchi_session_moment()
- *  NUNCHI_PAUSE_AUTO, _NEVER     the guest as it runs; each cursor is consistent as its pause
- * option says
+ * a saved guest, or `hold`      one state, which does not change. nunchi_cursor_next() reads each
+ * row
+ *                                when it is asked for.
+ * NUNCHI_PAUSE_ALWAYS           one moment: the guest is paused while the needed pages are copied,
+ * and
+ *                                later calls read the copies (64 MiB at most). If a call needs a
+ * page that was not copied, all pages are copied again, at a later moment; see
+ * nunchi_session_moment(). NUNCHI_PAUSE_AUTO, _NEVER     the running guest; each cursor is
+ * consistent as its pause option says.
  *
- * nunchi_snapshot(), symbols and types are of the guest as it is when they are called.
+ * nunchi_snapshot() and the functions for symbols and types read the guest as it is when they are
+ * called.
  */
 struct nunchi_session;
 
 struct nunchi_session_options {
 	size_t size; /* sizeof(struct nunchi_session_options) */
 	bool
-	    hold; /* pause a running guest until the session is closed, whatever its pause option */
+	    /*
+	     * pause a running guest until the session is closed, whatever
+	     * nunchi_guest_options.pause is
+	     */
+	    hold;
 };
 
 /*
- * options may be NULL. NUNCHI_ERROR_BUSY if the guest has a session already. Else the errors of
- * nunchi_guest_attach(), and with hold those of pausing.
+ * Opens a session. options may be NULL. Fails with NUNCHI_ERROR_BUSY if the guest already has a
+ * session, with the errors of nunchi_guest_attach(), and with `hold` also if the guest cannot be
+ * paused. The guest owns the session.
  */
 NUNCHI_API struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 						    const struct nunchi_session_options *options,
 						    struct nunchi_session **ret);
 /*
- * Ends it; the guest runs again if hold had paused it, and an error says that it could not be made
- * to. A cursor that is still open can only be closed. NULL is accepted. Closing the guest closes
- * its session as well.
+ * Closes a session, and resumes the guest if `hold` paused it; the error says that the guest could
+ * not be resumed. The session is closed in either case. A cursor that is still open can only be
+ * closed after that. NULL is accepted. nunchi_guest_close() closes the session as well.
  */
 NUNCHI_API struct nunchi_error *nunchi_session_close(struct nunchi_session *session);
 /*
- * Asks what runs in the session to end soon with NUNCHI_ERROR_CANCELLED, as does every later call
- * in it. Async-signal-safe, and may be called from any thread, until the guest is closed; a request
- * that comes after the session was closed is lost, but if the next session is being opened just
- * then, it may cancel that one. The context and the guest stay usable: close the session and open
- * the next.
+ * Asks the call that runs in the session to return soon with NUNCHI_ERROR_CANCELLED; every later
+ * call in the session fails with the same error. The context and the guest stay usable: close the
+ * session and open another one. Async-signal-safe; may be called from any thread until the guest is
+ * closed. A request that comes after the session was closed has no effect, except that it may cancel
+ * the next session if that is being opened at the same time.
  */
 NUNCHI_API void nunchi_session_cancel(struct nunchi_session *session);
 /*
- * Which moment of the guest the session shows: a number that is another one once the copies were
- * made anew; 0 while the guest runs and each row is of a moment of its own. If it is the same, and
- * not 0, after the first cursor of several and after the last, all of them saw one state; if not,
- * run them again: the copies have now what all of them read.
+ * A number for the moment of the guest that the session shows. The number changes when the pages
+ * are copied again. It is 0 while cursors read the running guest, where each row has a moment of
+ * its own. If the number is not 0 and is the same before the first of several cursors and after the
+ * last, all of them saw one state. If it changed, run the cursors again: by then the copies contain
+ * all pages that they need.
  */
 NUNCHI_API uint64_t nunchi_session_moment(const struct nunchi_session *session);
 
-/* What nunchi knows of the guest and how, in order of display. The strings live for the call. */
+/*
+ * A fact about the guest, and how nunchi knows it. The strings are valid during the call of fact().
+ */
 struct nunchi_fact {
 	const char *topic; /* "target", "memory", "capability", "kernel", "missing" */
 	const char *name;
 	const char *value;
-	const char *evidence; /* where it comes from or why, or NULL */
+	const char *evidence; /* the source of the value, or the reason for it; or NULL */
 };
 
 /*
- * Calls fact for each. Attaches if it can; a kernel that is not found is a fact of its own, and
- * the reason is also returned after the other facts were given.
+ * Calls fact() for each fact, in the order of display. Finds the kernel first; if no kernel is
+ * found, all other facts are given, the reason is given as a fact with the topic "missing", and the
+ * error is returned.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_guest_info(struct nunchi_guest *guest,
 		  void (*fact)(const struct nunchi_fact *fact, void *data), void *data);
 
 /*
- * What the user should know before trusting what is shown: which part of a saved guest is missing,
- * what is less sure. Number index from 0 on; NULL past the last one. Lives as long as
- * the guest, and finding the kernel may add some.
+ * What the user should know before relying on the results: which part of a saved guest is missing,
+ * or what is uncertain. Notes are numbered from 0; NULL if there are no more. The text is valid
+ * until the guest is closed. Finding the kernel may add notes.
  */
 NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index);
 
-/* Costs since the guest was opened. */
+/* Times and amounts since the guest was opened. */
 struct nunchi_timing {
 	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */
 	double attach_ms;
-	double query_ms;        /* of cursors, and of nunchi_read() outside of sessions */
+	double query_ms;        /* of cursors, and of nunchi_read() outside of a session */
 	uint64_t bytes_read;    /* copied out of the guest's memory */
-	uint64_t pages_touched; /* distinct pages read or copied; 0 without option count_pages */
-	uint64_t paused_us;     /* how long we had the guest paused */
-	uint64_t private_kb;    /* private memory of this process now */
+	uint64_t pages_touched; /* distinct pages read or copied; 0 unless count_pages is set */
+	uint64_t paused_us;     /* how long this library kept the guest paused, in microseconds */
+	uint64_t private_kb;    /* private memory of this process at present, in KiB */
 };
+/* Fills *ret, whose `size` the caller has set. */
 NUNCHI_API void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing *ret);
 
 /* ---- Views ----------------------------------------------------------------------------------- */
@@ -341,12 +403,12 @@ enum nunchi_type {
 	NUNCHI_TYPE_INTEGER, /* int64_t */
 	NUNCHI_TYPE_REAL,    /* double */
 	NUNCHI_TYPE_ADDRESS, /* uint64_t, shown as 0x… */
-	NUNCHI_TYPE_TEXT     /* bytes, usually UTF-8, never trusted to be */
+	NUNCHI_TYPE_TEXT     /* bytes: usually UTF-8, but not guaranteed */
 };
 
 /*
- * What a column's number counts. A cell and JSON and CSV always hold the plain number; a table
- * shows it as the example says.
+ * The unit of a column's number. Cells, JSON and CSV hold the plain number; tables show it as in
+ * the examples.
  */
 enum nunchi_unit {
 	NUNCHI_UNIT_NONE,
@@ -371,38 +433,40 @@ struct nunchi_view {
 	size_t column_count;
 };
 
-/* All views, sorted by name. Static storage. */
+/* All views, sorted by name. Static storage; any thread may call this. */
 NUNCHI_API const struct nunchi_view *const *nunchi_views(size_t *ret_count);
-/* The view of that name, or NULL. */
+/* The view with this name, or NULL. Static storage; any thread may call this. */
 NUNCHI_API const struct nunchi_view *nunchi_view_find(const char *name);
 
 enum nunchi_cell_kind { NUNCHI_CELL_ABSENT, NUNCHI_CELL_VALUE };
 
 /* Why a cell has no value. */
 enum nunchi_absence {
-	NUNCHI_ABSENT_NOT_COMPUTED,   /* the column was not asked for */
-	NUNCHI_ABSENT_NOT_APPLICABLE, /* a kernel thread has no command line */
-	NUNCHI_ABSENT_PAGED_OUT,      /* swapped out: the bytes are not in RAM */
-	NUNCHI_ABSENT_NOT_MAPPED,     /* the guest's page tables or RAM have nothing there */
-	NUNCHI_ABSENT_NOT_SAVED,      /* the saved guest lacks that page */
-	NUNCHI_ABSENT_NO_LAYOUT,      /* this kernel's types lack a field that is needed */
-	NUNCHI_ABSENT_BAD_DATA,       /* the guest's bytes contradict themselves */
-	NUNCHI_ABSENT_LIMIT,          /* longer than the limit of what is read */
-	NUNCHI_ABSENT_NO_SYMBOL,      /* the address of a variable of the kernel is not known */
-	NUNCHI_ABSENT_IO              /* the hypervisor or the file could not be read there */
+	NUNCHI_ABSENT_NOT_COMPUTED, /* the query did not ask for this column */
+	/* the object has no such property: a kernel thread has no command line */
+	NUNCHI_ABSENT_NOT_APPLICABLE,
+	NUNCHI_ABSENT_PAGED_OUT,  /* the page is swapped out: its bytes are not in RAM */
+	NUNCHI_ABSENT_NOT_MAPPED, /* the guest's page tables or its RAM have no such address */
+	NUNCHI_ABSENT_NOT_SAVED,  /* the file of the saved guest does not contain the page */
+	NUNCHI_ABSENT_NO_LAYOUT,  /* the kernel's types lack a structure field that is needed */
+	NUNCHI_ABSENT_BAD_DATA,   /* bytes of the guest contradict each other */
+	/* nunchi reads at most a fixed number of bytes or entries; this has more */
+	NUNCHI_ABSENT_LIMIT,
+	NUNCHI_ABSENT_NO_SYMBOL, /* the address of a kernel variable is unknown */
+	NUNCHI_ABSENT_IO         /* the hypervisor or the file gave an error at that address */
 };
 
-/* "paged out" and so on. Static storage. */
+/* A word for the reason, as "paged out". Static storage. */
 NUNCHI_API const char *nunchi_absence_string(enum nunchi_absence absence);
 
 struct nunchi_cell {
 	enum nunchi_cell_kind kind;
 	enum nunchi_type type;
-	enum nunchi_absence absence; /* when absent */
+	enum nunchi_absence absence; /* valid if kind is NUNCHI_CELL_ABSENT */
 	int64_t integer;
 	uint64_t address;
 	double real;
-	const char *text; /* not NUL-terminated; valid until the next row */
+	const char *text; /* text_size bytes, not NUL-terminated; valid until the next row */
 	size_t text_size;
 };
 
@@ -412,64 +476,78 @@ enum nunchi_operator {
 	NUNCHI_LESS_EQUAL,
 	NUNCHI_GREATER,
 	NUNCHI_GREATER_EQUAL,
-	NUNCHI_IN,    /* equal to one of `values` */
+	NUNCHI_IN,    /* equal to one of the texts in `values` */
 	NUNCHI_PREFIX /* a text that begins with `value` */
 };
 
 /*
- * A condition on a column. Values are text, read as the column's type whatever the locale: whole
- * numbers and addresses in decimal or with 0x, reals with a point. Texts are compared byte by byte.
- * A cell without a value meets no condition.
+ * A condition on a column. Values are written as text and converted to the column's type, in every
+ * locale alike: integers and addresses in decimal or with 0x, real numbers with a decimal point.
+ * Texts are compared byte by byte. An absent cell meets no condition.
  */
 struct nunchi_constraint {
 	const char *column;
-	const char *value; /* of every operator but NUNCHI_IN */
+	const char *value; /* for all operators except NUNCHI_IN */
 	enum nunchi_operator op;
-	const char *const *values; /* of NUNCHI_IN */
+	const char *const *values; /* for NUNCHI_IN: value_count texts */
 	size_t value_count;
 };
 
 struct nunchi_query {
 	size_t size;                /* sizeof(struct nunchi_query) */
-	const char *const *columns; /* names wanted, NULL: all */
+	const char *const *columns; /* names of the columns wanted; NULL: all columns */
 	size_t column_count;
-	/* All must hold; a column may have several. They save work where the view can use them. */
+	/*
+	 * A row is given if it meets all constraints; several may name the same column. Some views
+	 * use constraints to read less (a constraint on `pid` reads one process); all rows are
+	 * tested in any case.
+	 */
 	const struct nunchi_constraint *constraints;
 	size_t constraint_count;
-	uint64_t limit; /* most rows, 0: no limit */
+	uint64_t limit; /* greatest number of rows; 0: no limit */
 };
 
 struct nunchi_cursor;
 
 /*
- * Starts a query on a view of nunchi_views(). query may be NULL: everything. Close the cursor
- * before its session and its guest.
+ * Starts a query on a view of nunchi_views(). query may be NULL for all columns and rows. The
+ * caller frees the cursor by nunchi_cursor_close(), before its session and its guest are closed.
+ * Fails with NUNCHI_ERROR_ARGUMENT for an unknown column or an invalid constraint, and with
+ * NUNCHI_ERROR_UNSUPPORTED if the view does not exist for the guest's operating system.
  */
 NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
 						   const struct nunchi_view *view,
 						   const struct nunchi_query *query,
 						   struct nunchi_cursor **ret);
-/* The cursor's columns, in the order asked for. Owned by the cursor. */
+/* The cursor's columns, in the order of nunchi_query.columns. Owned by the cursor. */
 NUNCHI_API const struct nunchi_column *const *
 nunchi_cursor_columns(const struct nunchi_cursor *cursor, size_t *ret_count);
 /*
- * The next row: one cell a column, valid until the next call; NUNCHI_ERROR_STOP at the end.
- * *ret_torn says that the guest changed the row while it was read, again and again.
+ * Gets the next row: one cell for each column, valid until the next call on this cursor. Fails with
+ * NUNCHI_ERROR_STOP when there are no more rows. *ret_torn is true if the guest changed the row
+ * each time it was read, so that its cells may not belong together.
  */
 NUNCHI_API struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 						   const struct nunchi_cell **ret_cells,
 						   bool *ret_torn);
-/* What could not be shown (a list cut short, a broken link …), or NULL. Ask after the last row. */
+/*
+ * Warning number `index`, counted from 0, about rows or cells that could not be read (a broken link
+ * in a list, an unreadable page); NULL if there are no more. Ask after the last row. Owned by the
+ * cursor.
+ */
 NUNCHI_API const char *nunchi_cursor_warning(const struct nunchi_cursor *cursor, size_t index);
+/* Frees the cursor. NULL is accepted. */
 NUNCHI_API void nunchi_cursor_close(struct nunchi_cursor *cursor);
 
 /* ---- Memory, symbols, types ------------------------------------------------------------------ */
 
 enum nunchi_space {
-	NUNCHI_SPACE_KERNEL,  /* virtual, by the kernel's page table */
-	NUNCHI_SPACE_PROCESS, /* virtual, by the page table of the process `id` */
-	NUNCHI_SPACE_TABLE,   /* virtual, by the page table whose root (CR3) is `id` */
-	NUNCHI_SPACE_PHYSICAL /* guest-physical */
+	NUNCHI_SPACE_KERNEL,  /* virtual, through the kernel's page table */
+	NUNCHI_SPACE_PROCESS, /* virtual, through the page table of the process with the pid `id` */
+	/* virtual, through the page table at the physical address `id` (CR3) */
+	NUNCHI_SPACE_TABLE,
+	/* guest-physical; for a PV guest of Xen, the host's machine address */
+	NUNCHI_SPACE_PHYSICAL
 };
 
 struct nunchi_place {
@@ -479,8 +557,8 @@ struct nunchi_place {
 };
 
 /*
- * Reads exactly size bytes, or fails with the first address that cannot be read; what is in buffer
- * is then undefined.
+ * Copies `size` bytes to buffer. Fails with NUNCHI_ERROR_FAULT and the first address that cannot be
+ * read (nunchi_error_address()); the content of buffer is then undefined.
  */
 NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
 					    const struct nunchi_place *place, size_t size,
@@ -488,52 +566,59 @@ NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
 
 struct nunchi_translation_level {
 	const char *table;      /* "PML5", "PML4", "PDPT", "PD", "PT" */
-	uint64_t entry_address; /* guest-physical */
-	uint64_t entry;         /* its value */
+	uint64_t entry_address; /* guest-physical address of the entry */
+	uint64_t entry;         /* value of the entry */
 	bool present;
-	bool large; /* ends the walk here */
+	bool large; /* the entry maps a large page and ends the walk */
 };
 
 struct nunchi_translation {
 	struct nunchi_translation_level levels[5];
 	size_t level_count;
 	bool mapped;
-	uint64_t physical;  /* when mapped */
-	uint64_t page_size; /* bytes, when mapped */
+	uint64_t physical;  /* physical address, if mapped */
+	uint64_t page_size; /* in bytes, if mapped */
 	bool writable, user, executable;
-	const char *fault; /* when not mapped: why; static storage */
+	const char *fault; /* if not mapped: the reason, as text in static storage */
 };
 
 NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
+						 /*
+						  * Walks the page tables for a virtual address, and
+						  * stores the entries read at each level, from the
+						  * root down. An address that is not mapped is not
+						  * an error: then ret->mapped is false.
+						  */
 						 const struct nunchi_place *place,
 						 struct nunchi_translation *ret);
 
 struct nunchi_symbol {
-	const char *name; /* owned by the guest, until the next symbol call */
+	const char *name; /* owned by the guest; valid until the next call for a symbol */
 	uint64_t address;
-	uint64_t offset;    /* of the address asked for, from the symbol */
-	char type;          /* nm letter, '?' if unknown */
-	const char *module; /* NULL: the kernel itself */
+	uint64_t offset;    /* of the given address from the symbol's address, in bytes */
+	char type;          /* letter as nm(1) prints it, '?' if unknown */
+	const char *module; /* module that contains the symbol; NULL: the kernel itself */
 };
 
 /*
- * By name: the kernel's symbol, else a module's. "MODULE:NAME" means that of one module;
- * NUNCHI_ERROR_AMBIGUOUS names the modules where several have it. Where the name is missing, the
- * only one that a compiler made of it is meant (NAME.llvm.1, NAME.isra.0, NAME.cold …). A
- * suggestion is in the hint of the error where a name is near.
+ * Finds a symbol by name: first in the kernel, then in its modules. "MODULE:NAME" looks in that
+ * module only. Fails with NUNCHI_ERROR_AMBIGUOUS if several modules have the name; the error lists
+ * them. If no symbol has the name, but the compiler made exactly one variant of it (NAME.llvm.1,
+ * NAME.isra.0, NAME.cold …), that variant is found. Fails with NUNCHI_ERROR_NOT_FOUND otherwise;
+ * the hint of the error is the symbol whose name is nearest, if there is a similar one.
  */
 NUNCHI_API struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *name,
 						   struct nunchi_symbol *ret);
-/* The symbol at or before an address of the kernel's image or of a module. */
+/* Finds the symbol at or before an address in the kernel's image or in a module. */
 NUNCHI_API struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t address,
 						 struct nunchi_symbol *ret);
 
 struct nunchi_member {
-	const char *name; /* "" for an anonymous member; "(hole)" with hole set */
-	const char *type; /* as C spells it */
+	const char *name; /* "" for an anonymous member; "(hole)" if `hole` is true */
+	const char *type; /* in C notation */
 	uint64_t bit_offset;
 	uint64_t bit_size;
-	unsigned depth; /* nesting inside anonymous members, 0 outermost */
+	unsigned depth; /* number of anonymous structs and unions around the member */
 	bool bit_field;
 	bool hole;
 };
@@ -541,19 +626,20 @@ struct nunchi_member {
 struct nunchi_type_info {
 	const char *kind; /* "struct", "union", "enum", "typedef", "int" … */
 	const char *name;
-	const char *target; /* of a typedef: as C spells it; else NULL */
+	const char *target; /* of a typedef: the type it names, in C notation; else NULL */
 	uint64_t size;      /* bytes */
-	uint64_t holes;     /* bytes lost to holes and padding */
+	uint64_t holes;     /* in holes and padding, in bytes */
 	size_t member_count;
-	const char *module; /* whose types have it; NULL: the kernel's own */
+	const char *module; /* module whose types contain it; NULL: the kernel's own types */
 };
 
 /*
- * The layout of a type ("struct task_struct", "task_struct", "pid_t") of the kernel, or of a module
- * where the kernel has none or only declares it; "MODULE:NAME" means that of one module.
- * NUNCHI_ERROR_AMBIGUOUS names the modules whose types of that name differ. Calls type once, then
- * member for each member, enumerator (bit_offset is its value) or hole. The strings live for the
- * call.
+ * Describes a type: "struct task_struct", "task_struct", "pid_t". The type is searched for among
+ * the kernel's types, and in the modules if the kernel does not have it or only declares it;
+ * "MODULE:NAME" looks in that module only. Fails with NUNCHI_ERROR_AMBIGUOUS if modules have
+ * different types with this name; the error lists the modules. Calls type() once, then member() for
+ * each member, each hole, or each enumerator (whose value is in bit_offset). The strings are valid
+ * during these calls.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_type_layout(struct nunchi_guest *guest, const char *name,
@@ -565,9 +651,11 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };
 
 /*
- * Writes the guest's memory to a new file, sparse where it is zero, under a temporary name that
- * becomes path only when all is written. The pause option of the guest decides whether it is
- * stopped meanwhile. progress (may be NULL) is given bytes done and in all; false cancels.
+ * Writes the guest's memory to a new file; pages of zeros become holes of the file. The file gets
+ * the name `path` only when it is complete; until then it has a temporary name in the same
+ * directory. The guest is paused during the copy if nunchi_guest_options.pause is
+ * NUNCHI_PAUSE_ALWAYS. progress() may be NULL; it is given the bytes written and the total, and
+ * cancels if it returns false.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_snapshot(struct nunchi_guest *guest, const char *path, enum nunchi_format format,
@@ -582,48 +670,57 @@ struct nunchi_writer;
 struct nunchi_writer_options {
 	size_t size; /* sizeof(struct nunchi_writer_options) */
 	enum nunchi_output output;
-	unsigned width;  /* of the terminal, 0: unlimited */
-	bool color;      /* a table's header in bold */
-	bool never_torn; /* no row will be torn: CSV does without its column `torn` */
+	unsigned width;  /* of the terminal in columns; 0: unlimited */
+	bool color;      /* a table's header in bold face */
+	bool never_torn; /* promises that no row is torn: CSV then has no column `torn` */
 	/*
-	 * Of a table: how the reader sees the columns that did not fit ("--wide shows all"), which
-	 * stands behind their names; NULL: nothing. Must live as long as the writer.
+	 * For a table: text printed after the names of the columns that did not fit ("--wide shows
+	 * all"), which tells the user how to see them; NULL: no text. Must stay valid as long as
+	 * the writer.
 	 */
 	const char *left_out_hint;
 };
 
 /*
- * Makes a writer of rows. write is given finished bytes; if it returns false (a closed pipe, a full
- * disk) the call at hand ends with NUNCHI_ERROR_CANCELLED. A table is held back until the end, or
- * until 1,000 rows set its column widths. options may be NULL; columns are copied, and none may be
- * called "torn", "absent" or "raw". A table shows numbers by their column's unit; where the width
- * is limited it shortens texts, leaves columns out from the right and names them behind the last
- * row. Every form keeps value, absence and torn row apart:
+ * Creates a writer, which formats rows. The writer passes finished bytes to write(); if write()
+ * returns false (a closed pipe, a full disk), the current call fails with NUNCHI_ERROR_CANCELLED. A
+ * table is written when 1,000 rows, or all rows, are known, because they determine the widths of
+ * its columns. options may be NULL. The columns are copied; none may be named "torn", "absent" or
+ * "raw". A table shows numbers in the unit of their column. If the width is limited, a table
+ * shortens texts, leaves out columns at the right, and names these columns after the last row. All
+ * formats distinguish values, absent cells and torn rows:
  *
- *  table  "-" not applicable, "<paged out>" … other absences; a torn row ends in " ~"
- *  CSV    the same words; a last column `torn`, 0 or 1
- *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only; bytes that
- *         are not UTF-8 are U+FFFD, with the whole text in hexadecimal in an object "raw"
+ * table  "-" for not applicable, "<paged out>" … for other absences; a torn row ends in " ~" CSV
+ * the same words; a last column `torn` with 0 or 1 JSON   null, with the reason in an object
+ * "absent"; "torn":true in torn rows only; bytes that are
+ *         not UTF-8 become U+FFFD, and the whole text is in an object "raw" in hexadecimal
  *
- * Text in a table and CSV is escaped as nunchi_escape() does, and so that it cannot look like an
- * absence or a mark (\< and \- in front, \~ at the end). JSON is valid UTF-8 on one line.
+ * In tables and CSV, text is escaped as nunchi_escape() does, and so that no text looks like an
+ * absence or the mark of a torn row (\< and \- at the start, \~ at the end). JSON is valid UTF-8,
+ * one row on one line.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_writer_create(const struct nunchi_writer_options *options,
 		     const struct nunchi_column *const *columns, size_t column_count,
 		     bool (*write)(const char *data, size_t size, void *data2), void *data,
+		     /* Writes a row: one cell for each column of the writer. */
 		     struct nunchi_writer **ret);
 NUNCHI_API struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
 						  const struct nunchi_cell *cells, bool torn);
-/* Writes what is held back. */
+/*
+ * Writes all rows that the writer still holds, and the end of the table. Call it after the last
+ * row.
+ */
 NUNCHI_API struct nunchi_error *nunchi_writer_finish(struct nunchi_writer *writer);
+/* Frees the writer without writing. NULL is accepted. */
 NUNCHI_API void nunchi_writer_destroy(struct nunchi_writer *writer);
 
 /*
- * Makes hostile bytes fit to be shown on one line: printable UTF-8 stays; control and invisible
- * characters, bytes that are not UTF-8 and the backslash become \n, \t, \r, \\, \xNN or
- * \u{NNNN}. Writes at most capacity bytes to ret, cut between characters and NUL-terminated, and
- * gives the size all of it has without the NUL, as snprintf() does.
+ * Converts untrusted bytes to text that is safe to show on one line. Printable UTF-8 is kept;
+ * control characters, invisible characters, invalid UTF-8 and the backslash are written as \n, \t,
+ * \r, \\, \xNN or \u{NNNN}. Writes at most `capacity` bytes to ret, with a NUL at the end, and cuts
+ * only between characters. Returns the size of the complete result without the NUL, as snprintf()
+ * does.
  */
 NUNCHI_API size_t nunchi_escape(const char *text, size_t size, char *ret, size_t capacity);
 
