@@ -6,28 +6,36 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* No kernel comes near it (7.2: 5.4 MB); offsets and counts stay far from overflow. */
+/*
+ * Limit of the size of BTF. The largest kernel seen has 5.4 MB (7.2); with this limit no sum of
+ * offsets and counts overflows 32 bits.
+ */
 #define BTF_SIZE_LIMIT (256u << 20)
-/* Bytes after the names, so that hashing may load whole words. */
+/* Padding after the names, so that hashing may load 8 bytes from any place in them. */
 #define STRING_PADDING 8
 /*
- * An arena from this size on is mapped in whole huge pages: first touches of small pages cost more
- * than all decoding (measured: 1.2 ms against 0.3 ms for the names of a 7.2 kernel).
+ * An arena of this size or more is mapped in whole huge pages: page faults on 4 KiB pages cost more
+ * time than decoding (measured for the names of a 7.2 kernel: 1.2 ms against 0.3 ms).
  */
 #define ARENA_MAPPED ((size_t)1 << 20)
 #define HUGE_PAGE    ((size_t)2 << 20)
-/* Of a kernel's types a record has this many bytes in the mean, at least (25 were seen). */
+/*
+ * The mean size of a kernel's type record is at least this many bytes (25 were measured). Used to
+ * estimate how many pages of the arena to populate.
+ */
 #define RECORD_MEAN 24
-/* Longest chain of typedefs and qualifiers followed; C code has a handful. */
+/* Greatest number of typedefs and qualifiers followed in a chain; C code has fewer than ten. */
 #define STRIP_LIMIT 64
 
-/* What follows a record's header: fixed bytes, then vlen elements. From include/uapi/linux/btf.h.
+/*
+ * What follows the header of a record: `fixed` bytes, then vlen elements of `element` bytes each.
+ * From include/uapi/linux/btf.h.
  */
 struct layout {
 	uint8_t fixed;
 	uint8_t element;
 	bool known;
-	bool listed; /* when named */
+	bool listed; /* records of this kind are found by name if they have one */
 };
 
 static const struct layout kind_layouts[BTF_KINDS] = {
@@ -46,12 +54,12 @@ static const struct layout kind_layouts[BTF_KINDS] = {
 struct header {
 	uint32_t types, types_size;
 	uint32_t strings, strings_size;
-	uint32_t layouts, layouts_size; /* since 7.1; size 0 before */
+	uint32_t layouts, layouts_size; /* header fields since Linux 7.1; size 0 before */
 };
 
 /*
- * The upper bits grew when 7.1 extended the format ("bpf: Extend BTF UAPI vlen, kinds to use unused
- * bits"): they had to be zero before, so that one reading fits all.
+ * Kind and vlen got more bits in Linux 7.1 ("bpf: Extend BTF UAPI vlen, kinds to use unused bits").
+ * These bits had to be zero before, so that the same masks are right for all versions.
  */
 static unsigned info_kind(uint32_t info)
 {
@@ -63,7 +71,10 @@ static uint32_t info_vlen(uint32_t info)
 	return info & 0xffffff;
 }
 
-/* Places [offset, offset + size) behind the header; false if it leaves the data. */
+/*
+ * Checks that the part [offset, offset + size), which is counted from the end of the header, lies
+ * within the data of `limit` bytes, and stores where the part begins. Returns false if it does not.
+ */
 static bool place(uint32_t header_size, uint32_t offset, uint32_t size, size_t limit, uint32_t *ret)
 {
 	uint64_t start = (uint64_t)header_size + offset;
@@ -151,14 +162,18 @@ static char *map_arena(size_t size)
 		munmap(start, before);
 	if (HUGE_PAGE - before)
 		munmap(start + before + size, HUGE_PAGE - before);
-	/* Only advice: without huge pages all is as well, and slower. */
+	/*
+	 * madvise() is only advice: if the host has no huge pages, small pages do, at a cost in
+	 * time.
+	 */
 	madvise(start + before, size, MADV_HUGEPAGE);
 	return start + before;
 }
 
 /*
- * Room for the names, the copy of the types if there is one, and, in the worst case of records
- * without payload, the offsets.
+ * Allocates the arena for the names, the copy of the type records (if `copy` is set) and the
+ * offsets of the records. The number of offsets assumes the worst case: all records are headers
+ * without payload.
  */
 static struct nunchi_error *make_arena(struct btf *btf, const struct header *header, bool copy)
 {
@@ -195,13 +210,16 @@ void *btf_take_arena(struct btf *btf, size_t size)
 	return btf->arena + start;
 }
 
-/* Copies the names: from here on they are strings, whatever the guest does. */
+/*
+ * Copies the names, so that each stays a NUL-terminated string even if the guest changes its
+ * memory.
+ */
 static struct nunchi_error *copy_strings(struct btf *btf, const uint8_t *data,
 					 const struct header *header)
 {
 	uint32_t size = header->strings_size;
 
-	/* A module may have no names of its own. */
+	/* The BTF of a module may use only the names of the kernel's BTF. */
 	if (!size && btf->base)
 		return NULL;
 	if (!size)
@@ -214,7 +232,10 @@ static struct nunchi_error *copy_strings(struct btf *btf, const uint8_t *data,
 	return NULL;
 }
 
-/* The layouts of kinds that this program does not know, as the data itself gives them. */
+/*
+ * Reads the layouts of kinds that this program does not know; since Linux 7.1 the data contains
+ * them.
+ */
 static void read_layouts(const uint8_t *data, const struct header *header,
 			 struct layout layouts[128])
 {
@@ -261,10 +282,16 @@ static struct nunchi_error *bad_name(const struct btf *btf, uint32_t offset, uin
 		      : "a module's BTF is not whole: take that of the kernel itself");
 }
 
-/* One pass over all records: where each starts, that it fits, and what has a name to look up. */
+/*
+ * Passes over all records once: stores the offset of each, checks that each lies within the data,
+ * and lists those that can be looked up by name.
+ */
 static struct nunchi_error *index_records(struct btf *btf, const struct layout layouts[128])
 {
-	/* Names below first_string are the base's, which has them all. */
+	/*
+	 * In split BTF, name offsets below first_string refer to the names of the base, which were
+	 * checked when the base was indexed.
+	 */
 	uint32_t offset = 0, names_end = btf->first_string + btf->strings_size;
 
 	btf->count = btf->first_id;
@@ -324,7 +351,7 @@ static struct nunchi_error *init(struct btf *btf, const uint8_t *data, const str
 	btf->arena_left =
 	    btf->arena_size -
 	    (size_t)((char *)(btf->offsets + btf->count - btf->first_id + 1) - btf->arena);
-	/* The pages behind the last one listed were never touched. */
+	/* Gives back the unused part of the array, whose pages were never touched. */
 	listed = realloc(btf->listed, (btf->listed_count + 1) * sizeof(*listed));
 	if (listed)
 		btf->listed = listed;
@@ -339,7 +366,9 @@ struct nunchi_error *btf_init(struct btf *btf, const struct btf *base, const voi
 
 	*btf = (struct btf){.first_id = 1};
 	if (base) {
-		/* The kernel's own: modules have no modules. */
+		/*
+		 * Split BTF has one level: the base is the kernel's own BTF and has no base itself.
+		 */
 		btf->base = base;
 		btf->first_id = base->count;
 		btf->first_string = base->strings_size;
@@ -415,7 +444,9 @@ static enum type_kind type_kind_of(enum btf_kind kind)
 	return kinds[kind];
 }
 
-/* A named function's record only leads to its prototype. */
+/*
+ * Finds the prototype that a named function refers to; the function's own record has no parameters.
+ */
 static bool prototype(const struct btf *btf, const struct btf_record *record,
 		      struct btf_record *ret)
 {
@@ -504,8 +535,8 @@ type_id btf_strip(const struct btf *btf, type_id id)
 }
 
 /*
- * The older way to say "bit field", still valid where the struct's kind_flag is clear: the member's
- * integer type has fewer bits than its size, and perhaps an offset of its own.
+ * Applies the older encoding of a bit field, which is still valid in a struct whose kind_flag is 0:
+ * the member's integer type has fewer bits than its size, and may add a bit offset.
  */
 static void apply_integer_bits(const struct btf *btf, struct type_member *member)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * BTF, the kernel's compact type format, read where it lies. Inside of the type index.
+ * BTF, the kernel's compact format for types, read in place. Private to the type index.
  *
- * The bytes may belong to a running, hostile guest: btf_init() settles where each record starts and
- * ends, copies the names, and from then on every access loads a word once and checks it against
- * those private bounds. Sources: include/uapi/linux/btf.h and kernel/bpf/btf.c of Linux 4.18 – 7.2,
- * Documentation/bpf/btf.rst.
+ * The bytes may belong to a hostile guest that runs and changes them. btf_init() determines where
+ * each record starts and ends, and copies the names. After that each access loads a word once and
+ * checks it against the bounds stored in private memory. Sources: include/uapi/linux/btf.h and
+ * kernel/bpf/btf.c of Linux 4.18 – 7.2, Documentation/bpf/btf.rst.
  */
 #ifndef NUNCHI_SYMBOLS_BTF_H
 #define NUNCHI_SYMBOLS_BTF_H
@@ -47,11 +47,12 @@ enum btf_kind {
 #define BTF_KIND_FLAG   (1u << 31)
 
 struct btf {
-	const uint8_t *types; /* borrowed, and may change under us, or in the arena */
+	/* the records: borrowed bytes that may change at any time, or a copy in the arena */
+	const uint8_t *types;
 	uint32_t types_size;
 	/*
-	 * Holds strings, the copy of the types if there is one, and offsets; then arena_left zero
-	 * bytes, for btf_take_arena().
+	 * Contains the strings, the copy of the types (if there is one) and the offsets, followed
+	 * by arena_left zero bytes, which btf_take_arena() hands out.
 	 */
 	char *arena;
 	size_t arena_size, arena_left;
@@ -59,29 +60,36 @@ struct btf {
 	char *strings; /* NUL-terminated and padded so that 8 bytes can be read anywhere */
 	uint32_t strings_size;
 	/*
-	 * Split BTF (a kernel module's) goes on where its base ends: ids below first_id and names
-	 * below first_string are those of the base. Without a base they are 1 and 0.
+	 * Split BTF (of a kernel module) continues the ids and names of its base: ids below
+	 * first_id and name offsets below first_string belong to the base. Without a base, first_id
+	 * is 1 and first_string 0.
 	 */
 	const struct btf *base; /* borrowed, or NULL */
 	uint32_t first_id, first_string;
-	uint32_t *offsets; /* of each own type's record, from first_id on; the last is the end */
-	uint32_t count;    /* types, void and the base's among them */
+	/* of each own record, from id first_id on; one more entry holds the end */
+	uint32_t *offsets;
+	uint32_t count; /* number of types, with void and those of the base */
 	/*
-	 * Ids, ascending, of what is looked up by name: structs, unions, enums, typedefs, base
-	 * types and forward declarations with a name, and all enums for their enumerators.
+	 * Ids, ascending, of the types that can be looked up by name: structs, unions, enums,
+	 * typedefs, base types and forward declarations that have a name, and all enums because of
+	 * their enumerators.
 	 */
 	uint32_t *listed;
 	uint32_t listed_count;
 	/*
-	 * Enums say by kind_flag whether they are signed since 6.0; in data where none does, that
-	 * is not known and values are taken as signed.
+	 * Since Linux 6.0, kind_flag of an enum says whether its values are signed. If no enum in
+	 * the data has kind_flag set, the data is taken to be older, and all enums are treated as
+	 * signed.
 	 */
 	bool enum_signs;
 };
 
-/* A record's header, copied, and its payload, proven to hold what kind and vlen say. */
+/*
+ * A copy of a record's header, and a pointer to its payload, whose size was checked against kind
+ * and vlen.
+ */
 struct btf_record {
-	enum btf_kind kind; /* BTF_KINDS for one newer than this list */
+	enum btf_kind kind; /* BTF_KINDS if the kind is unknown to this program */
 	bool kind_flag;
 	uint32_t vlen;
 	uint32_t name;
@@ -90,16 +98,17 @@ struct btf_record {
 };
 
 /*
- * data is borrowed until btf_deinit(), or for this call if copy is true. base is what split BTF
- * goes on from, or NULL; it must outlive btf.
+ * Checks and indexes BTF. data is borrowed until btf_deinit(), or during this call only if copy is
+ * true. base is the BTF that split BTF continues, or NULL; it must outlive btf. Fails with
+ * NUNCHI_ERROR_TRUNCATED, _DATA or _UNSUPPORTED.
  */
 struct nunchi_error *btf_init(struct btf *btf, const struct btf *base, const void *data,
 			      size_t size, bool copy);
 void btf_deinit(struct btf *btf);
-/* Takes size zero bytes of the arena, aligned to 8, or gives NULL. */
+/* Allocates `size` zero bytes in the arena, aligned to 8; NULL if the arena has no room. */
 void *btf_take_arena(struct btf *btf, size_t size);
 
-/* A word of memory that may change: one load, never repeated by the compiler. */
+/* Loads a word that may change at any time: exactly one load, which the compiler cannot repeat. */
 static inline uint32_t btf_load(const uint8_t *p)
 {
 	struct word {
@@ -109,14 +118,17 @@ static inline uint32_t btf_load(const uint8_t *p)
 	return ((const volatile struct word *)p)->value;
 }
 
-/* False if id is 0, out of range, or its record no longer fits its bounds. */
+/*
+ * Reads record `id`. False if id is 0 or out of range, or if the record has changed and no longer
+ * fits into its bounds.
+ */
 bool btf_record(const struct btf *btf, type_id id, struct btf_record *ret);
-/* True if there is a name at offset, be it "". */
+/* True if offset lies within the names; the name there may be "". */
 static inline bool btf_has_name(const struct btf *btf, uint32_t offset)
 {
 	return offset < btf->first_string || offset - btf->first_string < btf->strings_size;
 }
-/* "" if out of range. Owned by btf or its base. */
+/* The name at offset, "" if offset is out of range. Owned by btf or its base. */
 static inline const char *btf_name(const struct btf *btf, uint32_t offset)
 {
 	if (offset < btf->first_string)
@@ -124,7 +136,7 @@ static inline const char *btf_name(const struct btf *btf, uint32_t offset)
 	offset -= btf->first_string;
 	return offset < btf->strings_size ? btf->strings + offset : "";
 }
-/* Offset of the name of member (struct, union) i; i must be below vlen. */
+/* Name offset of member i of a struct or union; i must be below vlen. */
 static inline uint32_t btf_member_name(const struct btf_record *record, uint32_t i)
 {
 	return btf_load(record->payload + (size_t)i * 12);
@@ -134,11 +146,14 @@ static inline type_id btf_member_type(const struct btf_record *record, uint32_t 
 	return btf_load(record->payload + (size_t)i * 12 + 4);
 }
 
-/* The getters of type_index.h. */
+/* These implement the functions of the same names in type_index.h. */
 bool btf_type(const struct btf *btf, type_id id, struct type *ret);
 bool btf_member(const struct btf *btf, type_id id, uint32_t i, struct type_member *ret);
 bool btf_enumerator(const struct btf *btf, type_id id, uint32_t i, struct type_enumerator *ret);
-/* The value of the first enumerator of that name. Looks at all of them: few are ever asked for. */
+/*
+ * The value of the first enumerator with this name. Searches all enums each time, since only a few
+ * enumerators are ever looked up.
+ */
 bool btf_find_enumerator(const struct btf *btf, const char *name, int64_t *ret);
 bool btf_parameter(const struct btf *btf, type_id id, uint32_t i, struct type_member *ret);
 type_id btf_strip(const struct btf *btf, type_id id);

@@ -4,11 +4,12 @@
 #include <string.h>
 
 /*
- * Slots looked at in all while a table is filled, for each name. At most two thirds are occupied,
- * so that honest names need about two; names chosen to collide must not cost hours.
+ * Limit of the number of slots examined while the table is filled, per name. At most two thirds of
+ * the slots are used, so that ordinary names need about two. The limit ends the work soon when a
+ * hostile guest has chosen names that collide.
  */
 #define STEPS_PER_NAME 16
-/* Longest name kept; KSYM_NAME_LEN is 512. */
+/* Longest name stored; KSYM_NAME_LEN is 512. */
 #define NAME_LIMIT  511
 #define CLASS_SHIFT 28
 #define ID_MASK     ((1u << CLASS_SHIFT) - 1)
@@ -23,9 +24,9 @@ static uint64_t load64(const char *p)
 }
 
 /*
- * Hashes a string eight bytes at a time; at least seven readable bytes must follow its end. Names
- * are hashed by the ten thousand on the attach path, which rules out a byte-wise hash. False if the
- * name is longer than NAME_LIMIT.
+ * Hashes a string eight bytes at a time; at least seven readable bytes must follow its end.
+ * Attaching hashes tens of thousands of names, for which hashing byte by byte is too slow. False if
+ * the name is longer than NAME_LIMIT.
  */
 static bool hash_name(const char *name, unsigned salt, uint32_t *ret)
 {
@@ -36,7 +37,8 @@ static bool hash_name(const char *name, unsigned salt, uint32_t *ret)
 		uint64_t zeros = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
 
 		if (zeros)
-			word &= (zeros & -zeros) - 1; /* the bits below the first zero byte's top */
+			/* keep the bytes before the first zero byte */
+			word &= (zeros & -zeros) - 1;
 		hash = (hash ^ word) * MULTIPLIER;
 		hash ^= hash >> 29;
 		if (zeros) {
@@ -69,7 +71,7 @@ enum btf_class btf_class_of(const struct btf_record *record)
 	}
 }
 
-/* The arena of btf may have room. */
+/* Allocates the slots, in the arena of btf if that has room. */
 static struct nunchi_error *allocate(struct btf_names *names, uint64_t count, struct btf *btf)
 {
 	uint64_t capacity = 64;
@@ -85,10 +87,10 @@ static struct nunchi_error *allocate(struct btf_names *names, uint64_t count, st
 	return names->slots ? NULL : &error_nomem;
 }
 
-/* What is looked for. A slot matches where the name and the bits of value under mask agree. */
+/* A search. A slot matches if it has the same name, and the same bits of `value` under `mask`. */
 struct probe {
 	const char *name;
-	uint32_t offset; /* of the name if it is one of btf's, else 0 */
+	uint32_t offset; /* of the name within btf's names; 0 if the name is the caller's */
 	uint32_t hash;
 	uint32_t value, mask;
 };
@@ -99,7 +101,10 @@ static bool matches(const struct btf_slot *slot, const struct btf *btf, const st
 	       (slot->name == probe->offset || !strcmp(btf_name(btf, slot->name), probe->name));
 }
 
-/* The slot that matches, or the free one where it belongs: a third of them is always free. */
+/*
+ * Finds the slot that matches, or the free slot where the name belongs. One third of the slots is
+ * always free.
+ */
 static struct btf_slot *find_slot(const struct btf_names *names, const struct btf *btf,
 				  const struct probe *probe)
 {
@@ -110,7 +115,10 @@ static struct btf_slot *find_slot(const struct btf_names *names, const struct bt
 	return &names->slots[i];
 }
 
-/* The same while filling; NULL once that took too many steps. */
+/*
+ * Does the same while the table is being filled; NULL after more than the permitted number of
+ * steps.
+ */
 static struct btf_slot *claim_slot(struct btf_names *names, const struct btf *btf,
 				   const struct probe *probe)
 {
@@ -154,7 +162,7 @@ static struct nunchi_error *insert_type(struct btf_names *names, const struct bt
 	slot = claim_slot(names, btf, &probe);
 	if (!slot)
 		return too_many_collisions(probe.name);
-	/* The first that has members stays. */
+	/* Of several types with one name, the first that has members is kept. */
 	if (slot->value &&
 	    (!record.vlen || !btf_record(btf, slot->value & ID_MASK, &old) || old.vlen))
 		return NULL;
@@ -182,7 +190,10 @@ void btf_names_deinit(struct btf_names *names)
 	*names = (struct btf_names){0};
 }
 
-/* A caller's name, as hash_name() wants it; false if it is no name. */
+/*
+ * Copies a caller's name with the padding that hash_name() needs; false if it cannot be the name of
+ * a type.
+ */
 static bool pad(const char *name, size_t size, char padded[NAME_LIMIT + 9])
 {
 	if (!size || size > NAME_LIMIT || memchr(name, 0, size))

@@ -6,16 +6,16 @@
 #define SECTION_LIMIT ((size_t)96 << 20)
 #define TYPE_LIMIT    (4u << 20)
 #define KEY_ATTEMPTS  8
-/* A struct with bit fields holds offsets in 24 bits. */
+/* In a struct with bit fields, member offsets have 24 bits. */
 #define BIT_OFFSET_LIMIT 0xffffff
 
 struct btf_writer_slot {
 	uint32_t record;    /* offset in records */
 	uint32_t size;      /* of the record; 0: not defined */
-	uint32_t name;      /* by which it is referred to; its record may have none */
-	enum btf_kind kind; /* by which it is referred to */
+	uint32_t name;      /* name under which other types refer to it; the record may have none */
+	enum btf_kind kind; /* kind under which other types refer to it */
 	enum btf_kind record_kind;
-	type_id alias; /* of a declaration: the type that defines it, else 0 */
+	type_id alias; /* of a declaration: id of the type that defines it, else 0 */
 };
 
 void btf_writer_init(struct btf_writer *writer)
@@ -28,7 +28,7 @@ void btf_writer_init(struct btf_writer *writer)
 	hash_map_init(&writer->derived);
 	if (!buffer_append_char(&writer->strings, 0))
 		writer->problem = "out of memory";
-	btf_writer_anonymous(writer); /* void */
+	btf_writer_anonymous(writer); /* id 0 is void */
 }
 
 void btf_writer_deinit(struct btf_writer *writer)
@@ -97,7 +97,7 @@ type_id btf_writer_anonymous(struct btf_writer *writer)
 	return writer->count++;
 }
 
-/* The id under that key, or a new one; *ret_new tells which. */
+/* Finds the id reserved for kind, name and size, or reserves a new one; *ret_new says which. */
 static type_id intern(struct btf_writer *writer, enum btf_kind kind, const char *name,
 		      uint64_t size, bool *ret_new)
 {
@@ -157,7 +157,7 @@ static void put_word(struct btf_writer *writer, uint32_t word)
 		fail(writer, "too many types");
 }
 
-/* Starts the record of id; false if it must not be written. */
+/* Begins the record of type id; false if the type is already defined or a problem occurred. */
 static bool start(struct btf_writer *writer, type_id id, enum btf_kind kind, uint32_t name,
 		  uint32_t vlen, bool kind_flag, uint64_t word)
 {
@@ -266,7 +266,10 @@ void btf_writer_prototype(struct btf_writer *writer, type_id id, type_id result,
 	end(writer, id);
 }
 
-/* The id under that key, or 0 and a new one in *ret_id to be defined. */
+/*
+ * Finds the id of an equal derived type and returns it; or returns 0 and stores a new id in
+ * *ret_id, whose record the caller writes.
+ */
 static bool find_derived(struct btf_writer *writer, uint64_t kind, uint64_t target, uint64_t count,
 			 type_id *ret_id)
 {
@@ -312,7 +315,7 @@ type_id btf_writer_array(struct btf_writer *writer, type_id element, uint64_t co
 	return id;
 }
 
-/* A type that was named but never defined. */
+/* Writes a forward declaration for a type that was reserved but never defined. */
 static void declare(struct btf_writer *writer, type_id id)
 {
 	struct btf_writer_slot *slot = &writer->slots[id];
@@ -328,7 +331,7 @@ static void declare(struct btf_writer *writer, type_id id)
 		end(writer, id);
 }
 
-/* Turns a reference to a declaration into one to its definition. */
+/* Replaces, in a word that holds a type id, the id of a declaration by that of its definition. */
 static void relink(const struct btf_writer *writer, uint8_t *word)
 {
 	type_id id;
@@ -367,7 +370,7 @@ static void relink_record(const struct btf_writer *writer, const struct btf_writ
 	}
 }
 
-/* Header, records in the order of their ids, strings. */
+/* Writes the header, the records in the order of their ids, and the strings. */
 static void assemble(const struct btf_writer *writer, uint8_t *data)
 {
 	uint32_t types = (uint32_t)writer->records.size, strings = (uint32_t)writer->strings.size;

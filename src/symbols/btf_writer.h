@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Builds BTF in memory from types that come in another form and in any order: a type may be named
- * before it is known. Inside of the type index.
+ * Builds BTF in memory from types of another format. The types may come in any order: a type may be
+ * referred to before it is defined. Private to the type index.
  */
 #ifndef NUNCHI_SYMBOLS_BTF_WRITER_H
 #define NUNCHI_SYMBOLS_BTF_WRITER_H
@@ -10,10 +10,13 @@
 #include "core/hash.h"
 #include "symbols/btf.h"
 
-/* Where a type is only declared: the first definition of that name is meant, whatever its size. */
+/*
+ * The size of a type that is only declared: such a reference means the first definition with that
+ * name, of any size.
+ */
 #define BTF_SIZE_UNKNOWN UINT64_MAX
 
-struct btf_writer_slot; /* a type: reserved, or with its record */
+struct btf_writer_slot; /* a type id: reserved, or with its record */
 
 struct btf_writer {
 	struct buffer records;
@@ -23,7 +26,10 @@ struct btf_writer {
 	struct hash_map derived; /* ids of pointers, qualifiers and arrays */
 	struct btf_writer_slot *slots;
 	uint32_t count, capacity;
-	/* Why the result would be wrong; static. Everything after it is ignored. */
+	/*
+	 * Why the BTF would be wrong, in static storage; NULL if there is no problem. After a
+	 * problem all calls have no effect.
+	 */
 	const char *problem;
 };
 
@@ -31,21 +37,21 @@ void btf_writer_init(struct btf_writer *writer);
 void btf_writer_deinit(struct btf_writer *writer);
 
 /*
- * The id of the type of that kind, name and size, reserved when it is new. kind is one of BTF_INT
- * (any base type), BTF_STRUCT, BTF_UNION, BTF_ENUM, BTF_TYPEDEF. 0 after a problem.
+ * The id of the type of that kind, name and size; the id is reserved if it is new. kind is BTF_INT
+ * (for any base type), BTF_STRUCT, BTF_UNION, BTF_ENUM or BTF_TYPEDEF. Returns 0 after a problem.
  */
 type_id btf_writer_named(struct btf_writer *writer, enum btf_kind kind, const char *name,
 			 uint64_t size);
-/* A new id for a type without a name. */
+/* Reserves a new id for a type without a name. */
 type_id btf_writer_anonymous(struct btf_writer *writer);
-/* Whether the id has its definition; further ones are ignored. */
+/* Whether the type has been defined; later definitions of it are ignored. */
 bool btf_writer_defined(const struct btf_writer *writer, type_id id);
 
-/* Definitions. A name may be "" where C allows it; names and arrays are copied. */
+/* Define a type. The name may be "" where C permits it. Names and arrays are copied. */
 void btf_writer_base(struct btf_writer *writer, type_id id, const char *name, uint64_t size,
 		     bool is_signed, bool is_float);
 void btf_writer_typedef(struct btf_writer *writer, type_id id, const char *name, type_id target);
-/* Structs and unions. Members are written in the order given. */
+/* Structs and unions. Members are written in the given order. */
 void btf_writer_struct(struct btf_writer *writer, type_id id, enum btf_kind kind, const char *name,
 		       uint64_t size, const struct type_member *members, uint32_t count);
 void btf_writer_enum(struct btf_writer *writer, type_id id, const char *name, uint64_t size,
@@ -53,11 +59,17 @@ void btf_writer_enum(struct btf_writer *writer, type_id id, const char *name, ui
 void btf_writer_prototype(struct btf_writer *writer, type_id id, type_id result,
 			  const type_id *parameters, uint32_t count);
 
-/* BTF_PTR, BTF_CONST, BTF_VOLATILE or BTF_RESTRICT of target; one id for equal ones. */
+/*
+ * The id of BTF_PTR, BTF_CONST, BTF_VOLATILE or BTF_RESTRICT of target; equal types get the same
+ * id.
+ */
 type_id btf_writer_derived(struct btf_writer *writer, enum btf_kind kind, type_id target);
 type_id btf_writer_array(struct btf_writer *writer, type_id element, uint64_t count);
 
-/* The whole as BTF, to be freed by the caller. What was reserved only becomes a declaration. */
+/*
+ * Makes the BTF, which the caller frees. Types that were reserved but not defined become
+ * declarations.
+ */
 struct nunchi_error *btf_writer_finish(struct btf_writer *writer, void **ret, size_t *ret_size);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every compile unit repeats the types it uses. Units are read in turn; a named type is taken where
- * its name and size are first met, and what refers to it gets its id whether it is known yet or
- * not, so that only types without a name are followed deeper.
+ * Each compile unit of a file repeats the types that it uses. The units are read one after the
+ * other. A named type is converted where its name and size occur for the first time; a reference to
+ * a named type uses its id, whether the type has been converted yet or not. So the recursion
+ * follows only types without a name.
  */
 #include "symbols/dwarf.h"
 
@@ -21,12 +22,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEPTH_LIMIT 48 /* types without a name inside of one another */
+#define DEPTH_LIMIT 48 /* greatest nesting of types without a name */
 #define LIST_LIMIT  (1u << 20)
-/* An entry takes a byte at least; sections may be compressed. More of them go in a circle. */
+/*
+ * Limit of the entries read, per byte of the sections: an entry takes at least one byte, but
+ * sections may be compressed. More entries than that mean that they refer to each other in a
+ * circle.
+ */
 #define ENTRIES_PER_BYTE 32
 
-/* elfutils' libdw. Of a function with several versions the newest is had; none of these has two. */
+/*
+ * Functions of libdw (elfutils). dlsym() returns the newest version of a function; each of these
+ * has only one version.
+ */
 #define LIBDW_FUNCTIONS(FUNCTION)                                                                  \
 	FUNCTION(dwarf_attr)                                                                       \
 	FUNCTION(dwarf_attr_integrate)                                                             \
@@ -60,12 +68,12 @@ LIBRARY(libdw, functions, "libdw.so.1", "DWARF types",
 struct reader {
 	struct libdw_library lib;
 	struct btf_writer writer;
-	struct hash_map anonymous; /* ids, by the offset of the entry */
+	struct hash_map anonymous; /* ids of types without a name, by the offset of their entry */
 	unsigned word_size;
-	uint64_t entries; /* that may still be passed */
+	uint64_t entries; /* number of entries that may still be read */
 };
 
-/* Members, enumerators or parameters while a type is read. */
+/* The members, enumerators or parameters of the type that is being read. */
 struct list {
 	union {
 		struct type_member *members;
@@ -99,7 +107,7 @@ static bool list_grow(struct list *list, size_t size)
 
 static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth);
 
-/* Steps to the next entry below the same parent. */
+/* Steps to the next entry with the same parent. */
 static bool next_sibling(struct reader *reader, Dwarf_Die *die)
 {
 	if (!reader->entries) {
@@ -139,7 +147,7 @@ static bool type_die(struct reader *reader, Dwarf_Die *die, Dwarf_Die *ret)
 	return attribute && reader->lib.dwarf_formref_die(attribute, ret);
 }
 
-/* What the entry's type attribute leads to; void if it has none. */
+/* The type that DW_AT_type of the entry refers to; void if the attribute is missing. */
 static type_id target_of(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
 	Dwarf_Die target;
@@ -147,7 +155,10 @@ static type_id target_of(struct reader *reader, Dwarf_Die *die, unsigned depth)
 	return type_die(reader, die, &target) ? convert(reader, &target, depth + 1) : 0;
 }
 
-/* Bytes from the start of the struct: a number, or (until DWARF 3) an expression that adds one. */
+/*
+ * The member's offset in the struct, in bytes: a number, or (until DWARF 3) an expression that adds
+ * one.
+ */
 static uint64_t location_of(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Attribute memory, *attribute;
@@ -166,7 +177,10 @@ static uint64_t location_of(struct reader *reader, Dwarf_Die *die)
 	return 0;
 }
 
-/* The size of the integer that holds a bit field, for the older way to say where it is. */
+/*
+ * The size of the integer that contains a bit field; DW_AT_bit_offset, used until DWARF 3, counts
+ * from its end.
+ */
 static uint64_t storage_size(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Die type, next;
@@ -195,7 +209,7 @@ static void place_member(struct reader *reader, Dwarf_Die *die, struct type_memb
 	if (number_of(reader, die, DW_AT_data_bit_offset, &offset))
 		member->bit_offset = offset;
 	else if (number_of(reader, die, DW_AT_bit_offset,
-			   &offset)) /* from the most significant bit */
+			   &offset)) /* counts from the most significant bit */
 		member->bit_offset = start + storage_size(reader, die) * 8 - offset - bits;
 }
 
@@ -230,7 +244,10 @@ static void define_struct(struct reader *reader, Dwarf_Die *die, enum btf_kind k
 			  list.members, list.count);
 }
 
-/* gcc writes negative values in the signed form; the short unsigned forms carry no sign. */
+/*
+ * The value of an enumerator. gcc writes negative values in the signed form only; the short
+ * unsigned forms have no sign bit.
+ */
 static int64_t value_of(struct reader *reader, Dwarf_Die *die)
 {
 	Dwarf_Attribute memory,
@@ -289,7 +306,7 @@ static void define_prototype(struct reader *reader, Dwarf_Die *die, type_id id, 
 	btf_writer_prototype(&reader->writer, id, result, list.parameters, list.count);
 }
 
-/* Writes the type under id, which its entry defines. */
+/* Writes the definition of type id from its entry. */
 static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned depth)
 {
 	Dwarf_Word encoding = 0;
@@ -323,7 +340,7 @@ static void define(struct reader *reader, Dwarf_Die *die, type_id id, unsigned d
 	}
 }
 
-/* The id of a type without a name; each entry is read once. */
+/* The id of a type without a name; each entry is converted once. */
 static type_id convert_anonymous(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
 	uint64_t offset = reader->lib.dwarf_dieoffset(die);
@@ -358,7 +375,10 @@ static enum btf_kind named_kind(int tag)
 	}
 }
 
-/* The id of a type by its name. *ret_complete tells whether this entry defines it. */
+/*
+ * The id of a named type. *ret_complete says whether this entry is its definition, not a
+ * declaration.
+ */
 static type_id convert_named(struct reader *reader, Dwarf_Die *die, enum btf_kind kind,
 			     const char *name, bool *ret_complete)
 {
@@ -369,7 +389,10 @@ static type_id convert_named(struct reader *reader, Dwarf_Die *die, enum btf_kin
 						      : size_of(reader, die));
 }
 
-/* Each dimension is an entry of its own below the array's; the first is the outermost. */
+/*
+ * Converts an array. Each dimension is a child entry of the array's entry; the first is the
+ * outermost.
+ */
 static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned depth)
 {
 	uint64_t counts[DEPTH_LIMIT];
@@ -387,7 +410,10 @@ static type_id convert_array(struct reader *reader, Dwarf_Die *die, unsigned dep
 		if (number_of(reader, &child, DW_AT_count, &number))
 			counts[dimensions] = number;
 		else if (number_of(reader, &child, DW_AT_upper_bound, &number))
-			/* An empty array's bound is -1, in a form as short as may be. */
+			/*
+			 * The upper bound of an empty array is -1, written with as few bytes as
+			 * possible.
+			 */
 			counts[dimensions] = (number & 0xffffffff) == 0xffffffff ? 0 : number + 1;
 		dimensions++;
 	}
@@ -428,12 +454,15 @@ static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth)
 		return convert_array(reader, die, depth);
 	case DW_TAG_subroutine_type:
 		return convert_anonymous(reader, die, depth);
-	default: /* no type of C, or one that wraps another (atomic) */
+	default: /* not a type of C, or one that only wraps another (atomic) */
 		return target_of(reader, die, depth);
 	}
 }
 
-/* Defines the named types below an entry: a unit, or a type (clang nests them). */
+/*
+ * Converts the named types among the children of an entry, which is a unit or a type (clang nests
+ * types).
+ */
 static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
 {
 	Dwarf_Die die;
@@ -459,7 +488,10 @@ static void read_types(struct reader *reader, Dwarf_Die *parent, unsigned depth)
 	}
 }
 
-/* Rust's view of a kernel structure bears the same name and may say less. */
+/*
+ * Whether a unit is in Rust. Rust's version of a kernel structure has the same name and may lack
+ * members.
+ */
 static bool is_rust(struct reader *reader, Dwarf_Die *unit)
 {
 	Dwarf_Word language;
@@ -503,7 +535,7 @@ static struct nunchi_error *read_dwarf(struct reader *reader, Dwarf *dwarf, uint
 	return btf_writer_finish(&reader->writer, ret, ret_size);
 }
 
-/* The file's own memory is given back before the index is made. */
+/* Reads the types into BTF. The DWARF is closed, and its memory freed, before the index is made. */
 static struct nunchi_error *read_file(int fd, struct reader *reader, void **ret, size_t *ret_size)
 {
 	struct nunchi_error *err;

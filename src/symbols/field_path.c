@@ -4,25 +4,25 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define NESTING_LIMIT 16 /* anonymous members inside of one another */
-/* Members compared for one path; the largest struct of a kernel has about a thousand. */
+#define NESTING_LIMIT 16 /* greatest nesting of anonymous members */
+/* Members compared for one path at most; the largest kernel struct has about a thousand. */
 #define MEMBER_BUDGET (1u << 14)
 #define ARRAY_DEPTH   16
 #define NAME_LIMIT    255
-/* Beyond any struct; keeps the sums of offsets far from overflow. */
+/* Larger than any struct, and small enough that sums of offsets cannot overflow. */
 #define OFFSET_LIMIT (1ULL << 40)
 
 struct walk {
 	const struct type_index *index;
 	const char *path;
-	const char *at; /* what is left of path */
+	const char *at; /* the part of `path` that is not resolved yet */
 	unsigned budget;
-	type_id type; /* of the field so far */
+	type_id type; /* of the field that the resolved part names */
 	uint64_t bit_offset;
 	uint32_t bit_size;
 };
 
-/* The part of the path before what is left, for messages. */
+/* The resolved part of the path, for messages. */
 #define DONE(walk) (int)((walk)->at - (walk)->path), (walk)->path
 
 static struct nunchi_error *syntax_error(const struct walk *walk, const char *what)
@@ -63,7 +63,7 @@ struct wanted {
 static bool find_member(struct walk *walk, type_id id, const struct wanted *wanted, unsigned depth,
 			uint64_t base, struct type_member *ret);
 
-/* Looks into an anonymous member. */
+/* Searches for the member inside anonymous member i. */
 static bool find_inside(struct walk *walk, type_id id, uint32_t i, const struct wanted *wanted,
 			unsigned depth, uint64_t base, struct type_member *ret)
 {
@@ -76,7 +76,9 @@ static bool find_inside(struct walk *walk, type_id id, uint32_t i, const struct 
 			   base + member.bit_offset, ret);
 }
 
-/* ret's bit offset counts from where base does. */
+/*
+ * Searches a struct or union for the member; ret->bit_offset counts from the same start as `base`.
+ */
 static bool find_member(struct walk *walk, type_id id, const struct wanted *wanted, unsigned depth,
 			uint64_t base, struct type_member *ret)
 {
@@ -89,7 +91,7 @@ static bool find_member(struct walk *walk, type_id id, const struct wanted *want
 	for (uint32_t i = 0; i < record.vlen; i++) {
 		const char *name = btf_name(btf, btf_member_name(&record, i));
 
-		/* Before looking inside, which takes from it too. */
+		/* Counted before find_inside(), which takes from the same budget. */
 		if (!walk->budget)
 			return false;
 		walk->budget--;
@@ -106,7 +108,7 @@ static bool find_member(struct walk *walk, type_id id, const struct wanted *want
 	return false;
 }
 
-/* Why there is no going on from the field so far. */
+/* The error that says why a path cannot continue after the resolved part. */
 static struct nunchi_error *no_members(const struct walk *walk)
 {
 	char spelling[128];
@@ -149,7 +151,7 @@ static struct nunchi_error *step_member(struct walk *walk)
 	return NULL;
 }
 
-/* A decimal number without surplus, below 2^32. */
+/* Parses a decimal number below 2^32, without sign or leading zeros. */
 static bool parse_number(const char *text, size_t size, int64_t *ret)
 {
 	uint64_t value = 0;
@@ -204,7 +206,7 @@ static struct nunchi_error *step_index(struct walk *walk)
 	    !type_index_get(walk->index, type_index_strip(walk->index, walk->type), &type) ||
 	    type.kind != TYPE_ARRAY)
 		return error_create(NUNCHI_ERROR_NOT_FOUND, "\"%.*s\" is no array", DONE(walk));
-	/* A flexible array (no elements) says nothing of its end. */
+	/* A flexible array (0 elements) has no known end, so that any index is accepted. */
 	if (index < 0 || (type.count && (uint64_t)index >= type.count))
 		return error_create(NUNCHI_ERROR_NOT_FOUND,
 				    "\"%.*s\" has %u elements, no number %" PRId64, DONE(walk),
@@ -240,7 +242,10 @@ static struct nunchi_error *follow(struct walk *walk)
 	return NULL;
 }
 
-/* The load for a bit field: aligned and inside the struct of limit bytes if there is one. */
+/*
+ * Determines the load for a bit field: an aligned one inside the struct of `limit` bytes if
+ * possible. See struct type_field.
+ */
 static bool place_bits(const struct walk *walk, uint64_t limit, struct type_field *field)
 {
 	uint64_t start = walk->bit_offset, end = start + walk->bit_size;
@@ -262,7 +267,7 @@ static bool place_bits(const struct walk *walk, uint64_t limit, struct type_fiel
 	return field->size <= 8;
 }
 
-/* Counts the elements of an array, and finds whether they are signed. */
+/* Counts the elements of an array over all dimensions, and stores whether they are signed. */
 static bool describe_elements(const struct walk *walk, struct type_field *field)
 {
 	type_id id = walk->type;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Source: the JSON schemas of Volatility 3 (volatility3/schemas) and what dwarf2json 0.6 – 0.9
- * writes: typedefs and qualifiers are resolved away, types without a name are called "unnamed_" and
- * a hash, bit positions count from the least significant bit.
+ * Sources: the JSON schemas of Volatility 3 (volatility3/schemas), and what dwarf2json 0.6 – 0.9
+ * writes. It replaces typedefs and qualifiers by the types they stand for, names types without a
+ * name "unnamed_" and a hash, and counts bit positions from the least significant bit.
  */
 #include "symbols/isf.h"
 
@@ -17,11 +17,11 @@
 
 #define DEPTH_LIMIT 32
 #define NAME_LIMIT  511
-/* A number where the schema wants one that a type can have; everything is 32 bits in the end. */
+/* Greatest number accepted as a size, offset or count; all of them are stored in 32 bits. */
 #define SIZE_LIMIT ((json_int_t)UINT32_MAX)
 
 struct table {
-	const char *text; /* for the places in messages */
+	const char *text; /* start of the text, for byte offsets in messages */
 	struct btf_writer writer;
 	unsigned word_size;
 	bool has_format, has_types;
@@ -56,7 +56,7 @@ static struct nunchi_error *parse(const struct table *table, struct isf_span val
 	return NULL;
 }
 
-/* Calls entry for each member of the object; keys that no name can be are passed over. */
+/* Calls entry for each member of a JSON object; skips keys that cannot be names. */
 static struct nunchi_error *each(struct table *table, struct isf_span object, entry_fn entry)
 {
 	struct isf_span key, value;
@@ -146,7 +146,7 @@ static struct nunchi_error *read_base(struct table *table, const char *name, str
 	return NULL;
 }
 
-/* Volatility names what has no name. */
+/* The name of a type, "" for the "unnamed_" ones that Volatility gives to types without a name. */
 static const char *real_name(const char *name)
 {
 	return strncmp(name, "unnamed_", 8) ? name : "";
@@ -212,7 +212,7 @@ static bool read_member(struct table *table, const char *name, const json_t *fie
 	return true;
 }
 
-/* Members of a struct in the order of their place; JSON objects have no order of their own. */
+/* Orders members by their offset, since members of a JSON object have no order. */
 static int compare_members(const void *a, const void *b)
 {
 	const struct type_member *x = a, *y = b;

@@ -8,7 +8,7 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* The first character that is no space; 0 at the end. */
+/* Skips white space and returns the next character; 0 at the end. */
 static char peek(struct isf_scan *scan)
 {
 	while (scan->at < scan->end && is_space(*scan->at))
@@ -16,7 +16,7 @@ static char peek(struct isf_scan *scan)
 	return scan->at < scan->end ? *scan->at : 0;
 }
 
-/* Passes over a string whose quote is next. */
+/* Skips a string; its opening quote is the next character. */
 static bool skip_string(struct isf_scan *scan)
 {
 	const char *at = scan->at + 1;
@@ -29,7 +29,7 @@ static bool skip_string(struct isf_scan *scan)
 	return true;
 }
 
-/* Passes over an object or array: brackets are counted, whichever they are. */
+/* Skips an object or array by counting brackets, without checking that their kinds match. */
 static bool skip_nested(struct isf_scan *scan)
 {
 	size_t depth = 0;

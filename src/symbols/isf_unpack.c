@@ -11,9 +11,9 @@
 #include <assert.h>
 #include <lzma.h>
 
-/* xz -9 takes 65 MiB to unpack. */
+/* Memory limit of the decoder; data made by xz -9 needs 65 MiB. */
 #define DECODER_MEMORY ((uint64_t)128 << 20)
-/* Tables of whole kernels have 30 to 60 MB. */
+/* Limit of the decompressed size; the table of a whole kernel has 30 to 60 MB. */
 #define TEXT_LIMIT ((size_t)512 << 20)
 #define CHUNK      ((size_t)1 << 20)
 

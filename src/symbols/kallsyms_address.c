@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The address table. It stands before num_syms until 6.3 and after the token index since 6.4, in
- * one of four encodings; the right place and encoding give ascending addresses over all symbols,
- * and the table itself lies among them, where no symbols are but the labels of its own parts (6.4
- * and later name them, earlier ones leave them out). That says as well that the addresses are of
- * this image, and not of another one that was copied here.
+ * The address table. It stands before num_syms until Linux 6.3 and after the token index since 6.4,
+ * in one of four encodings. A place and an encoding are right if they give ascending addresses for
+ * all symbols, and if these addresses agree with the place of the table itself: the table lies
+ * between two symbols, and no symbols lie inside it except the labels of its own parts (6.4 and
+ * later contain these labels as symbols, earlier kernels do not). This also shows that the
+ * addresses belong to this image and not to another image, of which a copy lies here.
  */
 #include "symbols/kallsyms_private.h"
 
-/* The most between a symbol table and the nearest symbol on either side of it. */
+/* Greatest distance between the symbol table and the nearest symbol on either side. */
 #define NEIGHBOUR_MAX ((uint64_t)256 << 20)
-/* Kernels start on 2 MiB at least (CONFIG_PHYSICAL_ALIGN). */
+/* A kernel starts at a multiple of at least 2 MiB (CONFIG_PHYSICAL_ALIGN). */
 #define KERNEL_ALIGN ((uint64_t)2 << 20)
 /* A kernel's image ends within a GiB of its start (KERNEL_IMAGE_SIZE). */
 #define KERNEL_SIZE_MAX ((uint64_t)1 << 30)
-/* How far after the first symbol _text and _stext are searched for. */
+/* How many of the first symbols are searched for _text and _stext. */
 #define START_SYMBOLS 32
-/* Labels of the parts between num_syms and the end of the token index. */
+/* Greatest number of labels between num_syms and the end of the token index. */
 #define LABELS_MAX 8
 
-/* The entry i of the table, which the caller knows to be inside the image. */
+/* Decodes entry i of the table; the caller has checked that it lies within the image. */
 static inline __attribute__((always_inline)) uint64_t
 decode(const struct kallsyms *k, enum kallsyms_encoding encoding, uint32_t i)
 {
@@ -55,7 +56,10 @@ copy_with(const struct kallsyms *k, enum kallsyms_encoding encoding, uint64_t *r
 		ret[i] = decode(k, encoding, i);
 }
 
-/* With the encoding as a constant in each, which the compiler makes loops of their own of. */
+/*
+ * Decodes all addresses. The encoding is a constant in each call of copy(), so that the compiler
+ * makes a loop for each encoding.
+ */
 void kallsyms_copy_addresses(const struct kallsyms *k, uint64_t *ret)
 {
 	switch (k->encoding) {
@@ -102,7 +106,7 @@ static bool ascends(const struct kallsyms *k)
 	}
 }
 
-/* The first symbol at or above address; count if there is none. */
+/* The position of the first symbol at or above address; k->count if there is none. */
 static uint32_t first_from(const struct kallsyms *k, uint64_t address)
 {
 	uint32_t low = 0, high = k->count;
@@ -118,17 +122,20 @@ static uint32_t first_from(const struct kallsyms *k, uint64_t address)
 	return low;
 }
 
-/* Whether a symbol inside the table is the label of one of its parts. */
+/* Whether a symbol inside the table is the label of a part of the table. */
 static bool is_label(const struct kallsyms *k, uint64_t address)
 {
 	uint64_t at = address - k->image.address.v;
 
-	/* seqs_of_names, of which the size is not known, may be between markers and tokens. */
+	/* seqs_of_names, whose size is unknown, may stand between the markers and the tokens. */
 	return at == k->count_at || at == k->names ||
 	       (at >= k->markers_at && at <= k->token_table) || at == k->token_index;
 }
 
-/* Whether the symbols around the table are near it and none, but its labels, in it. */
+/*
+ * Checks that the nearest symbols before and after the table are close to it, and that no symbols
+ * lie inside it except its labels.
+ */
 static enum kallsyms_agreement check_neighbours(const struct kallsyms *k)
 {
 	uint64_t start = kallsyms_address_of(k, k->count_at);
@@ -148,9 +155,9 @@ static enum kallsyms_agreement check_neighbours(const struct kallsyms *k)
 }
 
 /*
- * If _text or _stext is among the first symbols of the kernel, as it should: whether the image
- * starts there, or later (then it is a part of the kernel). That holds the table against the page
- * tables from which the image's address comes.
+ * Checks the table against the address of the image, which comes from the page tables: if _text or
+ * _stext is among the first symbols of the kernel, then the image must start there, or later if it
+ * is only a part of the kernel.
  */
 static bool check_start(const struct kallsyms *k)
 {
@@ -169,7 +176,9 @@ static bool check_start(const struct kallsyms *k)
 	return true;
 }
 
-/* Tries one place and encoding; base_at is where the base stands, 0 if the encoding has none. */
+/*
+ * Tries one place and encoding. base_at is the offset of the base, 0 if the encoding has no base.
+ */
 static enum kallsyms_agreement try_place(struct kallsyms *k, enum kallsyms_encoding encoding,
 					 size_t at, size_t base_at)
 {
@@ -194,7 +203,7 @@ static enum kallsyms_agreement try_place(struct kallsyms *k, enum kallsyms_encod
 	return agreement;
 }
 
-/* The two encodings that share a place and a base. */
+/* Tries the two encodings that have the same place and base. */
 static enum kallsyms_agreement try_offsets(struct kallsyms *k, size_t at, size_t base_at)
 {
 	enum kallsyms_agreement relative = try_place(k, KALLSYMS_OFFSETS, at, base_at);
@@ -211,7 +220,7 @@ static enum kallsyms_agreement better(enum kallsyms_agreement a, enum kallsyms_a
 	return a > b ? a : b;
 }
 
-/* Up to 6.3: addresses, or offsets and the base, before num_syms. */
+/* Tries the places before num_syms (Linux up to 6.3): addresses, or offsets and a base. */
 static enum kallsyms_agreement try_before(struct kallsyms *k)
 {
 	enum kallsyms_agreement best = KALLSYMS_NO_ADDRESSES;
@@ -227,7 +236,10 @@ static enum kallsyms_agreement try_before(struct kallsyms *k)
 	return best;
 }
 
-/* From 6.4 on: the same, or offsets from their own place, after the token index. */
+/*
+ * Tries the places after the token index (Linux 6.4 and later): the same encodings, and offsets
+ * relative to the entry's own place.
+ */
 static enum kallsyms_agreement try_after(struct kallsyms *k, size_t align)
 {
 	size_t at = (k->token_index + KALLSYMS_TOKENS * 2 + align - 1) & ~(align - 1);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From the names' tokens to symbols. The image may change while it is read: each group must end
- * where the next was proven to begin.
+ * Expands the tokens of the names to symbols. A running guest may change the image meanwhile: the
+ * names of each group must still end where kallsyms_find() found the next group to begin.
  */
 #include "symbols/kallsyms_private.h"
 
 #define TEXT_SIZE_MAX (KALLSYMS_TEXT_MAX - 1)
-/* What may be written beyond TEXT_SIZE_MAX: a token's copy is longer than the token. */
+/*
+ * Bytes that may be written beyond TEXT_SIZE_MAX: a token is copied as a block that may be longer
+ * than the token.
+ */
 #define SLACK KALLSYMS_TOKEN_SHORT
 
 struct nunchi_error *kallsyms_changed(const struct kallsyms *k, size_t at)
@@ -28,9 +31,10 @@ static inline size_t copy_token(const struct kallsyms_tokens *restrict tokens, u
 }
 
 /*
- * Writes the tokens' text at out, where TEXT_SIZE_MAX + SLACK bytes can be written. Gives its size
- * or 0 if it has more than TEXT_SIZE_MAX. Nearly all names are so short that they fit whatever
- * their tokens are: a check of each would take a quarter of the time of all.
+ * Writes the text of the tokens to out, where TEXT_SIZE_MAX + SLACK bytes can be written. Returns
+ * the size of the text, or 0 if it is longer than TEXT_SIZE_MAX. Nearly all names have so few
+ * tokens that the text fits whatever the tokens are; checking after each token would cost a quarter
+ * of the total time.
  */
 static inline size_t expand(const struct kallsyms_tokens *restrict tokens, const uint8_t *codes,
 			    size_t size, char *restrict out)
@@ -79,7 +83,7 @@ static struct nunchi_error *bad_name(const struct kallsyms *k, const uint8_t *co
 			       i, SYMBOL_NAME_MAX);
 }
 
-/* Appends a group's names; there is room in the index for them. */
+/* Appends the names of a group to the index, which has room for them. */
 static struct nunchi_error *decode_group(const struct kallsyms *k, uint32_t group,
 					 struct symbol_index *index)
 {
@@ -113,7 +117,9 @@ struct nunchi_error *kallsyms_to_index(const struct kallsyms *kallsyms, struct s
 	const struct kallsyms *k = kallsyms;
 	_cleanup_(cleanup_symbol_index_unref_p) struct symbol_index *index = NULL;
 	struct nunchi_error *err = symbol_index_create(&index);
-	/* Names take about twice the bytes of their tokens; room costs only what is touched of it.
+	/*
+	 * Names take about twice as many bytes as their tokens. Reserved memory costs nothing until
+	 * it is touched.
 	 */
 	size_t room = (k->names_end - k->names) * 3;
 

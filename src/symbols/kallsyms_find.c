@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the symbol table in an image: each run of digits' tokens is held against the proofs of
- * tokens, names and addresses, and the first table that agrees with its own place is taken.
+ * Finds the symbol table in an image. Each place where the tokens of the ten digits stand in a row
+ * is a candidate: tokens, names and addresses are checked, and the first table whose addresses
+ * agree with its own place is used.
  */
 #include "symbols/kallsyms_private.h"
 
 #include <stdio.h>
 
-/* A kernel's image has one run, or a few UTF-16 tables more; then it is enough. */
+/*
+ * Limits of the search. A kernel's image has one candidate, and a few more if it contains tables of
+ * UTF-16 digits.
+ */
 #define ANCHORS_MAX 4096
 #define TABLES_MAX  8
 
 struct search {
 	size_t anchors;
 	size_t token_tables; /* proven */
-	size_t name_tables;  /* proven, and not of this place */
-	size_t last_table;   /* where the last of them stands */
+	/* tables whose tokens and names are valid, but whose addresses do not fit */
+	size_t name_tables;
+	size_t last_table; /* where the last of these tables stands */
 };
 
 void kallsyms_destroy(struct kallsyms *kallsyms)
@@ -31,7 +36,7 @@ DEFINE_CLEANUP(struct kallsyms, kallsyms_destroy)
 
 struct nunchi_error *kallsyms_set_image(struct kallsyms *kallsyms, const struct kernel_image *image)
 {
-	/* All offsets were checked against the size that the image had. */
+	/* All offsets were checked against the earlier size of the image. */
 	if (image->size < kallsyms->image.size)
 		return kallsyms_changed(kallsyms, 0);
 	kallsyms->image.data = image->data;
@@ -63,7 +68,7 @@ static void describe(struct kallsyms *k)
 		 encodings[k->encoding], k->addresses < k->names ? "before" : "after");
 }
 
-/* Holds the table around one run of digits against all proofs. */
+/* Checks the table around one candidate place. */
 static struct nunchi_error *try_anchor(struct kallsyms *k, size_t anchor, struct search *search,
 				       bool *ret)
 {
@@ -86,7 +91,7 @@ static struct nunchi_error *try_anchor(struct kallsyms *k, size_t anchor, struct
 	return NULL;
 }
 
-/* Why nothing was found, from what nearly was. */
+/* The error that says why no table was found, depending on how far the checks came. */
 static struct nunchi_error *not_found(const struct kernel_image *image, const struct search *search)
 {
 	static const char hint[] = "give the symbols as a file: --symbols System.map";

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A few names out of all, without decoding any: the names wanted make a tree of letters, and over
- * it a machine that takes tokens. Its transitions are worked out when first met, but for the first
- * two tokens: which pairs of them lead anywhere is known in a bit each, and most symbols are done
- * with after that one look.
+ * Finds a few names among all symbols without decoding the names. The wanted names form a trie of
+ * letters; a state machine over the trie takes a token at a time. A transition of the machine is
+ * computed when it is first needed. For the first two tokens a bit set says which pairs lead to any
+ * wanted name: most symbols are rejected by this one test.
  */
 #include "symbols/kallsyms_private.h"
 #include "symbols/symbol_variant.h"
 
-/* Nodes of the tree, and states of the machine. */
+/* Nodes of the trie, which are also the states of the machine. */
 enum { DEAD, START /* before the type letter */, ROOT /* after it */, FIRST_FREE };
 
 #define UNKNOWN UINT32_MAX
 #define NONE    UINT32_MAX
-/* More letters than anybody wants names of. */
+/* Limit of the trie's nodes, far more than any caller needs. */
 #define NODES_MAX ((size_t)1 << 24)
 
 struct node {
-	uint32_t child;   /* the first, DEAD if none */
-	uint32_t sibling; /* the next, DEAD if none */
-	uint32_t wanted;  /* the name that ends here, or NONE */
-	uint32_t variant; /* the name after which a dot came, or NONE: then all letters lead here */
-	uint32_t row;     /* of the machine, or NONE */
+	uint32_t child;   /* first child, DEAD if none */
+	uint32_t sibling; /* next child of the same parent, DEAD if none */
+	uint32_t wanted;  /* index of the wanted name that ends here, or NONE */
+	/*
+	 * index of the wanted name that was followed by a dot, or NONE; in such a node all further
+	 * letters stay in this node
+	 */
+	uint32_t variant;
+	uint32_t row; /* of the transition table, or NONE if not made yet */
 	char letter;
 };
 
@@ -35,10 +39,11 @@ struct matcher {
 	uint32_t node_count;
 	uint32_t (*rows)[KALLSYMS_TOKENS];
 	uint32_t row_count, row_capacity;
-	struct token_set pairs[KALLSYMS_TOKENS]; /* by the first token */
+	/* pairs that lead on: a set of second tokens for each first token */
+	struct token_set pairs[KALLSYMS_TOKENS];
 	const char *const *names;
-	uint32_t *found;    /* by name wanted: how often */
-	uint32_t *variants; /* likewise */
+	uint32_t *found;    /* for each wanted name: how often it occurred */
+	uint32_t *variants; /* for each wanted name: how often a variant of it occurred */
 	size_t missing;
 };
 
@@ -70,7 +75,7 @@ static uint32_t find_name(const struct matcher *matcher, const char *name)
 	return node;
 }
 
-/* The child for a letter, made if there is none. */
+/* The child of a node for a letter; created if it does not exist. */
 static uint32_t get_child(struct matcher *matcher, uint32_t node, char letter)
 {
 	uint32_t child = find_child(matcher, node, letter);
@@ -99,7 +104,10 @@ static void add_name(struct matcher *matcher, const char *name, uint32_t wanted)
 	}
 }
 
-/* After all names: of one that holds a dot itself, the part before the dot has no variants. */
+/*
+ * Adds the node for variants of a name. Called after all names were added: if a wanted name
+ * contains a dot, the part before its dot gets no variants.
+ */
 static void add_variant(struct matcher *matcher, const char *name)
 {
 	uint32_t node = find_name(matcher, name);
@@ -111,7 +119,7 @@ static void add_variant(struct matcher *matcher, const char *name)
 	matcher->nodes[dot].variant = matcher->nodes[node].wanted;
 }
 
-/* Where a token leads from a node of the tree. */
+/* The node that a token leads to from a node of the trie. */
 static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token)
 {
 	const char *text = matcher->tokens->text + matcher->tokens->offset[token];
@@ -126,7 +134,7 @@ static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token
 	return node;
 }
 
-/* Sets the bits of the tokens that lead on from a state. */
+/* Sets the bits of the tokens that lead from a state to another state than DEAD. */
 static void fill_row(const struct matcher *matcher, uint32_t state, struct token_set *row)
 {
 	for (unsigned token = 0; token < KALLSYMS_TOKENS; token++) {
@@ -139,7 +147,7 @@ static void fill_pairs(struct matcher *matcher)
 {
 	struct token_set after_letter = {0};
 
-	/* Many first tokens are no more than the letter: their row is made once. */
+	/* Many first tokens consist of the type letter alone: their set is computed once. */
 	fill_row(matcher, ROOT, &after_letter);
 	for (unsigned first = 0; first < KALLSYMS_TOKENS; first++) {
 		uint32_t state = walk(matcher, START, (uint8_t)first);
@@ -179,7 +187,7 @@ static struct nunchi_error *matcher_init(struct matcher *matcher, const struct k
 	return NULL;
 }
 
-/* The row of a state, made when it is first met; NULL if memory is short. */
+/* The transition table of a state, created when it is first needed; NULL if memory is short. */
 static inline uint32_t *get_row(struct matcher *matcher, uint32_t state)
 {
 	struct node *node = &matcher->nodes[state];
@@ -200,15 +208,15 @@ static inline uint32_t *get_row(struct matcher *matcher, uint32_t state)
 	return matcher->rows[node->row];
 }
 
-/* Whether a name that starts with these two tokens can be one of those wanted. */
+/* Whether a name that starts with these two tokens may be a wanted name. */
 static inline bool may_match(const struct matcher *matcher, const uint8_t *codes)
 {
 	return matcher->pairs[codes[0]].bits[codes[1] / 32] >> codes[1] % 32 & 1;
 }
 
 /*
- * Runs a name's tokens through the machine and gives the state at its end, which says what it is.
- * False if memory is short.
+ * Runs the tokens of a name through the machine and stores the final state, which says whether the
+ * name is a wanted one. False if memory is short.
  */
 static inline bool match(struct matcher *matcher, const uint8_t *codes, size_t size, uint32_t *ret)
 {
@@ -229,7 +237,10 @@ static inline bool match(struct matcher *matcher, const uint8_t *codes, size_t s
 	return true;
 }
 
-/* Takes symbol i if it is what a state of the machine says. */
+/*
+ * Stores the address of symbol i if the final state says that the symbol is a wanted name or a
+ * variant.
+ */
 static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, uint32_t state,
 		 uint64_t *addresses)
 {
@@ -247,7 +258,7 @@ static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, 
 	}
 }
 
-/* One group's names through the machine. */
+/* Runs the names of one group through the machine. */
 static struct nunchi_error *match_group(struct matcher *matcher, const struct kallsyms *k,
 					uint32_t group, uint64_t *addresses)
 {
@@ -271,7 +282,7 @@ static struct nunchi_error *match_group(struct matcher *matcher, const struct ka
 	return at == end ? NULL : kallsyms_changed(k, at);
 }
 
-/* Names asked for twice have one node: gives the others what the first got. */
+/* Names that were asked for several times share a node: copies the address to the repetitions. */
 static void fill_repeated(const struct matcher *matcher, const char *const *names, size_t count,
 			  uint64_t *addresses)
 {
@@ -297,7 +308,7 @@ struct nunchi_error *kallsyms_lookup(const struct kallsyms *kallsyms, const char
 		err = match_group(&matcher, kallsyms, group, addresses);
 	if (err)
 		return err;
-	/* Which one of several variants is meant is not known. */
+	/* If a name has several variants, none of them can be chosen. */
 	for (size_t i = 0; i < count; i++) {
 		if (!matcher.found[i] && matcher.variants[i] != 1)
 			addresses[i] = 0;

@@ -1,35 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Markers, names and num_syms. Before the token table stand the markers (right before it, or, in
- * 6.1.y to 6.3, with seqs_of_names between), before them the names, before them num_syms:
+ * The markers, the names and num_syms. They stand before the token table in this order, num_syms
+ * first; the markers end right before the token table, or (6.1.y to 6.3) before seqs_of_names,
+ * which follows them:
  *
  *	num_syms   u32, or a long before 4.20
- *	names      of each symbol a size and that many tokens
- *	markers    of every 256th symbol its offset in names; u32, or long before 4.20
+ *	names      for each symbol its number of tokens, then the tokens
+ *	markers    for every 256th symbol the offset of its name in names; u32, or long before 4.20
  *
- * Markers are known by their shape: from 0, in steps of 256 names. Then num_syms must fit the
- * number of markers, and 256 names from each marker must lead exactly to the next and the last
- * names to the markers themselves. That proves all three and the form of the sizes.
+ * The markers are recognised by their form: they start with 0 and ascend in steps of 256 names.
+ * Then num_syms must agree with the number of markers, the 256 names from each marker must end
+ * exactly at the next marker, and the last names must end at the markers themselves. This proves
+ * all three parts, and also how sizes above 127 are encoded.
  */
 #include "symbols/kallsyms_private.h"
 
-/* 256 names of one token, and of as many as the longest name has letters. */
+/*
+ * The size of 256 names of one token each, and of 256 names with as many tokens as the longest name
+ * has letters.
+ */
 #define STEP_MIN (KALLSYMS_GROUP * 2)
 #define STEP_MAX (KALLSYMS_GROUP * (SYMBOL_NAME_MAX + 3))
-/* seqs_of_names: u32 each in early 6.2, three bytes later. */
+/*
+ * How far before the token table the markers are searched: seqs_of_names has a u32 for each symbol
+ * in early 6.2, three bytes later.
+ */
 #define SEARCH_MAX (SYMBOL_COUNT_MAX * 4 + 64)
-/* The least that markers take: with less than two there is nothing to prove. */
+/*
+ * The size of the smallest table of markers; with fewer than two markers nothing could be proved.
+ */
 #define SEARCH_STEP 8
-/* Label alignment. */
+/* Greatest padding before a label. */
 #define PADDING_MAX 8
-/* Runs like markers tried before one token table; a table of seqs has none or one by chance. */
+/*
+ * Rows of numbers that look like markers, tried before one token table. In seqs_of_names at most
+ * one occurs by chance.
+ */
 #define RUNS_MAX 64
-/* Full proofs tried before one token table; more than one or two means that somebody plays. */
+/*
+ * Complete checks made before one token table. If more than one or two are needed, the data was
+ * made to look like names.
+ */
 #define PROOFS_MAX 16
 
 struct marker_run {
-	size_t at;      /* of the 0 */
-	uint32_t count; /* as many as have the shape */
+	size_t at;      /* of the first marker, which is 0 */
+	uint32_t count; /* of words that have the form of markers */
 	unsigned width;
 };
 
@@ -47,8 +63,8 @@ static bool is_step(uint32_t low, uint32_t high)
 }
 
 /*
- * The run of markers that the one at `at` belongs to. If there is none, *broken is the place
- * below which the search goes on.
+ * Finds the row of markers that contains the word at `at`. If there is none, *broken is the offset
+ * below which the search has to continue.
  */
 static bool run_at(const struct kernel_image *image, size_t at, size_t end, unsigned width,
 		   struct marker_run *ret, size_t *broken)
@@ -79,7 +95,7 @@ static bool run_at(const struct kernel_image *image, size_t at, size_t end, unsi
 	return found.count > 1;
 }
 
-/* Goes over `count` names; false if they do not fit. */
+/* Skips `count` names; false if they do not fit before `end`. */
 static bool skip_names(const struct kallsyms *k, size_t at, size_t end, uint32_t count,
 		       bool long_sizes, size_t *ret)
 {
@@ -103,7 +119,7 @@ static bool is_zero(const uint8_t *data, size_t size)
 	return true;
 }
 
-/* Whether k's count, names and copied markers fit each other. */
+/* Whether k's number of symbols, names and copied markers agree with each other. */
 static bool prove(struct kallsyms *k, bool long_sizes)
 {
 	uint32_t last = k->group_count - 1;
@@ -125,7 +141,7 @@ static bool prove(struct kallsyms *k, bool long_sizes)
 	return true;
 }
 
-/* The number of symbols that stands before names, as u32 or, padded or long, as u64. */
+/* Reads num_syms, which stands before the names: a u32, or a u64 if it is padded or long. */
 static bool count_before(const struct kallsyms *k, size_t names, unsigned width, uint32_t *ret)
 {
 	const uint8_t *data = k->image.data;
@@ -137,7 +153,10 @@ static bool count_before(const struct kallsyms *k, size_t names, unsigned width,
 	       *ret <= k->group_count * KALLSYMS_GROUP;
 }
 
-/* Searches the start of the names, given the (copied) markers, from the latest place down. */
+/*
+ * Searches for the start of the names, given the copied markers, from the highest possible offset
+ * down.
+ */
 static bool find_start(struct kallsyms *k, unsigned *proofs)
 {
 	size_t last = k->markers[k->group_count - 1];
@@ -171,7 +190,10 @@ static struct nunchi_error *copy_markers(struct kallsyms *k, const struct marker
 	return NULL;
 }
 
-/* Proves names with these markers; what follows the last may look like one more, or two. */
+/*
+ * Checks the names with these markers. The words after the last marker may look like one or two
+ * more markers, so that shorter rows are tried as well.
+ */
 static struct nunchi_error *try_run(struct kallsyms *k, const struct marker_run *run,
 				    unsigned *proofs, bool *ret)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parts of the reader of kallsyms. All positions are offsets into the image; what was proven
- * of them was proven of bytes that a running guest may change afterwards, so every use of the
+ * Declarations shared by the files of the kallsyms reader. All positions are offsets into the
+ * image. A running guest may change bytes after they were checked, so that each later use of the
  * image checks its bounds again.
  */
 #ifndef NUNCHI_SYMBOLS_KALLSYMS_PRIVATE_H
@@ -18,9 +18,10 @@
 #include <string.h>
 
 #define KALLSYMS_TOKENS      256
-#define KALLSYMS_TOKEN_SHORT 16  /* bytes of a token copied without looking at its length */
-#define KALLSYMS_GROUP       256 /* symbols to a marker */
-#define KALLSYMS_GROUPS_MAX  (SYMBOL_COUNT_MAX / KALLSYMS_GROUP)
+#define KALLSYMS_TOKEN_SHORT 16 /* bytes of a token that are copied at once, whatever its length   \
+				 */
+#define KALLSYMS_GROUP      256 /* number of symbols for each marker */
+#define KALLSYMS_GROUPS_MAX (SYMBOL_COUNT_MAX / KALLSYMS_GROUP)
 
 /* Private copy of the token table. */
 struct kallsyms_tokens {
@@ -31,12 +32,15 @@ struct kallsyms_tokens {
 	char *text;
 };
 
-/* How the address table gives addresses. */
+/* Encodings of the address table. */
 enum kallsyms_encoding {
-	KALLSYMS_ADDRESSES,      /* words: addresses (without KALLSYMS_BASE_RELATIVE) */
-	KALLSYMS_OFFSETS,        /* u32: from the base */
-	KALLSYMS_OFFSETS_PERCPU, /* s32: absolute, or negative: base - 1 - offset */
-	KALLSYMS_OFFSETS_PLACE   /* s32: from the entry's own place (7.0 and later) */
+	/* words with addresses (CONFIG_KALLSYMS_BASE_RELATIVE is not set) */
+	KALLSYMS_ADDRESSES,
+	KALLSYMS_OFFSETS, /* u32: offset from the base */
+	/* s32: not negative: the absolute address; negative: base - 1 - offset */
+	KALLSYMS_OFFSETS_PERCPU,
+	/* s32: offset from the address of the entry itself (7.0 and later) */
+	KALLSYMS_OFFSETS_PLACE
 };
 
 struct kallsyms {
@@ -45,12 +49,13 @@ struct kallsyms {
 	size_t token_table;
 	size_t token_index;
 	uint32_t count;
-	size_t count_at; /* where num_syms stands */
+	size_t count_at; /* offset of num_syms */
 	size_t names;
-	size_t names_end; /* of the stream, without padding */
-	bool long_sizes;  /* sizes of names of 128 and above take two bytes (6.1 and later) */
+	size_t names_end; /* end of the names, before padding */
+	/* the length of names with 128 or more tokens takes two bytes (6.1 and later) */
+	bool long_sizes;
 	size_t markers_at;
-	uint32_t *markers; /* private copy; of each group, from names */
+	uint32_t *markers; /* private copy: for each group its offset in names */
 	uint32_t group_count;
 	size_t addresses;
 	uint64_t base;
@@ -58,7 +63,7 @@ struct kallsyms {
 	char description[160];
 };
 
-/* A word of the image; the caller checked that it is inside. */
+/* Loads a word of the image; the caller has checked that it lies within. */
 static inline uint64_t kallsyms_word(const uint8_t *p, unsigned word_size)
 {
 	return word_size == 8 ? load_le64(p) : load_le32(p);
@@ -70,8 +75,8 @@ static inline uint64_t kallsyms_address_of(const struct kallsyms *k, size_t at)
 }
 
 /*
- * The entry of the names at *at, which ends at or before end: gives its tokens and moves *at past
- * it. False if it does not fit or is empty.
+ * Reads the entry of the names at *at: stores its tokens and moves *at past it. False if the entry
+ * is empty or does not end at or before `end`.
  */
 static inline bool kallsyms_next_name(const uint8_t *data, size_t *at, size_t end, bool long_sizes,
 				      const uint8_t **ret, size_t *ret_size)
@@ -95,7 +100,7 @@ static inline bool kallsyms_next_name(const uint8_t *data, size_t *at, size_t en
 	return true;
 }
 
-/* Where the names of a group end. */
+/* The offset where the names of a group end. */
 static inline size_t kallsyms_group_end(const struct kallsyms *k, uint32_t group)
 {
 	return group + 1 < k->group_count ? k->names + k->markers[group + 1] : k->names_end;
@@ -108,34 +113,39 @@ static inline uint32_t kallsyms_group_size(const struct kallsyms *k, uint32_t gr
 	return left < KALLSYMS_GROUP ? left : KALLSYMS_GROUP;
 }
 
-/* kallsyms_tokens.c: the next run of digits' tokens in the image, from *at on; moves *at past it.
+/*
+ * kallsyms_tokens.c: finds the next place in the image, from *at on, where the tokens of the ten
+ * digits stand in a row; moves *at past it.
  */
 bool kallsyms_next_anchor(const struct kernel_image *image, size_t *at, size_t *ret);
 /*
- * Settles the token table that the run at anchor belongs to, and copies it. False without an error
- * if it is none.
+ * Finds the token table that contains the digits at anchor, checks it, and copies it into k. *ret
+ * is false if there is no such table.
  */
 struct nunchi_error *kallsyms_read_tokens(struct kallsyms *k, size_t anchor, bool *ret);
 
-/* kallsyms_names.c: markers, names and num_syms before the token table, proven against each other.
+/*
+ * kallsyms_names.c: finds markers, names and num_syms before the token table, and checks them
+ * against each other.
  */
 struct nunchi_error *kallsyms_find_names(struct kallsyms *k, bool *ret);
 
-/* kallsyms_address.c: how well a table's addresses agree with where it lies. */
+/* kallsyms_address.c: how well the addresses agree with the place of the table. */
 enum kallsyms_agreement {
 	KALLSYMS_NO_ADDRESSES, /* no encoding gives ascending addresses around the table */
-	KALLSYMS_ELSEWHERE, /* ascending, but of another image, or of another place in this one */
+	/* ascending addresses, but of another image or for another place in this image */
+	KALLSYMS_ELSEWHERE,
 	KALLSYMS_AGREES
 };
 enum kallsyms_agreement kallsyms_find_addresses(struct kallsyms *k);
-/* The address of symbol i < count. */
+/* The address of symbol i, which must be below count. */
 uint64_t kallsyms_address(const struct kallsyms *k, uint32_t i);
-/* The same of all symbols. */
+/* Writes the addresses of all symbols. */
 void kallsyms_copy_addresses(const struct kallsyms *k, uint64_t *ret);
 
-/* kallsyms_decode.c: the error for names at `at` that are no longer as they were proven. */
+/* kallsyms_decode.c: the error for names at offset `at` that changed after they were checked. */
 struct nunchi_error *kallsyms_changed(const struct kallsyms *k, size_t at);
-/* Writes symbol i's letter and name, NUL-terminated; false if it has none. */
+/* Writes the type letter and the name of symbol i, NUL-terminated; false if it has no name. */
 #define KALLSYMS_TEXT_MAX (1 + SYMBOL_NAME_MAX + 1)
 bool kallsyms_name(const struct kallsyms *k, uint32_t i, char ret[KALLSYMS_TEXT_MAX]);
 

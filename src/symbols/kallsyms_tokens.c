@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The token table: 256 strings, one after the other, and the u16 index of where each begins
- * (scripts/kallsyms.c: write_src()). Every character that occurs in a name stays a token of its
- * own, digits always, hence "0\0001\000…9\000" in every table. UTF-16 digits look the same; the
- * index tells them apart and says where the table starts.
+ * The token table: 256 strings, one after the other, and an index of u16 with the offset of each
+ * string (scripts/kallsyms.c: write_src()). Every character that occurs in a name keeps a token of
+ * its own, and digits always occur; so each table contains "0\0001\000…9\000". The digits in UTF-16
+ * text have the same bytes. The index distinguishes the two, and gives the start of the table.
  */
 #include "symbols/kallsyms_private.h"
 
 #define RUN_SIZE   20
-#define TOKEN_MAX  255               /* the longest seen has 19 */
-#define TABLE_MAX  ((size_t)1 << 16) /* the index is of u16 */
+#define TOKEN_MAX  255               /* the longest token seen has 19 bytes */
+#define TABLE_MAX  ((size_t)1 << 16) /* offsets in the index are u16 */
 #define INDEX_SIZE (KALLSYMS_TOKENS * sizeof(uint16_t))
 
 static const uint8_t run[RUN_SIZE] = {'0', 0, '1', 0, '2', 0, '3', 0, '4', 0,
 				      '5', 0, '6', 0, '7', 0, '8', 0, '9', 0};
 
 /*
- * A run of 20 bytes holds, whole, the four bytes at one multiple of 16 or another, and those four
- * say where in the run they are: so only they are looked at.
+ * The row of digits has 20 bytes, so it contains the four bytes at some multiple of 16 completely,
+ * and these four bytes tell their position in the row. So the search examines only multiples of 16.
  */
 static bool run_around(const struct kernel_image *image, size_t at, size_t *ret)
 {
@@ -49,7 +49,7 @@ bool kallsyms_next_anchor(const struct kernel_image *image, size_t *at, size_t *
 	return false;
 }
 
-/* Where token `count` after the one at `at` begins; false if a token is too long. */
+/* Finds where token `count` after the one at `at` begins; false if a token is too long. */
 static bool skip_tokens(const uint8_t *data, size_t size, size_t at, unsigned count, size_t *ret)
 {
 	while (count--) {
@@ -64,7 +64,9 @@ static bool skip_tokens(const uint8_t *data, size_t size, size_t at, unsigned co
 	return true;
 }
 
-/* Whether index could be that of a table whose digits' tokens stand in a row; where '0' is in it.
+/*
+ * Whether index can be the index of a table in which the tokens of the digits stand in a row; *ret
+ * is the offset of '0' in the table.
  */
 static bool is_index(const uint8_t *index, size_t *ret)
 {
@@ -80,7 +82,10 @@ static bool is_index(const uint8_t *index, size_t *ret)
 	return true;
 }
 
-/* Fills the tokens from text, a copy of the table, if the copied index is what the text implies. */
+/*
+ * Fills the sizes and offsets of the tokens from the copied text, if the copied index agrees with
+ * the text.
+ */
 static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const uint8_t *index)
 {
 	size_t at = 0;
@@ -103,7 +108,7 @@ static bool fill_tokens(struct kallsyms_tokens *tokens, size_t table_size, const
 	return at == table_size;
 }
 
-/* Tries the index at `index` for a table that ends at `end` and has '0' at anchor. */
+/* Tries the index at offset `index` for a table that ends at `end` and has '0' at `anchor`. */
 static struct nunchi_error *try_index(struct kallsyms *k, size_t anchor, size_t end, size_t index,
 				      bool *ret)
 {
@@ -140,7 +145,10 @@ struct nunchi_error *kallsyms_read_tokens(struct kallsyms *k, size_t anchor, boo
 	size_t end;
 
 	if (skip_tokens(image->data, image->size, anchor, KALLSYMS_TOKENS - '0', &end)) {
-		/* Labels are aligned to 8, or less; an image starts on a page. */
+		/*
+		 * The label of the index is aligned to at most 8 bytes, and an image starts at a
+		 * page boundary.
+		 */
 		for (size_t index = (end + 1) & ~(size_t)1;
 		     !err && !found && index < end + 8 && index <= image->size &&
 		     image->size - index >= INDEX_SIZE;

@@ -13,7 +13,7 @@ struct entry {
 	uint64_t address;
 	uint32_t name; /* offset into names */
 	uint32_t module;
-	uint32_t order; /* of being added */
+	uint32_t order; /* position in the order of adding */
 	char type;
 };
 
@@ -24,7 +24,7 @@ struct module_symbols {
 	size_t names_size, names_capacity;
 };
 
-/* What is used of an entry of a symbol table. */
+/* The fields that are used of an entry of a symbol table. */
 struct elf_symbol {
 	uint64_t value;
 	uint32_t name;
@@ -126,7 +126,7 @@ struct nunchi_error *module_symbols_add(struct module_symbols *symbols, uint32_t
 			continue;
 		name = table->strings + symbol.name;
 		size = strnlen(name, table->strings_size - symbol.name);
-		/* Names without an end are cut off or made up. */
+		/* A name without a NUL is truncated or invalid. */
 		if (!size || size > SYMBOL_NAME_MAX || size == table->strings_size - symbol.name)
 			continue;
 		if (type <= ' ' || type > '~')
@@ -181,7 +181,7 @@ bool module_symbols_at(const struct module_symbols *symbols, uint32_t module, ui
 		else
 			high = middle;
 	}
-	/* Others' symbols between are few: modules do not overlap. */
+	/* Modules do not overlap, so there are few symbols of other modules between. */
 	while (low-- > 0) {
 		if (symbols->entries[low].module == module) {
 			*ret = low;

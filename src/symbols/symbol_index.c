@@ -10,8 +10,10 @@
 
 struct symbol_names {
 	uint32_t mask;
-	uint32_t *heads; /* mask + 1; position + 1 of the first symbol, 0: none */
-	uint32_t *next;  /* by position, likewise */
+	/* for each hash: position + 1 of the first symbol, 0: none; mask + 1 entries */
+	uint32_t *heads;
+	/* for each symbol: position + 1 of the next one with the same hash, 0: none */
+	uint32_t *next;
 };
 
 static void block_deinit(struct symbol_block *block)
@@ -21,7 +23,7 @@ static void block_deinit(struct symbol_block *block)
 	*block = (struct symbol_block){0};
 }
 
-/* A block of size bytes (a multiple of the page size), aligned so that huge pages fit in it. */
+/* Maps a block of `size` bytes (a multiple of the page size), aligned to the size of huge pages. */
 static struct nunchi_error *block_init(struct symbol_block *block, size_t size)
 {
 	size_t mapped = size + HUGE_PAGE;
@@ -36,7 +38,10 @@ static struct nunchi_error *block_init(struct symbol_block *block, size_t size)
 		munmap(start, (size_t)(data - start));
 	if (data + size < start + mapped)
 		munmap(data + size, (size_t)(start + mapped - data - size));
-	/* Only advice: without huge pages all is as well, and slower. */
+	/*
+	 * madvise() is only advice: if the host has no huge pages, small pages do, at a cost in
+	 * time.
+	 */
 	madvise(data, size, MADV_HUGEPAGE);
 	*block = (struct symbol_block){.data = data, .size = size};
 	return NULL;
@@ -152,7 +157,10 @@ struct entry {
 	uint32_t place;
 };
 
-/* Names are in the arena in the order in which they were added: that decides among equals. */
+/*
+ * Orders symbols by address, and those with the same address in the order of adding, which is their
+ * order in the arena.
+ */
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a;
@@ -234,7 +242,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
-/* Eight bytes a step: with FNV the hashes alone would take as long as decoding all names. */
+/* Hashes 8 bytes at a time. With FNV, hashing takes as long as decoding all names. */
 static uint32_t hash_name(const char *name)
 {
 	size_t size = strlen(name);
@@ -250,14 +258,15 @@ static uint32_t hash_name(const char *name)
 		memcpy(&word, name + at, sizeof(word));
 		hash = mix(hash, word);
 	}
-	/* The last eight, some of them perhaps once more. */
+	/* The last eight bytes, some of which may already have been hashed. */
 	memcpy(&word, name + size - sizeof(word), sizeof(word));
 	return (uint32_t)mix(hash, word);
 }
 
 /*
- * Chains, not probing: names that a hostile guest made collide then cost a search a walk over one
- * chain, and building stays linear. Four to a chain: so the heads stay in the cache.
+ * Makes the hash table, with chains instead of probing: if a hostile guest chose names that
+ * collide, building stays linear and a search walks one chain. A chain has four names on average,
+ * so that the array of heads fits the cache.
  */
 static struct symbol_names *names_create(const struct symbol_index *index)
 {
@@ -275,7 +284,7 @@ static struct symbol_names *names_create(const struct symbol_index *index)
 		names_destroy(names);
 		return NULL;
 	}
-	/* From the last, so that each chain starts with its first. */
+	/* Entered from the last to the first, so that each chain is in ascending order. */
 	for (size_t i = index->count; i-- > 0;) {
 		uint32_t *head =
 		    &names->heads[hash_name(symbol_index_text(index, i) + 1) & names->mask];
@@ -287,8 +296,9 @@ static struct symbol_names *names_create(const struct symbol_index *index)
 }
 
 /*
- * The table of names; made when first needed, since many users only ask by address. Threads may
- * race to make it: one wins. NULL if memory is short.
+ * Gets the hash table of names, which is made when it is first needed, since many users look up
+ * addresses only. Several threads may make it at the same time: one of the tables is kept. NULL if
+ * memory is short.
  */
 static const struct symbol_names *get_names(const struct symbol_index *index)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * System.map and /proc/kallsyms: "address letter name" a line, the latter with "\t[module]" after
- * the names of modules (scripts/mksysmap, kernel/kallsyms.c: s_show()).
+ * System.map and /proc/kallsyms: lines of "address letter name"; in /proc/kallsyms "\t[module]"
+ * follows the names of modules (scripts/mksysmap, kernel/kallsyms.c: s_show()).
  */
 #include "core/digit.h"
 #include "symbols/symbol_index_private.h"
@@ -21,7 +21,7 @@ static bool is_name_byte(char c)
 	return (unsigned char)c > ' ' && c != 0x7f;
 }
 
-/* One line without its newline. */
+/* Parses one line without its newline. */
 static bool parse_line(const char *text, size_t size, struct line *ret)
 {
 	struct line line = {0};
@@ -94,7 +94,7 @@ struct nunchi_error *symbol_index_parse_map(const char *text, size_t size,
 		if (length && text[at + length - 1] == '\r')
 			length--;
 		if (!length)
-			; /* an empty line means nothing */
+			; /* empty lines are permitted */
 		else if (!parse_line(text + at, length, &line))
 			err = bad_line(number);
 		else if (!line.of_module)

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The symbol meant by a mistyped name: the least number of letters added, dropped, changed or
- * swapped with their neighbour. Names whose length or letters already differ too much are not
- * compared, so that a whole kernel's symbols take a few milliseconds; at most a quarter of the
- * letters or so may be wrong, so that nonsense is answered by nothing.
+ * Finds the symbol that a mistyped name probably means: the one with the least number of letters
+ * added, dropped, changed or swapped with their neighbour. Names whose length or set of letters
+ * differs too much are not compared, so that all symbols of a kernel take a few milliseconds. About
+ * a quarter of the letters may be wrong; a name that is farther from all symbols gets no
+ * suggestion.
  */
 #include "symbols/symbol_index_private.h"
 
 #include <string.h>
 
-#define WORD_MAX     64 /* longer names are not mistyped but pasted */
-#define DISTANCE_END 4  /* the first distance that is too far for any name */
-/* Full comparisons in all; a kernel needs a few thousand. */
+#define WORD_MAX     64 /* longer names are usually pasted, not typed */
+#define DISTANCE_END 4  /* a distance that is too large for any name */
+/* Greatest number of full comparisons; a kernel needs a few thousand. */
 #define COMPARISONS_MAX 200000
 
-/* One bit for each letter that occurs, by its low six bits. */
+/* The set of letters in a name: one bit for each, chosen by its low six bits. */
 static uint64_t letters_of(const char *name, size_t size)
 {
 	uint64_t letters = 0;
@@ -29,7 +30,10 @@ static unsigned least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* The distance of two words of at most WORD_MAX letters; limit + 1 if it is above limit. */
+/*
+ * The edit distance of two words of at most WORD_MAX letters; limit + 1 if it is greater than
+ * limit.
+ */
 static unsigned distance(const char *a, size_t a_size, const char *b, size_t b_size, unsigned limit)
 {
 	unsigned rows[3][WORD_MAX + 1];
@@ -75,7 +79,7 @@ const char *symbol_index_suggest(const struct symbol_index *index, const char *n
 		if (other_size > WORD_MAX || other_size > size + limit - 1 ||
 		    size > other_size + limit - 1)
 			continue;
-		/* A change replaces one letter by another: two bits. */
+		/* Changing one letter into another changes two bits of the set. */
 		if ((unsigned)__builtin_popcountll(letters ^ letters_of(other, other_size)) >
 		    2 * (limit - 1))
 			continue;

@@ -9,14 +9,17 @@
 static const struct suffix {
 	const char *text;
 	enum symbol_variant variant;
-	bool number_optional; /* ".cold" and ".cold.12" */
+	bool number_optional; /* the number is optional: ".cold" and ".cold.12" */
 } suffixes[] = {
     {".llvm.", SYMBOL_VARIANT, false},      {".isra.", SYMBOL_VARIANT, false},
     {".constprop.", SYMBOL_VARIANT, false}, {".part.", SYMBOL_PIECE, false},
     {".cold.", SYMBOL_PIECE, false},        {".cold", SYMBOL_PIECE, true},
 };
 
-/* The suffix at the start of text; NULL if there is none. Moves *text past it and its number. */
+/*
+ * The suffix at the start of *text; NULL if there is none. Moves *text past the suffix and its
+ * number.
+ */
 static const struct suffix *take_suffix(const char **text)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Nesting of arrays followed for a size. */
+/* Greatest nesting of arrays when the size of a type is computed. */
 #define SIZE_DEPTH 32
 
 static unsigned deduce_word_size(const struct btf *btf, const struct btf_names *names)
 {
-	/* As gcc and as clang call them. */
+	/* The names that gcc and clang give to long. */
 	static const char *const longs[] = {"long int", "long unsigned int", "long",
 					    "unsigned long"};
 	struct btf_record record;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Types of a kernel, whatever they come from (BTF in memory, BTF file, vmlinux with DWARF,
- * Volatility 3 ISF), in one representation. Immutable, reference-counted. Untrusted input: every
- * chain of typedefs and qualifiers is bounded.
+ * Types of a kernel in one representation, whatever their source: BTF in memory, a BTF file, a
+ * vmlinux with DWARF, or a Volatility 3 symbol table (ISF). Immutable and reference-counted. The
+ * input is untrusted: every chain of typedefs and qualifiers has a limit.
  */
 #ifndef NUNCHI_SYMBOLS_TYPE_INDEX_H
 #define NUNCHI_SYMBOLS_TYPE_INDEX_H
@@ -27,7 +27,7 @@ enum type_kind {
 	TYPE_QUALIFIER, /* const, volatile, restrict, type tag */
 	TYPE_FUNCTION,
 	TYPE_VARIABLE, /* a global variable; target is its type */
-	TYPE_OTHER,    /* what the source keeps beside the types: sections, tags of declarations */
+	TYPE_OTHER,    /* other records of the source: data sections, tags of declarations */
 };
 
 typedef uint32_t type_id; /* 0 is void */
@@ -35,17 +35,18 @@ typedef uint32_t type_id; /* 0 is void */
 struct type {
 	enum type_kind kind;
 	const char *name; /* "" if anonymous; owned by the index */
-	uint64_t size;    /* bytes; 0 where the kind has none (then see type_index_size()) */
-	type_id target;   /* pointee, element, aliased or qualified type, function result */
-	uint32_t count;   /* members, enumerators, parameters, or array elements */
-	bool is_signed;   /* integers and enums */
+	/* in bytes; 0 if the kind has no size of its own (see type_index_size()) */
+	uint64_t size;
+	type_id target; /* pointee, element, aliased or qualified type, function result */
+	uint32_t count; /* members, enumerators, parameters, or array elements */
+	bool is_signed; /* integers and enums */
 };
 
 struct type_member {
 	const char *name; /* "" if anonymous */
 	type_id type;
 	uint64_t bit_offset; /* from the start of the struct or union */
-	uint32_t bit_size;   /* of a bit field, else 0 */
+	uint32_t bit_size;   /* of a bit field, in bits; else 0 */
 };
 
 struct type_enumerator {
@@ -56,93 +57,115 @@ struct type_enumerator {
 struct type_index;
 
 /*
- * Reads the type records where they are: data must outlive the index (destroy, if not NULL, is
- * called with owner when the index goes; after a failure the caller still owns it). A live guest
- * may change the records at any time: each use loads a word once and checks it against bounds that
- * were settled here. Only the names are copied, so that a name given out stays a string. Validates
- * the whole header and each record's bounds; the word size is that of `long`.
- * NUNCHI_ERROR_TRUNCATED, _DATA or _UNSUPPORTED (big-endian, a kind without a known layout).
+ * Makes an index of BTF whose records are read in place: data must stay valid until the index is
+ * freed; then destroy(owner) is called unless destroy is NULL. On failure the caller still owns
+ * data. Checks the header and the bounds of each record. A running guest may change the records at
+ * any time: each access loads a word once and checks it against the bounds found by this call.
+ * Names are copied, so that a name once returned stays a NUL-terminated string. The word size is
+ * the size of `long`. Fails with NUNCHI_ERROR_TRUNCATED, _DATA or _UNSUPPORTED (big-endian data, or
+ * a kind whose layout is unknown).
  */
 struct nunchi_error *type_index_from_btf(const void *data, size_t size,
 					 void (*destroy)(void *owner), void *owner,
 					 struct type_index **ret);
-/* The same, with a private copy of the records: data is needed for this call only. */
+/* Does the same with a private copy of the records: data is needed during this call only. */
 struct nunchi_error *type_index_copy_btf(const void *data, size_t size, struct type_index **ret);
 /*
- * Split BTF: types of a kernel module, which go on where those of base end (the kernel's). Lookups
- * by name and by id find what is in either, the module's first; what the kernel only declares and
- * the module defines is found defined. data is copied; keeps a reference to base.
+ * Makes an index of split BTF: the types of a kernel module, whose ids and names continue those of
+ * `base`, the kernel's. Lookups by name or id search both, the module's types first; a type that
+ * the kernel only declares and the module defines is found as defined. data is copied. Keeps a
+ * reference to base.
  */
 struct nunchi_error *type_index_from_split_btf(struct type_index *base, const void *data,
 					       size_t size, struct type_index **ret);
-/* The first id that is not of the base; 1 without a base. */
+/* The first id that does not belong to the base; 1 without a base. */
 uint32_t type_index_first(const struct type_index *index);
-/* Bytes of all names, those of the base among them: where the names of split BTF on it begin. */
+/*
+ * The size of all names in bytes, with those of the base: name offsets of split BTF on this index
+ * start there.
+ */
 uint32_t type_index_names_size(const struct type_index *index);
 /*
- * From a file told by content: raw BTF, an ELF file with .BTF or DWARF, ISF .json or .json.xz.
- * Errors name the file; NUNCHI_ERROR_UNSUPPORTED names the feature this build lacks.
+ * Reads types from a file, whose format is recognised by its content: raw BTF, an ELF file with
+ * .BTF or DWARF, ISF as .json or .json.xz. The error contains the file's name;
+ * NUNCHI_ERROR_UNSUPPORTED names the feature that this build lacks.
  */
 struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret);
 struct type_index *type_index_ref(struct type_index *index);
 void type_index_unref(struct type_index *index);
-/* "BTF, 123,456 types" and the like. Owned by the index. */
+/* A description such as "BTF, 123,456 types". Owned by the index. */
 const char *type_index_description(const struct type_index *index);
 
-/* Bytes of a pointer: 8 or 4. */
+/* The size of a pointer in bytes: 8 or 4. */
 unsigned type_index_word_size(const struct type_index *index);
 
-/* One more than the greatest id; id 0 (void) counts. */
+/* The greatest id plus 1; id 0 (void) is counted. */
 uint32_t type_index_count(const struct type_index *index);
-/* False if id is out of range, or a live guest has changed the record into nonsense. */
+/*
+ * Gets type id. False if id is out of range, or if a running guest has changed the record so that
+ * it is no longer valid.
+ */
 bool type_index_get(const struct type_index *index, type_id id, struct type *ret);
 bool type_index_member(const struct type_index *index, type_id id, uint32_t i,
 		       struct type_member *ret);
 bool type_index_enumerator(const struct type_index *index, type_id id, uint32_t i,
 			   struct type_enumerator *ret);
-/* Parameter i of a function prototype. */
+/* Gets parameter i of a function prototype. */
 bool type_index_parameter(const struct type_index *index, type_id id, uint32_t i,
 			  struct type_member *ret);
 /*
- * "struct x", "union x", "enum x" or a bare name (struct first, then union, enum, typedef, base
- * type). A definition is preferred to a forward declaration, and of several of one name the first
- * that has members.
+ * Finds a type by name: "struct x", "union x", "enum x", or a name alone, which is looked up as a
+ * struct, then union, enum, typedef and base type. A definition is preferred to a forward
+ * declaration; of several definitions with one name, the first that has members is found.
  */
 bool type_index_find(const struct type_index *index, const char *name, type_id *ret);
-/* Typedefs and qualifiers resolved; 0 (void) where their chain is endless or broken. */
+/*
+ * The type that remains without typedefs and qualifiers; 0 (void) if their chain is broken or too
+ * long.
+ */
 type_id type_index_strip(const struct type_index *index, type_id id);
-/* Size in bytes through typedefs and arrays; pointers have the index's word size. */
+/*
+ * Gets the size of a type in bytes, through typedefs and arrays. A pointer has the index's word
+ * size.
+ */
 bool type_index_size(const struct type_index *index, type_id id, uint64_t *ret);
-/* As C spells it ("struct list_head *", "char[16]"), into buf; cut short where it does not fit. */
+/*
+ * Writes the type in C notation ("struct list_head *", "char[16]") into buf, truncated to `size`.
+ */
 void type_index_spell(const struct type_index *index, type_id id, char *buf, size_t size);
-/* The value of the enumerator of that name, in any enum (the first of several). */
+/* Gets the value of the first enumerator with this name, in any enum. */
 bool type_index_enum_value(const struct type_index *index, const char *name, int64_t *ret);
-/* The name of a struct, union, enum or typedef nearest in spelling, or NULL. Owned by the index. */
+/*
+ * The name of the struct, union, enum or typedef that is most similar in spelling, or NULL. Owned
+ * by the index.
+ */
 const char *type_index_suggest(const struct type_index *index, const char *name);
 
 /*
- * A path to a field: "task_struct.mm", "module.mem[MOD_TEXT].base" (a number or an enumerator as
- * index), "task_struct.se.exec_start", through anonymous members, typedefs and arrays; never
- * through pointers. The base is any name type_index_find() takes. Resolves to its place in the
- * outermost struct; a path of the base alone gives the whole type.
+ * The field that a path names. Paths are "task_struct.mm", "module.mem[MOD_TEXT].base" (an index is
+ * a number or an enumerator), "task_struct.se.exec_start". A path goes through anonymous members,
+ * typedefs and arrays, never through pointers. It begins with a name as type_index_find() takes it;
+ * a path of that name alone means the whole type.
  */
 struct type_field {
 	uint64_t offset; /* bytes from the start of the outermost struct */
 	/*
-	 * Bytes of the field, of an array: of all its elements. Of a bit field: of the smallest
-	 * naturally aligned load inside the struct that covers it; where packing leaves none, of
-	 * the bytes it touches (1 to 8).
+	 * Size of the field in bytes; for an array, of all its elements. For a bit field: size of
+	 * the smallest naturally aligned load that contains it and lies within the struct; if
+	 * packing leaves no such load, the number of bytes that the field touches (1 to 8).
 	 */
 	uint64_t size;
-	uint32_t bit_shift; /* of a bit field within that little-endian load */
-	uint32_t bit_size;  /* 0: not a bit field */
-	uint32_t elements;  /* of an array (all dimensions; 0 if flexible), else 1 */
-	bool is_signed;     /* of the integer or enum, or of an array's elements */
-	type_id type;       /* as declared: typedefs and qualifiers kept */
+	uint32_t bit_shift; /* shift of a bit field within that little-endian load */
+	uint32_t bit_size;  /* of a bit field, in bits; 0: not a bit field */
+	/* number of elements over all dimensions of an array (0 if flexible), else 1 */
+	uint32_t elements;
+	bool is_signed; /* of the integer or enum, or of an array's elements */
+	type_id type;   /* the declared type, with typedefs and qualifiers */
 };
 /*
- * NUNCHI_ERROR_NOT_FOUND names the first part that is missing, so that the next alternative can be
- * tried; NUNCHI_ERROR_ARGUMENT where the path is no path at all.
+ * Resolves a path. NUNCHI_ERROR_NOT_FOUND, which names the first part that is missing, means that
+ * the caller can try an alternative path; NUNCHI_ERROR_ARGUMENT means that the path has a syntax
+ * error.
  */
 struct nunchi_error *type_index_resolve(const struct type_index *index, const char *path,
 					struct type_field *ret);

@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Of what is read whole: BTF, JSON, .xz. */
+/* Limit for files and sections that are read completely: BTF, JSON, .xz. */
 #define FILE_LIMIT  ((size_t)512 << 20)
 #define CHUNK       ((size_t)1 << 20)
 #define SECTION_MAX 65536
 
-/* A section header of either word size. */
+/* A section header of a 32-bit or 64-bit file. */
 struct section {
 	uint32_t name, type;
 	uint64_t flags, offset, size;
@@ -28,10 +28,10 @@ struct elf {
 	bool relocatable;
 	uint64_t sections_offset;
 	uint64_t section_count;
-	uint32_t names; /* section of the sections' names */
+	uint32_t names; /* index of the section that contains the section names */
 };
 
-/* Reads exactly size bytes; false at the end of the file or an error. */
+/* Reads exactly `size` bytes at offset; false at the end of the file or after an error. */
 static bool read_at(int fd, void *buf, size_t size, uint64_t offset)
 {
 	for (size_t done = 0; done < size;) {
@@ -130,7 +130,10 @@ static struct nunchi_error *open_elf(int fd, struct elf *ret)
 	return NULL;
 }
 
-/* The section called .BTF; *ret_found tells whether there is one with bytes in this file. */
+/*
+ * Finds the section .BTF. *ret_found is false if there is none, or if its bytes are not in this
+ * file.
+ */
 static struct nunchi_error *find_btf(const struct elf *elf, struct section *ret, bool *ret_found)
 {
 	static const char wanted[] = ".BTF";
@@ -146,7 +149,7 @@ static struct nunchi_error *find_btf(const struct elf *elf, struct section *ret,
 
 		if (!read_section(elf, i, &section))
 			return damaged("it ends in its section headers");
-		/* Debugging files keep the header of what they left out. */
+		/* A debug file keeps the headers of sections that were left out (SHT_NOBITS). */
 		if (section.type == SHT_NOBITS || section.type == SHT_NULL ||
 		    !read_at(elf->fd, name, sizeof(name), names.offset + section.name) ||
 		    memcmp(name, wanted, sizeof(name)))
@@ -198,14 +201,14 @@ static struct nunchi_error *from_elf(int fd, struct type_index **ret)
 		return err;
 	if (found)
 		return from_btf_section(&elf, &section, ret);
-	/* Its DWARF would have to be relocated first. */
+	/* DWARF in a relocatable file is usable only after relocation, which is not implemented. */
 	if (elf.relocatable)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "an object file or module without .BTF, not a linked vmlinux");
 	return type_index_from_dwarf(fd, ret);
 }
 
-/* BTF that the caller gives away on success. */
+/* Makes an index of raw BTF; takes over the memory of text on success. */
 static struct nunchi_error *from_raw_btf(struct buffer *text, struct type_index **ret)
 {
 	struct type_index_source source = {

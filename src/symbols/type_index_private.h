@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The inside of a type index. Whatever the types came from, they are held as BTF: from memory as it
- * lies there, from DWARF and ISF as btf_writer.h makes it.
+ * The structure of a type index. Types of all sources are held as BTF: BTF in memory is read in
+ * place; for DWARF and ISF, btf_writer.h makes BTF.
  */
 #ifndef NUNCHI_SYMBOLS_TYPE_INDEX_PRIVATE_H
 #define NUNCHI_SYMBOLS_TYPE_INDEX_PRIVATE_H
@@ -14,27 +14,28 @@
 
 struct type_index {
 	atomic_uint references;
-	struct type_index *base; /* of a module's types: the kernel's; a reference, or NULL */
+	struct type_index *base; /* for a module's types: a reference to the kernel's; else NULL */
 	struct btf btf;
-	struct btf_names names; /* without those of base */
+	struct btf_names names; /* without the names of base */
 	unsigned word_size;
 	void (*destroy)(void *owner);
 	void *owner;
 	char description[96];
 };
 
-/* What is known beside the BTF itself. */
+/* Properties of the types that the BTF itself does not tell. */
 struct type_index_source {
-	const char *format;      /* for the description */
-	struct type_index *base; /* of split BTF, or NULL; a reference of its own is taken */
-	unsigned word_size;      /* 0: that of `long` */
-	bool copy;               /* data is not borrowed: what is needed of it is copied */
-	bool enum_signs;         /* enums are unsigned where kind_flag does not say otherwise */
+	const char *format; /* for the description */
+	/* for split BTF, else NULL; type_index_create() takes a reference of its own */
+	struct type_index *base;
+	unsigned word_size; /* in bytes; 0: the size of `long` in the types */
+	bool copy;          /* copy the data instead of borrowing it */
+	bool enum_signs;    /* enums are unsigned unless kind_flag says that they are signed */
 	void (*destroy)(void *owner);
 	void *owner;
 };
 
-/* Ownership as type_index_from_btf(). */
+/* Makes an index. Ownership of data is as for type_index_from_btf(). */
 struct nunchi_error *type_index_create(const void *data, size_t size,
 				       const struct type_index_source *source,
 				       struct type_index **ret);

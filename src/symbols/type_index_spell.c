@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Types may refer to each other in circles. */
+/* Limit of the types visited, since types of a hostile guest may refer to each other in circles. */
 #define SPELL_STEPS 512
 
-/* C wraps a type around what it declares: left() writes what goes before, right() what follows. */
+/*
+ * In C notation, a type surrounds the name it declares: left() writes the part before, right() the
+ * part after.
+ */
 struct speller {
 	const struct type_index *index;
 	char *buf;
@@ -38,7 +41,7 @@ static char last(const struct speller *speller)
 	return speller->used ? speller->buf[speller->used - 1] : 0;
 }
 
-/* A space, unless a '*' or '(' makes it needless. */
+/* Writes a word, after a space unless a '*', '(' or space stands there already. */
 static void put_word(struct speller *speller, const char *word)
 {
 	if (last(speller) && !strchr("*( ", last(speller)))
@@ -53,7 +56,7 @@ static void put_tagged(struct speller *speller, const char *keyword, const char 
 	put(speller, *name ? name : "{...}");
 }
 
-/* Whether a pointer to it needs parentheses. */
+/* Whether a pointer to the type is written with parentheses, as for arrays and functions. */
 static bool binds_tighter(const struct type_index *index, type_id id)
 {
 	struct type type;
@@ -80,7 +83,7 @@ static void left_qualifier(struct speller *speller, type_id id, const struct typ
 		       : record.kind == BTF_RESTRICT ? "restrict"
 						     : "";
 	}
-	if (!*word) { /* tags are no part of C */
+	if (!*word) { /* type tags are not part of C */
 		left(speller, type->target);
 	} else if (type_index_get(speller->index, type->target, &target) &&
 		   target.kind == TYPE_POINTER) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The type meant by a mistyped name: the least number of letters added, dropped, changed or swapped
- * with their neighbour; at most a quarter of the letters or so may be wrong.
+ * Finds the type that a mistyped name probably means: the one with the least number of letters
+ * added, dropped, changed or swapped with their neighbour. About a quarter of the letters may be
+ * wrong.
  */
 #include "symbols/type_index_private.h"
 
@@ -9,14 +10,14 @@
 
 #define WORD_LIMIT       63
 #define DISTANCE_LIMIT   4
-#define COMPARISON_LIMIT 100000 /* a kernel has 15,000 names of types */
+#define COMPARISON_LIMIT 100000 /* a kernel has about 15,000 type names */
 
 static unsigned smaller(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
 
-/* The distance of two words, or limit if it is not below that. */
+/* The edit distance of two words, or limit if the distance is not below limit. */
 static unsigned distance(const char *a, unsigned a_size, const char *b, unsigned b_size,
 			 unsigned limit)
 {
@@ -42,7 +43,7 @@ static unsigned distance(const char *a, unsigned a_size, const char *b, unsigned
 	return smaller(rows[a_size % 3][b_size], limit);
 }
 
-/* The name of a listed type worth proposing, or "". */
+/* The name of a listed type if it may be suggested, else "". */
 static const char *candidate(const struct btf *btf, type_id id)
 {
 	struct btf_record record;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Kernels give it one page, notes in files somewhat more. */
+/* Limit of the text. A kernel uses one page for it; notes in files are somewhat longer. */
 #define TEXT_MAX ((size_t)64 << 10)
 
 static bool is_text(char c)
@@ -13,7 +13,7 @@ static bool is_text(char c)
 	return c >= ' ' && c <= '~';
 }
 
-/* The size of the line that starts at text, without its newline; false if it is not KEY=value. */
+/* Finds the size of the line at text, without its newline; false if the line is not KEY=value. */
 static bool line_size(const char *text, size_t size, size_t *ret)
 {
 	bool has_key = false;
@@ -30,7 +30,7 @@ static bool line_size(const char *text, size_t size, size_t *ret)
 	return false;
 }
 
-/* Takes prefix off the front of the text if it is there. */
+/* Removes prefix from the start of the text; false if the text does not start with it. */
 static bool skip(const char **text, size_t *size, const char *prefix, size_t prefix_size)
 {
 	if (*size < prefix_size || memcmp(*text, prefix, prefix_size))
@@ -40,7 +40,7 @@ static bool skip(const char **text, size_t *size, const char *prefix, size_t pre
 	return true;
 }
 
-/* The value of the line "before name after=". */
+/* Finds the value of the line that starts with before, name and after, followed by "=". */
 static bool get_value(const struct vmcoreinfo *info, const char *before, const char *name,
 		      const char *after, const char **ret, size_t *ret_size)
 {
@@ -61,7 +61,7 @@ static bool get_value(const struct vmcoreinfo *info, const char *before, const c
 	return false;
 }
 
-/* All of text as one number of 64 bits at most. */
+/* Parses the whole text as one number of at most 64 bits. */
 static bool parse_digits(const char *text, size_t size, unsigned base, uint64_t *ret)
 {
 	uint64_t value = 0;
@@ -85,7 +85,7 @@ static bool parse_hex(const char *text, size_t size, uint64_t *ret)
 	return parse_digits(text, size, 16, ret);
 }
 
-/* Every kernel that writes the note puts its page size in it. */
+/* Whether the note has PAGESIZE, as that of every kernel does. */
 static bool has_page_size(const struct vmcoreinfo *info)
 {
 	const char *text;
