@@ -8,39 +8,48 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* A larger set would keep the guest paused for too long. */
+/* Limit of the set: copying more would keep the guest paused for too long. */
 #define MOST_PAGES ((size_t)64 << 20 >> PAGE_SHIFT)
 
-/* So many pages for copies are taken at once; MOST_PAGES is a multiple. */
+/* Memory for copies is populated in steps of this many pages; MOST_PAGES is a multiple of it. */
 #define TAKEN_PAGES ((size_t)64)
 
-/* What is copied of a page: only the lines a query wants, a bit each. Most want few of them. */
+/*
+ * Of a page only those lines of 64 bytes are copied that the query reads, one bit for each line.
+ * Most queries read few lines of a page.
+ */
 #define LINE_SHIFT     6
 #define LINES_PER_PAGE (PAGE_SIZE >> LINE_SHIFT)
-/* So many lines between two wanted ones are copied too: quicker than another call. */
+/*
+ * Up to this many unwanted lines between two wanted ones are copied too, which is faster than
+ * another call.
+ */
 #define GAP_LINES 4
 
 struct captured_page {
 	uint64_t number; /* guest-physical address >> PAGE_SHIFT */
-	uint64_t wanted; /* lines, the lowest bit being the first */
-	uint64_t copied; /* of them, by the last fill */
+	uint64_t wanted; /* lines to copy; the lowest bit is the first line */
+	uint64_t copied; /* lines that the last fill copied */
 	enum memory_fault fault;
 };
 
-/* Lines that are neighbours in RAM, numbered from the start of the first page of the set. */
+/*
+ * A row of lines that are contiguous in RAM, numbered from the first line of the first page of the
+ * set.
+ */
 struct run {
 	uint32_t first, end;
 };
 
 struct capture {
-	struct hash_map index;       /* page number → its place in the two below */
-	struct captured_page *pages; /* sorted up to `filled` */
+	struct hash_map index;       /* page number → index into `pages` and `copies` */
+	struct captured_page *pages; /* the first `filled` of them are sorted */
 	uint8_t *copies;
 	size_t count;
-	size_t filled; /* how many of them the last fill had */
+	size_t filled; /* number of pages that the last fill copied */
 	bool overflow;
-	bool missed;   /* since the last fill something was wanted that it lacks */
-	bool prepared; /* `runs` are what the next fill has to copy */
+	bool missed;   /* since the last fill, a read needed something that was not copied */
+	bool prepared; /* `runs` contains what the next fill has to copy */
 	struct run *runs;
 	size_t run_count, run_capacity;
 };
@@ -67,12 +76,14 @@ static struct nunchi_error *capture_create(struct capture **ret)
 	if (!capture)
 		return &error_nomem;
 	capture->pages = calloc(MOST_PAGES, sizeof(*capture->pages));
-	/* Address space; memory is taken page by page as the set grows. */
+	/* Reserves address space only; memory is allocated page by page as the set grows. */
 	map = mmap(NULL, MOST_PAGES << PAGE_SHIFT, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map != MAP_FAILED)
 		capture->copies = map;
-	/* The guard is forked later: no page is to be copied then when it is first written again.
+	/*
+	 * The guard process is forked later. Without MADV_DONTFORK each of these pages would be
+	 * copied when it is first written after the fork.
 	 */
 	if (map != MAP_FAILED && madvise(map, MOST_PAGES << PAGE_SHIFT, MADV_DONTFORK))
 		return error_create_errno(errno, "cannot prepare a copy of guest memory");
@@ -99,7 +110,10 @@ void memory_capture_record(struct memory *memory)
 {
 	memory->watch &= ~(unsigned)MEMORY_WATCH_REPLAY;
 	memory->watch |= MEMORY_WATCH_RECORD;
-	/* Caches above must ask again for the pages they hold, or those would not be recorded. */
+	/*
+	 * A new generation makes the callers' caches read the pages again, so that these reads are
+	 * recorded.
+	 */
 	memory->generation++;
 	memory->recorded = memory->generation;
 }
@@ -113,7 +127,10 @@ void memory_capture_replay(struct memory *memory, bool replay)
 	if (watch == memory->watch)
 		return;
 	memory->watch = watch;
-	/* What caches above hold is of the other one. */
+	/*
+	 * The callers' caches hold bytes of the previous source (the guest's memory, or the
+	 * copies).
+	 */
 	memory->generation++;
 }
 
@@ -127,7 +144,9 @@ void memory_capture_end(struct memory *memory)
 	memory->generation++;
 }
 
-/* The lines of a page in which size bytes from offset lie; they end within the page. */
+/*
+ * The lines of a page that contain `size` bytes from `offset`; the bytes must lie within the page.
+ */
 static uint64_t lines_of(size_t offset, size_t size)
 {
 	size_t first = offset >> LINE_SHIFT;
@@ -150,7 +169,10 @@ static void add_lines(struct capture *capture, uint64_t page, uint64_t lines)
 		return;
 	}
 	capture->pages[capture->count] = (struct captured_page){.number = page, .wanted = lines};
-	/* Page faults are taken now, not while the guest is paused. */
+	/*
+	 * Populates the memory of the copies now, so that no page faults occur while the guest is
+	 * paused.
+	 */
 	if (!(capture->count % TAKEN_PAGES))
 		pages_take(capture->copies + (capture->count << PAGE_SHIFT),
 			   TAKEN_PAGES << PAGE_SHIFT);
@@ -178,13 +200,16 @@ static int compare_pages(const void *a, const void *b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Sorted, so that neighbours in RAM are copied together and can be mapped together. */
+/*
+ * Sorts the pages, so that pages that are contiguous in RAM are copied together and can be mapped
+ * together.
+ */
 static void sort_pages(struct capture *capture)
 {
 	qsort(capture->pages, capture->count, sizeof(*capture->pages), compare_pages);
 	for (size_t i = 0; i < capture->count; i++)
 		*hash_map_find(&capture->index, capture->pages[i].number) = i;
-	/* The copies have not moved with them. */
+	/* Sorting has not moved the copies, so none of them is valid any more. */
 	capture->filled = 0;
 }
 
@@ -196,7 +221,10 @@ static struct nunchi_error *add_run(struct capture *capture, size_t first, size_
 	return NULL;
 }
 
-/* Adds the wanted lines of a page as runs; the last run goes on where it can. */
+/*
+ * Adds the wanted lines of a page as runs; extends the last run where the lines are contiguous with
+ * it.
+ */
 static struct nunchi_error *add_page_runs(struct capture *capture, size_t place)
 {
 	const struct captured_page *page = &capture->pages[place];
@@ -244,7 +272,10 @@ struct nunchi_error *memory_capture_prepare(struct memory *memory)
 	return err;
 }
 
-/* Copies lines first..end-1, neighbours in RAM; a page with a fault keeps its fault. */
+/*
+ * Copies the lines first..end-1, which are contiguous in RAM. A page that cannot be read stores its
+ * fault.
+ */
 static void copy_lines(struct memory *memory, struct capture *capture, size_t first, size_t end)
 {
 	while (first < end) {
@@ -259,12 +290,12 @@ static void copy_lines(struct memory *memory, struct capture *capture, size_t fi
 			return;
 		first += (size_t)((fault_address - address) >> LINE_SHIFT);
 		capture->pages[first / LINES_PER_PAGE].fault = fault;
-		/* The next page may be there. */
+		/* The next page may be readable. */
 		first = (first / LINES_PER_PAGE + 1) * LINES_PER_PAGE;
 	}
 }
 
-/* Pages that a mapper maps at once, and their places in the set. */
+/* Pages that a mapper maps in one call, and their positions in the set. */
 struct batch {
 	struct capture *capture;
 	struct memory_mapper *mapper;
@@ -273,7 +304,7 @@ struct batch {
 	size_t places[MAPPER_BATCH];
 };
 
-/* Copies the wanted lines of the i-th page of a batch. */
+/* Copies the wanted lines of page i of a batch. */
 static void copy_mapped(void *data, size_t i, const uint8_t *page)
 {
 	const struct batch *batch = data;
@@ -297,7 +328,7 @@ static void copy_batch(struct batch *batch)
 	batch->count = 0;
 }
 
-/* Page by page: those of a mapper by temporary mappings, many in one call. */
+/* Copies the pages of mappers through temporary mappings, of many pages in one call. */
 static void copy_by_mapper(struct memory *memory, struct capture *capture)
 {
 	struct batch batch = {.capture = capture};
@@ -367,7 +398,10 @@ size_t memory_capture_misses(const struct memory *memory)
 	return misses;
 }
 
-/* The place of a page of which those lines were copied; otherwise they are wanted from now on. */
+/*
+ * Finds the position of a page whose `lines` were copied. Otherwise adds the lines to the set and
+ * returns false.
+ */
 static bool find_copy(struct capture *capture, uint64_t page, uint64_t lines, size_t *ret)
 {
 	uint64_t *place = hash_map_find(&capture->index, page);
@@ -396,8 +430,10 @@ enum memory_fault capture_read(struct memory *memory, uint64_t address, void *bu
 		if (!memory_find(memory, address))
 			return MEMORY_NO_RAM;
 		if (!find_copy(capture, address >> PAGE_SHIFT, lines_of(offset, n), &place)) {
-			/* Add all of what is read to the set, not only the first page that is
-			 * missing. */
+			/*
+			 * Adds everything that this read needs to the set, not only the first
+			 * missing page. Otherwise a read of n pages would need n rounds of copying.
+			 */
 			capture_record(capture, address, size);
 			return MEMORY_NOT_CAPTURED;
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pages mapped in one call before they are read. */
+/* Mapping many pages in one call before they are read. */
 #include "memory/internal.h"
 
 bool memory_can_fetch(const struct memory *memory)

@@ -24,7 +24,10 @@ void fetched_drop(struct fetched *fetched, const struct memory_mapper_ops *ops, 
 	hash_map_init(&fetched->index);
 }
 
-/* Too old to be believed; no pointer of an earlier generation is in use any more. */
+/*
+ * Whether the mappings are too old to be used. Pointers that earlier generations returned are not
+ * in use any more.
+ */
 static bool is_stale(const struct fetched *fetched, uint64_t generation)
 {
 	return generation - fetched->generation >= MAPPER_GENERATIONS;

@@ -23,7 +23,7 @@ struct nunchi_error *mapper_create(const struct memory_mapper_ops *ops, void *da
 	return NULL;
 }
 
-/* The window keeps its place, without any page. */
+/* Unmaps a window. The window stays in its set, without pages. */
 static void drop(struct memory_mapper *mapper, struct mapper_window *window)
 {
 	sigbus_guard_remove(window->region);
@@ -66,7 +66,7 @@ void mapper_renew(struct memory_mapper *mapper)
 
 /* ---- Holes ----------------------------------------------------------------------------------- */
 
-/* How many holes begin at or before that window. */
+/* The number of holes that begin at or before window `number`. */
 static size_t holes_before(const struct memory_mapper *mapper, uint64_t number)
 {
 	size_t low = 0, high = mapper->hole_count;
@@ -82,7 +82,7 @@ static size_t holes_before(const struct memory_mapper *mapper, uint64_t number)
 	return low;
 }
 
-/* The end of the hole that the window is in; 0 if it is in none. */
+/* The end of the hole that contains the window; 0 if it is in none. */
 static uint64_t hole_end(const struct memory_mapper *mapper, uint64_t number)
 {
 	size_t i = holes_before(mapper, number);
@@ -90,7 +90,7 @@ static uint64_t hole_end(const struct memory_mapper *mapper, uint64_t number)
 	return i && number < mapper->holes[i - 1].end ? mapper->holes[i - 1].end : 0;
 }
 
-/* They are believed for as long as mappings are. */
+/* Forgets the holes when they are as old as mappings may become. */
 static void age_holes(struct memory_mapper *mapper, uint64_t generation)
 {
 	if (mapper->hole_count && generation - mapper->hole_generation < MAPPER_GENERATIONS)
@@ -107,7 +107,7 @@ static void forget_hole(struct memory_mapper *mapper, size_t i)
 		(mapper->hole_count - i) * sizeof(*mapper->holes));
 }
 
-/* Makes room for one of that size by forgetting the smallest; false if none is smaller. */
+/* Makes room for a hole of this size by forgetting the smallest one; false if none is smaller. */
 static bool make_room(struct memory_mapper *mapper, uint64_t size)
 {
 	size_t smallest = 0;
@@ -128,8 +128,9 @@ static bool make_room(struct memory_mapper *mapper, uint64_t size)
 }
 
 /*
- * Windows from first to one before end have no pages. Once there are too many holes, only large
- * ones are remembered: the others cost a call each time.
+ * Remembers that the windows from first up to, but not including, end have no pages. When the table
+ * is full, only the largest holes are kept; a window in a forgotten hole costs a hypercall each
+ * time.
  */
 static void learn_hole(struct memory_mapper *mapper, uint64_t first, uint64_t end)
 {
@@ -149,7 +150,7 @@ static void learn_hole(struct memory_mapper *mapper, uint64_t first, uint64_t en
 	}
 	if (end > holes[i].end)
 		holes[i].end = end;
-	/* The next ones that it reaches now. */
+	/* Merges the following holes that this one now reaches. */
 	while (i + 1 < mapper->hole_count && holes[i + 1].first <= holes[i].end) {
 		if (holes[i + 1].end > holes[i].end)
 			holes[i].end = holes[i + 1].end;
@@ -159,7 +160,7 @@ static void learn_hole(struct memory_mapper *mapper, uint64_t first, uint64_t en
 
 /* ---- Windows --------------------------------------------------------------------------------- */
 
-/* Maps its pages; faults say which there are. */
+/* Maps the pages of a window; window->faults says which exist. */
 static void fill(struct memory_mapper *mapper, struct mapper_window *window)
 {
 	uint64_t pages[MAPPER_PAGES];
@@ -170,7 +171,7 @@ static void fill(struct memory_mapper *mapper, struct mapper_window *window)
 	memset(window->faults, MEMORY_IO, sizeof(window->faults));
 	window->map = mapper->ops->map(mapper->data, pages, MAPPER_PAGES, window->faults);
 	for (size_t i = 0; i < MAPPER_PAGES; i++) {
-		/* Without a mapping no page can be touched, whatever is said of it. */
+		/* Without a mapping no page can be read, whatever its fault says. */
 		if (!window->map && window->faults[i] == MEMORY_OK)
 			window->faults[i] = MEMORY_IO;
 		empty &= window->faults[i] == MEMORY_NO_RAM;
@@ -181,8 +182,9 @@ static void fill(struct memory_mapper *mapper, struct mapper_window *window)
 }
 
 /*
- * The place for a window: where it was, or the one used longest ago. Windows into which pointers
- * were given out in this generation stay: NULL if there is no other.
+ * Chooses a place for a window: the place that it had, or the one whose last use is the longest
+ * ago. A window into which pointers were given out in this generation is not replaced; NULL if
+ * there is no other.
  */
 static struct mapper_window *take_place(struct memory_mapper *mapper, uint64_t generation,
 					uint64_t number)
@@ -215,7 +217,7 @@ static struct mapper_window *find(struct memory_mapper *mapper, uint64_t generat
 	return NULL;
 }
 
-/* The window, mapped; NULL if it cannot be, or is one hole. */
+/* Gets the window, mapped; NULL with *ret_fault if it cannot be mapped or has no pages. */
 static struct mapper_window *get(struct memory_mapper *mapper, uint64_t generation, uint64_t number,
 				 enum memory_fault *ret_fault)
 {
@@ -251,7 +253,7 @@ static struct mapper_window *get(struct memory_mapper *mapper, uint64_t generati
 	return window;
 }
 
-/* How many of the bytes from `within` on, at most size, are of pages that there are. */
+/* The number of bytes from offset `within`, at most size, that lie in existing pages. */
 static size_t good_run(const struct mapper_window *window, uint64_t within, size_t size)
 {
 	size_t page = within >> PAGE_SHIFT;
@@ -266,14 +268,14 @@ static size_t good_run(const struct mapper_window *window, uint64_t within, size
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* A long read in the making. */
+/* State of a long read. */
 struct run {
 	uint64_t address;
 	uint8_t *to;
 	size_t size;
 };
 
-/* Copies what the run wants of its i-th page. */
+/* Copies the wanted bytes of page i of the run. */
 static void copy_run(void *data, size_t i, const uint8_t *page)
 {
 	const struct run *run = data;
@@ -286,7 +288,7 @@ static void copy_run(void *data, size_t i, const uint8_t *page)
 	memcpy(run->to + at, page + offset, size);
 }
 
-/* Reads by a mapping of the moment; *ret_size is how much. */
+/* Reads through a temporary mapping; *ret_size is the number of bytes read. */
 static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t address, uint8_t *to,
 				   size_t size, size_t *ret_size)
 {
@@ -312,7 +314,7 @@ static enum memory_fault read_long(struct memory_mapper *mapper, uint64_t addres
 	return MEMORY_OK;
 }
 
-/* Reads within one page that was fetched; false if it was not. */
+/* Reads within one page if that was fetched; false otherwise. */
 static bool read_fetched(struct memory_mapper *mapper, uint64_t generation, uint64_t address,
 			 uint8_t *to, size_t size, size_t *ret_size)
 {
@@ -337,7 +339,10 @@ static enum memory_fault read_window(struct memory_mapper *mapper, uint64_t gene
 	if (!*ret_size)
 		return (enum memory_fault)window->faults[within >> PAGE_SHIFT];
 	memcpy(to, window->map + within, *ret_size);
-	/* Which of the bytes are zeros that stand in for lost ones is not known. */
+	/*
+	 * Zeros have replaced a page of this window, and it is unknown whether these bytes are
+	 * among them.
+	 */
 	return mapper_window_gone(window) ? MEMORY_GONE : MEMORY_OK;
 }
 
@@ -440,8 +445,8 @@ static void no_copy(void *data, size_t i, const uint8_t *page)
 }
 
 /*
- * Looks ahead from a window on, before last: at one page of each MAPPER_STRIDE windows. What lies
- * before the first that there is counts as a hole.
+ * Searches for pages from window `number` up to window `last`, by mapping one page of each
+ * MAPPER_STRIDE windows. The windows before the first page found are remembered as a hole.
  */
 static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t last)
 {
@@ -465,7 +470,7 @@ static void look_ahead(struct memory_mapper *mapper, uint64_t number, uint64_t l
 		learn_hole(mapper, number, first);
 }
 
-/* Whether a window has no pages at all, by mapping it. */
+/* Maps a window to find out whether it has no pages at all. */
 static bool is_empty(struct memory_mapper *mapper, uint64_t generation, uint64_t number)
 {
 	enum memory_fault fault;
@@ -481,13 +486,13 @@ static bool is_empty(struct memory_mapper *mapper, uint64_t generation, uint64_t
 }
 
 /*
- * The end of the hole at a window in a sparse range, which is looked for in large steps behind a
- * window without any page; 0 if it is in none.
+ * In a sparse range, the end of the hole at window `number`; 0 if the window is not in a hole.
+ * After a window without pages the hole's end is searched for in steps of MAPPER_STRIDE windows.
  */
 static uint64_t sparse_hole(struct memory_mapper *mapper, uint64_t generation, uint64_t number,
 			    uint64_t last)
 {
-	/* Within what is no hole every window is looked at. */
+	/* Where there are pages, every window is examined. */
 	if (number % MAPPER_STRIDE || mapper->probed == number)
 		return 0;
 	if ((!number || hole_end(mapper, number - 1) != number) &&
@@ -497,7 +502,7 @@ static uint64_t sparse_hole(struct memory_mapper *mapper, uint64_t generation, u
 	return hole_end(mapper, number);
 }
 
-/* The first run of pages in a window that are there, from `at` on, before last. */
+/* Finds the first row of existing pages in a window, at or after `at` and before `last`. */
 static bool run_in_window(const struct mapper_window *window, uint64_t at, uint64_t last,
 			  uint64_t *ret_start, uint64_t *ret_end)
 {

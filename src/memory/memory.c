@@ -9,9 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What the architecture can address: 52 bits. */
+/* End of the physical addresses of x86: 52 bits. */
 #define PHYSICAL_END ((uint64_t)1 << 52)
-/* A real dump has thousands of ranges; a hostile one shall not have us sort for ever. */
+/*
+ * Limit of the number of ranges. A real dump has thousands; the limit bounds the sorting for a
+ * hostile file.
+ */
 #define MOST_RANGES ((size_t)1 << 20)
 
 const char *memory_fault_string(enum memory_fault fault)
@@ -98,7 +101,10 @@ static struct nunchi_error *add(struct memory *memory, const struct memory_backi
 	return NULL;
 }
 
-/* One open file for all windows on it, however many ranges a dump has. */
+/*
+ * Finds or creates the one open file that all windows on this file share, however many ranges a
+ * dump has.
+ */
 static struct nunchi_error *find_file(struct memory *memory, int fd, bool live,
 				      struct window_file **ret)
 {
@@ -216,7 +222,7 @@ static int compare_backings(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-/* What a file must have mapped to serve its windows. */
+/* Extends the part of a file that has to be mapped, so that it contains this window. */
 static void extend_file(const struct memory_backing *backing)
 {
 	struct window_file *file = backing->file;
@@ -292,7 +298,10 @@ struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fr
 	fresh->file_capacity = old.file_capacity;
 	fresh->last = &memory_nowhere;
 	memory_new_generation(memory);
-	/* The bits are those of the old ranges: what is touched again is counted again. */
+	/*
+	 * The bits stand for pages of the old ranges. Pages read from now on are counted, even if
+	 * they were counted before.
+	 */
 	if (memory->touched) {
 		munmap(memory->touched, memory->touched_size);
 		memory->touched = NULL;
@@ -381,7 +390,7 @@ static inline bool may_copy(const struct memory *memory, const struct memory_bac
 							       backing->file_offset + offset, size);
 }
 
-/* A page of a mapper that is mapped already. */
+/* Reads from a page of a mapper if that page is mapped already. */
 static inline bool read_known(struct memory *memory, const struct memory_backing *backing,
 			      uint64_t offset, void *buffer, size_t size)
 {
@@ -485,7 +494,10 @@ struct nunchi_error *memory_count_pages(struct memory *memory)
 		    errno, "cannot count the pages of 0x%" PRIx64 " bytes of RAM", memory->total);
 	memory->touched = map;
 	memory->watch |= MEMORY_WATCH_COUNT;
-	/* Whoever keeps pointers asks for them again, and so they are counted. */
+	/*
+	 * Invalidates pointers that callers keep, so that they ask for them again and the pages are
+	 * counted.
+	 */
 	memory_new_generation(memory);
 	return NULL;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mappings that are kept over generations, for what a kernel does not change while it runs. */
+/* Mappings that are kept over generations, of data that a kernel does not change while it runs. */
 #include "memory/internal.h"
 #include "memory/sigbus.h"
 
 #include <string.h>
 
-/* Pages of one mapping: 1 GiB. */
+/* Greatest number of pages of one mapping: 1 GiB. */
 #define MAX_PAGES ((size_t)1 << 18)
 
 struct persistent_map {
@@ -14,10 +14,10 @@ struct persistent_map {
 	uint8_t *map;
 	size_t count;
 	struct sigbus_region *region;
-	atomic_bool gone; /* zeros stand in for a page */
+	atomic_bool gone; /* zeros replaced a page that could not be read */
 };
 
-/* The mapper of all the pages; NULL if there is none, or several. */
+/* The mapper to which all the pages belong; NULL if there is none or more than one. */
 static struct memory_mapper *mapper_of(struct memory *memory, const uint64_t *pages, size_t count)
 {
 	struct memory_mapper *mapper = NULL;
@@ -32,7 +32,7 @@ static struct memory_mapper *mapper_of(struct memory *memory, const uint64_t *pa
 	return mapper;
 }
 
-/* Maps all the pages, or nothing. */
+/* Maps all pages; NULL if one of them cannot be mapped. */
 static uint8_t *map_all(const struct memory_mapper *mapper, const uint64_t *pages, size_t count)
 {
 	_cleanup_free_ uint8_t *faults = malloc(count);

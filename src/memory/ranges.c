@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ranges of a memory: which one an address is in, and how its bytes are reached. What counts,
- * records and replays reads stands above (memory.c, capture.c).
+ * The ranges of a memory: finding the range of an address and reading its bytes. memory.c and
+ * capture.c count, record and replay reads.
  */
 #include "memory/internal.h"
 
@@ -41,7 +41,9 @@ struct memory_backing *memory_find(struct memory *memory, uint64_t address)
 	return backing;
 }
 
-/* Where a window can be touched, mapping it at its first use; NULL if it cannot. */
+/*
+ * The address at which a window is mapped; maps it at its first use. NULL if it cannot be mapped.
+ */
 static const uint8_t *window_base(struct memory_backing *backing)
 {
 	if (backing->base)
@@ -67,7 +69,7 @@ bool memory_is_touchable(const struct memory *memory, struct memory_backing *bac
 		state == WINDOW_DATA);
 }
 
-/* A window that cannot be mapped, or has lost a part: asks the file itself. */
+/* Reads with pread() from a window that cannot be mapped or that has lost pages. */
 static enum memory_fault read_file(const struct memory_backing *backing, uint64_t offset,
 				   void *buffer, size_t size, uint64_t *fault_offset)
 {
@@ -81,8 +83,9 @@ static enum memory_fault read_file(const struct memory_backing *backing, uint64_
 }
 
 /*
- * The mapped window of a careful file, extent by extent. What a capture copies was read in the same
- * request already: where the file has holes was found out then, and not while the guest is paused.
+ * Reads from the mapped window of a careful file, extent by extent. During a fill of a capture the
+ * kernel is not asked for holes: the same request read these pages before the guest was paused, and
+ * found the holes then.
  */
 static enum memory_fault read_carefully(const struct memory *memory,
 					const struct memory_backing *backing, uint64_t offset,
@@ -113,7 +116,7 @@ static enum memory_fault read_carefully(const struct memory *memory,
 	return MEMORY_OK;
 }
 
-/* Within one range, of which size bytes are available. */
+/* Reads within one range, where `size` bytes are available. */
 static enum memory_fault read_available(const struct memory *memory, struct memory_backing *backing,
 					uint64_t offset, void *buffer, size_t size,
 					uint64_t *fault_offset)
@@ -134,7 +137,7 @@ static enum memory_fault read_available(const struct memory *memory, struct memo
 		fault = read_carefully(memory, backing, offset, buffer, size, fault_offset);
 	else
 		memcpy(buffer, backing->base + offset, size);
-	/* What was lost meanwhile reads as zeros: ask again for what is left. */
+	/* A page that was lost during the copy reads as zeros; so read again with pread(). */
 	if (fault == MEMORY_OK && window_file_gone(backing->file))
 		return read_file(backing, offset, buffer, size, fault_offset);
 	return fault;
@@ -163,7 +166,10 @@ enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void 
 		fault_offset = offset;
 		fault = read_available(memory, backing, offset, to, n, &fault_offset);
 		if (fault != MEMORY_OK) {
-			/* A reader's word is not taken for it. */
+			/*
+			 * Use the offset only if it lies within the read: the callback may have set
+			 * a wrong one.
+			 */
 			if (fault_offset >= offset && fault_offset - offset < n)
 				*ret_fault = backing->start + fault_offset;
 			return fault;
@@ -175,7 +181,7 @@ enum memory_fault memory_read_raw(struct memory *memory, uint64_t address, void 
 	return MEMORY_OK;
 }
 
-/* The first data of one range at or after offset, in whole pages. */
+/* Finds the first data of one range at or after offset, in whole pages. */
 static bool next_data_in(const struct memory *memory, const struct memory_backing *backing,
 			 uint64_t offset, uint64_t *ret_start, uint64_t *ret_end)
 {

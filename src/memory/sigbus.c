@@ -7,17 +7,18 @@
 #include <sys/mman.h>
 
 /*
- * Regions are taken and given back under a lock but never freed, so that the handler, which may
- * interrupt anything, can walk the list without one. The sequence number is odd while a region is
- * being changed and differs once it was, so that the handler never mixes two of its lives.
+ * A guarded mapping. Regions are allocated and reused under a lock but never freed, so that the
+ * signal handler, which may interrupt any code, can walk the list without the lock. The sequence
+ * number is odd while a region is being changed, and has another value afterwards; so the handler
+ * notices a change and never uses a start and a size that do not belong together.
  */
 struct sigbus_region {
 	struct sigbus_region *_Atomic next;
 	atomic_uint sequence;
 	atomic_uintptr_t start;
-	atomic_size_t size; /* 0: free */
+	atomic_size_t size; /* 0: the region is not in use */
 	atomic_bool *_Atomic gone;
-	struct sigbus_region *next_free; /* under the lock */
+	struct sigbus_region *next_free; /* protected by the lock */
 };
 
 static struct {
@@ -34,7 +35,10 @@ static bool map_zeros(uintptr_t start, size_t size)
 		    0) != MAP_FAILED;
 }
 
-/* Puts zeros in place of the page; of all that follows too, once there are too many mappings. */
+/*
+ * Maps zeros over the page; or over the page and all that follows, if the process has too many
+ * mappings.
+ */
 static bool replace_page(uintptr_t start, size_t size, uintptr_t address)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -43,7 +47,7 @@ static bool replace_page(uintptr_t start, size_t size, uintptr_t address)
 	return map_zeros(from, page) || map_zeros(from, start + size - from);
 }
 
-/* True if address is in a guarded region and can be read now. */
+/* Returns true if the address lies in a guarded region, whose page can be read now. */
 static bool rescue(uintptr_t address)
 {
 	for (struct sigbus_region *region = atomic_load(&guard.regions); region;
@@ -62,15 +66,19 @@ static bool rescue(uintptr_t address)
 	return false;
 }
 
-/* Does what would have happened without the guard. */
+/* Passes the signal on: does what would have happened without this handler. */
 static void chain(int number, siginfo_t *info, void *context)
 {
 	const struct sigaction *previous = &guard.previous;
-	bool sent = info->si_code <= 0; /* by kill() and its like, not by an access */
+	/* sent by kill() and the like, not caused by a memory access */
+	bool sent = info->si_code <= 0;
 
 	if (!(previous->sa_flags & SA_SIGINFO) && previous->sa_handler == SIG_IGN && sent)
 		return;
-	/* A one-shot handler expects the next signal to have the default effect. */
+	/*
+	 * If the previous handler was installed with SA_RESETHAND, the next signal has the default
+	 * effect.
+	 */
 	if ((!(previous->sa_flags & SA_SIGINFO) &&
 	     (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN)) ||
 	    (previous->sa_flags & SA_RESETHAND))
@@ -81,7 +89,10 @@ static void chain(int number, siginfo_t *info, void *context)
 		previous->sa_handler(number);
 	else if (sent)
 		raise(number);
-	/* Else the access is repeated on return, and kills. */
+	/*
+	 * Otherwise the access is repeated on return and raises SIGBUS again, which ends the
+	 * process.
+	 */
 }
 
 static void handle_sigbus(int number, siginfo_t *info, void *context)
@@ -93,14 +104,14 @@ static void handle_sigbus(int number, siginfo_t *info, void *context)
 	errno = saved_errno;
 }
 
-/* Under the lock. */
+/* Installs the handler. Called with the lock held. */
 static struct nunchi_error *install(void)
 {
 	struct sigaction action = {.sa_sigaction = handle_sigbus};
 
 	if (guard.installed)
 		return NULL;
-	/* Read first: the handler may run as soon as it is set. */
+	/* Get the old handler before setting the new one, which may run as soon as it is set. */
 	if (sigaction(SIGBUS, NULL, &guard.previous))
 		return error_create_errno(errno, "cannot read the SIGBUS handler");
 	action.sa_mask = guard.previous.sa_mask;
@@ -111,7 +122,7 @@ static struct nunchi_error *install(void)
 	return NULL;
 }
 
-/* Under the lock: a region of size 0. */
+/* Gets an unused region, whose size is 0. Called with the lock held. */
 static struct sigbus_region *take_region(void)
 {
 	struct sigbus_region *region = guard.free;

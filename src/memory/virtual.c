@@ -6,34 +6,37 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* 16 GiB of addresses mapped by 4 KiB pages fit; 128 KiB. */
+/*
+ * Entries of the translation cache (128 KiB): enough for 16 GiB of addresses mapped by 4 KiB pages.
+ */
 #define REGION_BITS 13
 #define REGIONS     ((size_t)1 << REGION_BITS)
-/* Page tables of which a copy is kept, where they cannot be mapped. */
+/* Number of page tables kept as copies, if they cannot be mapped. */
 #define TABLE_BITS 10
 #define TABLES     ((size_t)1 << TABLE_BITS)
 
 /*
- * A region is what one page table maps: 2 MiB, or 4 MiB in 32-bit mode. The cache holds for a
- * region where its page table can be read, or where the large page that covers it is. The entries
- * of a mapped page table are read afresh each time.
+ * A region is the address range that one page table maps: 2 MiB, or 4 MiB in 32-bit mode without
+ * PAE. The cache stores for a region where its page table can be read, or the large page that maps
+ * it. The entries of a mapped page table are read again each time.
  */
-#define REGION_LARGE ((uint64_t)1 << 63) /* | address of the region's first byte */
-#define REGION_COPY  ((uint64_t)1 << 62) /* | address of the page table, read through `tables` */
+#define REGION_LARGE ((uint64_t)1 << 63) /* | physical address of the region's first byte */
+/* | physical address of the page table, which is read through `tables` */
+#define REGION_COPY ((uint64_t)1 << 62)
 
 struct region {
-	uint64_t tag; /* region number and epoch; 0: empty, as no epoch is 0 */
+	uint64_t tag; /* region number and epoch; 0: empty, because no epoch is 0 */
 	uint64_t value;
 };
 
-/* Region numbers have at most 64 - 21 bits, an epoch the rest. */
+/* A region number has at most 64 - 21 bits; the epoch uses the other bits. */
 #define EPOCH_SHIFT 43
 #define EPOCH_END   ((uint64_t)1 << (64 - EPOCH_SHIFT))
 
-/* Copies of page tables, found by their address. */
+/* Copies of page tables, by their physical address. */
 struct tables {
 	uint64_t generation;
-	uint64_t tags[TABLES]; /* address | 1, 0: empty */
+	uint64_t tags[TABLES]; /* physical address | 1; 0: empty */
 	uint8_t pages[TABLES][PAGE_SIZE];
 };
 
@@ -41,9 +44,9 @@ struct address_space {
 	struct memory *memory;
 	struct x86_paging paging;
 	struct x86_leaf leaf;
-	uint64_t generation; /* that of memory for which the cache holds */
+	uint64_t generation; /* generation of memory for which the cache is valid */
 	uint64_t epoch;
-	struct tables *tables; /* NULL until needed */
+	struct tables *tables; /* NULL until the first copy */
 	struct region regions[REGIONS];
 };
 
@@ -122,11 +125,11 @@ enum x86_fault address_space_walk(struct address_space *space, gva_t address, st
 	return x86_walk(&space->paging, read_entry, &reader, address, ret);
 }
 
-/* Entries stand at their natural alignment in the guest, but not always in a saved file. */
+/* Entries are naturally aligned in the guest, but may be unaligned in the file of a saved guest. */
 typedef uint64_t __attribute__((aligned(1), may_alias)) entry64_t;
 typedef uint32_t __attribute__((aligned(1), may_alias)) entry32_t;
 
-/* Read exactly once: a running guest changes it. */
+/* Loads an entry exactly once, because a running guest may change it. */
 static inline uint64_t load_entry(const struct x86_leaf *leaf, const void *table, uint64_t index)
 {
 	if (leaf->entry_shift == 3)
@@ -144,7 +147,7 @@ static inline uint64_t region_tag(const struct address_space *space, uint64_t nu
 	return number | space->epoch << EPOCH_SHIFT;
 }
 
-/* The copy of the page table at address, made if there is none. */
+/* The copy of the page table at address; makes it if there is none. */
 static const void *copy_of_table(struct address_space *space, uint64_t address,
 				 enum memory_fault *ret_fault)
 {
@@ -177,7 +180,7 @@ static const void *copy_of_table(struct address_space *space, uint64_t address,
 	return space->tables->pages[i];
 }
 
-/* Keeps what a walk learnt about the region of address. */
+/* Stores in the cache what a walk found out about the region of address. */
 static void keep(struct address_space *space, gva_t address, const struct x86_walk *walk,
 		 bool mapped)
 {
@@ -206,8 +209,9 @@ static void keep(struct address_space *space, gva_t address, const struct x86_wa
 }
 
 /*
- * Finds it by a walk, and keeps what it learns. Also asked when a kept page table maps nothing
- * there: it may be one of a lost file, which reads as zeros, and then the walk says so.
+ * Translates by walking the page tables, and stores the result in the cache. Also called if a
+ * cached page table has no entry: that page table may belong to a truncated file and read as zeros,
+ * which the walk reports as MEMORY_GONE.
  */
 static enum memory_fault translate_slowly(struct address_space *space, gva_t address, gpa_t *ret)
 {
@@ -224,8 +228,9 @@ static enum memory_fault translate_slowly(struct address_space *space, gva_t add
 }
 
 /*
- * Where the page table of a cached region can be read; NULL with *ret_fault. What is cached is a
- * pointer, which has the two high bits clear, or the address of a table that has to be copied.
+ * The address at which the page table of a cached region can be read; NULL with *ret_fault if it
+ * cannot. The value in the cache is a pointer, whose two high bits are 0, or the address of a table
+ * that has to be copied.
  */
 static inline const void *region_table(struct address_space *space, uint64_t value,
 				       enum memory_fault *ret_fault)
@@ -243,7 +248,7 @@ static inline void check_generation(struct address_space *space)
 	}
 }
 
-/* The cached region of address, or NULL. */
+/* The cache entry for the region of address, or NULL. */
 static inline const struct region *find_region(struct address_space *space, gva_t address)
 {
 	uint64_t number = address.v >> space->leaf.table_shift;
@@ -289,8 +294,8 @@ enum memory_fault address_space_translate(struct address_space *space, gva_t add
 }
 
 /*
- * How many of size bytes from address go on where physical says, by the entries of the region that
- * was just used: at least to the end of the page.
+ * The number of bytes, from address on and at most size, whose physical addresses continue from
+ * `physical` according to the entries of the region just used. At least the rest of the page.
  */
 static uint64_t run_in_region(struct address_space *space, gva_t address, uint64_t size,
 			      uint64_t physical)
@@ -388,11 +393,11 @@ enum memory_fault address_space_read(struct address_space *space, gva_t address,
 	return read_runs(space, address, buffer, size, ret_fault);
 }
 
-/* A walk that goes only as far as it takes no mapping. */
+/* Callback data of a walk that stops at the first table that is not mapped yet. */
 struct look {
 	struct memory *memory;
 	bool stopped;
-	uint64_t page; /* that it needs to go on */
+	uint64_t page; /* number of the page that the walk needs next */
 };
 
 static bool read_if_mapped(void *data, gpa_t address, size_t size, uint64_t *ret)
@@ -408,7 +413,10 @@ static bool read_if_mapped(void *data, gpa_t address, size_t size, uint64_t *ret
 	return read_entry(&reader, address, size, ret);
 }
 
-/* The next page on the way to what is wanted that is not at hand; false if none is needed. */
+/*
+ * Finds the next page that is needed to reach the wanted address and is not mapped yet; false if
+ * there is none.
+ */
 static bool next_page(const struct address_space *space, const struct address_want *want,
 		      uint64_t *ret)
 {
@@ -431,7 +439,7 @@ void address_space_fetch(struct address_space *space, const struct address_want 
 {
 	uint64_t pages[ADDRESS_WANTS];
 
-	/* Five levels, and the page. */
+	/* Up to five levels of page tables, and the page itself. */
 	for (int round = 0; round < 6 && memory_can_fetch(space->memory); round++) {
 		size_t n = 0;
 

@@ -14,15 +14,24 @@
 
 #define CHUNK_PAGES WINDOW_CHUNK_PAGES
 
-/* From this many unknown pages on it pays to ask about all of them at once. */
+/*
+ * With at least this many unknown pages, asking the kernel about all of them in one call saves
+ * time.
+ */
 #define ASK_TOGETHER 4
 
-/* cachestat(2) is younger than the C library may be; its number is the same everywhere. */
+/*
+ * The C library's headers may not have cachestat(2) yet; its number is the same on all
+ * architectures.
+ */
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
 #endif
 
-/* Regular files have a size; block devices tell their end; other devices do not say. */
+/*
+ * The size of the file: regular files have one, block devices have an end; UINT64_MAX for other
+ * devices.
+ */
 static uint64_t size_of_file(int fd, const struct stat *st)
 {
 	off_t end;
@@ -57,9 +66,9 @@ struct nunchi_error *window_file_create(int fd, bool live, bool guarded, struct 
 	file->tmpfs = fs.f_type == TMPFS_MAGIC;
 	file->careful = live || file->tmpfs;
 	/*
-	 * A hole of hugetlbfs cannot be told from data (it has no SEEK_HOLE), and touching it takes
-	 * a huge page from the pool; pread() gives zeros (Linux, fs/hugetlbfs/inode.c,
-	 * hugetlbfs_read_iter()).
+	 * On hugetlbfs a hole cannot be distinguished from data (there is no SEEK_HOLE), and
+	 * touching a hole takes a huge page from the pool; pread() returns zeros instead (Linux,
+	 * fs/hugetlbfs/inode.c, hugetlbfs_read_iter()).
 	 */
 	file->mappable = !(live && fs.f_type == HUGETLBFS_MAGIC);
 	file->size = size_of_file(fd, &st);
@@ -136,12 +145,12 @@ enum memory_fault window_file_read(struct window_file *file, uint64_t offset, vo
 	if (n < 0)
 		return MEMORY_IO;
 	*fault_offset += (uint64_t)n;
-	/* It was there when the memory was sealed: the file shrank. */
+	/* The byte was in the file when the memory was sealed, so the file has become shorter. */
 	atomic_store(&file->gone, true);
 	return MEMORY_GONE;
 }
 
-/* Sets the bits of pages first..end-1, which are in the chunk. */
+/* Sets the bits of the pages first..end-1, which must lie in the chunk. */
 static void mark(uint64_t *bits, uint64_t first, uint64_t end)
 {
 	for (uint64_t page = first; page < end; page++)
@@ -153,7 +162,10 @@ static uint64_t offset_of(const struct window_file *file, uint64_t page)
 	return file->map_offset + (page << PAGE_SHIFT);
 }
 
-/* The first page after `page` that is not all data, at most end; one if that is not known. */
+/*
+ * The first page after `page`, at most `end`, that contains a hole; page + 1 if the kernel does not
+ * tell.
+ */
 static uint64_t seek_hole(const struct window_file *file, uint64_t page, uint64_t end)
 {
 	off_t hole = lseek(file->fd, (off_t)offset_of(file, page), SEEK_HOLE);
@@ -161,16 +173,16 @@ static uint64_t seek_hole(const struct window_file *file, uint64_t page, uint64_
 
 	if (hole < 0 || (uint64_t)hole <= offset_of(file, page))
 		return page + 1;
-	/* A page with some data is a page with data. */
+	/* A page that is partly data counts as data. */
 	first = ((uint64_t)hole - file->map_offset + PAGE_MASK) >> PAGE_SHIFT;
 	return first < end ? first : end;
 }
 
 /*
- * True if tmpfs has all those pages, in RAM or swapped out. Its SEEK_HOLE looks at every page up to
- * the next hole (8 ms a GiB), which may be at the end of the file; this looks only at what is asked
- * for (Linux 6.5, mm/filemap.c, filemap_cachestat()). *ret_told is false where there is no such
- * call, or we may not use it.
+ * Whether tmpfs has all these pages, in RAM or swapped out. SEEK_HOLE of tmpfs examines every page
+ * up to the next hole (8 ms per GiB), which may be at the end of the file, whereas cachestat(2)
+ * examines only the given pages (Linux 6.5, mm/filemap.c, filemap_cachestat()). *ret_told is false
+ * if the host's kernel lacks the call or does not permit it.
  */
 static bool has_all(const struct window_file *file, uint64_t page, uint64_t end, bool *ret_told)
 {
@@ -185,7 +197,10 @@ static bool has_all(const struct window_file *file, uint64_t page, uint64_t end,
 	return *ret_told && status.cached + status.evicted == end - page;
 }
 
-/* `page` has data: the end of the data that can be found cheaply. wanted and end are after page. */
+/*
+ * `page` has data: finds the end of that data as far as this is cheap. wanted and end are after
+ * page.
+ */
 static uint64_t end_of_data(const struct window_file *file, uint64_t page, uint64_t wanted,
 			    uint64_t end)
 {
@@ -197,11 +212,14 @@ static uint64_t end_of_data(const struct window_file *file, uint64_t page, uint6
 		return page + 1;
 	if (has_all(file, page, wanted, &told))
 		return wanted;
-	/* There is a hole among them, so it is near. */
+	/* A hole is among the wanted pages, so SEEK_HOLE examines only a few. */
 	return told ? seek_hole(file, page, wanted) : page + 1;
 }
 
-/* After the last data: the first page that does not end within the file, which may have shrunk. */
+/*
+ * The hole after the last data ends at the first page that does not lie completely within the file;
+ * the file may have become shorter.
+ */
 static uint64_t last_hole_end(const struct window_file *file)
 {
 	struct stat st;
@@ -211,7 +229,10 @@ static uint64_t last_hole_end(const struct window_file *file)
 	return ((uint64_t)st.st_size - file->map_offset) >> PAGE_SHIFT;
 }
 
-/* Finds out about a page, and what can be had with it: pages up to wanted will be asked for. */
+/*
+ * Finds out about a page, and about following pages if this costs little; pages up to `wanted` will
+ * be needed.
+ */
 static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t page,
 		  uint64_t wanted)
 {
@@ -228,7 +249,7 @@ static void learn(struct window_file *file, struct window_chunk *chunk, uint64_t
 	}
 }
 
-/* The state of a page that is in a file; wanted as for learn(). */
+/* The state of a page of the file; `wanted` as for learn(). */
 static enum window_state state_of(struct window_file *file, uint64_t generation, uint64_t page,
 				  uint64_t wanted)
 {
@@ -262,7 +283,7 @@ size_t window_file_run(struct window_file *file, uint64_t generation, uint64_t o
 	return (size_t)((page << PAGE_SHIFT) - within);
 }
 
-/* Looks for an extent of the file; its end may be far after what is asked for. */
+/* Finds an extent of the file; it may end far after the bytes that are needed. */
 static bool find_extent(const struct window_file *file, uint64_t offset, uint64_t *ret_start,
 			uint64_t *ret_end)
 {
