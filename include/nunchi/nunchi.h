@@ -302,15 +302,14 @@ NUNCHI_API struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest);
  *
  * What cursors, nunchi_read() and nunchi_translate() see in a session:
  *
- * a saved guest, or `hold`      one state, which does not change. nunchi_cursor_next() reads each
- * row
- *                                when it is asked for.
- * NUNCHI_PAUSE_ALWAYS           one moment: the guest is paused while the needed pages are copied,
- * and
- *                                later calls read the copies (64 MiB at most). If a call needs a
- * page that was not copied, all pages are copied again, at a later moment; see
- * nunchi_session_moment(). NUNCHI_PAUSE_AUTO, _NEVER     the running guest; each cursor is
- * consistent as its pause option says.
+ *  a saved guest, or hold        one state, which does not change; nunchi_cursor_next() reads each
+ *                                row when it is asked for
+ *  NUNCHI_PAUSE_ALWAYS           one moment: the guest is paused while the needed pages are copied,
+ *                                and later calls read the copies (64 MiB at most). If a call needs
+ *                                a page that was not copied, all pages are copied again, at a later
+ *                                moment; see nunchi_session_moment()
+ *  NUNCHI_PAUSE_AUTO, _NEVER     the running guest; each cursor is consistent as its pause option
+ *                                says
  *
  * nunchi_snapshot() and the functions for symbols and types read the guest as it is when they are
  * called.
@@ -690,10 +689,10 @@ struct nunchi_writer_options {
  * shortens texts, leaves out columns at the right, and names these columns after the last row. All
  * formats distinguish values, absent cells and torn rows:
  *
- * table  "-" for not applicable, "<paged out>" … for other absences; a torn row ends in " ~" CSV
- * the same words; a last column `torn` with 0 or 1 JSON   null, with the reason in an object
- * "absent"; "torn":true in torn rows only; bytes that are
- *         not UTF-8 become U+FFFD, and the whole text is in an object "raw" in hexadecimal
+ *  table  "-" for not applicable, "<paged out>" … for other absences; a torn row ends in " ~"
+ *  CSV    the same words; a last column `torn` with 0 or 1
+ *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only; bytes that
+ *         are not UTF-8 become U+FFFD, and the whole text is in an object "raw" in hexadecimal
  *
  * In tables and CSV, text is escaped as nunchi_escape() does, and so that no text looks like an
  * absence or the mark of a torn row (\< and \- at the start, \~ at the end). JSON is valid UTF-8,
