@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The seam between operating systems: what the rooms above guest/ know of the kernel in a guest.
- * A system is a folder of guest/ and a table of functions, struct guest_system; a view has one
- * provider for each system that it can be asked of (view/view.h).
+ * The seam between operating systems: what the rooms above guest/ may know of the kernel in a
+ * guest. An operating system is a folder of guest/ with a table of functions, struct guest_system.
+ * A view has one provider for each system that it supports (view/view.h).
  */
 #ifndef NUNCHI_GUEST_GUEST_H
 #define NUNCHI_GUEST_GUEST_H
@@ -19,8 +19,9 @@ struct guest_kernel;
 struct target;
 
 struct guest_attach_options {
-	const char *symbols_path; /* System.map or /proc/kallsyms text; NULL: from memory */
-	const char *types_path;   /* see type_index_from_file(); NULL: from memory */
+	/* file with text of System.map or /proc/kallsyms; NULL: from memory */
+	const char *symbols_path;
+	const char *types_path; /* see type_index_from_file(); NULL: from memory */
 	const struct cancel *cancel;
 };
 
@@ -30,7 +31,7 @@ struct guest_symbol {
 };
 
 struct guest_type {
-	const struct type_index *types; /* in which id is; borrowed */
+	const struct type_index *types; /* index to which the id belongs; borrowed */
 	type_id id;
 	const char *module; /* NULL: the kernel itself */
 };
@@ -39,74 +40,84 @@ struct guest_type {
 struct guest_system {
 	const char *name; /* "Linux" */
 	/*
-	 * Finds the system's kernel in a guest. NUNCHI_ERROR_NO_KERNEL if there is none, with what
-	 * was tried. The target must outlive the kernel; a raw file may get another memory (see
-	 * target_set_layout()).
+	 * Finds the system's kernel in a guest. NUNCHI_ERROR_NO_KERNEL, which lists what was tried,
+	 * if there is none. The target must outlive the kernel. For a raw file, attach may change
+	 * the addresses of the memory (see target_set_layout()).
 	 */
 	struct nunchi_error *(*attach)(struct target *target,
 				       const struct guest_attach_options *options,
 				       struct guest_kernel **ret);
 	void (*destroy)(struct guest_kernel *kernel);
 	/*
-	 * On a running guest: NUNCHI_ERROR_GONE if it ended, NUNCHI_ERROR_REBOOTED if another
-	 * kernel runs now. Asks the hypervisor only if thorough; else looks at the memory alone.
+	 * For a running guest: fails with NUNCHI_ERROR_GONE if the guest ended, and with
+	 * NUNCHI_ERROR_REBOOTED if another kernel runs now. Asks the hypervisor only if thorough is
+	 * true; otherwise looks at the memory only.
 	 */
 	struct nunchi_error *(*check)(struct guest_kernel *kernel, struct target *target,
 				      bool thorough);
-	/* What is known of the kernel and how, in order of display. The strings live for the call.
+	/*
+	 * Calls fact() for each fact about the kernel, in the order of display. The strings are
+	 * valid during the call.
 	 */
 	void (*facts)(struct guest_kernel *kernel,
 		      void (*fact)(const struct nunchi_fact *fact, void *data), void *data);
-	/* All symbols of the kernel; borrowed. The error says why there are none. */
+	/*
+	 * Gets the index of all symbols of the kernel; borrowed. The error says why there are no
+	 * symbols.
+	 */
 	struct nunchi_error *(*symbols)(struct guest_kernel *kernel, struct symbol_index **ret);
 	/*
-	 * The symbol of that name, of the kernel or of a module of it ("MODULE:NAME" means that of
-	 * one module). Strings are valid until the next call. NUNCHI_ERROR_NOT_FOUND, _AMBIGUOUS.
+	 * Finds the symbol with this name, in the kernel or in a module ("MODULE:NAME": in that
+	 * module). The strings are valid until the next call. NUNCHI_ERROR_NOT_FOUND or _AMBIGUOUS.
 	 */
 	struct nunchi_error *(*symbol_find)(struct guest_kernel *kernel, const char *name,
 					    struct guest_symbol *ret);
 	/*
-	 * The symbol that an address of code or data belongs to. NUNCHI_ERROR_NOT_FOUND if the
-	 * address is not the kernel's or a module's.
+	 * Finds the symbol to which an address of code or data belongs. NUNCHI_ERROR_NOT_FOUND if
+	 * the address is in neither the kernel's image nor a module.
 	 */
 	struct nunchi_error *(*symbol_at)(struct guest_kernel *kernel, uint64_t address,
 					  struct guest_symbol *ret);
 	/*
-	 * The type of that name, of the kernel or of a module of it, likewise. The error also says
-	 * why there are no types.
+	 * Finds the type with this name, in the kernel or in a module, as symbol_find() does for
+	 * symbols. The error says why there are no types.
 	 */
 	struct nunchi_error *(*type_find)(struct guest_kernel *kernel, const char *name,
 					  struct guest_type *ret);
 	/*
-	 * The address space of a process, valid until the next call. NUNCHI_ERROR_NOT_FOUND if
-	 * there is no such process, NUNCHI_ERROR_UNSUPPORTED if it has no memory of its own.
+	 * Gets the address space of a process, valid until the next call. NUNCHI_ERROR_NOT_FOUND if
+	 * there is no such process, NUNCHI_ERROR_UNSUPPORTED if it has no memory of its own (a
+	 * kernel thread).
 	 */
 	struct nunchi_error *(*process_space)(struct guest_kernel *kernel, uint64_t pid,
 					      struct address_space **ret);
-	/* Whether the process of the last process_space() still is what it was then. */
+	/* Whether the process of the last process_space() still exists and has the same memory. */
 	bool (*process_stays)(struct guest_kernel *kernel);
 };
 
-/* A kernel found in a guest: the part that all systems have, first in the system's own structure.
+/*
+ * A kernel found in a guest: the part that is common to all systems. It is the first member of the
+ * system's own structure.
  */
 struct guest_kernel {
 	const struct guest_system *system;
-	struct memory *memory;       /* the target's */
-	struct address_space *space; /* by the kernel's own page table; owned */
+	struct memory *memory;       /* the target's; borrowed */
+	struct address_space *space; /* through the kernel's own page table; owned */
 	struct guest_spaces spaces;  /* of processes: see guest_space_of() */
-	bool live;                   /* the guest may change what is being read */
-	const struct cancel *cancel; /* ends long walks; never NULL */
+	bool live;                   /* the guest runs, so that memory may change during reads */
+	const struct cancel *cancel; /* ends long walks when requested; never NULL */
 };
 
 extern const struct guest_system guest_linux;
 
 /*
- * Finds the kernel in a guest, whichever of the systems it is. NUNCHI_ERROR_AMBIGUOUS if several
- * kernels hold equally well; else as guest_system.attach.
+ * Finds the kernel in a guest, of any supported system. NUNCHI_ERROR_AMBIGUOUS if the memory
+ * contains several kernels and none is more certain than the others; other errors are those of
+ * guest_system.attach.
  */
 struct nunchi_error *guest_attach(struct target *target, const struct guest_attach_options *options,
 				  struct guest_kernel **ret);
-/* NULL is accepted. */
+/* Frees the kernel. NULL is accepted. */
 void guest_kernel_destroy(struct guest_kernel *kernel);
 
 #endif

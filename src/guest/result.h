@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What came of reading something in a guest through the structures of its operating system: a fault
- * of the memory (enum memory_fault), or a reason that only the system's layer knows.
+ * The result of reading something in a guest through the structures of its operating system: a
+ * fault of the memory (enum memory_fault), or a reason that only the code for the operating system
+ * knows.
  */
 #ifndef NUNCHI_GUEST_RESULT_H
 #define NUNCHI_GUEST_RESULT_H
@@ -17,12 +18,12 @@ enum read_result {
 	READ_IO = MEMORY_IO,
 	READ_GONE = MEMORY_GONE,
 	READ_NOT_CAPTURED = MEMORY_NOT_CAPTURED,
-	READ_NONE,      /* there is no such thing: a kernel thread has no command line */
+	READ_NONE,      /* the object does not exist: a kernel thread has no command line */
 	READ_NO_LAYOUT, /* the kernel's types lack a field that is needed */
-	READ_NO_SYMBOL, /* the address of a variable of the kernel is not known */
-	READ_BAD_DATA,  /* the bytes were read and contradict themselves */
-	READ_LIMIT,     /* larger, longer or more than what is read */
-	READ_NO_MEMORY, /* our own memory is exhausted */
+	READ_NO_SYMBOL, /* the address of a kernel variable is unknown */
+	READ_BAD_DATA,  /* the bytes were read, but contradict each other */
+	READ_LIMIT,     /* larger, longer or more than the limit */
+	READ_NO_MEMORY, /* this process has no memory left */
 };
 
 static inline enum read_result read_result_of(enum memory_fault fault)
@@ -30,7 +31,7 @@ static inline enum read_result read_result_of(enum memory_fault fault)
 	return (enum read_result)fault;
 }
 
-/* "the saved guest does not contain that page" and so on. Static storage. */
+/* The result as text ("the saved guest does not contain that page"). Static storage. */
 const char *read_result_string(enum read_result result);
 
 #endif

@@ -2,7 +2,7 @@
 #include "guest/spaces.h"
 #include "guest/guest.h"
 
-/* A root that no page table has: roots are addresses of pages. */
+/* A value that is not the root of any page table, because roots are page-aligned. */
 #define NO_ROOT UINT64_MAX
 
 void guest_spaces_deinit(struct guest_spaces *spaces)

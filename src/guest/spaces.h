@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Address spaces of processes: a small pool, found by the page table's root. Walks that alternate
- * between a few processes each keep their translations.
+ * A small pool of address spaces of processes, found by the root of the page table. A walk that
+ * alternates between a few processes keeps the translations of each.
  */
 #ifndef NUNCHI_GUEST_SPACES_H
 #define NUNCHI_GUEST_SPACES_H
 
 #include "memory/virtual.h"
 
-/* Each takes 128 KiB once it is used much. */
+/* Size of the pool. An address space that is used much has a cache of 128 KiB. */
 #define GUEST_SPACES 4
 
 struct guest_kernel;
 
-/* Part of struct guest_kernel; all zero is an empty pool. */
+/* Part of struct guest_kernel. All zeros is an empty pool. */
 struct guest_spaces {
-	struct address_space *items[GUEST_SPACES]; /* owned; NULL: not made yet */
-	uint64_t used[GUEST_SPACES];               /* when it was last asked for */
-	uint64_t clock;                            /* counts requests */
+	struct address_space *items[GUEST_SPACES]; /* owned; NULL: not created yet */
+	uint64_t used[GUEST_SPACES];               /* value of clock when it was last requested */
+	uint64_t clock;                            /* number of requests */
 };
 
 void guest_spaces_deinit(struct guest_spaces *spaces);
 
 /*
- * The address space of the page table at root, in the kernel's paging mode; NULL if memory is
- * short. Owned by the kernel. It stays that of root until GUEST_SPACES other roots were asked for,
- * so ask for it again for each read. Translations live as long as the memory's generation.
+ * Gets the address space of the page table at root, in the kernel's paging mode; NULL if memory is
+ * short. Owned by the kernel. It may be changed to another root after GUEST_SPACES other roots were
+ * requested, so request it again before each read. Translations are valid for one generation of the
+ * memory.
  */
 struct address_space *guest_space_of(struct guest_kernel *kernel, gpa_t root);
 
 /*
- * Drops all translations. On a running guest a process may end, and its page table be used for
- * another process: a read that shall prove an earlier one right must not use its translations.
+ * Drops all translations. On a running guest a process may end and its page table may be reused for
+ * another process; a read that is to confirm an earlier one must not use translations of the
+ * earlier read.
  */
 void guest_spaces_forget(struct guest_spaces *spaces);
 

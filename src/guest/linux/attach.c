@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Firmware has its tables, and Xen the pages by which it talks to a guest, behind the RAM. */
+/*
+ * How far memory may go on after the end of RAM: firmware has tables there, and Xen the pages
+ * through which it communicates with a guest.
+ */
 #define RAM_END_SLACK ((uint64_t)64 << 20)
 
 void linux_kernel_destroy(struct linux_kernel *kernel)
@@ -87,7 +90,7 @@ void linux_kernel_note_missing(struct linux_kernel *kernel)
 	}
 }
 
-/* The address space by the kernel's own table, once its place is known. */
+/* Changes to the address space of the kernel's own page table, once its address is known. */
 static void use_own_table(struct linux_kernel *kernel, const struct linux_root *root)
 {
 	uint64_t own = kernel->symbol[LINUX_top_pgt];
@@ -113,29 +116,37 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 		linux_identify_noted(kernel, &info, "named by the VMCOREINFO note handed over");
 }
 
-/* One search for the kernel, over the candidates and, in a raw file, the arrangements of RAM. */
+/*
+ * State of the search for the kernel: over all candidates and, for a raw file, all arrangements of
+ * its bytes.
+ */
 struct search {
 	struct target *target;
 	const struct guest_attach_options *options;
-	struct nunchi_error *reason; /* why the nearest candidate was refused, or NULL; owned */
-	unsigned reset_count;        /* of the target, before */
-	/* Of a raw file: what a kernel in it said of the RAM, and how the memory is laid out now.
+	struct nunchi_error *reason; /* why the best candidate was rejected, or NULL; owned */
+	unsigned reset_count;        /* the target's reset_count before the search */
+	/*
+	 * For a raw file: the RAM according to a kernel found in it, and the current arrangement.
 	 */
 	bool has_ram;
-	bool by_ram;     /* laid out by that, not by a guess */
-	bool rearranged; /* since the candidates were collected: they mean nothing any more */
-	unsigned n;      /* of the guesses, or of what fits that RAM */
+	bool by_ram; /* the arrangement follows from that RAM, and is not a guess */
+	/* the arrangement changed since the candidates were collected, so that these are invalid */
+	bool rearranged;
+	unsigned n; /* number of the guess, or of the arrangement that fits the RAM */
 	struct target_ram ram;
 	struct target_arrangement arrangement;
-	/* A candidate that holds as far as the memory goes: taken if there is no surer one. */
+	/*
+	 * A candidate whose list of tasks could not be verified; used if no better candidate is
+	 * found.
+	 */
 	bool is_unsure;
 	struct linux_root unsure;
 	bool unsure_by_ram;
 	unsigned unsure_n;
-	uint64_t unsure_rival; /* where another such one lies, or 0 */
+	uint64_t unsure_rival; /* address of another such candidate, or 0 */
 };
 
-/* Lays the memory of a raw file out by guess n, or as the n-th that fits its RAM. */
+/* Arranges the memory of a raw file by guess n, or by the n-th arrangement that fits the RAM. */
 static struct nunchi_error *arrange(struct search *search, bool by_ram, unsigned n)
 {
 	struct target *target = search->target;
@@ -152,8 +163,8 @@ static struct nunchi_error *arrange(struct search *search, bool by_ram, unsigned
 }
 
 /*
- * Asks a kernel that was found in a raw file for its RAM, once, and lays the memory out by it. If
- * that changes anything, the candidates have to be collected anew.
+ * Reads from a kernel found in a raw file which RAM it has, once, and arranges the memory
+ * accordingly. If the arrangement changes, the candidates have to be collected again.
  */
 static struct nunchi_error *ask_ram(struct search *search, struct linux_kernel *kernel)
 {
@@ -220,7 +231,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	return NULL;
 }
 
-/* True if an error says no more than that a candidate is not it. */
+/* Whether an error means only that a candidate is not the kernel. */
 static bool is_refusal(const struct nunchi_error *err)
 {
 	return error_is(err, NUNCHI_ERROR_NO_KERNEL) || error_is(err, NUNCHI_ERROR_FAULT);
@@ -237,7 +248,7 @@ static struct nunchi_error *ambiguous(uint64_t one, uint64_t other)
 	    "a dump with the vCPUs' registers, tells which one runs");
 }
 
-/* Remembers a candidate for the case that there is no surer one. */
+/* Remembers a candidate in case no better one is found. */
 static void keep_unsure(struct search *search, const struct linux_root *root)
 {
 	if (!search->is_unsure) {
@@ -250,7 +261,7 @@ static void keep_unsure(struct search *search, const struct linux_root *root)
 	}
 }
 
-/* The candidate that was remembered, if it has no rival. */
+/* Attaches to the remembered candidate if there was only one. */
 static struct nunchi_error *attach_unsure(struct search *search, struct linux_kernel **ret)
 {
 	struct nunchi_error *err = NULL;
@@ -264,7 +275,7 @@ static struct nunchi_error *attach_unsure(struct search *search, struct linux_ke
 	return err ? err : attach_root(search, &search->unsure, ret);
 }
 
-/* Tries the candidates of one source; more than one that holds is ambiguous. */
+/* Tries the candidates of one source. Two different kernels that fit are an error. */
 static struct nunchi_error *attach_source(struct search *search, enum linux_root_source source,
 					  struct linux_kernel **ret)
 {
@@ -303,7 +314,7 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 	return NULL;
 }
 
-/* Tries some sources in the memory as it is laid out now, the surest first. */
+/* Tries the sources first to last in the current arrangement of the memory. */
 static struct nunchi_error *attach_sources(struct search *search, enum linux_root_source first,
 					   enum linux_root_source last, struct linux_kernel **ret)
 {
@@ -321,8 +332,9 @@ static struct nunchi_error *attach_sources(struct search *search, enum linux_roo
 }
 
 /*
- * The same in every arrangement of a raw file: in each guess, until a kernel says what RAM there
- * is, then in each that fits it, and if none of these holds, in the other guesses.
+ * Does the same in every arrangement of a raw file: in each guess until a kernel tells the RAM,
+ * then in each arrangement that fits this RAM, and if no kernel is confirmed, in the remaining
+ * guesses.
  */
 static struct nunchi_error *attach_arrangements(struct search *search, enum linux_root_source first,
 						enum linux_root_source last,
@@ -331,7 +343,7 @@ static struct nunchi_error *attach_arrangements(struct search *search, enum linu
 	unsigned guess = search->has_ram ? 0 : 1;
 	struct nunchi_error *err = NULL;
 
-	/* Not where an earlier call ended. */
+	/* An earlier call may have ended in another arrangement. */
 	if (search->n || search->by_ram != search->has_ram)
 		err = arrange(search, search->has_ram, 0);
 	while (!err) {
@@ -350,7 +362,7 @@ static struct nunchi_error *attach_arrangements(struct search *search, enum linu
 	return err;
 }
 
-/* Whether a vCPU's page table is not in the memory, as in a dump of a part of the RAM. */
+/* Whether the page table of a vCPU is not in the memory, as in a dump of a part of the RAM. */
 static bool is_root_outside(struct target *target, uint64_t *ret_cr3)
 {
 	struct x86_registers registers;
@@ -407,7 +419,10 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 	    "kdump, LiME, AVML, QEMU migration, xl dump-core and xl save images of Linux guests");
 }
 
-/* Says how a raw file was taken, and where it and the guest's RAM do not end together. */
+/*
+ * Adds notes on the arrangement of a raw file, and on any difference between the end of the file
+ * and the end of the RAM.
+ */
 static void note_arrangement(const struct search *search, struct linux_kernel *kernel)
 {
 	struct target *target = search->target;
@@ -442,13 +457,13 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	enum target_state state;
 	struct nunchi_error *err;
 
-	/* Resets are noticed when it is asked for its state: those until now do not count. */
+	/* Ask for the state now, so that the target has counted all earlier resets. */
 	if (target->live)
 		nunchi_error_destroy(target_get_state(target, &state));
 	search.reset_count = target->reset_count;
 	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-		/* What follows looks at all of the memory. */
+		/* These sources scan the whole memory. */
 		nunchi_error_destroy(err);
 		err = attach_arrangements(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
 	}
@@ -466,7 +481,7 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	return err;
 }
 
-/* True if the banner is still where it was. */
+/* Whether the kernel's banner is unchanged. */
 static bool has_banner(struct linux_kernel *kernel)
 {
 	char banner[sizeof(kernel->banner)] = "";
@@ -479,7 +494,10 @@ static bool has_banner(struct linux_kernel *kernel)
 	       !strncmp(banner, kernel->banner, strlen(kernel->banner));
 }
 
-/* Why it is not the kernel that was found any more; NULL if it is. Static. */
+/*
+ * The reason why the kernel found at attach does not run any more, as static text; NULL if it still
+ * runs.
+ */
 static const char *find_change(struct linux_kernel *kernel, struct target *target, bool thorough)
 {
 	struct linux_image image;
@@ -502,7 +520,7 @@ struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct targ
 	enum target_state state = TARGET_UNKNOWN;
 	const char *change;
 
-	/* An error says nothing of the guest: it may be that QEMU does not answer now. */
+	/* If the state cannot be read, continue: perhaps only QEMU does not answer now. */
 	if (thorough)
 		nunchi_error_destroy(target_get_state(target, &state));
 	if (state == TARGET_ENDED || memory_gone(kernel->guest.memory))

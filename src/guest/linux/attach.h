@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finding the kernel in a guest: candidates, witnesses, symbols, types.
+ * Finding the kernel in a guest: candidates, witnesses (independent facts that confirm a
+ * candidate), symbols and types.
  */
 #ifndef NUNCHI_GUEST_LINUX_ATTACH_H
 #define NUNCHI_GUEST_LINUX_ATTACH_H
@@ -10,11 +11,12 @@
 #include "target/target.h"
 
 /*
- * Finds the kernel with no outside help. A candidate is accepted only when two independent
- * witnesses agree and its banner reads through the derived page tables; NUNCHI_ERROR_NO_KERNEL
- * says what was tried, NUNCHI_ERROR_AMBIGUOUS that several kernels hold equally well. A kernel
- * without symbols or types is given with what it has (see symbols_missing, types_missing). May
- * choose among a raw file's layouts. The target must outlive the kernel.
+ * Finds the kernel without information from outside. A candidate is accepted if at least two
+ * independent witnesses confirm it, none contradicts it, and its banner can be read through the
+ * derived page tables. NUNCHI_ERROR_NO_KERNEL lists what was tried; NUNCHI_ERROR_AMBIGUOUS means
+ * that several kernels fit. A kernel without symbols or types is accepted (see symbols_missing,
+ * types_missing). For a raw file, may change the arrangement of the memory. The target must outlive
+ * the kernel.
  */
 struct nunchi_error *linux_kernel_attach(struct target *target,
 					 const struct guest_attach_options *options,
@@ -22,11 +24,12 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 void linux_kernel_destroy(struct linux_kernel *kernel);
 
 /*
- * On a running guest: NUNCHI_ERROR_GONE if it ended, NUNCHI_ERROR_REBOOTED if another kernel, or
- * the same one anew or elsewhere, runs now. An image may stay in memory long after its kernel
- * ended, so that is told by the resets that the target noticed, and by where the page tables of the
- * vCPUs lead. These are asked of the hypervisor (two questions over QMP take near a millisecond)
- * only if thorough; else what memory says must do.
+ * For a running guest: fails with NUNCHI_ERROR_GONE if the guest ended, and with
+ * NUNCHI_ERROR_REBOOTED if another kernel runs now, or the same one was booted again or lies
+ * elsewhere. An image may stay in memory long after its kernel ended; so the check uses the resets
+ * that the target counted and the image to which the vCPUs' page tables lead. The hypervisor is
+ * asked for these (two QMP commands take almost a millisecond) only if thorough is true; otherwise
+ * the check uses the memory only.
  */
 struct nunchi_error *linux_kernel_check(struct linux_kernel *kernel, struct target *target,
 					bool thorough);

@@ -3,11 +3,14 @@
 
 #include <string.h>
 
-#define CGROUP_PATH_MAX 4096 /* PATH_MAX, which the kernel gives it */
+#define CGROUP_PATH_MAX 4096 /* PATH_MAX, the kernel's own limit */
 #define KERNFS_NAME_MAX 255
 #define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
 
-/* The name of a node and the node above it; the hierarchy's root has no name and none above. */
+/*
+ * Reads the name of a kernfs node and the address of its parent. The root of the hierarchy has no
+ * name and no parent.
+ */
 static enum read_result read_node(struct linux_kernel *kernel, uint64_t address,
 				  struct object *node, char *name, size_t *ret_size,
 				  uint64_t *ret_parent)
@@ -25,7 +28,10 @@ static enum read_result read_node(struct linux_kernel *kernel, uint64_t address,
 				 KERNFS_NAME_MAX, ret_size);
 }
 
-/* Each step up adds at least the slash to a text of limited size, so that it ends. */
+/*
+ * Appends the path of a node. The loop ends, because each step up adds at least a slash to a text
+ * of limited size.
+ */
 static enum read_result append_node_path(struct linux_kernel *kernel, uint64_t address,
 					 struct buffer *ret)
 {

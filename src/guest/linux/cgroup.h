@@ -9,9 +9,9 @@
 #include "guest/linux/linux.h"
 
 /*
- * Appends the path in the default (version 2) hierarchy of the tasks of a css_set (the address in
- * task.cgroups), as the line "0::…" of /proc/PID/cgroup shows it to process 1: from the
- * hierarchy's root, " (deleted)" if the group was removed. Appends nothing on a fault.
+ * Appends the cgroup path of the tasks of a css_set (the address in task.cgroups) in the default
+ * hierarchy (version 2), as process 1 sees it in the line "0::…" of /proc/PID/cgroup: from the root
+ * of the hierarchy, with " (deleted)" if the group was removed. Appends nothing on a fault.
  */
 enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
 				   struct buffer *ret);

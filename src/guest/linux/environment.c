@@ -8,7 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-/* How often an area of a running guest is read until it comes out the same twice. */
+/*
+ * How often the area of a process of a running guest is read at most, until two reads give the same
+ * bytes.
+ */
 #define MAX_TRIES   5
 #define GAP_WAIT_NS 5000000
 
@@ -53,7 +56,7 @@ static bool make_room(struct linux_environment *environment, size_t size)
 	return true;
 }
 
-/* Reads page by page; false if nothing is mapped in any of them. */
+/* Reads the area page by page; false if none of its pages is mapped. */
 static bool read_pages(struct linux_environment *environment, struct linux_kernel *kernel,
 		       uint64_t pgd)
 {
@@ -84,7 +87,9 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 	enum read_result result;
 	bool mapped;
 
-	/* Until execve() is done, or if the process asked so by prctl(), there may be none. */
+	/*
+	 * There is no area before execve() has finished, or if the process removed it with prctl().
+	 */
 	if (!start || end <= start)
 		return;
 	environment->start = start;
@@ -99,8 +104,7 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 		return;
 	result = linux_vma_overlaps(kernel, mm->address, start, end, &mapped);
 	if (result != READ_OK) {
-		/* Whether the process took the area out of its memory is not known, for this
-		 * reason. */
+		/* For this reason it is unknown whether the process unmapped the area. */
 		for (size_t page = 0; page <= page_of(environment, environment->size - 1); page++)
 			environment->fault[page] = result;
 	} else if (!mapped) {
@@ -192,8 +196,9 @@ enum read_result linux_environment_of(struct linux_environment *environment,
 }
 
 /*
- * The end of what begins at `at`: a NUL in a page that was read, or the end of the area. *ret_read
- * is how far it was read without a gap; *ret_why the reason for the first gap.
+ * Finds the end of the variable that begins at `at`: a NUL in a page that was read, or the end of
+ * the area. *ret_read is the end of the bytes that were read without a gap, *ret_why the reason for
+ * the first gap.
  */
 static size_t find_end(const struct linux_environment *environment, size_t at, size_t *ret_read,
 		       enum read_result *ret_why)
@@ -250,7 +255,7 @@ bool linux_environment_next(struct linux_environment *environment, struct linux_
 	}
 	text = environment->data + start;
 	equals = memchr(text, '=', read - start);
-	/* The limit may have cut this one. */
+	/* The limit may have truncated this variable. */
 	if (end == environment->size && environment->more) {
 		ret->why = environment->more;
 		environment->more = READ_OK;

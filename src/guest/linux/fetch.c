@@ -3,19 +3,25 @@
 
 #include "guest/linux/task.h"
 
-/* include/linux/xarray.h: what an entry's low bits say; a node's address has ENTRY_NODE added. */
+/*
+ * Low bits of an entry of an XArray (include/linux/xarray.h). The address of a node is stored with
+ * ENTRY_NODE added.
+ */
 #define ENTRY_KIND 3
 #define ENTRY_NODE 2
-/* Of 64 slots each; a tree of all pids there can be has four levels. */
+/*
+ * Limit of the tree's height. Nodes have 64 slots, and a tree with all possible pids has four
+ * levels.
+ */
 #define PID_LEVELS 8
 
-/* Addresses of structures of one kind. */
+/* Addresses of structures of one type. */
 struct addresses {
 	uint64_t items[LINUX_FETCHED];
 	size_t count;
 };
 
-/* What is to be fetched together next, and what that leads to. */
+/* The pages to map next, in one call, and the addresses of structures found so far. */
 struct fetch {
 	struct linux_kernel *kernel;
 	unsigned what; /* enum linux_fetch */
@@ -39,7 +45,7 @@ static void add_page(struct fetch *fetch, uint64_t address)
 		fetch->pages[fetch->page_count++] = at.v >> PAGE_SHIFT;
 }
 
-/* The pages of a structure, as far as it is used. */
+/* Adds the pages of a structure, up to the last field in use. */
 static void add_structure(struct fetch *fetch, enum layout_struct type, uint64_t address)
 {
 	uint64_t last = address + linux_used_size(fetch->kernel, type) - 1;
@@ -66,7 +72,7 @@ static void add_structures(struct fetch *fetch, enum layout_struct type,
 
 /* ---- Tasks ----------------------------------------------------------------------------------- */
 
-/* Adds what the slots of a node of the tree of pids lead to. */
+/* Adds the nodes and the struct pids to which the slots of a node of the pid tree point. */
 static void add_slots(struct linux_kernel *kernel, uint64_t node, struct addresses *nodes,
 		      struct addresses *pids)
 {
@@ -85,7 +91,10 @@ static void add_slots(struct linux_kernel *kernel, uint64_t node, struct address
 	}
 }
 
-/* The pids of the first namespace, level by level of the tree (kernel/pid.c, lib/radix-tree.c). */
+/*
+ * Finds the struct pids of the first pid namespace, level by level of the tree (kernel/pid.c,
+ * lib/radix-tree.c).
+ */
 static void find_pids(struct fetch *fetch, struct addresses *pids)
 {
 	struct linux_kernel *kernel = fetch->kernel;
@@ -111,8 +120,9 @@ static void find_pids(struct fetch *fetch, struct addresses *pids)
 }
 
 /*
- * Processes by their pids: the list of tasks says of each only where the next one is, so that each
- * would be mapped by itself.
+ * Fetches the task_structs of processes, which are found through the tree of pids. Following the
+ * list of tasks would need a call for each task, because each task holds the address of the next
+ * one.
  */
 static void fetch_tasks(struct fetch *fetch)
 {
@@ -156,7 +166,7 @@ static void add_process(struct fetch *fetch, const struct object *task)
 	}
 }
 
-/* The names of kernel threads, and of what workers do. */
+/* Fetches the structures from which the names of kernel threads and workers are read. */
 static void fetch_names(struct fetch *fetch)
 {
 	struct linux_kernel *kernel = fetch->kernel;
@@ -173,7 +183,10 @@ static void fetch_names(struct fetch *fetch)
 	fetch_pages(fetch);
 }
 
-/* The pages in which command lines end: those are read first, and most need no other. */
+/*
+ * Fetches the last page of each command line, which is read first; most command lines need no other
+ * page.
+ */
 static void fetch_cmdlines(struct fetch *fetch)
 {
 	struct linux_kernel *kernel = fetch->kernel;

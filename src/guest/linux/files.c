@@ -4,8 +4,9 @@
 #include "guest/linux/mm.h"
 
 /*
- * Descriptors in a row that are in use without a file that can be read. A descriptor is in use
- * without a file while a thread opens one, so that a real table has one for each thread at most.
+ * Limit of consecutive descriptors that are in use but have no readable file. A descriptor is in
+ * use without a file while a thread opens a file, so that a real table has at most one such
+ * descriptor for each thread.
  */
 #define MAX_EMPTY 4096
 
@@ -69,7 +70,7 @@ void linux_files_deinit(struct linux_files *walk)
 	object_deinit(&walk->table);
 }
 
-/* Copies the block of the bitmap that holds walk->next. */
+/* Copies the block of the bitmap that contains the bit of walk->next. */
 static bool read_bits(struct linux_files *walk)
 {
 	uint64_t bitmap = object_u64(&walk->table, &walk->kernel->layout.fdtable_open_fds);
@@ -96,7 +97,7 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 		}
 		if (!walk->has_bits && !read_bits(walk))
 			return false;
-		/* Whole bytes without a descriptor are passed over at once. */
+		/* Skip eight descriptors at once if none of them is in use. */
 		walk->next += walk->bits[place / 8] || place % 8 ? 1 : 8;
 		if (walk->next % LINUX_FILES_BITS == 0)
 			walk->has_bits = false;
@@ -108,7 +109,7 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 	return false;
 }
 
-/* A bit of a bitmap of the table. Bits are numbered from the lowest of the first byte on. */
+/* Reads a bit of a bitmap of the table. Bits are numbered from the lowest bit of the first byte. */
 static enum read_result table_bit(struct linux_files *walk, const struct field *bitmap, uint64_t fd,
 				  bool *ret)
 {

@@ -9,48 +9,54 @@
 
 #define LINUX_MAX_FDS    ((uint64_t)1 << 20) /* sysctl_nr_open's default */
 #define LINUX_O_CLOEXEC  02000000            /* include/uapi/asm-generic/fcntl.h */
-#define LINUX_FILES_BITS 4096                /* descriptors looked at in one read */
+#define LINUX_FILES_BITS 4096                /* number of descriptors examined in one read */
 
 struct linux_files {
 	struct linux_kernel *kernel;
 	uint64_t files; /* address of the files_struct */
 	struct object table;
-	uint64_t count; /* descriptors that the table has room for, at most LINUX_MAX_FDS */
-	uint64_t next;  /* descriptor to look at */
-	unsigned empty; /* descriptors in use without a file since the last one with one */
-	bool limited;   /* the table has room for more */
-	enum read_result broken;            /* why the table was not read to its end, or READ_OK */
-	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that holds next */
+	uint64_t count;          /* size of the table in descriptors, at most LINUX_MAX_FDS */
+	uint64_t next;           /* next descriptor to examine */
+	unsigned empty;          /* consecutive descriptors in use for which no file was found */
+	bool limited;            /* the table is larger than LINUX_MAX_FDS */
+	enum read_result broken; /* why the table was not read to its end, or READ_OK */
+	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that contains the bit of `next` */
 	bool has_bits;
 };
 
 struct linux_open_file {
-	uint64_t file; /* address of the struct file, or 0 if the table cannot be read there */
-	enum read_result result; /* of that, and of reading the struct file */
-	int64_t offset;          /* bytes */
-	uint64_t flags;          /* as in /proc/PID/fdinfo: O_CLOEXEC is the descriptor's */
+	uint64_t file; /* address of the struct file; 0 if the table's entry cannot be read */
+	enum read_result result; /* of reading the entry and the struct file */
+	int64_t offset;          /* in bytes */
+	uint64_t flags;          /* as in /proc/PID/fdinfo; O_CLOEXEC is that of the descriptor */
 	enum read_result flags_result;
-	uint64_t inode; /* number */
+	uint64_t inode; /* inode number */
 	enum read_result inode_result;
 };
 
-/* files: task.files. A fault if the table cannot be read. */
+/*
+ * Begins a walk over the table at `files` (task.files). Returns a fault if the table cannot be
+ * read.
+ */
 enum read_result linux_files_init(struct linux_files *walk, struct linux_kernel *kernel,
 				  uint64_t files);
 /*
- * The same of a task by a copy of its task_struct. READ_NONE if it has no files, as a zombie, or
- * has got others since it was copied.
+ * Begins a walk over the files of the task that was copied. READ_NONE if the task has no files (a
+ * zombie), or got another table since it was copied.
  */
 enum read_result linux_task_files(struct linux_files *walk, struct linux_kernel *kernel,
 				  const struct object *task);
-/* Whether the files are still those of the task. */
+/* Whether the table is still that of the task. */
 bool linux_files_belong(const struct linux_files *walk, const struct object *task);
-/* NUNCHI_ERROR_UNSUPPORTED names the structures that this kernel's types lack a field of. */
+/*
+ * Checks that this kernel's types have all fields needed. NUNCHI_ERROR_UNSUPPORTED names the
+ * structures that lack a field.
+ */
 struct nunchi_error *linux_files_check(struct linux_kernel *kernel);
 void linux_files_deinit(struct linux_files *walk);
-/* The next descriptor that is in use; false at the end. */
+/* Gets the next descriptor that is in use; false at the end. */
 bool linux_files_next(struct linux_files *walk, uint64_t *ret);
-/* What the descriptor refers to now; false if it is not open. file is scratch. */
+/* Reads what the descriptor refers to now; false if it is not open. file is scratch space. */
 bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
 		     struct linux_open_file *ret);
 

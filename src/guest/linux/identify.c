@@ -11,12 +11,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* A System.map is 5 – 10 MB. */
+/* Limit of the size of a System.map; real ones have 5 – 10 MB. */
 #define MAX_MAP_FILE ((off_t)256 << 20)
 
 #define MAX_BANNER 512
 
-/* Of the list of tasks, to tell whether it is whole. */
+/* Limit of the tasks followed to find out whether the list of tasks is complete. */
 #define MAX_TASK_STEPS 65536
 
 static const char banner_start[] = "Linux version ";
@@ -74,7 +74,7 @@ static struct nunchi_error *read_map_file(const char *path, struct symbol_index 
 			     "symbols file %s", path);
 }
 
-/* Moves the symbols of a file to where this guest's kernel runs. */
+/* Adds to the addresses of a symbol file the offset at which this guest's kernel runs. */
 static struct nunchi_error *relocate(const struct linux_kernel *kernel,
 				     const struct symbol_index *map, struct symbol_index **ret)
 {
@@ -91,7 +91,7 @@ static struct nunchi_error *relocate(const struct linux_kernel *kernel,
 	for (size_t i = 0; !err && i < symbol_index_count(map); i++) {
 		struct symbol symbol = symbol_index_get(map, i);
 
-		/* Per-CPU offsets and absolute values below the image do not move. */
+		/* Per-CPU offsets and absolute values lie below the image and are not relocated. */
 		if (symbol.address >= text)
 			symbol.address += slide;
 		err = symbol_index_add(moved, symbol.name, strlen(symbol.name), symbol.address,
@@ -107,7 +107,7 @@ static struct nunchi_error *relocate(const struct linux_kernel *kernel,
 	return NULL;
 }
 
-/* The symbol of that name, or its only variant. */
+/* Finds the symbol with this name, or its variant if there is exactly one. */
 static bool find_symbol(const struct symbol_index *symbols, const char *name, size_t *ret)
 {
 	size_t at;
@@ -198,7 +198,10 @@ struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *info,
 			  const char *how)
 {
-	/* Nothing by which a candidate is judged: the note may have led to it. */
+	/*
+	 * None of these is used to judge a candidate, since the note may be the one that led to the
+	 * candidate.
+	 */
 	static const struct {
 		enum linux_symbol symbol;
 		const char *name;
@@ -222,7 +225,7 @@ bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *
 	return true;
 }
 
-/* Decodes all of kallsyms. Bytes of the image that do not last are read again for this. */
+/* Decodes all of kallsyms. If the bytes of the image were not kept, reads them again. */
 static struct nunchi_error *index_kallsyms(struct linux_kernel *kernel)
 {
 	struct nunchi_error *err = NULL;
@@ -257,12 +260,12 @@ struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_in
 
 /* ---- Witnesses ------------------------------------------------------------------------------- */
 
-/* What was found to agree with the candidate's place, for `nunchi info`. */
+/* The facts that agree with or contradict the candidate's address, for `nunchi info`. */
 struct witnesses {
 	struct buffer agree;
 	struct buffer contradict;
 	unsigned count;
-	bool has_table; /* the candidate's page table was heard */
+	bool has_table; /* the candidate's page table has been counted as a witness */
 };
 
 static void witness(struct witnesses *witnesses, bool agrees, const char *what)
@@ -274,8 +277,8 @@ static void witness(struct witnesses *witnesses, bool agrees, const char *what)
 }
 
 /*
- * What the candidate's page table says of itself. Whoever makes one up can make it say all of that,
- * so that it is one witness, however often it agrees.
+ * Adds a fact that comes from the candidate's page table. All such facts together count as one
+ * witness, because whoever forges a page table can forge all of them.
  */
 static void table_witness(struct witnesses *witnesses, bool agrees, const char *what)
 {
@@ -290,7 +293,7 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 	uint64_t text = kernel->symbol[LINUX_text];
 	uint64_t physical, phys_base, root;
 
-	/* Symbols from a file were moved so as to agree. */
+	/* Symbols from a file were relocated to agree, so they prove nothing. */
 	if (kernel->kallsyms && text)
 		witness(witnesses, text == kernel->text_virtual, "kallsyms' _text");
 	if (kernel->word_size == 8 && !kernel->scattered && kernel->symbol[LINUX_phys_base] &&
@@ -311,8 +314,8 @@ static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses
 }
 
 /*
- * Follows the list of tasks from its second one on; false where it breaks off. Where a raw file is
- * laid out wrongly some of the tasks lie elsewhere.
+ * Follows the list of tasks from its second task on; false if the list is broken. If a raw file is
+ * arranged wrongly, some tasks are not found at their addresses.
  */
 static bool is_list_whole(struct linux_kernel *kernel, uint64_t head, uint64_t at)
 {
@@ -329,8 +332,8 @@ static bool is_list_whole(struct linux_kernel *kernel, uint64_t head, uint64_t a
 }
 
 /*
- * The list of tasks goes on behind the first one, and back: an image that is left of another kernel
- * has lost the memory around it.
+ * Checks that the list of tasks continues after the first task and leads back to it. An image that
+ * remains of an earlier kernel has lost the memory around it.
  */
 static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witnesses, bool whole_list)
 {
@@ -342,16 +345,25 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 	if (!layout->task_tasks.present || linux_read_word(kernel, own, &next) != READ_OK)
 		return;
 	fault = linux_read_word(kernel, next + kernel->word_size, &back);
-	/* A file that was cut short or leaves pages out says nothing against it. */
+	/*
+	 * In a file that was cut short, or that leaves pages out, the next task may be missing;
+	 * that is no contradiction.
+	 */
 	kernel->tasks_unseen = fault != READ_OK && fault != READ_NOT_MAPPED;
 	if (!kernel->tasks_unseen)
 		witness(witnesses, fault == READ_OK && back == own, "the list of tasks");
-	/* Nor does a list that was torn while the file was written, but a whole one is surer. */
+	/*
+	 * A list that changed while the file was written is no contradiction either, but a
+	 * candidate with a complete list is preferred.
+	 */
 	if (whole_list && back == own && !is_list_whole(kernel, own, next))
 		kernel->tasks_unseen = true;
 }
 
-/* The first task: its own parent, and its memory's page table is the one we came by. */
+/*
+ * Checks the first task: it is its own parent, and the page table of its memory is that of the
+ * candidate.
+ */
 static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witnesses, bool whole_list)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_task);
@@ -365,7 +377,10 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 		witness(witnesses, object_u64(&task, &layout->task_real_parent) == address,
 			"init_task, its own parent");
 	ask_task_list(kernel, witnesses, whole_list);
-	/* It borrows the memory of whom it interrupted, unless that is init_mm itself. */
+	/*
+	 * active_mm of a kernel thread may be the memory of the process that ran before it; use it
+	 * only if it is init_mm.
+	 */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == READ_OK &&
 	    pgd >= kernel->text_virtual && pgd < kernel->image_end &&
@@ -375,8 +390,9 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 }
 
 /*
- * The VMCOREINFO note: the one handed over, or the one by which the root was found. Of the latter
- * kind any process can have made one up, so that what it says wrongly is no witness against.
+ * Checks the VMCOREINFO note that the target provides, or else the one through which the root was
+ * found. Any process can forge a note of the second kind; so if it disagrees, that is no
+ * contradiction.
  */
 static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 		     const struct linux_root *root, const struct target *target)
@@ -407,8 +423,8 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 }
 
 /*
- * Where the read-only data has a banner with a build's number. A kernel may also hold one that was
- * linked before there was a number, and the format of /proc/version.
+ * Finds in the read-only data the banner that has a build number. A kernel may also contain a
+ * banner without the number, made before it was linked, and the format string of /proc/version.
  */
 static uint64_t banner_by_text(const struct kernel_image *rodata)
 {
@@ -426,7 +442,10 @@ static uint64_t banner_by_text(const struct kernel_image *rodata)
 	return 0;
 }
 
-/* The banner through the derived page tables: by its symbol, or by its text alone. */
+/*
+ * Reads the banner through the derived page tables: at the address of its symbol, or where its text
+ * was found.
+ */
 static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *rodata)
 {
 	uint64_t address = kernel->symbol[LINUX_linux_banner];
@@ -445,7 +464,7 @@ static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *
 	return !strncmp(kernel->banner, banner_start, sizeof(banner_start) - 1);
 }
 
-/* Without symbols: what the image itself holds. */
+/* Witnesses in the image itself, for a kernel without symbols. */
 static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 		      const struct linux_root *root)
 {
@@ -496,8 +515,8 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 /* The start of struct btf_header (include/uapi/linux/btf.h): magic, version, flags. */
 static const uint8_t btf_start[] = {0x9f, 0xeb, 1, 0};
 /*
- * In a kernel's read-only data there is one of them. Each is a try that may copy all that follows,
- * and a guest could make up millions.
+ * Limit of the candidates for BTF. A kernel's read-only data contains one. Each candidate may cost
+ * a copy of all bytes after it, and a hostile guest may contain millions.
  */
 #define MAX_BTF_TRIES 16
 
@@ -508,7 +527,10 @@ static bool is_kernels_types(struct type_index *types)
 	return type_index_find(types, "struct task_struct", &id);
 }
 
-/* Reads BTF where it is if those bytes last as long as the kernel, else copies it. */
+/*
+ * Makes an index of BTF: in place if the bytes stay valid as long as the kernel, otherwise from a
+ * copy.
+ */
 static struct nunchi_error *read_btf(struct linux_kernel *kernel, const void *data, size_t size)
 {
 	if (linux_rodata_lasts(kernel))
@@ -516,7 +538,7 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const void *da
 	return type_index_copy_btf(data, size, &kernel->types);
 }
 
-/* The BTF blob between its two symbols. */
+/* Finds the BTF between the symbols __start_BTF and __stop_BTF. */
 static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata)
 {
@@ -528,7 +550,7 @@ static struct nunchi_error *types_by_symbol(struct linux_kernel *kernel,
 	return read_btf(kernel, rodata->data + (start - rodata->address.v), stop - start);
 }
 
-/* Without the symbols: the blob in the read-only data that proves itself. */
+/* Finds the BTF without symbols: the first candidate in the read-only data that is valid. */
 static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The steps of linux_kernel_attach() after a candidate was found: its symbols, the witnesses that
- * it is what it seems, and its types.
+ * The steps of linux_kernel_attach() after a candidate was found: reading its symbols, confirming
+ * it by witnesses, and finding its types.
  */
 #ifndef NUNCHI_GUEST_LINUX_IDENTIFY_H
 #define NUNCHI_GUEST_LINUX_IDENTIFY_H
@@ -10,26 +10,29 @@
 #include "guest/linux/roots.h"
 #include "symbols/vmcoreinfo.h"
 
-/* The guest-physical address of an address within the kernel's image. */
+/* Translates an address within the kernel's image to a guest-physical address. */
 bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_t *ret);
 
-/* Fills kernel->symbol from a file or the image. Missing kallsyms is no error: see symbols_missing.
+/*
+ * Fills kernel->symbol from the file `path`, or from the image if path is NULL. Missing kallsyms
+ * are not an error: see symbols_missing.
  */
 struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
 					    const struct kernel_image *rodata, const char *path);
 /*
- * NUNCHI_ERROR_NO_KERNEL unless two independent witnesses agree and none contradicts. whole_list:
- * follow the list of all tasks, where it is in doubt how the memory is laid out.
+ * Fails with NUNCHI_ERROR_NO_KERNEL unless at least two independent witnesses agree and none
+ * contradicts. whole_list: follow the list of all tasks; used if the arrangement of the memory is
+ * uncertain.
  */
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
 					      const struct kernel_image *rodata, bool whole_list);
-/* Finds the types. Missing types are no error: see types_missing. */
+/* Finds the types. Missing types are not an error: see types_missing. */
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
 					  const struct kernel_image *rodata, const char *path);
 /*
- * Takes from a VMCOREINFO note what kernel->symbol lacks of the few variables that it names; how is
- * where the note was found. False if it is another kernel's.
+ * Adds to kernel->symbol the variables that a VMCOREINFO note names, if they are missing there.
+ * `how` says where the note was found. False if the note belongs to another kernel.
  */
 bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *info,
 			  const char *how);

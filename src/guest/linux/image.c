@@ -14,18 +14,18 @@
 #define NO_EXECUTE ((uint64_t)1 << 63)
 #define FRAME      ((uint64_t)0x000ffffffffff000)
 
-/* Smaller than any kernel, larger than anything else that is executable in one run. */
+/* Size that no kernel is below, and that no other executable mapping reaches. */
 #define MIN_IMAGE ((uint64_t)4 << 20)
 
 enum kind { KIND_NONE, KIND_TEXT, KIND_RODATA, KIND_DATA };
 
-/* What has been seen of an image while its pages come by in ascending order. */
+/* State of a scan over the mapped pages in ascending order of address. */
 struct scan {
 	struct linux_image image;
-	uint64_t delta; /* virtual minus physical */
+	uint64_t delta; /* virtual address minus physical address */
 	/*
-	 * The same as image.data_start where there are only small pages: the first writable page on
-	 * a 2 MiB boundary behind read-only data.
+	 * The value for image.data_start if the image is mapped with small pages only: the first
+	 * writable page after the read-only data that lies at a multiple of 2 MiB.
 	 */
 	uint64_t small_data_start;
 	bool scattered;
@@ -47,7 +47,7 @@ static enum kind kind_of(uint64_t entry)
 	return entry & WRITABLE ? KIND_DATA : KIND_RODATA;
 }
 
-/* Takes the next mapped piece; false once it cannot belong to the image any more. */
+/* Adds the next mapped page or large page; false if it cannot belong to the image. */
 static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
 		       enum kind kind)
 {
@@ -67,21 +67,21 @@ static bool scan_piece(struct scan *scan, uint64_t virtual, uint64_t physical, u
 	if (kind == KIND_RODATA && !image->rodata_start)
 		image->rodata_start = virtual & ~(LARGE_SIZE - 1);
 	/*
-	 * Sections begin on large pages. The gaps between them were freed and may hold anything by
-	 * now, writable or not, so that only a whole large page tells where the data begins.
+	 * Sections begin at large pages. The gaps between sections were freed and may have been
+	 * reused, writable or not; so only a whole large page marks the beginning of the data.
 	 */
 	if (kind == KIND_DATA && size == LARGE_SIZE && !image->data_start) {
 		image->data_start = virtual;
 		image->rodata_end = virtual;
 	}
-	/* The gaps are smaller than a large page, so that none of them begins on a boundary. */
+	/* A gap is smaller than a large page, so that no gap begins at a multiple of 2 MiB. */
 	if (kind == KIND_DATA && size == PAGE_SIZE && !(virtual & (LARGE_SIZE - 1)) &&
 	    image->rodata_start && !scan->small_data_start)
 		scan->small_data_start = virtual;
 	return true;
 }
 
-/* A directory entry: one large page, or a table of small ones. */
+/* Scans an entry of a page directory: a large page, or a page table. */
 static bool scan_entry(struct scan *scan, struct memory *memory, uint64_t virtual, uint64_t entry)
 {
 	uint64_t table[ENTRIES];
@@ -117,7 +117,7 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 	return true;
 }
 
-/* 64-bit: the image has a gigabyte of address space to itself. */
+/* Finds the image of a 64-bit kernel, which has a gigabyte of the address space for itself. */
 static bool find_64(struct memory *memory, const struct x86_paging *paging, bool scattered,
 		    struct linux_image *ret)
 {
@@ -148,7 +148,9 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, bool
 	return finish(&scan, ret);
 }
 
-/* A kernel of 32 bits has its writable data, page tables among it, within this of the start of it.
+/*
+ * The writable data of a 32-bit kernel, with its page tables, ends within this distance from its
+ * start.
  */
 #define MAX_DATA_32 ((uint64_t)32 << 20)
 
@@ -164,7 +166,7 @@ uint64_t linux_split_below(uint64_t address)
 	return 0;
 }
 
-/* 32-bit: the next piece of the linear map; false when the image is complete. */
+/* Scans the next page of the linear map of a 32-bit kernel; false when the image is complete. */
 static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
 			  uint64_t entry)
 {
@@ -176,7 +178,7 @@ static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical
 		else
 			*scan = (struct scan){0};
 	}
-	/* Before the image and behind its data lies free memory, writable and executable or not. */
+	/* Pages before the image and after its data are free memory with any flags. */
 	if (!scan->started && (writable || virtual & (LARGE_SIZE - 1)))
 		return true;
 	if (scan->image.data_start && virtual - scan->image.data_start >= MAX_DATA_32)
@@ -206,8 +208,9 @@ static bool scan_entry_32(struct scan *scan, struct memory *memory, uint64_t vir
 }
 
 /*
- * 32-bit with PAE: the image lies in the linear map of low memory, at whatever split of the
- * address space; it is the first long read-only run there (mark_rodata_ro()).
+ * Finds the image of a 32-bit kernel with PAE. It lies in the linear map of low memory, at any
+ * split of the address space, and is the first long read-only row of pages there
+ * (mark_rodata_ro()).
  */
 static bool find_pae(struct memory *memory, const struct x86_paging *paging,
 		     struct linux_image *ret)
@@ -238,7 +241,10 @@ bool linux_image_find(struct memory *memory, const struct x86_paging *paging, bo
 	case X86_MODE_5LEVEL:
 		return find_64(memory, paging, scattered, ret);
 	case X86_MODE_PAE:
-		/* The linear map, by which a 32-bit image is known, is scattered with it. */
+		/*
+		 * A 32-bit image is recognised by the linear map, which is not contiguous in
+		 * machine frames.
+		 */
 		return !scattered && find_pae(memory, paging, ret);
 	case X86_MODE_32BIT:
 		break;

@@ -15,25 +15,32 @@
 
 struct linux_image {
 	uint64_t virtual_start;  /* of _text */
-	uint64_t virtual_end;    /* one past the last byte mapped */
-	uint64_t physical_start; /* of the first page, all there is to say where it is scattered */
-	/* Virtual; the end of the text may be among it; up to all of the image if flags do not
-	 * tell. */
+	uint64_t virtual_end;    /* address after the last mapped byte */
+	uint64_t physical_start; /* of the first page only, if the image is not contiguous */
+	/*
+	 * Virtual. May include the end of the text; is the whole image if the page flags do not
+	 * distinguish the sections.
+	 */
 	uint64_t rodata_start;
 	uint64_t rodata_end;
-	uint64_t data_start; /* virtual, of the first writable byte; 0 if the flags do not tell */
+	/* virtual address of the first writable byte; 0 if the page flags do not tell */
+	uint64_t data_start;
 };
 
-/* Where the linear map begins below a kernel address of 32 bits (CONFIG_VMSPLIT_*); 0: nowhere. */
+/*
+ * The start of the linear map (CONFIG_VMSPLIT_*) for a 32-bit kernel address; 0 if the address lies
+ * below all splits.
+ */
 uint64_t linux_split_below(uint64_t address);
 
 /*
- * True if the page table maps something that is built like a kernel image: at least 4 MiB,
- * physically contiguous, beginning on a 2 MiB boundary. Reads a few hundred bytes to 16 KiB.
+ * Finds out whether a page table maps something that has the form of a kernel image: at least 4
+ * MiB, physically contiguous, starting at a multiple of 2 MiB. Reads between a few hundred bytes
+ * and 16 KiB.
  *
- * scattered: the page table holds machine frames, where nothing is contiguous (see enum
- * target_frames); then it is what lies in the kernel's gigabyte from such a virtual boundary on.
- * A PV guest of Xen has no large pages: reads 4 KiB for each 2 MiB of the image.
+ * scattered: the page table contains machine frames, so that nothing is contiguous (see enum
+ * target_frames). Then the image is what lies in the kernel's gigabyte from such a virtual address
+ * on. A PV guest of Xen has no large pages, so this reads 4 KiB for each 2 MiB of the image.
  */
 bool linux_image_find(struct memory *memory, const struct x86_paging *paging, bool scattered,
 		      struct linux_image *ret);

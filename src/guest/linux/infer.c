@@ -5,10 +5,10 @@
 #include <ctype.h>
 #include <string.h>
 
-/* A kernel's writable data, its zeroed part included, is smaller. */
+/* Limit of the size of a kernel's writable data, including .bss. */
 #define MAX_DATA ((uint64_t)128 << 20)
 
-/* True if a task_struct at address is the first task: its own parent, leader of itself. */
+/* Whether the address is that of the first task: its own parent and its own group leader. */
 static bool is_init_task(struct linux_kernel *kernel, uint64_t address)
 {
 	const struct layout *layout = &kernel->layout;
@@ -24,8 +24,8 @@ static bool is_init_task(struct linux_kernel *kernel, uint64_t address)
 }
 
 /*
- * True if address is a list_head through which modules hang: its neighbours point back, and the
- * next one is a struct module's list with a name.
+ * Whether the address is that of the list_head `modules`: its neighbours point back to it, and the
+ * next one is the `list` of a struct module with a name.
  */
 static bool is_module_list(struct linux_kernel *kernel, uint64_t address, uint64_t next,
 			   uint64_t back)
@@ -54,17 +54,17 @@ static bool is_module_list(struct linux_kernel *kernel, uint64_t address, uint64
 	return length && there && !(there & PAGE_MASK);
 }
 
-/* What is looked for may begin with the last word of a page. */
+/* A list_head may begin with the last word of a page. */
 #define OVERLAP 8
 
-/* What is looked for, and still to be found. */
+/* What has not been found yet. */
 struct wanted {
 	bool task, modules, note;
 };
 
 /*
- * Takes the note if it is at address: a page of its own outside of the image, as
- * crash_save_vmcoreinfo_init() gets one.
+ * Uses the note if it is at the address: at the start of a page outside of the image, as
+ * crash_save_vmcoreinfo_init() allocates it.
  */
 static bool take_note(struct linux_kernel *kernel, uint64_t address)
 {
@@ -79,14 +79,14 @@ static bool take_note(struct linux_kernel *kernel, uint64_t address)
 	       linux_identify_noted(kernel, &info, "named by the VMCOREINFO page in memory");
 }
 
-/* A word of data that leads out of the image, into the kernel's half. */
+/* Whether a word of data points out of the image, into the kernel's half of the address space. */
 static bool leads_out(const struct linux_kernel *kernel, uint64_t value)
 {
 	return value >> (kernel->word_size * 8 - 1) &&
 	       (value < kernel->text_virtual || value >= kernel->image_end);
 }
 
-/* What one page of data, and the word behind it, is searched for. */
+/* Searches one page of data and the word after it. */
 static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64_t address,
 			struct wanted *wanted)
 {
@@ -107,7 +107,7 @@ static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64
 			continue;
 		if (wanted->note && !(next & PAGE_MASK))
 			wanted->note = !take_note(kernel, next);
-		/* Modules live outside of the image, in the kernel's half. */
+		/* Modules are outside of the image, in the kernel's half of the address space. */
 		if (!wanted->modules || !back || next % word || back % word)
 			continue;
 		if (back >> (word * 8 - 1) && is_module_list(kernel, address + i, next, back)) {

@@ -9,9 +9,9 @@ enum row_kind { ROW_GROUP, ROW_STRUCT, ROW_FIELD, ROW_SHAPE };
 /* A line of layout.def, in its order. */
 struct row {
 	enum row_kind kind;
-	unsigned id;          /* enum layout_group or layout_struct; of a field: its structure */
-	size_t place;         /* of a field: its struct field in struct layout */
-	const char *names[4]; /* group and users, type, or paths */
+	unsigned id;          /* enum layout_group or layout_struct; for a field, its structure */
+	size_t place;         /* for a field: offset of its struct field in struct layout */
+	const char *names[4]; /* group and its users, type of a structure, or paths of a field */
 };
 
 static const struct row rows[] = {
@@ -38,7 +38,7 @@ static bool is_field(const struct row *row)
 	return row->kind == ROW_FIELD || row->kind == ROW_SHAPE;
 }
 
-/* The row of a group. */
+/* The index of the row of a group. */
 static size_t group_row(enum layout_group group)
 {
 	size_t i = 0;
@@ -48,7 +48,7 @@ static size_t group_row(enum layout_group group)
 	return i;
 }
 
-/* The group that a row is in. */
+/* The group to which a row belongs. */
 static enum layout_group group_at(size_t i)
 {
 	while (rows[i].kind != ROW_GROUP)
@@ -56,7 +56,7 @@ static enum layout_group group_at(size_t i)
 	return (enum layout_group)rows[i].id;
 }
 
-/* One past a group's last row. */
+/* The index after the last row of a group. */
 static size_t group_end(enum layout_group group)
 {
 	size_t i = group_row(group) + 1;
@@ -99,7 +99,10 @@ static bool resolve_field(const struct type_index *types, const char *path, stru
 	struct type_field found;
 	_cleanup_error_ struct nunchi_error *err = type_index_resolve(types, path, &found);
 
-	/* No structure of a kernel is near these bounds; types come from the guest. */
+	/*
+	 * No structure of a kernel is as large as these limits; larger values come from a hostile
+	 * guest.
+	 */
 	if (err || found.offset > (1u << 20) || found.size > (1u << 20))
 		return false;
 	*ret = (struct field){
@@ -157,7 +160,7 @@ void layout_missing(const struct layout *layout, enum layout_group group,
 	}
 }
 
-/* Makes one of the parts i and i + 1. */
+/* Merges the parts i and i + 1. */
 static void join_parts(struct layout_parts *parts, size_t i)
 {
 	struct layout_part *part = &parts->parts[i];
@@ -168,7 +171,10 @@ static void join_parts(struct layout_parts *parts, size_t i)
 	memmove(&part[1], &part[2], (parts->count - i - 1) * sizeof(*part));
 }
 
-/* The place of the two neighbours with the least between them; there are two at least. */
+/*
+ * The index of the part that has the smallest gap to the next one; there must be at least two
+ * parts.
+ */
 static size_t nearest_parts(const struct layout_parts *parts)
 {
 	size_t best = 0;
@@ -196,7 +202,7 @@ void layout_parts_add(struct layout_parts *parts, const struct field *field)
 	memmove(&at[i + 1], &at[i], (parts->count - i) * sizeof(*at));
 	at[i] = (struct layout_part){field->offset, field->offset + field->size};
 	parts->count++;
-	/* The new one may reach over several of those behind it. */
+	/* The new part may overlap several of the following ones. */
 	i = i ? i - 1 : 0;
 	while (i + 1 < parts->count) {
 		if (at[i + 1].start < at[i].end + LAYOUT_PART_GAP)
@@ -206,7 +212,7 @@ void layout_parts_add(struct layout_parts *parts, const struct field *field)
 	}
 }
 
-/* Whether a field was copied. */
+/* Whether the field lies within the copied bytes. */
 static bool has_field(const struct object *object, const struct field *field)
 {
 	const struct layout_parts *parts = object->parts;

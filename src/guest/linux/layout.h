@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The kernel's structures as this kernel lays them out: layout.def resolved against its types.
- */
+/* The layout of the kernel's structures: layout.def resolved against the types of this kernel. */
 #ifndef NUNCHI_GUEST_LINUX_LAYOUT_H
 #define NUNCHI_GUEST_LINUX_LAYOUT_H
 
@@ -15,7 +13,7 @@
 #include <stdint.h>
 
 struct field {
-	uint32_t offset; /* bytes, in the outermost structure */
+	uint32_t offset; /* in bytes from the start of the outermost structure */
 	uint32_t size;
 	uint16_t elements;
 	uint8_t bit_shift;
@@ -24,7 +22,7 @@ struct field {
 	bool is_signed;
 };
 
-/* What is looked up together, when the first walk needs a part of it. */
+/* Fields that are looked up together, when a walk first needs one of them. */
 enum layout_group {
 #define LAYOUT_GROUP(id, ...) LAYOUT_GROUP_##id,
 #define STRUCT(...)
@@ -47,8 +45,11 @@ enum layout_struct {
 };
 
 struct layout {
-	bool known[LAYOUT_GROUP_COUNT]; /* the group was looked up; fields may be missing */
-	/* Bytes of each structure in all, and up to the end of its last field in the table. */
+	/* the group was looked up; single fields may be missing all the same */
+	bool known[LAYOUT_GROUP_COUNT];
+	/*
+	 * The size of each structure in bytes, and the end of its last field that is in layout.def.
+	 */
 	uint32_t size[LAYOUT_STRUCT_COUNT];
 	uint32_t used[LAYOUT_STRUCT_COUNT];
 #define STRUCT(id, ...)
@@ -61,57 +62,59 @@ struct layout {
 #undef SHAPE
 };
 
-/* The group's name, and the views that need it ("kernel_modules, …"). Static. */
+/* The group's name, and the views that need the group ("kernel_modules, …"). Static storage. */
 const char *layout_group_name(enum layout_group group);
 const char *layout_group_users(enum layout_group group);
-/* The group of a structure. */
+/* The group to which a structure belongs. */
 enum layout_group layout_group_of(enum layout_struct type);
-/* The group of a field of layout; LAYOUT_GROUP_COUNT if field is not one of its fields. */
+/* The group to which a field of layout belongs; LAYOUT_GROUP_COUNT if field is not in layout. */
 enum layout_group layout_group_of_field(const struct layout *layout, const struct field *field);
 
 /*
- * Looks up a group's structures and fields and marks it as known. Fields that this kernel lacks are
- * left with present = false.
+ * Looks up a group's structures and fields in the types and marks the group as known. A field that
+ * this kernel lacks gets present = false.
  */
 void layout_resolve(const struct type_index *types, enum layout_group group, struct layout *layout);
 
 /*
- * Calls missing for each FIELD of a known group that this kernel lacks ("task_struct.pid"), in the
- * table's order.
+ * Calls missing() for each FIELD of a known group that this kernel lacks, with its path
+ * ("task_struct.pid"), in the order of the table.
  */
 void layout_missing(const struct layout *layout, enum layout_group group,
 		    void (*missing)(const char *path, void *data), void *data);
 
 /*
- * The parts of a structure that are copied where not all of it is needed: a task_struct has some
- * ten thousand bytes, a process's id and name twenty. Storage of all zeros has no part.
+ * The parts of a structure to copy if only some fields are needed: a task_struct has about ten
+ * thousand bytes, the id and name of a process twenty. A structure of zeros means no part.
  */
 #define LAYOUT_MAX_PARTS 16
-/* Parts with less than so many bytes between them become one: that costs less than another read. */
+/* Parts with a gap of fewer bytes are merged, because that costs less than another read. */
 #define LAYOUT_PART_GAP 128
 
 struct layout_parts {
 	size_t count;
 	struct layout_part {
 		uint32_t start, end;
-	} parts[LAYOUT_MAX_PARTS]; /* ascending */
+	} parts[LAYOUT_MAX_PARTS]; /* in ascending order */
 };
 
-/* Adds the bytes of a field; of a field that this kernel lacks, none. */
+/* Adds the bytes of a field; nothing if this kernel lacks the field. */
 void layout_parts_add(struct layout_parts *parts, const struct field *field);
 
 /*
- * A structure copied out of the guest: check and use the copy, never the guest's bytes twice. Where
- * parts is set, only these are copied, to where they stand in the structure; to ask for a field
- * besides them is a mistake (assert()).
+ * A copy of a structure of the guest. Check and use the copy; never read the guest's bytes twice.
+ * If parts is set, only these parts are copied, to their offsets in the structure; reading a field
+ * outside of them is a programming error (assert()).
  */
 struct object {
 	uint64_t address;
 	uint8_t *data; /* owned */
-	size_t size; /* of the structure, as far as layout.def uses it; 0: not read, for the reason
-			in result */
+	/*
+	 * up to the last field that layout.def has of the structure; 0: not read, `result` says why
+	 */
+	size_t size;
 	size_t capacity;
-	const struct layout_parts *parts; /* borrowed; NULL: all of the structure */
+	const struct layout_parts *parts; /* borrowed; NULL: the whole structure */
 	enum read_result result;
 };
 
@@ -119,20 +122,23 @@ void object_deinit(struct object *object);
 #define _cleanup_object_ _cleanup_(object_deinit)
 
 /*
- * A field of a copy as a number, by its sign. READ_NO_LAYOUT if the kernel's types lack it, else
- * the reason why the structure was not read.
+ * Gets a field of a copy as a number, signed if the field's type is. Returns READ_NO_LAYOUT if the
+ * kernel's types lack the field, else the reason why the structure was not read.
  */
 enum read_result object_number(const struct object *object, const struct field *field,
 			       int64_t *ret);
-/* A field of a copy as an unsigned or sign-extended number; 0 where the copy does not reach. */
+/* A field of a copy as an unsigned or a sign-extended number; 0 if the field is not in the copy. */
 uint64_t object_u64(const struct object *object, const struct field *field);
 int64_t object_s64(const struct object *object, const struct field *field);
-/* The same for one element of an array; 0 past its end. */
+/* One element of an array as an unsigned number; 0 if i is past the end of the array. */
 uint64_t object_element(const struct object *object, const struct field *array, unsigned i);
-/* Appends a character array up to its first NUL; else as object_number(). */
+/* Appends a character array up to its first NUL; results are those of object_number(). */
 enum read_result object_append_text(const struct object *object, const struct field *field,
 				    struct buffer *ret);
-/* A character array up to its first NUL: its length, with *ret the bytes; 0 if out of reach. */
+/*
+ * The length of a character array up to its first NUL; *ret points to its bytes in the copy. 0 if
+ * the field is not in the copy.
+ */
 size_t object_text(const struct object *object, const struct field *field, const char **ret);
 
 #endif

@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* Modules named in an error. */
+/* Greatest number of modules that an error lists. */
 #define MAX_NAMED 8
-/* Members compared of two types. */
+/* Limit of the members compared when two types are compared. */
 #define MAX_MEMBERS 4096
 
-/* The modules in which a name was found, for an error. */
+/* The modules that have a name, for an error message. */
 struct owners {
 	struct buffer text;
 	size_t count;
@@ -36,8 +36,8 @@ static struct nunchi_error *ambiguous(const char *what, const char *name,
 }
 
 /*
- * Splits MODULE:NAME; *ret_module is NULL where there is no such prefix. "::" is part of a name. An
- * error if there is no such module.
+ * Splits "MODULE:NAME"; *ret_module is NULL if there is no such prefix. "::" is part of a name.
+ * Fails if there is no module with that name.
  */
 static struct nunchi_error *split(struct linux_kernel *kernel, const char *name,
 				  struct linux_module **ret_module, const char **ret_name)
@@ -65,7 +65,10 @@ static struct nunchi_error *split(struct linux_kernel *kernel, const char *name,
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
 
-/* One way to look for a name: the name itself (SYMBOL_UNRELATED), or what was made of it. */
+/*
+ * Whether a symbol matches: it has the name itself (SYMBOL_UNRELATED), or is a variant or piece of
+ * it.
+ */
 static bool matches(const char *symbol, const char *name, enum symbol_variant variant)
 {
 	if (variant == SYMBOL_UNRELATED)
@@ -73,7 +76,10 @@ static bool matches(const char *symbol, const char *name, enum symbol_variant va
 	return symbol_variant_of(symbol, name) == variant;
 }
 
-/* The symbols of a module (of all: NULL) that match, one of each module; the first in *ret. */
+/*
+ * Finds the symbols that match in one module, or in all (module is NULL), at most one in each
+ * module. *ret is the first.
+ */
 static size_t find_in_modules(const struct linux_module_index *index,
 			      const struct linux_module *module, const char *name,
 			      enum symbol_variant variant, struct owners *owners,
@@ -88,7 +94,10 @@ static size_t find_in_modules(const struct linux_module_index *index,
 
 		if ((module && owner != module) || !matches(found.name, name, variant))
 			continue;
-		/* A module may have several static ones of a name: as in the kernel, the first. */
+		/*
+		 * A module may have several static symbols with one name; the kernel uses the first
+		 * one, too.
+		 */
 		if (variant == SYMBOL_UNRELATED && found.module == last)
 			continue;
 		last = found.module;
@@ -124,7 +133,9 @@ static struct nunchi_error *not_found(const char *name, const struct symbol_inde
 	return near ? error_hint(err, "did you mean %s?", near) : err;
 }
 
-/* The kernel's symbol: the name itself, or the one variant or piece there is. *ret_count of them.
+/*
+ * Finds the kernel's symbol with the name, or its variant or piece if there is exactly one.
+ * *ret_count is the number found.
  */
 static bool find_in_kernel(const struct symbol_index *symbols, const char *name,
 			   enum symbol_variant variant, struct guest_symbol *ret, size_t *ret_count)
@@ -141,7 +152,10 @@ static bool find_in_kernel(const struct symbol_index *symbols, const char *name,
 	return true;
 }
 
-/* Modules whose symbols were read; NULL if they cannot be walked, which is no error here. */
+/*
+ * Gets the index of modules after reading their symbols; NULL if the modules cannot be walked,
+ * which is not an error here.
+ */
 static struct nunchi_error *modules_with_symbols(struct linux_kernel *kernel,
 						 struct linux_module *module,
 						 struct linux_module_index **ret)
@@ -208,7 +222,7 @@ static struct nunchi_error *symbol_of_module(struct linux_kernel *kernel, uint64
 
 	if (err)
 		return err;
-	/* What lies before it in another area of the module, or of memory, is not what is meant. */
+	/* The symbol before the address may be in another area of the module. */
 	if (!module_symbols_at(index->symbols, (uint32_t)(module - index->items), address, &at) ||
 	    !linux_module_same_area(module, address,
 				    module_symbols_get(index->symbols, at).address))
@@ -265,7 +279,7 @@ static bool is_declaration(const struct guest_type *found)
 	return !type_index_get(found->types, found->id, &type) || type.kind == TYPE_FORWARD;
 }
 
-/* Whether two types have the same members at the same places, spelled alike. */
+/* Whether two types have the same members at the same offsets with the same types as text. */
 static bool is_same(const struct guest_type *a, const struct guest_type *b)
 {
 	struct type x, y;
@@ -291,13 +305,13 @@ static bool is_same(const struct guest_type *a, const struct guest_type *b)
 	return true;
 }
 
-/* Whether a module's own types have the name: those of the kernel are found by it, too. */
+/* Whether a module's own types have the name; a lookup finds the kernel's types too. */
 static bool find_own(const struct type_index *types, const char *name, type_id *ret)
 {
 	return type_index_find(types, name, ret) && *ret >= type_index_first(types);
 }
 
-/* Looks in all modules; a module whose types cannot be read is passed over and counted. */
+/* Searches all modules. Modules whose types cannot be read are skipped and counted. */
 static struct nunchi_error *find_type_in_modules(struct linux_kernel *kernel, const char *name,
 						 struct guest_type *ret, size_t *ret_unread)
 {
@@ -358,7 +372,7 @@ static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, cons
 	return near ? error_hint(err, "did you mean %s?", near) : err;
 }
 
-/* The type of one module that was named, or that of the kernel as the module sees it. */
+/* Finds a type of the module that the user named; or the kernel's type as the module uses it. */
 static struct nunchi_error *find_type_of_module(struct linux_kernel *kernel,
 						struct linux_module *module, const char *name,
 						struct guest_type *ret)
@@ -410,7 +424,7 @@ struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *na
 	if (!error_is(err, NUNCHI_ERROR_NOT_FOUND) && !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
 		return err;
 	nunchi_error_destroy(err);
-	/* Declared is better than nothing. */
+	/* If there is no definition, give the declaration. */
 	if (!found)
 		return no_such_type(kernel, name, unread);
 	*ret = own;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Symbols and types by their names, in the kernel and in its modules. A name may be written
- * MODULE:NAME to mean that of one module.
+ * Finds symbols and types by name, in the kernel and in its modules. "MODULE:NAME" means the name
+ * in that module.
  */
 #ifndef NUNCHI_GUEST_LINUX_LOOKUP_H
 #define NUNCHI_GUEST_LINUX_LOOKUP_H
@@ -9,20 +9,21 @@
 #include "guest/linux/linux.h"
 
 /*
- * The symbol of that name: the kernel's, else that of a module. Where the name is missing, the only
- * variant that a compiler made of it is meant (symbols/symbol_variant.h). Strings are the kernel's,
- * until the next lookup. NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS with the modules that have the name.
+ * Finds a symbol by name, first in the kernel, then in the modules. If no symbol has the name, but
+ * exactly one variant of it exists (symbols/symbol_variant.h), the variant is found. The strings
+ * are owned by the kernel and valid until the next lookup. NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS
+ * with the modules that have the name.
  */
 struct nunchi_error *linux_symbol_find(struct linux_kernel *kernel, const char *name,
 				       struct guest_symbol *ret);
-/* The symbol at or before an address of the kernel's image or of a module. */
+/* Finds the symbol at or before an address in the kernel's image or in a module. */
 struct nunchi_error *linux_symbol_at(struct linux_kernel *kernel, uint64_t address,
 				     struct guest_symbol *ret);
 
 /*
- * The type of that name (see type_index_find()): the kernel's, or a module's where the kernel has
- * none or only declares it. Modules that have equal types of one name have one type, that of the
- * first of them; NUNCHI_ERROR_AMBIGUOUS names those that have different ones.
+ * Finds a type by name (see type_index_find()): the kernel's, or a module's if the kernel has none
+ * or only declares it. If several modules have equal types with this name, the first is found; if
+ * the types differ, NUNCHI_ERROR_AMBIGUOUS lists the modules.
  */
 struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *name,
 				     struct guest_type *ret);

@@ -24,7 +24,7 @@ enum read_result linux_uname(struct linux_kernel *kernel, enum linux_uname which
 	return object_append_text(&uts, fields[which], ret);
 }
 
-/* Appends a string at an address of the kernel. */
+/* Appends the string at a kernel address. */
 static enum read_result append_string(struct linux_kernel *kernel, uint64_t address, size_t limit,
 				      struct buffer *ret)
 {
@@ -81,7 +81,7 @@ enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
 	}
 	if (result != READ_OK)
 		return result;
-	/* The CPU that the kernel runs on is online. */
+	/* At least the CPU on which the kernel runs is online. */
 	if (!online)
 		return READ_BAD_DATA;
 	*ret = online;

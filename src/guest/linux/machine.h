@@ -8,19 +8,22 @@
 #include "core/buffer.h"
 #include "guest/linux/linux.h"
 
-/* What uname(2) gives of the first namespace; each is appended. */
+/* The strings of uname(2) in the first UTS namespace. Each function below appends to ret. */
 enum linux_uname { LINUX_NODENAME, LINUX_RELEASE, LINUX_VERSION, LINUX_MACHINE };
 enum read_result linux_uname(struct linux_kernel *kernel, enum linux_uname which,
 			     struct buffer *ret);
 /* Appends the kernel's command line. */
 enum read_result linux_command_line(struct linux_kernel *kernel, struct buffer *ret);
-/* Appends the first CPU's name of itself. */
+/* Appends the brand string of the first CPU. */
 enum read_result linux_cpu_brand(struct linux_kernel *kernel, struct buffer *ret);
-/* CPUs online. */
+/* The number of CPUs that are online. */
 enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret);
-/* Bytes of RAM that the kernel manages (MemTotal). */
+/* The RAM that the kernel manages, in bytes (MemTotal). */
 enum read_result linux_total_memory(struct linux_kernel *kernel, int64_t *ret);
-/* Appends a string of the firmware's, by its enumerator ("DMI_SYS_VENDOR"); READ_NONE: none. */
+/*
+ * Appends a string of the firmware, chosen by its enumerator ("DMI_SYS_VENDOR"); READ_NONE if there
+ * is none.
+ */
 enum read_result linux_dmi_string(struct linux_kernel *kernel, const char *which,
 				  struct buffer *ret);
 

@@ -2,28 +2,31 @@
 #include "guest/linux/maple.h"
 
 /*
- * Links between nodes carry the node's kind in their low bits, which an aligned node does not need;
- * the tree's own link to its first node has ENTRY_INTERNAL set as well (lib/maple_tree.c).
+ * A link to a node has the node's type in its low bits, which are zero in the address of an aligned
+ * node. The link from the tree to its first node also has ENTRY_INTERNAL set (lib/maple_tree.c).
  */
 #define NODE_MASK       ((uint64_t)255)
 #define NODE_TYPE_SHIFT 3
 #define NODE_TYPE_MASK  15
 #define ENTRY_KIND      3
-#define ENTRY_INTERNAL  2 /* not a pointer: a node, or the mark of a reserved range */
+#define ENTRY_INTERNAL  2 /* not a pointer to data: a node, or the mark of a reserved range */
 #define ENTRY_RESERVED  4096
 
 enum node_type { NODE_DENSE, NODE_LEAF, NODE_RANGE, NODE_ALLOC };
 
 /*
- * A node that is no root is at least a third full, so that real trees are low and their leaves have
- * entries; others are given up on.
+ * Limits of the walk. Each node except the root is at least one third full, so that a real tree is
+ * low and its leaves contain entries; a walk that exceeds a limit ends.
  */
 #define MAX_HEIGHT 16
-#define MAX_BARREN 256 /* leaves in a row without an entry */
+#define MAX_BARREN 256 /* consecutive leaves without an entry */
 #define MAX_TRIES  8
 
 struct shape {
-	const struct field *pivot; /* the last index of each slot but the last; NULL: one each */
+	/*
+	 * field with the last index of each slot except the last slot; NULL: each slot is one index
+	 */
+	const struct field *pivot;
 	const struct field *slot;
 };
 
@@ -47,7 +50,7 @@ static bool node_shape(const struct layout *layout, unsigned type, struct shape 
 	}
 }
 
-/* The last index of a slot that begins at first, in a node that ends at last. */
+/* Finds the last index of a slot that begins at index first, in a node that ends at index last. */
 static bool slot_end(const struct linux_maple *walk, const struct shape *shape, unsigned slot,
 		     uint64_t first, uint64_t last, uint64_t *ret)
 {
@@ -59,7 +62,7 @@ static bool slot_end(const struct linux_maple *walk, const struct shape *shape, 
 		end = first;
 	else if (slot < shape->pivot->elements)
 		end = object_element(&walk->node, shape->pivot, slot);
-	/* A pivot that was not set ends the node. */
+	/* A pivot of 0 means that the rest of the node is unused. */
 	if (shape->pivot && !end && slot)
 		end = last;
 	if (end < first || end > last)
@@ -92,7 +95,9 @@ void linux_maple_seek(struct linux_maple *walk, uint64_t at)
 	walk->done = false;
 }
 
-/* Copies the node of a link; false if it is no node or was taken out of the tree. */
+/*
+ * Copies the node to which a link points; false if it is not a node or was removed from the tree.
+ */
 static bool read_node(struct linux_maple *walk, uint64_t link, struct shape *ret)
 {
 	const struct layout *layout = &walk->kernel->layout;
@@ -106,7 +111,7 @@ static bool read_node(struct linux_maple *walk, uint64_t link, struct shape *ret
 	       (object_u64(&walk->node, &layout->maple_node_parent) & ~NODE_MASK) != address;
 }
 
-/* Finds the leaf that covers walk->at; without success walk->in_leaf stays false. */
+/* Finds the leaf that contains index walk->at. On failure walk->in_leaf stays false. */
 static void descend(struct linux_maple *walk, uint64_t link)
 {
 	uint64_t first = 0, last = walk->top;
@@ -138,7 +143,7 @@ static void descend(struct linux_maple *walk, uint64_t link)
 	}
 }
 
-/* A tree of one entry at 0 has no node. */
+/* A tree whose only entry is at index 0 has no node: the root is the entry. */
 static bool next_single(struct linux_maple *walk, uint64_t entry, uint64_t *ret_entry,
 			uint64_t *ret_first)
 {
@@ -174,7 +179,7 @@ static bool begin_leaf(struct linux_maple *walk, uint64_t *ret_root)
 	return true;
 }
 
-/* All up to end was looked at. */
+/* Marks all indexes up to end as done. */
 static void pass(struct linux_maple *walk, uint64_t end)
 {
 	walk->done = end == walk->top;
@@ -182,7 +187,10 @@ static void pass(struct linux_maple *walk, uint64_t end)
 	walk->tries = 0;
 }
 
-/* The next entry of the leaf at hand; leaves it at its end, or to be found again if it is bad. */
+/*
+ * Gets the next entry of the current leaf. If there is none, leaves the leaf: at its end, or to
+ * find it again if the node is invalid.
+ */
 static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t *ret_first)
 {
 	struct shape shape;
@@ -197,7 +205,7 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 
 		if (!slot_end(walk, &shape, walk->slot, first, walk->last, &end)) {
 			walk->in_leaf = false;
-			/* A dense node covers fewer indexes than the link to it may. */
+			/* A dense node may cover fewer indexes than its parent's slot. */
 			if (walk->type == NODE_DENSE)
 				pass(walk, walk->last);
 			return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A walk over a maple tree (lib/maple_tree.c, since 6.1), which maps ranges of numbers to pointers.
+ * A walk over a maple tree (lib/maple_tree.c, since 6.1), which maps ranges of indexes to pointers.
  */
 #ifndef NUNCHI_GUEST_LINUX_MAPLE_H
 #define NUNCHI_GUEST_LINUX_MAPLE_H
@@ -10,30 +10,35 @@
 struct linux_maple {
 	struct linux_kernel *kernel;
 	uint64_t tree;
-	uint64_t at;  /* the first index not yet looked at */
-	uint64_t top; /* the highest index there is */
+	uint64_t at;  /* the first index that was not examined yet */
+	uint64_t top; /* the greatest possible index */
 	unsigned tries;
-	unsigned barren; /* leaves since the last entry */
+	unsigned barren; /* consecutive leaves without an entry */
 	bool done;
-	/* Why not all entries were given; READ_BAD_DATA: nodes contradicted themselves in every
-	 * try. */
+	/*
+	 * Why some entries are missing. READ_BAD_DATA: in every try the nodes contradicted each
+	 * other.
+	 */
 	enum read_result broken;
-	enum read_result fault; /* of the last node or root that was to be read */
+	enum read_result fault; /* of reading the last node or root */
 	struct object node;
-	/* The leaf in `node`, while there is one. */
+	/* The position in the leaf that is in `node`; valid if in_leaf is true. */
 	bool in_leaf;
 	unsigned type;
 	unsigned slot;
-	uint64_t first; /* of the slot */
-	uint64_t last;  /* of the leaf */
+	uint64_t first; /* first index of the slot */
+	uint64_t last;  /* last index of the leaf */
 };
 
-/* False if this kernel's types have no maple tree. tree: address of a struct maple_tree. */
+/*
+ * Begins a walk over the struct maple_tree at address `tree`. False if this kernel's types have no
+ * maple tree.
+ */
 bool linux_maple_init(struct linux_maple *walk, struct linux_kernel *kernel, uint64_t tree);
 void linux_maple_deinit(struct linux_maple *walk);
-/* The next entry in ascending order; false at the end. Neighbouring gaps are skipped. */
+/* Gets the next entry in ascending order of index; false at the end. */
 bool linux_maple_next(struct linux_maple *walk, uint64_t *ret_entry, uint64_t *ret_first);
-/* Goes back (or on) to an index, forgetting what was read: what was given proved stale. */
+/* Continues at index `at` and reads the nodes again; used when an entry turned out to be stale. */
 void linux_maple_seek(struct linux_maple *walk, uint64_t at);
 
 #endif

@@ -5,25 +5,30 @@
 #include <time.h>
 
 /*
- * Page-table entries that the processor takes for absent but Linux does not
- * (arch/x86/include/asm/pgtable_types.h, pgtable-invert.h, pgtable_64.h, pgtable-3level.h).
+ * Page-table entries that the processor treats as not present but that contain information for
+ * Linux (arch/x86/include/asm/pgtable_types.h, pgtable-invert.h, pgtable_64.h, pgtable-3level.h).
  */
-#define PTE_PRESENT  ((uint64_t)1 << 0)
-#define PTE_LARGE    ((uint64_t)1 << 7) /* in a directory; while a large page is being split */
-#define PTE_PROTNONE ((uint64_t)1 << 8) /* the page is there, access is not */
-/* Address bits of an entry: 12 to 51. In entries without PTE_PRESENT they are inverted (L1TF). */
+#define PTE_PRESENT ((uint64_t)1 << 0)
+/* in a directory entry, while a large page is being split */
+#define PTE_LARGE    ((uint64_t)1 << 7)
+#define PTE_PROTNONE ((uint64_t)1 << 8) /* the page is in memory, but access is not permitted */
+/*
+ * Address bits of an entry: 12 to 51. Without PTE_PRESENT they are inverted (mitigation of L1TF).
+ */
 #define PTE_ADDRESS ((((uint64_t)1 << 52) - 1) & ~PAGE_MASK)
 /*
- * The kind of a swap entry: bits 59 to 63, or 1 to 5 of a 32-bit entry. The highest kinds are no
- * swap files but marks (migration, poison, guard): 32 less MAX_SWAPFILES, at most ten of them.
+ * The type of a swap entry: bits 59 to 63, or bits 1 to 5 of a 32-bit entry. The greatest types are
+ * not swap files but marks (migration, hardware poison, guard): at most ten, which is 32 less
+ * MAX_SWAPFILES.
  */
 #define SWAP_KIND_SHIFT   59
 #define SWAP_KIND_SHIFT32 1
 #define SWAP_KIND_MASK    31
 #define SWAP_KIND_FILES   22
 /*
- * While a page is copied because of a write, its entry is empty for a moment (wp_page_copy() of
- * mm/memory.c), which lasts if the vCPU is not running then: how often and long to wait for it.
+ * While the kernel copies a page because of a write, the entry is empty for a moment
+ * (wp_page_copy() of mm/memory.c). It may be longer if the vCPU is not scheduled then. So an empty
+ * entry is read again, this often and after this time.
  */
 #define COPY_TRIES   5
 #define COPY_WAIT_NS 50000
@@ -43,7 +48,7 @@ enum read_result linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
 	return *ret ? READ_OK : READ_NO_MEMORY;
 }
 
-/* Where an entry that the processor takes for absent says that the page is. */
+/* Finds the page of an entry that the processor treats as not present. */
 static enum read_result decode_absent(const struct x86_paging *paging,
 				      const struct x86_level *level, gva_t address, gpa_t *ret)
 {
@@ -57,7 +62,7 @@ static enum read_result decode_absent(const struct x86_paging *paging,
 	if (!entry || entry & PTE_PRESENT || level->level > 3)
 		return READ_NOT_MAPPED;
 	if (entry & in_memory) {
-		/* A 32-bit table of two levels has no bits to spare and inverts nothing. */
+		/* A 32-bit entry without PAE has no spare bits and is not inverted. */
 		uint64_t place = (narrow ? entry : ~entry) & PTE_ADDRESS & ~offset_mask;
 
 		*ret = gpa(place | (address.v & offset_mask));
@@ -67,7 +72,10 @@ static enum read_result decode_absent(const struct x86_paging *paging,
 	return level->level == 1 && kind < SWAP_KIND_FILES ? READ_PAGED_OUT : READ_NOT_MAPPED;
 }
 
-/* Reads within one page that the processor would not find; *ret_empty: its entry is zero. */
+/*
+ * Reads within one page whose entry the processor treats as not present. *ret_empty: the entry is
+ * zero.
+ */
 static enum read_result read_absent(struct address_space *space, gva_t address, void *buffer,
 				    size_t size, bool *ret_empty)
 {

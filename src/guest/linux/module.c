@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/module.h"
 
-/* A kernel with everything as a module has near 7,000. */
+/* Limit of the modules; a kernel with all drivers as modules has almost 7,000. */
 #define MAX_MODULES 32768
-/* Modules that use one other: hundreds use the best-used ones. */
+/* Limit of the modules that use one module; a few modules have hundreds of users. */
 #define MAX_USERS 4096
-/* enum mod_mem_type of include/linux/module.h has 7 kinds; more are not read. */
+/* Limit of the memory regions; enum mod_mem_type of include/linux/module.h has 7. */
 #define MAX_REGIONS 16
 
-/* include/linux/panic.h: the letter of each taint flag, by its bit. */
+/* The letter of each taint flag, by bit number (include/linux/panic.h). */
 static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
 
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel)
@@ -161,7 +161,7 @@ enum read_result linux_module_users(struct linux_kernel *kernel, const struct ob
 		result = append_user(kernel, node - layout->module_use_source_list.offset, ret);
 	if (result != READ_OK || list.broken)
 		return result != READ_OK ? result : list.broken;
-	/* Set up once and for all: it cannot be unloaded. */
+	/* A module with an init function but no exit function cannot be unloaded. */
 	if (object_u64(module, &layout->module_init) && !object_u64(module, &layout->module_exit) &&
 	    !buffer_printf(ret, "%s[permanent]", ret->size ? "," : ""))
 		return READ_NO_MEMORY;

@@ -14,7 +14,7 @@ enum linux_module_state {
 	LINUX_MODULE_LIVE,
 	LINUX_MODULE_COMING,
 	LINUX_MODULE_GOING,
-	LINUX_MODULE_UNFORMED, /* being set up; /proc/modules leaves it out */
+	LINUX_MODULE_UNFORMED, /* being loaded; /proc/modules does not show it */
 };
 
 struct linux_modules {
@@ -25,13 +25,19 @@ struct linux_modules {
 	enum read_result why_unread;
 };
 
-/* Starts a walk over the list of modules; NUNCHI_ERROR_UNSUPPORTED says what is missing. */
+/*
+ * Begins a walk over the list of modules. NUNCHI_ERROR_UNSUPPORTED names the symbol or type that is
+ * missing.
+ */
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel);
 void linux_modules_deinit(struct linux_modules *walk);
 /* Copies the next struct module; false at the end, then see walk->list.broken and walk->unread. */
 bool linux_modules_next(struct linux_modules *walk, struct object *module);
 
-/* Of a copied struct module: the bytes of all its regions, and where its code begins and ends. */
+/*
+ * Functions on a copied struct module. The total size of its regions in bytes, and the start and
+ * end of its code.
+ */
 enum read_result linux_module_size(struct linux_kernel *kernel, const struct object *module,
 				   uint64_t *ret);
 enum read_result linux_module_code(struct linux_kernel *kernel, const struct object *module,
@@ -40,17 +46,19 @@ enum read_result linux_module_name(struct linux_kernel *kernel, const struct obj
 				   struct buffer *ret);
 enum read_result linux_module_state(struct linux_kernel *kernel, const struct object *module,
 				    enum linux_module_state *ret);
-/* How often it is in use. */
+/* The number of references to the module. */
 enum read_result linux_module_references(struct linux_kernel *kernel, const struct object *module,
 					 int64_t *ret);
-/* Appends the names of the modules that use it, separated by commas; READ_NONE if there are none.
+/*
+ * Appends the names of the modules that use this one, separated by commas; READ_NONE if there are
+ * none.
  */
 enum read_result linux_module_users(struct linux_kernel *kernel, const struct object *module,
 				    struct hash_map *seen, struct buffer *ret);
-/* Appends the letters of its taints, as /proc/modules shows them. */
+/* Appends the letters of the module's taint flags, as in /proc/modules. */
 enum read_result linux_module_taints(struct linux_kernel *kernel, const struct object *module,
 				     struct buffer *ret);
-/* Whether a module that was on the list still is. */
+/* Whether a module that was on the list is still on it. */
 bool linux_module_is_listed(struct linux_kernel *kernel, const struct object *module);
 
 #endif

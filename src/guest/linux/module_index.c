@@ -7,17 +7,17 @@
 
 #include <string.h>
 
-/* Symbols of one module; the largest have about 20,000. */
+/* Limit of the symbols of one module; the largest have about 20,000. */
 #define MAX_SYMBOLS ((uint32_t)1 << 20)
-/* Symbols read of all modules together, whatever is left out of them. */
+/* Limit of the symbols read of all modules together, including those that are left out later. */
 #define MAX_SYMBOLS_READ ((uint64_t)1 << 22)
-/* Bytes of one module's names. */
+/* Limit of the names of one module, in bytes. */
 #define MAX_NAMES ((size_t)16 << 20)
-/* Longest name (KSYM_NAME_LEN), which may begin where the last one does. */
+/* Bytes read beyond the start of the last name: the longest name (KSYM_NAME_LEN). */
 #define NAME_ROOM 512
-/* Bytes of one module's BTF; the largest have about 1 MB. */
+/* Limit of the BTF of one module, in bytes; the largest have about 1 MB. */
 #define MAX_BTF ((uint64_t)64 << 20)
-/* Entries of the list btf_modules. */
+/* Limit of the entries of the list btf_modules. */
 #define MAX_BTF_MODULES 32768
 
 /* ---- The modules ----------------------------------------------------------------------------- */
@@ -42,7 +42,10 @@ static void add_area(struct linux_module *module, uint64_t start, uint64_t size)
 	module->areas[module->area_count++] = (struct linux_module_area){start, size};
 }
 
-/* An array of struct module_memory since 6.4; before, one area for the module and one for init. */
+/*
+ * Reads a module's memory areas: an array of struct module_memory since 6.4; before, one area for
+ * the module and one for its init code.
+ */
 static void read_areas(struct linux_kernel *kernel, const struct object *object,
 		       struct linux_module *ret)
 {
@@ -113,7 +116,10 @@ struct nunchi_error *linux_module_index(struct linux_kernel *kernel,
 	if (err)
 		return err;
 	while (!err && linux_modules_next(&walk, &object)) {
-		/* /proc/modules leaves such out, too: its parts are not in place yet. */
+		/*
+		 * /proc/modules leaves out such modules, too, because they are not completely
+		 * loaded.
+		 */
 		if (object_u64(&object, &kernel->layout.module_state) != LINUX_MODULE_UNFORMED)
 			err = add_module(kernel, index, &object);
 	}
@@ -162,7 +168,7 @@ bool linux_module_same_area(const struct linux_module *module, uint64_t a, uint6
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
 
-/* Reads up to size bytes, page by page, as far as they can be read. */
+/* Reads up to size bytes, page by page, and stops at the first page that cannot be read. */
 static size_t read_some(struct linux_kernel *kernel, uint64_t address, char *buffer, size_t size)
 {
 	size_t done = 0;
@@ -179,7 +185,7 @@ static size_t read_some(struct linux_kernel *kernel, uint64_t address, char *buf
 	return done;
 }
 
-/* The addresses of a module's tables, and how many symbols they have. */
+/* Finds the addresses of a module's symbol tables, and the number of symbols. */
 static bool find_tables(struct linux_kernel *kernel, const struct linux_module *module,
 			uint64_t *ret_symtab, uint64_t *ret_strtab, uint64_t *ret_typetab,
 			uint64_t *ret_count)
@@ -200,7 +206,10 @@ static bool find_tables(struct linux_kernel *kernel, const struct linux_module *
 	return true;
 }
 
-/* Copies a module's tables and adds what they hold; *left counts symbols that may still be read. */
+/*
+ * Copies a module's symbol tables and adds their symbols; *left is the number of symbols that may
+ * still be read.
+ */
 static struct nunchi_error *read_symbols(struct linux_kernel *kernel,
 					 struct linux_module_index *index,
 					 struct linux_module *module, uint64_t *left)
@@ -266,7 +275,7 @@ struct nunchi_error *linux_module_read_symbols(struct linux_kernel *kernel,
 
 /* ---- Types ----------------------------------------------------------------------------------- */
 
-/* The struct btf of a module, from the list of all that have one. */
+/* Finds the struct btf of a module in the list btf_modules. */
 static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct linux_module *module,
 				     uint64_t *ret)
 {
@@ -298,7 +307,7 @@ static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct l
 	    list.broken ? ", as far as the kernel's list of them can be walked" : "");
 }
 
-/* Copies the BTF that a struct btf leads to. */
+/* Copies the BTF of a struct btf. */
 static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct linux_module *module,
 				     uint64_t btf, struct type_index **ret)
 {
@@ -316,7 +325,10 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 		return error_create_at(NUNCHI_ERROR_DATA, btf,
 				       "the module %s is said to have %llu bytes of types",
 				       module->name, (unsigned long long)size);
-	/* The ids and names of the module's types count from the end of the kernel's. */
+	/*
+	 * Ids and names of the module's types continue those of the kernel, so both must fit
+	 * together.
+	 */
 	if (layout->btf_start_id.present && first != type_index_count(kernel->types))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "the types of the module %s go on from %llu types of the "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the kernel's modules bring with them: their memory areas, symbols (struct mod_kallsyms) and
- * types (split BTF, which the kernel keeps on the list btf_modules). Sources:
- * include/linux/module.h, kernel/module/kallsyms.c, kernel/bpf/btf.c of Linux 5.10 – 7.2.
+ * The memory areas, symbols (struct mod_kallsyms) and types of the kernel's modules. The types are
+ * split BTF, which the kernel keeps in the list btf_modules. Sources: include/linux/module.h,
+ * kernel/module/kallsyms.c, kernel/bpf/btf.c of Linux 5.10 – 7.2.
  */
 #ifndef NUNCHI_GUEST_LINUX_MODULE_INDEX_H
 #define NUNCHI_GUEST_LINUX_MODULE_INDEX_H
@@ -10,11 +10,11 @@
 #include "guest/linux/linux.h"
 #include "symbols/module_symbols.h"
 
-/* enum mod_mem_type of include/linux/module.h has 7 kinds; more are not read. */
+/* Limit of the memory areas of a module; enum mod_mem_type of include/linux/module.h has 7. */
 #define LINUX_MODULE_AREAS 16
 
 struct linux_module_area {
-	uint64_t start, size; /* virtual; bytes, never 0 */
+	uint64_t start, size; /* virtual address; bytes, never 0 */
 };
 
 struct linux_module {
@@ -23,40 +23,42 @@ struct linux_module {
 	struct linux_module_area areas[LINUX_MODULE_AREAS];
 	unsigned area_count;
 	bool symbols_read;
-	struct type_index *types; /* NULL: not read yet, or none; owned */
+	struct type_index *types; /* NULL: not read yet, or the module has none; owned */
 };
 
-/* The modules at one moment. */
+/* The modules in one generation of the guest's memory. */
 struct linux_module_index {
 	uint64_t generation; /* of the guest's memory */
 	struct linux_module *items;
 	size_t count, capacity;
-	struct module_symbols *symbols; /* of the modules with symbols_read; NULL if of none */
-	bool cut_short;                 /* the list of modules could not be walked to its end */
+	/* of the modules with symbols_read; NULL if no symbols were read */
+	struct module_symbols *symbols;
+	bool cut_short; /* the list of modules could not be followed to its end */
 };
 
 /*
- * The modules of the kernel, walked again once the memory's generation has changed. Owned by the
- * kernel, valid until the next call. NUNCHI_ERROR_UNSUPPORTED says what is missing.
+ * Gets the index of modules, walking the list again if the memory's generation has changed. Owned
+ * by the kernel, valid until the next call. NUNCHI_ERROR_UNSUPPORTED names what is missing.
  */
 struct nunchi_error *linux_module_index(struct linux_kernel *kernel,
 					struct linux_module_index **ret);
 void linux_module_index_destroy(struct linux_module_index *index);
 
-/* Whether two addresses are in one area of the module. */
+/* Whether two addresses are in the same area of the module. */
 bool linux_module_same_area(const struct linux_module *module, uint64_t a, uint64_t b);
-/* The module of that name (size bytes), or in which an address lies; NULL if there is none. */
+/* Finds a module by its name of `size` bytes, or by an address in it; NULL if there is none. */
 struct linux_module *linux_module_named(const struct linux_module_index *index, const char *name,
 					size_t size);
 struct linux_module *linux_module_at(const struct linux_module_index *index, uint64_t address);
 /*
- * Reads the symbols of one module, or of all (module is NULL), into index->symbols. A table that
- * cannot be read is left out. NUNCHI_ERROR_DATA if the modules claim to have millions.
+ * Reads the symbols of one module, or of all modules (module is NULL), into index->symbols. A
+ * module whose tables cannot be read is left out. NUNCHI_ERROR_DATA if the modules have more
+ * symbols than the limits permit.
  */
 struct nunchi_error *linux_module_read_symbols(struct linux_kernel *kernel,
 					       struct linux_module_index *index,
 					       struct linux_module *module);
-/* The types of a module; borrowed from it. The error says why there are none. */
+/* Gets the types of a module; borrowed from the module. The error says why there are none. */
 struct nunchi_error *linux_module_types(struct linux_kernel *kernel, struct linux_module *module,
 					struct type_index **ret);
 

@@ -6,7 +6,10 @@
 #include "guest/linux/rbtree.h"
 
 #define MAX_TRIES 4
-/* vfsmount.mnt_flags of a place holder in a namespace's list (5.8 to 6.7). */
+/*
+ * A flag in vfsmount.mnt_flags of an entry of a namespace's list that is not a mount but a reader's
+ * cursor (5.8 to 6.7).
+ */
 #define MNT_CURSOR   0x10000000
 #define MNT_READONLY 0x40
 #define TYPE_LIMIT   255
@@ -36,7 +39,7 @@ static struct nunchi_error *add(struct linux_mounts *mounts, uint64_t address)
 	return NULL;
 }
 
-/* Notes why not all mounts are there; the first reason stays. */
+/* Stores why some mounts are missing; the first reason is kept. */
 static void note_broken(struct linux_mounts *mounts, enum read_result result)
 {
 	if (!mounts->broken)
@@ -75,7 +78,10 @@ static struct nunchi_error *collect_list(struct linux_mounts *mounts)
 	while (!err && linux_list_next(&walk, &node)) {
 		uint64_t mount = node - layout->mount_list.offset, flags = 0;
 
-		/* One whose flags cannot be read is told of when it is read as a whole. */
+		/*
+		 * A mount whose flags cannot be read is added: the failure is reported when the
+		 * mount is read.
+		 */
 		if (linux_read_field(kernel, mount, &layout->mount_flags, &flags) != READ_OK ||
 		    !(flags & MNT_CURSOR))
 			err = add(mounts, mount);
@@ -84,7 +90,10 @@ static struct nunchi_error *collect_list(struct linux_mounts *mounts)
 	return err;
 }
 
-/* Where a namespace keeps neither list nor tree that we know: from each mount to those on it. */
+/*
+ * Collects mounts through each mount's list of children, if the namespace has neither a list nor a
+ * tree that is known.
+ */
 static struct nunchi_error *collect_children(struct linux_mounts *mounts)
 {
 	struct linux_kernel *kernel = mounts->kernel;
@@ -116,7 +125,7 @@ static struct nunchi_error *collect_children(struct linux_mounts *mounts)
 	return err;
 }
 
-/* The mount that lies on a mount's own root, or 0. */
+/* Finds the mount that is mounted on the root of the mount `below`; 0 if there is none. */
 static enum read_result mount_over(const struct linux_mounts *mounts, uint64_t below,
 				   uint64_t dentry, uint64_t *ret)
 {
@@ -147,8 +156,8 @@ static enum read_result mount_over(const struct linux_mounts *mounts, uint64_t b
 }
 
 /*
- * What setns() makes a process's root: the namespace's first mount, or what was mounted over it,
- * and over that, and so on (mntns_install()).
+ * Finds the root that setns() gives to a process: the first mount of the namespace, or the mount on
+ * top of it, and the mount on top of that, and so on (mntns_install()).
  */
 static enum read_result find_root(struct linux_mounts *mounts)
 {
@@ -204,7 +213,7 @@ struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t 
 		return error_create_at(NUNCHI_ERROR_FAULT, namespace,
 				       "a mount namespace cannot be read: %s",
 				       read_result_string(result));
-	/* On a running guest a link may be caught halfway. */
+	/* On a running guest a list may be read while the kernel changes it. */
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		err = collect(mounts);
 		if (err || !mounts->broken || !kernel->guest.live)
@@ -236,7 +245,10 @@ enum read_result linux_task_mounts(struct linux_kernel *kernel, const struct obj
 	if (!nsproxy)
 		return READ_NONE;
 	result = linux_read_field(kernel, nsproxy, &kernel->layout.nsproxy_mnt_ns, ret);
-	/* The process may have ended, and the nsproxy been freed, since its task was copied. */
+	/*
+	 * The process may have ended since its task was copied, and the nsproxy may have been
+	 * freed.
+	 */
 	if (kernel->guest.live && !linux_task_keeps(kernel, task, &kernel->layout.task_nsproxy))
 		return READ_NONE;
 	return result;

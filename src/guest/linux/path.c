@@ -8,19 +8,19 @@
 #define NAME_LIMIT       LINUX_PATH_MAX
 #define DMA_BUF_NAME_LEN 32 /* include/uapi/linux/dma-buf.h */
 
-/* A path that is spelled from its end, as names are found from the file up to the root. */
+/* A path that is built from its end, because names are found from the file up to the root. */
 struct spelling {
 	struct linux_kernel *kernel;
 	struct object dentry;
 	struct object mount;
-	size_t start; /* of the text; NAME_LIMIT when empty */
+	size_t start; /* start of the text; NAME_LIMIT if it is empty */
 	char text[LINUX_PATH_MAX];
 };
 
 enum spelling_end {
-	SPELLED_TO_ROOT,    /* met the root given */
-	SPELLED_TO_TOP,     /* met a mount that is mounted nowhere */
-	SPELLED_PAST_MOUNT, /* met a file system's root above the part that is mounted */
+	SPELLED_TO_ROOT,    /* reached the given root */
+	SPELLED_TO_TOP,     /* reached a mount that is not mounted anywhere */
+	SPELLED_PAST_MOUNT, /* reached the root of a file system above the part that is mounted */
 };
 
 static void spelling_init(struct spelling *spelling, struct linux_kernel *kernel)
@@ -56,7 +56,10 @@ static enum read_result spelling_append_to(const struct spelling *spelling, stru
 		   : READ_NO_MEMORY;
 }
 
-/* A dentry's name: within the dentry itself if it is short. A rename may cut it at a NUL. */
+/*
+ * Reads a dentry's name, which is within the dentry if it is short. During a rename the name may
+ * end at a NUL.
+ */
 static enum read_result read_name(struct linux_kernel *kernel, const struct object *dentry,
 				  char name[NAME_LIMIT], size_t *ret)
 {
@@ -70,7 +73,7 @@ static enum read_result read_name(struct linux_kernel *kernel, const struct obje
 		return READ_NO_LAYOUT;
 	if (!size || size > NAME_LIMIT)
 		return READ_BAD_DATA;
-	/* Most names are short and stand in the dentry itself. */
+	/* Most names are short and are in the dentry itself, which was copied. */
 	if (layout->dentry_short_name.present && within == layout->dentry_short_name.offset &&
 	    size <= dentry->size - within)
 		memcpy(name, dentry->data + within, size);
@@ -94,8 +97,9 @@ static enum read_result prepend_name(struct spelling *spelling)
 }
 
 /*
- * From a file upward, across mounts (prepend_path() of fs/d_path.c). Each step but those to a
- * parent mount adds a byte to a text of limited size, and the latter are counted: it ends.
+ * Builds the path from a file upwards, across mounts (prepend_path() of fs/d_path.c). The walk
+ * ends: each step to a parent dentry adds a byte to a text of limited size, and steps to a parent
+ * mount are counted.
  */
 static enum read_result spell_up(struct spelling *spelling, struct linux_path at,
 				 const struct linux_path *root, enum spelling_end *ret)
@@ -152,7 +156,7 @@ static bool is_unlinked(const struct linux_kernel *kernel, const struct object *
 	       object_u64(dentry, &layout->dentry_parent) != dentry->address;
 }
 
-/* The function that names a file of a file system without paths, or 0. */
+/* Finds the function that names the files of a file system without paths (d_op->d_dname), or 0. */
 static enum read_result naming_function(struct linux_kernel *kernel, const struct object *dentry,
 					uint64_t *ret)
 {
@@ -178,7 +182,7 @@ static enum read_result append_inode(struct linux_kernel *kernel, const struct o
 										   : READ_NO_MEMORY;
 }
 
-/* "mnt:[4026531841]" (fs/nsfs.c). */
+/* Appends the name of a namespace file, "mnt:[4026531841]" (fs/nsfs.c). */
 static enum read_result append_namespace(struct linux_kernel *kernel, const struct object *dentry,
 					 struct buffer *ret)
 {
@@ -202,7 +206,7 @@ static enum read_result append_namespace(struct linux_kernel *kernel, const stru
 	return append_inode(kernel, dentry, name, ret);
 }
 
-/* "/dmabuf:NAME" (drivers/dma-buf/dma-buf.c). */
+/* Appends the name of a DMA buffer, "/dmabuf:NAME" (drivers/dma-buf/dma-buf.c). */
 static enum read_result append_dma_buf(struct linux_kernel *kernel, const struct object *dentry,
 				       const char *name, size_t size, struct buffer *ret)
 {
@@ -213,7 +217,7 @@ static enum read_result append_dma_buf(struct linux_kernel *kernel, const struct
 	uint64_t place = 0;
 	bool ok;
 
-	/* Cleared once the buffer is released. */
+	/* The pointer is cleared when the buffer is released. */
 	if (dma_buf)
 		result = linux_read_field(kernel, dma_buf, &kernel->layout.dma_buf_name, &place);
 	if (result == READ_OK && place)
@@ -253,11 +257,12 @@ static enum read_result append_special(struct linux_kernel *kernel, const struct
 		ok = buffer_append_char(ret, '/') && buffer_append(ret, name, size) &&
 		     buffer_append_string(ret, " (deleted)");
 	else
-		return READ_NO_SYMBOL; /* a function of that kind that is not known to us */
+		/* the kernel has a naming function that nunchi does not know */
+		return READ_NO_SYMBOL;
 	return ok ? READ_OK : READ_NO_MEMORY;
 }
 
-/* append_special(), all or nothing. */
+/* Does append_special(), but appends nothing if that fails. */
 static enum read_result append_special_whole(struct linux_kernel *kernel,
 					     const struct object *dentry, uint64_t function,
 					     struct buffer *ret)
@@ -272,7 +277,7 @@ static enum read_result append_special_whole(struct linux_kernel *kernel,
 	return result;
 }
 
-/* Whether path is the root of its mount and of its file system: then it has a path after all. */
+/* Whether path is the root of its mount and of its file system; then it has an ordinary path. */
 static enum read_result is_mounted_root(struct linux_kernel *kernel, const struct linux_path *path,
 					const struct object *dentry, bool *ret)
 {
@@ -396,7 +401,7 @@ enum read_result linux_read_path(struct linux_kernel *kernel, uint64_t address,
 	return READ_OK;
 }
 
-/* A struct path that is a field of a structure. */
+/* Reads a struct path that is a field of a structure. */
 static enum read_result read_path_field(struct linux_kernel *kernel, uint64_t address,
 					const struct field *field, struct linux_path *ret)
 {

@@ -2,20 +2,20 @@
 #include "guest/linux/printk.h"
 
 /*
- * CONFIG_LOG_BUF_SHIFT is at most 25, log_buf_len= on the command line at most 2 GiB. A descriptor
- * is made for each 32 bytes (PRB_AVGBITS).
+ * Limits of the sizes. CONFIG_LOG_BUF_SHIFT is at most 25, log_buf_len= on the command line at most
+ * 2 GiB. There is one descriptor for 32 bytes of text (PRB_AVGBITS).
  */
 #define MAX_LOG_BITS   31
 #define MAX_COUNT_BITS 26
-/* LOG_LINE_MAX and its kin are near 1,000 bytes; a text length is a u16. */
+/* A line has about 1,000 bytes at most (LOG_LINE_MAX and others); a text length is a u16. */
 #define MAX_TEXT 65536
 
-/* enum desc_state, in the two highest bits of prb_desc.state_var. */
+/* A value of enum desc_state, which is in the two highest bits of prb_desc.state_var. */
 #define DESC_FINALIZED 2
 
-/* A data block that failed or has no text has bit 0 of its position set. */
+/* Bit 0 of a position is set if the data block failed or has no text. */
 #define LPOS_DATALESS 1
-/* Both ends of the block of a record whose text was lost, for want of room. */
+/* The value of both positions of a record whose text was lost because there was no room. */
 #define LPOS_FAILED 1
 
 static struct nunchi_error *unsupported(const char *what)
@@ -25,7 +25,7 @@ static struct nunchi_error *unsupported(const char *what)
 			  "give the kernel's System.map with --symbols and its types with --types");
 }
 
-/* The name of a symbol that the log before 5.10 needs and that is missing, or NULL. */
+/* The name of a missing symbol that reading the log of kernels before 5.10 needs, or NULL. */
 static const char *missing_symbol(const struct linux_kernel *kernel)
 {
 	static const struct {
@@ -90,7 +90,7 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 	log->size = length;
 	log->at = first;
 	log->end = next;
-	log->left = length / 16; /* no record is smaller than its header */
+	log->left = length / 16; /* a record is not smaller than its header */
 	return NULL;
 }
 
@@ -151,8 +151,8 @@ static enum read_result read_text(struct linux_kernel *kernel, uint64_t address,
 }
 
 /*
- * The text of a block: behind a word with the descriptor's id. A block that would run over the end
- * of the ring stands at its start instead.
+ * Reads the text of a block, which begins with a word that holds the descriptor's id. A block that
+ * would cross the end of the ring is at the start of the ring instead.
  */
 static enum read_result read_block(struct linux_log *log, uint64_t id, const struct object *desc,
 				   uint64_t length, struct buffer *text)
@@ -162,7 +162,7 @@ static enum read_result read_block(struct linux_log *log, uint64_t id, const str
 	uint64_t next = object_u64(desc, &layout->prb_desc_next);
 	uint64_t data = object_u64(&log->ring, &layout->printk_ring_data);
 	uint64_t start = begin & (log->size - 1), size, word = log->kernel->word_size, owner;
-	/* Positions are longs that wrap. */
+	/* Positions are of type long and wrap around. */
 	uint64_t most = word == 8 ? UINT64_MAX : UINT32_MAX;
 	uint64_t laps = (((next - 1) & most) / log->size - begin / log->size) & most / log->size;
 	enum read_result result;
@@ -190,7 +190,7 @@ static enum read_result read_block(struct linux_log *log, uint64_t id, const str
 	return read_text(log->kernel, data + start + word, length, text);
 }
 
-/* One descriptor. READ_NONE if it holds no finished record with that id. */
+/* Reads one descriptor. READ_NONE if it contains no finished record with this id. */
 static enum read_result read_descriptor(struct linux_log *log, uint64_t id,
 					struct linux_log_record *ret, struct buffer *text)
 {
@@ -228,14 +228,14 @@ static enum read_result read_descriptor(struct linux_log *log, uint64_t id,
 	};
 	ret->text_fault =
 	    read_block(log, id, &desc, object_u64(&info, &layout->printk_info_length), text);
-	/* Recycled while it was read: then all of it is another record's. */
+	/* If the kernel reused the descriptor meanwhile, all data belongs to another record. */
 	result = linux_read_field(kernel, address, &layout->prb_desc_state, &again);
 	return result == READ_OK && again != state ? READ_NONE : result;
 }
 
 /*
- * The record at log->at, or at the start of the buffer if the rest of it is unused. False if there
- * is none; log->broken says so if there should be one.
+ * Finds the record at log->at, or at the start of the buffer if the rest of the buffer is unused.
+ * False if there is none; log->broken is set if there should be one.
  */
 static bool find_plain(struct linux_log *log, struct object *record)
 {
@@ -248,7 +248,7 @@ static bool find_plain(struct linux_log *log, struct object *record)
 			log->broken = READ_BAD_DATA;
 			return false;
 		}
-		/* How large the record is, thus where the next one begins, is read here alone. */
+		/* Where the next record begins is known from the size of this one only. */
 		log->broken =
 		    linux_read_object(kernel, LAYOUT_printk_log, log->buffer + log->at, record);
 		if (log->broken)
@@ -283,7 +283,7 @@ static bool next_plain(struct linux_log *log, struct linux_log_record *ret, stru
 	    .caller = object_u64(&record, &layout->printk_log_caller),
 	    .has_caller = layout->printk_log_caller.present,
 	};
-	/* The text lies within the record, and the record within the buffer. */
+	/* The text must lie within the record, and the record within the buffer. */
 	if (size > log->size - log->at || header > size || length > size - header) {
 		buffer_clear(text);
 		ret->text_fault = READ_BAD_DATA;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kernel's log, from its ring buffer: descriptors and data blocks since 5.10
- * (kernel/printk/printk_ringbuffer.c), plain records before (kernel/printk/printk.c).
+ * The kernel's log. Since 5.10 it is a ring of descriptors and data blocks
+ * (kernel/printk/printk_ringbuffer.c), before that plain records (kernel/printk/printk.c).
  */
 #ifndef NUNCHI_GUEST_LINUX_PRINTK_H
 #define NUNCHI_GUEST_LINUX_PRINTK_H
@@ -11,13 +11,13 @@
 
 struct linux_log {
 	struct linux_kernel *kernel;
-	uint64_t at, end; /* descriptor ids, or offsets of records */
-	uint64_t left;    /* bound on what is still looked at */
+	uint64_t at, end; /* ids of descriptors, or offsets of records */
+	uint64_t left;    /* greatest number of records that may still be examined */
 	uint64_t next_seq;
-	/* Since 5.10. */
+	/* For kernels since 5.10. */
 	struct object ring;
-	uint64_t count, size; /* descriptors; bytes of text */
-	/* Before. */
+	uint64_t count, size; /* number of descriptors; size of the text ring in bytes */
+	/* For kernels before 5.10. */
 	uint64_t buffer;
 	bool plain;
 	uint64_t unread; /* records that are there and cannot be read … */
@@ -34,13 +34,16 @@ struct linux_log_record {
 	enum read_result text_fault; /* why the text is missing, or READ_OK */
 };
 
-/* NUNCHI_ERROR_UNSUPPORTED names what the kernel's data lacks; _DATA if the ring is nonsense. */
+/*
+ * Begins a walk over the log. NUNCHI_ERROR_UNSUPPORTED names what the kernel's symbols or types
+ * lack; _DATA if the sizes of the ring are impossible.
+ */
 struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *kernel);
 void linux_log_deinit(struct linux_log *log);
 /*
- * The next record that is finished, oldest first; its text replaces what is in text. False at the
- * end; then see log->unread and log->broken. Records that the guest overwrites meanwhile are passed
- * over.
+ * Gets the next finished record, the oldest first; its text replaces the content of `text`. False
+ * at the end; then see log->unread and log->broken. Records that the guest overwrites meanwhile are
+ * skipped.
  */
 bool linux_log_next(struct linux_log *log, struct linux_log_record *ret, struct buffer *text);
 

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-/* include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
+/*
+ * The counters of file, anonymous and shared pages: MM_FILEPAGES, MM_ANONPAGES and MM_SHMEMPAGES of
+ * include/linux/mm_types_task.h.
+ */
 static const unsigned resident_counters[] = {0, 1, 3};
 
 static enum read_result append_bytes(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
@@ -22,7 +25,10 @@ static enum read_result append_bytes(struct linux_kernel *kernel, uint64_t pgd, 
 	return fault;
 }
 
-/* setproctitle() has run over the end: one string, at most a page of it. */
+/*
+ * Appends the title of a process whose setproctitle() wrote past the end of the arguments: one
+ * string of at most a page.
+ */
 static enum read_result append_title(struct linux_kernel *kernel, uint64_t pgd, uint64_t start,
 				     uint64_t end, struct buffer *ret)
 {
@@ -64,7 +70,7 @@ enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct
 	return append_bytes(kernel, pgd, start, end - start, ret);
 }
 
-/* A per-CPU counter's sum, as percpu_counter_sum() makes it. */
+/* Computes the sum of a per-CPU counter, as percpu_counter_sum() does. */
 static enum read_result percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
 					   int64_t *ret)
 {
@@ -99,7 +105,7 @@ static enum read_result percpu_counter_sum(struct linux_kernel *kernel, uint64_t
 	return READ_OK;
 }
 
-/* One of the counters of mm_struct.rss_stat. */
+/* Reads one of the counters of mm_struct.rss_stat. */
 static enum read_result resident_counter(struct linux_kernel *kernel, const struct object *mm,
 					 unsigned which, int64_t *ret)
 {
@@ -132,7 +138,7 @@ enum read_result linux_process_resident(struct linux_kernel *kernel, const struc
 
 		if (fault != READ_OK)
 			return fault;
-		/* A counter may be below zero for a moment; the kernel shows that as 0. */
+		/* A counter may be negative for a moment; the kernel then shows 0. */
 		if (part > 0)
 			sum += (uint64_t)part;
 	}
@@ -140,8 +146,7 @@ enum read_result linux_process_resident(struct linux_kernel *kernel, const struc
 	return READ_OK;
 }
 
-/* What the kernel counted: ticks found in user mode and in the kernel, and the time it really ran.
- */
+/* The kernel's counts: ticks in user mode, ticks in kernel mode, and the exact run time. */
 struct cpu_counts {
 	uint64_t user, system, runtime;
 };
@@ -155,8 +160,8 @@ static void add_counts(const struct linux_kernel *kernel, const struct object *t
 }
 
 /*
- * Ticks tell how the run time divides, and neither part may go back. Source:
- * kernel/sched/cputime.c, cputime_adjust().
+ * Divides the run time in the ratio of the ticks; neither part may become smaller than before.
+ * Source: kernel/sched/cputime.c, cputime_adjust().
  */
 static struct linux_cpu_time adjust(const struct cpu_counts *counts, uint64_t prev_user,
 				    uint64_t prev_system)
@@ -264,11 +269,14 @@ enum read_result linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, 
 
 	if (!layout->pid_namespace.present || !layout->size[LAYOUT_upid])
 		return READ_NO_LAYOUT;
-	/* pid.numbers[] has an entry for each level; the last is the namespace it was made in. */
+	/*
+	 * pid.numbers[] has an entry for each level of pid namespaces; the last is the namespace in
+	 * which the process was created.
+	 */
 	fault = linux_read_field(kernel, pid, &layout->pid_level, &level);
 	if (fault != READ_OK)
 		return fault;
-	/* MAX_PID_NS_LEVEL of include/linux/pid_namespace.h */
+	/* The limit is MAX_PID_NS_LEVEL of include/linux/pid_namespace.h. */
 	if (level > 32)
 		return READ_BAD_DATA;
 	fault = linux_read_word(

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What belongs to one process beyond its task_struct.
- */
+/* Properties of a process that are not in its task_struct. */
 #ifndef NUNCHI_GUEST_LINUX_PROCESS_H
 #define NUNCHI_GUEST_LINUX_PROCESS_H
 
@@ -9,42 +7,42 @@
 #include "core/hash.h"
 #include "guest/linux/linux.h"
 
-/* The longest command line that is read; the kernel's own limit is 6 MiB of stack. */
+/* Limit of the command line; the kernel's limit is 6 MiB of stack. */
 #define LINUX_MAX_CMDLINE ((size_t)1 << 20)
 
 /*
- * Appends the command line as /proc/PID/cmdline has it, NULs included: the argument area, or what
- * setproctitle() left there and in the environment behind it. READ_LIMIT if the area is larger than
- * LINUX_MAX_CMDLINE. Source: fs/proc/base.c, get_mm_cmdline().
+ * Appends the command line as in /proc/PID/cmdline, with NULs: the argument area, or the title that
+ * setproctitle() wrote there and into the environment after it. READ_LIMIT if the area is larger
+ * than LINUX_MAX_CMDLINE. Source: fs/proc/base.c, get_mm_cmdline().
  */
 enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct object *mm,
 				       struct buffer *ret);
 
-/* Resident pages of an mm (file, anonymous and shared memory). */
+/* Reads the number of resident pages of an mm (file, anonymous and shared memory). */
 enum read_result linux_process_resident(struct linux_kernel *kernel, const struct object *mm,
 					uint64_t *ret);
 
-/* CPU time in nanoseconds, divided between user and system as /proc shows it. */
+/* CPU time in nanoseconds, divided into user and system time as in /proc. */
 struct linux_cpu_time {
 	uint64_t user, system;
 };
 /*
- * Of a process: all threads, dead ones included. seen is scratch. Each thread looked at takes one
- * off *left, which bounds what a guest whose processes share a made-up list can cost: READ_LIMIT
- * when none are left.
+ * Computes the CPU time of a process: of all its threads, including ended ones. seen is scratch
+ * space. Each thread read reduces *left by one, which bounds the cost if the processes of a hostile
+ * guest share a forged list. READ_LIMIT when *left is 0.
  */
 enum read_result linux_process_cpu_time(struct linux_kernel *kernel, const struct object *task,
 					const struct object *signal, struct hash_map *seen,
 					uint64_t *left, struct linux_cpu_time *ret);
-/* Of one thread. */
+/* Computes the CPU time of one thread. */
 enum read_result linux_thread_cpu_time(const struct linux_kernel *kernel, const struct object *task,
 				       struct linux_cpu_time *ret);
 
-/* The number of a struct pid in the first pid namespace. */
+/* Reads the number that a struct pid has in the first pid namespace. */
 enum read_result linux_pid_number(struct linux_kernel *kernel, uint64_t pid, int64_t *ret);
-/* The inode number of the pid namespace a struct pid was made in. */
+/* Reads the inode number of the pid namespace in which a struct pid was created. */
 enum read_result linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, uint64_t *ret);
-/* The inode number of a task's mount namespace, from its nsproxy. */
+/* Reads the inode number of the mount namespace of a task's nsproxy. */
 enum read_result linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy,
 				       uint64_t *ret);
 

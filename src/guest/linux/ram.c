@@ -5,13 +5,13 @@
 #include "target/e820.h"
 
 #define MIB ((uint64_t)1 << 20)
-/* No x86 processor has more than 52 bits of physical address. */
+/* End of the physical addresses: no x86 processor has more than 52 bits. */
 #define ADDRESS_END ((uint64_t)1 << 52)
 
-/* struct e820_table: a count of four bytes, then the entries. */
+/* Size of the number of entries, with which struct e820_table begins. */
 #define E820_HEADER 4
 
-/* The bytes of a variable in the image. */
+/* Reads the bytes of a variable in the image. */
 static bool read_variable(struct linux_kernel *kernel, uint64_t address, void *buffer, size_t size)
 {
 	uint64_t physical;
@@ -20,7 +20,7 @@ static bool read_variable(struct linux_kernel *kernel, uint64_t address, void *b
 	       memory_read(kernel->guest.memory, gpa(physical), buffer, size, NULL) == MEMORY_OK;
 }
 
-/* The table that a variable points to, or that (up to 4.9) the variable is. */
+/* Reads the table to which a variable points, or (up to 4.9) which is the variable itself. */
 static bool read_table(struct linux_kernel *kernel, uint64_t variable, struct target_ram *ret)
 {
 	uint8_t bytes[E820_MAP_SIZE];
@@ -29,7 +29,7 @@ static bool read_table(struct linux_kernel *kernel, uint64_t variable, struct ta
 
 	if (!read_variable(kernel, variable, &address, kernel->word_size))
 		return false;
-	/* As an address it is of the kernel's half; as a count it is small. */
+	/* An address is in the kernel's half of the address space; a number of entries is small. */
 	if ((uint32_t)address <= E820_ENTRIES_MAX)
 		address = variable;
 	if (linux_read_u32(kernel, address, &count) != READ_OK || !count ||
@@ -50,7 +50,7 @@ bool linux_ram_read(struct linux_kernel *kernel, struct target_ram *ret)
 	if (!read_table(kernel, kernel->symbol[LINUX_e820_firmware], &ram) &&
 	    !read_table(kernel, kernel->symbol[LINUX_e820_table], &ram) && end < MIB)
 		return false;
-	/* Memory that was plugged in later is in no firmware's map. */
+	/* The firmware's map does not contain memory that was added later. */
 	if (ram.end < end)
 		ram.end = end;
 	*ret = ram;

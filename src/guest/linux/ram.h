@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What a Linux kernel knows of its machine's RAM: the firmware's e820 map and max_pfn.
- *
- * Sources: arch/x86/kernel/e820.c (e820_table_firmware, e820_table; up to 4.11 e820_saved, e820).
- */
+/* What the kernel knows of the machine's RAM: the firmware's e820 map, and max_pfn. */
 #ifndef NUNCHI_GUEST_LINUX_RAM_H
 #define NUNCHI_GUEST_LINUX_RAM_H
 
@@ -11,9 +7,9 @@
 #include "target/arrangement.h"
 
 /*
- * Reads the firmware's map, which mem= does not shorten, and where it cannot be read (it may lie in
- * memory that has other addresses yet) max_pfn alone. Needs symbols, no types. False if the kernel
- * tells neither.
+ * Reads the firmware's map, which mem= does not shorten. If that cannot be read (in a raw file its
+ * address may not be arranged correctly yet), reads max_pfn only. Needs symbols, but no types.
+ * False if neither can be read.
  */
 bool linux_ram_read(struct linux_kernel *kernel, struct target_ram *ret);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/rbtree.h"
 
-#define COLOR_MASK 3 /* the low bits of __rb_parent_color */
+#define COLOR_MASK 3 /* in the low bits of __rb_parent_color */
 
 struct links {
 	uint64_t parent, left, right;
@@ -21,7 +21,7 @@ static enum read_result read_links(struct linux_rbtree *walk, uint64_t node, str
 	return result;
 }
 
-/* Puts node and all that stand to the left of it on the stack. */
+/* Pushes node, and all nodes on the path to the left of it, onto the stack. */
 static void push_left(struct linux_rbtree *walk, uint64_t parent, uint64_t node)
 {
 	while (node && !walk->broken) {

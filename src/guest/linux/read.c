@@ -5,7 +5,9 @@
 #include <string.h>
 
 #define MAX_CPUS 8192
-/* How often a list is begun anew because its nodes went away under the walk. */
+/*
+ * How often a walk may start again at the head because its current node was removed from the list.
+ */
 #define MAX_STARTS 64
 
 void linux_layout_resolve(struct linux_kernel *kernel, enum layout_group group)
@@ -68,7 +70,7 @@ enum read_result linux_read_word(struct linux_kernel *kernel, uint64_t address, 
 	return fault;
 }
 
-/* Copies the parts of the structure at object->address, which has size bytes, that are needed. */
+/* Copies the parts that are needed of the structure of size bytes at object->address. */
 static enum read_result read_parts(struct linux_kernel *kernel, struct object *object, size_t size)
 {
 	const struct layout_parts *parts = object->parts;
@@ -203,10 +205,11 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
 }
 
 /*
- * The node after the current one. Its link back tells that both belong together, but for a moment
- * while a node is added between them (it has its own links already, and is not on the list yet) or
- * the current one is taken off (the one before it leads past it last). A node that was taken off,
- * or freed and used again, leads back elsewhere than when the walk came to it.
+ * Finds the node after the current one. Normally the `prev` of the next node is the current node.
+ * This is not so for a moment while a node is added between them (the new node has its links
+ * already, but is not on the list yet), or while the current node is removed (the `next` of its
+ * predecessor changes last). A node that was removed, or freed and reused, has another `prev` than
+ * when the walk reached it.
  */
 static enum read_result follow(const struct linux_list *list, uint64_t *ret, uint64_t *ret_before)
 {
@@ -240,7 +243,7 @@ static enum read_result follow(const struct linux_list *list, uint64_t *ret, uin
 	return READ_OK;
 }
 
-/* True if the walk can go on at the head after the node at hand left its place. */
+/* Whether the walk may start again at the head after the current node was removed. */
 static bool start_again(struct linux_list *list)
 {
 	if (!list->kernel->guest.live || list->starts == MAX_STARTS)
@@ -251,7 +254,7 @@ static bool start_again(struct linux_list *list)
 	return true;
 }
 
-/* Notes the node that was come to; *ret_new: it was not given before. */
+/* Marks the current node as seen; *ret_new is false if it was returned before. */
 static enum read_result arrive(struct linux_list *list, bool *ret_new)
 {
 	enum hash_result result = hash_map_insert(list->seen, list->at, 0);
@@ -272,7 +275,7 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 		enum read_result result = READ_BAD_DATA;
 		uint64_t next, before;
 
-		/* On a running guest most changes are over within moments. */
+		/* On a running guest most changes of a list are complete after a moment. */
 		for (int tries = 0; tries < 4 && result != READ_OK; tries++)
 			result = follow(list, &next, &before);
 		if (result != READ_OK) {

@@ -8,8 +8,10 @@
 
 /* The largest kernels have about 30 MiB of read-only data; this bounds a copy of it. */
 #define MAX_RODATA ((uint64_t)256 << 20)
-/* Bytes of one read of a non-contiguous image: long enough that neighbouring frames are read in one
- * go. */
+/*
+ * Bytes read at once of an image that is not contiguous: enough to read neighbouring frames in one
+ * call.
+ */
 #define READ_SIZE ((uint64_t)1 << 20)
 
 void linux_rodata_init(struct linux_kernel *kernel, const struct linux_image *image)
@@ -32,7 +34,7 @@ void linux_rodata_deinit(struct linux_kernel *kernel)
 	rodata->map = NULL;
 }
 
-/* Reads a part of it: through the kernel's page table where the image is not contiguous. */
+/* Reads a part of the data; through the kernel's page table if the image is not contiguous. */
 static enum memory_fault read_part(struct linux_kernel *kernel, uint64_t offset, void *buffer,
 				   size_t size, uint64_t *ret_fault_offset)
 {

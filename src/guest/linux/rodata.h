@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The read-only data of the kernel's image as one piece of memory: it holds the symbol table, the
- * types and the banner.
+ * The read-only data of the kernel's image as one block of memory. It contains the symbol table,
+ * the types and the banner.
  */
 #ifndef NUNCHI_GUEST_LINUX_RODATA_H
 #define NUNCHI_GUEST_LINUX_RODATA_H
@@ -14,17 +14,20 @@
 struct linux_image;
 struct linux_kernel;
 
-/* Where the read-only data is, and what holds its bytes. Part of struct linux_kernel. */
+/*
+ * The address of the read-only data, and the copy or mapping of its bytes. Part of struct
+ * linux_kernel.
+ */
 struct linux_rodata {
 	uint64_t start; /* virtual, page-aligned */
 	uint64_t size;
-	uint64_t physical; /* of the first byte; means nothing if the image is not contiguous */
+	uint64_t physical; /* of the first byte; not used if the image is not contiguous */
 	void *copy;        /* private copy of the bytes; owned, NULL if there is none */
 	const void *map;   /* mapping by memory_map_persistent(); owned, NULL if there is none */
-	bool lasts;        /* what linux_rodata_lasts() says */
+	bool lasts;        /* the result of linux_rodata_lasts() */
 };
 
-/* Notes where the read-only data of an image is. */
+/* Stores the address of the read-only data of an image. */
 void linux_rodata_init(struct linux_kernel *kernel, const struct linux_image *image);
 /* Frees the copy and the mapping. */
 void linux_rodata_deinit(struct linux_kernel *kernel);

@@ -10,19 +10,25 @@
 
 #define LARGE_SIZE ((uint64_t)2 << 20)
 
-/* include/uapi/linux/magic.h: the last word of every kernel stack. */
+/* The magic number in the last word of each kernel stack (include/uapi/linux/magic.h). */
 #define STACK_END_MAGIC 0x57ac6e9d
 
-/* reserve_real_mode() takes memory below 1 MiB (arch/x86/realmode/init.c). */
+/* The trampoline is below 1 MiB: reserve_real_mode() of arch/x86/realmode/init.c. */
 #define TRAMPOLINE_END 0x100000
 
-/* Page tables of the image lie in .data, whose size this bounds generously. */
+/* Limit of the size of .data, which contains the page tables of the image. */
 #define MAX_DATA ((uint64_t)32 << 20)
 
-/* Each is a walk over a whole page table; a guest may make any number of them up. */
+/*
+ * Limit of the candidates with PAE. Each costs a walk over a whole page table, and a hostile guest
+ * may contain any number of them.
+ */
 #define MAX_PAE_TRIES 1024
 
-/* Not only where it begins: a table may be made up to show the kernel's image wrongly. */
+/*
+ * Whether two images are the same in all respects. A forged table may have the start of the
+ * kernel's image but differ elsewhere.
+ */
 static bool is_same_image(const struct linux_image *a, const struct linux_image *b)
 {
 	return a->virtual_start == b->virtual_start && a->virtual_end == b->virtual_end &&
@@ -61,7 +67,10 @@ static void add(struct linux_roots *roots, struct memory *memory, const struct x
 	add_noted(roots, memory, paging, how, 0);
 }
 
-/* A root of unknown depth: four and five levels cannot both lead to an image. */
+/*
+ * Adds a root whose number of levels is unknown: at most one of four and five levels leads to an
+ * image.
+ */
 static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t root, const char *how,
 		   uint64_t note_stext)
 {
@@ -72,12 +81,12 @@ static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t ro
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
-/* vCPUs that are asked; more of them say the same. */
+/* Limit of the vCPUs examined; more would give no new information. */
 #define MAX_VCPUS 64
 
 /*
- * The next vCPU whose paging is on, from *vcpu on, and its page table as the kernel has it; moves
- * *vcpu past it. False if there is none.
+ * Finds the next vCPU, from *vcpu on, that has paging enabled, and the page table that the kernel
+ * uses there; moves *vcpu past it. False if there is none.
  */
 static bool next_vcpu(struct target *target, unsigned *vcpu, struct x86_paging *ret)
 {
@@ -99,7 +108,10 @@ static bool next_vcpu(struct target *target, unsigned *vcpu, struct x86_paging *
 	return false;
 }
 
-/* In user mode under KPTI CR3 has the user half, next to the kernel's. */
+/*
+ * With page-table isolation, CR3 in user mode is the user half; the kernel half is the other page
+ * of the pair.
+ */
 static struct x86_paging kernel_half(const struct x86_paging *paging)
 {
 	struct x86_paging half = *paging;
@@ -156,7 +168,7 @@ static void from_trampoline(struct linux_roots *roots, struct memory *memory)
 	}
 }
 
-/* The root that a VMCOREINFO note leads to. */
+/* Adds the root that a VMCOREINFO note leads to. */
 static void from_note(struct linux_roots *roots, struct memory *memory,
 		      const struct vmcoreinfo *info, const char *how)
 {
@@ -193,8 +205,8 @@ static void from_handed_note(struct linux_roots *roots, struct target *target)
 }
 
 /*
- * .data begins on a 2 MiB boundary with init_stack, whose first word is the magic; the image's own
- * page tables lie in .data too.
+ * Adds the roots found from the start of .data, which is at a multiple of 2 MiB. .data begins with
+ * init_stack, whose first word is the magic number, and contains the image's own page tables.
  */
 static void from_data_at(struct linux_roots *roots, struct memory *memory, uint64_t data)
 {
@@ -214,7 +226,10 @@ static void from_data(struct linux_roots *roots, struct memory *memory, const st
 {
 	gpa_t start, end, at = gpa(0);
 
-	/* All of them: another kernel's image may lie before the one that runs. */
+	/*
+	 * Search all of them, because the image of an earlier kernel may be at a lower address than
+	 * the current one.
+	 */
 	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end)) {
 		uint64_t page = (start.v + LARGE_SIZE - 1) & ~(LARGE_SIZE - 1);
 
@@ -256,12 +271,12 @@ static void from_note_scan(struct linux_roots *roots, struct memory *memory,
 }
 
 /*
- * True if the start of a page is what a 32-bit kernel has in swapper_pg_dir with PAE: four pointers
- * to directories, of which the first, for user space alone, is empty; then nothing.
+ * Whether the start of a page looks like swapper_pg_dir of a 32-bit kernel with PAE: four pointers
+ * to page directories, of which the first, for user space, is not present; then zeros.
  */
 static bool is_own_pointers(const uint64_t entries[8])
 {
-	/* Present, PWT, PCD; QEMU also marks them accessed. */
+	/* The bits Present, PWT and PCD; QEMU also sets the accessed bit. */
 	const uint64_t may_be = FRAME | PRESENT | 0x38;
 	bool some = false;
 
@@ -281,7 +296,7 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 	gpa_t start, end, at = gpa(0);
 	unsigned tries = 0;
 
-	/* CR3 has 32 bits. */
+	/* CR3 has 32 bits with PAE. */
 	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end) &&
 	       start.v < UINT32_MAX) {
 		uint64_t page = (start.v + PAGE_MASK) & ~PAGE_MASK;
@@ -306,7 +321,7 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const struct cancel *cancel)
 {
-	/* All others know a table by what is contiguous around it. */
+	/* All other sources recognise a page table by physically contiguous memory. */
 	if (target->frames == TARGET_FRAMES_MACHINE && source != LINUX_ROOTS_REGISTERS)
 		return;
 	switch (source) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Page-table roots under which a kernel may lie, from the surest source to the last resort. A root
- * is only a candidate: linux_kernel_attach() demands witnesses.
+ * Candidates for the root of the kernel's page table, from several sources, in the order of their
+ * reliability. linux_kernel_attach() then confirms a candidate by witnesses.
  */
 #ifndef NUNCHI_GUEST_LINUX_ROOTS_H
 #define NUNCHI_GUEST_LINUX_ROOTS_H
@@ -13,37 +13,39 @@
 struct linux_root {
 	struct x86_paging paging;
 	struct linux_image image;
-	const char *how;     /* static */
-	uint64_t note_stext; /* where a VMCOREINFO note that led here says _stext is, or 0 */
+	const char *how; /* static */
+	/* address of _stext according to the VMCOREINFO note that led to this root, or 0 */
+	uint64_t note_stext;
 };
 
 #define LINUX_MAX_ROOTS 32
 
 struct linux_roots {
-	struct linux_root items[LINUX_MAX_ROOTS]; /* distinct images */
+	struct linux_root items[LINUX_MAX_ROOTS]; /* with different images */
 	size_t count;
 };
 
 enum linux_root_source {
 	LINUX_ROOTS_REGISTERS,  /* CR3 of the vCPUs */
-	LINUX_ROOTS_TRAMPOLINE, /* the real-mode trampoline's page table in the first megabyte */
-	LINUX_ROOTS_VMCOREINFO, /* the note that the file or hypervisor hands over */
-	LINUX_ROOTS_DATA,       /* .data's 2 MiB boundary, by the end-of-stack magic */
-	LINUX_ROOTS_NOTE_SCAN,  /* VMCOREINFO at page starts */
-	LINUX_ROOTS_PAE_SCAN,   /* the directory pointers of a 32-bit kernel's own page table */
+	LINUX_ROOTS_TRAMPOLINE, /* page table of the real-mode trampoline in the first megabyte */
+	LINUX_ROOTS_VMCOREINFO, /* the VMCOREINFO note that the file or hypervisor provides */
+	/* start of .data at a multiple of 2 MiB, found by the end-of-stack magic number */
+	LINUX_ROOTS_DATA,
+	LINUX_ROOTS_NOTE_SCAN, /* VMCOREINFO notes at the start of pages */
+	LINUX_ROOTS_PAE_SCAN,  /* the page-directory pointers of a 32-bit kernel */
 	LINUX_ROOT_SOURCE_COUNT
 };
 
 /*
- * Adds the candidates of one source; ends early when cancelled. Where addresses are machine frames
- * (enum target_frames) only the vCPUs' page tables are one.
+ * Adds the candidates of one source; ends early if cancelled. If the addresses are machine frames
+ * (enum target_frames), only the vCPUs' page tables are a usable source.
  */
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const struct cancel *cancel);
 
 /*
- * Whether the vCPUs' page tables lead to another image than that one, and none of them to it. False
- * where they cannot be asked, or are in firmware or in a guest of the guest.
+ * Whether the page tables of the vCPUs lead to another image, and none of them to this one. False
+ * if the vCPUs cannot be read, or are in firmware or in a nested guest.
  */
 bool linux_roots_contradict(struct target *target, const struct linux_image *image);
 

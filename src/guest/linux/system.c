@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Linux as one of the systems of guest/guest.h. */
+/* Linux as one of the operating systems of guest/guest.h. */
 #include "guest/linux/attach.h"
 #include "guest/linux/image.h"
 #include "guest/linux/lookup.h"
@@ -124,7 +124,7 @@ static struct nunchi_error *no_process(uint64_t pid, bool broken)
 			    broken ? " in the list of processes, as far as it can be walked" : "");
 }
 
-/* Whether kernel->chosen is that process still, so that it need not be looked for again. */
+/* Whether kernel->chosen is still the process pid, so that no search is needed. */
 static bool is_chosen(struct linux_kernel *kernel, uint64_t pid)
 {
 	const struct layout *layout = &kernel->layout;
@@ -135,7 +135,7 @@ static bool is_chosen(struct linux_kernel *kernel, uint64_t pid)
 	       linux_list_holds(kernel, task->address + layout->task_tasks.offset);
 }
 
-/* Finds a process by its id, into kernel->chosen. */
+/* Finds the process with this id and copies its task_struct into kernel->chosen. */
 static struct nunchi_error *find_process(struct linux_kernel *kernel, uint64_t pid)
 {
 	const struct number_filter wanted = NUMBER_FILTER_EQUAL((int64_t)pid);

@@ -56,7 +56,10 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 		if (walk->pids && result == READ_OK &&
 		    !number_filter_passes(walk->pids, (int32_t)pid))
 			continue;
-		/* On a running guest another thread may be about to take this process over. */
+		/*
+		 * On a running guest another thread may become the leader of this process (execve()
+		 * of a thread), so do not stop early.
+		 */
 		walk->left -= walk->pids && result == READ_OK && !walk->kernel->guest.live;
 		if (result == READ_OK)
 			result = linux_read_object(walk->kernel, LAYOUT_task, address, task);
@@ -120,7 +123,10 @@ bool linux_task_is_listed(struct linux_kernel *kernel, const struct object *task
 	return linux_list_holds(kernel, task->address + node->offset);
 }
 
-/* What tells a task from another one that has its task_struct later, or from itself after exec. */
+/*
+ * The fields that distinguish a task from a later one with the same task_struct, and from itself
+ * before execve().
+ */
 #define IDENTITY_FIELDS(layout)                                                                    \
 	{                                                                                          \
 		&(layout)->task_pid, &(layout)->task_start_boottime, &(layout)->task_mm,           \
@@ -151,15 +157,16 @@ bool linux_task_is_same(struct linux_kernel *kernel, const struct object *task)
 }
 
 /*
- * True if memory is not to be had, and not only not where a running guest's pointer led a moment
- * ago. What is mapped, but to no RAM, is lacking too: a raw file that was cut off reads so.
+ * Whether memory is missing, as opposed to a pointer of a running guest that was valid a moment
+ * ago. Memory that is mapped but has no RAM counts as missing: a raw file that was cut off reads
+ * like that.
  */
 static bool is_lacking(enum read_result fault)
 {
 	return fault != READ_OK && fault != READ_NOT_MAPPED && fault != READ_NO_LAYOUT;
 }
 
-/* What a worker of a workqueue does or did last. */
+/* Appends what a worker of a workqueue does now or did last. */
 static enum read_result append_work(struct linux_kernel *kernel, uint64_t address,
 				    struct buffer *ret)
 {
@@ -201,7 +208,9 @@ enum read_result linux_task_name(struct linux_kernel *kernel, const struct objec
 	name = object_u64(&kthread, &layout->kthread_full_name);
 	if (name)
 		no_full_name = linux_read_string(kernel, name, full, MOST, &length);
-	/* format_worker_id() names workers in full since 6.11; before, they go by comm. */
+	/*
+	 * Since 6.11 format_worker_id() sets the full name of workers; before, they have comm only.
+	 */
 	if (name && no_full_name == READ_OK &&
 	    (!worker || (length > 8 && !memcmp(full, "kworker/", 8)))) {
 		buffer_append(ret, full, length);
@@ -222,7 +231,7 @@ enum read_result linux_task_name(struct linux_kernel *kernel, const struct objec
 
 char linux_task_state(const struct linux_kernel *kernel, const struct object *task)
 {
-	/* include/linux/sched.h; TASK_REPORT is the low seven bits. */
+	/* Constants of include/linux/sched.h; TASK_REPORT is the low seven bits. */
 	enum { TASK_UNINTERRUPTIBLE = 0x2, TASK_REPORT = 0x7f, TASK_RTLOCK_WAIT = 0x1000 };
 	enum { TASK_FROZEN = 0x8000, TASK_IDLE = 0x402 };
 	uint64_t state = object_u64(task, &kernel->layout.task_state);

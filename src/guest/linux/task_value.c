@@ -10,7 +10,7 @@
 #define NSEC_PER_SEC  1000000000
 #define NSEC_PER_MSEC 1000000
 
-/* Threads looked at for CPU times in one query; a row may take several tries. */
+/* Limit of the threads read for CPU times in one query; reading a row may be repeated. */
 #define MAX_THREADS (8 * LINUX_MAX_TASKS)
 
 void linux_task_init(struct linux_task *task, struct linux_kernel *kernel, bool is_thread)
@@ -19,8 +19,10 @@ void linux_task_init(struct linux_task *task, struct linux_kernel *kernel, bool 
 	    .kernel = kernel, .is_thread = is_thread, .threads_left = MAX_THREADS};
 	hash_map_init(&task->seen);
 	linux_add_part(kernel, &task->parts, &kernel->layout.task_pid);
-	/* On a running guest a row is that of one task only if what tells it from others was read
-	 * too. */
+	/*
+	 * On a running guest, the fields that identify the task have to be read too, so that a row
+	 * belongs to one task.
+	 */
 	if (kernel->guest.live)
 		linux_task_add_identity(kernel, &task->parts);
 	task->task.parts = &task->parts;
@@ -177,7 +179,7 @@ static enum read_result of_cred(struct linux_task *task, const struct field *fie
 				  object_u64(&task->task, &layout->task_real_cred), &task->cred);
 	}
 	result = object_number(&task->cred, field, ret);
-	/* An id has no sign. */
+	/* The ids in struct cred are unsigned. */
 	if (result == READ_OK)
 		*ret = (int64_t)object_u64(&task->cred, field);
 	return result;
@@ -285,7 +287,7 @@ static enum read_result get_system_time(struct linux_task *task, int64_t *ret)
 
 /* ---- Namespaces and groups ------------------------------------------------------------------- */
 
-/* What a field of the task points to; READ_NONE if it points nowhere. */
+/* Reads a pointer in the task; READ_NONE if it is NULL. */
 static enum read_result pointer_in_task(struct linux_task *task, const struct field *field,
 					uint64_t *ret)
 {
@@ -295,7 +297,7 @@ static enum read_result pointer_in_task(struct linux_task *task, const struct fi
 	return *ret ? READ_OK : READ_NONE;
 }
 
-/* A zombie has given its namespaces back. */
+/* A zombie has no namespaces any more. */
 static enum read_result get_pid_namespace(struct linux_task *task, int64_t *ret)
 {
 	uint64_t pid, number = 0;
@@ -355,7 +357,7 @@ static enum read_result get_root(struct linux_task *task, struct buffer *ret)
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* The mm_struct of a process; READ_NONE for a kernel thread and a zombie. */
+/* Reads the mm_struct of a process; READ_NONE for a kernel thread or a zombie. */
 static enum read_result memory_of(struct linux_task *task)
 {
 	const struct layout *layout = &task->kernel->layout;
@@ -412,7 +414,7 @@ static enum read_result get_cmdline(struct linux_task *task, struct buffer *ret)
 
 	if (result == READ_OK)
 		result = linux_process_cmdline(task->kernel, &task->mm, ret);
-	/* As osquery shows it: the NULs between arguments become spaces. */
+	/* NULs between arguments become spaces, as in osquery. */
 	while (ret->size > start && !ret->data[ret->size - 1])
 		ret->size--;
 	for (size_t i = start; i < ret->size; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What there is to be said of a process or a thread, value by value: a view lists the values of its
- * columns, and only what the columns asked for need is read. What several values need (the
- * credentials, the memory, the signals) is read when the first of them asks for it.
+ * Properties of a process or a thread, one by one. A view lists the values for its columns, and
+ * only what the requested columns need is read. Data that several values need (credentials, memory,
+ * signals) is read when the first of them needs it.
  */
 #ifndef NUNCHI_GUEST_LINUX_TASK_VALUE_H
 #define NUNCHI_GUEST_LINUX_TASK_VALUE_H
@@ -16,49 +16,52 @@
 struct linux_task {
 	struct linux_kernel *kernel;
 	bool is_thread;            /* see linux_task_init() */
-	struct object task;        /* the copy at hand */
-	struct layout_parts parts; /* of the task_struct: what the values asked for need */
-	unsigned fetch;            /* enum linux_fetch, likewise */
-	/* Read when first needed, until linux_task_take(). */
+	struct object task;        /* the copy of the current task */
+	struct layout_parts parts; /* parts of the task_struct that the requested values need */
+	unsigned fetch;            /* enum linux_fetch: what the requested values need */
+	/* Read when first needed, valid until linux_task_take(). */
 	struct object cred, mm, signal;
 	bool has_cred, has_mm, has_signal, has_times;
 	enum read_result times_result;
 	struct linux_cpu_time times;
-	/* Read when first needed, for all tasks of a query. */
+	/* Read when first needed, valid for all tasks of a query. */
 	bool has_root, has_clock;
 	enum read_result root_result, clock_result;
 	struct linux_path root; /* of process 1 */
 	struct linux_clock clock;
-	uint64_t threads_left; /* that are looked at for CPU times */
-	struct hash_map seen;  /* scratch */
+	uint64_t threads_left; /* number of threads that may still be read for CPU times */
+	struct hash_map seen;  /* scratch space */
 };
 
-/* is_thread: tasks are shown as threads, not each as the process that it is the first thread of. */
+/*
+ * is_thread: show tasks as threads; otherwise each task stands for the process whose leader it is.
+ */
 void linux_task_init(struct linux_task *task, struct linux_kernel *kernel, bool is_thread);
 void linux_task_deinit(struct linux_task *task);
 /*
- * Forgets what was read of the last task, and on a running guest copies the task_struct of the task
- * at hand again; where nothing changes the walk's copy will do.
+ * Discards what was read of the previous task. On a running guest also copies the task_struct of
+ * the current task again; otherwise the copy of the walk is used.
  */
 enum read_result linux_task_take(struct linux_task *task);
 /*
- * The root of process 1, by which paths are spelled; NULL if it cannot be told, for the reason in
- * task->root_result.
+ * The root of process 1, relative to which paths are shown; NULL if it cannot be read, with the
+ * reason in task->root_result.
  */
 const struct linux_path *linux_task_reader_root(struct linux_task *task);
 
 /*
- * One value. A number is of an INTEGER or ADDRESS column, a text is appended. Both give the reason
- * where there is none; READ_NONE: a kernel thread has no memory …
+ * A value: number() for an INTEGER or ADDRESS column, or text(), which appends. Both return the
+ * reason if there is no value (READ_NONE: a kernel thread has no memory).
  */
 struct linux_value {
 	enum read_result (*number)(struct linux_task *task, int64_t *ret); /* or: */
 	enum read_result (*text)(struct linux_task *task, struct buffer *ret);
-	size_t needs[6]; /* fields of task_struct that it takes: their places in struct layout */
-	unsigned fetch;  /* what is worth fetching ahead for it: enum linux_fetch */
+	/* the fields of task_struct that it needs: their offsets in struct layout */
+	size_t needs[6];
+	unsigned fetch; /* enum linux_fetch: what to fetch in advance for this value */
 };
 
-/* Says that this value will be asked for. To be called for each of them before the first task. */
+/* Declares that this value will be read. Call it for each value before the first task. */
 void linux_task_need(struct linux_task *task, const struct linux_value *value);
 
 extern const struct linux_value linux_value_pid;  /* of a process */
@@ -66,10 +69,10 @@ extern const struct linux_value linux_value_tid;  /* of a thread */
 extern const struct linux_value linux_value_tgid; /* of the process that a thread belongs to */
 extern const struct linux_value linux_value_parent;
 extern const struct linux_value linux_value_nice;
-extern const struct linux_value linux_value_cpu; /* that it runs on, or ran on last */
+extern const struct linux_value linux_value_cpu; /* on which the task runs, or ran last */
 extern const struct linux_value linux_value_is_kernel_thread;
 extern const struct linux_value linux_value_start_time; /* seconds since 1970 */
-extern const struct linux_value linux_value_task;       /* of its task_struct */
+extern const struct linux_value linux_value_task;       /* address of the task_struct */
 extern const struct linux_value linux_value_uid;
 extern const struct linux_value linux_value_gid;
 extern const struct linux_value linux_value_euid;
@@ -81,13 +84,14 @@ extern const struct linux_value linux_value_pgroup;  /* process group id */
 extern const struct linux_value linux_value_session; /* session id */
 extern const struct linux_value linux_value_pid_namespace;
 extern const struct linux_value linux_value_mount_namespace;
-/* CPU time in milliseconds: of a process with all its threads, or of the one thread. */
+/* CPU time in milliseconds: of a process with all its threads, or of one thread. */
 extern const struct linux_value linux_value_user_time;
 extern const struct linux_value linux_value_system_time;
 extern const struct linux_value
-    linux_value_on_disk; /* 1: the executable exists, 0: deleted, -1: there is none */
-extern const struct linux_value linux_value_resident_size;   /* bytes */
-extern const struct linux_value linux_value_total_size;      /* bytes */
+    /* 1: the executable exists, 0: it was deleted, -1: there is no executable */
+    linux_value_on_disk;
+extern const struct linux_value linux_value_resident_size;   /* in bytes */
+extern const struct linux_value linux_value_total_size;      /* in bytes */
 extern const struct linux_value linux_value_page_table_root; /* guest-physical address */
 
 extern const struct linux_value linux_value_name;

@@ -3,12 +3,12 @@
 
 #define NSEC_PER_SEC 1000000000LL
 
-/* The kernel writes for a microsecond every tick. */
+/* Limit of the tries; the kernel writes the timekeeper at every tick, for about a microsecond. */
 #define CLOCK_TRIES 64
 
 /*
- * The core timekeeper: since 6.13 in a struct tk_data (tk_core, an array timekeeper_data since
- * 6.17); before, in an unnamed struct behind a sequence counter.
+ * The address of the core timekeeper. Since 6.13 it is in a struct tk_data (the variable tk_core,
+ * since 6.17 the array timekeeper_data); before, in an unnamed struct after a sequence counter.
  */
 static uint64_t timekeeper_address(struct linux_kernel *kernel)
 {
@@ -22,7 +22,7 @@ static uint64_t timekeeper_address(struct linux_kernel *kernel)
 		return 0;
 	if (layout->tk_data_timekeeper.present)
 		return core + layout->tk_data_timekeeper.offset;
-	/* The timekeeper is aligned as its pointers are. */
+	/* The timekeeper has the alignment of its pointers. */
 	return core + ((counter ? counter : word) + word - 1) / word * word;
 }
 
@@ -34,7 +34,10 @@ static bool has_layout(const struct layout *layout)
 	       layout->timekeeper_wall_nsec.present;
 }
 
-/* What the timekeeper says; false if it holds nonsense. Sums wrap: the values may be anything. */
+/*
+ * Computes the clocks from the timekeeper; false if its values are impossible. Sums may wrap,
+ * because the values are untrusted.
+ */
 static bool decode(const struct layout *layout, const struct object *keeper,
 		   struct linux_clock *ret)
 {
@@ -56,8 +59,8 @@ static bool decode(const struct layout *layout, const struct object *keeper,
 }
 
 /*
- * The sequence counter that stands first in all of these: odd while the timekeeper is written, and
- * another one afterwards (include/linux/seqlock.h).
+ * Reads the sequence counter, the first member of all these structures: it is odd while the kernel
+ * writes the timekeeper, and has another value afterwards (include/linux/seqlock.h).
  */
 static enum read_result read_counter(struct linux_kernel *kernel, uint32_t *ret)
 {
@@ -87,7 +90,7 @@ enum read_result linux_clock_read(struct linux_kernel *kernel, struct linux_cloc
 			break;
 		torn = before & 1 || before != after;
 		before = after;
-		/* A guest that stands still keeps what it was writing half done. */
+		/* If the guest does not run, waiting for the end of a write is useless. */
 		if (!kernel->guest.live)
 			break;
 	}

@@ -9,8 +9,9 @@
 
 struct linux_clock {
 	int64_t boot_ns;   /* wall clock at boot, ns since 1970 (getboottime64()) */
-	int64_t uptime_ns; /* since boot, sleep included, at the last timer tick */
-	bool torn;         /* the kernel was writing them at every try, or when the guest stopped */
+	int64_t uptime_ns; /* since boot, including time asleep, at the last timer tick */
+	/* in every try, or when the guest was stopped, the kernel was writing the timekeeper */
+	bool torn;
 };
 
 /* Reads the timekeeper; on a running guest, at a moment when the kernel does not write it. */

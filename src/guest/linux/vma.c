@@ -6,12 +6,13 @@
 #include <string.h>
 
 #define MAX_VMAS      ((uint64_t)1 << 20)
-#define MAX_STALE     64 /* entries that are no mapping of the process */
+#define MAX_STALE     64 /* entries that are not mappings of the process */
 #define MAX_TRIES     4
 #define NAME_MAX_ANON 80 /* ANON_VMA_NAME_MAX_LEN of mm/madvise.c */
 
 /*
- * FMODE_BACKING of include/linux/fs.h: bit 25 at first, later bit 24, while 25 got another meaning.
+ * FMODE_BACKING of include/linux/fs.h: bit 25 at first, then bit 24, when bit 25 got another
+ * meaning.
  */
 #define FMODE_BACKING_EITHER ((uint64_t)3 << 24)
 #define HAS_VSYSCALL         ((uint64_t)1 << 1) /* MM_CONTEXT_HAS_VSYSCALL of asm/mmu.h */
@@ -41,8 +42,8 @@ void linux_vmas_deinit(struct linux_vmas *walk)
 }
 
 /*
- * A vm_area_struct's storage may have been given to another process meanwhile. READ_BAD_DATA if it
- * is no mapping of the process behind those given.
+ * Reads a vm_area_struct. READ_BAD_DATA if it is not a mapping of this process after the last one
+ * returned: its memory may have been reused for another process.
  */
 static enum read_result read_vma(struct linux_vmas *walk, uint64_t address, struct object *vma)
 {
@@ -69,7 +70,10 @@ static bool next_in_tree(struct linux_vmas *walk, struct object *vma)
 
 		if (result == READ_OK)
 			return true;
-		/* Look again, for the tree may have changed; then go on behind it. */
+		/*
+		 * Read again, because the tree may have changed; then continue after the last
+		 * mapping.
+		 */
 		if (walk->tries++ < MAX_TRIES) {
 			linux_maple_seek(&walk->maple, walk->end);
 		} else {
@@ -96,7 +100,10 @@ static bool next_in_list(struct linux_vmas *walk, struct object *vma)
 			walk->next = object_u64(vma, &layout->vma_next);
 			return true;
 		}
-		/* From the start again, past those already given, which are in order. */
+		/*
+		 * Start again at the first mapping and skip those already returned; they are in
+		 * ascending order.
+		 */
 		if (vma->size && object_u64(vma, &layout->vma_mm) == walk->mm &&
 		    object_u64(vma, &layout->vma_end) <= walk->end && steps++ < MAX_VMAS) {
 			walk->next = object_u64(vma, &layout->vma_next);
@@ -132,9 +139,10 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma)
 }
 
 /*
- * An overlay file system maps the file beneath it, in a larger structure that also keeps
- * the path by which it was opened. The mode says so, but in a bit that moved; so what follows the
- * file must also be a path: a mount and a name on one and the same file system.
+ * Finds the path by which a file of an overlay file system was opened. Such a file system maps the
+ * file below it, in a larger structure (struct backing_file) that contains this path. f_mode says
+ * so, but its bit has moved between versions; so the bytes after the file must also be a valid
+ * path: a mount and a dentry of one file system.
  */
 static enum read_result read_user_path(struct linux_kernel *kernel, const struct object *file,
 				       struct linux_path *ret)
@@ -153,7 +161,7 @@ static enum read_result read_user_path(struct linux_kernel *kernel, const struct
 					  &layout->mount_sb, &on_mount);
 	if (result == READ_OK)
 		result = linux_read_field(kernel, ret->dentry, &layout->dentry_sb, &on_dentry);
-	/* What follows a file that is no such structure may lead anywhere. */
+	/* If the file is not in such a structure, the bytes after it are arbitrary. */
 	if (result == READ_NOT_MAPPED || result == READ_NO_RAM)
 		return READ_NONE;
 	if (result != READ_OK)
@@ -161,7 +169,7 @@ static enum read_result read_user_path(struct linux_kernel *kernel, const struct
 	return on_mount && on_mount == on_dentry ? READ_OK : READ_NONE;
 }
 
-/* The path and the inode that a mapped file stands for. */
+/* Finds the path and the inode of a mapped file. */
 static enum read_result read_file(struct linux_kernel *kernel, uint64_t file,
 				  struct linux_path *ret_path, uint64_t *ret_inode)
 {
@@ -197,7 +205,9 @@ static enum read_result read_inode(struct linux_kernel *kernel, uint64_t inode,
 	return fault;
 }
 
-/* The name that the process gave an anonymous mapping (PR_SET_VMA_ANON_NAME), or 0. */
+/*
+ * The address of the name that the process gave an anonymous mapping (PR_SET_VMA_ANON_NAME), or 0.
+ */
 static uint64_t anon_name(const struct layout *layout, const struct object *vma, bool has_file)
 {
 	bool shares_place =
@@ -226,8 +236,8 @@ static enum read_result append_anon_name(struct linux_kernel *kernel, const char
 }
 
 /*
- * The name of a mapping that the kernel itself made ("[vdso]"), from a structure of the kernel.
- * READ_NONE if the mapping is none of those.
+ * Appends the name of a mapping that the kernel made ("[vdso]"), which a kernel structure contains.
+ * READ_NONE if the mapping is not of that kind.
  */
 static enum read_result append_special_name(struct linux_kernel *kernel, const struct object *vma,
 					    struct buffer *ret)
@@ -413,7 +423,7 @@ bool linux_mappings_get(struct linux_mappings *walk, const struct linux_path *ro
 	const struct layout *layout = &kernel->layout;
 	uint64_t mm = walk->mm.address;
 
-	/* The mapping, and the process that it belongs to, may be gone or be another by now. */
+	/* The mapping or its process may have ended, or their memory may have been reused. */
 	if (!linux_task_keeps(kernel, walk->task, &layout->task_mm) ||
 	    linux_read_object(kernel, LAYOUT_mm, mm, &walk->mm) != READ_OK ||
 	    linux_read_object(kernel, LAYOUT_vma, walk->vma.address, &walk->vma) != READ_OK ||

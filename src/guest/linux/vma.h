@@ -18,32 +18,35 @@
 struct linux_vmas {
 	struct linux_kernel *kernel;
 	uint64_t mm;   /* address of the mm_struct */
-	uint64_t next; /* where they are a list: the next one's address */
-	uint64_t end;  /* of the last one given */
+	uint64_t next; /* if the mappings are a list: address of the next one */
+	uint64_t end;  /* end address of the last one returned */
 	uint64_t count;
 	unsigned tries;
 	unsigned stale;
 	bool is_tree;
-	enum read_result broken; /* why some are left out, or READ_OK */
+	enum read_result broken; /* why some mappings are left out, or READ_OK */
 	struct linux_maple maple;
 };
 
-/* A fault, or READ_NO_LAYOUT, if the mappings cannot be walked at all. */
+/* Begins a walk over the mappings. Returns a fault or READ_NO_LAYOUT if there can be no walk. */
 enum read_result linux_vmas_init(struct linux_vmas *walk, struct linux_kernel *kernel, uint64_t mm);
 void linux_vmas_deinit(struct linux_vmas *walk);
 /* Copies the next vm_area_struct in ascending order of address; false at the end. */
 bool linux_vmas_next(struct linux_vmas *walk, struct object *vma);
 
-/* Whether the process has a mapping in that range; or why that cannot be told. */
+/*
+ * Finds out whether the process has a mapping in the range; otherwise returns why that is unknown.
+ */
 enum read_result linux_vma_overlaps(struct linux_kernel *kernel, uint64_t mm, uint64_t start,
 				    uint64_t end, bool *ret);
 
-/* What a mapping is of. */
+/* The properties of a mapping. */
 struct linux_mapping {
-	uint64_t start, end; /* set by linux_mappings_get() alone, as flags */
+	uint64_t start, end; /* set by linux_mappings_get() only, like flags */
 	uint64_t flags;      /* vm_flags */
-	uint64_t offset;     /* bytes, in the file */
-	uint64_t device;     /* of the file's inode: number as in the kernel (12 bits, 20 bits) */
+	uint64_t offset;     /* in bytes, in the file */
+	/* of the file's inode, in the kernel's encoding (12 bits major, 20 bits minor) */
+	uint64_t device;
 	uint64_t inode;
 	enum read_result inode_fault;
 	enum read_result name_fault;
@@ -51,41 +54,55 @@ struct linux_mapping {
 };
 
 /*
- * Describes a mapping. The name appended is the file's path, a name that the kernel or the process
- * gave ("[heap]", "[vdso]", "[anon:x]"), or nothing. mm: a copy of the mm_struct.
+ * Describes a mapping. Appends its name: the file's path, a name given by the kernel or the process
+ * ("[heap]", "[vdso]", "[anon:x]"), or nothing. mm is a copy of the mm_struct.
  */
 void linux_vma_describe(struct linux_kernel *kernel, const struct object *mm,
 			const struct object *vma, const struct linux_path *root,
 			struct linux_mapping *ret, struct buffer *ret_name);
 
 /*
- * The page that a 64-bit process may call for old-style system calls, shown last in maps where the
- * kernel offers it. READ_NONE if this process has none.
+ * Describes the vsyscall page, which /proc/PID/maps shows last and which 64-bit processes may call
+ * for old system calls. READ_NONE if this process has none.
  */
 enum read_result linux_gate_vma(struct linux_kernel *kernel, const struct object *mm,
 				struct object *vma);
 
-/* A walk over the mappings of one process as its maps shows them, the vsyscall page last. */
+/*
+ * A walk over the mappings of one process in the order of /proc/PID/maps, with the vsyscall page
+ * last.
+ */
 struct linux_mappings {
 	struct linux_kernel *kernel;
 	const struct object *task; /* borrowed */
 	struct linux_vmas vmas;
 	struct object mm, vma;
 	bool walking;
-	bool in_gate;            /* at the vsyscall page */
-	enum read_result broken; /* after the last mapping: why some are left out, or READ_OK */
-	enum read_result gate;   /* why the vsyscall page is left out; READ_NONE: there is none */
+	bool in_gate; /* the current mapping is the vsyscall page */
+	/* valid after the last mapping: why some are left out, or READ_OK */
+	enum read_result broken;
+	/* why the vsyscall page is left out; READ_NONE: the process has none */
+	enum read_result gate;
 };
 
-/* NUNCHI_ERROR_UNSUPPORTED names the fields that this kernel's types lack for it. */
+/*
+ * Checks that this kernel's types have all fields needed. NUNCHI_ERROR_UNSUPPORTED names the
+ * missing ones.
+ */
 struct nunchi_error *linux_mappings_check(struct linux_kernel *kernel);
-/* task: a copy of a task_struct, to live as long. READ_NONE if it has no memory. */
+/*
+ * Begins a walk. task is a copy of a task_struct that must outlive the walk. READ_NONE if the task
+ * has no memory.
+ */
 enum read_result linux_mappings_init(struct linux_mappings *walk, struct linux_kernel *kernel,
 				     const struct object *task);
 void linux_mappings_deinit(struct linux_mappings *walk);
-/* Goes to the next mapping; false at the end. */
+/* Steps to the next mapping; false at the end. */
 bool linux_mappings_next(struct linux_mappings *walk);
-/* Describes the mapping at hand as it is now, its name appended; false if it is gone. */
+/*
+ * Describes the current mapping as it is now and appends its name; false if the mapping does not
+ * exist any more.
+ */
 bool linux_mappings_get(struct linux_mappings *walk, const struct linux_path *root,
 			struct linux_mapping *ret, struct buffer *ret_name);
 
