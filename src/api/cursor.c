@@ -5,13 +5,14 @@
 struct nunchi_cursor {
 	struct nunchi_guest *guest;
 	struct view_cursor *cursor;
-	uint64_t session; /* the serial number of the session it was opened in; 0: in none */
-	bool streams;     /* nunchi_cursor_next() reads the guest */
+	/* number of the session in which it was opened; 0: outside of a session */
+	uint64_t session;
+	bool streams; /* each nunchi_cursor_next() reads the guest */
 };
 
 const struct nunchi_view *const *nunchi_views(size_t *ret_count)
 {
-	/* struct view begins with its schema, so its address is the schema's. */
+	/* struct view begins with its schema, so both have the same address. */
 	_Static_assert(offsetof(struct view, schema) == 0, "schema comes first");
 	return (const struct nunchi_view *const *)view_registry(ret_count);
 }
@@ -23,7 +24,10 @@ const struct nunchi_view *nunchi_view_find(const char *name)
 	return view ? &view->schema : NULL;
 }
 
-/* The view behind a schema that nunchi_views() or nunchi_view_find() gave; NULL for any other. */
+/*
+ * The view to which a schema from nunchi_views() or nunchi_view_find() belongs; NULL for any other
+ * schema.
+ */
 static const struct view *own_view(const struct nunchi_view *view)
 {
 	const struct view *own = view ? view_find(view->name) : NULL;
@@ -31,7 +35,7 @@ static const struct view *own_view(const struct nunchi_view *view)
 	return own && &own->schema == view ? own : NULL;
 }
 
-/* How the guest is read by a cursor. */
+/* Fills in how a cursor reads the guest. */
 static struct nunchi_error *take_source(struct nunchi_guest *guest, struct view_source *ret)
 {
 	struct nunchi_session *session = &guest->session;
@@ -99,7 +103,7 @@ struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "%s: the session of this cursor was closed",
 				    guest->target->name);
-	/* Rows that are there already cost less than looking at the clock. */
+	/* Getting a row that was read before takes less time than reading the clock. */
 	if (!cursor->streams)
 		return view_cursor_next(cursor->cursor, ret_cells, ret_torn);
 	start = guest_clock_ms();

@@ -43,7 +43,7 @@ bool nunchi_context_cancelled(const struct nunchi_context *context)
 	return context && cancel_requested(&context->cancel);
 }
 
-/* A caller's list in the making. */
+/* The arguments of nunchi_list(), for its callback. */
 struct listing {
 	const struct nunchi_context *context;
 	bool (*found)(const struct nunchi_found *guest, void *data);
@@ -175,7 +175,7 @@ struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 
-	/* In a session that only looked whether the session was cancelled. */
+	/* In a session guest_kernel() checks only whether the session was cancelled. */
 	if (!err && guest->session.open && guest->target->live)
 		err = guest_error(guest, kernel->system->check(kernel, guest->target, true));
 	return err;
@@ -224,7 +224,7 @@ struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct gue
 	return get_kernel(guest, false, ret);
 }
 
-/* Memory that is ours alone; pages of a mapped guest or file are not. */
+/* The anonymous memory of this process in KiB, without mapped pages of a guest or file. */
 static uint64_t private_kb(void)
 {
 	unsigned long long value = 0;

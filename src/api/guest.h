@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * What stands behind the public header: the context and the guest.
- */
+/* The structures behind the public header: the context and the guest. */
 #ifndef NUNCHI_API_GUEST_H
 #define NUNCHI_API_GUEST_H
 
@@ -13,22 +11,25 @@
 struct nunchi_context {
 	unsigned flags;
 	struct cancel cancel;
-	struct event_loop *loop; /* NULL until it is needed */
+	struct event_loop *loop; /* NULL until first needed */
 };
 
-/* Lives in its guest, so that a cancel that comes too late does no harm. */
+/*
+ * A member of the guest and not allocated separately, so that nunchi_session_cancel() after
+ * nunchi_session_close() is harmless.
+ */
 struct nunchi_session {
 	struct nunchi_guest *guest; /* does not change: who cancels may be another thread */
 	bool open;
 	bool holds;           /* the guest is paused until the session is closed */
-	struct moment moment; /* that all its cursors see, with NUNCHI_PAUSE_ALWAYS */
-	uint64_t serial;      /* counts the guest's sessions */
-	uint64_t calls;       /* on the guest, since the session was opened */
+	struct moment moment; /* shared by all its cursors, with NUNCHI_PAUSE_ALWAYS */
+	uint64_t serial;      /* number of sessions that the guest has had */
+	uint64_t calls;       /* number of calls since the session was opened */
 };
 
 struct nunchi_guest {
 	struct nunchi_context *context;
-	struct cancel cancel; /* of a session; its parent is the context's */
+	struct cancel cancel; /* of the session; its parent is that of the context */
 	struct nunchi_session session;
 	struct target *target;
 	struct guest_kernel *kernel; /* NULL until attached */
@@ -39,44 +40,47 @@ struct nunchi_guest {
 };
 
 /*
- * Attaches if that was not done; on a live guest also checks that it is there (NUNCHI_ERROR_GONE)
- * and that the same kernel still runs (NUNCHI_ERROR_REBOOTED). In a session that was checked when
- * it was opened: this fails then only if the session was cancelled.
+ * Gets the kernel, and finds it if that was not done before. For a running guest, also checks that
+ * the guest exists (NUNCHI_ERROR_GONE) and runs the same kernel (NUNCHI_ERROR_REBOOTED). In a
+ * session, which was checked when it was opened, this fails only if the session was cancelled.
  */
 struct nunchi_error *guest_kernel(struct nunchi_guest *guest, struct guest_kernel **ret);
-/* The same without asking the hypervisor, for what may be called thousands of times a second. */
+/*
+ * Does the same without asking the hypervisor; for calls that may be made thousands of times a
+ * second.
+ */
 struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct guest_kernel **ret);
 
-/* What each call on a guest begins with; NUNCHI_ERROR_CANCELLED once its session was cancelled. */
+/* Each call on a guest begins with this. NUNCHI_ERROR_CANCELLED if the session was cancelled. */
 struct nunchi_error *session_begin(struct nunchi_guest *guest);
 /*
- * Runs work, once or several times (see moment_run()), on what the session shows of the guest. For
- * use in an open session, after session_begin(). Faults for which work reads too little must not
- * be its error.
+ * Runs work on the state of the guest that the session shows, once or several times (see
+ * moment_run()). Call it in an open session, after session_begin(). work must not return an error
+ * because of a page that cannot be read: that page may only have to be copied first.
  */
 struct nunchi_error *session_run(struct nunchi_guest *guest,
 				 struct nunchi_error *(*work)(void *data), void *data);
 
-/* Whether what is read in the open session comes from copies of one moment. */
+/* Whether reads in the open session use copies of one moment. */
 static inline bool session_captures(const struct nunchi_guest *guest)
 {
 	return guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS && !guest->session.holds;
 }
 
 /*
- * Copies a structure of options of a caller that was built with a header of another version, whose
- * structure may be shorter or longer: what it does not have stays as it is in ret. `first` is the
- * offset of the first option behind its size. NUNCHI_ERROR_ARGUMENT, with the structure's name, if
- * size does not reach beyond that, and if an option that this library does not know is set: bytes
- * behind ret_size must be zeros.
+ * Copies a structure of options from a caller whose header may be of another version, so that its
+ * structure is shorter or longer than the library's. Members that the caller's structure lacks are
+ * left unchanged in ret. `first` is the offset of the first member after `size`.
+ * NUNCHI_ERROR_ARGUMENT, with the structure's name, if size is not greater than first, or if a byte
+ * after ret_size, which this library does not know, is not zero.
  */
 struct nunchi_error *guest_take_options(const char *name, const void *from, size_t size,
 					size_t first, void *ret, size_t ret_size);
 
-/* Milliseconds of a clock that only goes forward. */
+/* A monotonic clock, in milliseconds. */
 double guest_clock_ms(void);
 
-/* Names the guest in an error that leaves the library. */
+/* Adds the guest's name to an error that is returned to the caller of the library. */
 struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi_error *err);
 
 #endif

@@ -80,7 +80,9 @@ static void give_target(const struct info *info, const struct target *target)
 		     target->support[i].available ? "yes" : "no", target->support[i].reason);
 }
 
-/* The end of the RAM that begins with the range at *i; adjacent ranges count as one. */
+/*
+ * The end of the RAM that begins with range *i; adjacent ranges count as one. Moves *i past them.
+ */
 static uint64_t join_ranges(const struct memory_range *ranges, size_t count, size_t *i)
 {
 	uint64_t end = ranges[*i].start.v + ranges[*i].size;
@@ -130,7 +132,7 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	struct guest_kernel *kernel;
 	struct nunchi_error *err;
 
-	/* Attach first: that may change the memory layout of a raw file. */
+	/* Find the kernel first, because that may change the arrangement of a raw file. */
 	err = guest_kernel(guest, &kernel);
 	give_target(&info, guest->target);
 	give_memory(&info, guest->target);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The address space of a process, by its id. */
+/* Gets the address space of the process with this id. */
 static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t pid,
 					  struct address_space **ret)
 {
@@ -16,7 +16,7 @@ static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t p
 	return guest_error(guest, err);
 }
 
-/* On a running guest: the error if a process ended, or got other memory, while it was read. */
+/* On a running guest: fails if the process ended, or got another memory, during the read. */
 static struct nunchi_error *check_process(struct nunchi_guest *guest,
 					  const struct nunchi_place *place)
 {
@@ -29,7 +29,9 @@ static struct nunchi_error *check_process(struct nunchi_guest *guest,
 			    guest->target->name, (unsigned long long)place->id);
 }
 
-/* The address space of a place, the kernel being found where it is needed. */
+/*
+ * Gets the address space of a place; NULL for physical addresses. The kernel must have been found.
+ */
 static struct nunchi_error *find_space(struct nunchi_guest *guest, const struct nunchi_place *place,
 				       struct address_space **ret)
 {
@@ -50,7 +52,7 @@ static struct nunchi_error *find_space(struct nunchi_guest *guest, const struct 
 	return error_create(NUNCHI_ERROR_ARGUMENT, "unknown address space %d", (int)place->space);
 }
 
-/* The same outside of a session. */
+/* Gets the address space of a place outside of a session; finds the kernel if necessary. */
 static struct nunchi_error *guest_space(struct nunchi_guest *guest,
 					const struct nunchi_place *place,
 					struct address_space **ret)
@@ -68,7 +70,7 @@ static struct nunchi_error *guest_space(struct nunchi_guest *guest,
 	return err ? err : find_space(guest, place, ret);
 }
 
-/* A read in the making, and what came of it. */
+/* The arguments of a read, and its result. */
 struct place_read {
 	struct nunchi_guest *guest;
 	const struct nunchi_place *place;
@@ -76,7 +78,7 @@ struct place_read {
 	size_t size;
 	bool is_virtual;
 	enum memory_fault fault;
-	uint64_t at; /* where the fault is */
+	uint64_t at; /* address of the fault */
 	struct nunchi_error *err;
 };
 
@@ -100,7 +102,7 @@ static void copy_from(struct place_read *read, struct address_space *space)
 	}
 }
 
-/* Finds the address space and reads; for session_run(). */
+/* Finds the address space and reads; called by session_run(). */
 static struct nunchi_error *read_in_session(void *data)
 {
 	struct place_read *read = data;
@@ -113,7 +115,7 @@ static struct nunchi_error *read_in_session(void *data)
 	return NULL;
 }
 
-/* The same outside of a session, with the guest paused if that was asked for. */
+/* Reads outside of a session; pauses the guest if the pause option asks for it. */
 static struct nunchi_error *read_alone(struct place_read *read)
 {
 	struct nunchi_guest *guest = read->guest;
@@ -156,7 +158,7 @@ struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi
 	double start;
 
 	if (guest->session.open) {
-		/* Without a look at the clock, which may cost more than the read. */
+		/* Do not measure the time: reading the clock may take longer than the read. */
 		err = session_begin(guest);
 		if (!err)
 			err = session_run(guest, read_in_session, &read);
@@ -183,7 +185,7 @@ static const char *table_name(unsigned level)
 	return level < ARRAY_SIZE(names) ? names[level] : "";
 }
 
-/* A translation in the making. */
+/* The arguments of a translation, and its result. */
 struct place_walk {
 	struct nunchi_guest *guest;
 	const struct nunchi_place *place;
@@ -202,7 +204,7 @@ static void walk_tables(struct place_walk *walk, struct address_space *space)
 					 walk->guest->target->name);
 }
 
-/* For session_run(). */
+/* Finds the address space and walks its page tables; called by session_run(). */
 static struct nunchi_error *walk_in_session(void *data)
 {
 	struct place_walk *walk = data;

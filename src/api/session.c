@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sessions: several questions to a guest that is checked, and where asked for stopped, once. */
+/* Sessions: several queries on a guest that is checked once, and paused once if asked for. */
 #include "api/guest.h"
 
-/* Calls on a running guest after which what is known of its memory is looked up again. */
+/* After this many calls in a session on a running guest, a new generation of its memory begins. */
 #define CALLS_OF_A_GENERATION 1024
 
 struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
@@ -71,7 +71,10 @@ struct nunchi_error *session_begin(struct nunchi_guest *guest)
 {
 	struct nunchi_session *session = &guest->session;
 
-	/* A request that came after the last session ended was meant for that one. */
+	/*
+	 * A request to cancel that came after the last session was closed was meant for that
+	 * session.
+	 */
 	if (!session->open)
 		cancel_clear(&guest->cancel);
 	if (cancel_requested(&guest->cancel))

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Anonymous members inside anonymous members; the kernel has at most 4. */
+/* Limit of the nesting of anonymous members; the kernel has at most 4 levels. */
 #define MAX_DEPTH 16
 /*
- * Members looked at for one type, those of anonymous members included; the largest types have a few
- * thousand. Types of a guest may hold themselves, many times over and on each level.
+ * Limit of the members examined for one type, including those of anonymous members; the largest
+ * types have a few thousand. Types of a hostile guest may contain themselves many times on each
+ * level.
  */
 #define MAX_MEMBERS 100000
 
@@ -16,10 +17,10 @@ struct layout_print {
 	const struct type_index *types;
 	void (*member)(const struct nunchi_member *member, void *data);
 	void *data;
-	uint64_t holes; /* bits */
+	uint64_t holes; /* in bits */
 	size_t count;
-	uint32_t left; /* members still to be looked at */
-	bool counting; /* first pass: holes and members only */
+	uint32_t left; /* number of members that may still be examined */
+	bool counting; /* first pass, which only counts holes and members */
 };
 
 static const char *const kind_names[] = {

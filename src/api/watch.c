@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The context's event loop, and what is watched by it. */
+/* The context's event loop, and watches of the list of guests. */
 #include "event/watch.h"
 #include "api/guest.h"
 #include "core/io.h"
@@ -50,7 +50,7 @@ struct nunchi_error *nunchi_watch_create(struct nunchi_context *context,
 
 	if (!err)
 		err = event_watch_create(loop, changed, data, &watch);
-	/* An opaque name for the same thing. */
+	/* struct nunchi_watch is the public, opaque name of struct event_watch. */
 	if (!err)
 		*ret = (struct nunchi_watch *)watch;
 	return err;

@@ -6,14 +6,18 @@
 
 #include <string.h>
 
-/* A live query is kept in memory until it is whole; this bounds it. */
+/*
+ * The rows of a query on a running guest are kept in memory until the query is complete; this
+ * limits their total size.
+ */
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
-/* Once half of it is used, longer texts are left out. */
+/* When half of MAX_KEPT_BYTES is used, texts longer than this are left out. */
 #define MOST_TEXT_THEN 256
 
 /*
- * Room for kept rows, of which the pages are taken together (pages_take()): blocks of this size at
- * first, then of twice the size of the one before.
+ * Memory for kept rows is allocated in blocks, and the pages of a block are populated at once
+ * (pages_take()). The first block has this size; each further block has twice the size of the one
+ * before.
  */
 #define FIRST_BLOCK ((size_t)32 << 10)
 #define LAST_BLOCK  ((size_t)1 << 20)
@@ -26,27 +30,30 @@ struct kept_block {
 
 struct kept_row {
 	bool torn;
-	struct nunchi_cell cells[]; /* then their text */
+	struct nunchi_cell cells[]; /* the text of the cells follows */
 };
 
 struct view_cursor {
 	struct view_source source;
 	const struct view *view;
-	const struct view_provider *provider; /* the view's for this guest's system */
+	/* the view's provider for the guest's operating system */
+	const struct view_provider *provider;
 	struct view_request request;
-	struct view_constraint *constraints; /* the request's; owned, with their values */
+	/* the constraints of the request; owned, with their values */
+	struct view_constraint *constraints;
 	struct number_filter numbers[VIEW_MAX_COLUMNS];
 	const struct nunchi_column *columns[VIEW_MAX_COLUMNS];
 	unsigned column_index[VIEW_MAX_COLUMNS];
 	size_t column_count;
 	uint64_t given;
 
-	void *state; /* the provider's, or NULL */
+	void *state; /* the provider's state, or NULL */
 	struct view_row row;
-	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* the row as given out */
+	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* the row that view_cursor_next() returns */
 
-	struct kept_row **kept;    /* of a live guest, in the blocks; NULL while streaming */
-	struct kept_block *blocks; /* the last one first */
+	/* rows of a running guest, in the blocks; NULL while rows are streamed */
+	struct kept_row **kept;
+	struct kept_block *blocks; /* the block allocated last comes first */
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
 	bool any_torn;
 	bool keeping;
@@ -99,7 +106,7 @@ static struct nunchi_error *take_columns(struct view_cursor *cursor,
 	return NULL;
 }
 
-/* Copies the values that a constraint compares with, as the column's type, in ascending order. */
+/* Copies the values of a constraint, converted to the column's type, in ascending order. */
 static struct nunchi_error *take_values(struct view_cursor *cursor,
 					const struct nunchi_constraint *from,
 					struct view_constraint *ret)
@@ -157,7 +164,7 @@ static struct nunchi_error *take_constraint(struct view_cursor *cursor,
 	return take_values(cursor, from, constraint);
 }
 
-/* Which numbers meet a constraint on an INTEGER column besides those before it. */
+/* Restricts the numbers accepted for an INTEGER column by one more constraint. */
 static struct nunchi_error *narrow(struct view_cursor *cursor,
 				   const struct view_constraint *constraint)
 {
@@ -282,7 +289,10 @@ static bool row_matches(const struct view_cursor *cursor)
 	return true;
 }
 
-/* What was read of memory that is gone is worth nothing; and a cancelled walk just ends. */
+/*
+ * Turns the result into an error if the guest's memory disappeared, or if the query was cancelled
+ * (then a walk just ends).
+ */
 static struct nunchi_error *check_state(const struct view_cursor *cursor, struct nunchi_error *err)
 {
 	const struct guest_kernel *kernel = cursor->source.kernel;
@@ -297,7 +307,7 @@ static struct nunchi_error *check_state(const struct view_cursor *cursor, struct
 	return err;
 }
 
-/* The provider's next row that passes the filters, in cursor->row. */
+/* Gets the provider's next row that meets all constraints, in cursor->row. */
 static struct nunchi_error *next_match(struct view_cursor *cursor)
 {
 	for (;;) {
@@ -336,8 +346,8 @@ static size_t kept_size(const struct view_cursor *cursor)
 }
 
 /*
- * Makes the row smaller. Any process can have a megabyte of arguments; enough of them must not keep
- * the others from being shown.
+ * Removes long texts from the row. Each process can have a megabyte of arguments; many such
+ * processes must not prevent the others from being shown.
  */
 static void drop_long_texts(struct view_cursor *cursor)
 {
@@ -349,7 +359,7 @@ static void drop_long_texts(struct view_cursor *cursor)
 	}
 }
 
-/* Room for a row of that size; NULL if memory is short. */
+/* Allocates memory for a row of `size` bytes; NULL if memory is short. */
 static struct kept_row *make_room(struct view_cursor *cursor, size_t size)
 {
 	size_t aligned = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
@@ -404,7 +414,7 @@ static struct nunchi_error *keep_row(struct view_cursor *cursor)
 					       "the result is larger than %zu MiB",
 					       MAX_KEPT_BYTES >> 20),
 				  "ask for fewer columns, or set a limit or a constraint");
-	/* One byte behind the last text may be looked at. */
+	/* The byte after the last text may be read. */
 	kept = make_room(cursor, size + 1);
 	if (!kept)
 		return &error_nomem;
@@ -417,8 +427,8 @@ static struct nunchi_error *keep_row(struct view_cursor *cursor)
 }
 
 /*
- * Runs the whole query and keeps its rows. On copies, and while the guest is paused, nothing
- * changes, so that rows need not be read twice.
+ * Runs the whole query and keeps its rows. Copies, and a paused guest, do not change, so that then
+ * no row needs to be read twice.
  */
 static struct nunchi_error *run_kept(void *data)
 {
@@ -441,12 +451,15 @@ static struct nunchi_error *run_kept(void *data)
 	kernel->live = true;
 	if (err != &error_stop)
 		return err;
-	/* The provider could not follow the guest to the end. */
+	/* The provider could not read to the end, because the guest changed too fast. */
 	cursor->any_torn |= cursor->row.torn;
 	return NULL;
 }
 
-/* Runs the query on copies of one moment, which the session keeps if it has that moment. */
+/*
+ * Runs the query on copies of one moment. If the moment is the session's, the session keeps the
+ * copies.
+ */
 static struct nunchi_error *run_captured(struct view_cursor *cursor)
 {
 	struct moment own = {.target = cursor->source.target};
@@ -460,7 +473,7 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	return err;
 }
 
-/* True if torn rows are better than this error, which came of trying to avoid them. */
+/* Whether torn rows are better than this error, which occurred in an attempt to avoid them. */
 static bool may_stay_torn(const struct view_cursor *cursor, const struct nunchi_error *err)
 {
 	return err && !cursor->resume_failed && !error_is(err, NUNCHI_ERROR_NOMEM) &&
@@ -492,7 +505,7 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 	return err;
 }
 
-/* The view's provider for the guest's operating system. */
+/* Finds the view's provider for the guest's operating system. */
 static struct nunchi_error *take_provider(struct view_cursor *cursor)
 {
 	const struct guest_system *system = cursor->source.kernel->system;

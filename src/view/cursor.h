@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs a view's provider: column selection, filters, limit, and consistency on a live guest.
+ * Runs a view's provider: selects columns, applies constraints and the limit, and makes the result
+ * of a running guest consistent.
  *
- * A guest that stands still, as a saved one, is streamed. A running one is read running and its
- * rows are kept until the end of the query; if rows are torn, or if it is asked for, the query runs
- * again on pages copied while the guest was paused (moment_run()), so that the pause lasts no
- * longer than the copying.
+ * If the guest does not change (a saved guest, for example), rows are read as they are requested.
+ * Otherwise all rows are read while the guest runs, and kept until the query is complete. If rows
+ * are torn, or if the pause option asks for it, the query runs again on pages that are copied while
+ * the guest is paused (moment_run()), so that the pause lasts no longer than the copying.
  */
 #ifndef NUNCHI_VIEW_CURSOR_H
 #define NUNCHI_VIEW_CURSOR_H
@@ -20,12 +21,15 @@ struct view_source {
 	struct guest_kernel *kernel;
 	struct target *target;
 	enum nunchi_pause pause;
-	bool still; /* a running guest stands still for as long as the cursor is used */
-	/* With NUNCHI_PAUSE_ALWAYS: the moment that all cursors of a session see; NULL: its own. */
+	bool still; /* a running guest is paused for as long as the cursor is used */
+	/*
+	 * With NUNCHI_PAUSE_ALWAYS: the moment that all cursors of a session share; NULL: a moment
+	 * of its own.
+	 */
 	struct moment *moment;
 };
 
-/* The source must outlive the cursor. query may be NULL. */
+/* Creates a cursor. The source must outlive it. query may be NULL. */
 struct nunchi_error *view_cursor_create(const struct view_source *source, const struct view *view,
 					const struct nunchi_query *query, struct view_cursor **ret);
 void view_cursor_destroy(struct view_cursor *cursor);

@@ -30,7 +30,7 @@ static struct nunchi_error *kernel_info_open(void *data, struct guest_kernel *gu
 	return NULL;
 }
 
-/* Gives the text at hand, and empties it. */
+/* Gives the content of state->text to a column and clears it. */
 static void put_text(struct kernel_info *state, struct view_row *row, unsigned column,
 		     enum read_result result)
 {

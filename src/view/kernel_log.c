@@ -41,13 +41,13 @@ static void put_caller(struct view_row *row, const struct linux_log_record *reco
 		row_absent(row, COLUMN_caller, NUNCHI_ABSENT_NO_LAYOUT);
 		return;
 	}
-	/* print_caller() of kernel/printk/printk.c */
+	/* As print_caller() of kernel/printk/printk.c. */
 	snprintf(text, sizeof(text), "%c%u", record->caller & 0x80000000 ? 'C' : 'T',
 		 (unsigned)(record->caller & 0x7fffffff));
 	row_string(row, COLUMN_caller, text);
 }
 
-/* Says which records are missing. */
+/* Warns of records that are missing. */
 static void warn(const struct linux_log *log, struct view_row *row)
 {
 	if (log->unread)

@@ -24,7 +24,7 @@ struct kernel_modules {
 	struct buffer text;
 };
 
-/* Gives the text at hand, and empties it. */
+/* Gives the content of state->text to a column and clears it. */
 static void put_text(struct kernel_modules *state, struct view_row *row, unsigned column,
 		     enum read_result result)
 {
@@ -48,7 +48,7 @@ static bool fill(void *data, struct view_row *row)
 	if (linux_read_object(kernel, LAYOUT_module, module->address, module) != READ_OK)
 		return false;
 	result = linux_module_state(kernel, module, &status);
-	/* /proc/modules leaves it out as well. */
+	/* /proc/modules does not show such a module either. */
 	if (result == READ_OK && status == LINUX_MODULE_UNFORMED)
 		return false;
 	if (result == READ_OK)
@@ -67,7 +67,7 @@ static bool fill(void *data, struct view_row *row)
 	result = linux_module_references(kernel, module, &references);
 	row_read_integer(row, COLUMN_references, result, references);
 	row_address(row, COLUMN_module, module->address);
-	/* Taken off the list: it was unloaded while it was looked at. */
+	/* If the module is not on the list any more, it was unloaded while it was read. */
 	return !kernel->guest.live || linux_module_is_listed(kernel, module);
 }
 

@@ -46,7 +46,7 @@ void row_task_values(struct view_row *row, const struct view_request *request,
 
 void row_warn_of_root(struct view_row *row, enum read_result result)
 {
-	/* Without a process 1, or the layout for it, there is no other root to be had. */
+	/* Without a process 1, or without the layout, there is no other root that could be used. */
 	if (result != READ_OK && result != READ_NONE && result != READ_NO_LAYOUT)
 		row_warn(row,
 			 "the root directory of process 1 cannot be read: %s; paths are spelled "

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/moment.h"
 
-/* Pauses for one piece of work: what it wants only after it saw a copy needs one more. */
+/*
+ * Limit of the pauses for one piece of work. Reading a copied page may lead to a page that was not
+ * copied, and that needs another pause.
+ */
 #define MAX_CAPTURES 6
 
 bool moment_is_still(const struct moment *moment)
@@ -32,7 +35,9 @@ static struct nunchi_error *while_paused(struct moment *moment,
 	resumed = target_resume(moment->target);
 	if (!resumed)
 		return err;
-	/* Whatever else went wrong: nothing matters more than a guest that may stand still. */
+	/*
+	 * This error is returned instead of any other: a guest that may stay paused matters most.
+	 */
 	nunchi_error_destroy(err);
 	moment->resume_failed = true;
 	return resumed;
@@ -43,7 +48,7 @@ static struct nunchi_error *fill(void *memory)
 	return memory_capture_fill(memory);
 }
 
-/* True if an error may come of what the copies lack, and not of the work itself. */
+/* Whether an error may be caused by pages that were not copied, and not by the work itself. */
 static bool is_for_lack(const struct moment *moment, const struct nunchi_error *err)
 {
 	return err && memory_capture_misses(moment->target->memory) &&
@@ -51,7 +56,7 @@ static bool is_for_lack(const struct moment *moment, const struct nunchi_error *
 	       !error_is(err, NUNCHI_ERROR_GONE);
 }
 
-/* Runs work on the copies; *ret_enough: they had all that it read. */
+/* Runs work on the copies; *ret_enough is true if all pages that it read were copied. */
 static struct nunchi_error *replay(struct moment *moment, struct nunchi_error *(*work)(void *data),
 				   void *data, bool *ret_enough)
 {
@@ -66,7 +71,7 @@ static struct nunchi_error *replay(struct moment *moment, struct nunchi_error *(
 	return err;
 }
 
-/* Runs work until the copies have all that it reads, or MAX_CAPTURES are not enough. */
+/* Runs work until all pages that it reads are copied, or MAX_CAPTURES is reached. */
 static struct nunchi_error *capture(struct moment *moment, struct nunchi_error *(*work)(void *data),
 				    void *data, bool *ret_enough)
 {
@@ -79,7 +84,10 @@ static struct nunchi_error *capture(struct moment *moment, struct nunchi_error *
 		err = replay(moment, work, data, ret_enough);
 		if (err || *ret_enough)
 			return err;
-		/* On copies a walk ends at the first page that is missing: so record all of it. */
+		/*
+		 * A walk on copies ends at the first page that is missing. So record a run on the
+		 * guest itself, which reads all pages.
+		 */
 		memory_capture_record(memory);
 	} else {
 		err = memory_capture_begin(memory);
@@ -109,8 +117,8 @@ struct nunchi_error *moment_run(struct moment *moment, bool whole_pause,
 	if (err)
 		return err;
 	/*
-	 * Only whoever asks for it has the guest stand still for all of the work: else any process
-	 * in it could bring that about.
+	 * Pause for the whole run only if the user asked for it; otherwise any process in the guest
+	 * could cause such a long pause.
 	 */
 	if (!whole_pause)
 		return error_hint(error_create(NUNCHI_ERROR_BUSY,

@@ -16,7 +16,7 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-/* Mounts looked at in all namespaces together. */
+/* Limit of the mounts examined in all namespaces together. */
 #define MAX_TOTAL ((uint64_t)4 << 20)
 
 struct mounts {
@@ -25,7 +25,7 @@ struct mounts {
 	struct linux_mounts walk;
 	size_t next;
 	uint64_t total;
-	struct hash_map namespaces; /* seen */
+	struct hash_map namespaces; /* namespaces shown so far */
 	struct object mount;
 };
 
@@ -44,7 +44,7 @@ static struct nunchi_error *mounts_open(void *data, struct guest_kernel *guest,
 	return NULL;
 }
 
-/* Gives the text at hand, and empties it. */
+/* Gives the content of state->text to a column and clears it. */
 static void put_text(struct mounts *state, struct view_row *row, unsigned column,
 		     enum read_result result)
 {
@@ -83,7 +83,7 @@ static bool fill(void *data, struct view_row *row)
 	return true;
 }
 
-/* Collects the mounts of the process at hand if its namespace was not met before. */
+/* Collects the mounts of the current process, unless its namespace was shown before. */
 static struct nunchi_error *collect(struct mounts *state, struct view_row *row)
 {
 	struct process_walk *processes = &state->processes;

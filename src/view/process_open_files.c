@@ -20,7 +20,7 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 struct open_files {
 	struct process_walk processes;
 	const struct view_request *request;
-	const struct number_filter *fds; /* which are wanted; NULL: all */
+	const struct number_filter *fds; /* descriptors to show; NULL: all */
 	const struct linux_path *root;
 	struct linux_files walk;
 	bool walking;
@@ -65,7 +65,7 @@ static bool fill(void *data, struct view_row *row)
 	return true;
 }
 
-/* Starts the walk of the files of the process at hand. */
+/* Begins to walk over the files of the current process. */
 static void start(struct open_files *state, struct view_row *row)
 {
 	struct process_walk *processes = &state->processes;
@@ -87,7 +87,7 @@ static void start(struct open_files *state, struct view_row *row)
 			 (long long)processes->pid);
 }
 
-/* Says why a process's list of files may not be whole. */
+/* Warns if the list of the process's files is incomplete. */
 static void end(struct open_files *state, struct view_row *row)
 {
 	if (!state->walking)

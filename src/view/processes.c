@@ -39,7 +39,7 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
 static const struct linux_value *const values[] = {COLUMNS(VIEW_TASK_VALUE)};
 
-/* What changes by itself while a process runs. */
+/* Columns that change all the time while a process runs. */
 #define UNSTABLE                                                                                   \
 	(VIEW_COLUMN_BIT(COLUMN_state) | VIEW_COLUMN_BIT(COLUMN_resident_size) |                   \
 	 VIEW_COLUMN_BIT(COLUMN_total_size) | VIEW_COLUMN_BIT(COLUMN_user_time) |                  \
@@ -64,7 +64,7 @@ static bool fill(void *data, struct view_row *row)
 		return true;
 	if (!linux_task_is_same(task->kernel, &task->task))
 		row_changed(row);
-	/* Taken off the list: the process ended while it was looked at. */
+	/* If the process is not on the list any more, it ended while it was read. */
 	return linux_task_is_listed(task->kernel, &task->task, false);
 }
 

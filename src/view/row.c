@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text of all cells of one row: environments and command lines are limited before. */
+/*
+ * Limit of the text of all cells of one row; environments and command lines have limits of their
+ * own.
+ */
 #define ROW_TEXT_LIMIT ((size_t)16 << 20)
 
 void row_init(struct view_row *row, const struct view *view)
@@ -231,8 +234,8 @@ bool row_cell_meets(const struct nunchi_cell *cell, const struct view_constraint
 }
 
 /*
- * As strtod(), but in the C locale, whatever the calling program chose: in others a comma stands
- * before the fraction.
+ * As strtod() in the C locale: in other locales, which the calling program may have set, the
+ * fraction begins with a comma.
  */
 static double parse_real(const char *value, char **ret_end)
 {
@@ -247,14 +250,14 @@ static double parse_real(const char *value, char **ret_end)
 	return real;
 }
 
-/* All of value as a number. Not octal: 010 is ten. */
+/* Parses the whole text as a number. There is no octal form: 010 is ten. */
 static bool parse_number(enum nunchi_type type, const char *value, struct nunchi_cell *ret)
 {
 	const char *digits = value + (*value == '-' && type != NUNCHI_TYPE_ADDRESS);
 	int base = digits[0] == '0' && (digits[1] | 0x20) == 'x' ? 16 : 10;
 	char *end = NULL;
 
-	/* strtoll() and its kin take spaces and signs of their own. */
+	/* strtoll() and the like would accept leading spaces and a second sign. */
 	if (!isdigit((unsigned char)*digits) && !(type == NUNCHI_TYPE_REAL && *digits == '.'))
 		return false;
 	errno = 0;
@@ -284,7 +287,7 @@ struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const ch
 	return NULL;
 }
 
-/* A number for a cell's value; for a text its hash, with *ret_size its size. */
+/* The number of a cell, or the hash of its text with *ret_size its size. */
 static uint64_t value_digest(const struct view_row *row, size_t column, uint64_t *ret_size)
 {
 	const struct nunchi_cell *cell = &row->cells[column];
@@ -305,7 +308,7 @@ static uint64_t value_digest(const struct view_row *row, size_t column, uint64_t
 	return hash_bytes(buffer_string(&row->text) + row->text_offset[column], cell->text_size);
 }
 
-/* Of the columns in stable alone: the text of the others changes as it likes. */
+/* A hash of the cells in the columns `stable`. */
 static uint64_t digest(const struct view_row *row, uint64_t stable)
 {
 	uint64_t hash = 0;
@@ -333,8 +336,9 @@ bool row_settle(struct view_row *row, struct guest_kernel *kernel, uint64_t stab
 		uint64_t now;
 
 		/*
-		 * Translations of a process hold for a query, in which another one may get its page
-		 * tables. A second try that relied on those of the first would prove nothing.
+		 * Discard translations of addresses of processes. During a query a page table may
+		 * be reused for another process, and a second try that uses translations of the
+		 * first try would prove nothing.
 		 */
 		if (kernel->live)
 			guest_spaces_forget(&kernel->spaces);

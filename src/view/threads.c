@@ -20,7 +20,7 @@ enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 static const struct linux_value *const values[] = {COLUMNS(VIEW_TASK_VALUE)};
 
-/* What changes by itself while a thread runs. */
+/* Columns that change all the time while a thread runs. */
 #define UNSTABLE                                                                                   \
 	(VIEW_COLUMN_BIT(COLUMN_state) | VIEW_COLUMN_BIT(COLUMN_cpu) |                             \
 	 VIEW_COLUMN_BIT(COLUMN_user_time) | VIEW_COLUMN_BIT(COLUMN_system_time))
@@ -30,7 +30,7 @@ struct threads {
 	struct process_walk processes;
 	struct linux_threads walk;
 	bool walking;
-	uint64_t left; /* threads still to be looked at in all */
+	uint64_t left; /* number of threads that may still be read in the whole query */
 	struct hash_map seen;
 	struct linux_task thread;
 };
@@ -48,7 +48,7 @@ static bool fill(void *data, struct view_row *row)
 		return true;
 	if (!linux_task_is_same(thread->kernel, &thread->task))
 		row_changed(row);
-	/* Taken off the list: the thread ended while it was looked at. */
+	/* If the thread is not on the list any more, it ended while it was read. */
 	return linux_task_is_listed(thread->kernel, &thread->task, true);
 }
 
@@ -69,7 +69,7 @@ static struct nunchi_error *threads_open(void *data, struct guest_kernel *guest,
 	return NULL;
 }
 
-/* The walk over a process's threads came to its end, or to where it cannot go on. */
+/* Ends the walk over a process's threads, and warns if it is incomplete. */
 static void end_walk(struct threads *state, struct view_row *row)
 {
 	const struct linux_threads *walk = &state->walk;
@@ -77,7 +77,7 @@ static void end_walk(struct threads *state, struct view_row *row)
 
 	if (!state->walking || !(walk->list.broken || walk->unread))
 		return;
-	/* A process that ended meanwhile has no threads any more. */
+	/* A process that has ended has no threads any more. */
 	if (processes->kernel->guest.live &&
 	    !linux_task_is_listed(processes->kernel, &processes->task, false))
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Views: a schema and a provider per guest operating system. Adding a view is one file, one line
- * in views.def and one in meson.build.
+ * Views: a schema, and a provider for each guest operating system. A new view takes one file, one
+ * line in views.def and one in meson.build.
  *
  * A view file lists its columns once, as an X-macro:
  *
@@ -14,11 +14,11 @@
  *	    .schema = {"things", "one line", columns, ARRAY_SIZE(columns)},
  *	    .providers = {{&guest_linux, ...}}};
  *
- * which makes COLUMN_pid, COLUMN_name … the indexes for the calls below. Names follow osquery's
- * schema (revision 5.14) where it has the table.
+ * This defines COLUMN_pid, COLUMN_name …, the column indexes for the functions below. Views and
+ * columns have the names of osquery's schema (revision 5.14) if osquery has the table.
  *
- * The second word of a line is the column's type, INTEGER, REAL, ADDRESS or TEXT, or for an integer
- * with a unit the unit: BYTES, MILLISECONDS, SECONDS, UNIX_TIME or OCTAL (enum nunchi_unit).
+ * The second word of a line is the column's type: INTEGER, REAL, ADDRESS or TEXT; for an integer
+ * with a unit it is the unit: BYTES, MILLISECONDS, SECONDS, UNIX_TIME or OCTAL (enum nunchi_unit).
  */
 #ifndef NUNCHI_VIEW_VIEW_H
 #define NUNCHI_VIEW_VIEW_H
@@ -43,25 +43,32 @@
 #define VIEW_COLUMN_UNIX_TIME(doc)    NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_UNIX_TIME
 #define VIEW_COLUMN_OCTAL(doc)        NUNCHI_TYPE_INTEGER, doc, NUNCHI_UNIT_OCTAL
 
-/* A condition on a column's cell; an absent cell meets none. */
+/* A condition on the cells of a column; an absent cell does not meet it. */
 struct view_constraint {
 	unsigned column;
 	enum nunchi_operator op;
-	const struct nunchi_cell *values; /* of the column's type, ascending; one, but for IN */
+	/*
+	 * of the column's type, in ascending order; NUNCHI_IN may have several, other operators
+	 * have one
+	 */
+	const struct nunchi_cell *values;
 	size_t count;
 };
 
 /*
- * What is asked for. The cursor checks each row against the constraints; a provider uses them to
- * read less, as those on a process id to walk only these processes.
+ * The request that a provider serves. The cursor tests each row against the constraints; a provider
+ * may use them to read less (with constraints on the process id, only these processes).
  */
 struct view_request {
-	uint64_t columns; /* a bit for each column whose cell will be looked at */
-	/* Which values of an INTEGER column meet all its constraints; NULL: all of them. */
+	uint64_t columns; /* a bit for each column that is needed */
+	/*
+	 * For an INTEGER column with constraints, the values that meet all of them; NULL: all
+	 * values.
+	 */
 	const struct number_filter *numbers[VIEW_MAX_COLUMNS];
 	const struct view_constraint *constraints;
 	size_t constraint_count;
-	uint64_t limit; /* rows, 0: none; a provider may ignore it */
+	uint64_t limit; /* greatest number of rows, 0: no limit; a provider may ignore it */
 };
 
 static inline bool view_wants(const struct view_request *request, unsigned column)
@@ -69,16 +76,16 @@ static inline bool view_wants(const struct view_request *request, unsigned colum
 	return request->columns >> column & 1;
 }
 
-/* A row being filled; cells start as NOT_COMPUTED. */
+/* A row that a provider fills. All cells are NUNCHI_ABSENT_NOT_COMPUTED at first. */
 struct view_row;
 void row_integer(struct view_row *row, unsigned column, int64_t value);
 void row_real(struct view_row *row, unsigned column, double value);
 void row_address(struct view_row *row, unsigned column, uint64_t value);
-/* Copies the bytes. */
+/* These two copy the bytes. */
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
 void row_string(struct view_row *row, unsigned column, const char *string);
 void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
-/* What was read, or the absence for the reason why it was not. */
+/* Set a cell to the value that was read, or to the absence that corresponds to the result. */
 void row_read_integer(struct view_row *row, unsigned column, enum read_result result,
 		      int64_t value);
 void row_read_address(struct view_row *row, unsigned column, enum read_result result,
@@ -86,41 +93,47 @@ void row_read_address(struct view_row *row, unsigned column, enum read_result re
 void row_read_text(struct view_row *row, unsigned column, enum read_result result,
 		   const struct buffer *text);
 /*
- * The absence for a reason other than READ_OK. READ_NO_MEMORY is none: it ends the query with
- * NUNCHI_ERROR_NOMEM.
+ * Sets a cell to the absence that corresponds to a result other than READ_OK. READ_NO_MEMORY makes
+ * the query fail with NUNCHI_ERROR_NOMEM instead.
  */
 void row_unread(struct view_row *row, unsigned column, enum read_result why);
 /*
- * The guest changed the row while it was read, in every try. Given with &error_stop: what is listed
- * changed too fast to be followed to its end.
+ * Marks the row as torn: the guest changed it during each try. A provider that returns &error_stop
+ * after this says that the list changed too fast to be read to its end.
  */
 void row_torn(struct view_row *row);
-/* For row_settle()'s fill: what is shown became another thing meanwhile; this try does not count.
+/*
+ * For fill() of row_settle(): the object became another one while it was read, so that this try
+ * does not count.
  */
 void row_changed(struct view_row *row);
-/* Empties the row for another try. */
+/* Clears the row for another try. */
 void row_reset(struct view_row *row);
-/* Says what could not be shown (a list cut short …); kept once for each text, at most 16. */
+/*
+ * Adds a warning about something that cannot be shown (a list that is cut short …). Equal texts are
+ * kept once, at most 16 in all.
+ */
 void row_warn(struct view_row *row, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Fills a row and, on a live guest, fills it again until it comes out the same twice; marks it torn
- * if it never does. fill sets the cells (of a row just emptied) and returns false if the thing
- * shown is gone: then so does row_settle(). Only the columns in stable are compared: leave out
- * what changes by itself (times, sizes).
+ * Fills a row by fill(). On a running guest, fills it again until two tries give the same row, and
+ * marks it as torn if none do. fill() gets an empty row; it returns false if the object does not
+ * exist any more, and then row_settle() returns false, too. Only the columns in `stable` are
+ * compared; it should not contain columns that change all the time (times, sizes).
  */
 bool row_settle(struct view_row *row, struct guest_kernel *kernel, uint64_t stable,
 		bool (*fill)(void *state, struct view_row *row), void *state);
 #define VIEW_COLUMN_BIT(column) ((uint64_t)1 << (column))
 
-/* A pull cursor over the guests of one operating system. */
+/* A pull cursor for guests of one operating system. */
 struct view_provider {
-	const struct guest_system *system; /* NULL: no provider, and none behind it */
-	size_t size;                       /* bytes of the cursor's own state, given zeroed */
-	/* On failure close is not called; clean up. */
+	const struct guest_system *system; /* NULL: the end of the list of providers */
+	/* size of the cursor's state in bytes; the state is zeroed at first */
+	size_t size;
+	/* If it fails, it frees what it has allocated; close() is not called. */
 	struct nunchi_error *(*open)(void *state, struct guest_kernel *kernel,
 				     const struct view_request *request);
-	/* Fills the next row; &error_stop at the end. Warnings may be given with either. */
+	/* Fills the next row; fails with &error_stop at the end. May add warnings in both cases. */
 	struct nunchi_error *(*next)(void *state, struct view_row *row);
 	void (*close)(void *state);
 };
@@ -130,7 +143,7 @@ struct view {
 	struct view_provider providers[VIEW_MAX_SYSTEMS];
 };
 
-/* All views in views.def's order, which is alphabetical. */
+/* All views in the order of views.def, which is alphabetical. */
 const struct view *const *view_registry(size_t *ret_count);
 const struct view *view_find(const char *name);
 
