@@ -344,8 +344,8 @@ NUNCHI_API struct nunchi_error *nunchi_session_close(struct nunchi_session *sess
  * Asks the call that runs in the session to return soon with NUNCHI_ERROR_CANCELLED; every later
  * call in the session fails with the same error. The context and the guest stay usable: close the
  * session and open another one. Async-signal-safe; may be called from any thread until the guest is
- * closed. A request that comes after the session was closed has no effect, except that it may cancel
- * the next session if that is being opened at the same time.
+ * closed. A request that comes after the session was closed has no effect, except that it may
+ * cancel the next session if that is being opened at the same time.
  */
 NUNCHI_API void nunchi_session_cancel(struct nunchi_session *session);
 /*

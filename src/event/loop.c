@@ -13,7 +13,7 @@ struct event_source {
 	int fd;
 	event_ready_fn *ready;
 	void *data;
-	bool removed; /* freed when the dispatch it was removed in is over */
+	bool removed; /* freed at the end of the current dispatch */
 	struct event_source *next;
 };
 
@@ -100,7 +100,7 @@ void event_source_remove(struct event_source *source)
 	loop = source->loop;
 	epoll_ctl(loop->fd, EPOLL_CTL_DEL, source->fd, NULL);
 	source->removed = true;
-	/* An event that epoll gave already may name it. */
+	/* During a dispatch, the events that epoll returned may still refer to the source. */
 	if (!loop->dispatching)
 		sweep(loop);
 }
@@ -109,7 +109,7 @@ struct nunchi_error *event_loop_dispatch(struct event_loop *loop)
 {
 	struct epoll_event events[16];
 	struct nunchi_error *err = NULL;
-	/* With a timeout of 0 it is not interrupted. */
+	/* epoll_wait() with a timeout of 0 is not interrupted by signals. */
 	int count = epoll_wait(loop->fd, events, ARRAY_SIZE(events), 0);
 
 	if (count < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Guests that come and go: what is there is listed again and again and compared. */
+/* Watches the guests of the host: lists them repeatedly and compares the lists. */
 #include "event/watch.h"
 
 #include "core/array.h"
@@ -11,22 +11,22 @@
 #include <string.h>
 #include <sys/timerfd.h>
 
-/* A guest as it was seen last. */
+/* A guest as last seen. */
 struct seen {
 	struct nunchi_found guest; /* its strings are in `text` */
 	char *text;
 	bool there;
 };
 
-/* What tells that guests came or went. */
+/* A descriptor that reports that guests appeared or disappeared. */
 struct wake {
 	struct event_watch *watch;
 	struct target_wake target;
-	struct event_source *source; /* NULL once it has nothing more to tell */
+	struct event_source *source; /* NULL if it cannot report any more */
 };
 
 struct event_watch {
-	struct event_watch_source source; /* .wakes is not kept */
+	struct event_watch_source source; /* without .wakes */
 	struct wake *wakes;
 	size_t wake_count;
 	event_changed_fn *changed;
@@ -35,14 +35,14 @@ struct event_watch {
 	size_t count, capacity;
 	int timer;
 	struct event_source *on_timer;
-	uint64_t asked_us; /* when it asked for the states */
-	bool news;         /* peek() met a guest that is new or changed */
+	uint64_t asked_us; /* when monitors were last asked for states */
+	bool news;         /* peek() found a guest that is new or changed */
 	bool first;
 	bool ended; /* changed() returned false */
 	bool nomem;
 };
 
-/* Copies a guest; false if memory is short. */
+/* Copies the description of a guest; false if memory is short. */
 static bool keep(struct seen *seen, const struct nunchi_found *guest)
 {
 	const char *from[] = {guest->target, guest->name,   guest->hypervisor,
@@ -67,7 +67,10 @@ static bool keep(struct seen *seen, const struct nunchi_found *guest)
 	return true;
 }
 
-/* The same guest, though perhaps not as it was: a domain by its UUID, a process by its id. */
+/*
+ * Whether two descriptions are of the same guest, which may have changed: a domain is recognised by
+ * its UUID, a process by its id.
+ */
 static bool is_same(const struct nunchi_found *one, const struct nunchi_found *other)
 {
 	if (one->pid != other->pid || strcmp(one->hypervisor, other->hypervisor))
@@ -106,7 +109,10 @@ static bool found(const struct nunchi_found *guest, void *data)
 	bool news = true;
 
 	for (size_t i = 0; i < watch->count && !seen; i++) {
-		/* Two guests can have the same UUID: each is one that was seen before. */
+		/*
+		 * Two guests may have the same UUID, so match each description with one that is not
+		 * matched yet.
+		 */
 		if (!watch->seen[i].there && is_same(&watch->seen[i].guest, guest)) {
 			seen = &watch->seen[i];
 			news = !is_equal(&seen->guest, guest);
@@ -131,7 +137,7 @@ static bool found(const struct nunchi_found *guest, void *data)
 	return !watch->ended;
 }
 
-/* Those that were not seen this time have gone. */
+/* Reports that the guests that were not listed this time are gone. */
 static void sweep(struct event_watch *watch)
 {
 	size_t kept = 0;
@@ -150,7 +156,10 @@ static void sweep(struct event_watch *watch)
 	watch->count = kept;
 }
 
-/* Stops at the first guest that is new or changed. A state that was not asked for is no change. */
+/*
+ * A callback for listing: stops at the first guest that is new or changed. A state that was not
+ * asked for is no change.
+ */
 static bool peek(const struct nunchi_found *guest, void *data)
 {
 	struct event_watch *watch = data;
@@ -178,8 +187,9 @@ static void forget_there(struct event_watch *watch)
 }
 
 /*
- * Whether nothing changed, as far as can be told without asking monitors. A program that manages a
- * guest would find its monitor taken if each look connected to it.
+ * Whether nothing changed, as far as can be known without asking QEMU's monitors. A monitor serves
+ * one client at a time; if each look connected to it, a program that manages the guest would find
+ * its monitor busy.
  */
 static bool is_as_before(struct event_watch *watch)
 {
@@ -235,7 +245,9 @@ static struct nunchi_error *wake_ready(void *data, short events)
 	struct wake *wake = data;
 
 	if (!(events & POLLIN)) {
-		/* Who would tell is gone (xenstored ended): from now on only the timer counts. */
+		/*
+		 * The connection has ended (xenstored ended); from now on only the timer is used.
+		 */
 		event_source_remove(wake->source);
 		wake->source = NULL;
 		return NULL;
@@ -250,7 +262,7 @@ static void destroy_wake(const struct target_wake *wake)
 		wake->destroy(wake->data);
 }
 
-/* Leaves the wakes' targets to the caller. */
+/* Frees the watch, but not the targets of its wakes, which stay the caller's. */
 static void destroy_without_wakes(struct event_watch *watch)
 {
 	event_source_remove(watch->on_timer);
@@ -282,7 +294,7 @@ bool event_watch_has_ended(const struct event_watch *watch)
 	return watch->ended;
 }
 
-/* Fires at once, and then every so often. */
+/* Starts a timer that expires at once and then periodically. */
 static struct nunchi_error *start_timer(struct event_watch *watch)
 {
 	const struct itimerspec times = {
@@ -345,7 +357,7 @@ struct nunchi_error *event_watch_create_with(struct event_loop *loop,
 #define EVERY_US     CLOCK_US_PER_S
 #define ASK_EVERY_US (10 * CLOCK_US_PER_S)
 
-/* The wakes of all kinds of targets on this host. */
+/* Collects the wakes of all kinds of targets on this host. */
 static struct nunchi_error *find_wakes(struct target_wake **wakes, size_t *ret_count)
 {
 	size_t capacity = 0;

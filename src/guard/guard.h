@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the guard program share. */
+/* Declarations shared by the files of the guard program. */
 #ifndef NUNCHI_GUARD_GUARD_H
 #define NUNCHI_GUARD_GUARD_H
 
@@ -7,24 +7,24 @@
 #include "journal/replay.h"
 #include "target/xen/library.h"
 
-/* ---- send.c: a guest that goes on when bytes are sent to it (QEMU's monitor) ---- */
+/* ---- send.c: a guest that is resumed by sending bytes (to QEMU's monitor) ---- */
 
-/* Sends them and waits for the answer. data is a struct guard_setup. */
+/* Sends the bytes and waits for the answer. data is a struct guard_setup. */
 struct nunchi_error *send_undo(void *data);
 
-/* ---- xen.c: a domain, paused and unpaused by hypercalls ---- */
+/* ---- xen.c: a domain that is paused and unpaused by hypercalls ---- */
 
 struct xen_call;
-/* data is one of these; kept for the life of the program. NULL: no memory. */
+/* Creates the object for a domain, which is never freed. NULL if memory is short. */
 struct xen_call *xen_call_create(const struct guard_setup *setup);
-/* Pauses or unpauses: 0 or an errno. */
+/* Pauses the domain, or unpauses it if undo is true. Returns 0 or an errno. */
 int xen_call_make(struct xen_call *call, bool undo);
-/* For a replay. */
+/* Unpauses the domain, for a replay. data is a struct xen_call. */
 struct nunchi_error *xen_call_undo(void *data);
 
-/* ---- privcmd.c, of which tests have their own ---- */
+/* ---- privcmd.c, which tests replace ---- */
 
-/* A hypercall by a descriptor of /dev/xen/privcmd: negative with errno if it fails. */
+/* Makes a hypercall through a descriptor of /dev/xen/privcmd. Negative with errno if it fails. */
 int privcmd_call(int fd, struct xen_raw_call *call);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guard program, nunchi-guard. The library starts it (journal/guard.h); it is of no use to
- * anybody else. It takes orders from its owner, and when the owner is gone undoes what the undo log
- * says. Nothing is printed: nobody would read it. What it cannot undo stays in the log for the next
- * nunchi.
+ * The guard program, nunchi-guard, which only the library starts (journal/guard.h). It executes
+ * orders of its owner, and when the owner is gone it undoes what the undo log says. It prints
+ * nothing, because nobody would read it. What it cannot undo stays in the log for the next nunchi.
  */
 #include "guard/guard.h"
 
@@ -18,14 +17,14 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* For how long an undo that fails is tried again, and how often. */
+/* An undo that fails is repeated for this long, at this interval. */
 #define UNDO_US  (10 * CLOCK_US_PER_S)
 #define RETRY_US (50 * CLOCK_US_PER_MS)
 
 struct duty {
 	struct guard_setup setup;
-	struct xen_call *xen; /* GUARD_XEN */
-	struct undo_log *log; /* while armed */
+	struct xen_call *xen; /* for GUARD_XEN */
+	struct undo_log *log; /* NULL unless armed */
 };
 
 static void answer(int errnum)
@@ -47,14 +46,14 @@ static int arm(struct duty *duty, const struct guard_order *order)
 }
 
 /*
- * Pauses. The answer goes out before the log is marked: until the owner has it the guest stands
- * still for nothing.
+ * Pauses the guest. The answer is sent before the log is written, because until the owner has the
+ * answer the guest is paused without any use.
  */
 static void act(struct duty *duty, unsigned entry)
 {
 	int errnum = ECANCELED;
 
-	/* Without its log nobody could undo it. */
+	/* Without the log nobody could undo the pause. */
 	if (duty->log && duty->xen && undo_log_is_there(duty->log))
 		errnum = undo_log_append(duty->log, entry, UNDO_PAUSE, UNDO_DOING);
 	if (!errnum)
@@ -64,7 +63,10 @@ static void act(struct duty *duty, unsigned entry)
 		undo_log_append(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_LOGGED : UNDO_DONE);
 }
 
-/* Resumes. The log is marked before the answer, since the owner then writes to it itself. */
+/*
+ * Resumes the guest. The log is written before the answer is sent, because the owner writes to the
+ * log after the answer.
+ */
 static void undo(struct duty *duty, unsigned entry)
 {
 	int errnum = ECANCELED;
@@ -72,7 +74,10 @@ static void undo(struct duty *duty, unsigned entry)
 	if (duty->log && duty->xen) {
 		undo_log_append(duty->log, entry, UNDO_PAUSE, UNDO_UNDOING);
 		errnum = xen_call_make(duty->xen, true);
-		/* There was nothing to resume any more. */
+		/*
+		 * Somebody else has resumed the guest already (EINVAL), or the domain is gone
+		 * (ESRCH).
+		 */
 		if (errnum == EINVAL || errnum == ESRCH)
 			errnum = 0;
 		undo_log_append(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_DONE : UNDO_UNDONE);
@@ -101,7 +106,7 @@ static void carry_out(struct duty *duty, const struct guard_order *order)
 	}
 }
 
-/* Every order that has come. False when there will be none any more. */
+/* Executes all orders that have arrived. False if no more can come. */
 static bool take_orders(struct duty *duty)
 {
 	struct guard_order order;
@@ -115,8 +120,9 @@ static bool take_orders(struct duty *duty)
 /* ---- The owner's end ------------------------------------------------------------------------- */
 
 /*
- * Until the owner is gone: its process ended, which the pidfd tells, or its end of the socket was
- * closed. The socket alone would not do, since a child of the owner's may hold a copy of that end.
+ * Waits until the owner is gone: its process ended, which the pidfd reports, or its end of the
+ * socket was closed. The socket alone is not sufficient, because a child of the owner may have a
+ * copy of that end.
  */
 static void keep_watch(struct duty *duty)
 {
@@ -129,7 +135,10 @@ static void keep_watch(struct duty *duty)
 
 		if (poll(pfds, 2, -1) < 0 && errno != EINTR)
 			return;
-		/* Looked at before the orders: what the owner sent before its end has come then. */
+		/*
+		 * Test for the end before reading the orders: then all orders that the owner sent
+		 * before its end have arrived.
+		 */
 		ended = pfds[1].revents & POLLIN;
 		if (!take_orders(duty) || ended)
 			return;
@@ -201,7 +210,10 @@ int main(void)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* It was executed by a descriptor, whose number would be its name. */
+	/*
+	 * The program was executed through a descriptor, so that its name would be the descriptor's
+	 * number.
+	 */
 	prctl(PR_SET_NAME, "nunchi-guard");
 	if (chdir("/"))
 		return 1;

@@ -30,8 +30,9 @@ static bool send_all(const struct guard_setup *setup, uint64_t deadline)
 }
 
 /*
- * Reads until the answer came, which may be in pieces among other things. The connection must not
- * be closed before that: the hypervisor may drop requests of a client that is gone.
+ * Reads until the answer has arrived, which may come in several pieces and between other data. The
+ * connection must not be closed before, because the hypervisor may drop requests of a client that
+ * has disconnected.
  */
 static bool await_done(const struct guard_setup *setup, uint64_t deadline)
 {

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* How often a call is made that fails because the kernel just moved its argument's page. */
+/* Limit of the tries of a call; a call fails if the kernel is moving the page of its argument. */
 #define MOST_TRIES 1000
 
-/* In pages of their own, locked: the hypervisor reads and writes the argument there. */
+/* Locked in memory, in pages of its own: the hypervisor reads and writes the argument there. */
 struct xen_call {
 	uint32_t version;
 	uint16_t domain;
@@ -24,7 +24,7 @@ struct xen_call *xen_call_create(const struct guard_setup *setup)
 
 	if (call == MAP_FAILED)
 		return NULL;
-	/* Without the lock a call may fail with EFAULT, and is made again. */
+	/* If mlock() fails, a call may fail with EFAULT and is then repeated. */
 	mlock(call, sizeof(*call));
 	call->version = setup->domctl;
 	call->domain = setup->domain;
@@ -53,7 +53,10 @@ struct nunchi_error *xen_call_undo(void *data)
 {
 	int errnum = xen_call_make(data, true);
 
-	/* Somebody else resumed it (EINVAL), or the domain is gone: nothing is left to undo. */
+	/*
+	 * Nothing is left to undo: somebody else resumed the domain (EINVAL), or it is gone
+	 * (ESRCH).
+	 */
 	if (!errnum || errnum == EINVAL || errnum == ESRCH)
 		return NULL;
 	return error_create_errno(errnum, "Xen refuses to resume the domain");

@@ -13,24 +13,27 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* How long the guard may take to start, and to carry out an order. */
+/* How long the guard may take to start, and to execute an order. */
 #define START_US (10 * CLOCK_US_PER_S)
 #define ORDER_US (10 * CLOCK_US_PER_S)
-/* How long it may take to end by itself, and to die. */
+/* How long the guard may take to end after GUARD_END, and to die after SIGKILL. */
 #define END_US  (2 * CLOCK_US_PER_S)
 #define KILL_US (2 * CLOCK_US_PER_S)
-/* Descriptors are moved out of the way of GUARD_FD_*, and then into their places. */
+/*
+ * Descriptors are first duplicated to numbers from this one on, so that moving them to GUARD_FD_*
+ * overwrites none of them.
+ */
 #define FD_OUT_OF_THE_WAY 64
 
 struct guard {
-	pid_t pid; /* 0: it has ended */
-	int pidfd; /* -1: not to be had (before Linux 5.3) */
+	pid_t pid; /* 0: the process has ended */
+	int pidfd; /* -1: not available (before Linux 5.3) */
 	int socket;
 };
 
 /* ---- Starting -------------------------------------------------------------------------------- */
 
-/* What the guard is started with; -1: none. */
+/* The descriptors with which the guard is started; -1: none. */
 struct start {
 	int null;
 	int fds[GUARD_FD_COUNT]; /* [GUARD_FD_OWNER] and on */
@@ -49,7 +52,7 @@ static void start_deinit(struct start *start)
 		close(start->program);
 }
 
-/* The owner's descriptors in their places, everything else closed. 0 or an errno. */
+/* Moves the descriptors to their numbers and closes all others. Returns 0 or an errno. */
 static int add_actions(posix_spawn_file_actions_t *actions, const struct start *start)
 {
 	int errnum = 0;
@@ -63,7 +66,10 @@ static int add_actions(posix_spawn_file_actions_t *actions, const struct start *
 	return errnum;
 }
 
-/* All signals are blocked: a ^C meant for us does not end the guard. 0 or an errno. */
+/*
+ * Blocks all signals, so that Ctrl-C on the owner's terminal does not end the guard. Returns 0 or
+ * an errno.
+ */
 static int set_attributes(posix_spawnattr_t *attributes)
 {
 	sigset_t all;
@@ -77,7 +83,10 @@ static int set_attributes(posix_spawnattr_t *attributes)
 	return errnum;
 }
 
-/* Executes the program that was checked, whatever its path names by now. 0 or an errno. */
+/*
+ * Executes the file that was checked, through its descriptor, because its path may name another
+ * file by now. Returns 0 or an errno.
+ */
 static int spawn(const struct start *start, pid_t *ret)
 {
 	char name[] = "nunchi-guard", path[64];
@@ -104,7 +113,7 @@ static int spawn(const struct start *start, pid_t *ret)
 	return errnum;
 }
 
-/* A copy out of the way, which is closed by exec; -1 with errno. */
+/* Duplicates fd to a number from FD_OUT_OF_THE_WAY on, with close-on-exec; -1 with errno. */
 static int copy_fd(int fd)
 {
 	return fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
@@ -144,7 +153,7 @@ static struct nunchi_error *start_guard(const struct guard_plan *plan, int socke
 
 /* ---- Talking --------------------------------------------------------------------------------- */
 
-/* 0 or an errno: EPIPE and the like where the guard is gone. */
+/* Sends a packet to the guard. Returns 0 or an errno: EPIPE and the like if the guard has ended. */
 static int tell(const struct guard *guard, const void *packet, size_t size)
 {
 	ssize_t n;
@@ -155,7 +164,10 @@ static int tell(const struct guard *guard, const void *packet, size_t size)
 	return n == (ssize_t)size ? 0 : errno;
 }
 
-/* The guard's answer: 0 or an errno of its own; -1 if none came in time, or the guard is gone. */
+/*
+ * Receives the guard's answer: 0 or an errno of the guard; -1 if no answer came in time or the
+ * guard has ended.
+ */
 static int hear(const struct guard *guard, uint64_t within_us)
 {
 	uint64_t deadline = clock_us() + within_us;
@@ -176,13 +188,15 @@ static int hear(const struct guard *guard, uint64_t within_us)
 
 static void send_kill(const struct guard *guard)
 {
-	/* By the pidfd: another part of the program may have waited for it, and the id be reused.
+	/*
+	 * Use the pidfd: if another part of the program has reaped the guard, its process id may
+	 * belong to another process.
 	 */
 	if (guard->pidfd < 0 || syscall(SYS_pidfd_send_signal, guard->pidfd, SIGKILL, NULL, 0))
 		kill(guard->pid, SIGKILL);
 }
 
-/* Whether the guard is dead then. */
+/* Kills the guard. Returns whether it is dead afterwards. */
 static bool kill_guard(struct guard *guard)
 {
 	int status;
@@ -202,7 +216,7 @@ static void end_guard(struct guard *guard)
 
 	if (!guard->pid)
 		return;
-	/* One that is stopped or stuck is killed. */
+	/* A guard that is stopped or hangs is killed. */
 	if (tell(guard, &order, sizeof(order)) ||
 	    io_reap(guard->pid, clock_us() + END_US, NULL, &status) == 0)
 		kill_guard(guard);
@@ -294,7 +308,10 @@ struct nunchi_error *guard_act(struct guard *guard, unsigned entry, bool undo, i
 	int answer = tell(guard, &order, sizeof(order)) ? -1 : hear(guard, ORDER_US);
 
 	if (answer < 0) {
-		/* One that is only stuck must not act later, when nobody expects it. */
+		/*
+		 * Kill a guard that hangs: it must not pause or resume the guest at some later
+		 * time.
+		 */
 		if (!kill_guard(guard))
 			return error_create(NUNCHI_ERROR_TIMEOUT,
 					    "the guard process hangs in a call of the kernel's and "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where the guard program is, and whether it may be started. */
+/* Finding the guard program, and checking that it may be started. */
 #include "journal/guard.h"
 
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 
 #define NAME "nunchi-guard"
 
-/* The file of the program or library that this code is part of. False if it is not known. */
+/* Finds the path of the program or library that contains this code. False if it is unknown. */
 static bool find_own_file(char *ret, size_t size)
 {
 	struct link_map *map = NULL;
@@ -28,7 +28,7 @@ static bool find_own_file(char *ret, size_t size)
 		length = snprintf(ret, size, "%s", map->l_name);
 		return length > 0 && (size_t)length < size && ret[0] == '/';
 	}
-	/* The main program has no name there. */
+	/* The link map of the main program has an empty name. */
 	length = readlink("/proc/self/exe", ret, size - 1);
 	if (length <= 0)
 		return false;
@@ -37,8 +37,8 @@ static bool find_own_file(char *ret, size_t size)
 }
 
 /*
- * Whether only those could have written the file who could have written this code as well: root,
- * the user, the owner of this code's own file; and its group where that may write both.
+ * Whether everybody who could have written the file could also have written this code: root, the
+ * user, the owner of the file that contains this code; and the group of both if it may write both.
  */
 static bool is_trusted(const struct stat *file, const struct stat *own)
 {
@@ -49,7 +49,10 @@ static bool is_trusted(const struct stat *file, const struct stat *own)
 	return file->st_uid == 0 || file->st_uid == geteuid() || file->st_uid == own->st_uid;
 }
 
-/* 0 or an errno; EPERM: it is there, and not trusted. */
+/*
+ * Opens the file if it is trusted. Returns 0 or an errno; EPERM: the file exists but is not
+ * trusted.
+ */
 static int open_if_trusted(const char *path, const struct stat *own, int *ret)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);

@@ -18,8 +18,8 @@ enum undo_seen undo_look(const struct undo_actor *actor)
 }
 
 /*
- * Whether an entry is to be undone. If not, *ret_settled says whether that is because nothing is
- * left of it, rather than because it cannot be told.
+ * Whether an entry has to be undone. If not, *ret_settled is true if nothing is left to undo, and
+ * false if it is unknown whether the entry was carried out.
  */
 static bool is_due(const struct undo_entry *entry, const struct undo_actor *actor,
 		   bool *ret_settled)
@@ -61,7 +61,10 @@ void replay(struct undo_log *log, const struct undo_actor *actor, struct replay 
 			undo_log_append(log, entry->number, entry->type, UNDO_UNDOING);
 			ret->error = actor->clear(actor->data);
 			if (ret->error) {
-				/* It did not happen: the next one may try. */
+				/*
+				 * Undoing failed, so the entry is still done; the next nunchi may
+				 * try again.
+				 */
 				undo_log_append(log, entry->number, entry->type, UNDO_DONE);
 				return;
 			}

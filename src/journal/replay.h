@@ -1,47 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Undoing what an undo log says, in reverse order: for its owner, the guard and the next nunchi. */
+/*
+ * Undoing the entries of an undo log in reverse order. Used by the log's owner, the guard and the
+ * next nunchi.
+ */
 #ifndef NUNCHI_JOURNAL_REPLAY_H
 #define NUNCHI_JOURNAL_REPLAY_H
 
 #include "journal/undo_log.h"
 
-/* What a guest shows of what an entry did. */
+/* What the state of a guest says about an entry. */
 enum undo_seen {
-	UNDO_SEEN_SET,     /* it is paused; whose pause it is does not show */
-	UNDO_SEEN_CLEAR,   /* it is not */
-	UNDO_SEEN_GONE,    /* there is no guest any more */
-	UNDO_SEEN_UNKNOWN, /* it does not answer: the worse is taken for true */
+	UNDO_SEEN_SET,     /* the guest is paused; by whom is unknown */
+	UNDO_SEEN_CLEAR,   /* the guest is not paused */
+	UNDO_SEEN_GONE,    /* the guest does not exist any more */
+	UNDO_SEEN_UNKNOWN, /* the guest does not answer; assume that it is paused */
 };
 
-/* How an entry is undone on one kind of target. */
+/* The functions that look at and undo an entry on one kind of target. */
 struct undo_actor {
 	/*
-	 * Whether each pause counts (Xen counts them), so that it must be undone exactly once, or
-	 * somebody else's would be. If not, undoing it again does no harm.
+	 * Whether the hypervisor counts pauses, as Xen does. If so, a pause must be undone exactly
+	 * once, because undoing it again would undo the pause of somebody else. If not, undoing it
+	 * again does no harm.
 	 */
 	bool counted;
-	/* NULL: it is not looked. */
+	/* Gets the state of the guest. NULL: the state is not used. */
 	struct nunchi_error *(*look)(void *data, enum undo_seen *ret);
 	/*
-	 * Undoes it: NULL also where there was nothing to undo any more (somebody else did, the
-	 * guest has ended).
+	 * Undoes the entry. Also succeeds if nothing was left to undo (somebody else undid it, or
+	 * the guest has ended).
 	 */
 	struct nunchi_error *(*clear)(void *data);
 	void *data;
 };
 
-/* What came of a replay. */
+/* The result of a replay. */
 struct replay {
-	unsigned undone;  /* entries that clear() undid */
-	unsigned unsure;  /* entries left, since it cannot be told whether they happened */
-	unsigned unknown; /* entries left, whose type only a newer nunchi knows */
-	struct nunchi_error *error; /* why it stopped before the oldest; owned by the caller */
+	unsigned undone; /* number of entries that clear() undid */
+	/* number of entries left because it is unknown whether they were carried out */
+	unsigned unsure;
+	unsigned unknown; /* number of entries left because only a newer nunchi knows their type */
+	/* why it stopped before the oldest entry; owned by the caller */
+	struct nunchi_error *error;
 };
 
-/* What the guest shows; UNDO_SEEN_UNKNOWN where looking fails. */
+/* Gets the state of the guest; UNDO_SEEN_UNKNOWN if that fails. */
 enum undo_seen undo_look(const struct undo_actor *actor);
 
-/* Undoes every entry, newest first, and writes what came of it into the log. */
+/* Undoes all entries, the newest first, and writes the results into the log. */
 void replay(struct undo_log *log, const struct undo_actor *actor, struct replay *ret);
 
 static inline bool replay_is_complete(const struct replay *result)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How often a guard that was killed is replaced before it began. */
+/* How many guards are started for one pause, if each is killed before it has paused the guest. */
 #define GUARDS_MAX 3
 
 void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const char *kind,
@@ -19,7 +19,10 @@ void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const 
 	va_list args;
 
 	*undo = (struct undo){.ops = ops, .data = data};
-	/* The log may be in /tmp, which outlives a boot; ids begin anew then. */
+	/*
+	 * A log in /tmp may be older than the last boot, after which ids begin anew. So the key
+	 * contains the boot id.
+	 */
 	if (fd < 0 || io_read_full(fd, boot, 8) != 8)
 		snprintf(boot, sizeof(boot), "0");
 	va_start(args, format);
@@ -44,7 +47,7 @@ static struct undo_actor actor_of(const struct undo *undo)
 	return actor;
 }
 
-/* Whether the guest stands still, for all that is known. */
+/* Whether the guest is paused, or may be. */
 static bool may_be_set(const struct undo *undo)
 {
 	struct undo_actor actor = actor_of(undo);
@@ -61,7 +64,7 @@ static void end_guard(struct undo *undo)
 	undo->guard = NULL;
 }
 
-/* A guard that is there and has taken the log. */
+/* Makes sure that there is a guard and that it has taken the log. */
 static struct nunchi_error *arm(struct undo *undo)
 {
 	struct guard_plan plan = {0};
@@ -71,7 +74,7 @@ static struct nunchi_error *arm(struct undo *undo)
 		err = guard_arm(undo->guard, undo->log);
 		if (!error_is(err, NUNCHI_ERROR_GONE))
 			return err;
-		/* Somebody killed it: another one. */
+		/* Somebody killed the guard: start another one. */
 		nunchi_error_destroy(err);
 		end_guard(undo);
 	}
@@ -81,7 +84,7 @@ static struct nunchi_error *arm(struct undo *undo)
 	return err ? err : guard_arm(undo->guard, undo->log);
 }
 
-/* Leaves the log to the guard, which goes on trying, and to the next nunchi. */
+/* Leaves the log to the guard, which keeps trying to undo, and to the next nunchi. */
 static void hand_on(struct undo *undo)
 {
 	undo_log_leave(undo->log);
@@ -101,7 +104,10 @@ static struct nunchi_error *mark(struct undo *undo, enum undo_state state)
 		      : NULL;
 }
 
-/* Nothing of ours is left to undo. What another nunchi left and nobody could decide stays. */
+/*
+ * Called when all entries of this process are undone. Removes the log, unless it has entries of an
+ * earlier nunchi that are undecided.
+ */
 static void finish(struct undo *undo)
 {
 	if (undo->guard)
@@ -115,7 +121,10 @@ static void finish(struct undo *undo)
 	undo->log = NULL;
 }
 
-/* The guard was killed in the moment of a call, and the guest stands still. */
+/*
+ * The error for a guard that was killed during a call, while the guest is paused: whether the call
+ * was executed is unknown.
+ */
 static struct nunchi_error *cannot_tell(struct undo *undo, const char *doing)
 {
 	char advice[256];
@@ -134,7 +143,9 @@ static struct nunchi_error *cannot_tell(struct undo *undo, const char *doing)
 
 /* ---- Doing ----------------------------------------------------------------------------------- */
 
-/* The guard was killed while it was to pause the guest: what came of it, by the log. */
+/*
+ * The guard was killed during an order to pause the guest: finds out from the log how far it came.
+ */
 static struct nunchi_error *set_without_answer(struct undo *undo, bool *ret_again)
 {
 	*ret_again = false;
@@ -153,7 +164,10 @@ static struct nunchi_error *set_without_answer(struct undo *undo, bool *ret_agai
 	}
 }
 
-/* By the guard. A failure is returned when it is clear that nothing is done. */
+/*
+ * Pauses the guest through the guard. If this fails, it is certain that the guest is not paused by
+ * it.
+ */
 static struct nunchi_error *set_by_guard(struct undo *undo)
 {
 	struct nunchi_error *err;
@@ -180,7 +194,7 @@ static struct nunchi_error *set_by_guard(struct undo *undo)
 			    GUARDS_MAX);
 }
 
-/* By ourselves, on a target that does not count. */
+/* Pauses the guest from this process, on a target that does not count pauses. */
 static struct nunchi_error *set_alone(struct undo *undo)
 {
 	struct nunchi_error *err = mark(undo, UNDO_DOING), *undone;
@@ -188,11 +202,13 @@ static struct nunchi_error *set_alone(struct undo *undo)
 	if (!err)
 		err = undo->ops->set(undo->data);
 	if (!err) {
-		/* Should this line be missing, DOING is undone as well. */
+		/*
+		 * If UNDO_DONE cannot be written, UNDO_DOING is in the log and is undone as well.
+		 */
 		nunchi_error_destroy(mark(undo, UNDO_DONE));
 		return NULL;
 	}
-	/* It may be paused, or be so in a moment, though no answer came. */
+	/* The guest may be paused, or be paused in a moment, although no answer came. */
 	undone = undo->ops->actor.clear(undo->data);
 	if (undone)
 		hand_on(undo);
@@ -233,7 +249,7 @@ struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repai
 
 	*ret_ours = false;
 	*ret_repaired = NULL;
-	/* What another nunchi left since this guest was opened. */
+	/* Repair what another nunchi left since this guest was opened. */
 	if (!undo->unsure)
 		undo_repair(undo, ret_repaired);
 	err = undo->ops->actor.counted ? NULL : undo->ops->actor.look(undo->data, &seen);
@@ -253,7 +269,7 @@ struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repai
 
 /* ---- Undoing --------------------------------------------------------------------------------- */
 
-/* Without the guard, by what the log says of how far it came. */
+/* Undoes the pause without a guard; the log says how far the guard came. */
 static struct nunchi_error *clear_alone(struct undo *undo)
 {
 	struct undo_actor actor = actor_of(undo);
@@ -261,7 +277,7 @@ static struct nunchi_error *clear_alone(struct undo *undo)
 
 	if (state == UNDO_UNDONE)
 		return NULL;
-	/* DOING too is done: we had the guard's answer. */
+	/* DOING means done here, because the guard's answer was received. */
 	if (actor.counted && state != UNDO_DONE && state != UNDO_DOING)
 		return may_be_set(undo) ? cannot_tell(undo, "resumed") : NULL;
 	nunchi_error_destroy(mark(undo, UNDO_UNDOING));

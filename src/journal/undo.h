@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is done to a guest and undone again, the same for every kind of target: look what is there,
- * write the undo log, do it, mark it as done, undo it, remove the log. At each step the process,
- * its guard, or both can be killed, and whoever is left finishes (undo_log.h, guard.h, replay.h).
+ * Changes a guest and undoes the change, in the same way for every kind of target: look at the
+ * guest's state, write the undo log, make the change, mark it as done; later undo it and remove the
+ * log. The process, its guard, or both may be killed at each step, and whoever is left completes
+ * the work (undo_log.h, guard.h, replay.h).
  *
- * Today the only thing that is done is a pause.
+ * Today the only change is a pause.
  */
 #ifndef NUNCHI_JOURNAL_UNDO_H
 #define NUNCHI_JOURNAL_UNDO_H
@@ -12,61 +13,66 @@
 #include "journal/guard.h"
 #include "journal/replay.h"
 
-/* What a kind of target gives. `actor` without data. */
+/* The functions of a kind of target. `actor` has no data. */
 struct undo_ops {
 	struct undo_actor actor;
 	/*
-	 * Pauses the guest itself; NULL where the guard does it (actor.counted). If it fails, the
-	 * guest may be paused or not.
+	 * Pauses the guest; NULL if the guard does that (actor.counted). If it fails, the guest may
+	 * be paused or not.
 	 */
 	struct nunchi_error *(*set)(void *data);
-	/* Fills the plan for a guard. */
+	/* Fills in the plan for a guard. */
 	struct nunchi_error *(*plan)(void *data, struct guard_plan *ret);
-	/* What whoever reads the error does by hand where it cannot be told what happened. */
+	/* Writes what the user can do by hand if it is unknown whether the guest is paused. */
 	void (*advise)(void *data, char *ret, size_t size);
 };
 
 struct undo {
 	const struct undo_ops *ops;
 	void *data;
-	char key[100]; /* the guest, for undo_log_take() */
+	char key[100]; /* identifies the guest, for undo_log_take() */
 	struct guard *guard;
-	struct undo_log *log; /* while something is done */
-	unsigned entry;       /* its number in the log */
-	bool unsure;          /* the log has an entry of another nunchi's that cannot be decided */
+	struct undo_log *log; /* not NULL while there is a change */
+	unsigned entry;       /* number of the change in the log */
+	/*
+	 * the log has an entry of another nunchi of which it is unknown whether it was carried out
+	 */
+	bool unsure;
 };
 
 /*
- * data is handed to ops. kind ("xen") and format name one guest of this host and no later one, as a
- * process id with its start time does, in letters, digits, '-' and '_'; together at most 80.
+ * data is passed to ops. kind ("xen") and format form the key: it must identify one guest of this
+ * host and no later guest (for example by process id and start time), and have letters, digits, '-'
+ * and '_' only, at most 80 characters.
  */
 void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const char *kind,
 	       const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Ends the guard. Nothing may be done any more. Zeroed storage is accepted. */
+/* Ends the guard. There must be no change left. Zeroed storage is accepted. */
 void undo_deinit(struct undo *undo);
 
 /*
- * Pauses the guest. *ret_ours is false if it stood still already, or has ended, and pauses are not
- * counted: then nothing was done. Repairs before what another nunchi left behind: *ret_repaired
- * (undo_repair()).
+ * Pauses the guest. First repairs what another nunchi left behind (*ret_repaired, see
+ * undo_repair()). *ret_ours is false if pauses are not counted and the guest was paused already or
+ * has ended; then nothing was done.
  */
 struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repaired);
 
 /*
- * Undoes that. If it fails, it is handed on: the guard goes on trying for some seconds, and the log
- * stays for the next nunchi. Nothing is left to be done by the caller.
+ * Undoes the change. If that fails, the guard keeps trying for a few seconds, and the log is left
+ * for the next nunchi; the caller has nothing more to do.
  */
 struct nunchi_error *undo_undo(struct undo *undo);
 
-/* Whether something is done that undo_undo() would undo. */
+/* Whether there is a change that undo_undo() would undo. */
 static inline bool undo_is_pending(const struct undo *undo)
 {
 	return undo->log;
 }
 
 /*
- * Undoes what a nunchi left behind that was killed with its guard. *ret says so, for the user, or
- * what it could not decide; owned by the caller. NULL if there was nothing.
+ * Undoes what a nunchi left behind that was killed together with its guard. *ret is a text for the
+ * user about what was undone or could not be decided, owned by the caller; NULL if there was
+ * nothing.
  */
 void undo_repair(struct undo *undo, char **ret);
 

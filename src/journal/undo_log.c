@@ -13,12 +13,15 @@
 #include <sys/stat.h>
 
 #define HEADER "nunchi undo log 1\n"
-/* Longer lines are not written. */
+/* Limit of the length of a line that is written. */
 #define LINE_MAX_SIZE 256
 #define TEXT_MAX      ((size_t)64 * 1024)
-/* Each try loses to an owner that removes its log between our open() and our lock. */
+/*
+ * Limit of the tries to lock a log. A try fails if the owner removes its log between open() and the
+ * lock.
+ */
 #define LOCK_TRIES 64
-/* How long a guard is waited for that undoes what its owner left. */
+/* How long to wait for a guard that is undoing what its owner left. */
 #define GUARD_US (2 * CLOCK_US_PER_S)
 
 enum { OWNER_LOCK, GUARD_LOCK };
@@ -27,7 +30,7 @@ struct undo_log {
 	int fd;
 	char *path;
 	uint64_t owner;
-	off_t before; /* the size that it had before this owner took it; 0: it made it */
+	off_t before; /* size of the file when this owner took it; 0: this owner created it */
 };
 
 static const char *const type_names[] = {[UNDO_PAUSE] = "pause"};
@@ -39,9 +42,9 @@ static const char *const state_names[] = {
 /* ---- Directories ----------------------------------------------------------------------------- */
 
 /*
- * The n-th directory for logs, best first; false when there are no more. Root has one, which no
- * variable of the environment moves, so that each run of root's finds what another one left.
- * *ret is NULL if memory is short or the directory is not to be had.
+ * Gets the n-th directory for logs, the best first; false if there are no more. Root has one
+ * directory, which does not depend on the environment, so that each run as root finds what another
+ * run left. *ret is NULL if memory is short or the directory cannot be used.
  */
 static bool candidate(unsigned n, char **ret)
 {
@@ -60,7 +63,7 @@ static bool candidate(unsigned n, char **ret)
 	return n < 2;
 }
 
-/* Opens a directory, which must be the user's own and closed to everybody else. */
+/* Opens a directory, which must belong to the user and be closed to everybody else. */
 static struct nunchi_error *open_trusted(const char *path, int *ret)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -79,7 +82,7 @@ static struct nunchi_error *open_trusted(const char *path, int *ret)
 	return NULL;
 }
 
-/* The first directory that can be used, made if need be. */
+/* Opens the first directory that can be used; creates it if necessary. */
 static struct nunchi_error *open_directory(char **ret_path, int *ret)
 {
 	struct nunchi_error *first = NULL;
@@ -125,7 +128,7 @@ static int lock(int fd, off_t which)
 	return fcntl(fd, F_OFD_SETLK, &range) ? errno : 0;
 }
 
-/* Whether another process has one of `count` locks from `which` on. */
+/* Whether another process holds one of `count` locks, counted from lock `which`. */
 static bool is_locked(int fd, off_t which, off_t count)
 {
 	struct flock range = {
@@ -134,7 +137,7 @@ static bool is_locked(int fd, off_t which, off_t count)
 	return !fcntl(fd, F_OFD_GETLK, &range) && range.l_type != F_UNLCK;
 }
 
-/* Whether path still names the file behind fd. */
+/* Whether path still names the file of fd. */
 static bool still_named(int fd, const char *path)
 {
 	struct stat opened, named;
@@ -150,7 +153,7 @@ struct text {
 	size_t size;
 };
 
-/* The whole log, cut to whole lines. 0 or an errno. */
+/* Reads the whole log up to its last complete line. Returns 0 or an errno. */
 static int read_text(int fd, struct text *ret)
 {
 	ssize_t size = io_pread_full(fd, ret->data, TEXT_MAX, 0);
@@ -163,7 +166,7 @@ static int read_text(int fd, struct text *ret)
 	while (ret->size && ret->data[ret->size - 1] != '\n')
 		ret->size--;
 	ret->data[ret->size] = '\0';
-	/* Nothing that was written holds a zero. */
+	/* A log contains no zero bytes. */
 	return strlen(ret->data) == ret->size ? 0 : EBADMSG;
 }
 
@@ -172,7 +175,10 @@ static bool has_header(const struct text *text)
 	return !strncmp(text->data, HEADER, sizeof(HEADER) - 1);
 }
 
-/* Whether it is a log of which not even the first lines were written: nothing had been done yet. */
+/*
+ * Whether the first lines of the log were not written completely. Then nothing had been done to the
+ * guest yet.
+ */
 static bool is_fragment(int fd)
 {
 	char start[sizeof(HEADER)];
@@ -187,7 +193,10 @@ static enum undo_type parse_type(const char *name)
 	return strcmp(name, type_names[UNDO_PAUSE]) ? UNDO_UNKNOWN_TYPE : UNDO_PAUSE;
 }
 
-/* A state that is not known may be anything: something to undo is there, and not what it is. */
+/*
+ * Parses an entry. An unknown state counts as UNDO_DONE with an unknown type: there is something to
+ * undo, but not known what.
+ */
 static struct undo_entry parse_entry(unsigned number, const char *type, const char *state)
 {
 	struct undo_entry entry = {number, parse_type(type), UNDO_DONE};
@@ -204,7 +213,7 @@ static struct undo_entry parse_entry(unsigned number, const char *type, const ch
 	return entry;
 }
 
-/* Puts the entry's newest state in its place, or the entry behind the others. */
+/* Stores the newest state of an entry, or appends the entry if it is new. */
 static int put_entry(struct undo_entries *entries, struct undo_entry entry)
 {
 	size_t at = 0;
@@ -280,8 +289,8 @@ static uint64_t draw_number(void)
 }
 
 /*
- * Opens and locks the log `name` in the directory: *ret is its descriptor, or -1 if there is none
- * (without O_CREAT in flags).
+ * Opens and locks the log at path: *ret is its descriptor, or -1 if there is no log (and flags has
+ * no O_CREAT).
  */
 static struct nunchi_error *open_locked(int directory, const char *path, int flags, int *ret)
 {
@@ -310,7 +319,10 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 						       path),
 					  "wait until it is done");
 		if (is_locked(fd, GUARD_LOCK, 1)) {
-			/* The guard of an owner that is gone undoes; the log is removed then. */
+			/*
+			 * The guard of an owner that is gone is undoing the entries, and then
+			 * removes the log.
+			 */
 			io_sleep_until(clock_us() + 5 * CLOCK_US_PER_MS, NULL);
 			continue;
 		}
@@ -326,7 +338,7 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 			    path, LOCK_TRIES);
 }
 
-/* Takes fd and path. */
+/* Makes the object for a log; takes over fd and path. */
 static struct nunchi_error *make(int fd, char *path, uint64_t owner, off_t before,
 				 struct undo_log **ret)
 {
@@ -347,14 +359,17 @@ static int append_text(int fd, const char *text)
 	return -io_write_full(fd, text, strlen(text));
 }
 
-/* Writes what a new log begins with, or the new owner into one that was left. 0 or an errno. */
+/*
+ * Writes the first lines of a new log, or the new owner into a log that was left behind. Returns 0
+ * or an errno.
+ */
 static int write_owner(int fd, const char *guest, bool is_new, uint64_t owner)
 {
 	char text[LINE_MAX_SIZE];
 
 	if (is_new && ftruncate(fd, 0))
 		return errno;
-	/* Behind a line that a killed owner did not finish: an empty one. */
+	/* The empty line ends a line that a killed owner may have left incomplete. */
 	snprintf(text, sizeof(text), "%s%s%s%sowner %016" PRIx64 "\n", is_new ? HEADER : "\n",
 		 is_new ? "guest " : "", is_new ? guest : "", is_new ? "\n" : "", owner);
 	return append_text(fd, text);
@@ -409,7 +424,7 @@ struct nunchi_error *undo_log_take(const char *guest, bool create, struct undo_l
 
 	if (!valid_key(guest))
 		return error_create(NUNCHI_ERROR_ARGUMENT, "undo log: bad key \"%s\"", guest);
-	/* What was left in any of the directories comes first. */
+	/* A log that was left in any of the directories is taken first. */
 	for (unsigned n = 0; !log && candidate(n, &directory); n++) {
 		_cleanup_free_ char *owned = directory, *path = NULL;
 		_cleanup_close_ int fd = -1;
@@ -560,7 +575,9 @@ void undo_log_leave(struct undo_log *log)
 
 void undo_log_leave_older(struct undo_log *log)
 {
-	/* Where that fails the lines stay; they say that everything of ours is undone. */
+	/*
+	 * If truncating fails, the lines stay, which say that everything of this owner is undone.
+	 */
 	if (log && log->before && ftruncate(log->fd, log->before))
 		errno = 0;
 	undo_log_leave(log);
@@ -570,7 +587,7 @@ void undo_log_erase(struct undo_log *log)
 {
 	if (!log)
 		return;
-	/* While the lock is held, so that nobody sees the file without its owner. */
+	/* Remove the file while it is locked, so that nobody sees it without an owner. */
 	if (still_named(log->fd, log->path))
 		unlink(log->path);
 	undo_log_leave(log);
