@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A raw file does not say which guest-physical addresses its bytes have. Its target opens with a
- * guess, and target_ops.arrange() gives its memory the ranges of arrangement n: guesses while ram
- * is NULL, and once the guest's RAM is known those that fit it, the likeliest first. Past the last
- * it gives error_not_found. Pointers by memory_map() end with each call.
+ * A raw file does not say which guest-physical addresses its bytes have. The target of a raw file
+ * opens with a guess. target_ops.arrange() gives its memory the ranges of arrangement n: guesses
+ * while ram is NULL; once the guest's RAM is known, the arrangements that fit it, the most likely
+ * first. After the last one it returns error_not_found. Each call invalidates the pointers of
+ * memory_map().
  */
 #ifndef NUNCHI_TARGET_ARRANGEMENT_H
 #define NUNCHI_TARGET_ARRANGEMENT_H
@@ -15,21 +16,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a guest's kernel says of its RAM. Untrusted. */
+/* The guest's RAM according to its kernel. Untrusted. */
 struct target_ram {
-	struct memory_range ranges[128]; /* RAM by the firmware's map, ascending; may be none */
+	/* RAM in the firmware's map, in ascending order; may be empty */
+	struct memory_range ranges[128];
 	size_t count;
-	/* Where that map's ranges of any type, without a gap, end below 4 GiB; 0: not known. */
+	/*
+	 * Where the ranges of any type in that map, without a gap from address 0, end below 4 GiB;
+	 * 0: unknown.
+	 */
 	uint64_t low_end;
-	uint64_t end; /* one past the last byte of RAM */
+	uint64_t end; /* address after the last byte of RAM */
 };
 
-/* How target_ops.arrange() laid out a file. */
+/* The result of target_ops.arrange(). */
 struct target_arrangement {
-	bool changed;     /* the memory's ranges are others than before */
-	const char *name; /* for people; static */
-	uint64_t lacking; /* bytes of that RAM that the file does not have */
-	bool certain;     /* the file has the size of that RAM laid out so, and of no other way */
+	bool changed;     /* the memory has other ranges than before */
+	const char *name; /* for messages; static storage */
+	uint64_t lacking; /* bytes of the RAM that the file does not contain */
+	bool certain;     /* the size of the file fits this arrangement of the RAM and no other */
 };
 
 #endif

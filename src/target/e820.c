@@ -11,13 +11,16 @@
 enum { ENTRY_SIZE_AT = 8, ENTRY_TYPE_AT = 16 };
 #define TYPE_RAM 1
 
-/* RAM, reserved, ACPI, NVS, unusable, persistent memory; 12 and 0xefffffff: other such. */
+/*
+ * RAM, reserved, ACPI, NVS, unusable and persistent memory; 12 and 0xefffffff are other types of
+ * persistent memory.
+ */
 static bool is_type(uint32_t type)
 {
 	return (type >= TYPE_RAM && type <= 7) || type == 12 || type == 0xefffffff;
 }
 
-/* Adds an entry that begins where *covered ends, or later; false if it is not sound. */
+/* Adds an entry that begins at or after *covered; false if it is not valid. */
 static bool add_entry(const uint8_t *entry, struct target_ram *ram, uint64_t *covered)
 {
 	uint64_t start = load_le64(entry), size = load_le64(entry + ENTRY_SIZE_AT);
@@ -27,7 +30,10 @@ static bool add_entry(const uint8_t *entry, struct target_ram *ram, uint64_t *co
 	    size > ADDRESS_END - start)
 		return false;
 	*covered = start + size;
-	/* RAM goes on to where there is a gap: its last pages may be the firmware's. */
+	/*
+	 * RAM extends to the first gap, because firmware may have marked its last pages with
+	 * another type.
+	 */
 	if (start < FOUR_GIB && (type == TYPE_RAM || start == ram->low_end))
 		ram->low_end = *covered < FOUR_GIB ? *covered : FOUR_GIB;
 	if (type != TYPE_RAM || ram->count == ARRAY_SIZE(ram->ranges))
@@ -51,7 +57,7 @@ bool e820_decode(const void *entries, size_t size, size_t count, struct target_r
 		if (!add_entry(entry + i * E820_ENTRY_SIZE, &ram, &covered))
 			break;
 	}
-	/* Hypervisors give RAM its end below 4 GiB in whole MiB. */
+	/* Hypervisors let RAM below 4 GiB end at a multiple of 1 MiB. */
 	ram.low_end = (ram.low_end + MIB - 1) & ~(MIB - 1);
 	if ((count && i < count) || ram.end < MIB)
 		return false;

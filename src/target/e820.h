@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The firmware's map of physical memory, e820, as a guest's kernel keeps it. Pure functions.
+ * The firmware's map of physical memory, e820, as the guest's kernel stores it. Pure functions.
  *
- * Sources: the ACPI specification's table of address range types; Linux's
- * arch/x86/include/asm/e820/ types.h (struct e820_table) and Documentation/arch/x86/zero-page.rst.
+ * Sources: the table of address range types in the ACPI specification;
+ * arch/x86/include/asm/e820/types.h (struct e820_table) and Documentation/arch/x86/zero-page.rst of
+ * Linux.
  */
 #ifndef NUNCHI_TARGET_E820_H
 #define NUNCHI_TARGET_E820_H
@@ -14,20 +15,20 @@
 #include <stddef.h>
 
 enum {
-	E820_ENTRY_SIZE = 20, /* start and size of eight bytes, a type of four; packed */
+	E820_ENTRY_SIZE = 20, /* packed: start and size of eight bytes each, type of four bytes */
 	E820_ENTRIES_MAX = 128,
 	E820_MAP_SIZE = E820_ENTRIES_MAX * E820_ENTRY_SIZE,
 };
 
 /*
- * Decodes count entries, or if count is 0 as many as are sound of those that size has. False unless
- * the ranges ascend, are of known types and hold RAM to 1 MiB at least.
+ * Decodes count entries or, if count is 0, all valid entries at the start of size bytes. False
+ * unless the ranges ascend, have known types, and contain RAM up to at least 1 MiB.
  */
 bool e820_decode(const void *entries, size_t size, size_t count, struct target_ram *ret);
 
 /*
- * True if an entry could be the first one of a map: RAM from 0 to where the firmware's data begin
- * below 640 KiB. For a search in memory.
+ * Whether an entry can be the first of a map: RAM from 0 to the start of the firmware's data below
+ * 640 KiB. Used to search memory for maps.
  */
 bool e820_is_first(const void *entry);
 

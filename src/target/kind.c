@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From the user's word to a kind of target. */
+/* Finds the kind of target for a word of the user. */
 #include "target/kind.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static bool takes(const struct target_kind *kind, const char *word)
 	return !strncmp(word, kind->prefix, strlen(kind->prefix));
 }
 
-/* "vmware:x": a word with a scheme before any slash. */
+/* Whether the word has a scheme before any slash, as in "vmware:x". */
 static bool has_scheme(const char *word)
 {
 	size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+");
@@ -30,7 +30,10 @@ static bool has_scheme(const char *word)
 	return length && word[length] == ':';
 }
 
-/* The hint names the form of every kind: "xen:NAME, xen:ID, qemu:NAME … or PATH". */
+/*
+ * The error for an unknown kind; the hint lists the forms of all kinds: "xen:NAME, xen:ID,
+ * qemu:NAME … or PATH".
+ */
 static struct nunchi_error *no_such_kind(const char *word)
 {
 	char forms[256] = "";
@@ -75,7 +78,7 @@ struct nunchi_error *target_open(const char *word, const struct target_options *
 {
 	size_t i = 0;
 
-	/* The last one takes any word. */
+	/* The last kind accepts any word. */
 	while (i < ARRAY_SIZE(kinds) - 1 && !takes(kinds[i], word))
 		i++;
 	return kinds[i]->open(word, options, ret);
@@ -92,7 +95,7 @@ struct nunchi_error *target_list(bool ask, target_found_fn *found, void *data)
 		if (!kinds[i]->list)
 			continue;
 		err = kinds[i]->list(ask, found, data, &stopped);
-		/* What one kind cannot list does not hide what another can. */
+		/* If one kind cannot list its guests, those of the other kinds are still listed. */
 		if (first)
 			nunchi_error_destroy(err);
 		else

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a kind of target is known by: how the user names one, and how its guests are opened, listed
- * and watched. A kind's own file defines a `const struct target_kind NAME_kind`; kinds.def lists
- * them.
+ * A kind of target: how the user names one, and how its guests are opened, listed and watched. Each
+ * kind's own file defines a `const struct target_kind NAME_kind`; kinds.def lists the kinds.
  */
 #ifndef NUNCHI_TARGET_KIND_H
 #define NUNCHI_TARGET_KIND_H
@@ -12,40 +11,44 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Tells at once that guests came or went, so that nobody has to look. */
+/* Reports at once that guests appeared or disappeared, so that polling is not necessary. */
 struct target_wake {
-	int fd;                    /* becomes readable; -1: this host has none */
-	void (*clear)(void *data); /* makes fd unreadable again */
+	/* becomes readable when there is news; -1: not available on this host */
+	int fd;
+	void (*clear)(void *data); /* makes fd not readable again */
 	void (*destroy)(void *data);
 	void *data;
 };
 
 struct target_kind {
-	/* What the user's word begins with: "xen:". "": any word that no other kind takes. */
+	/* The prefix of the user's word: "xen:". "": any word that no other kind accepts. */
 	const char *prefix;
-	const struct nunchi_target_form *forms; /* what the word may be, for help */
+	const struct nunchi_target_form *forms; /* forms of the word, for help */
 	size_t form_count;
 	struct nunchi_error *(*open)(const char *word, const struct target_options *options,
 				     struct target **ret);
 	/*
-	 * Calls found for each guest of this kind on this host, until it returns false
-	 * (*ret_stopped). A host that cannot have any has none: no error. For `ask` see
-	 * target_list(). NULL: none is ever listed.
+	 * Calls found() for each guest of this kind on this host, until found() returns false
+	 * (*ret_stopped). It is no error if the host cannot have such guests. `ask` is as for
+	 * target_list(). NULL: this kind is not listed.
 	 */
 	struct nunchi_error *(*list)(bool ask, target_found_fn *found, void *data,
 				     bool *ret_stopped);
-	/* Whether exactly one guest of this kind has that name; NULL with list. */
+	/* Whether exactly one guest of this kind has this name. NULL if list is NULL. */
 	bool (*has_guest)(const char *name);
-	/* NULL: guests of this kind are noticed only by listing them again. */
+	/* NULL: changes of guests of this kind are noticed only by listing them again. */
 	struct nunchi_error *(*wake)(struct target_wake *ret);
 };
 
-/* The n-th kind, from 0, in the order of kinds.def; NULL past the last. Static storage. */
+/*
+ * The n-th kind in the order of kinds.def, counted from 0; NULL if there are no more. Static
+ * storage.
+ */
 const struct target_kind *target_kind(size_t n);
 
 /*
- * The error for a word that is no file: suggests the guest of that name, if there is one, or says
- * what a target may be.
+ * The error for a word that is not a file: suggests the guest with that name if there is one,
+ * otherwise lists the forms of a target.
  */
 struct nunchi_error *target_no_such_file(const char *word);
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Notes are for people: more than these say nothing new. */
+/* Limit of the notes. They are for people; more of them would not help. */
 #define NOTES_MAX 64
 
 static const struct {
@@ -153,7 +153,10 @@ struct nunchi_error *target_resume(struct target *target)
 		return NULL;
 	}
 	err = target->ops->control->resume(target);
-	/* Even if that failed the pause is no longer ours: the next one has to stop it again. */
+	/*
+	 * Even if resuming failed, this process no longer counts the guest as paused; the next
+	 * target_pause() pauses it again.
+	 */
 	target->pause_depth = 0;
 	if (target->paused_since_us)
 		target->paused_us += clock_us() - target->paused_since_us;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A way to reach a guest: its memory, and where there are such, its vCPUs and its state.
- * Knows nothing of operating systems.
+ * A target is a way to reach a guest: its memory and, if available, its vCPUs and its state. A
+ * target knows nothing of operating systems.
  */
 #ifndef NUNCHI_TARGET_TARGET_H
 #define NUNCHI_TARGET_TARGET_H
@@ -32,16 +32,17 @@ struct target_support {
 
 enum target_state { TARGET_RUNNING, TARGET_PAUSED, TARGET_SAVED, TARGET_ENDED, TARGET_UNKNOWN };
 
-/* What the addresses of a target's memory, and those in its page tables, are. */
+/* What the addresses of a target's memory and in its page tables mean. */
 enum target_frames {
-	/* Guest-physical, as the guest's kernel counts them: its image is contiguous there. */
+	/* Guest-physical addresses: the kernel's image is contiguous in them. */
 	TARGET_FRAMES_GUEST = 0,
 	/*
-	 * The host's machine frames: a PV guest of Xen as it runs, or as dump-core saves it. What
-	 * its kernel takes for contiguous is scattered, so that only virtual addresses under its
-	 * page tables tell where things are. (A save stream has guest frames in its page tables.)
+	 * Machine frames of the host: a running PV guest of Xen, or one saved by dump-core. Memory
+	 * that its kernel uses as contiguous is scattered, so that only virtual addresses, through
+	 * its page tables, identify memory. (The page tables in a save stream contain guest
+	 * frames.)
 	 */
-	TARGET_FRAMES_MACHINE = 1, /* stands so in our snapshots */
+	TARGET_FRAMES_MACHINE = 1, /* also the value in nunchi's snapshots */
 };
 
 struct target;
@@ -53,12 +54,15 @@ typedef struct nunchi_error *target_arrange_fn(struct target *target, const stru
 					       unsigned n, struct target_arrangement *ret);
 
 /*
- * How a guest that runs is controlled. Each is undone by whoever survives (journal/undo.h).
- * target_pause() and target_resume() count, and call these for the outermost pause alone.
+ * The functions that control a running guest. Whoever survives undoes what they do
+ * (journal/undo.h). target_pause() and target_resume() count, and call these functions for the
+ * outermost pause only.
  */
 struct target_control {
 	struct nunchi_error *(*pause)(struct target *target);
-	/* One that fails has handed the pause on to the guard and the undo log: it is not repeated.
+	/*
+	 * If it fails, the guard and the undo log have taken over the pause; it is not called
+	 * again.
 	 */
 	struct nunchi_error *(*resume)(struct target *target);
 };
@@ -67,66 +71,73 @@ struct target_ops {
 	const char
 	    *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
 	/*
-	 * Releases what the kind added, not the storage itself. Called when the memory, and with it
-	 * its readers, are gone already, and everything paused was resumed. May be NULL.
+	 * Frees the members of this kind of target, not the storage itself. Called when the memory
+	 * and its readers are freed and the guest is resumed. May be NULL.
 	 */
 	void (*destroy)(struct target *target);
-	/* What can be done to a guest that runs; NULL for saved ones. */
+	/* NULL for saved guests. */
 	const struct target_control *control;
-	/* NULL where there are none. */
+	/* NULL if not available. */
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
-	target_arrange_fn *arrange; /* of raw files alone (arrangement.h); NULL elsewhere */
-	/* Takes note of pages that came or went; NULL where none do. */
+	target_arrange_fn *arrange; /* for raw files only (arrangement.h); otherwise NULL */
+	/*
+	 * Updates the memory's ranges if the guest got or gave back pages; NULL if its pages do not
+	 * change.
+	 */
 	void (*refresh)(struct target *target);
 };
 
-/* Embedded as the first member of each kind of target. */
+/* The first member of each kind of target. */
 struct target {
 	const struct target_ops *ops;
 	struct memory *memory; /* owned */
-	char *name;          /* as the user would say it again: "qemu:demo", "/path/file"; owned */
-	unsigned vcpu_count; /* 0: unknown */
+	char *name;            /* as the user would write it: "qemu:demo", "/path/file"; owned */
+	unsigned vcpu_count;   /* 0: unknown */
 	bool live;
 	enum target_frames frames;
-	uint64_t ram_size; /* bytes, as the hypervisor says; 0: the sum of the memory's ranges */
-	bool leave_mapped; /* the process ends: what unmapping costs can be left to the kernel */
+	/* in bytes, as reported by the hypervisor; 0: the sum of the memory's ranges */
+	uint64_t ram_size;
+	bool leave_mapped; /* the process ends soon, so leave unmapping to the kernel */
 	struct target_support support[TARGET_CAPABILITY_COUNT];
-	/* A VMCOREINFO note the file or hypervisor hands over; NULL if none. Owned. Untrusted. */
+	/* The VMCOREINFO note that the file or hypervisor provides, or NULL. Owned. Untrusted. */
 	char *vmcoreinfo;
 	size_t vmcoreinfo_size;
-	/* Said to the user: what is incomplete or less sure ("12 of 16 MiB missing"); owned. */
+	/*
+	 * Messages for the user about what is incomplete or uncertain ("12 of 16 MiB missing");
+	 * owned.
+	 */
 	char **notes;
 	size_t note_count;
-	/* How often it was reset since it was opened, as far as that was noticed. */
+	/* Number of resets noticed since the target was opened. */
 	unsigned reset_count;
 	/*
-	 * Kept by target_pause() and target_resume(). A kind whose pause needs preparations sets
-	 * paused_since_us itself when the vCPUs stop, or to 0 when they stood still already, and
-	 * adds to paused_us and zeroes paused_since_us itself when they go on.
+	 * Used by target_pause() and target_resume(). A kind of target whose pause takes
+	 * preparations sets paused_since_us itself when the vCPUs stop (to 0 if they were stopped
+	 * already), and when they are resumed adds to paused_us and sets paused_since_us to 0.
 	 */
 	unsigned pause_depth;
 	uint64_t paused_since_us;
 	uint64_t paused_us;
-	/* Storage behind support[].reason where target_set_support() made it. */
+	/* Texts of support[].reason made by target_set_support(). */
 	char *support_text[TARGET_CAPABILITY_COUNT];
 };
 
 struct target_options {
 	bool sigbus_guard;
-	const struct cancel *cancel; /* polled; may be NULL */
+	const struct cancel *cancel; /* tested during waits; may be NULL */
 };
 
 /*
- * Zeroed storage from calloc(), whose first member is a struct target, becomes a target with that
- * name. Its capabilities start as those of a saved guest: read and nothing else. From then on
- * target_close() releases it, whatever else fails.
+ * Makes a target with this name of zeroed storage from calloc(), whose first member is a struct
+ * target. Its capabilities are at first those of a saved guest: reading only. After this call
+ * target_close() frees it, even if opening fails later.
  */
 struct nunchi_error *target_init(struct target *target, const struct target_ops *ops,
 				 const char *name);
 
-/* Says whether the target can do that, and how or why not. */
+/* Sets whether the target has a capability; the text says how, or why not. */
 void target_set_support(struct target *target, enum target_capability capability, bool available,
 			const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* "read", "write" … Static storage. */
@@ -134,37 +145,47 @@ const char *target_capability_string(enum target_capability capability);
 /* "running", "paused" … Static storage. */
 const char *target_state_string(enum target_state state);
 
-/* Opens by the user's word, by the kind of target that it names (kind.h). */
+/* Opens the target for a word of the user, by the kind of target that the word names (kind.h). */
 struct nunchi_error *target_open(const char *word, const struct target_options *options,
 				 struct target **ret);
-/* Puts back what we paused, closes all, frees. NULL is accepted. */
+/*
+ * Resumes the guest if it is paused by this target, closes everything and frees. NULL is accepted.
+ */
 void target_close(struct target *target);
 
-/* Stops the vCPUs; counts, so that calls nest. Only our own stop is undone by target_resume(). */
+/*
+ * Stops the vCPUs. Calls are counted, so that they can be nested. target_resume() undoes only
+ * pauses made by this function.
+ */
 struct nunchi_error *target_pause(struct target *target);
-/* Even if it fails the pause is over for us: the next target_pause() stops the guest again. */
+/*
+ * Undoes a pause. Even if this fails, the guest no longer counts as paused: the next target_pause()
+ * stops it again.
+ */
 struct nunchi_error *target_resume(struct target *target);
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 					  struct x86_registers *ret);
-/* What the guest is doing now; TARGET_ENDED once it is gone. */
+/* Gets the current state of the guest; TARGET_ENDED if it does not exist any more. */
 struct nunchi_error *target_get_state(struct target *target, enum target_state *ret);
-/* Microseconds for which target_pause() had it stopped, in all. */
+/* The total time for which target_pause() stopped the guest, in microseconds. */
 uint64_t target_paused_us(const struct target *target);
 
-/* What a query of a running guest begins with: memory_renew(), and the ranges that there are now.
- */
+/* Begins a query on a running guest: calls memory_renew(), and updates the ranges. */
 void target_renew(struct target *target);
 
-/* Adds a note; drops it silently if memory is short. */
+/* Adds a note; does nothing if memory is short. */
 void target_note(struct target *target, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Is told one guest of this host; false when no more are wanted. The strings live for the call. */
+/*
+ * Called for a guest of this host; returns false if no more are wanted. The strings are valid
+ * during the call.
+ */
 typedef bool target_found_fn(const struct nunchi_found *guest, void *data);
 /*
- * What nunchi_list() gives, from each kind of target that can enumerate. With `ask` it connects to the
- * monitors of QEMU's guests to ask for their states; without, their state is "unknown" and their
- * access says nothing of a monitor. A monitor serves one client at a time.
+ * Lists the guests for nunchi_list(), from each kind of target that can list its guests. If `ask`
+ * is true, connects to the monitors of QEMU's guests to ask for their states; otherwise their state
+ * is "unknown", and their access does not mention a monitor. A monitor serves one client at a time.
  */
 struct nunchi_error *target_list(bool ask, target_found_fn *found, void *data);
 

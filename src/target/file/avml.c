@@ -23,7 +23,7 @@ bool avml_matches(const void *start, size_t size)
 enum frame_type {
 	FRAME_COMPRESSED = 0x00,
 	FRAME_PLAIN = 0x01,
-	FRAME_SKIPPABLE = 0x80, /* and above */
+	FRAME_SKIPPABLE = 0x80, /* this type and all greater ones may be skipped */
 };
 
 enum {
@@ -31,26 +31,29 @@ enum {
 	FRAME_CRC_SIZE = 4,
 	CACHE_BITS = 7,
 	CACHE_SLOTS = 1 << CACHE_BITS, /* 8 MiB of unpacked frames */
-	/* What snappy may make of a full frame: 32 + n + n / 6, and its checksum. */
+	/*
+	 * Greatest size of a compressed frame: snappy makes at most 32 + n + n / 6 bytes of n, and
+	 * the checksum is added.
+	 */
 	FRAME_PACKED_MAX = FRAME_CRC_SIZE + 32 + AVML_FRAME_SIZE + AVML_FRAME_SIZE / 6,
 };
 
 #define LEFT_OUT_LIMIT ((uint64_t)1 << 40)
-/* So that the sizes of AVML_BLOCK_LIMIT blocks add up to no more than 64 bits. */
+/* With this limit the sizes of AVML_BLOCK_LIMIT blocks add up to less than 2^64. */
 #define BLOCK_SIZE_LIMIT ((uint64_t)1 << 40)
 
 struct frame {
-	uint64_t file_offset; /* of its checksum */
+	uint64_t file_offset; /* offset of its checksum in the file */
 	uint64_t start;       /* in the block's unpacked bytes */
-	uint32_t packed_size; /* with the checksum */
-	uint32_t size;        /* unpacked */
+	uint32_t packed_size; /* including the checksum */
+	uint32_t size;        /* decompressed */
 	bool compressed;
 };
 
 struct block {
 	uint64_t address; /* guest-physical */
-	uint64_t size;    /* unpacked */
-	uint64_t logical; /* of its first byte in the unpacked source */
+	uint64_t size;    /* decompressed */
+	uint64_t logical; /* offset of its first byte in the decompressed source */
 	uint64_t stream;  /* offset of the snappy stream in the file */
 	uint64_t length;  /* of the stream */
 	bool indexed;
@@ -59,7 +62,7 @@ struct block {
 };
 
 struct slot {
-	uint64_t key; /* file offset of the frame held; 0: none */
+	uint64_t key; /* file offset of the frame in this slot; 0: none */
 	uint32_t size;
 	char *bytes; /* AVML_FRAME_SIZE of them */
 };
@@ -69,7 +72,7 @@ struct avml {
 	struct source file; /* owned once parsed */
 	struct block *blocks;
 	size_t block_count, block_capacity;
-	uint64_t size; /* unpacked */
+	uint64_t size; /* decompressed */
 	char *packed;  /* FRAME_PACKED_MAX bytes */
 	struct slot slots[CACHE_SLOTS];
 };
@@ -98,7 +101,7 @@ static void cleanup_avml(struct avml **avml)
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
-/* The unpacked size of a frame whose body starts at offset; 0 if it is damaged. */
+/* The decompressed size of a frame whose body starts at offset; 0 if the frame is damaged. */
 static uint32_t frame_size(const struct avml *avml, uint64_t offset, uint8_t type, uint32_t length)
 {
 	const struct source *file = &avml->file;
@@ -133,7 +136,10 @@ static bool add_frame(struct block *block, size_t *capacity, struct frame frame)
 	return true;
 }
 
-/* Walks the block's stream, notes its frames and gives how much they unpack to. Damage ends it. */
+/*
+ * Indexes the frames of the block's stream, up to the first damaged one, and returns their total
+ * decompressed size.
+ */
 static uint64_t index_block(struct avml *avml, struct block *block)
 {
 	const struct source *file = &avml->file;
@@ -171,7 +177,10 @@ static uint64_t index_block(struct avml *avml, struct block *block)
 	return unpacked < block->size ? unpacked : block->size;
 }
 
-/* The frame's bytes, from the cache or unpacked into it; NULL if damaged. */
+/*
+ * Gets the decompressed bytes of a frame from the cache, where they are stored if necessary; NULL
+ * if the frame is damaged.
+ */
 static const char *unpack(struct avml *avml, const struct frame *frame)
 {
 	struct slot *slot =
@@ -204,7 +213,7 @@ static const char *unpack(struct avml *avml, const struct frame *frame)
 	return slot->bytes;
 }
 
-/* The last item whose start is not after wanted; frames and blocks start at 0. */
+/* The last frame that does not start after `wanted`; the first frame starts at 0. */
 static size_t find_frame(const struct block *block, uint64_t wanted)
 {
 	size_t low = 0, high = block->frame_count;
@@ -327,7 +336,10 @@ static struct nunchi_error *add_block(struct avml *avml, uint64_t offset,
 	return NULL;
 }
 
-/* Finds the blocks by their trailing lengths; not found unless they lead to offset 0 exactly. */
+/*
+ * Finds the blocks from the end of the file, by the lengths that follow the streams. Fails unless
+ * this leads to offset 0 exactly.
+ */
 static struct nunchi_error *find_backwards(struct avml *avml)
 {
 	uint64_t end = avml->file.size;
@@ -364,8 +376,9 @@ static struct nunchi_error *find_backwards(struct avml *avml)
 }
 
 /*
- * The length of the stream at offset, walked frame by frame until it has given all of its block:
- * for files whose end is missing. *ret_whole: the trailing length is there and agrees.
+ * Finds the length of the stream at offset by walking its frames until they have produced the whole
+ * block; for files whose end is missing. *ret_whole is true if the length that follows the stream
+ * is there and agrees.
  */
 static uint64_t walk_stream(const struct avml *avml, uint64_t offset, uint64_t block_size,
 			    bool *ret_whole)
@@ -448,8 +461,8 @@ static struct nunchi_error *find_blocks(struct avml *avml, struct avml_info *inf
 /* ---- Extents --------------------------------------------------------------------------------- */
 
 /*
- * AVML leaves out blocks of 16 MiB that are all zero, without a trace. Such a gap begins where a
- * full block ends and is a whole number of blocks; RAM seldom ends just so.
+ * AVML leaves out blocks of 16 MiB that are all zeros, without recording this. Such a gap begins at
+ * the end of a full block and has a whole number of blocks; RAM rarely ends at such a place.
  */
 static bool is_left_out(const struct block *before, const struct block *after)
 {
@@ -460,7 +473,10 @@ static bool is_left_out(const struct block *before, const struct block *after)
 	       after->address - end <= LEFT_OUT_LIMIT;
 }
 
-/* Zeros for the blocks left out stand in the unpacked source after all the blocks. */
+/*
+ * Adds the extents. In the decompressed source, zeros for the blocks that were left out follow all
+ * blocks.
+ */
 static struct nunchi_error *place(struct avml *avml, struct extents *extents,
 				  struct avml_info *info)
 {
@@ -491,7 +507,7 @@ static struct nunchi_error *place(struct avml *avml, struct extents *extents,
 	return err;
 }
 
-/* As avml_read(), with zeros past the blocks. */
+/* Reads as avml_read() does, and gives zeros after the last block. */
 static enum memory_fault read_with_zeros(void *data, uint64_t offset, void *buffer, size_t size,
 					 uint64_t *fault_offset)
 {
@@ -521,7 +537,7 @@ struct nunchi_error *avml_parse(struct source *file, struct source *ret_source,
 	if (!avml || !(avml->packed = malloc(FRAME_PACKED_MAX)))
 		return &error_nomem;
 	avml->file = *file;
-	avml->file.destroy = NULL; /* still the caller's */
+	avml->file.destroy = NULL; /* the caller still owns the source */
 	err = snappy_library_load(&avml->snappy);
 	if (!err)
 		err = find_blocks(avml, &info);

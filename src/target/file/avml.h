@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * AVML, version 2: blocks, each a header like LiME's (magic "AVML", version 2), a stream in
- * snappy's framing format, and the length of that stream in 8 bytes. A block holds 16 MiB of
- * guest memory (all of a range in early versions). A block that would be all zeros is left out.
+ * AVML, version 2. The file consists of blocks: a header like LiME's (magic "AVML", version 2), a
+ * stream in snappy's framing format, and the length of that stream in 8 bytes. A block has 16 MiB
+ * of guest memory (in early versions, a whole range). A block that would be all zeros is left out.
  *
- * The lengths behind the streams let the blocks be found from the end of the file, without
- * walking the frames; these are indexed when a block is first read.
+ * The blocks are found from the end of the file by the lengths after the streams. The frames of a
+ * block are indexed when the block is first read.
  *
  * Sources: AVML's src/image.rs and src/io/snappy.rs, snappy's framing_format.txt.
  */
@@ -25,24 +25,24 @@
 #define AVML_BLOCK_SIZE ((uint64_t)0x1000 * 0x1000)
 /* 16 TiB in blocks of 16 MiB. */
 #define AVML_BLOCK_LIMIT ((size_t)1 << 20)
-/* Most bytes that a frame unpacks to. */
+/* Greatest decompressed size of a frame. */
 #define AVML_FRAME_SIZE 65536
 
 struct avml_info {
 	size_t block_count;
-	/* Bytes between blocks taken for all-zero blocks that AVML left out. */
+	/* Total size of the gaps that count as all-zero blocks that AVML left out. */
 	uint64_t zero;
-	/* Why the blocks end before the file does or should; NULL: they end well. Static. */
+	/* Why the blocks end too early, in static storage; NULL: they end as they should. */
 	const char *ending;
-	uint64_t cut_off; /* unpacked bytes that the last block lacks */
-	uint64_t end;     /* offset in the file at which the last whole block ends */
+	uint64_t cut_off; /* decompressed bytes missing in the last block */
+	uint64_t end;     /* file offset of the end of the last complete block */
 };
 
 bool avml_matches(const void *start, size_t size);
 
 /*
- * Finds the blocks of file, which it takes over unless it fails. Gives a source of the unpacked
- * bytes (owned by the caller) and which addresses lie where in it, normalized.
+ * Finds the blocks of file, and takes over file unless it fails. Stores a source of the
+ * decompressed bytes (owned by the caller), and the addresses of these bytes as normalized extents.
  */
 struct nunchi_error *avml_parse(struct source *file, struct source *ret_source,
 				struct extents *ret_extents, struct avml_info *ret_info);

@@ -8,7 +8,7 @@
 /* CRC-32C (Castagnoli; RFC 3720, appendix B.4). */
 uint32_t crc32c(const void *data, size_t size);
 
-/* As snappy's framing format stores it. */
+/* The form in which snappy's framing format stores the checksum. */
 static inline uint32_t crc32c_masked(uint32_t crc)
 {
 	return ((crc >> 15) | (crc << 17)) + 0xa282ead8;

@@ -8,7 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A dump with paging of a large guest has some 10,000; each costs 32 bytes here. */
+/*
+ * Limit of the segments; a dump with paging of a large guest has about 10,000. Each takes 32 bytes
+ * here.
+ */
 #define SEGMENT_LIMIT ((uint64_t)1 << 20)
 #define BATCH         1024
 
@@ -113,7 +116,7 @@ static struct nunchi_error *check_header(const struct header *header)
 	return NULL;
 }
 
-/* More than 65534 segments: their number stands in sh_info of section 0 (PN_XNUM). */
+/* If there are more than 65534 segments, their number is in sh_info of section 0 (PN_XNUM). */
 static struct nunchi_error *read_extended_count(const struct source *source, struct header *header)
 {
 	size_t size = header->is_64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
@@ -191,7 +194,10 @@ static struct nunchi_error *read_notes(const struct source *source, const struct
 
 	if (!segment->filesz)
 		return NULL;
-	/* Guest memory is worth having without its notes. Many segments may name the same bytes. */
+	/*
+	 * Without its notes the guest's memory is still useful, so damaged notes are no error. Many
+	 * segments may refer to the same bytes.
+	 */
 	if (segment->filesz > NOTES_SIZE_LIMIT - notes->size || segment->offset > source->size ||
 	    segment->filesz > source->size - segment->offset) {
 		notes->damaged = true;
@@ -220,12 +226,15 @@ static struct nunchi_error *add_segment(const struct source *source, const struc
 	err = extents_add(&core->extents, segment->paddr, segment->filesz, segment->offset);
 	if (err || memsz == segment->filesz)
 		return err;
-	/* The first sum cannot overflow: extents_add() checked it. */
+	/* The sum cannot overflow: extents_add() has checked it. */
 	return extents_add_missing(&core->extents, segment->paddr + segment->filesz,
 				   memsz - segment->filesz);
 }
 
-/* What tells a machine's dump from that of a process, whose segments have no physical address. */
+/*
+ * Distinguishes the dump of a machine from that of a process, whose segments have no physical
+ * addresses.
+ */
 struct witness {
 	bool physical;
 	bool virtual_only;

@@ -4,20 +4,23 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* With more extents than this one reader serves many, so that ranges stay few. */
+/*
+ * If there are more extents than this, one reader serves many extents, so that the memory has few
+ * ranges.
+ */
 #define MAX_WINDOWS 16384
 
-/* What the readers of one memory share; freed with the last of them. */
+/* Shared by all readers of one memory; freed with the last of them. */
 struct backing {
 	struct source source;
 	struct extents extents;
-	size_t recent; /* where the last search ended */
+	size_t recent; /* index that the last search found */
 	size_t references;
 };
 
 struct reader {
 	struct backing *backing;
-	uint64_t base; /* guest-physical address of the range's start */
+	uint64_t base; /* guest-physical address of the start of the range */
 };
 
 void extents_deinit(struct extents *extents)
@@ -68,7 +71,10 @@ static uint64_t extent_end(const struct extent *extent)
 	return extent->start + extent->size;
 }
 
-/* By address; of two at one address the longer first, so that it is kept whole. */
+/*
+ * Orders extents by address; of two with the same address the longer one comes first and is kept
+ * complete.
+ */
 static int compare(const void *a, const void *b)
 {
 	const struct extent *x = a, *y = b;
@@ -80,7 +86,7 @@ static int compare(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Appends a piece after the last one of out, or makes that one longer. */
+/* Appends an extent to out, or extends the last one if both are contiguous. */
 static struct nunchi_error *join(struct extents *out, struct extent piece)
 {
 	struct extent *last = out->count ? &out->items[out->count - 1] : NULL;
@@ -93,7 +99,7 @@ static struct nunchi_error *join(struct extents *out, struct extent piece)
 	return append(out, piece);
 }
 
-/* Splits each extent into what the source has of it (saved) and what it has not (missing). */
+/* Splits each extent into the part that the source contains (saved) and the rest (missing). */
 static struct nunchi_error *split(const struct extents *in, uint64_t source_size,
 				  struct extents *saved, struct extents *missing)
 {
@@ -117,7 +123,7 @@ static struct nunchi_error *split(const struct extents *in, uint64_t source_size
 	return NULL;
 }
 
-/* Appends sorted extents to out, leaving out what an earlier one covers. */
+/* Appends sorted extents to out, without the parts that earlier extents cover. */
 static struct nunchi_error *unite(const struct extents *in, struct extents *out)
 {
 	uint64_t covered = 0;
@@ -142,7 +148,10 @@ static struct nunchi_error *unite(const struct extents *in, struct extents *out)
 	return NULL;
 }
 
-/* Appends to out, in order of address, saved and that part of missing which saved lacks. */
+/*
+ * Appends to out, in order of address, all of `saved`, and the parts of `missing` that `saved` does
+ * not cover.
+ */
 static struct nunchi_error *fill(const struct extents *saved, const struct extents *missing,
 				 struct extents *out)
 {
@@ -176,8 +185,9 @@ static struct nunchi_error *fill(const struct extents *saved, const struct exten
 }
 
 /*
- * Where a missing extent ends within a saved one, fill() has gone past it: the next missing extent
- * may begin inside that saved one. Cut those beginnings off.
+ * Cuts off the start of each missing extent that lies within a saved one. fill() needs this: when a
+ * missing extent ends within a saved one, it goes on after that saved one, in which the next
+ * missing extent may begin.
  */
 static void trim_missing(const struct extents *saved, struct extents *missing)
 {
@@ -261,7 +271,7 @@ static void reader_destroy(void *data)
 	free(reader);
 }
 
-/* The extent that holds address, or the next one after it; count if there is none. */
+/* The index of the extent that contains address, or of the next one; count if there is none. */
 static size_t search(struct backing *backing, uint64_t address)
 {
 	const struct extents *extents = &backing->extents;
@@ -342,11 +352,14 @@ static uint64_t page_down(uint64_t address)
 	return address & ~PAGE_MASK;
 }
 
-/* One range for the whole pages of each extent; a page that several share gets a reader. */
+/*
+ * Adds one range for the complete pages of each extent; a page that several extents share is read
+ * by a reader.
+ */
 static struct nunchi_error *apply_each(struct backing *backing, struct memory *memory)
 {
 	int fd = backing->source.fd;
-	uint64_t done = 0; /* pages below are added */
+	uint64_t done = 0; /* all pages below this address were added */
 
 	for (size_t i = 0; i < backing->extents.count; i++) {
 		const struct extent *e = &backing->extents.items[i];
@@ -379,7 +392,7 @@ static struct nunchi_error *apply_each(struct backing *backing, struct memory *m
 	return NULL;
 }
 
-/* One reader for each run of pages that touch. */
+/* Adds one reader for each row of adjacent pages. */
 static struct nunchi_error *apply_runs(struct backing *backing, struct memory *memory)
 {
 	const struct extents *extents = &backing->extents;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which guest-physical addresses lie where in a source: collected by the parsers in any order,
- * with any overlaps, put in order here and made into a guest's memory.
+ * Which guest-physical addresses are where in a source. The parsers add extents in any order, with
+ * any overlaps; extents_normalize() sorts them, and extents_apply() makes a guest's memory of them.
  */
 #ifndef NUNCHI_TARGET_FILE_EXTENTS_H
 #define NUNCHI_TARGET_FILE_EXTENTS_H
@@ -15,14 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No x86 processor has more than 52 bits of physical address. */
+/* No x86 processor has physical addresses of more than 52 bits. */
 #define EXTENT_ADDRESS_LIMIT ((uint64_t)1 << 52)
 
 struct extent {
 	uint64_t start; /* guest-physical */
 	uint64_t size;
-	uint64_t offset; /* in the source */
-	bool missing;    /* known to be RAM, but not in the source */
+	uint64_t offset; /* offset in the source */
+	bool missing;    /* RAM that the source does not contain */
 };
 
 struct extents {
@@ -34,22 +34,23 @@ struct extents {
 void extents_deinit(struct extents *extents);
 #define _cleanup_extents_ _cleanup_(extents_deinit)
 
-/* Fails on an address range that no x86 has; an empty range is dropped. */
+/* Adds an extent. Fails if an x86 guest cannot have the addresses; ignores an empty extent. */
 struct nunchi_error *extents_add(struct extents *extents, uint64_t start, uint64_t size,
 				 uint64_t offset);
 struct nunchi_error *extents_add_missing(struct extents *extents, uint64_t start, uint64_t size);
 
 /*
- * Sorts; makes what lies at or past source_size missing; of several extents for one address keeps
- * the first one that has bytes; joins what continues in address and in offset.
+ * Sorts the extents; marks what lies beyond source_size as missing; of several extents with the
+ * same address, keeps the first one that has bytes; joins extents that are contiguous in address
+ * and offset.
  */
 struct nunchi_error *extents_normalize(struct extents *extents, uint64_t source_size);
-/* Bytes that are missing; after extents_normalize(). */
+/* The number of missing bytes, after extents_normalize(). */
 uint64_t extents_missing(const struct extents *extents);
 uint64_t extents_total(const struct extents *extents);
 
 /*
- * Adds normalized extents to a memory and seals it: windows where the source is a file, else
+ * Adds normalized extents to a memory and seals it: as windows if the source is a file, else as
  * readers. Takes over the source and the extents (both are empty afterwards), also on failure.
  */
 struct nunchi_error *extents_apply(struct extents *extents, struct source *source,

@@ -36,7 +36,7 @@ static void file_destroy(struct target *target)
 static struct nunchi_error *file_get_registers(struct target *target, unsigned vcpu,
 					       struct x86_registers *ret)
 {
-	/* target_get_registers() checked that there is such a vCPU. */
+	/* target_get_registers() has checked that this vCPU exists. */
 	const struct x86_registers *registers = &file_of(target)->vcpus[vcpu];
 
 	if (!registers->has_rip && !registers->cr0)
@@ -133,7 +133,7 @@ struct nunchi_error *file_open_source(struct file_target *file, struct source *s
 
 	if (err)
 		return err;
-	/* The last one, raw, matches everything. */
+	/* The last format, raw, matches every file. */
 	while (i + 1 < ARRAY_SIZE(formats) && !formats[i]->matches(start, size))
 		i++;
 	file->ops.kind = formats[i]->format.name;
@@ -142,7 +142,7 @@ struct nunchi_error *file_open_source(struct file_target *file, struct source *s
 
 static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t *ret_size)
 {
-	/* O_NONBLOCK: a FIFO must not make us wait for a writer. */
+	/* O_NONBLOCK: otherwise opening a FIFO would wait for a writer. */
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct nunchi_error *err;
 	struct stat st;
@@ -179,7 +179,10 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	return NULL;
 }
 
-/* What a format's reader objects to is the file's fault, whatever it is. */
+/*
+ * Adds a hint to an error of a format's parser: whatever the parser rejects, the file is damaged or
+ * unknown.
+ */
 static struct nunchi_error *hint_damaged(struct nunchi_error *err)
 {
 	if (nunchi_error_hint(err) ||

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Saved guests: the format is told by content, never by name.
- */
+/* Saved guests. The format of a file is recognised by its content, never by its name. */
 #ifndef NUNCHI_TARGET_FILE_FILE_H
 #define NUNCHI_TARGET_FILE_FILE_H
 
@@ -9,8 +7,9 @@
 #include "target/target.h"
 
 /*
- * Opens the file read-only. A file that is damaged or cut off gives what there is of it, with
- * notes on what is missing; a file that is no memory image gives an error that says what it is.
+ * Opens the file read-only. If the file is damaged or cut off, the target has the memory that can
+ * be read, and notes say what is missing. If the file is not a memory image, the error says what it
+ * is.
  */
 struct nunchi_error *file_target_open(const char *path, const struct target_options *options,
 				      struct target **ret);

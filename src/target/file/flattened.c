@@ -20,7 +20,7 @@ enum {
 
 struct flattened {
 	struct source file;   /* owned once parsed */
-	struct spans records; /* in the unflattened file; in order of start, disjoint */
+	struct spans records; /* of the unflattened file; sorted by start, without overlaps */
 	uint64_t size;
 	size_t recent;
 };
@@ -90,7 +90,7 @@ static struct nunchi_error *read_records(const struct source *file, struct spans
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The record that holds offset, or the next after it. */
+/* The index of the record that contains offset, or of the next one. */
 static size_t search(struct flattened *flat, uint64_t offset)
 {
 	const struct span *items = flat->records.items;

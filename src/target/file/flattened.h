@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * makedumpfile's flattened form, made for pipes and written by QEMU for kdump: a header of 4096
- * bytes, then records (offset and size as big-endian 64-bit numbers, and the bytes that belong
- * there), ended by a record of -1, -1. What is inside is a kdump file or an ELF core. A later
- * record replaces what earlier ones put there; what no record gives is zero.
+ * makedumpfile's flattened format, which is used for pipes and which QEMU writes for kdump: a
+ * header of 4096 bytes, then records (an offset and a size as big-endian 64-bit numbers, and the
+ * bytes for that offset), and an end record of -1, -1. The unflattened file is a kdump file or an
+ * ELF core. A later record replaces bytes of earlier ones; bytes that no record contains are zero.
  *
  * Sources: makedumpfile's IMPLEMENTATION and makedumpfile.h, QEMU's dump/dump.c.
  */
@@ -19,7 +19,10 @@
 
 #define FLATTENED_SIGNATURE   "makedumpfile"
 #define FLATTENED_HEADER_SIZE 4096
-/* QEMU and makedumpfile write some 16 KiB a record; an entry costs 24 bytes. */
+/*
+ * Limit of the records. QEMU and makedumpfile write about 16 KiB in one record; an entry takes 24
+ * bytes here.
+ */
 #define FLATTENED_RECORD_LIMIT ((size_t)1 << 22)
 
 struct flattened_info {
@@ -30,8 +33,8 @@ struct flattened_info {
 bool flattened_matches(const void *start, size_t size);
 
 /*
- * Indexes the records of file, which it takes over unless it fails, and gives a source of the
- * bytes they make up (owned by the caller). Past the last byte given, it reads as not saved.
+ * Indexes the records of file, and takes over file unless it fails. Stores a source of the
+ * unflattened bytes (owned by the caller); beyond its last byte, reads give MEMORY_NOT_SAVED.
  */
 struct nunchi_error *flattened_parse(struct source *file, struct source *ret_source,
 				     struct flattened_info *ret_info);

@@ -66,7 +66,9 @@ static const struct {
     {"SQLite format 3", 15, 0, "an SQLite database", NULL},
 };
 
-/* A first page of nothing but text: real memory begins with interrupt vectors or firmware data. */
+/*
+ * Whether the first page is only text. Real memory begins with interrupt vectors or firmware data.
+ */
 static bool is_text(const uint8_t *start, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {

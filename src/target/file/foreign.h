@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 /*
- * NULL, or an error that says what the file is when its start shows that it is no memory image we
- * can read (a disk image, a compressed file, text …), with what to do instead.
+ * If the start of a file shows that it is not a memory image that nunchi can read (a disk image, a
+ * compressed file, text …), returns an error that says what it is and what to do instead; otherwise
+ * NULL.
  */
 struct nunchi_error *foreign_file_error(const void *start, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One format of saved guests, and what its open() fills in. A format's own file defines a
- * `const struct file_format NAME_format`; formats.def lists them in the order in which a file is
- * compared with them.
+ * A format of saved guests, and the target that its open() fills in. Each format's own file defines
+ * a `const struct file_format NAME_format`. formats.def lists the formats in the order in which
+ * they are tried.
  */
 #ifndef NUNCHI_TARGET_FILE_FORMAT_H
 #define NUNCHI_TARGET_FILE_FORMAT_H
@@ -17,30 +17,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Enough of the start to tell any format. */
+/* Number of bytes at the start of a file by which each format can be recognised. */
 #define FILE_START_SIZE 4096
 
 /* A saved guest. */
 struct file_target {
 	struct target target;
-	struct target_ops ops; /* .kind is the format's name */
+	struct target_ops ops; /* ops.kind is the name of the format */
 	int fd;
 	uint64_t size; /* bytes of the file */
 	bool sigbus_guard;
-	bool incomplete; /* RAM may lie where the file shows none: it is damaged or was cut off */
-	struct x86_registers *vcpus; /* target.vcpu_count of them; owned */
-	/* What the format keeps beside the memory; destroyed after it. */
+	/*
+	 * the guest may have had more RAM than the file shows, because the file is damaged or cut
+	 * off
+	 */
+	bool incomplete;
+	struct x86_registers *vcpus; /* array of target.vcpu_count; owned */
+	/* Data of the format, destroyed after the memory. */
 	void *own;
 	void (*destroy_own)(void *own);
 };
 
 struct file_format {
 	struct nunchi_file_format format; /* its name is the target's kind */
-	/* Whether a file whose first bytes these are is of this format. */
+	/* Whether a file that starts with these bytes has this format. */
 	bool (*matches)(const void *start, size_t size);
 	/*
-	 * Gives the target its memory, notes and registers. May take the source over; whatever it
-	 * leaves in *source is the caller's to release, also on failure.
+	 * Sets the target's memory, notes and registers. May take over the source; the caller
+	 * releases what is left in *source, also on failure.
 	 */
 	struct nunchi_error *(*open)(struct file_target *file, struct source *source);
 };
@@ -50,26 +54,27 @@ struct file_format {
 #undef FORMAT
 
 /*
- * Opens a source by the format that its first bytes tell: the file itself, or what a container
- * unpacks to.
+ * Opens a source in the format that its first bytes show. The source is a file, or the decompressed
+ * content of a container.
  */
 struct nunchi_error *file_open_source(struct file_target *file, struct source *source);
 
-/* ---- For the formats' open() ------------------------------------------------------------------
+/*
+ * ---- Functions for open() of the formats ------------------------------------------------------
  */
 
-/* Makes the target's memory out of extents of a source; takes over both, also on failure. */
+/* Makes the target's memory from the extents of a source; takes over both, also on failure. */
 struct nunchi_error *file_make_memory(struct file_target *file, struct extents *extents,
 				      struct source *source);
-/* Takes over the registers and VMCOREINFO that ELF notes hold. */
+/* Takes over the registers and the VMCOREINFO from ELF notes. */
 void file_take_notes(struct file_target *file, struct notes *notes);
-/* Takes over the registers of count vCPUs; where says how they came to be known ("from …"). */
+/* Takes over the registers of `count` vCPUs; `where` says where they were found ("from …"). */
 void file_take_vcpus(struct file_target *file, struct x86_registers **vcpus, size_t count,
 		     const char *where);
-/* Notes that the file ends too early, unless nothing is missing. */
+/* Adds a note that the file ends too early, unless `missing` is 0. */
 void file_note_missing(struct file_target *file, uint64_t missing, uint64_t total);
 
-/* Bytes in the unit that shows most of them: "12 MiB". */
+/* A number of bytes as text, in the greatest suitable unit: "12 MiB". */
 struct amount {
 	char text[32];
 };

@@ -8,19 +8,20 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* One block is a page: x86 has no other size. */
-#define BLOCK            4096
-#define BLOCK_PAGES      ((uint64_t)8 * BLOCK) /* whose bits a block of bitmap holds */
+/* Blocks have the size of a page: on x86 there is no other block size. */
+#define BLOCK 4096
+/* number of pages whose bits are in a block of a bitmap */
+#define BLOCK_PAGES      ((uint64_t)8 * BLOCK)
 #define DESCRIPTOR_SIZE  24
 #define DESCRIPTOR_BATCH 128
-#define CACHE_BITS       9 /* 2 MiB of unpacked pages */
+#define CACHE_BITS       9 /* the cache has 2 MiB of decompressed pages */
 
 enum header_offset {
 	HEADER_VERSION = 8,
-	HEADER_MACHINE = 12 + 4 * 65, /* of struct new_utsname */
-	HEADER_STATUS_64 = 424,       /* the timestamp before it is 8-byte aligned */
+	HEADER_MACHINE = 12 + 4 * 65, /* in struct new_utsname */
+	HEADER_STATUS_64 = 424,       /* the timestamp before it is aligned to 8 bytes */
 	HEADER_STATUS_32 = 412,
-	/* From the status on: */
+	/* Offsets from the status: */
 	HEADER_BLOCK_SIZE = 4,
 	HEADER_SUB_SIZE = 8,
 	HEADER_BITMAP_BLOCKS = 12,
@@ -45,20 +46,26 @@ struct descriptor {
 struct kdump {
 	struct source file; /* owned once parsed */
 	struct unpacker *unpacker;
-	uint64_t pages;       /* page frame numbers are below */
+	uint64_t pages;       /* all page frame numbers are less than this */
 	uint64_t ram_bitmap;  /* offsets in the file */
-	uint64_t save_bitmap; /* the same one where there is only one */
+	uint64_t save_bitmap; /* the same as ram_bitmap if there is only one bitmap */
 	uint64_t descriptors;
 	uint64_t saved;
-	uint64_t *ranks; /* saved pages before each block of the bitmap */
-	/* The block of bitmap and the batch of descriptors last used; number + 1, 0: none. */
+	uint64_t *ranks; /* for each block of the bitmap: number of saved pages before it */
+	/*
+	 * The block of the bitmap and the batch of descriptors that were used last: number + 1, 0:
+	 * none.
+	 */
 	uint64_t bits_number, batch_number;
 	uint8_t bits[BLOCK];
 	uint8_t batch[DESCRIPTOR_BATCH * DESCRIPTOR_SIZE];
 	uint8_t packed[BLOCK];
-	/* Unpacked pages by their offset in the file, so that QEMU's one zero page is here once. */
+	/*
+	 * Decompressed pages by their offset in the file, so that all references to QEMU's single
+	 * zero page share one entry.
+	 */
 	uint64_t keys[1 << CACHE_BITS];  /* offset + 1, 0: none */
-	uint8_t *cache[1 << CACHE_BITS]; /* made at first use */
+	uint8_t *cache[1 << CACHE_BITS]; /* allocated when first used */
 };
 
 static void kdump_destroy(void *data)
@@ -105,7 +112,7 @@ const char *kdump_compression_string(unsigned compression)
 
 /* ---- Headers --------------------------------------------------------------------------------- */
 
-/* Decodes by one of the two layouts; false if the numbers make no sense so. */
+/* Decodes the header with one of the two layouts; false if the values are impossible. */
 static bool decode_header(const uint8_t *header, bool is_64, struct layout *ret)
 {
 	const uint8_t *p = header + (is_64 ? HEADER_STATUS_64 : HEADER_STATUS_32);
@@ -178,7 +185,7 @@ static struct nunchi_error *read_headers(const struct source *file, struct layou
 				    "the kdump header (version %" PRIu32 ") makes no sense: not "
 				    "4096-byte blocks of a little-endian machine",
 				    layout->version);
-	/* "x86_64", "i386" to "i686"; older writers leave it empty. */
+	/* "x86_64", "i386" to "i686"; empty if the writer is old. */
 	if (machine[0] && strncmp(machine, "x86_64", 7) &&
 	    (machine[0] != 'i' || strncmp(machine + 2, "86", 3)))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
@@ -200,7 +207,7 @@ static struct nunchi_error *read_part(const struct source *file, uint64_t offset
 
 	if (!size)
 		return NULL;
-	/* The memory is worth having without them. */
+	/* Without its notes the guest's memory is still useful. */
 	if (size > NOTES_SIZE_LIMIT || offset > file->size || size > file->size - offset) {
 		notes->damaged = true;
 		return NULL;
@@ -218,7 +225,7 @@ static struct nunchi_error *read_part(const struct source *file, uint64_t offset
 /* ---- Bitmaps --------------------------------------------------------------------------------- */
 
 struct run {
-	uint64_t start, end; /* page frame numbers; none while they are equal */
+	uint64_t start, end; /* page frame numbers; the run is empty if they are equal */
 };
 
 static struct nunchi_error *end_run(struct extents *extents, struct run *run)
@@ -229,14 +236,17 @@ static struct nunchi_error *end_run(struct extents *extents, struct run *run)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "the kdump bitmap has more than %zu runs of RAM",
 				    KDUMP_RUN_LIMIT);
-	/* Memory by address: the offset in the source is the address. */
+	/* The source gives memory by address: the offset in the source is the address. */
 	err = extents_add(extents, run->start * BLOCK, (run->end - run->start) * BLOCK,
 			  run->start * BLOCK);
 	run->start = run->end = 0;
 	return err;
 }
 
-/* Lengthens the run by the 64 pages from pfn on, of which bits are RAM; ends it where they stop. */
+/*
+ * Extends the run by the 64 pages from pfn on whose bits are set in `bits`, and ends it at the
+ * first bit that is not set.
+ */
 static struct nunchi_error *scan_word(struct extents *extents, struct run *run, uint64_t pfn,
 				      uint64_t bits)
 {
@@ -267,7 +277,7 @@ static struct nunchi_error *scan_word(struct extents *extents, struct run *run, 
 	return NULL;
 }
 
-/* Clears the bits of pages past the last one. */
+/* Clears the bits that lie after the last page. */
 static void clear_past(uint8_t *bits, uint64_t pages)
 {
 	if (pages >= BLOCK_PAGES)
@@ -287,7 +297,7 @@ static struct nunchi_error *read_bits(const struct kdump *kdump, uint64_t bitmap
 	return err;
 }
 
-/* One pass over both bitmaps: the RAM, and how many saved pages there are before each block. */
+/* Reads both bitmaps once: collects the RAM, and counts the saved pages before each block. */
 static struct nunchi_error *read_bitmaps(struct kdump *kdump, struct extents *extents,
 					 struct kdump_info *info)
 {
@@ -327,7 +337,9 @@ static struct descriptor decode_descriptor(const uint8_t *p)
 	    .offset = load_le64(p), .size = load_le32(p + 8), .flags = load_le32(p + 12)};
 }
 
-/* A descriptor that was never written is all zeros in a file that was cut off. */
+/*
+ * Checks a descriptor. In a file that was cut off, a descriptor that was not written is all zeros.
+ */
 static enum memory_fault check_descriptor(const struct kdump *kdump,
 					  const struct descriptor *descriptor)
 {
@@ -337,7 +349,9 @@ static enum memory_fault check_descriptor(const struct kdump *kdump,
 	return descriptor->size <= BLOCK ? MEMORY_OK : MEMORY_IO;
 }
 
-/* How many pages lie past the end of the file; all descriptors are read only if the last one does.
+/*
+ * Counts the saved pages that lie beyond the end of the file. Reads all descriptors only if the
+ * last page is beyond the end.
  */
 static uint64_t count_cut_off(const struct kdump *kdump)
 {
@@ -371,7 +385,10 @@ static uint64_t count_cut_off(const struct kdump *kdump)
 	return count;
 }
 
-/* Which saved page a page frame is; false if it was left out of the dump. */
+/*
+ * Finds the number of a page frame among the saved pages; returns MEMORY_NOT_SAVED if it was left
+ * out of the dump.
+ */
 static enum memory_fault find_saved(struct kdump *kdump, uint64_t pfn, uint64_t *ret)
 {
 	uint64_t number = pfn / BLOCK_PAGES, bit = pfn % BLOCK_PAGES, rank;
@@ -406,7 +423,7 @@ static enum memory_fault read_descriptor(struct kdump *kdump, uint64_t index,
 	uint64_t start = kdump->descriptors + number * sizeof(kdump->batch);
 
 	if (kdump->batch_number != number + 1) {
-		/* The last batch is short, by the end of the table or of the file. */
+		/* The last batch may be short, because the table or the file ends. */
 		memset(kdump->batch, 0, sizeof(kdump->batch));
 		kdump->batch_number = number + 1;
 		if (kdump->file.read(kdump->file.data, start, kdump->batch, sizeof(kdump->batch),
@@ -419,7 +436,7 @@ static enum memory_fault read_descriptor(struct kdump *kdump, uint64_t index,
 	return check_descriptor(kdump, ret);
 }
 
-/* Reads the page and unpacks it into out. */
+/* Reads a page and decompresses it into out. */
 static enum memory_fault load_page(struct kdump *kdump, const struct descriptor *descriptor,
 				   uint8_t *out)
 {
@@ -497,7 +514,9 @@ static void place(struct kdump *kdump, const struct layout *layout)
 
 	kdump->pages = layout->max_mapnr;
 	kdump->ram_bitmap = (1 + layout->sub_blocks) * BLOCK;
-	/* Two bitmaps stand there unless one alone takes up the room of both. */
+	/*
+	 * There are two bitmaps, unless the first one is so large that it fills the space of both.
+	 */
 	kdump->save_bitmap = kdump->ram_bitmap;
 	if (kdump->pages <= half * 8)
 		kdump->save_bitmap += half;
@@ -526,7 +545,7 @@ static struct nunchi_error *open_parts(struct kdump *kdump, struct extents *exte
 	if (err)
 		return err;
 	info->cut_off_pages = count_cut_off(kdump);
-	/* The header's width alone does not tell: a large 32-bit guest has the 64-bit one. */
+	/* The width of the header does not decide: a large 32-bit guest has the 64-bit header. */
 	notes_conclude(notes, notes->prstatus_count ? notes->long_mode : layout.is_64);
 	if (!extents->count)
 		return error_create(NUNCHI_ERROR_DATA, "the bitmap of the kdump file is empty");
@@ -546,7 +565,7 @@ struct nunchi_error *kdump_parse(struct source *file, struct source *ret_source,
 	if (!kdump || !(kdump->unpacker = unpacker_create()))
 		return &error_nomem;
 	kdump->file = *file;
-	kdump->file.destroy = NULL; /* still the caller's */
+	kdump->file.destroy = NULL; /* the caller still owns the source */
 	err = open_parts(kdump, &extents, &notes, &info);
 	if (err)
 		return err;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * kdump-compressed files of makedumpfile and QEMU: header, sub header, notes, two bitmaps (which
- * pages are RAM, which are saved), a descriptor for each saved page, and the pages, each packed by
- * itself with zlib, LZO, snappy or zstd, or plain.
+ * kdump-compressed files of makedumpfile and QEMU: a header, a sub header, notes, two bitmaps
+ * (which pages are RAM, which are saved), a descriptor for each saved page, and the pages. Each
+ * page is stored plain or compressed by zlib, LZO, snappy or zstd.
  *
- * Decoded here, not by libkdumpfile: version 0.5.1 (Debian 12) writes past its buffer when a page's
- * descriptor claims more than a page, dies by SIGBUS on a file that was cut off, and does not know
- * the flattened form (0.5.3 does), which its interface of file descriptors keeps us from adding.
+ * nunchi decodes the files itself instead of using libkdumpfile: version 0.5.1 (Debian 12) writes
+ * beyond its buffer if a page's descriptor claims more than a page, dies by SIGBUS on a file that
+ * was cut off, and does not support the flattened format (0.5.3 does), which cannot be added
+ * because its interface takes file descriptors.
  *
  * Sources: makedumpfile's diskdump_mod.h and IMPLEMENTATION, QEMU's include/sysemu/dump.h.
  */
@@ -22,9 +23,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 16 TiB of guest memory. */
+/* Limit of the pages: 16 TiB of guest memory. */
 #define KDUMP_PAGE_LIMIT ((uint64_t)1 << 32)
-/* Runs of RAM pages: real guests have tens. */
+/* Limit of the rows of contiguous RAM pages; real guests have tens. */
 #define KDUMP_RUN_LIMIT ((size_t)1 << 16)
 
 enum kdump_compression {
@@ -36,20 +37,20 @@ enum kdump_compression {
 };
 
 struct kdump_info {
-	unsigned compression; /* what the header announces; 0: none */
-	uint32_t dump_level;  /* makedumpfile's -d: what was left out */
+	unsigned compression; /* according to the header; 0: none */
+	uint32_t dump_level;  /* option -d of makedumpfile: which pages were left out */
 	uint64_t ram_pages;
 	uint64_t saved_pages;
-	uint64_t cut_off_pages; /* saved, but past the end of the file */
+	uint64_t cut_off_pages; /* saved pages that lie beyond the end of the file */
 };
 
 bool kdump_matches(const void *start, size_t size);
-/* "zlib" and so on; "none" for 0. */
+/* The name of a compression, as "zlib"; "none" for 0. */
 const char *kdump_compression_string(unsigned compression);
 
 /*
- * Reads the headers of file, which it takes over unless it fails. Gives a source of guest memory
- * by guest-physical address (owned by the caller), the RAM in it, normalized, and the notes.
+ * Reads the headers of file, and takes over file unless it fails. Stores a source of guest memory
+ * by guest-physical address (owned by the caller), the RAM as normalized extents, and the notes.
  */
 struct nunchi_error *kdump_parse(struct source *file, struct source *ret_source,
 				 struct extents *ret_extents, struct notes *ret_notes,

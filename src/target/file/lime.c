@@ -26,7 +26,10 @@ struct lime_header lime_header_decode(const uint8_t bytes[LIME_HEADER_SIZE])
 	};
 	uint64_t last = load_le64(bytes + 16);
 
-	/* The whole 64-bit space has no size in 64 bits; it is as impossible as a negative one. */
+	/*
+	 * A range of the whole 64-bit address space has a size of 2^64, which does not fit; it is
+	 * as invalid as a negative size.
+	 */
 	if (last >= header.start && last - header.start != UINT64_MAX)
 		header.size = last - header.start + 1;
 	return header;
@@ -41,7 +44,9 @@ void lime_header_encode(const struct lime_header *header, uint8_t ret[LIME_HEADE
 	store_le64(ret + 16, header->start + header->size - 1);
 }
 
-/* Adds the segment at offset; sets *ret_next to what follows, 0 if the walk must end. */
+/*
+ * Adds the segment at offset; *ret_next is the offset of the next segment, 0 if this was the last.
+ */
 static struct nunchi_error *add_segment(const struct source *source, uint64_t offset,
 					struct lime *lime, uint64_t *ret_next)
 {

@@ -12,7 +12,7 @@
 #define EFER_LME ((uint64_t)1 << 8)
 #define EFER_LMA ((uint64_t)1 << 10)
 
-/* Where a register stands in a note, and where in struct x86_registers. */
+/* Where a register is in a note, and where in struct x86_registers. */
 struct place {
 	uint16_t member, at;
 };
@@ -21,7 +21,7 @@ struct place {
 		offsetof(struct x86_registers, name), offset                                       \
 	}
 
-/* struct elf_prstatus: pr_pid, and pr_reg, a struct user_regs_struct. */
+/* struct elf_prstatus: offsets of pr_pid, and of pr_reg, which is a struct user_regs_struct. */
 enum { PRSTATUS64_PID = 32, PRSTATUS32_PID = 24 };
 static const struct place prstatus64[] = {
     PLACE(r15, 112), PLACE(r14, 120),    PLACE(r13, 128), PLACE(r12, 136), PLACE(rbp, 144),
@@ -40,7 +40,9 @@ static const struct place prstatus32_selectors[] = {
     PLACE(ds, 100), PLACE(es, 104), PLACE(fs, 108), PLACE(gs, 112), PLACE(cs, 124), PLACE(ss, 136),
 };
 
-/* struct QEMUCPUState: general registers, segments of 24 bytes (selector, base at 16), cr[5]. */
+/*
+ * struct QEMUCPUState: general registers, segments of 24 bytes each (selector, base at 16), cr[5].
+ */
 enum { QEMU_KERNEL_GS = 432 };
 static const struct place qemu[] = {
     PLACE(rax, 8),        PLACE(rbx, 16),       PLACE(rcx, 24),      PLACE(rdx, 32),
@@ -56,7 +58,7 @@ static const struct place qemu_selectors[] = {
     PLACE(gs, 248), PLACE(ss, 272), PLACE(ldtr, 296), PLACE(tr, 320),
 };
 
-/* Registers of `width` bytes; selectors have 2. */
+/* Loads registers of `width` bytes; segment selectors have 2 bytes. */
 static void load_places(struct x86_registers *registers, const uint8_t *desc,
 			const struct place *places, size_t count, unsigned width)
 {
@@ -98,7 +100,7 @@ void notes_deinit(struct notes *notes)
 	memset(notes, 0, sizeof(*notes));
 }
 
-/* vCPU n, made if it is the next one; NULL if memory is short or there are too many. */
+/* vCPU n, which is created if it is the next one; NULL if memory is short or there are too many. */
 static struct x86_registers *vcpu(struct notes *notes, size_t n)
 {
 	struct x86_registers *vcpus;
@@ -127,7 +129,7 @@ static void parse_prstatus(struct notes *notes, const uint8_t *desc, size_t size
 		return;
 	notes->prstatus_count++;
 	notes->long_mode |= size == PRSTATUS64_SIZE;
-	/* QEMU's own note says more. */
+	/* QEMU's own note contains more registers. */
 	if (registers->has_rip)
 		return;
 	if (size == PRSTATUS64_SIZE) {
@@ -143,7 +145,7 @@ static void parse_prstatus(struct notes *notes, const uint8_t *desc, size_t size
 void notes_encode_prstatus(const struct x86_registers *registers, bool x86_64, unsigned vcpu,
 			   uint8_t *ret)
 {
-	/* It counts from 1. */
+	/* pr_pid counts from 1. */
 	store_le32(ret + (x86_64 ? PRSTATUS64_PID : PRSTATUS32_PID), vcpu + 1);
 	if (x86_64) {
 		STORE(registers, ret, prstatus64, 8);
@@ -205,7 +207,7 @@ static bool name_is(const uint8_t *name, size_t size, const char *wanted)
 {
 	size_t length = strlen(wanted);
 
-	/* The terminating NUL should be there, but some writers leave it out. */
+	/* The NUL at the end should be there, but some writers leave it out. */
 	return (size == length || (size == length + 1 && !name[length])) &&
 	       !memcmp(name, wanted, length);
 }
@@ -230,7 +232,7 @@ struct nunchi_error *notes_parse(struct notes *notes, const void *bytes, size_t 
 		uint32_t type = load_le32(p + 8);
 		const uint8_t *name = p + 12, *desc;
 
-		/* All-zero bytes pad the end of kernel-made segments. */
+		/* Segments made by the kernel are padded with zero bytes. */
 		if (!name_size && !desc_size && !type)
 			return NULL;
 		whole = 12 + align4(name_size) + align4(desc_size);
@@ -267,7 +269,7 @@ void notes_conclude(struct notes *notes, bool x86_64)
 		struct x86_registers *registers = &notes->vcpus[i];
 		bool paging = registers->cr0 & CR0_PG && registers->cr4 & CR4_PAE;
 
-		/* QEMU calls the machine x86-64 when its first vCPU is in long mode. */
+		/* QEMU writes an x86-64 file if the first vCPU is in long mode. */
 		registers->efer = x86_64 && paging ? EFER_LME | EFER_LMA : 0;
 		registers->has_efer = registers->cr0 != 0;
 	}

@@ -9,11 +9,17 @@
 enum {
 	SECTION_FULL = 0x04,
 	SECTION_DESCRIPTION = 0x06,
-	/* Of a section: kind, number, length of the name, name, instance, version. */
+	/*
+	 * Offset of the name in a section: type, number, length of the name; then name, instance,
+	 * version.
+	 */
 	NAME_AT = 5,
 };
 
-/* A field of the description of vCPUs: its elements of size bytes, and how they are taken. */
+/*
+ * A field in the description of vCPUs: its number of elements and their size, and the function that
+ * stores them.
+ */
 struct wanted {
 	const char *name;
 	size_t size, count;
@@ -22,7 +28,7 @@ struct wanted {
 
 static void take_general(struct x86_registers *registers, const uint8_t *bytes)
 {
-	/* In the order of their numbers in instructions. */
+	/* In the order of their encoding in instructions. */
 	uint64_t *const general[] = {
 	    &registers->rax, &registers->rcx, &registers->rdx, &registers->rbx,
 	    &registers->rsp, &registers->rbp, &registers->rsi, &registers->rdi,
@@ -116,7 +122,9 @@ static const struct wanted wanted[] = {
     {"env.kernelgsbase", 8, 1, take_kernel_gs},
 };
 
-/* The bytes of a field, or of all the elements of one that is an array; false if it is none. */
+/*
+ * Gets the size of a field, or of the elements of an array; false if the JSON value is not a field.
+ */
 static bool field_size(const json_t *field, size_t *ret_element, size_t *ret_count)
 {
 	const json_t *count = json_object_get(field, "array_len");
@@ -132,7 +140,7 @@ static bool field_size(const json_t *field, size_t *ret_element, size_t *ret_cou
 	return true;
 }
 
-/* Takes the fields of a vCPU whose state these bytes begin with. */
+/* Reads the fields of a vCPU from the bytes of its state. */
 static struct x86_registers take_fields(const json_t *fields, const uint8_t *bytes, size_t size)
 {
 	struct x86_registers registers = {0};
@@ -157,7 +165,7 @@ static struct x86_registers take_fields(const json_t *fields, const uint8_t *byt
 	return registers;
 }
 
-/* Where the state of instance n of device "cpu" begins; NULL if it is nowhere. */
+/* The start of the state of instance n of the device "cpu"; NULL if it is not found. */
 static const uint8_t *find_vcpu(const uint8_t *bytes, size_t size, uint32_t instance,
 				uint32_t version)
 {
@@ -176,7 +184,7 @@ static const uint8_t *find_vcpu(const uint8_t *bytes, size_t size, uint32_t inst
 	return NULL;
 }
 
-/* The description: the first JSON text that a section of its kind holds; NULL if there is none. */
+/* The description: the first JSON text in a section of its type; NULL if there is none. */
 static json_t *find_description(const uint8_t *bytes, size_t size)
 {
 	const uint8_t *at = bytes;

@@ -15,7 +15,10 @@
 #include <string.h>
 
 #define LIBVIRT_MAGIC "LibvirtQemudSave"
-/* libvirt writes this while it saves, and the other magic when it is done. */
+/*
+ * libvirt writes this magic number while it saves the guest, and replaces it by the other one when
+ * it is done.
+ */
 #define LIBVIRT_PART_MAGIC "LibvirtQemudPart"
 
 enum {
@@ -23,14 +26,14 @@ enum {
 	STREAM_VERSION = 3,
 	LIBVIRT_HEADER_SIZE = 92, /* magic, version, XML's size, running, compression, … */
 	LIBVIRT_VERSION_MAX = 3,
-	/* Kinds of what the stream consists of. */
+	/* Types of the parts of a stream. */
 	SECTION_START = 0x01,
 	SECTION_PART = 0x02,
 	SECTION_END = 0x03,
 	SECTION_FULL = 0x04,
 	SECTION_COMMAND = 0x08,
 	SECTION_FOOTER = 0x7e,
-	/* What stands in the low bits of an address in section "ram". */
+	/* Flags in the low bits of an address in section "ram". */
 	RAM_ZERO = 0x02,
 	RAM_BLOCKS = 0x04,
 	RAM_PAGE = 0x08,
@@ -40,17 +43,23 @@ enum {
 	RAM_ZLIB = 0x100,
 	RAM_FLUSH = 0x200,
 	XBZRLE_MAGIC = 1,
-	/* Of a mapped-ram block: version, page size, where its bitmap and its pages lie. */
+	/* Header of a mapped-ram block: version, page size, offsets of its bitmap and its pages. */
 	MAPPED_HEADER_SIZE = 28,
 };
 
-/* Before section "ram" come the machine's name and capabilities, and early devices. */
+/*
+ * Section "ram" begins after the machine's name, the capabilities and a few devices, within this
+ * size.
+ */
 #define START_SEARCH ((size_t)1 << 20)
 #define WINDOW_SIZE  ((size_t)1 << 16)
-/* zlib makes a page of noise a little longer. */
+/* zlib makes a page of random bytes slightly longer. */
 #define PACKED_MAX 8192
 
-/* What is known of a page: the low two bits, and in the others a byte, an offset or an index. */
+/*
+ * An entry of a page: the kind in the low two bits; the other bits are a byte, an offset or an
+ * index.
+ */
 enum entry_kind { ENTRY_NONE, ENTRY_FILL, ENTRY_PLAIN, ENTRY_PACKED };
 
 static uint64_t make_entry(enum entry_kind kind, uint64_t value)
@@ -58,10 +67,10 @@ static uint64_t make_entry(enum entry_kind kind, uint64_t value)
 	return value << 2 | kind;
 }
 
-/* A page that is packed, or given as a difference from what it was before. */
+/* A page that is compressed, or stored as the difference from its earlier content. */
 struct packed {
 	uint64_t offset;
-	uint64_t before; /* the entry that it differs from */
+	uint64_t before; /* the entry of the earlier content */
 	uint32_t size;
 	bool is_difference;
 };
@@ -69,10 +78,10 @@ struct packed {
 struct block {
 	char name[256];
 	uint64_t size;
-	uint64_t start; /* of its bytes in the main memory */
+	uint64_t start; /* offset of its bytes in the main memory */
 	bool is_main;
 	bool is_mapped;
-	uint64_t bitmap, pages; /* where those of a mapped-ram block lie in the file */
+	uint64_t bitmap, pages; /* for a mapped-ram block: their offsets in the file */
 };
 
 #define TABLE_ENTRIES 512
@@ -83,12 +92,13 @@ struct stream {
 	struct block *blocks;
 	size_t block_count;
 	uint64_t ram_size;
-	uint64_t **tables; /* of TABLE_ENTRIES entries each, made when one is needed */
+	uint64_t **tables; /* each has TABLE_ENTRIES entries and is allocated when first needed */
 	struct packed *packed;
 	size_t packed_count, packed_capacity;
-	uint64_t pages_seen; /* of the main memory */
-	bool is_whole;       /* pages that never came are zeros */
-	uint64_t recent;     /* the page that is in `page`; UINT64_MAX: none */
+	uint64_t pages_seen; /* number of pages of the main memory that were read */
+	/* the stream is complete, so that a page that it does not contain is zero */
+	bool is_whole;
+	uint64_t recent; /* number of the page in `page`; UINT64_MAX: none */
 	uint8_t page[PAGE_SIZE];
 };
 
@@ -121,14 +131,16 @@ struct reader {
 	struct stream *stream;
 	struct qemu_stream_info *info;
 	uint64_t at;
-	uint32_t ram_id; /* of section "ram" */
+	uint32_t ram_id; /* number of section "ram" */
 	struct block *block;
 	uint64_t window_start;
 	size_t window_size;
 	uint8_t window[WINDOW_SIZE];
 };
 
-/* The next size bytes (a few), which stay valid until the next call; NULL at the file's end. */
+/*
+ * The next size bytes, which must be few; valid until the next call. NULL at the end of the file.
+ */
 static const uint8_t *peek(struct reader *reader, size_t size)
 {
 	const struct source *file = &reader->stream->file;
@@ -159,7 +171,10 @@ static const uint8_t *take(struct reader *reader, size_t size)
 	return bytes;
 }
 
-/* Ends the reading for a reason that the result tells; always true, so that callers can stop. */
+/*
+ * Ends the parsing; `why` is reported in the result. Always returns true, so that a caller can
+ * return at once.
+ */
 static bool stop(struct reader *reader, const char *why)
 {
 	reader->info->ending = why;
@@ -201,10 +216,13 @@ static struct nunchi_error *skip_libvirt(struct reader *reader)
 	return NULL;
 }
 
-/* Finds where section "ram" begins, and moves there. */
+/* Searches for the start of section "ram", and moves there. */
 static struct nunchi_error *find_ram(struct reader *reader)
 {
-	/* Its name, instance 0 and version 4; before it the kind of section and its number. */
+	/*
+	 * The section's name, instance 0 and version 4. Before it are the type and the number of
+	 * the section.
+	 */
 	static const uint8_t name[] = {3, 'r', 'a', 'm', 0, 0, 0, 0, 0, 0, 0, 4};
 	const struct source *file = &reader->stream->file;
 	_cleanup_free_ uint8_t *bytes = NULL;
@@ -256,7 +274,10 @@ static struct nunchi_error *read_start(struct reader *reader)
 
 /* ---- RAM blocks ------------------------------------------------------------------------------ */
 
-/* What stands behind a block's name and size, by the capabilities that the guest was saved with. */
+/*
+ * The data after a block's name and size, which depends on capabilities of the QEMU that saved the
+ * guest.
+ */
 enum block_tail { TAIL_NONE, TAIL_ADDRESS, TAIL_MAPPED, TAIL_COUNT };
 
 static bool take_mapped(struct reader *reader, struct block *block)
@@ -272,12 +293,12 @@ static bool take_mapped(struct reader *reader, struct block *block)
 	if (block->bitmap > file->size || block->pages > EXTENT_ADDRESS_LIMIT ||
 	    block->pages < block->bitmap)
 		return false;
-	/* The next block, or the end of the section, stands behind the pages. */
+	/* The next block, or the end of the section, follows the pages. */
 	reader->at = block->pages + block->size;
 	return true;
 }
 
-/* Reads one block's description; false if these bytes are none. */
+/* Reads the description of one block; false if these bytes are not one. */
 static bool take_block(struct reader *reader, enum block_tail tail, struct block *ret)
 {
 	const uint8_t *bytes = take(reader, 1);
@@ -299,7 +320,10 @@ static bool take_block(struct reader *reader, enum block_tail tail, struct block
 	return tail != TAIL_MAPPED || take_mapped(reader, ret);
 }
 
-/* Reads the blocks, total bytes in all; false if they are not told in this way. */
+/*
+ * Reads the descriptions of the blocks, whose sizes add up to `total`; false if they do not have
+ * this form.
+ */
 static bool take_blocks(struct reader *reader, enum block_tail tail, uint64_t total)
 {
 	struct stream *stream = reader->stream;
@@ -315,13 +339,16 @@ static bool take_blocks(struct reader *reader, enum block_tail tail, uint64_t to
 	return sum == total && stream->block_count;
 }
 
-/* Memory that was plugged in: its address is in no part of the stream that is understood. */
+/*
+ * Whether a block is hot-plugged memory. No part of the stream that nunchi reads contains its
+ * address.
+ */
 static bool is_plugged(const struct block *block)
 {
 	return strstr(block->name, "dimm") || strstr(block->name, "virtiomem");
 }
 
-/* The guest's memory, not that of a card or of firmware. */
+/* Whether a block is the guest's main memory, not that of a device or of firmware. */
 static bool is_main(const struct block *block)
 {
 	static const char *const others[] = {"vram", "rom", "bios", "flash", "vga", "tpm", "pmem"};
@@ -335,7 +362,7 @@ static bool is_main(const struct block *block)
 	return true;
 }
 
-/* By name, as they are numbered: QEMU sends the larger ones first. */
+/* Orders blocks by name, as they are numbered; QEMU sends the larger ones first. */
 static int compare_blocks(const void *a, const void *b)
 {
 	return strcmp(((const struct block *)a)->name, ((const struct block *)b)->name);
@@ -418,7 +445,7 @@ static bool take_block_name(struct reader *reader)
 	return reader->block;
 }
 
-/* Adds a page that is packed or a difference; 0 if memory is short. */
+/* Adds a compressed page or a difference; returns its entry, 0 if memory is short. */
 static uint64_t add_packed(struct stream *stream, struct packed packed)
 {
 	if (!ARRAY_RESERVE(stream->packed, stream->packed_count, stream->packed_capacity, 1))
@@ -427,7 +454,9 @@ static uint64_t add_packed(struct stream *stream, struct packed packed)
 	return make_entry(ENTRY_PACKED, stream->packed_count - 1);
 }
 
-/* Moves past a page's bytes; *ret is its entry, 0 if these bytes are none (or memory is short). */
+/*
+ * Skips the bytes of a page. *ret is its entry; 0 if the bytes are not a page, or memory is short.
+ */
 static bool take_page(struct reader *reader, unsigned flags, uint64_t before, uint64_t *ret)
 {
 	struct packed packed = {.before = before, .is_difference = flags & RAM_XBZRLE};
@@ -456,7 +485,7 @@ static bool take_page(struct reader *reader, unsigned flags, uint64_t before, ui
 	return *ret;
 }
 
-/* A page by the word that begins it; *ret_stop if the reading ends here. */
+/* Reads the page that begins with `word`; *ret_stop is true if the parsing ends here. */
 static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool *ret_stop)
 {
 	unsigned flags = (unsigned)(word & PAGE_MASK);
@@ -488,7 +517,7 @@ static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool
 	return NULL;
 }
 
-/* The contents of section "ram" up to their end. */
+/* Reads section "ram" up to its end. */
 static struct nunchi_error *read_ram(struct reader *reader, bool *ret_stop)
 {
 	while (!*ret_stop) {
@@ -514,7 +543,7 @@ static struct nunchi_error *read_ram(struct reader *reader, bool *ret_stop)
 	return NULL;
 }
 
-/* All that belongs to the RAM, up to the devices. */
+/* Reads all sections of RAM, up to the first device. */
 static struct nunchi_error *read_sections(struct reader *reader)
 {
 	bool done = false;
@@ -535,7 +564,7 @@ static struct nunchi_error *read_sections(struct reader *reader)
 			reader->at += 5;
 			err = read_ram(reader, &done);
 		} else {
-			/* With the first device all of the RAM is there. */
+			/* The first device follows all of the RAM. */
 			reader->stream->is_whole = kind == SECTION_FULL;
 			if (!reader->stream->is_whole)
 				stop(reader, "a section that is not of RAM stands");
@@ -547,7 +576,7 @@ static struct nunchi_error *read_sections(struct reader *reader)
 
 /* ---- Reading a page -------------------------------------------------------------------------- */
 
-/* A page that is no difference. */
+/* Loads a page that is not stored as a difference. */
 static enum memory_fault load_base(struct stream *stream, uint64_t entry, uint8_t *page)
 {
 	const struct source *file = &stream->file;
@@ -576,7 +605,7 @@ static enum memory_fault load_base(struct stream *stream, uint64_t entry, uint8_
 	return result;
 }
 
-/* A page: what it was when it came whole last, and all the differences since. */
+/* Loads a page: the last complete copy, to which all later differences are applied. */
 static enum memory_fault load_entry(struct stream *stream, uint64_t entry, uint8_t *page)
 {
 	uint64_t chain[QEMU_STREAM_DELTA_LIMIT], fault;
@@ -602,7 +631,7 @@ static enum memory_fault load_entry(struct stream *stream, uint64_t entry, uint8
 	return result;
 }
 
-/* A page of a mapped-ram block: where its bit is clear it is zeros. */
+/* Loads a page of a mapped-ram block; a page whose bit is not set is zero. */
 static enum memory_fault load_mapped(struct stream *stream, const struct block *block,
 				     uint64_t number, uint8_t *page)
 {
@@ -668,7 +697,7 @@ static enum memory_fault read_stream(void *data, uint64_t offset, void *buffer, 
 
 /* ---- All of it ------------------------------------------------------------------------------- */
 
-/* Bytes of the main memory of which no page came. */
+/* Counts the bytes of the main memory for which the stream has no page. */
 static uint64_t count_absent(const struct stream *stream)
 {
 	uint64_t expected = 0;
@@ -701,7 +730,7 @@ struct nunchi_error *qemu_stream_parse(struct source *file, struct source *ret_r
 	if (!stream || !reader)
 		return &error_nomem;
 	stream->file = *file;
-	/* Until all is well it stays the caller's. */
+	/* The caller owns the file until the function succeeds. */
 	stream->file.destroy = NULL;
 	stream->recent = UINT64_MAX;
 	stream->blocks = calloc(QEMU_STREAM_BLOCK_LIMIT, sizeof(*stream->blocks));

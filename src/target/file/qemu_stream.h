@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guests saved by QEMU as a migration stream: `migrate exec:…` and `file:…`, virsh save (libvirt's
- * header in front), plain virsh dump, Proxmox' vmstate, mapped-ram files of QEMU 9 and later.
+ * Guests that QEMU saved as a migration stream: `migrate exec:…` and `file:…`, virsh save (with
+ * libvirt's header before the stream), virsh dump without options, vmstate of Proxmox, mapped-ram
+ * files of QEMU 9 and later.
  *
- * The stream names pages by RAM block and offset, and of a guest that ran meanwhile a page comes
- * many times: the last one counts. Which addresses a block has it does not say; the main memory is
- * laid out as that of a raw file is (raw.h). Behind the RAM stands the devices' state, whose layout
- * a description in JSON at the end tells: the vCPUs' registers are taken from it.
+ * The stream identifies a page by RAM block and offset. If the guest ran while it was saved, a page
+ * occurs several times, and the last copy is valid. The stream does not contain the addresses of a
+ * block; the main memory is arranged like a raw file (raw.h). The RAM is followed by the state of
+ * the devices, of which a JSON text at the end of the stream describes the layout; the vCPUs'
+ * registers are read from it.
  *
  * Sources: QEMU's migration/savevm.c, migration/ram.c, migration/xbzrle.c, migration/vmstate.c,
  * docs/devel/migration/ (main.rst, mapped-ram.rst), target/i386/machine.c; libvirt's
@@ -23,27 +25,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 16 TiB of RAM. */
+/* Limit of the RAM: 16 TiB. */
 #define QEMU_STREAM_RAM_LIMIT   ((uint64_t)16 << 40)
 #define QEMU_STREAM_BLOCK_LIMIT 256
-/* A page is sent again as a difference this often at most (XBZRLE). */
+/* Limit of the number of times that a page is sent as a difference (XBZRLE). */
 #define QEMU_STREAM_DELTA_LIMIT 4096
 
 struct qemu_stream_info {
-	/* Why the pages end before they should; NULL: they end well. Static. */
+	/* Why the pages end too early, in static storage; NULL: they end as they should. */
 	const char *ending;
-	uint64_t end;      /* offset in the file of what was not used */
-	uint64_t absent;   /* bytes of the main memory that never came; zeros if it ended well */
-	uint64_t unplaced; /* bytes of memory that was plugged in later: its address is not known */
-	struct x86_registers *vcpus; /* owned by the caller; NULL: none found */
+	uint64_t end; /* offset in the file of the first byte that was not used */
+	/* bytes of the main memory that the stream lacks; they are zero if ending is NULL */
+	uint64_t absent;
+	uint64_t unplaced;           /* bytes of hot-plugged memory, whose address is unknown */
+	struct x86_registers *vcpus; /* owned by the caller; NULL if there are none */
 	size_t vcpu_count;
 };
 
 bool qemu_stream_matches(const void *start, size_t size);
 
 /*
- * Reads the stream once, from front to back, for an index of its pages. Takes file over unless it
- * fails. Gives a source of the main memory's bytes, one block behind the other, by offset.
+ * Reads the stream once from start to end and makes an index of its pages. Takes over file unless
+ * it fails. Stores a source of the main memory, in which the blocks follow each other.
  */
 struct nunchi_error *qemu_stream_parse(struct source *file, struct source *ret_ram,
 				       struct qemu_stream_info *ret);

@@ -13,12 +13,12 @@
 #define MIB      ((uint64_t)1 << 20)
 #define FOUR_GIB ((uint64_t)1 << 32)
 
-/* The first page, which the kernel takes out of System RAM (trim_bios_range()). */
+/* The kernel removes the first page from System RAM (trim_bios_range()). */
 #define PACKED_START PAGE_SIZE
-/* How far the end of a file may be from where its RAM should end; see is_certain(). */
+/* Greatest distance between the end of a file and the expected end of its RAM; see is_certain(). */
 #define CERTAIN_SLACK ((uint64_t)64 << 20)
 
-/* Where RAM ends below 4 GiB, in order of likelihood. */
+/* Where RAM below 4 GiB ends, the most likely first. */
 static const uint64_t splits[] = {
     0xc0000000, /* QEMU's pc, cloud-hypervisor */
     0x80000000, /* QEMU's q35 */
@@ -36,7 +36,7 @@ bool raw_guess(uint64_t size, unsigned n, struct raw_layout *ret)
 		*ret = (struct raw_layout){.kind = RAW_FLAT};
 		return true;
 	}
-	/* Only firmware makes RAM end within a page: below 640 KiB, where its own data begin. */
+	/* RAM ends within a page only below 640 KiB, where the firmware's data begins. */
 	if (odd && !n--) {
 		*ret = (struct raw_layout){.kind = RAW_PACKED, .low_end = 0x9f000 + odd};
 		return true;
@@ -50,7 +50,7 @@ bool raw_guess(uint64_t size, unsigned n, struct raw_layout *ret)
 	return false;
 }
 
-/* Layouts that fit some RAM: the six splits, those computed, and the flat one. */
+/* Layouts that fit some RAM: one for each split, the computed ones, and the flat one. */
 #define FITS_MAX (ARRAY_SIZE(splits) + 2)
 
 struct fits {
@@ -58,7 +58,9 @@ struct fits {
 	size_t count;
 };
 
-/* Adds a layout behind those whose size is as near to the file's, or nearer. */
+/*
+ * Adds a layout, after all layouts whose size differs from the file's by the same amount or less.
+ */
 static void add_fit(struct fits *fits, uint64_t size, struct raw_layout layout)
 {
 	uint64_t off = layout.expected > size ? layout.expected - size : size - layout.expected;
@@ -82,7 +84,7 @@ static void add_split(struct fits *fits, uint64_t size, const struct target_ram 
 		    .kind = RAW_HOLE, .split = split, .expected = split + (ram->end - FOUR_GIB)});
 }
 
-/* The size of a packed file of that RAM. */
+/* The size of a packed file of this RAM. */
 static uint64_t packed_size(const struct target_ram *ram)
 {
 	uint64_t size = 0;
@@ -106,7 +108,7 @@ bool raw_fit(uint64_t size, const struct target_ram *ram, bool packed, unsigned 
 	if (!packed && above && ram->low_end) {
 		add_split(&fits, size, ram, ram->low_end);
 	} else if (!packed && above) {
-		/* If the file is whole, its size tells where RAM ends below 4 GiB. */
+		/* If the file is complete, the end of RAM below 4 GiB follows from its size. */
 		if (size > above + MIB && size - above < FOUR_GIB)
 			add_split(&fits, size, ram, (size - above) & ~PAGE_MASK);
 		for (size_t i = 0; i < ARRAY_SIZE(splits); i++)
@@ -118,7 +120,7 @@ bool raw_fit(uint64_t size, const struct target_ram *ram, bool packed, unsigned 
 	return true;
 }
 
-/* Adds a range of RAM for the bytes from *offset on; moves that behind them. */
+/* Adds a range of RAM for the bytes from *offset on; moves *offset after them. */
 static struct nunchi_error *add_range(struct extents *extents, uint64_t start, uint64_t size,
 				      uint64_t *offset)
 {
@@ -182,11 +184,11 @@ struct nunchi_error *raw_extents(uint64_t size, const struct raw_layout *layout,
 
 /* ---- Maps in the file ------------------------------------------------------------------------ */
 
-/* Maps that are tried; a kernel keeps the firmware's and one that mem= shortened. */
+/* Limit of the maps tried; a kernel keeps the firmware's map and one that mem= has shortened. */
 #define MAPS_MAX  4
 #define SCAN_SIZE ((size_t)1 << 20)
 
-/* What a raw file is made of, and what was found in it. */
+/* The source of a raw file, and the maps found in it. */
 struct raw {
 	struct source source;
 	struct target_ram maps[MAPS_MAX];
@@ -220,7 +222,7 @@ static void add_map(struct raw *raw, const uint8_t *entries, size_t size)
 	raw->maps[raw->map_count++] = ram;
 }
 
-/* Moves *at to the next byte that is no hole of the file; false if there is none. */
+/* Moves *at to the next byte that is not in a hole of the file; false if there is none. */
 static bool skip_hole(const struct source *source, uint64_t *at)
 {
 	off_t data = source->fd >= 0 ? lseek(source->fd, (off_t)*at, SEEK_DATA) : (off_t)*at;
@@ -232,8 +234,8 @@ static bool skip_hole(const struct source *source, uint64_t *at)
 }
 
 /*
- * Looks through the file for e820 maps: the kernel has some copies of it, of which those in the
- * first megabyte and in its own image do not depend on the layout.
+ * Searches the file for e820 maps. The kernel has several copies of its map; those in the first
+ * megabyte and in its own image can be found whatever the layout is.
  */
 static void find_maps(struct raw *raw)
 {
@@ -261,8 +263,8 @@ static void find_maps(struct raw *raw)
 }
 
 /*
- * Guess n behind those without a map: by the maps in the file, first as a file without a hole, then
- * as a packed one. False past the last.
+ * A guess by the maps found in the file, for n after the guesses without a map: first as a file
+ * without the PCI hole, then as a packed file. False after the last.
  */
 static bool guess_by_map(struct raw *raw, unsigned n, struct raw_layout *ret,
 			 const struct target_ram **ret_ram)
@@ -284,7 +286,7 @@ static bool guess_by_map(struct raw *raw, unsigned n, struct raw_layout *ret,
 
 /* ---- The format ------------------------------------------------------------------------------ */
 
-/* Whether the memory has just these ranges already. */
+/* Whether the memory already has these ranges. */
 static bool has_ranges(const struct memory *memory, const struct memory *other)
 {
 	size_t count, others;
@@ -294,12 +296,12 @@ static bool has_ranges(const struct memory *memory, const struct memory *other)
 	return count == others && !memcmp(ranges, wanted, count * sizeof(*ranges));
 }
 
-/* Gives the file's bytes their addresses. */
+/* Gives the bytes of the file their addresses. */
 static struct nunchi_error *lay_out(struct file_target *file, const struct raw_layout *layout,
 				    const struct target_ram *ram, bool *ret_changed)
 {
 	const struct raw *raw = file->own;
-	/* A memory's source ends with it; this one is kept for the next layout. */
+	/* A memory destroys its source; raw->source is kept for the next layout. */
 	struct source source = raw->source;
 	_cleanup_extents_ struct extents extents = {0};
 	struct memory *fresh = NULL, *memory = file->target.memory;
@@ -334,9 +336,10 @@ static const char *layout_name(const struct raw_layout *layout)
 }
 
 /*
- * Whether the file's size leaves no doubt. A flat file and one without the PCI hole differ by the
- * size of the hole, which is 512 MiB or more; the end of RAM may be lower than the file's by
- * firmware tables. A packed file is near one without the hole in size.
+ * Whether the size of the file rules out all other layouts. A flat file is larger than one without
+ * the PCI hole by the size of the hole, which is at least 512 MiB. The end of RAM may be lower than
+ * that of the file by the size of firmware tables. A packed file has nearly the size of a file
+ * without the hole.
  */
 static bool is_certain(uint64_t size, const struct raw_layout *layout)
 {
@@ -420,7 +423,7 @@ static struct nunchi_error *open_raw(struct file_target *file, struct source *so
 	return raw_open(file, source);
 }
 
-/* Whatever is of no other format. */
+/* Matches all files that have no other format. */
 static bool raw_matches(const void *start, size_t size)
 {
 	(void)start, (void)size;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libsnappy, for those who were built with it (HAVE_SNAPPY). */
+/* libsnappy, for code that is built with it (HAVE_SNAPPY). */
 #ifndef NUNCHI_TARGET_FILE_SNAPPY_LIBRARY_H
 #define NUNCHI_TARGET_FILE_SNAPPY_LIBRARY_H
 
@@ -17,7 +17,7 @@ struct snappy_library {
 };
 
 struct nunchi_error *snappy_library_load(struct snappy_library *ret);
-/* Of one that is all zeros, too. */
+/* Accepts a structure of zeros. */
 void snappy_library_unload(struct snappy_library *library);
 
 #endif

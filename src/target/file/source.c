@@ -62,7 +62,7 @@ struct source source_of_bytes(const void *start, size_t size)
 {
 	struct bytes *bytes = malloc(sizeof(*bytes));
 
-	/* Without memory, an empty source: every read says that nothing is there. */
+	/* If memory is short: an empty source, of which no byte can be read. */
 	if (!bytes) {
 		static const struct bytes none;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Bytes by offset: a file, a buffer, or what a container (flattened, compressed) unpacks to. The
- * parsers of saved guests read from a source alone, so that they can be tested and fuzzed.
+ * Bytes by offset: of a file, of a buffer, or the decompressed content of a container. The parsers
+ * of saved guests read from sources only, so that they can be tested and fuzzed.
  */
 #ifndef NUNCHI_TARGET_FILE_SOURCE_H
 #define NUNCHI_TARGET_FILE_SOURCE_H
@@ -14,25 +14,32 @@
 #include <stdint.h>
 
 struct source {
-	/* MEMORY_NOT_SAVED past the end; MEMORY_IO where the host refuses or bytes are damaged. */
+	/*
+	 * MEMORY_NOT_SAVED beyond the end; MEMORY_IO if the host cannot read the bytes or they are
+	 * damaged.
+	 */
 	memory_read_fn *read;
 	void (*destroy)(void *data); /* NULL: data is not owned */
 	void *data;
 	uint64_t size;
-	int fd; /* the bytes lie just so in this file (owned by the caller), or -1 */
+	/* a file that contains exactly these bytes at these offsets (owned by the caller), or -1 */
+	int fd;
 };
 
-/* Reads of fd with pread(); fd stays the caller's and must outlive the source. */
+/*
+ * Makes a source that reads from fd with pread(). The caller keeps fd, which must outlive the
+ * source.
+ */
 struct source source_of_fd(int fd, uint64_t size);
-/* The bytes from start stay the caller's. */
+/* Makes a source of the bytes at start, which the caller keeps. */
 struct source source_of_bytes(const void *start, size_t size);
 void source_deinit(struct source *source);
 
 #define _cleanup_source_ _cleanup_(source_deinit)
 
 /*
- * Reads all of size bytes at offset or fails, naming what was wanted, with NUNCHI_ERROR_TRUNCATED
- * (the file ends before), _DATA (damaged there) or _IO.
+ * Reads size bytes at offset. Fails with NUNCHI_ERROR_TRUNCATED (the file ends before), _DATA (the
+ * bytes are damaged) or _IO; the error names `what`.
  */
 struct nunchi_error *source_read(const struct source *source, uint64_t offset, void *buffer,
 				 size_t size, const char *what);

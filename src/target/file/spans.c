@@ -72,7 +72,7 @@ static void heap_pop(struct spans *heap)
 	heap->items[i] = last;
 }
 
-/* Appends the part of span in [from, to). */
+/* Appends the part of the span that lies in [from, to). */
 static bool append_part(struct spans *out, const struct span *span, uint64_t from, uint64_t to)
 {
 	return spans_append(out, (struct span){.start = from,

@@ -24,7 +24,7 @@
 /* ---- The libraries --------------------------------------------------------------------------- */
 
 #ifdef HAVE_ZLIB
-/* inflateInit() is a macro of inflateInit_(). */
+/* inflateInit() is a macro that calls inflateInit_(). */
 #define ZLIB_FUNCTIONS(FUNCTION)                                                                   \
 	FUNCTION(inflate)                                                                          \
 	FUNCTION(inflateEnd)                                                                       \
@@ -80,11 +80,11 @@ static_assert(ZSTD_VERSION_MAJOR == 1, "the SONAME is of another version");
 #endif
 
 struct unpacker {
-	unsigned tried;  /* methods whose library was looked for */
-	unsigned loaded; /* and is there */
+	unsigned tried;  /* methods whose library was searched for */
+	unsigned loaded; /* methods whose library was loaded */
 #ifdef HAVE_ZLIB
 	struct zlib_library zlib;
-	z_stream stream; /* kept, since setting one up costs as much as a page */
+	z_stream stream; /* kept, because creating one takes as much time as decompressing a page */
 	bool stream_ready;
 #endif
 #ifdef HAVE_LZO
@@ -249,7 +249,7 @@ static bool run_zstd(struct unpacker *unpacker, const void *in, size_t in_size, 
 bool unpacker_run(struct unpacker *unpacker, unsigned method, const void *in, size_t in_size,
 		  void *out, size_t out_size)
 {
-	/* The header need not have announced what a page is packed with. */
+	/* A page may be compressed by a method that the header does not name. */
 	if (method & ~unpacker->tried)
 		nunchi_error_destroy(unpacker_load(unpacker, method));
 	if (method & ~unpacker->loaded)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unpacks single pages of kdump files, with whatever libraries the build has; they are loaded when
- * they are needed.
+ * Decompresses single pages of kdump files with the libraries for which the build has support; a
+ * library is loaded when it is first needed.
  */
 #ifndef NUNCHI_TARGET_FILE_UNPACK_H
 #define NUNCHI_TARGET_FILE_UNPACK_H
@@ -13,19 +13,20 @@
 
 struct unpacker;
 
-/* NULL if memory is short. */
+/* Creates an unpacker; NULL if memory is short. */
 struct unpacker *unpacker_create(void);
 void unpacker_destroy(struct unpacker *unpacker);
-/* The kdump_compression bits that this build can unpack. */
+/* The bits of enum kdump_compression that this build supports. */
 unsigned unpacker_supports(void);
 /*
- * Loads the libraries of some of these methods, so that it is known whether they are there.
- * NUNCHI_ERROR_UNSUPPORTED with what to install if one is not.
+ * Loads the libraries for these methods, to find out whether they are installed.
+ * NUNCHI_ERROR_UNSUPPORTED names the package to install if one is not.
  */
 struct nunchi_error *unpacker_load(struct unpacker *unpacker, unsigned methods);
 /*
- * Unpacks in_size bytes into exactly out_size, by one bit of enum kdump_compression. False if the
- * bytes are damaged, give another size, or the method's library is not to be had.
+ * Decompresses in_size bytes to exactly out_size bytes; method is one bit of enum
+ * kdump_compression. False if the bytes are damaged or have another size, or if the library cannot
+ * be loaded.
  */
 bool unpacker_run(struct unpacker *unpacker, unsigned method, const void *in, size_t in_size,
 		  void *out, size_t out_size);

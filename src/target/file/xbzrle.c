@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* A number of XBZRLE, of one or two bytes; 0 if it is cut off. */
+/* Reads a number of one or two bytes in XBZRLE's encoding. Returns its size, 0 if it is cut off. */
 static size_t take_number(const uint8_t *bytes, size_t left, size_t *ret)
 {
 	if (left >= 1 && !(bytes[0] & 0x80)) {
@@ -25,14 +25,14 @@ bool xbzrle_apply(const uint8_t *difference, size_t difference_size, uint8_t *pa
 		size_t count = 0,
 		       taken = take_number(difference + at, difference_size - at, &count);
 
-		/* So many bytes are as they were … */
+		/* The number of bytes that are unchanged … */
 		if (!taken || (at && !count) || count > size - to)
 			return false;
 		at += taken;
 		to += count;
 		if (at == difference_size)
 			return true;
-		/* … and so many new ones follow. */
+		/* … and the number of new bytes that follow. */
 		taken = take_number(difference + at, difference_size - at, &count);
 		if (!taken || !count)
 			return false;

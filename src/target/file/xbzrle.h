@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Pages that QEMU sends as the difference from what they were before. Source: QEMU's
+ * XBZRLE: QEMU sends a page as the difference from its earlier content. Source: QEMU's
  * docs/devel/migration/ (xbzrle.txt) and migration/xbzrle.c.
  */
 #ifndef NUNCHI_TARGET_FILE_XBZRLE_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Changes a page of size bytes; false if the difference is damaged. */
+/* Applies a difference to a page of size bytes; false if the difference is damaged. */
 bool xbzrle_apply(const uint8_t *difference, size_t difference_size, uint8_t *page, size_t size);
 
 #endif

@@ -9,12 +9,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Xen's tools write eight or nine. */
+/* Limit of the sections; Xen's tools write eight or nine. */
 #define SECTION_LIMIT 256
 #define NAMES_LIMIT   65536
 #define NOTES_LIMIT   65536
 #define BATCH         1024
-/* More pages than x86 addresses. */
+/* The number of pages that x86 can address. */
 #define PAGE_LIMIT (EXTENT_ADDRESS_LIMIT >> PAGE_SHIFT)
 
 enum section_role {
@@ -29,7 +29,8 @@ enum section_role {
 static const struct {
 	const char *name;
 	uint32_t type;
-	uint64_t entry_size; /* tells which it is where the names are cut off; 0: the type does */
+	/* identifies the section if the names are cut off; 0: the section type does */
+	uint64_t entry_size;
 } roles[SECTION_ROLE_COUNT] = {
     [SECTION_NOTES] = {".note.Xen", SHT_NOTE, 0},
     [SECTION_REGISTERS] = {".xen_prstatus", SHT_PROGBITS, XEN_PV_CPU_SIZE},
@@ -48,7 +49,7 @@ struct layout {
 	bool found[SECTION_ROLE_COUNT];
 };
 
-/* What the notes say. */
+/* The content of the notes. */
 struct header {
 	bool found, is_32;
 	uint64_t magic, pages, page_size, format;
@@ -85,7 +86,10 @@ static struct section decode_section(const uint8_t *p)
 	};
 }
 
-/* The names of the sections, which stand at the file's very end; empty where they are cut off. */
+/*
+ * Reads the names of the sections, which are at the end of the file; the names are empty if they
+ * are cut off.
+ */
 static struct nunchi_error *read_names(const struct source *source, const struct section *section,
 				       char *ret)
 {
@@ -105,7 +109,7 @@ static bool plays(const struct section *section, enum section_role role, const c
 {
 	if (section->type != roles[role].type)
 		return false;
-	/* Name 0 is that of no section: those of a file that is cut off are all empty. */
+	/* Name 0 belongs to no section. In a file that is cut off, all names are empty. */
 	if (names[1])
 		return section->name < NAMES_LIMIT &&
 		       !strcmp(names + section->name, roles[role].name);
@@ -153,7 +157,7 @@ static struct nunchi_error *read_sections(const struct source *source, struct la
 		struct section section = decode_section(table + i * sizeof(Elf64_Shdr));
 
 		for (unsigned role = 0; role < SECTION_ROLE_COUNT; role++) {
-			/* Without names .xen_pages is the last one with such entries. */
+			/* Without names, the last section with such entries is .xen_pages. */
 			if ((ret->found[role] && names[1]) || !plays(&section, role, names))
 				continue;
 			ret->sections[role] = section;
@@ -182,7 +186,7 @@ static void take_note(struct header *header, uint32_t type, const uint8_t *desc,
 	} else if (type == XEN_NOTE_VERSION && size >= VERSION_SIZE) {
 		header->major = load_le32(desc);
 		header->minor = load_le32(desc + 8);
-		/* Of a 32-bit guest the last member, the page size, stands 4 bytes lower. */
+		/* For a 32-bit guest, the last member, the page size, is 4 bytes lower. */
 		header->is_32 = !load_le32(desc + VERSION_PAGE_SIZE) &&
 				load_le32(desc + VERSION_PAGE_SIZE - 4) == PAGE_SIZE;
 	} else if (type == XEN_NOTE_FORMAT && size >= 8) {
@@ -261,7 +265,7 @@ static struct nunchi_error *check_header(const struct header *header, const stru
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
 
-/* Pages whose addresses continue; none while count is 0. */
+/* Pages with contiguous frame numbers; count is 0 if there are none. */
 struct run {
 	uint64_t frame, offset, count;
 };
@@ -285,7 +289,9 @@ static struct nunchi_error *add_page(struct xen_core *core, struct run *run, uin
 {
 	struct nunchi_error *err = NULL;
 
-	/* All ones: the guest had fewer pages when its turn came than when the file was begun. */
+	/*
+	 * All bits are set if the guest had fewer pages at this point than when the file was begun.
+	 */
 	if (frame == UINT64_MAX)
 		return NULL;
 	if (frame >= PAGE_LIMIT) {
@@ -301,7 +307,7 @@ static struct nunchi_error *add_page(struct xen_core *core, struct run *run, uin
 	return err;
 }
 
-/* How many whole entries of the table the file holds. */
+/* The number of complete entries of the table that the file contains. */
 static uint64_t entries_there(const struct source *source, const struct section *table,
 			      uint64_t entry_size, uint64_t pages)
 {
@@ -341,7 +347,10 @@ static struct nunchi_error *read_pages(const struct source *source, const struct
 				count * (size_t)entry_size, roles[role].name);
 
 		for (size_t j = 0; j < count && !err; j++) {
-			/* The last eight bytes: .xen_p2m has the guest's own number before. */
+			/*
+			 * The last eight bytes of an entry; in .xen_p2m the guest's own frame
+			 * number precedes them.
+			 */
 			const uint8_t *entry = batch + (j + 1) * entry_size - 8;
 			uint64_t offset = pages->offset + ((i + j) << PAGE_SHIFT);
 
@@ -361,7 +370,7 @@ static struct nunchi_error *read_registers(const struct source *source, const st
 	const struct section *section = &layout->sections[SECTION_REGISTERS];
 	uint8_t context[XEN_PV_CPU_SIZE];
 
-	/* The tools reserve the larger size for a 32-bit guest as well. */
+	/* Xen's tools also reserve the larger size for a 32-bit guest. */
 	if (!layout->found[SECTION_REGISTERS] || section->entry_size != XEN_PV_CPU_SIZE)
 		return NULL;
 	for (size_t i = 0; i < section->size / XEN_PV_CPU_SIZE && i < XEN_VCPU_LIMIT; i++) {

@@ -14,25 +14,27 @@
 #define LIBXL_MAGIC   "LibxlFmt"
 #define LIBXC_MAGIC   "\xff\xff\xff\xff\xff\xff\xff\xffXENF"
 
-/* An HVM context of 8192 vCPUs has less. */
+/* Limit of the HVM context; one with 8192 vCPUs is smaller. */
 #define CONTEXT_LIMIT ((uint32_t)64 << 20)
 #define BATCH         1024
-/* Before libxc's stream Xen writes one record. */
+/* Limit of the records before libxc's stream; Xen writes one. */
 #define LIBXL_RECORDS 64
 
 enum {
 	XL_MAGIC_SIZE = 32,
-	XL_HEADER_SIZE = 48, /* magic, byte order, mandatory and optional flags, size of the rest */
+	/* magic, byte order, mandatory flags, optional flags, size of the rest */
+	XL_HEADER_SIZE = 48,
 	XL_BYTE_ORDER = 0x01020304,
-	XL_STREAM_V2 = 1 << 1, /* mandatory flag: libxl's stream follows, not that of Xen 4.5 */
+	/* mandatory flag: libxl's stream follows; without it, the stream of Xen 4.5 */
+	XL_STREAM_V2 = 1 << 1,
 	LIBVIRT_MAGIC_SIZE = 16,
-	LIBVIRT_HEADER_SIZE = 64, /* magic, version, size of the XML behind it, unused */
-	LIBVIRT_VERSION = 2,      /* of 1 the stream is that of Xen 4.5 */
+	LIBVIRT_HEADER_SIZE = 64, /* magic, version, size of the following XML, unused */
+	LIBVIRT_VERSION = 2,      /* after a header of version 1 follows the stream of Xen 4.5 */
 	LIBXL_HEADER_SIZE = 16,   /* "LibxlFmt", version, options, big-endian */
-	LIBXL_CONTEXT = 0x1,      /* record: libxc's stream follows */
+	LIBXL_CONTEXT = 0x1,      /* type of the record after which libxc's stream follows */
 	LIBXC_HEADER_SIZE = 24,   /* marker, "XENF", version, options, reserved; big-endian */
 	DOMAIN_HEADER_SIZE = 16,  /* type, page shift, reserved, Xen's version */
-	BIG_ENDIAN_BIT = 1 << 0,  /* of libxl's and libxc's options */
+	BIG_ENDIAN_BIT = 1 << 0,  /* in the options of libxl and libxc */
 	DOMAIN_PV = 1,
 	DOMAIN_HVM = 2,
 	RECORD_HEADER_SIZE = 8, /* type, length */
@@ -42,15 +44,16 @@ enum {
 #define PAGE_NUMBER_MASK ((uint64_t)0x000fffffffffffff)
 #define PAGE_TYPE_SHIFT  60
 
-/* What is known of a run of pages. */
+/* States of a row of pages. */
 enum page_state { PAGE_SAVED, PAGE_LEFT_OUT, PAGE_GONE };
 
 struct reader {
 	const struct source *source;
 	struct xen_save *save;
-	struct spans pages; /* by number, as they come; the tag is enum page_state */
-	uint64_t at;        /* where the next record stands */
-	bool ended;         /* by its last record, or for a reason given in the result */
+	/* by frame number, in the order of the stream; the tag is enum page_state */
+	struct spans pages;
+	uint64_t at; /* offset of the next record */
+	bool ended;  /* the last record was read, or the result says why the reading ended */
 };
 
 void xen_save_deinit(struct xen_save *save)
@@ -114,7 +117,7 @@ static struct nunchi_error *skip_xl(struct reader *reader)
 	return NULL;
 }
 
-/* Moves past the header of who had the guest saved, if there is one. */
+/* Skips the header of the program that saved the guest, if there is one. */
 static struct nunchi_error *skip_wrapping(struct reader *reader)
 {
 	uint8_t start[LIBXC_HEADER_SIZE];
@@ -130,7 +133,7 @@ static struct nunchi_error *skip_wrapping(struct reader *reader)
 	return NULL;
 }
 
-/* Reads a record's header; *ret_after is where the next record stands. */
+/* Reads the header of a record; *ret_after is the offset of the next record. */
 static struct nunchi_error *read_record(const struct reader *reader, uint32_t *ret_type,
 					uint32_t *ret_length, uint64_t *ret_after)
 {
@@ -160,7 +163,7 @@ static struct nunchi_error *check_stream(const char *what, uint32_t version, uns
 	return NULL;
 }
 
-/* Moves past libxl's header and records, up to where libxc's stream begins. */
+/* Skips libxl's header and records, up to the start of libxc's stream. */
 static struct nunchi_error *skip_libxl(struct reader *reader)
 {
 	uint8_t header[LIBXL_HEADER_SIZE];
@@ -227,7 +230,7 @@ static struct nunchi_error *read_domain(struct reader *reader)
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
 
-/* Ends the reading for a reason that the result tells. */
+/* Ends the reading; `why` is reported in the result. */
 static struct nunchi_error *stop(struct reader *reader, const char *why)
 {
 	reader->save->ending = why;
@@ -236,7 +239,7 @@ static struct nunchi_error *stop(struct reader *reader, const char *why)
 	return NULL;
 }
 
-/* Lengthens the last run by a page, or begins another. */
+/* Extends the last row by a page, or begins another row. */
 static struct nunchi_error *add_page(struct reader *reader, uint64_t number, enum page_state state,
 				     uint64_t position)
 {
@@ -262,7 +265,7 @@ static struct nunchi_error *add_page(struct reader *reader, uint64_t number, enu
 		   : &error_nomem;
 }
 
-/* False if Xen knows no such type. */
+/* Gets the state of a page from its type; false if Xen has no such type. */
 static bool page_state(unsigned type, enum page_state *ret)
 {
 	if (type == XEN_PAGE_NONE)
@@ -278,8 +281,9 @@ static bool page_state(unsigned type, enum page_state *ret)
 }
 
 /*
- * The pages of a record, of which *data is where the bytes of the next one stand. Nothing is added
- * before all types are known to be sound, as these say how the bytes are to be dealt out.
+ * Walks over the pages of a record; *data is the offset of the bytes of the next page. First called
+ * with add = false to check all types, because the types determine which pages have bytes in the
+ * record; then pages are added.
  */
 static struct nunchi_error *walk_pages(struct reader *reader, uint64_t count, bool add,
 				       uint64_t *data, bool *ret_sound)
@@ -366,7 +370,7 @@ static struct nunchi_error *take_context(struct reader *reader, uint32_t length)
 
 	if (length > CONTEXT_LIMIT)
 		return stop(reader, "the HVM context has an impossible size");
-	/* Before malloc(): the length is only claimed. */
+	/* Check this before malloc(), because the length may be forged. */
 	if (reader->at + RECORD_HEADER_SIZE + length > reader->source->size)
 		return stop(reader,
 			    "the file ends within the HVM context, which has the registers");
@@ -403,7 +407,10 @@ static struct nunchi_error *take_record(struct reader *reader, uint32_t type, ui
 		reader->ended = reader->save->whole = true;
 		return NULL;
 	case XEN_SAVE_CHECKPOINT:
-		/* After it come libxl's records, then the pages changed since: Remus and COLO. */
+		/*
+		 * A checkpoint is followed by libxl's records and by the pages that changed since:
+		 * Remus and COLO.
+		 */
 		reader->save->whole = true;
 		return stop(reader,
 			    "the stream is of checkpoints, of which only the first is used");
@@ -453,7 +460,7 @@ static struct nunchi_error *read_records(struct reader *reader)
 
 /* ---- The whole ------------------------------------------------------------------------------- */
 
-/* Turns the runs into extents; those of pages that came to be no more are dropped. */
+/* Makes extents of the rows; drops those of pages that the guest gave back. */
 static struct nunchi_error *place(struct reader *reader)
 {
 	struct xen_save *save = reader->save;

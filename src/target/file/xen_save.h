@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guests saved by Xen's tools: the header of xl (`xl save`) or libvirt (`virsh save`) with the
- * guest's configuration, the stream of libxl, in it that of libxc, whose records hold the memory;
- * or any of the inner ones alone. Read from front to back once, for an index of the pages.
+ * Guests saved by Xen's tools. The file has the header of xl (`xl save`) or libvirt (`virsh save`)
+ * with the guest's configuration; then the stream of libxl, which contains that of libxc, whose
+ * records contain the memory. Each of the inner streams alone can be read as well. The file is read
+ * once from start to end, to make an index of the pages.
  *
- * The pages are named by the guest's own frame numbers. The page tables of a PV guest hold those
- * too, since the saver puts them there in place of machine frames. Of a guest that ran while it
- * was saved a page may be there many times: the last one counts.
+ * Pages are identified by the guest's own frame numbers. The page tables of a PV guest contain
+ * these, too, since the tool that saves the guest replaces machine frames by them. If the guest ran
+ * while it was saved, a page may occur several times; the last copy is valid.
  *
  * Sources: Xen's docs/specs/libxc-migration-stream and libxl-migration-stream, tools/xl/xl.h
  * (struct save_file_header), tools/libs/guest/xg_sr_save.c; libvirt's src/libxl/libxl_conf.h.
@@ -23,11 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Runs of neighbouring pages; each costs 32 bytes. */
+/* Limit of the rows of contiguous pages; each takes 32 bytes here. */
 #define XEN_SAVE_RUN_LIMIT ((size_t)1 << 22)
-/* Xen writes 1024 pages in one; 16 TiB of them. */
+/* Limit of the records; Xen writes 1024 pages in one, so this is 16 TiB. */
 #define XEN_SAVE_RECORD_COUNT_LIMIT ((size_t)1 << 22)
-/* As Xen's own reader has it (REC_LENGTH_MAX). */
+/* The same limit as in Xen's own reader (REC_LENGTH_MAX). */
 #define XEN_SAVE_RECORD_SIZE_LIMIT ((uint32_t)128 << 20)
 
 enum xen_save_record {
@@ -40,43 +41,48 @@ enum xen_save_record {
 	XEN_SAVE_LAST_KNOWN = 0x12, /* X86_MSR_POLICY */
 };
 
-/* Set in the types of records that a reader need not know. */
+/* Set in the types of records that a reader may ignore. */
 #define XEN_SAVE_OPTIONAL ((uint32_t)1 << 31)
 
-/* Types of pages, bits 63 to 60 of their numbers; others than these come with 4096 bytes. */
+/*
+ * Types of pages, in bits 63 to 60 of the number. A page of any other type has 4096 bytes in the
+ * record.
+ */
 enum xen_save_page {
 	XEN_PAGE_L4_TABLE = 0x4,
-	XEN_PAGE_PINNED = 0x8, /* added to the level of a page table */
+	XEN_PAGE_PINNED = 0x8, /* added to the type of a page table that is pinned */
 	XEN_PAGE_BROKEN = 0xd,
-	XEN_PAGE_ALLOCATED = 0xe, /* never written to */
-	XEN_PAGE_NONE = 0xf,      /* there is no such page (any more) */
+	XEN_PAGE_ALLOCATED = 0xe, /* the guest never wrote to the page */
+	XEN_PAGE_NONE = 0xf,      /* the page does not exist (any more) */
 };
 
 struct xen_save {
 	enum xen_guest_kind kind;
 	unsigned stream_version;       /* of libxc's stream: 2 or 3 */
-	unsigned xen_major, xen_minor; /* of the Xen that wrote it */
-	/* Why the records end before they should; NULL: they end well. Static. */
+	unsigned xen_major, xen_minor; /* version of the Xen that wrote the file */
+	/* Why the records end too early, in static storage; NULL: they end as they should. */
 	const char *ending;
-	bool whole;              /* all of the guest's pages came before that */
-	uint64_t end;            /* offset in the file of the first record not used */
-	uint64_t repeated;       /* bytes of pages that a later copy replaces */
-	uint64_t without;        /* bytes of pages whose contents were not saved */
-	uint64_t unknown_record; /* offset of the first record of a mandatory type not known; 0 */
-	bool context_damaged;    /* the HVM context ends within an entry */
-	struct extents extents;  /* normalized */
+	bool whole;        /* all pages of the guest came before the end */
+	uint64_t end;      /* offset in the file of the first record that was not used */
+	uint64_t repeated; /* bytes of pages that a later copy replaces */
+	uint64_t without;  /* bytes of pages whose contents were not saved */
+	/* offset of the first mandatory record of an unknown type; 0: none */
+	uint64_t unknown_record;
+	bool context_damaged;   /* the HVM context ends in the middle of an entry */
+	struct extents extents; /* normalized */
 	struct xen_vcpus vcpus;
 };
 
 void xen_save_deinit(struct xen_save *save);
 #define _cleanup_xen_save_ _cleanup_(xen_save_deinit)
 
-/* True if the first bytes of a file are those of one of these streams. */
+/* Whether the first bytes of a file are those of one of these streams. */
 bool xen_save_matches(const void *start, size_t size);
 
 /*
- * Fails where the headers are damaged or of another version, or no page comes before the first
- * damage. A file that merely ends too early, or is damaged later on, gives what is there before.
+ * Parses the file. Fails if the headers are damaged or of an unknown version, or if no page comes
+ * before the first damage. If the file ends too early or is damaged after that, the pages before
+ * are used.
  */
 struct nunchi_error *xen_save_parse(const struct source *source, struct xen_save *ret);
 

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #define MIB              ((uint64_t)1 << 20)
-#define DEFAULT_MEMORY   (128 * MIB) /* of every PC machine type of QEMU's */
+#define DEFAULT_MEMORY   (128 * MIB) /* default of all of QEMU's PC machine types */
 #define CHARDEVS_MAX     32
 #define QMP_CHARDEVS_MAX 16
 
-/* A -chardev socket, until it is known which of them speak QMP. */
+/* A -chardev of type socket, kept until it is known which chardevs speak QMP. */
 struct chardev {
 	char *id;
 	struct cmdline_socket socket;
@@ -42,14 +42,15 @@ static void replace(struct parser *parser, char **to, const char *text)
 	*to = copy(parser, text);
 }
 
-/* ---- One option each --------------------------------------------------------------------------
+/*
+ * ---- Single options ---------------------------------------------------------------------------
  */
 
 static void parse_accel(struct parser *parser, const char *text)
 {
 	if (!text)
 		return;
-	/* "kvm:tcg" is a list of preferences: what came of it is not in the command line. */
+	/* "kvm:tcg" is a list of preferences; the command line does not say which one QEMU used. */
 	if (!strcmp(text, "kvm"))
 		parser->cmdline.accel = CMDLINE_ACCEL_KVM;
 	else if (!strcmp(text, "tcg"))
@@ -73,7 +74,7 @@ static void take_machine(struct parser *parser, const json_t *options)
 
 static void take_memory(struct parser *parser, const json_t *options)
 {
-	/* JSON has no place here: a number is in MiB. */
+	/* A size in JSON does not occur here; a number without a unit is in MiB. */
 	options_size(options, "size", MIB, &parser->cmdline.memory);
 	if (options_string(options, "maxmem"))
 		parser->cmdline.has_slots = true;
@@ -116,7 +117,10 @@ static void take_object(struct parser *parser, const json_t *options)
 	backend->id = copy(parser, id);
 	backend->path = path ? copy(parser, path) : NULL;
 	options_size(options, "size", 1, &backend->size);
-	/* A memfd is shared unless it says not; the others are private unless they say so. */
+	/*
+	 * A memfd is shared unless the option says otherwise; other backends are private unless the
+	 * option says otherwise.
+	 */
 	backend->share =
 	    options_is_on(options, "share") ||
 	    (!strcmp(type, "memory-backend-memfd") && !json_object_get(options, "share"));
@@ -169,7 +173,9 @@ static void add_qmp_chardev(struct parser *parser, const char *id)
 		parser->qmp_chardevs[parser->qmp_chardev_count++] = copy(parser, id);
 }
 
-/* A chardev in the short form of -qmp and -serial: "unix:PATH,server=on", "tcp:…", "stdio". */
+/*
+ * Handles a chardev in the short form of -qmp and -serial: "unix:PATH,server=on", "tcp:…", "stdio".
+ */
 static void take_qmp(struct parser *parser, const json_t *options)
 {
 	const char *where = options_string(options, "where");
@@ -214,12 +220,13 @@ static void take_chardev(struct parser *parser, const json_t *options)
 	chardev->socket.fd = path ? -1 : (int)fd;
 }
 
-/* ---- The whole line ---------------------------------------------------------------------------
+/*
+ * ---- The command line -------------------------------------------------------------------------
  */
 
 static const struct {
 	const char *name;
-	const char *implied; /* key of the first word */
+	const char *implied; /* key of the first value, if it has none */
 	void (*take)(struct parser *parser, const json_t *options);
 } known[] = {
     {"M", "type", take_machine},       {"accel", "accel", take_accel},
@@ -254,7 +261,9 @@ static bool has_value(const char *name)
 	return false;
 }
 
-/* "-name" and "--name" are the same; NULL if it is no option. */
+/*
+ * The name of an option: "-name" and "--name" are the same; NULL if the argument is not an option.
+ */
 static const char *option_name(const char *argument)
 {
 	if (argument[0] != '-' || !argument[1])
@@ -284,7 +293,7 @@ static void parse_all(struct parser *parser, const char *arguments, size_t size)
 		size_t length = strnlen(at, (size_t)(end - at));
 		const char *name, *value = at + length + 1;
 
-		/* The last one, cut off: it has no NUL and is left out. */
+		/* The last argument has no NUL, so it is truncated; leave it out. */
 		if (at + length == end)
 			break;
 		name = option_name(at);

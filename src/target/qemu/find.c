@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- Words ------------------------------------------------------------------------------------
+/*
+ * ---- Words ------------------------------------------------------------------------------------
  */
 
 static bool parse_pid(const char *word, pid_t *ret)
@@ -45,7 +46,7 @@ char *qemu_target_word(const struct qemu_process *process, const struct qemu_pro
 	return size < 0 ? NULL : word;
 }
 
-/* Hands entry i out of the list. */
+/* Moves entry i out of the list. */
 static void take(struct qemu_processes *all, size_t i, struct qemu_process *ret)
 {
 	*ret = all->entries[i];
@@ -120,8 +121,8 @@ static bool has_socket(const struct qemu_process *process, const char *path)
 }
 
 /*
- * By its socket: the process that listens, or, where another one (libvirt) made the socket and
- * passed it on, the one that has it on its command line.
+ * Finds the process for a socket: the one that listens; or, if another program (libvirt) created
+ * the socket and passed it to QEMU, the one that has the socket on its command line.
  */
 static struct nunchi_error *find_by_socket(const char *path, struct qemu_process *ret)
 {
@@ -193,8 +194,8 @@ struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char 
  */
 
 /*
- * Whether it is this process that listens. The kernel names who called listen(): with libvirt that
- * is not QEMU itself. What it must not be is another QEMU.
+ * Whether this process listens on the socket. The kernel reports the process that called listen(),
+ * which is libvirt and not QEMU if libvirt created the socket; but it must not be another QEMU.
  */
 static bool is_peer(const struct qemu_process *process, const struct qmp_client *client)
 {
@@ -213,7 +214,7 @@ static bool is_peer(const struct qemu_process *process, const struct qmp_client 
 	return false;
 }
 
-/* The path of the n-th socket, those of the process after the one that was named. */
+/* The path of the n-th socket: first the one that the user named, then those of the process. */
 static char *nth_path(const struct qemu_process *process, const char *socket, size_t n)
 {
 	if (!socket)
@@ -269,7 +270,10 @@ static bool is_libvirt(const char *holder)
 	return strstr(holder, "libvirtd") || strstr(holder, "virtqemud");
 }
 
-/* Names the process that holds the first socket for which a holder can be found. */
+/*
+ * The error that the socket is busy; it names the process that is connected to the first socket for
+ * which this can be found out.
+ */
 static struct nunchi_error *busy(const struct qemu_process *process, const char *socket)
 {
 	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * From a user's word to a QEMU process, and to its QMP socket.
- */
+/* Finds the QEMU process for a word of the user, and connects to its QMP socket. */
 #ifndef NUNCHI_TARGET_QEMU_FIND_H
 #define NUNCHI_TARGET_QEMU_FIND_H
 
@@ -11,25 +9,29 @@
 #include "target/qemu/qmp_client.h"
 
 /*
- * The process that NAME, PID or SOCKET (without "qemu:") means. A socket that was named is given
- * in *ret_socket (caller frees), else that is NULL. Fails with NUNCHI_ERROR_NOT_FOUND, or
- * _AMBIGUOUS with the process ids to choose from.
+ * Finds the process for NAME, PID or SOCKET (without "qemu:"). If the word is a socket, it is
+ * stored in *ret_socket, which the caller frees; otherwise *ret_socket is NULL.
+ * NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS with the process ids to choose from.
  */
 struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char **ret_socket);
 
 /*
- * A QMP connection that is ready, on the socket given (may be NULL) or any other that process has.
- * Fails with NUNCHI_ERROR_BUSY and the holder's name, _UNSUPPORTED if there is no socket …
+ * Makes a QMP connection that accepts commands: on the given socket (may be NULL), or on any other
+ * socket of the process. NUNCHI_ERROR_BUSY with the name of the client that uses the socket,
+ * _UNSUPPORTED if there is no socket.
  */
 struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,
 				  const struct qmp_wait *wait, struct qmp_client **ret);
 
-/* Connections to all sockets of a process, not yet negotiated. Returns how many. */
+/* Connects to all sockets of a process, without negotiating. Returns the number of connections. */
 size_t qemu_connect_all(const struct qemu_process *process, const char *socket,
 			struct qmp_client *clients[CMDLINE_SOCKETS_MAX + 1],
 			struct nunchi_error **ret_err);
 
-/* What target_open() takes for this process: "qemu:NAME", "qemu:PID" if others have that name. */
+/*
+ * The word for target_open() that means this process: "qemu:NAME", or "qemu:PID" if other guests
+ * have the same name.
+ */
 char *qemu_target_word(const struct qemu_process *process, const struct qemu_processes *all);
 
 #endif

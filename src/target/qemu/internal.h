@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the QEMU target share: the target itself. */
+/* Declarations shared by the files of the QEMU target. */
 #ifndef NUNCHI_TARGET_QEMU_INTERNAL_H
 #define NUNCHI_TARGET_QEMU_INTERNAL_H
 
@@ -10,17 +10,17 @@
 #include "target/qemu/qmp_client.h"
 #include "target/target.h"
 
-/* How long a busy QMP socket is waited for: another nunchi is done by then. */
+/* How long to wait for a busy QMP socket; another nunchi is done within this time. */
 #define QEMU_GREETING_US 1000000
 
 struct qemu_target {
 	struct target base;
 	struct qemu_process process;
-	char *socket;           /* the one the user named, or NULL */
-	int pidfd;              /* -1: not to be had */
-	struct qmp_client *qmp; /* NULL: not to be had */
-	char *no_qmp;           /* then: why */
-	unsigned resets_before; /* seen on connections that are closed */
+	char *socket;           /* the socket that the user named, or NULL */
+	int pidfd;              /* -1: not available */
+	struct qmp_client *qmp; /* NULL: no connection, for the reason in no_qmp */
+	char *no_qmp;           /* owned */
+	unsigned resets_before; /* number of resets seen on connections that are closed now */
 	const struct cancel *cancel;
 	struct undo undo;
 };
@@ -30,15 +30,15 @@ static inline struct qemu_target *qemu_of(struct target *target)
 	return (struct qemu_target *)target;
 }
 
-/* A command's time, cancellable. */
+/* The time limit of a command, which can be cancelled. */
 static inline struct qmp_wait qemu_wait(const struct qemu_target *qemu)
 {
 	return (struct qmp_wait){clock_us() + QMP_COMMAND_US, qemu->cancel};
 }
 
-/* Whether the process still runs (another with its id does not count). */
+/* Whether the process still runs. A later process with the same id does not count. */
 bool qemu_is_alive(const struct qemu_target *qemu);
-/* *ret_paused: stopped by a `stop`, rather than by the guest's end or an error. */
+/* *ret_paused: the guest was stopped by `stop`, not because it ended or because of an error. */
 struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_running,
 				       bool *ret_paused);
 
@@ -47,12 +47,12 @@ struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_runni
 struct nunchi_error *qemu_pause(struct target *target);
 struct nunchi_error *qemu_resume(struct target *target);
 void qemu_pause_init(struct qemu_target *qemu);
-/* Resumes a guest that a nunchi left paused when it and its guard were killed; notes it. */
+/* Resumes a guest that was left paused when a nunchi and its guard were killed, and adds a note. */
 void qemu_repair(struct qemu_target *qemu);
 
 /* ---- map.c ---- */
 
-/* Makes and seals the target's memory, and says how it is read. */
+/* Makes and seals the target's memory, and sets the capability that says how the memory is read. */
 struct nunchi_error *qemu_map_memory(struct qemu_target *qemu, bool sigbus_guard,
 				     const struct qemu_limits *limits);
 

@@ -5,17 +5,20 @@
 #include <string.h>
 
 #define GIB ((uint64_t)1 << 30)
-/* From here on the place of memory depends on the vCPUs' vendor (AMD's HyperTransport hole). */
+/*
+ * From this size on, the addresses of memory depend on the vendor of the vCPUs (AMD's
+ * HyperTransport hole).
+ */
 #define MEMORY_MAX (960 * GIB)
 
-/* Machines of QEMU 1.7 and before do not align what is below 4 GiB to a GiB. */
+/* Machine types of QEMU 1.7 and before do not align the end of RAM below 4 GiB to a GiB. */
 static bool is_old(const char *version)
 {
 	return !strncmp(version, "0.", 2) || !strncmp(version, "1.", 2);
 }
 
 /*
- * How much RAM is below 4 GiB at most. Source: pc_init1() in hw/i386/pc_piix.c, pc_q35_init() in
+ * The greatest amount of RAM below 4 GiB. Source: pc_init1() in hw/i386/pc_piix.c, pc_q35_init() in
  * pc_q35.c, microvm_memory_init() in microvm.c; unchanged from 2.0 to 10.0.
  */
 static bool low_memory(const struct cmdline *cmdline, uint64_t *ret)

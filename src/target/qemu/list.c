@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lists QEMU guests from /proc, with their state where a QMP socket is free to ask. */
+/* Lists QEMU guests from /proc, with their state if a QMP socket is free. */
 #include "target/qemu/find.h"
 #include "target/qemu/qemu.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* For all guests together. */
+/* Time limit of asking all guests. */
 #define STATE_US 200000
 
 struct guest {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's RAM: where it is by QEMU's own word, or by rule where QEMU cannot be asked. */
+/* The guest's RAM: its addresses as QEMU reports them, or by rule if QEMU cannot be asked. */
 #include "target/qemu/internal.h"
 #include "target/qemu/layout.h"
 #include "target/qemu/monitor.h"
@@ -18,7 +18,8 @@ struct mapper {
 	struct ram_ways ways;
 };
 
-/* ---- By QEMU's word ----------------------------------------------------------------------------
+/*
+ * ---- As QEMU reports it ------------------------------------------------------------------------
  */
 
 struct wanted {
@@ -27,9 +28,9 @@ struct wanted {
 };
 
 /*
- * RAM is what the main memory's region, or that of a memory backend, shows of itself; device
- * memory (a graphics card's, an option ROM) has regions of its own. Up to machine types of 4.0 a
- * backend's region has the whole path of its object.
+ * Whether a memory region is RAM: the region of the main memory or of a memory backend. Memory of
+ * devices (a graphics card, an option ROM) has regions of its own. Up to machine type 4.0, the
+ * region of a backend has the path of its object as its name.
  */
 static bool is_ram(const char *region, void *data)
 {
@@ -65,7 +66,7 @@ static struct nunchi_error *ask_ranges(struct qemu_target *qemu, struct mtree *r
 	nunchi_error_destroy(qmp_client_execute(qemu->qmp, "query-memdev", NULL, &wait, &backends));
 	wanted.backends = backends;
 	if (mtree_main_region(ret)) {
-		/* Copied, since selecting moves the ranges. */
+		/* Copy the name, because mtree_select() moves the ranges. */
 		snprintf(main_region, sizeof(main_region), "%s", mtree_main_region(ret));
 		wanted.main_region = main_region;
 	}
@@ -90,7 +91,7 @@ static struct nunchi_error *ask_host_address(struct qemu_target *qemu, uint64_t 
 }
 
 /*
- * QEMU is asked for the host addresses of both ends of a range; between them one region is
+ * Asks QEMU for the host addresses of both ends of a range; between them, one memory region is
  * contiguous.
  */
 static struct nunchi_error *ask_piece(struct qemu_target *qemu, const struct mtree_range *range,
@@ -139,12 +140,13 @@ static struct nunchi_error *add_asked(struct mapper *mapper, const struct mtree 
 	return NULL;
 }
 
-/* ---- By rule -----------------------------------------------------------------------------------
+/*
+ * ---- By rule -----------------------------------------------------------------------------------
  */
 
-/* One memory backend in QEMU's process. */
+/* A memory backend in QEMU's process. */
 struct block {
-	const struct cmdline_backend *backend; /* NULL: the default one, anonymous memory */
+	const struct cmdline_backend *backend; /* NULL: the default backend, anonymous memory */
 	uint64_t size;
 	uint64_t host;
 };
@@ -183,7 +185,7 @@ static struct nunchi_error *find_block(const struct maps *maps, struct block *bl
 			    block->size >> 20);
 }
 
-/* The backends that make up the RAM at start-up, in order. */
+/* Lists the backends that form the RAM at start, in their order. */
 static struct nunchi_error *list_blocks(const struct cmdline *cmdline,
 					struct block blocks[CMDLINE_BACKENDS_MAX],
 					size_t *ret_count)
@@ -215,7 +217,10 @@ static struct nunchi_error *list_blocks(const struct cmdline *cmdline,
 	return NULL;
 }
 
-/* The part of a range that lies in the block which starts at offset `base` of all RAM. */
+/*
+ * Adds the part of a range that lies in a block; `base` is the block's offset in the RAM as a
+ * whole.
+ */
 static struct nunchi_error *add_overlap(struct mapper *mapper, const struct layout_range *range,
 					const struct block *block, uint64_t base)
 {
@@ -271,7 +276,8 @@ static void note_rule(struct qemu_target *qemu, const char *why)
 		target_note(&qemu->base, "hot-plugged memory is missing");
 }
 
-/* ---- Both --------------------------------------------------------------------------------------
+/*
+ * ---- Both --------------------------------------------------------------------------------------
  */
 
 static void add_way(struct buffer *text, uint64_t bytes, const char *way)
@@ -327,7 +333,7 @@ struct nunchi_error *qemu_map_memory(struct qemu_target *qemu, bool sigbus_guard
 
 	if (err)
 		return err;
-	/* From here on the target owns it. */
+	/* From here on the target owns the memory. */
 	qemu->base.memory = mapper.memory;
 	err = ram_host_create(qemu->process.pid, &mapper.host);
 	if (!err)

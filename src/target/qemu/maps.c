@@ -6,10 +6,13 @@
 
 #include <string.h>
 
-/* The kernel's own limit of mappings (vm.max_map_count) is 65530 unless raised. */
+/* Limit of the mappings; that of the kernel is 65530 by default (vm.max_map_count). */
 #define MAPPINGS_MAX ((size_t)1 << 20)
 
-/* "7f6dcffff000-7f6f0ffff000 rw-s 00000000 00:01 1035     /memfd:mem (deleted)" */
+/*
+ * Parses a line such as "7f6dcffff000-7f6f0ffff000 rw-s 00000000 00:01 1035     /memfd:mem
+ * (deleted)".
+ */
 static bool parse_line(struct scan line, struct mapping *ret)
 {
 	struct mapping mapping = {0};
@@ -63,7 +66,7 @@ struct nunchi_error *maps_parse(const char *text, size_t size, struct maps *ret)
 	while (!err && scan_line(&rest, &line)) {
 		struct mapping mapping;
 
-		/* Paths point into the text: a line becomes a string. */
+		/* Ends the line with a NUL, since `path` points into the text. */
 		maps.text[line.end - maps.text] = '\0';
 		if (!parse_line(line, &mapping))
 			err = error_create(NUNCHI_ERROR_DATA,

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * /proc/PID/maps: which part of a process's address space is what. Pure.
- * Source: proc_pid_maps(5).
- */
+/* Parses /proc/PID/maps: the mappings of a process. Pure functions. Source: proc_pid_maps(5). */
 #ifndef NUNCHI_TARGET_QEMU_MAPS_H
 #define NUNCHI_TARGET_QEMU_MAPS_H
 
@@ -14,7 +11,7 @@
 
 struct mapping {
 	uint64_t start, end;
-	uint64_t offset; /* into the file */
+	uint64_t offset; /* in the file */
 	uint64_t inode;  /* 0: anonymous */
 	unsigned major, minor;
 	bool readable, writable, shared;
@@ -22,7 +19,7 @@ struct mapping {
 };
 
 struct maps {
-	struct mapping *entries; /* ascending */
+	struct mapping *entries; /* in ascending order */
 	size_t count;
 	char *text;
 };
@@ -31,7 +28,7 @@ struct nunchi_error *maps_parse(const char *text, size_t size, struct maps *ret)
 void maps_deinit(struct maps *maps);
 #define _cleanup_maps_ _cleanup_(maps_deinit)
 
-/* The mapping that holds all of [address, address + size), or NULL. */
+/* The mapping that contains all of [address, address + size), or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address, uint64_t size);
 
 #endif

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-/* The start of what was printed, for a message: one line, nothing that moves a cursor. */
+/*
+ * The error for an answer that is not understood, with the start of the answer as one line without
+ * control characters.
+ */
 static struct nunchi_error *unexpected(enum nunchi_error_code code, const char *command,
 				       const char *text, size_t size)
 {
@@ -21,7 +24,10 @@ static struct nunchi_error *unexpected(enum nunchi_error_code code, const char *
 	return error_create(code, "QEMU answers \"%s\" to %s", shown, command);
 }
 
-/* The number after "NAME=" where NAME starts a word; text is moved to what follows it. */
+/*
+ * Finds the number after "NAME=", where NAME is at the start of a word; moves text after the
+ * number.
+ */
 static bool find_number(struct scan *text, const char *name, uint64_t *ret)
 {
 	const char *start = text->at;
@@ -43,7 +49,10 @@ static bool find_register(struct scan text, const char *name, uint64_t *ret)
 	return find_number(&text, name, ret);
 }
 
-/* A line "CS =0010 0000000000000000 ffffffff 00af9b00 …": selector and base. */
+/*
+ * Finds a line such as "CS =0010 0000000000000000 ffffffff 00af9b00 …", and stores the selector and
+ * the base.
+ */
 static bool find_segment(struct scan text, const char *name, uint16_t *ret_selector,
 			 uint64_t *ret_base)
 {
@@ -70,7 +79,7 @@ static bool find_all(struct scan text, const struct name *names, size_t count)
 	return true;
 }
 
-/* Registers that only 64-bit code has are not printed of a vCPU in another mode. */
+/* Finds the general registers. QEMU prints those of 64-bit mode only for a vCPU in 64-bit mode. */
 static bool find_general(struct scan text, struct x86_registers *ret)
 {
 	const struct name names[] = {
@@ -119,7 +128,9 @@ struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsi
 	struct x86_registers registers = {0};
 	uint64_t number;
 
-	/* Older QEMUs print no header; one that does must mean the vCPU asked for. */
+	/*
+	 * Old versions of QEMU print no header; if there is one, it must name the requested vCPU.
+	 */
 	if (scan_find(&header, "CPU#") && (!scan_decimal(&header, &number) || number != vcpu))
 		return error_create(NUNCHI_ERROR_DATA,
 				    "QEMU gives the registers of another vCPU than %u", vcpu);

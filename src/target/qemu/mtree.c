@@ -8,13 +8,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A guest with every memory slot taken and every page of the BIOS area different has hundreds. */
+/*
+ * Limit of the ranges. A guest with devices in all memory slots, and different ranges for each page
+ * of the BIOS area, has hundreds.
+ */
 #define RANGES_MAX 65536
 
 struct parser {
 	struct mtree mtree;
 	size_t capacity;
-	bool is_memory; /* the flat view we are in is that of the address space "memory" */
+	bool is_memory; /* the current flat view is that of the address space "memory" */
 	bool found;
 };
 
@@ -23,7 +26,7 @@ static struct nunchi_error *add(struct parser *parser, const struct mtree_range 
 	struct mtree *mtree = &parser->mtree;
 	const struct mtree_range *last = mtree->count ? &mtree->ranges[mtree->count - 1] : NULL;
 
-	/* A flat view is sorted and has no overlaps: anything else is not one. */
+	/* A flat view is sorted and has no overlaps; other input is invalid. */
 	if (last && (range->start < last->start || range->start - last->start < last->size))
 		return error_create_at(NUNCHI_ERROR_DATA, range->start,
 				       "QEMU's memory map: ranges overlap at 0x%" PRIx64,
@@ -36,7 +39,7 @@ static struct nunchi_error *add(struct parser *parser, const struct mtree_range 
 	return NULL;
 }
 
-/* "(prio 0, ram)" or, as was proposed upstream, "(ram)": the last word. */
+/* Reads "(prio 0, ram)" or, as proposed upstream, "(ram)", and stores the last word. */
 static bool scan_kind(struct scan *scan, struct scan *ret)
 {
 	struct scan inside;
@@ -52,7 +55,10 @@ static bool scan_kind(struct scan *scan, struct scan *ret)
 	return true;
 }
 
-/* Region names of RAM hold no spaces: they are identifiers of memory backends. */
+/*
+ * Reads the name of a region. Names of RAM regions contain no spaces, because they are identifiers
+ * of memory backends.
+ */
 static bool scan_region(struct scan *scan, struct mtree_range *range)
 {
 	struct scan name;
@@ -67,7 +73,10 @@ static bool scan_region(struct scan *scan, struct mtree_range *range)
 	return true;
 }
 
-/* A line of a range; true if it is one, and RAM or ROM in whole pages. */
+/*
+ * Reads the line of a range; true if the line is one, and the range is RAM or ROM and consists of
+ * whole pages.
+ */
 static bool scan_range(struct scan line, struct mtree_range *ret)
 {
 	struct mtree_range range;
@@ -99,7 +108,10 @@ static struct nunchi_error *parse_line(struct parser *parser, struct scan line)
 		return NULL;
 	}
 	if (scan_literal(&copy, " AS \"memory\",")) {
-		/* Two would be two answers to one question. */
+		/*
+		 * With two address spaces of this name, it would be unknown which one the vCPUs
+		 * use.
+		 */
 		if (parser->found && !parser->is_memory)
 			return error_create(NUNCHI_ERROR_DATA,
 					    "QEMU's memory map: two address spaces \"memory\"");

@@ -6,12 +6,12 @@
 #include <string.h>
 
 /*
- * Real arguments have tens of keys. A limit, because the dictionary is built for each argument of
+ * Limit of the keys of an argument; real ones have tens. A dictionary is built for each argument of
  * each QEMU on the host.
  */
 #define KEYS_MAX 512
 
-/* Takes "key=value" up to a single comma: doubled commas in the value stand for one. */
+/* Reads "key=value" up to a single comma; a doubled comma in the value means one comma. */
 static const char *take_pair(const char *at, struct buffer *key, struct buffer *value,
 			     bool *ret_has_value)
 {
@@ -37,7 +37,7 @@ static const char *take_pair(const char *at, struct buffer *key, struct buffer *
 
 static bool set(json_t *options, const char *key, const char *value)
 {
-	/* Not checked for UTF-8: paths and names are bytes. */
+	/* Not checked for UTF-8, because paths and names may contain any bytes. */
 	json_t *string = json_string_nocheck(value);
 
 	return string && json_object_set_new_nocheck(options, key, string) == 0;
@@ -93,7 +93,7 @@ const char *options_string(const json_t *options, const char *key)
 	return json_string_value(json_object_get(options, key));
 }
 
-/* 1 for 'B', and so on: 0 if c is no unit. */
+/* The factor of a unit, 1 for 'B' and so on; 0 if c is not a unit. */
 static uint64_t unit_of(char c)
 {
 	static const char units[] = "bkmgtpe";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Pausing a guest by QMP's `stop` and `cont` so that it goes on again whatever happens to us
- * (journal/undo.h). QEMU does not count: one `cont` ends every `stop`. So a guest that stands still
- * already is left as it is, and is not resumed by us later.
+ * Pauses a guest by QMP's `stop` and `cont` in such a way that it is resumed whatever happens to
+ * this process (journal/undo.h). QEMU does not count: one `cont` ends all earlier `stop`s. So a
+ * guest that is paused already is not touched, and is not resumed later.
  */
 #include "target/qemu/find.h"
 #include "target/qemu/internal.h"
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Undoing a pause is given more time than anything else, and is not cancelled. */
+/* Resuming has a longer time limit than all other commands, and cannot be cancelled. */
 #define RESUME_US 10000000
 #define GUARD_ID  "nunchi-guard"
 
@@ -45,7 +45,10 @@ static struct nunchi_error *send_cont(struct qemu_target *qemu)
 	return qmp_client_execute(qemu->qmp, "cont", NULL, &wait, NULL);
 }
 
-/* The connection broke while the guest was paused: another one, on any of its sockets. */
+/*
+ * The connection broke while the guest was paused: connects again, to any of its sockets, and sends
+ * `cont`.
+ */
 static struct nunchi_error *cont_anew(struct qemu_target *qemu)
 {
 	const struct qmp_wait wait = {.deadline_us = clock_us() + QEMU_GREETING_US};
@@ -57,7 +60,7 @@ static struct nunchi_error *cont_anew(struct qemu_target *qemu)
 	qemu->resets_before += qmp_client_resets(qemu->qmp);
 	qmp_client_destroy(qemu->qmp);
 	qemu->qmp = client;
-	/* The guard has the old connection: the next pause makes a new guard. */
+	/* The guard uses the old connection, so end it; the next pause starts a new guard. */
 	guard_destroy(qemu->undo.guard);
 	qemu->undo.guard = NULL;
 	return send_cont(qemu);
@@ -72,7 +75,9 @@ static struct nunchi_error *clear(void *data)
 		nunchi_error_destroy(err);
 		err = cont_anew(qemu);
 	}
-	/* Refused: the guest has ended or was reset meanwhile, and our pause with it. */
+	/*
+	 * QEMU refuses if the guest has ended or was reset meanwhile, which also ended the pause.
+	 */
 	if (err && (error_is(err, NUNCHI_ERROR_UNSUPPORTED) || !qemu_is_alive(qemu))) {
 		nunchi_error_destroy(err);
 		return NULL;
@@ -136,9 +141,9 @@ struct nunchi_error *qemu_pause(struct target *target)
 }
 
 /*
- * Adds how long the guest stood still: by the timestamps of QEMU's STOP and RESUME events, which
- * are exact. If they are impossible (longer than our own measurement, which includes QMP's
- * latency), our measurement counts.
+ * Adds the time for which the guest was paused, from the timestamps of QEMU's events STOP and
+ * RESUME, which are exact. If they are impossible (the time is longer than measured here, including
+ * QMP's latency), uses the time measured here.
  */
 static void count_pause(struct qemu_target *qemu)
 {

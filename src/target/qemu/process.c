@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #define FILE_MAX ((size_t)16 << 20)
-/* The kernel's argument area is larger, a guest's command line never near that. */
+/* Limit of the command line: the kernel permits more, but no real guest has nearly as much. */
 #define ARGUMENTS_MAX   ((size_t)1 << 20)
 #define DESCRIPTORS_MAX 4096
 
@@ -63,7 +63,10 @@ struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret)
 		nunchi_error_destroy(err);
 		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
 	}
-	/* The name, in parentheses, may hold anything; start_time is field 22, the 20th after. */
+	/*
+	 * The name, in parentheses, may contain any character. start_time is field 22, the 20th
+	 * after the name.
+	 */
 	close = text.size ? memrchr(text.data, ')', text.size) : NULL;
 	scan = (struct scan){close ? close + 1 : text.data, text.data + text.size};
 	for (int i = 0; i < 19; i++) {
@@ -102,7 +105,7 @@ struct nunchi_error *process_check_access(pid_t pid)
 {
 	char path[64];
 
-	/* Asks for the same permission as process_vm_readv(2). */
+	/* open() of /proc/PID/mem requires the same permission as process_vm_readv(2). */
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
@@ -117,7 +120,7 @@ struct nunchi_error *process_check_access(pid_t pid)
 			  "kernel.yama.ptrace_scope=0");
 }
 
-/* Calls f with the target of each open descriptor until it returns true. */
+/* Calls f() with the target of each open descriptor until f() returns true. */
 static bool any_descriptor(pid_t pid, bool (*f)(const char *target, void *data), void *data)
 {
 	char path[64], target[256];
@@ -164,7 +167,10 @@ const char *process_accel(const struct qemu_process *process)
 /* ---- QEMU processes ---------------------------------------------------------------------------
  */
 
-/* The last part of a path, without the mark of a program that was replaced by an update. */
+/*
+ * The last part of a path, without the suffix " (deleted)" of a program that was replaced by an
+ * update.
+ */
 static void base_name(const char *path, char *ret, size_t size)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -194,7 +200,7 @@ static bool is_x86(const char *program)
 
 enum hidden { PROGRAM_KNOWN, PROGRAM_HIDDEN, PROGRAM_NONE };
 
-/* The program it runs. None: a thread of the kernel, or a process that has ended. */
+/* Reads which program a process executes. PROGRAM_NONE: it is a kernel thread, or has ended. */
 static enum hidden read_program(pid_t pid, char *ret, size_t size)
 {
 	char path[64], target[4096];
@@ -214,14 +220,17 @@ static struct nunchi_error *not_qemu(pid_t pid)
 	return error_create(NUNCHI_ERROR_NOT_FOUND, "process %d is not QEMU", pid);
 }
 
-/* By the program it runs, or if that is hidden from us, by the name it was called by. */
+/*
+ * Recognises QEMU by the program that the process executes or, if that is hidden from this user, by
+ * argv[0].
+ */
 static struct nunchi_error *load(pid_t pid, struct qemu_process *process)
 {
 	_cleanup_buffer_ struct buffer arguments = {0};
 	enum hidden hidden = read_program(pid, process->program, sizeof(process->program));
 	struct nunchi_error *err;
 
-	/* First what is cheap: there are many processes. */
+	/* Do the cheap test first, since there are many processes. */
 	if (hidden == PROGRAM_NONE || (hidden == PROGRAM_KNOWN && !is_qemu(process->program)))
 		return not_qemu(pid);
 	err = read_limited(pid, "cmdline", ARGUMENTS_MAX, &arguments);
@@ -268,7 +277,7 @@ static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t 
 	if (err == &error_nomem)
 		return err;
 	if (err) {
-		/* Not QEMU, or gone since it was listed. */
+		/* It is not QEMU, or it ended after it was listed. */
 		nunchi_error_destroy(err);
 		return NULL;
 	}

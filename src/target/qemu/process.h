@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Processes of the host as /proc shows them, and the QEMU processes among them.
- */
+/* Processes of the host according to /proc, and the QEMU processes among them. */
 #ifndef NUNCHI_TARGET_QEMU_PROCESS_H
 #define NUNCHI_TARGET_QEMU_PROCESS_H
 
@@ -16,48 +14,55 @@
 
 struct qemu_process {
 	pid_t pid;
-	uint64_t start_time; /* clock ticks since boot; with pid names one process for good */
-	char program[64];    /* "qemu-system-x86_64" */
+	/* in clock ticks since boot; together with pid it identifies a process for ever */
+	uint64_t start_time;
+	char program[64]; /* "qemu-system-x86_64" */
 	bool is_x86;
 	struct cmdline cmdline;
 };
 
 /* Reads /proc/PID/NAME, at most 16 MiB. */
 struct nunchi_error *process_read(pid_t pid, const char *name, struct buffer *ret);
-/* When it started; NUNCHI_ERROR_GONE if there is no such process. */
+/* Gets the start time; NUNCHI_ERROR_GONE if there is no such process. */
 struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret);
 struct nunchi_error *process_maps(pid_t pid, struct maps *ret);
-/* The program's name as the kernel keeps it, "?" if it cannot be read. */
+/* Gets the program's name from the kernel, "?" if it cannot be read. */
 void process_name(pid_t pid, char *ret, size_t size);
-/* Whether its memory may be read: NULL, or why not with what to do. */
+/* Checks whether the memory of a process may be read. Returns NULL, or an error with a hint. */
 struct nunchi_error *process_check_access(pid_t pid);
-/* "kvm" or "tcg" by what it has open, else by its command line; "?" if neither tells. */
+/*
+ * "kvm" or "tcg", according to the open files of the process, else to its command line; "?" if
+ * neither tells.
+ */
 const char *process_accel(const struct qemu_process *process);
 
-/* NUNCHI_ERROR_NOT_FOUND if it is not a QEMU that runs a guest of its own. */
+/*
+ * Reads the properties of a QEMU process. NUNCHI_ERROR_NOT_FOUND if the process is not a QEMU with
+ * a guest of its own.
+ */
 struct nunchi_error *qemu_process_load(pid_t pid, struct qemu_process *ret);
 void qemu_process_deinit(struct qemu_process *process);
 #define _cleanup_qemu_process_ _cleanup_(qemu_process_deinit)
 
 struct qemu_processes {
-	struct qemu_process *entries; /* by pid */
+	struct qemu_process *entries; /* in ascending order of pid */
 	size_t count, capacity;
 };
 
-/* All QEMU processes that can be seen. */
+/* Finds all QEMU processes that this user can see. */
 struct nunchi_error *qemu_processes_find(struct qemu_processes *ret);
 void qemu_processes_deinit(struct qemu_processes *processes);
 #define _cleanup_qemu_processes_ _cleanup_(qemu_processes_deinit)
 
 /*
- * The path of a QMP socket of process that can be opened from here, or NULL (with its descriptor
- * not to be seen, or the socket removed). Caller frees.
+ * The path of a QMP socket of the process that can be opened from this process. NULL if the socket
+ * is given as a descriptor that cannot be inspected, or was removed. The caller frees the path.
  */
 char *qemu_process_socket_path(const struct qemu_process *process, size_t index);
 
 /*
- * Who is connected to the listening socket at path, as "virtqemud (pid 812)"; false if that
- * cannot be found out. Not the calling process itself.
+ * Finds the client that is connected to the listening socket at path, as "virtqemud (pid 812)",
+ * other than this process. False if that cannot be found out.
  */
 bool process_socket_holder(const char *path, struct buffer *ret);
 

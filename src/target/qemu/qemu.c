@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* ---- State ------------------------------------------------------------------------------------
+/*
+ * ---- State ------------------------------------------------------------------------------------
  */
 
 bool qemu_is_alive(const struct qemu_target *qemu)
@@ -85,7 +86,8 @@ static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
 	return err ? err : monitor_parse_registers(text, strlen(text), vcpu, ret);
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------
+/*
+ * ---- Opening ----------------------------------------------------------------------------------
  */
 
 static void destroy(struct target *target)
@@ -112,8 +114,8 @@ static const struct target_ops qemu_ops = {
 };
 
 /*
- * Without a QMP connection the guest can be neither paused nor asked for registers; the capability
- * then says why. Its memory may still be readable.
+ * Sets the capabilities. Without a QMP connection, the guest cannot be paused and its registers
+ * cannot be read; the capabilities then say why. Its memory may still be readable.
  */
 static void describe_capabilities(struct qemu_target *qemu)
 {
@@ -184,7 +186,7 @@ static struct nunchi_error *connect_qmp(struct qemu_target *qemu, const struct q
 	return explain_no_qmp(qemu, err);
 }
 
-/* The target of a process; takes process and socket. */
+/* Creates the target of a process; takes over process and socket. */
 static struct nunchi_error *create(struct qemu_process *process, char *socket, const char *word,
 				   struct qemu_target **ret)
 {

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Guests of QEMU on this host, system emulation or KVM, unpatched, 4.0 to 10.x.
- */
+/* Guests of unmodified QEMU 4.0 to 10.x on this host, emulated or with KVM. */
 #ifndef NUNCHI_TARGET_QEMU_QEMU_H
 #define NUNCHI_TARGET_QEMU_QEMU_H
 
 #include "target/kind.h"
 
-/* Calls found for each QEMU guest until it returns false (*ret_stopped). Waits at most 200 ms. */
+/*
+ * Calls found() for each QEMU guest until found() returns false (*ret_stopped). Waits at most 200
+ * ms for states.
+ */
 struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
 
-/* Whether exactly one QEMU guest has that name: for suggestions. */
+/* Whether exactly one QEMU guest has this name. Used for suggestions. */
 bool qemu_has_guest(const char *name);
 
-/* For tests: what a target may use. Zeroed means everything. */
+/* For tests: restricts what a target may use. All zeros permit everything. */
 struct qemu_limits {
-	unsigned forbid_ways; /* enum ram_allow (ram.h) */
+	unsigned forbid_ways; /* combination of enum ram_allow (ram.h) */
 	bool forbid_qmp;
 };
 /* Opens "qemu:NAME", "qemu:PID" or "qemu:SOCKET" (or the word without "qemu:"). */

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-/* Deeper than any answer of QEMU's, and no deeper than jansson's own recursion limit. */
+/*
+ * Limit of the nesting: greater than in any answer of QEMU, and not greater than jansson's limit.
+ */
 #define DEPTH_MAX 512
 
 enum qmp_frame qmp_frame(struct qmp_framer *framer, const char *data, size_t size, size_t *ret_end)
@@ -52,7 +54,7 @@ static void parse_greeting(const json_t *qmp, struct qmp_message *message)
 	message->minor = (unsigned)json_integer_value(json_object_get(version, "minor"));
 }
 
-/* QEMU says -1 where its clock fails; a time that makes no sense is none. */
+/* The time of an event. QEMU writes -1 if its clock fails; an impossible time counts as missing. */
 static uint64_t parse_time(const json_t *message)
 {
 	const json_t *timestamp = json_object_get(message, "timestamp");
@@ -114,7 +116,10 @@ bool qmp_command(struct buffer *out, int64_t id, const char *name, const json_t 
 	char *text;
 	bool ok;
 
-	/* json_object_set() counts a reference of its own, which is not a change of the value. */
+	/*
+	 * json_object_set() increments the reference count of the arguments, which does not change
+	 * their value.
+	 */
 	if (command && arguments &&
 	    json_object_set(command, "arguments", (json_t *)arguments) != 0) {
 		json_decref(command);

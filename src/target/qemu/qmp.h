@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The QEMU Machine Protocol as text: where a message ends, what it says, and how commands are
- * spelt. Pure; the connection is in qmp_client.h. Source: QEMU's docs/interop/qmp-spec.
+ * The text of the QEMU Machine Protocol: finds the end of a message, parses a message, and writes
+ * commands. Pure functions; the connection is in qmp_client.h. Source: QEMU's
+ * docs/interop/qmp-spec.
  */
 #ifndef NUNCHI_TARGET_QEMU_QMP_H
 #define NUNCHI_TARGET_QEMU_QMP_H
@@ -14,16 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Nothing that we ask for has a longer answer; a longer message ends the connection. */
+/* No answer that nunchi asks for is longer; a longer message ends the connection. */
 #define QMP_MESSAGE_MAX ((size_t)16 << 20)
 
 /*
- * Sent before a command, brings QEMU's JSON parser back from the middle of anything to the start
- * of a message (0xff is never part of JSON); costs an error message without an id in answer.
+ * Sent before a command to make QEMU's JSON parser skip an incomplete message (0xff never occurs in
+ * JSON). QEMU answers with an error message without an id.
  */
 #define QMP_RESYNC "\xff\n"
 
-/* Progress in the search for the end of one message; zeroed at its start. */
+/* State of the search for the end of a message; all zeros at the start of a message. */
 struct qmp_framer {
 	size_t scanned;
 	unsigned depth;
@@ -32,14 +33,14 @@ struct qmp_framer {
 };
 
 enum qmp_frame {
-	QMP_FRAME_MORE,     /* the message goes on beyond size */
-	QMP_FRAME_COMPLETE, /* it ends at *ret_end */
-	QMP_FRAME_BROKEN,   /* this is not a sequence of JSON objects */
+	QMP_FRAME_MORE,     /* the message continues after size bytes */
+	QMP_FRAME_COMPLETE, /* the message ends at *ret_end */
+	QMP_FRAME_BROKEN,   /* the bytes are not a sequence of JSON objects */
 };
 
 /*
- * Looks on from where the last call stopped. data holds the message from its start. Accepts
- * messages on one line and, as with QEMU's pretty=on, on several.
+ * Continues the search where the last call ended. data contains the message from its start. A
+ * message may be on one line or, with QEMU's option pretty=on, on several lines.
  */
 enum qmp_frame qmp_frame(struct qmp_framer *framer, const char *data, size_t size, size_t *ret_end);
 
@@ -47,12 +48,13 @@ enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
 
 struct qmp_message {
 	enum qmp_kind kind;
-	json_t *json;          /* owned: the whole message */
-	const json_t *value;   /* of a return: what was returned */
-	const char *text;      /* event: its name; error: its description */
-	int64_t id;            /* of a return or error; -1: none of ours */
-	uint64_t time_us;      /* of an event, by QEMU's wall clock; 0 if it does not say */
-	unsigned major, minor; /* greeting: QEMU's version, 0 if it does not say */
+	json_t *json;        /* the whole message; owned */
+	const json_t *value; /* for a return: the value returned */
+	const char *text;    /* for an event, its name; for an error, its description */
+	/* for a return or error: id of the command; -1: not one of nunchi's */
+	int64_t id;
+	uint64_t time_us;      /* for an event: time on QEMU's wall clock, 0 if not given */
+	unsigned major, minor; /* for a greeting: QEMU's version, 0 if not given */
 };
 
 struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp_message *ret);

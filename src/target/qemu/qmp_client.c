@@ -11,38 +11,38 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* How often a wait looks at the cancel flag. */
+/* How often a wait tests the cancel flag. */
 #define SLICE_MS 20
-/* How often a full queue is tried. */
+/* How often to try again if the queue of the socket is full. */
 #define RETRY_MS 2
-/* Sockets of all guests of a host can be waited for at once. */
+/* Limit of the connections that are waited for at once. */
 #define CLIENTS_MAX  4096
 #define RECEIVE_SIZE 65536
-/* The id of qmp_capabilities; those of commands follow. */
+/* The id of the command qmp_capabilities; the ids of other commands follow. */
 #define CAPABILITIES_ID 0
 
 struct qmp_client {
 	int fd;
-	int place; /* the socket's file */
+	int place; /* descriptor of the socket's file, opened by its path */
 	enum qmp_phase phase;
 	pid_t peer;
 	unsigned major, minor;
 	unsigned resets;
 	uint64_t stopped_us, resumed_us;
-	bool half_sent; /* a command was sent in part: QEMU must be resynchronised */
+	/* a command was sent incompletely, so that QEMU's parser must be resynchronised */
+	bool half_sent;
 	int64_t next_id;
 	struct buffer input;
 	struct qmp_framer framer;
-	struct qmp_message
-	    answer; /* the last return or error; answered says whether there is one */
+	struct qmp_message answer; /* the last return or error; valid if `answered` is true */
 	bool answered;
 };
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
 /*
- * A socket's address has room for 108 bytes, and paths under libvirt's folders need more: so it is
- * opened by its path and connected to by its descriptor.
+ * Connects by the descriptor of the socket's file, because a socket address has room for 108 bytes
+ * only, and paths in libvirt's directories are longer.
  */
 static bool try_connect(struct qmp_client *client)
 {
@@ -220,7 +220,7 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 		client->major = message->major;
 		client->minor = message->minor;
 		client->phase = QMP_PHASE_CAPABILITIES;
-		/* The socket's send buffer is still empty, so this does not wait. */
+		/* The socket's send buffer is still empty, so this does not block. */
 		nunchi_error_destroy(
 		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, &at_once));
 	} else if (client->phase == QMP_PHASE_CAPABILITIES) {
@@ -233,7 +233,7 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 	}
 }
 
-/* Takes one message out of the input, if there is a whole one. */
+/* Takes one message out of the input; false if there is no complete message. */
 static bool take_message(struct qmp_client *client)
 {
 	struct qmp_message message;
@@ -265,7 +265,7 @@ static bool take_message(struct qmp_client *client)
 	return client->phase != QMP_PHASE_DEAD;
 }
 
-/* Reads once; false if nothing came. */
+/* Reads once; false if there was nothing to read. */
 static bool receive(struct qmp_client *client)
 {
 	char *to = buffer_reserve(&client->input, RECEIVE_SIZE);
@@ -293,7 +293,7 @@ bool qmp_client_advance(struct qmp_client *client)
 		client->phase = QMP_PHASE_DEAD;
 	if (client->phase == QMP_PHASE_CONNECTING)
 		return false;
-	/* An answer that nobody has taken yet stays; until it is taken nothing more is read. */
+	/* Reads nothing more until the last answer has been taken. */
 	while (client->phase != QMP_PHASE_DEAD && !client->answered) {
 		if (client->input.size && take_message(client))
 			continue;
@@ -315,11 +315,14 @@ static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
 
 		if (client->answered && client->answer.id == id)
 			return NULL;
-		/* Others are to earlier commands that nobody waits for any more, or garbage. */
+		/*
+		 * Other answers belong to earlier commands, for which nobody waits any more, or are
+		 * invalid.
+		 */
 		client->answered = false;
 		if (client->phase == QMP_PHASE_DEAD)
 			return closed(client);
-		/* In each turn, whatever came. */
+		/* Test in each turn, even if QEMU keeps sending. */
 		err = check_wait(wait);
 		if (err)
 			return err;
@@ -331,8 +334,8 @@ static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
 /* ---- Negotiating ----------------------------------------------------------------------------- */
 
 /*
- * Advances each client. Adds those that wait for data to pfds; *ret becomes the first that is
- * ready. Returns how many are not dead.
+ * Advances all clients. Adds those that wait for data to pfds. *ret is the index of the first
+ * client that is ready. Returns the number of clients that are not dead.
  */
 static size_t advance_all(struct qmp_client *const *clients, size_t count, struct pollfd *pfds,
 			  size_t *ret_pfds, size_t *ret)
@@ -356,8 +359,8 @@ static size_t advance_all(struct qmp_client *const *clients, size_t count, struc
 }
 
 /*
- * Waits for one of several connections, at most that long. A signal that is caught only makes the
- * caller look once more, at the deadline too.
+ * Waits for data on one of several connections, at most most_ms. If a signal interrupts the wait,
+ * the caller just tests its conditions again, including the deadline.
  */
 static void wait_slice(struct pollfd *pfds, size_t count, const struct qmp_wait *wait,
 		       unsigned most_ms)

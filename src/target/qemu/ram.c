@@ -17,25 +17,27 @@
 #include <sys/uio.h>
 
 #define HUGETLBFS_MAGIC 0x958458f6
-/* Pages looked up and read at once. */
+/* Number of pages that are looked up and read at once. */
 #define BATCH  512
 #define IOVECS 64
-/* How much `xp` is asked for at once: QEMU's main loop stands still while it prints. */
+/* Number of bytes requested from `xp` at once: QEMU's main loop is blocked while it prints. */
 #define MONITOR_BYTES ((size_t)16384)
-/* Of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
+/* Bits of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
 
 struct ram_host {
 	unsigned references;
 	pid_t pid;
-	int pagemap; /* -1: may not be read */
-	int memory;  /* /proc/PID/mem; -1: may not be read, nor by process_vm_readv(2) */
+	int pagemap; /* -1: cannot be read */
+	/* /proc/PID/mem; -1: cannot be read, so that process_vm_readv(2) is not permitted either */
+	int memory;
 	bool has_maps;
 	struct maps maps;
 };
 
-/* ---- The process ------------------------------------------------------------------------------
+/*
+ * ---- The process ------------------------------------------------------------------------------
  */
 
 struct nunchi_error *ram_host_create(pid_t pid, struct ram_host **ret)
@@ -76,12 +78,13 @@ const struct maps *ram_host_maps(const struct ram_host *host)
 	return host->has_maps ? &host->maps : NULL;
 }
 
-/* ---- Files behind mappings --------------------------------------------------------------------
+/*
+ * ---- Files behind mappings --------------------------------------------------------------------
  */
 
 /*
- * Whether fd is the file of the mapping. Some file systems (btrfs, overlays) give another device
- * number to stat(2) than to the mapping: then the path must agree.
+ * Whether fd is the file of the mapping. Some file systems (btrfs, overlayfs) give stat(2) another
+ * device number than the mapping has; then the path must agree.
  */
 static bool is_file_of(int fd, const char *link, const struct mapping *mapping)
 {
@@ -93,7 +96,7 @@ static bool is_file_of(int fd, const char *link, const struct mapping *mapping)
 	       !strcmp(link, mapping->path);
 }
 
-/* Among the descriptors of the process. */
+/* Opens the file of a mapping through the descriptors of the process. */
 static int open_descriptor(pid_t pid, const struct mapping *mapping)
 {
 	char path[64], link[4096];
@@ -107,7 +110,10 @@ static int open_descriptor(pid_t pid, const struct mapping *mapping)
 		struct stat st;
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
 
-		/* Looked at before it is opened: opening a pipe or a terminal could do things. */
+		/*
+		 * Tested before it is opened, because opening a pipe or a terminal may have side
+		 * effects.
+		 */
 		if (n <= 0 || fstatat(dirfd(dir), entry->d_name, &st, 0) ||
 		    st.st_ino != mapping->inode || !S_ISREG(st.st_mode))
 			continue;
@@ -123,13 +129,16 @@ static int open_descriptor(pid_t pid, const struct mapping *mapping)
 	return found;
 }
 
-/* The very file that is mapped, read-only, or -1. */
+/* Opens the file that is mapped, read-only; -1 if that fails. */
 static int open_mapped(pid_t pid, const struct mapping *mapping)
 {
 	char path[128];
 	int fd;
 
-	/* Names exactly this mapping, but only for root (CAP_CHECKPOINT_RESTORE). */
+	/*
+	 * This link identifies exactly this mapping, but only root may use it
+	 * (CAP_CHECKPOINT_RESTORE).
+	 */
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start,
 		 mapping->end);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -149,8 +158,8 @@ static int open_mapped(pid_t pid, const struct mapping *mapping)
 }
 
 /*
- * Whether the file system tells holes from data. hugetlbfs and others call all of it data, and a
- * touch of what is none allocates it.
+ * Whether the file system distinguishes holes from data. hugetlbfs and others report all bytes as
+ * data; touching a hole would allocate it.
  */
 static bool shows_holes(int fd)
 {
@@ -159,28 +168,30 @@ static bool shows_holes(int fd)
 
 	if (fstatfs(fd, &fs) || fs.f_type == HUGETLBFS_MAGIC || fstat(fd, &st))
 		return false;
-	/* All data by its word, but not by its blocks: its word is not to be trusted. */
+	/* If there are fewer blocks than the reported data needs, the report is wrong. */
 	return lseek(fd, 0, SEEK_HOLE) < st.st_size || st.st_blocks * 512 >= st.st_size;
 }
 
-/* ---- Readers -----------------------------------------------------------------------------------
+/*
+ * ---- Readers -----------------------------------------------------------------------------------
  */
 
 enum absent {
-	ABSENT_ZERO,  /* anonymous memory: a page the process has not is zeros */
-	ABSENT_FILE,  /* private mapping of a file: what it has not is in the file */
-	ABSENT_TOUCH, /* not known: read it, whatever that does */
+	ABSENT_ZERO, /* anonymous memory: a page that the process does not have is zero */
+	/* private mapping of a file: a page that the process does not have is in the file */
+	ABSENT_FILE,
+	ABSENT_TOUCH, /* unknown: read the page from the process, even if that allocates it */
 };
 
 struct reader {
 	struct ram_host *host;
-	uint64_t base; /* host address of offset 0 */
-	int fd;        /* of the file behind it, or -1 */
+	uint64_t base; /* address of offset 0 in QEMU's process */
+	int fd;        /* of the file of the mapping, or -1 */
 	uint64_t file_base;
 	enum absent absent;
 	/*
-	 * Pages that the process was once seen to have, a bit each: reading them again needs no
-	 * look at pagemap. Should it have given one back since, that reads as zeros all the same.
+	 * A bit for each page that the process was found to have: reading such a page again needs
+	 * no pagemap. If the process has given it back since then, it still reads as zeros.
 	 */
 	uint8_t *seen;
 };
@@ -196,7 +207,7 @@ static void destroy_reader(void *data)
 	free(reader);
 }
 
-/* Holes read as zeros, without being allocated; so does what is beyond the end. */
+/* Reads from the file. Holes, and bytes beyond the end, read as zeros without being allocated. */
 static enum memory_fault read_file(const struct reader *reader, uint64_t offset, void *buffer,
 				   size_t size, uint64_t *fault_offset)
 {
@@ -217,10 +228,10 @@ static enum memory_fault read_whole_file(void *data, uint64_t offset, void *buff
 }
 
 /*
- * Whether the process id still names the process that host->memory was opened of, running the same
- * program. process_vm_readv(2) knows only the id, which may be another process's by now; the
- * descriptor stays bound, and reads as empty once that process has ended or executed another
- * program.
+ * Whether the process id still belongs to the process for which host->memory was opened, executing
+ * the same program. process_vm_readv(2) takes the id, which may belong to another process by now,
+ * whereas the descriptor stays bound to its process, and reads as empty when that process has ended
+ * or executed another program.
  */
 static bool is_same_process(const struct ram_host *host, uint64_t address)
 {
@@ -229,7 +240,7 @@ static bool is_same_process(const struct ram_host *host, uint64_t address)
 	return pread(host->memory, &byte, 1, (off_t)address) != 0;
 }
 
-/* A batch that failed as a whole is read page by page, to find where. */
+/* Reads a batch that failed as a whole again page by page, to find the address of the fault. */
 static enum memory_fault find_fault(const struct reader *reader, uint64_t offset, char *buffer,
 				    size_t size, uint64_t *fault_offset)
 {
@@ -252,7 +263,7 @@ static enum memory_fault find_fault(const struct reader *reader, uint64_t offset
 	return MEMORY_OK;
 }
 
-/* Parts of one read that lie in the process, gathered to be read in one call. */
+/* Parts of one read that are in the process, collected to be read in one call. */
 struct gather {
 	struct iovec local[IOVECS], remote[IOVECS];
 	uint64_t offsets[IOVECS];
@@ -273,7 +284,7 @@ static enum memory_fault flush(const struct reader *reader, struct gather *gathe
 	for (size_t i = 0; n != (ssize_t)gather->bytes && !fault && i < gather->count; i++)
 		fault = find_fault(reader, gather->offsets[i], gather->local[i].iov_base,
 				   gather->local[i].iov_len, fault_offset);
-	/* After the read: if it is the same process now, it was then. */
+	/* Tested after the read: if the process is the same one now, it was so during the read. */
 	if (!fault && !is_same_process(reader->host, reader->base + gather->offsets[0])) {
 		*fault_offset = gather->offsets[0];
 		fault = MEMORY_GONE;
@@ -295,7 +306,7 @@ static enum memory_fault add_present(const struct reader *reader, struct gather 
 	return gather->count == IOVECS ? flush(reader, gather, fault_offset) : MEMORY_OK;
 }
 
-/* What the process has no page for. */
+/* Reads pages that the process does not have. */
 static enum memory_fault read_absent(const struct reader *reader, uint64_t offset, char *buffer,
 				     size_t size, uint64_t *fault_offset)
 {
@@ -306,8 +317,9 @@ static enum memory_fault read_absent(const struct reader *reader, uint64_t offse
 }
 
 /*
- * Which of count pages from address on the process has. A page that is there, or in swap, is read
- * from the process. MEMORY_GONE when the process has ended, whatever has its id now.
+ * Finds out which of count pages from address the process has: a page that is in memory or in swap
+ * is read from the process. MEMORY_GONE if the process has ended, even if another process has its
+ * id now.
  */
 static enum memory_fault look_up(const struct reader *reader, uint64_t address, size_t count,
 				 uint64_t *entries)
@@ -337,7 +349,7 @@ static void mark_seen(const struct reader *reader, uint64_t page, const uint64_t
 	}
 }
 
-/* One batch: at most BATCH pages, of which the first and the last may be parts. */
+/* Reads a batch of at most BATCH pages; only parts of the first and the last page may be wanted. */
 static enum memory_fault read_batch(const struct reader *reader, uint64_t offset, char *buffer,
 				    size_t size, uint64_t *fault_offset)
 {
@@ -371,14 +383,18 @@ static enum memory_fault read_batch(const struct reader *reader, uint64_t offset
 	return flush(reader, &gather, fault_offset);
 }
 
-/* A read of a page or less, of what was seen before, the quick way. False: not done. */
+/*
+ * Reads at most a page of a page that was seen before, in one call; false if this is not possible.
+ */
 static bool read_seen(const struct reader *reader, uint64_t offset, void *buffer, size_t size)
 {
 	uint64_t first = offset / PAGE_SIZE;
 
 	if ((offset + size - 1) / PAGE_SIZE != first || !(reader->seen[first / 8] & 1 << first % 8))
 		return false;
-	/* Bound to the process that was opened, whatever has its id now. */
+	/*
+	 * The descriptor is bound to the process that was opened, whatever process has its id now.
+	 */
 	return pread(reader->host->memory, buffer, size, (off_t)(reader->base + offset)) ==
 	       (ssize_t)size;
 }
@@ -406,13 +422,13 @@ static enum memory_fault read_process(void *data, uint64_t offset, void *buffer,
 	return MEMORY_OK;
 }
 
-/* Takes fd. */
+/* Adds a range that is read by a callback; takes over fd. */
 static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *host,
 				       const struct ram_piece *piece, memory_read_fn *read, int fd,
 				       uint64_t file_base, enum absent absent)
 {
 	struct reader *reader = malloc(sizeof(*reader));
-	/* Where it is large, pages of it come into being only as they are written. */
+	/* If the bit set is large, its memory is only allocated when it is written. */
 	uint8_t *seen = calloc(1, piece->size / PAGE_SIZE / 8 + 1);
 	struct nunchi_error *err;
 
@@ -437,7 +453,8 @@ static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *h
 	return err;
 }
 
-/* ---- The monitor -------------------------------------------------------------------------------
+/*
+ * ---- The monitor -------------------------------------------------------------------------------
  */
 
 struct monitor_reader {
@@ -445,7 +462,7 @@ struct monitor_reader {
 	uint64_t start;
 };
 
-/* At most MONITOR_BYTES, in whole words. */
+/* Reads at most MONITOR_BYTES, in whole words of 8 bytes. */
 static enum memory_fault read_words(const struct monitor_reader *reader, uint64_t offset,
 				    void *words, size_t size)
 {
@@ -511,10 +528,11 @@ struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **
 	return err;
 }
 
-/* ---- Adding RAM --------------------------------------------------------------------------------
+/*
+ * ---- Adding RAM --------------------------------------------------------------------------------
  */
 
-/* By the file behind it: *ret_added is false if that is not possible. */
+/* Adds a piece through the file of its mapping. *ret_added is false if that is not possible. */
 static struct nunchi_error *add_shared(struct memory *memory, struct ram_host *host,
 				       const struct ram_piece *piece, const struct mapping *mapping,
 				       unsigned allow, struct ram_ways *ways, bool *ret_added)
@@ -546,7 +564,10 @@ static struct nunchi_error *add_shared(struct memory *memory, struct ram_host *h
 	return err;
 }
 
-/* Where the bytes of a process may not be read: QEMU's monitor, if there is one. */
+/*
+ * Adds a piece through QEMU's monitor, if there is a connection; for a process whose memory may not
+ * be read.
+ */
 static struct nunchi_error *add_by_monitor(struct memory *memory, struct ram_host *host,
 					   struct qmp_client **client,
 					   const struct ram_piece *piece, unsigned allow,
@@ -584,7 +605,7 @@ static struct nunchi_error *add_process(struct memory *memory, struct ram_host *
 	return err;
 }
 
-/* A part that lies in one mapping. */
+/* Adds a part that lies in one mapping. */
 static struct nunchi_error *add_part(struct memory *memory, struct ram_host *host,
 				     struct qmp_client **client, const struct ram_piece *piece,
 				     const struct mapping *mapping, unsigned allow,

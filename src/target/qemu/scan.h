@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading text from left to right within bounds, for what QEMU and /proc print. Each function
- * takes what it recognises off the front, or returns false and (but where said) takes nothing.
+ * Parses text that QEMU and /proc print, from left to right and within bounds. Each function
+ * removes what it recognises from the start of the text; otherwise it returns false and, unless
+ * stated otherwise, leaves the text unchanged.
  */
 #ifndef NUNCHI_TARGET_QEMU_SCAN_H
 #define NUNCHI_TARGET_QEMU_SCAN_H
@@ -15,20 +16,20 @@ struct scan {
 	const char *end;
 };
 
-/* The next line, without its end ("\n" or "\r\n"). False at the end of the text. */
+/* Removes the next line and its end ("\n" or "\r\n"). False at the end of the text. */
 bool scan_line(struct scan *scan, struct scan *ret);
 bool scan_literal(struct scan *scan, const char *literal);
-/* Spaces and tabs; never fails. */
+/* Removes spaces and tabs; never fails. */
 void scan_spaces(struct scan *scan);
-/* What is before the character, which is taken too. */
+/* Removes the text up to the character c, and c; *ret is the text before c. */
 bool scan_until(struct scan *scan, char c, struct scan *ret);
-/* One or more characters that are neither space nor tab. */
+/* Removes one or more characters that are neither space nor tab. */
 bool scan_word(struct scan *scan, struct scan *ret);
-/* 1 to 16 hexadecimal digits, and no more. */
+/* Removes 1 to 16 hexadecimal digits, which must not be followed by another one. */
 bool scan_hex(struct scan *scan, uint64_t *ret);
 bool scan_decimal(struct scan *scan, uint64_t *ret);
 bool scan_equals(const struct scan *scan, const char *text);
-/* Moves to just behind the first occurrence of text. */
+/* Removes everything up to the end of the first occurrence of text. */
 bool scan_find(struct scan *scan, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which Unix sockets a QEMU listens on, and who is connected to them. */
+/* Finds the Unix sockets on which a QEMU listens, and the clients that are connected to them. */
 #include "core/clock.h"
 #include "target/qemu/process.h"
 #include "target/qemu/scan.h"
@@ -16,15 +16,22 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-/* On a host with more sockets than this the holder of a QMP socket is not looked for. */
+/*
+ * Limit of the kernel's answer: on a host with more sockets, the client of a QMP socket is not
+ * searched for.
+ */
 #define DIAG_BYTES_MAX ((size_t)64 << 20)
-/* Looking through every process's descriptors may not take longer. */
+/* Time limit of searching the descriptors of all processes. */
 #define SEARCH_US 500000
 
-/* ---- Sockets by descriptor ---------------------------------------------------------------------
+/*
+ * ---- Sockets by descriptor ---------------------------------------------------------------------
  */
 
-/* The path of the socket with that inode, from a table like /proc/net/unix. Caller frees. */
+/*
+ * Finds the path of the socket with this inode in a table like /proc/net/unix. The caller frees the
+ * path.
+ */
 static char *path_of_inode(const struct buffer *table, uint64_t inode)
 {
 	struct scan rest = {buffer_string(table), buffer_string(table) + table->size}, line;
@@ -73,7 +80,10 @@ static bool is_socket(const char *path)
 	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* The path as QEMU's process sees it, from here. Caller frees. */
+/*
+ * Converts a path as seen by QEMU's process into one that this process can open. The caller frees
+ * it.
+ */
 static char *path_from_here(pid_t pid, const char *path)
 {
 	char *made;
@@ -81,7 +91,7 @@ static char *path_from_here(pid_t pid, const char *path)
 	if (path[0] == '/') {
 		if (is_socket(path))
 			return strdup(path);
-		/* In a container of its own. */
+		/* The process is in a container with a root of its own. */
 		return asprintf(&made, "/proc/%d/root%s", pid, path) < 0 ? NULL : made;
 	}
 	return asprintf(&made, "/proc/%d/cwd/%s", pid, path) < 0 ? NULL : made;
@@ -98,10 +108,11 @@ char *qemu_process_socket_path(const struct qemu_process *process, size_t index)
 	return by_fd ? path_from_here(process->pid, by_fd) : NULL;
 }
 
-/* ---- Who is connected --------------------------------------------------------------------------
+/*
+ * ---- Connected clients -------------------------------------------------------------------------
  */
 
-/* Asks the kernel for all Unix sockets with their peers and files: sock_diag(7). */
+/* Asks the kernel for all Unix sockets, with their peers and files: sock_diag(7). */
 static bool ask(int fd)
 {
 	struct {
@@ -120,8 +131,8 @@ static bool ask(int fd)
 }
 
 /*
- * The inode of the socket at the other end, if this one was accepted (has an inode) from the
- * listening socket whose file has inode `file`.
+ * Gets the inode of the peer of a socket, if the socket was accepted (it has an inode) from the
+ * listening socket whose file has the inode `file`.
  */
 static bool parse_peer(const struct nlmsghdr *header, uint64_t file, uint32_t *ret)
 {
@@ -149,7 +160,7 @@ static bool parse_peer(const struct nlmsghdr *header, uint64_t file, uint32_t *r
 	return ours && peer;
 }
 
-/* Looks for it in one packet of the answer; *ret_more is false at its end. */
+/* Searches one packet of the answer for the peer; *ret_more is false at the end of the answer. */
 static bool find_in_packet(void *packet, size_t size, uint64_t file, uint32_t *ret, bool *ret_more)
 {
 	size_t left = size;
@@ -172,7 +183,7 @@ static bool find_peer(uint64_t file, uint32_t *ret)
 	struct timeval second = {.tv_sec = 1};
 	size_t total = 0;
 	bool more = true;
-	/* Aligned for the headers in it. */
+	/* malloc() aligns the packet for the headers in it. */
 	_cleanup_free_ void *packet = malloc(65536);
 
 	if (fd < 0 || !packet || !ask(fd) ||

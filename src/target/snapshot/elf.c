@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A 64-bit ELF core as QEMU's dump-guest-memory writes it without paging: header, program headers,
- * notes, memory. Sources: QEMU's dump/dump.c and target/i386/arch_dump.c.
+ * A 64-bit ELF core in the form that QEMU's dump-guest-memory writes without paging: header,
+ * program headers, notes, memory. Sources: QEMU's dump/dump.c and target/i386/arch_dump.c.
  */
 #include "core/buffer.h"
 #include "core/bytes.h"
@@ -11,7 +11,10 @@
 #include <elf.h>
 #include <string.h>
 
-/* Segments beyond one a range, for what a saved guest lacks: their headers precede the memory. */
+/*
+ * Number of segments in addition to one for each range, for gaps of a saved guest. The headers
+ * precede the memory, so room for them must be reserved.
+ */
 #define SPARE_SEGMENTS 4096
 #define EFER_LMA       ((uint64_t)1 << 10)
 
@@ -55,8 +58,8 @@ static void add_qemu(struct buffer *notes, const struct x86_registers *registers
 }
 
 /*
- * The vCPUs' registers, which the target may not have: then the memory is written without.
- * *ret_x86_64 is false only where the first vCPU is known not to be in long mode.
+ * Adds the notes with the vCPUs' registers. If the target has no registers, the memory is written
+ * without them. *ret_x86_64 is false only if the first vCPU is known not to be in long mode.
  */
 static void make_notes(struct target *target, struct buffer *notes, bool *ret_x86_64)
 {

@@ -36,7 +36,7 @@ static struct nunchi_error *failed(const struct output *output, int errnum, cons
 	return err;
 }
 
-/* Opens the directory that path is in and notes the name in it. */
+/* Opens the directory of path, and stores the file's name in it. */
 static struct nunchi_error *open_directory(const char *path, struct output *output)
 {
 	const char *slash = strrchr(path, '/');
@@ -61,7 +61,10 @@ static struct nunchi_error *open_directory(const char *path, struct output *outp
 	return NULL;
 }
 
-/* For file systems without O_TMPFILE: a name of its own, removed unless all goes well. */
+/*
+ * Creates the file under a temporary name, for file systems without O_TMPFILE; it is removed if the
+ * snapshot fails.
+ */
 static int open_named(struct output *output)
 {
 	for (unsigned attempt = 0; attempt < 100; attempt++) {
@@ -136,7 +139,7 @@ struct nunchi_error *output_write(struct output *output, uint64_t offset, const 
 	return NULL;
 }
 
-/* Gives the file its name, never in place of another file. */
+/* Gives the file its name; never replaces another file. */
 static int give_name(struct output *output)
 {
 	char link[64];
@@ -151,7 +154,7 @@ static int give_name(struct output *output)
 		output->temporary = NULL;
 		return 0;
 	}
-	/* A file system that does not know the flag may know hard links. */
+	/* A file system that does not support the flag may support hard links. */
 	if (errno != EINVAL)
 		return -1;
 	return linkat(output->directory, output->temporary, output->directory, output->name, 0);
@@ -166,7 +169,9 @@ struct nunchi_error *output_finish(struct output *output, uint64_t size)
 	if (give_name(output))
 		return errno == EEXIST ? exists(output)
 				       : failed(output, errno, "cannot be given its name");
-	/* The name is there; whether it outlives a crash of the host is best effort. */
+	/*
+	 * The file has its name now. If fsync() fails, only a crash of the host may lose the name.
+	 */
 	(void)fsync(output->directory);
 	return NULL;
 }

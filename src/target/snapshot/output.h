@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A new file that gets its name only when it is whole. */
+/* A new file that gets its name only when it is complete. */
 #ifndef NUNCHI_TARGET_SNAPSHOT_OUTPUT_H
 #define NUNCHI_TARGET_SNAPSHOT_OUTPUT_H
 
@@ -12,19 +12,23 @@
 struct output {
 	int fd;
 	int directory;
-	char *path;      /* final */
-	char *name;      /* the last part of path */
-	char *temporary; /* name in the directory while not whole; NULL: it has none */
+	char *path; /* the final path */
+	char *name; /* the last part of path */
+	/* name in the directory until the file is complete; NULL: it has no name */
+	char *temporary;
 };
 
-/* Fails if path exists. Only its owner may read the file: it holds all that the guest knows. */
+/*
+ * Creates the file. Fails if path exists. Only the owner may read the file, because it contains
+ * everything in the guest's memory.
+ */
 struct nunchi_error *output_create(const char *path, struct output *ret);
-/* Removes what was not finished. */
+/* Closes the file, and removes it if it is not finished. */
 void output_deinit(struct output *output);
-/* Writes all at offset; a full disk gets a hint of its own. */
+/* Writes all bytes at offset; for a full disk the error has a hint. */
 struct nunchi_error *output_write(struct output *output, uint64_t offset, const void *bytes,
 				  size_t size);
-/* Sets the size, brings all to the disk and gives the file its name. */
+/* Sets the size, writes everything to the disk and gives the file its name. */
 struct nunchi_error *output_finish(struct output *output, uint64_t size);
 
 #define _cleanup_output_ _cleanup_(output_deinit)

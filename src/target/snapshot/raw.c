@@ -13,5 +13,8 @@ static void raw_place(struct writer *writer, struct segment *segment)
 	segment->offset = segment->address;
 }
 
-/* The offset in the file is the guest-physical address; holes of the address space are holes. */
+/*
+ * The offset in the file is the guest-physical address; address ranges without RAM are holes of the
+ * file.
+ */
 const struct writer_ops snapshot_raw_ops = {.begin = raw_begin, .place = raw_place};

@@ -8,7 +8,7 @@
 
 #define CHUNK             ((size_t)1 << 20)
 #define PROGRESS_EVERY_US 100000
-/* In a page of which parts are missing, what is there is looked for in pieces of this size. */
+/* If parts of a page are missing, the page is read in pieces of this size. */
 #define PIECE 16
 
 struct snapshot {
@@ -18,7 +18,7 @@ struct snapshot {
 	void *data;
 	const struct cancel *cancel;
 	uint64_t done, total, reported_us;
-	uint64_t missing; /* bytes left out or made zero */
+	uint64_t missing; /* bytes left out or written as zeros */
 	uint64_t damaged; /* of these, bytes that could not be read */
 	uint8_t *buffer;  /* CHUNK */
 };
@@ -91,7 +91,10 @@ static struct nunchi_error *begin_segment(struct writer *writer, uint64_t addres
 	return NULL;
 }
 
-/* Pages that are there, zero so far, are in the file from now on; *ret_offset says where. */
+/*
+ * Adds pages to the file, which are zero until they are written; *ret_offset is their offset in the
+ * file.
+ */
 static struct nunchi_error *add_pages(struct snapshot *snapshot, uint64_t address, uint64_t size,
 				      uint64_t *ret_offset)
 {
@@ -124,7 +127,7 @@ static struct nunchi_error *add_missing(struct snapshot *snapshot, uint64_t addr
 	struct writer *writer = &snapshot->writer;
 
 	snapshot->missing += size;
-	/* Without room for one more segment a gap becomes zeros. */
+	/* If there is no room for another segment, a gap is written as zeros. */
 	if (!writer->ops->keeps_gaps || writer->segment_limit - writer->segment_count < 2)
 		return add_zeros(snapshot, address, size);
 	return advance(snapshot, size);
@@ -137,11 +140,14 @@ static bool is_zero(const uint8_t *page)
 	uint64_t first;
 
 	memcpy(&first, page, sizeof(first));
-	/* Equal to itself moved by eight bytes, and the first eight are zero. */
+	/*
+	 * All bytes are zero if the first eight are, and the page equals itself moved by eight
+	 * bytes.
+	 */
 	return !first && !memcmp(page, page + sizeof(first), PAGE_SIZE - sizeof(first));
 }
 
-/* Writes whole pages, leaving holes where they are zero. */
+/* Writes complete pages; pages of zeros become holes. */
 static struct nunchi_error *add_bytes(struct snapshot *snapshot, uint64_t address,
 				      const uint8_t *bytes, size_t size)
 {
@@ -171,8 +177,9 @@ static bool is_there(struct snapshot *snapshot, uint64_t address)
 }
 
 /*
- * A page that cannot be read as a whole: what is there of it, with zeros between. Such pages stand
- * at the ends of RAM; one that lacks both its ends counts as missing without a closer look.
+ * Writes a page that cannot be read completely: the bytes that can be read, and zeros for the
+ * others. Such pages are at the ends of RAM; if the first and the last piece are missing, the whole
+ * page counts as missing.
  */
 static struct nunchi_error *add_broken_page(struct snapshot *snapshot, uint64_t address)
 {
@@ -193,7 +200,7 @@ static struct nunchi_error *add_broken_page(struct snapshot *snapshot, uint64_t 
 static struct nunchi_error *unreadable(struct snapshot *snapshot, enum memory_fault fault,
 				       uint64_t address)
 {
-	/* A running guest may have given the page back just now. */
+	/* A running guest may have given the page back a moment ago. */
 	if (fault == MEMORY_NOT_SAVED || fault == MEMORY_NO_RAM)
 		return NULL;
 	if (fault == MEMORY_IO && !snapshot->writer.target->live) {
@@ -205,7 +212,7 @@ static struct nunchi_error *unreadable(struct snapshot *snapshot, enum memory_fa
 			       snapshot->writer.target->name, address, memory_fault_string(fault));
 }
 
-/* Copies [address, end), which lies in one range and is said to have data. */
+/* Copies [address, end), which lies in one range and has data. */
 static struct nunchi_error *copy_data(struct snapshot *snapshot, uint64_t address, uint64_t end)
 {
 	while (address < end) {
@@ -247,8 +254,8 @@ static enum memory_fault probe(struct snapshot *snapshot, uint64_t address)
 }
 
 /*
- * [address, end) lies in one range and has no data: a hole of the backing file, which is zeros, up
- * to where the range has no file behind it, which is missing.
+ * Handles [address, end), which lies in one range and has no data: holes of the backing file, which
+ * are zeros, and then the part of the range beyond the end of the file, which is missing.
  */
 static struct nunchi_error *copy_hole(struct snapshot *snapshot, uint64_t address, uint64_t end)
 {
@@ -259,7 +266,7 @@ static struct nunchi_error *copy_hole(struct snapshot *snapshot, uint64_t addres
 		return NULL;
 	if (probe(snapshot, end - PAGE_SIZE) == MEMORY_OK)
 		return add_zeros(snapshot, address, end - address);
-	/* The first page from which on it is missing. */
+	/* Search for the first page that is missing. */
 	while (low < high) {
 		uint64_t middle = (low + (high - low) / 2) & ~PAGE_MASK;
 
@@ -284,7 +291,7 @@ static struct nunchi_error *copy_range(struct snapshot *snapshot, const struct m
 		if (!memory_next_data(snapshot->memory, gpa(address), &start, &stop) ||
 		    start.v >= end)
 			start = stop = gpa(end);
-		/* What a range has is never touched beyond it, nor in parts of pages. */
+		/* Only complete pages within the range are touched. */
 		start.v &= ~PAGE_MASK;
 		stop.v = (stop.v + PAGE_MASK) & ~PAGE_MASK;
 		if (stop.v > end)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Writes a guest's memory to a new file: the formats that target/file reads.
- */
+/* Writes a guest's memory to a new file, in a format that target/file reads. */
 #ifndef NUNCHI_TARGET_SNAPSHOT_SNAPSHOT_H
 #define NUNCHI_TARGET_SNAPSHOT_SNAPSHOT_H
 
@@ -13,15 +11,17 @@
 #include <stdint.h>
 
 /*
- * Writes to a file without a name (or with a temporary one beside path) that becomes path when all
- * is written and on the disk. An existing path is refused, and nothing is left on any failure.
- * Pages of zeros become holes of the file. Holes of a live guest's own file are not touched. The
- * caller decides whether the guest is paused meanwhile.
+ * Writes a file without a name (or with a temporary one in the same directory), which gets the name
+ * `path` when everything is written and on the disk. Fails if path exists; removes the file on any
+ * failure. Pages of zeros become holes of the file. Holes of a running guest's own file are not
+ * touched. The caller decides whether the guest is paused meanwhile.
  *
- * What a saved guest lacks is left out (ELF, LiME) or zero (raw), and a note on the target says so.
+ * RAM that a saved guest lacks is left out (ELF, LiME) or zero (raw), and a note on the target says
+ * so.
  *
- * progress (may be NULL) is called about ten times a second and at the end with bytes of guest
- * memory done and in all; false cancels, as does cancel (may be NULL) becoming true.
+ * progress() (may be NULL) is called about ten times a second and at the end, with the bytes of
+ * guest memory done and the total. The snapshot is cancelled if it returns false, or if cancel (may
+ * be NULL) is requested.
  */
 struct nunchi_error *snapshot_write(struct target *target, const char *path,
 				    enum nunchi_format format,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the formats of snapshots have in common: guest memory comes in order of address, as
- * segments of pages that are there; a format decides where a segment lies in the file.
+ * The common part of the snapshot formats. Guest memory is written in ascending order of address,
+ * as segments of existing pages; the format decides where a segment is in the file.
  */
 #ifndef NUNCHI_TARGET_SNAPSHOT_WRITER_H
 #define NUNCHI_TARGET_SNAPSHOT_WRITER_H
@@ -17,21 +17,21 @@
 struct segment {
 	uint64_t address; /* guest-physical */
 	uint64_t size;
-	uint64_t offset; /* of its bytes in the file */
+	uint64_t offset; /* offset of its bytes in the file */
 };
 
 struct writer;
 
 struct writer_ops {
-	/* Sets writer->position to where the first segment may go. */
+	/* Sets writer->position to the first offset that a segment may use. */
 	struct nunchi_error *(*begin)(struct writer *writer);
 	/* Sets the offset of a new segment, of which only the address is known. */
 	void (*place)(struct writer *writer, struct segment *segment);
-	/* The segment is complete. NULL: nothing to do. */
+	/* Called when the segment is complete. NULL: nothing to do. */
 	struct nunchi_error *(*end_segment)(struct writer *writer, const struct segment *segment);
-	/* All segments are written: headers. NULL: nothing to do. */
+	/* Called when all segments are written, to write headers. NULL: nothing to do. */
 	struct nunchi_error *(*finish)(struct writer *writer);
-	bool keeps_gaps; /* what is missing can be left out; else it becomes zeros */
+	bool keeps_gaps; /* missing RAM can be left out; otherwise it is written as zeros */
 };
 
 extern const struct writer_ops snapshot_elf_ops;
@@ -42,12 +42,12 @@ struct writer {
 	const struct writer_ops *ops;
 	struct target *target;
 	struct output output;
-	uint64_t position;        /* where the file ends so far */
-	size_t segment_limit;     /* set by begin */
-	struct segment *segments; /* the last one is open */
+	uint64_t position;        /* current end of the file */
+	size_t segment_limit;     /* set by begin() */
+	struct segment *segments; /* the last one is not complete yet */
 	size_t segment_count, segment_capacity;
-	uint64_t notes_size; /* ELF: of what stands behind the program headers */
-	bool x86_64;         /* ELF: the machine */
+	uint64_t notes_size; /* ELF: size of the notes, which follow the program headers */
+	bool x86_64;         /* ELF: the machine is x86-64 */
 };
 
 #endif

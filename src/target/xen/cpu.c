@@ -14,10 +14,13 @@
 #define CR4_LA57 ((uint64_t)1 << 12)
 #define EFER_LME ((uint64_t)1 << 8)
 #define EFER_LMA ((uint64_t)1 << 10)
-/* SCE, LME, LMA, NXE: how Xen runs every 64-bit PV guest (its own value is not given out). */
+/*
+ * SCE, LME, LMA and NXE: Xen runs every 64-bit PV guest with these bits, but does not report its
+ * own EFER.
+ */
 #define PV_EFER ((uint64_t)0xd01)
 
-/* Where a register stands in a record, and where in struct x86_registers. */
+/* Where a register is in a record, and where in struct x86_registers. */
 struct place {
 	uint16_t member, at;
 };
@@ -66,7 +69,10 @@ static const struct place pv32_selectors[] = {
     PLACE(es, XEN_PV32_CPU_ES), PLACE(fs, XEN_PV32_CPU_FS), PLACE(gs, XEN_PV32_CPU_GS),
 };
 
-/* Loads registers of `width` bytes into members of 8, selectors (2) into members of 2. */
+/*
+ * Loads registers of `width` bytes into members of 8 bytes, and selectors (2 bytes) into members of
+ * 2.
+ */
 static void load_places(struct x86_registers *registers, const uint8_t *record,
 			const struct place *places, size_t count, unsigned width)
 {
@@ -130,8 +136,7 @@ static struct x86_registers from_pv32(const uint8_t *context)
 	struct x86_registers registers = {
 	    .cr0 = load_le32(control) | CR0_PG | CR0_PE,
 	    .cr2 = load_le32(control + 2 * 4),
-	    /* The frame, which may be of 32 bits, has its upper bits where the lowest twelve were.
-	     */
+	    /* The frame may have 32 bits; its upper bits are in the place of the lowest twelve. */
 	    .cr3 = (uint64_t)(cr3 >> 12 | cr3 << 20) << PAGE_SHIFT,
 	    .cr4 = load_le32(control + 4 * 4) | CR4_PAE,
 	    .rip = load_le32(context + XEN_PV32_CPU_EIP),
@@ -151,7 +156,7 @@ static struct x86_registers from_pv32(const uint8_t *context)
 	return registers;
 }
 
-/* Whether a register, as it was saved, is one that only long mode has. */
+/* Whether a saved register has a value that is possible in long mode only. */
 static bool is_long(const struct x86_registers *registers)
 {
 	uint64_t all = registers->rip | registers->fs_base | registers->gs_base;
@@ -192,7 +197,7 @@ struct x86_registers xen_cpu_from_context(const uint8_t *context, enum xen_guest
 	for (size_t i = 0; i < 8; i++)
 		registers.dr[i] = i == 4 || i == 5 ? 0 : load_le64(context + XEN_PV_CPU_DR + i * 8);
 	if (kind == XEN_GUEST_HVM) {
-		/* arch_get_info_guest() gives CR2 of PV guests alone. */
+		/* arch_get_info_guest() stores CR2 only for PV guests. */
 		if (registers.cr0 & CR0_PG && registers.cr4 & CR4_PAE && is_long(&registers))
 			registers.efer = EFER_LME | EFER_LMA;
 		return registers;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The start of a small file, without a final newline; false if it cannot be read. */
+/* Reads the start of a small file, without a final newline; false if it cannot be read. */
 static bool read_line(const char *root, const char *path, char *ret, size_t size)
 {
 	char full[PATH_MAX];
@@ -34,7 +34,10 @@ static bool exists(const char *root, const char *path)
 	       !access(full, F_OK);
 }
 
-/* XENFEAT_dom0 (xen/include/public/features.h): a bit of what the kernel shows in hexadecimal. */
+/*
+ * XENFEAT_dom0 (xen/include/public/features.h), a bit of the features that the kernel shows in
+ * hexadecimal.
+ */
 #define FEATURE_DOM0 ((unsigned long)1 << 11)
 
 static bool is_xen(const char *root)
@@ -43,7 +46,7 @@ static bool is_xen(const char *root)
 
 	if (read_line(root, "/sys/hypervisor/type", type, sizeof(type)))
 		return !strcmp(type, "xen");
-	/* The kernel creates this directory only on Xen; xenfs is mounted on it. */
+	/* The kernel creates this directory, the mount point of xenfs, only on Xen. */
 	return exists(root, "/proc/xen");
 }
 
@@ -55,7 +58,7 @@ enum xen_role xen_host_role(const char *root)
 		return XEN_ROLE_NONE;
 	if (read_line(root, "/proc/xen/capabilities", line, sizeof(line)))
 		return strstr(line, "control_d") ? XEN_ROLE_CONTROL : XEN_ROLE_GUEST;
-	/* xenfs, which says that, is not mounted. */
+	/* xenfs is not mounted, so /proc/xen/capabilities does not exist. */
 	if (read_line(root, "/sys/hypervisor/properties/features", line, sizeof(line)) && *line)
 		return strtoul(line, NULL, 16) & FEATURE_DOM0 ? XEN_ROLE_CONTROL : XEN_ROLE_GUEST;
 	return XEN_ROLE_UNKNOWN;

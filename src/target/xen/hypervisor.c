@@ -9,16 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Domains asked for at once. */
+/* Number of domains requested in one call. */
 #define LIST_BATCH 256
-/* Of a call that Xen wants to have made again. */
+/* Limit of the repetitions of a call that Xen asks to repeat. */
 #define MOST_TRIES 64
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
 /*
- * A call whose argument is a structure: passed in a buffer that the hypervisor can write to. Gives
- * 0 or an errno. Xen says EAGAIN where a call has to be made again.
+ * Makes a call whose argument is a structure, which is passed in a buffer that the hypervisor can
+ * write to. Returns 0 or an errno. Repeats the call while Xen answers EAGAIN.
  */
 static int call_with(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
 {
@@ -49,7 +49,7 @@ static int domctl(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
 	return call_with(xen, XEN_HYPERCALL_DOMCTL, argument, sizeof(*argument));
 }
 
-/* A memory_op with an argument: its result, or -1 with errno. */
+/* Makes a memory_op with an argument. Returns its result, or -1 with errno. */
 static long memory_op(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
 {
 	void *buffer = xen->library.alloc(xen->call, size);
@@ -86,8 +86,8 @@ static struct nunchi_error *failed(int errnum, uint16_t id, const char *what)
 /* ---- Versions -------------------------------------------------------------------------------- */
 
 /*
- * Asks by a call that changes nothing. Whether the domain of that id is there does not matter: any
- * answer but EACCES means that the version is right.
+ * Tries an interface version with a call that changes nothing. It does not matter whether the
+ * domain exists: any answer except EACCES means that the version is right.
  */
 static int try_domctl(struct xen_hypervisor *xen, uint32_t version)
 {
@@ -247,7 +247,9 @@ struct nunchi_error *xen_domain_get(struct xen_hypervisor *xen, uint16_t id, str
 	if (err)
 		return err;
 	errnum = domctl(xen, XEN_OP_DOMAIN_INFO, id, &argument);
-	/* Up to Xen 4.17 the next domain is given in place of one that is not there. */
+	/*
+	 * Up to Xen 4.17, if the domain does not exist, the call returns the next domain instead.
+	 */
 	if (errnum == ESRCH || (!errnum && argument.u.info.domain != id))
 		return error_create(NUNCHI_ERROR_NOT_FOUND, "there is no domain %u", id);
 	if (errnum)
@@ -262,7 +264,10 @@ static int sysctl(struct xen_hypervisor *xen, struct xen_sysctl *argument)
 	return call_with(xen, XEN_HYPERCALL_SYSCTL, argument, sizeof(*argument));
 }
 
-/* Domains from `first` on into buffer; finds the interface's version at the first call. */
+/*
+ * Lists domains from `first` on into buffer. The first call also finds the version of the
+ * interface.
+ */
 static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, uint32_t *ret_count)
 {
 	uint32_t oldest = xen->sysctl ? xen->sysctl : XEN_SYSCTL_OLDEST;
@@ -284,7 +289,10 @@ static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, u
 	return errnum;
 }
 
-/* Adds a batch to the array; *first is where the next begins. False if memory is short. */
+/*
+ * Adds a batch to the array; *first is the id from which the next batch begins. False if memory is
+ * short.
+ */
 static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, uint32_t count,
 		      struct xen_domain **domains, size_t *total, size_t *capacity, uint32_t *first)
 {
@@ -296,7 +304,7 @@ static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, u
 		struct xen_domain_info info = {0};
 
 		memcpy(&info, buffer + i * stride, stride);
-		/* They ascend: what does not is no list. */
+		/* The ids must be in ascending order; other data is not a list. */
 		if (info.domain < *first)
 			break;
 		(*domains)[(*total)++] = take(xen, &info);
@@ -327,7 +335,10 @@ struct nunchi_error *xen_domains_get(struct xen_hypervisor *xen, struct xen_doma
 			count = LIST_BATCH;
 		if (!errnum && !add_batch(xen, buffer, count, &domains, &total, &capacity, &first))
 			err = &error_nomem;
-		/* A short list is no proof that it is the end: domains may go while it is made. */
+		/*
+		 * A short batch is not necessarily the last one, because domains may disappear
+		 * during the call.
+		 */
 	} while (!errnum && !err && count && first > before && first < XEN_FIRST_RESERVED);
 	xen->library.free(xen->call, buffer);
 	if (errnum)
@@ -382,7 +393,7 @@ struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 	return errnum ? failed(errnum, id, "resume the vCPUs") : NULL;
 }
 
-/* Whether a PV guest is of 32 bits. */
+/* Finds out whether a PV guest is a 32-bit guest. */
 static int is_narrow(struct xen_hypervisor *xen, uint16_t id, bool *ret)
 {
 	struct xen_domctl argument = {0};
@@ -392,7 +403,7 @@ static int is_narrow(struct xen_hypervisor *xen, uint16_t id, bool *ret)
 	return errnum;
 }
 
-/* Asks for a vCPU's state, which comes into buffer. */
+/* Requests the state of a vCPU into buffer. */
 static int ask_registers(struct xen_hypervisor *xen, const struct xen_domain *domain, unsigned vcpu,
 			 void *buffer)
 {
@@ -433,7 +444,7 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 	else if (!errnum)
 		*ret = xen_cpu_from_context(buffer, narrow ? XEN_GUEST_PV32 : XEN_GUEST_PV);
 	xen->library.free(xen->call, buffer);
-	/* Xen 4.11 has ENOENT for ENODATA. */
+	/* Xen 4.11 returns ENOENT instead of ENODATA. */
 	if (errnum == ENODATA || errnum == ENOENT || errnum == EINVAL)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "vCPU %u was never started", vcpu);
 	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the files of the Xen target share: the target itself. */
+/* Declarations shared by the files of the Xen target. */
 #ifndef NUNCHI_TARGET_XEN_INTERNAL_H
 #define NUNCHI_TARGET_XEN_INTERNAL_H
 
@@ -12,15 +12,16 @@
 struct xen_target {
 	struct target base;
 	struct xen_hypervisor xen;
-	struct xen_domain domain; /* as it was when it was opened */
+	struct xen_domain domain; /* as it was when the target was opened */
 	struct undo undo;
-	int privcmd; /* has_privcmd: for the guard's hypercalls */
+	int privcmd; /* valid if has_privcmd is set; for the guard's hypercalls */
 	bool has_privcmd;
-	struct memory_mapper *mapper; /* the memory's */
-	int map_denied;               /* errno: the hypervisor forbade to map a page */
-	bool map_allowed;             /* it did not forbid one */
+	struct memory_mapper *mapper; /* owned by the memory */
+	/* errno with which the hypervisor refused to map a page, or 0 */
+	int map_denied;
+	bool map_allowed; /* the hypervisor permitted to map a page */
 	bool sigbus_guard;
-	bool unlisted; /* a note already says that this PV guest keeps no list of its frames */
+	bool unlisted; /* a note that this PV guest keeps no list of its frames was already added */
 	const struct cancel *cancel; /* may be NULL */
 };
 
@@ -29,7 +30,10 @@ static inline struct xen_target *xen_of(struct target *target)
 	return (struct xen_target *)target;
 }
 
-/* The domain as it is now; NUNCHI_ERROR_GONE if it, or another one, is there in its place. */
+/*
+ * Gets the current state of the domain; NUNCHI_ERROR_GONE if it does not exist any more, even if
+ * another domain has its id.
+ */
 struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *ret);
 
 /* ---- pause.c ---- */
@@ -37,8 +41,8 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 struct nunchi_error *xen_pause(struct target *target);
 struct nunchi_error *xen_resume(struct target *target);
 /*
- * Undoes a pause that a nunchi left when it and its guard were killed. Where it cannot tell whose
- * the pause is, it adds a note.
+ * Undoes a pause that was left when a nunchi and its guard were killed. If it is unknown whose
+ * pause it is, only adds a note.
  */
 void xen_repair(struct xen_target *xen);
 void xen_pause_init(struct xen_target *xen);
@@ -49,7 +53,7 @@ void xen_pause_deinit(struct xen_target *xen);
 
 /* Makes and seals the target's memory. */
 struct nunchi_error *xen_map_memory(struct xen_target *xen);
-/* Takes the ranges anew if the domain has another number of pages than it had. */
+/* Updates the ranges if the number of the domain's pages has changed. */
 void xen_refresh(struct target *target);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What Xen's hypercalls take and give, as far as introspection uses it: the parts whose layout is
- * the same in Xen 4.11 to 4.22. Numbers and offsets are facts of Xen's public headers
- * (xen/include/public: domctl.h, sysctl.h, memory.h, arch-x86/xen.h, arch-x86/hvm/save.h);
- * tests/xen/headers.py holds this file against those headers. Only x86-64 hosts.
+ * Arguments and results of the hypercalls that nunchi uses: the parts whose layout is the same in
+ * Xen 4.11 to 4.22. Numbers and offsets are those of Xen's public headers (xen/include/public:
+ * domctl.h, sysctl.h, memory.h, arch-x86/xen.h, arch-x86/hvm/save.h); tests/xen/headers.py compares
+ * this file with these headers. For x86-64 hosts only.
  */
 #ifndef NUNCHI_TARGET_XEN_LAYOUT_H
 #define NUNCHI_TARGET_XEN_LAYOUT_H
@@ -45,17 +45,17 @@
 #define XEN_SHUTDOWN_SUSPEND  2
 #define XEN_SHUTDOWN_CRASH    3
 
-/* XEN_X86_EMU_*: what a PVH guest may have of emulated hardware. */
+/* XEN_X86_EMU_*: the emulated hardware that a PVH guest may have. */
 #define XEN_EMULATED_LAPIC (1U << 0)
 #define XEN_EMULATED_VPCI  (1U << 10)
 
-/* From this on ids are no domains'. */
+/* Ids from this one on are not ids of domains. */
 #define XEN_FIRST_RESERVED 0x7ff0
 #define XEN_NO_VCPU        UINT32_MAX /* XEN_INVALID_MAX_VCPU_ID */
 
 /*
- * XEN_DOMCTL_getdomaininfo. Up to Xen 4.15 it is XEN_INFO_SIZE_OLD bytes, without the size of the
- * address space, so that emulation flags stand where `emulation_old` says.
+ * XEN_DOMCTL_getdomaininfo. Up to Xen 4.15 it has XEN_INFO_SIZE_OLD bytes, without the size of the
+ * address space, so that the emulation flags are at `emulation_old`.
  */
 struct xen_domain_info {
 	uint16_t domain;
@@ -66,14 +66,14 @@ struct xen_domain_info {
 	uint64_t outstanding_pages;
 	uint64_t shr_pages;
 	uint64_t paged_pages;
-	uint64_t shared_info_frame; /* PV: a machine frame */
-	uint64_t cpu_time;          /* nanoseconds */
+	uint64_t shared_info_frame; /* for a PV guest: a machine frame */
+	uint64_t cpu_time;          /* in nanoseconds */
 	uint32_t nr_online_vcpus;
 	uint32_t max_vcpu_id;
 	uint32_t ssidref;
 	uint8_t handle[16]; /* the UUID */
 	uint32_t cpupool;
-	uint8_t emulation_old[8]; /* of which the first four bytes are the flags */
+	uint8_t emulation_old[8]; /* the first four bytes are the flags */
 	uint8_t emulation_new[8];
 };
 #define XEN_INFO_SIZE_OLD 104
@@ -133,14 +133,15 @@ struct xen_pod_op {
 	uint64_t target_pages;
 	uint64_t tot_pages;
 	uint64_t cache_pages;
-	uint64_t entries; /* pages populated on demand that were not touched yet */
+	uint64_t entries; /* pages populated on demand that have not been used yet */
 	uint16_t domain;
 	uint16_t pad[3];
 };
 
-/* struct hvm_hw_cpu: the registers of a PVH or HVM vCPU. Offsets into it. */
-#define XEN_HVM_CPU_SIZE      1032
-#define XEN_HVM_CPU_LEAST     1000 /* what every Xen from 4.6 on writes of it: up to EFER */
+/* Offsets in struct hvm_hw_cpu, the registers of a PVH or HVM vCPU. */
+#define XEN_HVM_CPU_SIZE 1032
+/* number of bytes that every version since Xen 4.6 writes: up to EFER */
+#define XEN_HVM_CPU_LEAST     1000
 #define XEN_HVM_CPU_RAX       512
 #define XEN_HVM_CPU_RBX       520
 #define XEN_HVM_CPU_RCX       528
@@ -175,10 +176,10 @@ struct xen_pod_op {
 #define XEN_HVM_CPU_STAR      968
 #define XEN_HVM_CPU_EFER      992
 
-/* struct vcpu_guest_context: a PV vCPU. Offsets into it. */
+/* Offsets in struct vcpu_guest_context, the registers of a PV vCPU. */
 #define XEN_PV_CPU_SIZE    5168
 #define XEN_PV_CPU_FLAGS   512
-#define XEN_PV_IN_KERNEL   ((uint64_t)1 << 2) /* of the flags: VGCF_in_kernel */
+#define XEN_PV_IN_KERNEL   ((uint64_t)1 << 2) /* VGCF_in_kernel, a bit of the flags */
 #define XEN_PV_CPU_R15     520 /* R14 to R12, RBP, RBX, R11 to R8, RAX, RCX, RDX, RSI, RDI */
 #define XEN_PV_CPU_RDI     632
 #define XEN_PV_CPU_RIP     648
@@ -190,11 +191,11 @@ struct xen_pod_op {
 #define XEN_PV_CPU_DS      696
 #define XEN_PV_CPU_FS      704
 #define XEN_PV_CPU_GS      712
-#define XEN_PV_CPU_CR      4984 /* ctrlreg[8]; [3] holds the kernel's page table */
+#define XEN_PV_CPU_CR      4984 /* ctrlreg[8]; ctrlreg[3] contains the kernel's page table */
 #define XEN_PV_CPU_DR      5048 /* debugreg[8] */
 #define XEN_PV_CPU_SYSCALL 5128
-#define XEN_PV_CPU_FS_BASE 5144 /* behind it those of GS: the kernel's and the user's */
-/* The same of a 32-bit PV guest (struct vcpu_guest_context_x86_32). */
+#define XEN_PV_CPU_FS_BASE 5144 /* followed by the GS bases of the kernel and of user space */
+/* Offsets for a 32-bit PV guest (struct vcpu_guest_context_x86_32). */
 #define XEN_PV32_CPU_SIZE   2800
 #define XEN_PV32_CPU_EBX    516 /* ECX, EDX, ESI, EDI, EBP, EAX */
 #define XEN_PV32_CPU_EAX    540
@@ -210,11 +211,13 @@ struct xen_pod_op {
 #define XEN_PV32_CPU_CR     2716
 #define XEN_PV32_CPU_DR     2748
 
-/* struct shared_info of a 64-bit PV guest. Offsets into its arch part. */
+/* Offsets in the arch part of struct shared_info of a 64-bit PV guest. */
 #define XEN_SHARED_MAX_PFN   3088
 #define XEN_SHARED_P2M_CR3   3112
 #define XEN_SHARED_P2M_VADDR 3120
-/* Of entries in the list of machine frames: not a frame of the guest's own (Linux, asm/xen/page.h).
+/*
+ * Marks of entries in the list of machine frames that are not frames of the guest itself (Linux,
+ * asm/xen/page.h).
  */
 #define XEN_P2M_FOREIGN  ((uint64_t)1 << 63)
 #define XEN_P2M_IDENTITY ((uint64_t)1 << 62)

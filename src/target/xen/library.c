@@ -50,10 +50,10 @@ static const struct library_function store_symbols[] = {
 static const struct library libraries[XEN_LIBRARIES] = {
     XEN_LIBRARY("libxencall.so.1", NULL, call_symbols),
     XEN_LIBRARY("libxenforeignmemory.so.1", NULL, memory_symbols),
-    /* The name's number went from 3.0 to 4 between Xen 4.15 and 4.17. */
+    /* The number in the library's name changed from 3.0 to 4 between Xen 4.15 and 4.17. */
     XEN_LIBRARY("libxenstore.so.4", "libxenstore.so.3.0", store_symbols),
 };
-#define STORE 2 /* without it there are no names */
+#define STORE 2 /* if it is missing, domains have no names */
 
 LIBRARY_NOTE(xencall, "\"libxencall.so.1\"", PURPOSE, "suggested");
 LIBRARY_NOTE(xenforeignmemory, "\"libxenforeignmemory.so.1\"", PURPOSE, "suggested");
@@ -90,7 +90,7 @@ void xen_library_unload(struct xen_library *library)
 		library_unload(&library->handles[i]);
 }
 
-/* struct xentoollog_logger of xentoollog.h, by which the libraries say what fails. */
+/* struct xentoollog_logger of xentoollog.h, through which the libraries report errors. */
 struct logger {
 	void (*message)(struct logger *logger, int level, int errnum, const char *context,
 			const char *format, va_list args);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Xen's stable libraries, loaded when they are needed: the same program runs where none is
- * installed. The only place that loads them; all else goes through the table, which tests fill
- * with a hypervisor of their own. What the functions do is said in Xen's headers xencall.h,
- * xenforeignmemory.h and xenstore.h.
+ * Xen's stable libraries, loaded when they are first needed, so that the same program runs on hosts
+ * without them. Only these files load them. All other code uses the table of functions, which tests
+ * fill with those of a simulated hypervisor. The functions are documented in Xen's headers
+ * xencall.h, xenforeignmemory.h and xenstore.h.
  */
 #ifndef NUNCHI_TARGET_XEN_LIBRARY_H
 #define NUNCHI_TARGET_XEN_LIBRARY_H
@@ -17,14 +17,14 @@
 
 #define XEN_LIBRARIES 3
 
-/* A hypercall as the kernel's driver takes it (struct privcmd_hypercall, xen/sys/privcmd.h). */
+/* A hypercall in the form of the kernel's driver (struct privcmd_hypercall, xen/sys/privcmd.h). */
 struct xen_raw_call {
 	uint64_t number;
 	uint64_t arguments[5];
 };
 
 struct xen_library {
-	void *handles[XEN_LIBRARIES]; /* of dlopen() */
+	void *handles[XEN_LIBRARIES]; /* from dlopen() */
 
 	/* libxencall */
 	void *(*call_open)(void *logger, unsigned flags);
@@ -34,7 +34,8 @@ struct xen_library {
 	void *(*alloc)(void *call, size_t size);
 	void (*free)(void *call, void *buffer);
 
-	/* The driver itself, for the guard program, which makes its hypercalls without libraries.
+	/*
+	 * Opens the driver itself, for the guard program, which makes hypercalls without libraries.
 	 */
 	int (*privcmd_open)(void);
 
@@ -45,7 +46,7 @@ struct xen_library {
 			    const uint64_t *frames, int *errors);
 	int (*memory_unmap)(void *memory, void *address, size_t pages);
 
-	/* libxenstore; NULL where it is not installed: then there are no names */
+	/* libxenstore; NULL if it is not installed: then domains have no names */
 	void *(*store_open)(unsigned long flags);
 	void (*store_close)(void *store);
 	void *(*store_read)(void *store, uint32_t transaction, const char *path, unsigned *length);
@@ -55,17 +56,17 @@ struct xen_library {
 	int (*store_fileno)(void *store);
 	char **(*store_check_watch)(void *store);
 	/*
-	 * Not of libxenstore: called before store_open(), which waits without a limit. See
+	 * Not a function of libxenstore: called before store_open(), which may wait for ever. See
 	 * xen_store_check().
 	 */
 	enum xen_store_state (*store_check)(const char *root);
 };
 
-/* NUNCHI_ERROR_UNSUPPORTED with the packages to install if one is missing. */
+/* Loads the libraries. NUNCHI_ERROR_UNSUPPORTED names the packages to install if one is missing. */
 struct nunchi_error *xen_library_load(struct xen_library *ret);
 void xen_library_unload(struct xen_library *library);
 
-/* For the open functions: takes what the libraries would print, and drops it. */
+/* A logger for the open functions that discards the libraries' messages. */
 void *xen_library_logger(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What domains there are on this host. */
+/* Lists the domains on this host. */
 #include "arch/address.h"
 #include "target/xen/host.h"
 #include "target/xen/hypervisor.h"
@@ -25,7 +25,7 @@ static void format_uuid(const uint8_t uuid[16], char ret[UUID_SIZE])
 				       uuid[i]);
 }
 
-/* What opening this domain would report about access to it, without opening it. */
+/* Describes how opening this domain would reach its memory, without opening it. */
 static void describe_access(const struct xen_hypervisor *xen, const struct xen_domain *domain,
 			    char *ret, size_t size)
 {
@@ -41,7 +41,7 @@ static void describe_access(const struct xen_hypervisor *xen, const struct xen_d
 			 domain->type == XEN_TYPE_PV ? "machine frames" : "pages", xen->domctl);
 }
 
-/* The word for a domain: by its name, unless that is not its own or needs quoting. */
+/* Makes the word for a domain: with its name, unless the name is not unique or needs quoting. */
 static void make_word(const struct xen_domain *domain, const struct name *names, size_t count,
 		      const char *name, char *ret, size_t size)
 {
@@ -86,7 +86,7 @@ static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, 
 	    data);
 }
 
-/* Where the control interface is not known: the ids that xenstore has. */
+/* Lists the ids in xenstore, if the version of the control interface is unknown. */
 static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct xen_domain **ret,
 					     size_t *ret_count)
 {
@@ -160,7 +160,7 @@ struct nunchi_error *xen_list(bool ask, target_found_fn *found, void *data, bool
 
 	(void)ask; /* the hypervisor knows the states */
 	*ret_stopped = false;
-	/* A guest of Xen is a host of its own guests, which have nothing to do with Xen. */
+	/* A guest of Xen may itself be a host of guests, which have nothing to do with Xen. */
 	if (!xen_host_may_control(""))
 		return NULL;
 	err = xen_host_check("", geteuid() == 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A domain's memory: pages mapped by the hypervisor on demand (memory/mapper.h). Where RAM is, is
- * not asked page by page: PVH and HVM guests have it from 0 to what the toolstack gave them, at
- * most to the hole below 4 GiB, and above that; pages in between that they lack are found out when
- * they are looked at. The list of a PV guest's machine frames is in its own memory.
+ * A domain's memory: pages that the hypervisor maps on demand (memory/mapper.h). Where the RAM is,
+ * is not determined page by page. PVH and HVM guests have RAM from 0 to the size that the toolstack
+ * gave them, at most to the hole below 4 GiB, and the rest above 4 GiB; missing pages in between
+ * are noticed when they are read. A PV guest has a list of its machine frames in its own memory.
  */
 #include "target/xen/internal.h"
 
@@ -15,23 +15,24 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Where the hole for devices begins at the latest: HVM_BELOW_4G_RAM_END of Xen's e820.h. */
+/*
+ * The greatest address at which the hole for devices begins: HVM_BELOW_4G_RAM_END of Xen's e820.h.
+ */
 #define LOW_END ((uint64_t)0xf0000000)
 #define HIGH    ((uint64_t)1 << 32)
-/* The window with the pages that the toolstack puts at the end of the hole (xenstore, console …).
- */
+/* The pages that the toolstack puts at the end of the hole (xenstore, console …). */
 #define SPECIAL      ((uint64_t)0xfee00000)
 #define SPECIAL_SIZE ((uint64_t)2 << 20)
-/* 8 TiB. */
+/* Limit of the frames: 8 TiB. */
 #define MOST_FRAMES ((uint64_t)1 << 31)
 /*
- * What a PV guest's list has beyond the pages that it may own: frames of the hypervisor's own
- * (shared_info, grant table), and entries for holes below 4 GiB where it sees the host's memory map
- * (e820_host).
+ * A PV guest's list may have entries in addition to the pages that the guest may own: frames of the
+ * hypervisor (shared_info, grant table), and holes below 4 GiB if the guest sees the host's memory
+ * map (e820_host).
  */
 #define OTHER_FRAMES ((uint64_t)1024)
 #define HOLE_ENTRIES ((uint64_t)1 << 20)
-/* Ranges of a PV guest: a snapshot's ELF header has room for them. */
+/* Limit of the ranges of a PV guest, so that the ELF header of a snapshot has room for them. */
 #define MOST_PIECES ((size_t)32768)
 
 /* ---- The mapper ------------------------------------------------------------------------------ */
@@ -61,7 +62,10 @@ static enum memory_fault fault_of(int error)
 	}
 }
 
-/* Notes in the target whether Xen let us map any page, or forbade one (map_denied). */
+/*
+ * Stores in the target whether Xen permitted to map a page (map_allowed) or refused it
+ * (map_denied).
+ */
 static void note_access(struct xen_target *target, const int *errors, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -89,7 +93,7 @@ static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t 
 				  errors);
 	if (!map) {
 		note_access(reach->target, &(int){errno}, 1);
-		/* Not one page was asked for. */
+		/* The call failed before any page was mapped. */
 		memset(faults, errno == ESRCH ? MEMORY_GONE : MEMORY_IO, count);
 		return NULL;
 	}
@@ -134,7 +138,9 @@ static struct nunchi_error *add_mapper(struct xen_target *xen, struct memory *me
 	return err;
 }
 
-/* Pages that the domain may own at most, by the hypervisor's word; UINT64_MAX if that is not known.
+/*
+ * The greatest number of pages that the domain may own, according to the hypervisor; UINT64_MAX if
+ * unknown.
  */
 static uint64_t page_limit(const struct xen_domain *domain)
 {
@@ -166,8 +172,8 @@ static uint64_t ram_limit(struct xen_target *xen)
 }
 
 /*
- * Adds what lies above 4 GiB: `expected` bytes, which is as much as RAM may have there, and beyond
- * them, as sparse memory, what the guest reports, up to `end`.
+ * Adds the range above 4 GiB: `expected` bytes, the most RAM that may be there; after them, as
+ * sparse memory, what the guest reports, up to `end`.
  */
 static struct nunchi_error *add_high(struct memory *memory, struct memory_mapper *mapper,
 				     uint64_t expected, uint64_t end)
@@ -279,9 +285,9 @@ static struct nunchi_error *whole_machine(struct xen_target *xen, uint64_t count
 	return err;
 }
 
-/* Where a PV guest's list of machine frames is, as the guest reports it in shared_info. */
+/* A PV guest's list of machine frames, as the guest reports it in shared_info. */
 struct frame_list {
-	uint64_t address; /* virtual */
+	uint64_t address; /* virtual address */
 	uint64_t count;
 	struct address_space *space;
 };
@@ -291,7 +297,7 @@ static void frame_list_deinit(struct frame_list *list)
 	address_space_destroy(list->space);
 }
 
-/* False if the guest reports no list, or one that is impossible. */
+/* Finds the list. False if the guest reports none, or one that is impossible. */
 static bool find_list(struct xen_target *xen, struct memory *memory, struct frame_list *ret)
 {
 	uint64_t shared = xen->domain.shared_info_frame << PAGE_SHIFT, limit = ram_limit(xen);
@@ -331,10 +337,10 @@ static uint64_t take_entries(struct frames *frames, const uint64_t *entries, uin
 }
 
 /*
- * Reads the list that a Linux PV guest keeps for its toolstack: an array in its virtual memory, by
- * the page table that it names in shared_info, of the machine frame of each of its pages. How long
- * it is, and how many frames are in it, is the guest's word, and held against what the hypervisor
- * lets it have. *ret: whether there is one.
+ * Reads the list that a Linux PV guest keeps for its toolstack: an array in its virtual memory,
+ * through the page table that it names in shared_info, with the machine frame of each of its pages.
+ * The guest reports the length of the list and the frames in it; both are compared with what the
+ * hypervisor permits. *ret: there is a list.
  */
 static struct nunchi_error *read_list(struct xen_target *xen, struct memory *memory,
 				      struct frames *frames, bool *ret)
@@ -362,7 +368,7 @@ static struct nunchi_error *read_list(struct xen_target *xen, struct memory *mem
 }
 
 /*
- * The end of the run of frames that begins at start. Gaps of at most `gap` frames do not end a run.
+ * The end of the row of frames that begins at start. Gaps of at most `gap` frames do not end a row.
  */
 static uint64_t run_end(const struct frames *frames, uint64_t start, uint64_t gap)
 {
@@ -479,8 +485,9 @@ static struct nunchi_error *add_ranges(struct xen_target *xen, struct memory *me
 }
 
 /*
- * Where the hypervisor's security policy forbids to map the guest, each page would just seem not to
- * be there. The first page of PVH and HVM guests is RAM; of PV guests the list was read.
+ * Checks whether the hypervisor's security policy permits to map the guest; otherwise all pages
+ * would just seem to be missing. The first page of PVH and HVM guests is RAM; for a PV guest the
+ * list has been read.
  */
 static struct nunchi_error *check_access(struct xen_target *xen, struct memory *memory)
 {
@@ -550,10 +557,7 @@ void xen_refresh(struct target *target)
 		err = add_ranges(xen, fresh, xen->mapper);
 	if (!err)
 		err = memory_take_ranges(target->memory, fresh);
-	/*
-	 * If the hypervisor does not answer, the ranges stay as they were; the next query asks
-	 * again.
-	 */
+	/* If the hypervisor does not answer, keep the ranges; the next query asks again. */
 	if (err)
 		xen->domain.pages = 0;
 	else

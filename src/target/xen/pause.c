@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Pausing a domain so that it goes on again whatever happens to us. Xen counts pauses and does not
- * say whose they are: ours must be undone exactly once, or somebody else's would be. So the guard
- * makes both hypercalls, and logs each step (journal/undo.h).
+ * Pauses a domain in such a way that it is resumed whatever happens to this process. Xen counts
+ * pauses without storing whose they are: a pause must be undone exactly once, because undoing it
+ * again would undo the pause of somebody else. So the guard makes both hypercalls, and logs each
+ * step (journal/undo.h).
  */
 #include "target/xen/internal.h"
 
@@ -30,7 +31,7 @@ static struct nunchi_error *clear(void *data)
 	struct xen_target *xen = data;
 	struct nunchi_error *err = xen_domain_unpause(&xen->xen, xen->domain.id);
 
-	/* Somebody else did it (EINVAL), or the domain has ended. */
+	/* Somebody else has resumed the domain (EINVAL), or it has ended. */
 	if ((err && nunchi_error_errno(err) == EINVAL) || error_is(err, NUNCHI_ERROR_GONE)) {
 		nunchi_error_destroy(err);
 		return NULL;
@@ -107,7 +108,7 @@ void xen_repair(struct xen_target *xen)
 	note_repair(xen, repaired);
 }
 
-/* Xen's own reasons. */
+/* Replaces errors of Xen by explanations. */
 static struct nunchi_error *explain(const struct xen_target *xen, struct nunchi_error *err)
 {
 	int errnum = err ? nunchi_error_errno(err) : 0;

@@ -25,7 +25,7 @@ struct head {
 	uint32_t type;
 	uint32_t request;
 	uint32_t transaction;
-	uint32_t length; /* of what follows */
+	uint32_t length; /* of the data that follows */
 };
 
 static int connect_to(const char *path)
@@ -43,7 +43,7 @@ static int connect_to(const char *path)
 	return no_cleanup_fd(fd);
 }
 
-/* A connection, or -1 with errno. */
+/* Connects; -1 with errno. */
 static int open_way(const char *path)
 {
 	struct stat st;
@@ -54,7 +54,10 @@ static int open_way(const char *path)
 				    : open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Opens the first of the sockets and devices that libxenstore would try; -1, and *ret says why. */
+/*
+ * Opens the first of the sockets and devices that libxenstore would try. -1 if there is none; *ret
+ * says why.
+ */
 static int open_store(const char *root, enum xen_store_state *ret)
 {
 	static const char *const ways[] = {"/run/xenstored/socket", "/var/run/xenstored/socket",
@@ -108,7 +111,7 @@ enum xen_store_state xen_store_check(const char *root)
 		return XEN_STORE_NONE;
 	if (io_wait(fd, POLLIN, clock_us() + PATIENCE_US, NULL) != 1)
 		return XEN_STORE_SILENT;
-	/* That there is no such name is an answer too. */
+	/* An error that there is no such name is an answer, too. */
 	return read(fd, &answer, sizeof(answer)) == sizeof(answer) ? XEN_STORE_ANSWERS
 								   : XEN_STORE_NONE;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Domains that come and go: xenstore's special watches. */
+/* Reports domains that appear and disappear, by xenstore's special watches. */
 #include "target/xen/host.h"
 #include "target/xen/library.h"
 #include "target/xen/xen.h"
 
 struct xen_watch {
 	struct xen_library library;
-	bool loaded; /* the library is ours to unload */
+	bool loaded; /* this object has loaded the library, and unloads it */
 	void *store;
 };
 
@@ -21,7 +21,7 @@ void xen_watch_destroy(struct xen_watch *watch)
 	free(watch);
 }
 
-/* Each watch fires once at the start. */
+/* Sets the watches. Each fires once at the start. */
 static bool start(struct xen_watch *watch)
 {
 	if (watch->library.store_open && watch->library.store_check("") == XEN_STORE_ANSWERS)

@@ -17,7 +17,7 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 		nunchi_error_destroy(err);
 		return error_create(NUNCHI_ERROR_GONE, "domain %u has ended", xen->domain.id);
 	}
-	/* Ids are given again, though only after thousands of others. */
+	/* Xen reuses an id after thousands of other domains. */
 	if (!err && memcmp(ret->uuid, xen->domain.uuid, sizeof(ret->uuid)))
 		return error_create(NUNCHI_ERROR_GONE, "the id %u now belongs to another domain",
 				    xen->domain.id);
@@ -89,7 +89,7 @@ static struct nunchi_error *no_such_guest(const char *word)
 			  "`nunchi list` shows the guests that run here");
 }
 
-/* A whole number that can be a domain's id. */
+/* Parses a number that can be the id of a domain. */
 static bool parse_id(const char *word, uint16_t *ret)
 {
 	char *end;
@@ -121,7 +121,7 @@ static struct nunchi_error *nameless(const struct xen_hypervisor *xen, const cha
 		  "libxenstore4 (libxenstore3.0 up to Xen 4.15)");
 }
 
-/* The only one of that name. */
+/* Finds the only domain with this name. */
 static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char *word,
 					 struct xen_domain *ret)
 {
@@ -147,8 +147,8 @@ static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char 
 }
 
 /*
- * Where the control interface is not known: what xenstore says, which the toolstack wrote
- * (/libxl/ID/type since Xen 4.9).
+ * Finds a domain in xenstore, where the toolstack wrote its type (/libxl/ID/type since Xen 4.9).
+ * Used if the version of the control interface is unknown.
  */
 static struct nunchi_error *find_in_store(struct xen_hypervisor *xen, const char *word,
 					  struct xen_domain *ret)
@@ -185,7 +185,7 @@ static struct nunchi_error *find(struct xen_hypervisor *xen, const char *word,
 		err = xen_domain_get(xen, id, ret);
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
-		/* A name may be made of digits. */
+		/* A name may consist of digits. */
 		nunchi_error_destroy(err);
 	}
 	return find_by_name(xen, word, ret);
@@ -246,7 +246,7 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 	return xen_map_memory(xen);
 }
 
-/* Takes the hypervisor. */
+/* Creates the target; takes over the hypervisor. */
 static struct nunchi_error *create(struct xen_hypervisor *hypervisor, const char *word,
 				   const struct target_options *options, struct target **ret)
 {
