@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_source_ struct source source = source_of_bytes(data, size), unpacked = {0};
+	struct source_bytes bytes = {data, size};
+	_cleanup_source_ struct source source = source_of_bytes(&bytes), unpacked = {0};
 	_cleanup_extents_ struct extents extents = {0};
 	struct avml_info info;
 	struct nunchi_error *err = avml_parse(&source, &unpacked, &extents, &info);

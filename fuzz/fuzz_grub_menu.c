@@ -11,7 +11,7 @@ static void check_entry(const struct grub_menu *menu, size_t i, size_t size)
 {
 	const struct grub_entry *entry = &menu->entries[i];
 	_cleanup_free_ char *name = grub_menu_name(menu, i);
-	size_t found = grub_menu_find(menu, name);
+	size_t found = name ? grub_menu_find(menu, name) : GRUB_MENU_NONE;
 
 	if (entry->start > size || entry->size > size - entry->start || !entry->size)
 		abort();

@@ -21,7 +21,8 @@ static void fuzz_kdump(struct source *source)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_source_ struct source source = source_of_bytes(data, size), inner = {0};
+	struct source_bytes bytes = {data, size};
+	_cleanup_source_ struct source source = source_of_bytes(&bytes), inner = {0};
 	struct flattened_info info;
 	struct nunchi_error *err;
 

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_source_ struct source source = source_of_bytes(data, size), ram = {0};
+	struct source_bytes bytes = {data, size};
+	_cleanup_source_ struct source source = source_of_bytes(&bytes), ram = {0};
 	_cleanup_extents_ struct extents extents = {0};
 	struct qemu_stream_info info = {0};
 	uint8_t page[4096] = {0};

@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_source_ struct source source = source_of_bytes(data, size);
+	struct source_bytes bytes = {data, size};
+	_cleanup_source_ struct source source = source_of_bytes(&bytes);
 	_cleanup_xen_core_ struct xen_core core = {0};
 	struct nunchi_error *err = xen_core_parse(&source, &core);
 

@@ -20,7 +20,7 @@ void buffer_deinit(struct buffer *buf)
 void buffer_clear(struct buffer *buf)
 {
 	buf->size = 0;
-	buf->failed = false;
+	buf->failed = buf->no_memory = false;
 	if (buf->data)
 		buf->data[0] = '\0';
 }
@@ -39,7 +39,7 @@ char *buffer_reserve(struct buffer *buf, size_t size)
 	if (capacity != buf->capacity) {
 		data = realloc(buf->data, capacity);
 		if (!data) {
-			buf->failed = true;
+			buf->failed = buf->no_memory = true;
 			return NULL;
 		}
 		buf->data = data;

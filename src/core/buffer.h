@@ -2,7 +2,7 @@
 /*
  * A growable byte buffer with a hard limit, for text and bytes of guest-given length. Once an
  * append fails (no memory, or over the limit) the buffer is marked failed and stays as it was;
- * check `failed` once at the end.
+ * check `failed` once at the end, and where the limit is worth an error of its own, `no_memory`.
  */
 #ifndef NUNCHI_CORE_BUFFER_H
 #define NUNCHI_CORE_BUFFER_H
@@ -19,6 +19,7 @@ struct buffer {
 	size_t capacity;
 	size_t limit; /* most bytes it may hold; 0 means 64 MiB */
 	bool failed;
+	bool no_memory; /* it failed for want of memory, not by the limit */
 };
 
 void buffer_init(struct buffer *buf, size_t limit);

@@ -53,22 +53,30 @@ static void escape_text_one(struct buffer *out, uint32_t c)
 	}
 }
 
+/* One character, or as many as need no escape, `most` of these; gives their size. */
+static size_t escape_next(struct buffer *out, const char *text, size_t size, size_t most)
+{
+	size_t length = plain_run(text, size < most ? size : most);
+	uint32_t c;
+
+	if (length) {
+		buffer_append(out, text, length);
+	} else if (!(length = unicode_decode(text, size, &c))) {
+		buffer_printf(out, "\\x%02x", (unsigned char)text[0]);
+		length = 1;
+	} else if (c == '\\' || unicode_is_hidden(c)) {
+		escape_text_one(out, c);
+	} else {
+		buffer_append(out, text, length);
+	}
+	return length;
+}
+
 void escape_text(struct buffer *out, const char *text, size_t size)
 {
 	while (size && !out->failed) {
-		size_t length = plain_run(text, size);
-		uint32_t c;
+		size_t length = escape_next(out, text, size, size);
 
-		if (length) {
-			buffer_append(out, text, length);
-		} else if (!(length = unicode_decode(text, size, &c))) {
-			buffer_printf(out, "\\x%02x", (unsigned char)text[0]);
-			length = 1;
-		} else if (c == '\\' || unicode_is_hidden(c)) {
-			escape_text_one(out, c);
-		} else {
-			buffer_append(out, text, length);
-		}
 		text += length;
 		size -= length;
 	}
@@ -172,20 +180,27 @@ size_t escape_width(const char *escaped, size_t size)
 
 size_t nunchi_escape(const char *text, size_t size, char *ret, size_t capacity)
 {
-	_cleanup_buffer_ struct buffer out;
-	size_t kept, length, width;
+	size_t all = 0, kept = 0, length, step, width;
+	bool full = false;
 
-	buffer_init(&out, 0);
-	escape_text(&out, text, size);
-	for (kept = 0; kept < out.size; kept += length) {
-		length = escape_step(out.data + kept, out.size - kept, &width);
-		if (kept + length >= capacity)
-			break;
+	/* By pieces, each in storage of its own: this cannot fail. */
+	for (; size; text += length, size -= length) {
+		char storage[64];
+		struct buffer piece = {
+		    .data = storage, .capacity = sizeof(storage), .limit = sizeof(storage) - 1};
+
+		length = escape_next(&piece, text, size, sizeof(storage) / 2);
+		for (size_t at = 0; at < piece.size && !full; at += step) {
+			step = escape_step(storage + at, piece.size - at, &width);
+			full = kept + step >= capacity;
+			if (!full) {
+				memcpy(ret + kept, storage + at, step);
+				kept += step;
+			}
+		}
+		all += piece.size;
 	}
-	if (capacity) {
-		if (kept)
-			memcpy(ret, out.data, kept);
+	if (capacity)
 		ret[kept] = '\0';
-	}
-	return out.size;
+	return all;
 }

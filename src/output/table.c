@@ -38,6 +38,7 @@ static void table_begin(struct nunchi_writer *writer)
 		buffer_init(&name, 0);
 		escape_text(&name, writer->columns[i].name, strlen(writer->columns[i].name));
 		writer->columns[i].width = escape_width(buffer_string(&name), name.size);
+		writer->out.failed = writer->out.failed || name.failed;
 	}
 }
 
@@ -178,6 +179,7 @@ static void append_header(struct nunchi_writer *writer)
 		escape_text(&name, writer->columns[i].name, strlen(writer->columns[i].name));
 		append_field(writer, i, buffer_string(&name), name.size,
 			     escape_width(buffer_string(&name), name.size));
+		out->failed = out->failed || name.failed;
 	}
 	if (writer->options.color)
 		buffer_append_string(out, "\033[0m");

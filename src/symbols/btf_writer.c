@@ -27,7 +27,7 @@ void btf_writer_init(struct btf_writer *writer)
 	hash_map_init(&writer->named);
 	hash_map_init(&writer->derived);
 	if (!buffer_append_char(&writer->strings, 0))
-		writer->problem = "out of memory";
+		btf_writer_no_memory(writer);
 	btf_writer_anonymous(writer); /* id 0 is void */
 }
 
@@ -48,6 +48,29 @@ static void fail(struct btf_writer *writer, const char *problem)
 		writer->problem = problem;
 }
 
+void btf_writer_no_memory(struct btf_writer *writer)
+{
+	writer->no_memory = writer->no_memory || !writer->problem;
+	fail(writer, "out of memory");
+}
+
+struct nunchi_error *btf_writer_error(const struct btf_writer *writer, const char *what)
+{
+	if (writer->no_memory)
+		return &error_nomem;
+	return writer->problem ? error_create(NUNCHI_ERROR_DATA, "%s: %s", what, writer->problem)
+			       : NULL;
+}
+
+/* An append that failed: by the buffer's limit, which `limit` names, or for want of memory. */
+static void fail_append(struct btf_writer *writer, const struct buffer *buf, const char *limit)
+{
+	if (buf->no_memory)
+		btf_writer_no_memory(writer);
+	else
+		fail(writer, limit);
+}
+
 static uint32_t put_string(struct btf_writer *writer, const char *string)
 {
 	size_t size = strlen(string);
@@ -61,9 +84,12 @@ static uint32_t put_string(struct btf_writer *writer, const char *string)
 	if (found && !strcmp(writer->strings.data + *found, string))
 		return (uint32_t)*found;
 	offset = (uint32_t)writer->strings.size;
-	if (!buffer_append(&writer->strings, string, size + 1) ||
-	    hash_map_insert(&writer->offsets, hash, offset) == HASH_NOMEM) {
-		fail(writer, "too many names");
+	if (!buffer_append(&writer->strings, string, size + 1)) {
+		fail_append(writer, &writer->strings, "too many names");
+		return 0;
+	}
+	if (hash_map_insert(&writer->offsets, hash, offset) == HASH_NOMEM) {
+		btf_writer_no_memory(writer);
 		return 0;
 	}
 	return offset;
@@ -76,10 +102,15 @@ static bool grow(struct btf_writer *writer)
 
 	if (writer->count < writer->capacity)
 		return true;
-	slots =
-	    capacity <= TYPE_LIMIT ? reallocarray(writer->slots, capacity, sizeof(*slots)) : NULL;
-	if (!slots)
+	if (capacity > TYPE_LIMIT) {
+		fail(writer, "too many types");
 		return false;
+	}
+	slots = reallocarray(writer->slots, capacity, sizeof(*slots));
+	if (!slots) {
+		btf_writer_no_memory(writer);
+		return false;
+	}
 	writer->slots = slots;
 	writer->capacity = capacity;
 	return true;
@@ -89,10 +120,8 @@ type_id btf_writer_anonymous(struct btf_writer *writer)
 {
 	if (writer->problem)
 		return 0;
-	if (!grow(writer)) {
-		fail(writer, "too many types");
+	if (!grow(writer))
 		return 0;
-	}
 	writer->slots[writer->count] = (struct btf_writer_slot){0};
 	return writer->count++;
 }
@@ -119,7 +148,13 @@ static type_id intern(struct btf_writer *writer, enum btf_kind kind, const char 
 	id = btf_writer_anonymous(writer);
 	if (!id)
 		return 0;
-	if (hash_map_insert(&writer->named, key, id) != HASH_INSERTED) {
+	switch (hash_map_insert(&writer->named, key, id)) {
+	case HASH_INSERTED:
+		break;
+	case HASH_NOMEM:
+		btf_writer_no_memory(writer);
+		return 0;
+	default:
 		fail(writer, "names cannot be told apart");
 		return 0;
 	}
@@ -154,7 +189,7 @@ bool btf_writer_defined(const struct btf_writer *writer, type_id id)
 static void put_word(struct btf_writer *writer, uint32_t word)
 {
 	if (!writer->problem && !buffer_append(&writer->records, &word, sizeof(word)))
-		fail(writer, "too many types");
+		fail_append(writer, &writer->records, "too many types");
 }
 
 /* Begins the record of type id; false if the type is already defined or a problem occurred. */
@@ -283,7 +318,7 @@ static bool find_derived(struct btf_writer *writer, uint64_t kind, uint64_t targ
 	}
 	*ret_id = btf_writer_anonymous(writer);
 	if (*ret_id && hash_map_insert(&writer->derived, key, *ret_id) == HASH_NOMEM)
-		fail(writer, "too many types");
+		btf_writer_no_memory(writer);
 	return false;
 }
 
@@ -399,8 +434,7 @@ struct nunchi_error *btf_writer_finish(struct btf_writer *writer, void **ret, si
 			declare(writer, id);
 	}
 	if (writer->problem)
-		return error_create(NUNCHI_ERROR_DATA, "the types cannot be held: %s",
-				    writer->problem);
+		return btf_writer_error(writer, "the types cannot be held");
 	size = BTF_HEADER_SIZE + writer->records.size + writer->strings.size;
 	data = malloc(size);
 	if (!data)

@@ -31,6 +31,7 @@ struct btf_writer {
 	 * problem all calls have no effect.
 	 */
 	const char *problem;
+	bool no_memory; /* the problem is that memory ran out */
 };
 
 void btf_writer_init(struct btf_writer *writer);
@@ -65,6 +66,11 @@ void btf_writer_prototype(struct btf_writer *writer, type_id id, type_id result,
  */
 type_id btf_writer_derived(struct btf_writer *writer, enum btf_kind kind, type_id target);
 type_id btf_writer_array(struct btf_writer *writer, type_id element, uint64_t count);
+
+/* Memory ran out in what the caller keeps of the types. */
+void btf_writer_no_memory(struct btf_writer *writer);
+/* An error that says what the problem is, with `what` in front; NULL if there is none. */
+struct nunchi_error *btf_writer_error(const struct btf_writer *writer, const char *what);
 
 /*
  * Makes the BTF, which the caller frees. Types that were reserved but not defined become

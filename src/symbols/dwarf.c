@@ -351,7 +351,7 @@ static type_id convert_anonymous(struct reader *reader, Dwarf_Die *die, unsigned
 		return (type_id)*found;
 	id = btf_writer_anonymous(&reader->writer);
 	if (hash_map_insert(&reader->anonymous, offset, id) == HASH_NOMEM)
-		reader->writer.problem = "out of memory";
+		btf_writer_no_memory(&reader->writer);
 	define(reader, die, id, depth);
 	return id;
 }

@@ -7,11 +7,11 @@
 #include "symbols/isf.h"
 
 #include "core/hash.h"
+#include "core/json.h"
 #include "symbols/btf_writer.h"
 #include "symbols/isf_scan.h"
 #include "symbols/type_index_private.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +50,8 @@ static struct nunchi_error *parse(const struct table *table, struct isf_span val
 	json_t *json;
 
 	json = json_loadb(value.data, value.size, JSON_DECODE_ANY, &error);
+	if (!json && json_no_memory(&error))
+		return &error_nomem;
 	if (!json)
 		return broken(table, value.data + error.position, error.text);
 	*ret = json;
@@ -81,6 +83,8 @@ static struct nunchi_error *each(struct table *table, struct isf_span object, en
 		err = entry(table, name, value);
 		if (err)
 			return err;
+		if (table->writer.no_memory)
+			return &error_nomem;
 		if (table->writer.problem)
 			return wrong(name, table->writer.problem);
 	}

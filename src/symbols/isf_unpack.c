@@ -60,6 +60,8 @@ static struct nunchi_error *unpack(const struct lzma_library *lib, lzma_stream *
 	while (status == LZMA_OK) {
 		char *room = buffer_reserve(text, CHUNK);
 
+		if (!room && text->no_memory)
+			return &error_nomem;
 		if (!room)
 			return error_create(NUNCHI_ERROR_DATA, "it unpacks to more than 512 MiB");
 		stream->next_out = (uint8_t *)room;

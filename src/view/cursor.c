@@ -317,6 +317,8 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 		err = cursor->provider->next(cursor->state, &cursor->row);
 		if (!err)
 			err = row_finish(&cursor->row);
+		else if (err == &error_stop && cursor->row.no_memory)
+			err = &error_nomem;
 		err = check_state(cursor, err);
 		if (err || row_matches(cursor))
 			return err;

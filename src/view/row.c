@@ -163,8 +163,10 @@ void row_warn(struct view_row *row, const char *format, ...)
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	va_end(args);
-	if (!text)
+	if (!text) {
+		row->no_memory = true;
 		return;
+	}
 	for (size_t i = 0; i < row->warning_count; i++) {
 		if (!strcmp(row->warnings[i], text)) {
 			free(text);
@@ -176,7 +178,7 @@ void row_warn(struct view_row *row, const char *format, ...)
 
 struct nunchi_error *row_finish(struct view_row *row)
 {
-	if (row->no_memory || (row->text.failed && row->text.size < ROW_TEXT_LIMIT / 2))
+	if (row->no_memory || row->text.no_memory)
 		return &error_nomem;
 	for (size_t i = 0; i < row->view->schema.column_count; i++) {
 		struct nunchi_cell *cell = &row->cells[i];

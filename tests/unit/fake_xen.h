@@ -141,6 +141,8 @@ static void *fake_store_read(void *store, uint32_t transaction, const char *path
 		if (!strcmp(fake->values[i].path, path)) {
 			char *value = malloc(fake->values[i].length + 1);
 
+			if (!value)
+				return NULL;
 			memcpy(value, fake->values[i].value, fake->values[i].length);
 			value[fake->values[i].length] = '\0';
 			*length = fake->values[i].length;
@@ -157,6 +159,8 @@ static char **fake_store_directory(void *store, uint32_t transaction, const char
 
 	(void)store, (void)transaction;
 	assert_string_equal(path, "/local/domain");
+	if (!names)
+		return NULL;
 	for (unsigned i = 0; i < fake->directory_count; i++)
 		names[i] = fake->directory[i];
 	*count = fake->directory_count;

@@ -88,7 +88,7 @@ static void check_bytes(unsigned count, unsigned seed)
 	}
 	blob_put64_be(&flat, flat.size, UINT64_MAX);
 	blob_put64_be(&flat, flat.size, UINT64_MAX);
-	file = source_of_bytes(flat.data, flat.size);
+	file = source_of_bytes(&(struct source_bytes){flat.data, flat.size});
 	assert_null(flattened_parse(&file, &inner, &info));
 	assert_int_equal(info.record_count, count);
 	assert_false(info.cut_off);

@@ -230,7 +230,10 @@ static struct nunchi_error *read_member(struct bundle *bundle, struct buffer *te
 
 	while ((size = bundle->lib.archive_read_data(bundle->archive, piece, sizeof(piece))) > 0) {
 		*unpacked += (uint64_t)size;
-		if (*unpacked > MOST_UNPACKED || !buffer_append(text, piece, (size_t)size))
+		buffer_append(text, piece, (size_t)size);
+		if (text->no_memory)
+			return &error_nomem;
+		if (*unpacked > MOST_UNPACKED || text->failed)
 			return error_create(NUNCHI_ERROR_DATA,
 					    "%s unpacks to more than a bundle has", bundle->path);
 	}

@@ -34,14 +34,18 @@ void facts_deinit(struct facts *facts)
 
 static struct fact *grow(struct facts *facts)
 {
-	if (facts->count == FACTS_MOST)
+	if (facts->count == FACTS_MOST) {
+		facts->too_many = true;
 		return NULL;
+	}
 	if (facts->count == facts->capacity) {
 		size_t capacity = facts->capacity ? 2 * facts->capacity : 64;
 		struct fact *all = realloc(facts->all, capacity * sizeof(*all));
 
-		if (!all)
+		if (!all) {
+			facts->no_memory = true;
 			return NULL;
+		}
 		facts->all = all;
 		facts->capacity = capacity;
 	}
@@ -58,8 +62,9 @@ add(struct facts *facts, struct fact fact, const char *source, const char *forma
 	buffer_vprintf(&text, format, args);
 	fact.value = strndup(buffer_string(&text), MOST_VALUE);
 	fact.source = strdup(source);
+	if (text.failed || !fact.value || !fact.source)
+		facts->no_memory = true;
 	if (!place || text.failed || !fact.value || !fact.source) {
-		facts->failed = true;
 		free(fact.value);
 		free(fact.source);
 		return;

@@ -29,7 +29,8 @@ struct fact {
 struct facts {
 	struct fact *all;
 	size_t count, capacity;
-	bool failed; /* out of memory, or more than FACTS_MOST */
+	bool no_memory; /* some are not there, as memory ran out */
+	bool too_many;  /* some are not there, being more than FACTS_MOST */
 };
 
 /* A key may have several values (devices, connectors); more than this are not taken. */

@@ -67,6 +67,8 @@ static struct nunchi_error *command_add(struct command *command, struct buffer *
 {
 	char **more, *copy;
 
+	if (word->no_memory)
+		return &error_nomem;
 	if (word->failed || command->count == WORDS_MAX)
 		return error_create(NUNCHI_ERROR_DATA, "a command that is too long");
 	more = realloc(command->words, (command->count + 1) * sizeof(*more));

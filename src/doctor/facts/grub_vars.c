@@ -349,6 +349,8 @@ static struct nunchi_error *take_assignment(struct scanner *s, size_t length)
 	skip_blanks(s);
 	if (s->at < s->end && *s->at != '\n' && *s->at != ';' && *s->at != '#')
 		exact = false;
+	if (value.no_memory)
+		return &error_nomem;
 	if (value.failed)
 		return error_create(NUNCHI_ERROR_DATA, "line %u: a value longer than %d bytes",
 				    line, VALUE_MAX);

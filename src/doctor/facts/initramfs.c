@@ -234,6 +234,8 @@ static int take_member(struct reader *reader, const struct member *member)
 	errnum = take_bytes(reader, NULL, config ? &text : NULL, member->size);
 	if (!errnum)
 		errnum = take_bytes(reader, NULL, NULL, -member->size % 4);
+	if (text.no_memory)
+		return ENOMEM;
 	if (!errnum && config && !text.failed)
 		take_config(reader, path, &text);
 	return errnum;
@@ -326,6 +328,8 @@ int initramfs_list(initramfs_read read, void *data, struct buffer *ret)
 		}
 		errnum = read_segment(&reader, &last);
 	}
+	if (!errnum && ret->no_memory)
+		return ENOMEM;
 	return !errnum && ret->failed ? EFBIG : errnum;
 }
 #else

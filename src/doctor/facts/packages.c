@@ -111,5 +111,7 @@ int packages_list(packages_read read, void *data, struct buffer *ret)
 	}
 	end_line(&parser);
 	end_package(&parser);
+	if (ret->no_memory)
+		return ENOMEM;
 	return ret->failed ? EFBIG : 0;
 }

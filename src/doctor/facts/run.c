@@ -252,7 +252,8 @@ static bool drain(int fd, struct buffer *into)
 	return got > 0 && buffer_append(into, bytes, (size_t)got);
 }
 
-/* Reads both pipes until they end: 0, ETIMEDOUT, ECANCELED, or EFBIG when `output` is full. */
+/* Reads both pipes until they end: 0, ETIMEDOUT, ECANCELED, ENOMEM, or EFBIG when `output` is full.
+ */
 static int job_listen(const struct job *job, unsigned seconds, const struct nunchi_context *context,
 		      struct buffer *output, struct buffer *messages)
 {
@@ -270,7 +271,7 @@ static int job_listen(const struct job *job, unsigned seconds, const struct nunc
 			continue;
 		if (fds[0].revents && !drain(fds[0].fd, output)) {
 			if (output->failed)
-				return EFBIG;
+				return output->no_memory ? ENOMEM : EFBIG;
 			fds[0].fd = -1;
 		}
 		/* The program goes on if it says more than is kept. */
@@ -313,6 +314,8 @@ static struct nunchi_error *not_listened(const struct tool *tool, int errnum)
 	case ETIMEDOUT:
 		return error_create(NUNCHI_ERROR_TIMEOUT, _("%s took longer than %u s"),
 				    tool->arguments[0], tool->seconds);
+	case ENOMEM:
+		return &error_nomem;
 	default:
 		return error_create(NUNCHI_ERROR_DATA, _("%s printed more than %zu MiB"),
 				    tool->arguments[0], OUTPUT_MAX >> 20);

@@ -135,8 +135,7 @@ static struct tree_entry *find(const struct tree *tree, enum tree_kind kind, con
 
 static bool make_room(struct tree *tree)
 {
-	return tree->count < MOST_ENTRIES &&
-	       ARRAY_RESERVE(tree->nodes, tree->count, tree->capacity, 1);
+	return ARRAY_RESERVE(tree->nodes, tree->count, tree->capacity, 1);
 }
 
 /* Puts the node into the tree's list and under its name; false without memory. */
@@ -155,14 +154,19 @@ static bool insert(struct tree *tree, struct node *node)
 	return true;
 }
 
-/* Takes text over, also when it fails. */
+static bool is_full(const struct tree *tree, size_t size)
+{
+	return tree->count >= MOST_ENTRIES || size > MOST_ALL - tree->bytes;
+}
+
+/* Takes text over, also when it fails: the tree is full, or there is no memory. */
 static struct tree_entry *add(struct tree *tree, enum tree_kind kind, const char *name, char *text,
 			      size_t size, int errnum)
 {
 	struct node *node = NULL;
 	char *copy = NULL;
 
-	if (make_room(tree) && size <= MOST_ALL - tree->bytes) {
+	if (!is_full(tree, size) && make_room(tree)) {
 		node = calloc(1, sizeof(*node));
 		copy = strdup(name);
 	}
@@ -189,6 +193,10 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 				    PATH_MAX - 1);
 	if (find(tree, kind, name))
 		return error_create(NUNCHI_ERROR_DATA, "%s is there twice", name);
+	if (is_full(tree, text ? size : 0))
+		return error_create(NUNCHI_ERROR_DATA,
+				    "more than %u files, or than %u MiB of them, are not taken",
+				    MOST_ENTRIES, MOST_ALL >> 20);
 	if (text) {
 		copy = malloc(size + 1);
 		if (!copy)
@@ -197,9 +205,7 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 		copy[size] = '\0';
 	}
 	if (!add(tree, kind, name, copy, size, text ? 0 : errnum ? errnum : ENOENT))
-		return error_create(NUNCHI_ERROR_DATA,
-				    "more than %u files, or than %u MiB of them, are not taken",
-				    MOST_ENTRIES, MOST_ALL >> 20);
+		return &error_nomem;
 	return NULL;
 }
 
@@ -378,7 +384,7 @@ const struct tree_entry *tree_get(struct tree *tree, enum tree_kind kind, const 
 	buffer_init(&text, kind == TREE_FILE && !strstr(name, "log") ? MOST_FILE : MOST_LOG);
 	if (tree->root)
 		errnum = obtain(tree, kind, name, &text, &cut);
-	if (!errnum && !text.data && !buffer_append_string(&text, ""))
+	if (!errnum && (text.no_memory || (!text.data && !buffer_append_string(&text, ""))))
 		errnum = ENOMEM;
 	if (errnum) {
 		entry = add(tree, kind, name, NULL, 0, errnum);

@@ -209,6 +209,7 @@ static const char *undo_command(struct nunchi_diagnosis *diagnosis)
 			continue;
 		buffer_printf(strstr(file, "modprobe.d/") ? &made : &edited, " %s", file);
 	}
+	diagnosis->failed = diagnosis->failed || made.no_memory || edited.no_memory;
 	return diagnosis_format(diagnosis,
 				"%s%s%s%s%s && sudo update-initramfs -u -k all && sudo update-grub",
 				edited.size ? "sudo nano" : "", buffer_string(&edited),
@@ -222,6 +223,7 @@ static void step_undo(struct nunchi_diagnosis *diagnosis)
 
 	buffer_init(&attempts, 1024);
 	attempts_to_undo(&diagnosis->story, &attempts);
+	diagnosis->failed = diagnosis->failed || attempts.no_memory;
 	if (!attempts.size)
 		return;
 	step(

@@ -81,6 +81,8 @@ void diagnosis_add_finding(struct nunchi_diagnosis *diagnosis, struct nunchi_fin
 
 	if (size) {
 		place = malloc(size);
+		if (!place)
+			diagnosis->failed = true;
 		/* The arena frees what it is given; that it is no text does not matter to it. */
 		if (!place || keep(diagnosis, place) != place)
 			return;

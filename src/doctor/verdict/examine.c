@@ -84,9 +84,9 @@ static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
 	findings_checklist(diagnosis);
 	findings_verdict(diagnosis);
 	if (diagnosis->failed || diagnosis->settings.failed || diagnosis->scan.failed ||
-	    diagnosis->story.failed)
+	    diagnosis->story.failed || diagnosis->facts.no_memory)
 		return &error_nomem;
-	if (diagnosis->facts.failed)
+	if (diagnosis->facts.too_many)
 		diagnosis_warn(diagnosis, _("there are more facts than are kept"));
 	return NULL;
 }

@@ -190,6 +190,7 @@ static const char *spell_all(struct nunchi_diagnosis *diagnosis, size_t first)
 	}
 	if (count > BY_NAME)
 		buffer_printf(&text, ", … (%u)", count);
+	diagnosis->failed = diagnosis->failed || text.no_memory;
 	return diagnosis_keep(diagnosis, buffer_string(&text), text.size);
 }
 

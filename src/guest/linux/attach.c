@@ -48,14 +48,18 @@ void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const cha
 	struct linux_fact fact = {.topic = topic, .name = name};
 	va_list args;
 
-	if (!facts)
+	if (!facts) {
+		kernel->facts_lost = true;
 		return;
+	}
 	kernel->facts = facts;
 	va_start(args, format);
 	if (vasprintf(&fact.value, format, args) < 0)
 		fact.value = NULL;
 	va_end(args);
 	fact.evidence = evidence ? strdup(evidence) : NULL;
+	if (!fact.value || (evidence && !fact.evidence))
+		kernel->facts_lost = true;
 	if (fact.value)
 		facts[kernel->fact_count++] = fact;
 	else
@@ -80,6 +84,7 @@ void linux_kernel_note_missing(struct linux_kernel *kernel)
 		char evidence[160];
 
 		layout_missing(linux_layout(kernel, id), id, add_missing, &missing);
+		kernel->facts_lost = kernel->facts_lost || missing.failed;
 		if (!missing.size)
 			continue;
 		snprintf(evidence, sizeof(evidence),
@@ -226,6 +231,8 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	}
 	if (err)
 		return err;
+	if (kernel->facts_lost)
+		return &error_nomem;
 	linux_rodata_release(kernel);
 	*ret = no_cleanup_ptr(kernel);
 	return NULL;

@@ -492,7 +492,9 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 		ask_init_task(kernel, &witnesses, whole_list);
 		ask_note(kernel, &witnesses, root, target);
 		ask_image(kernel, &witnesses, root);
-		if (witnesses.count < 2 || witnesses.contradict.size)
+		if (witnesses.agree.no_memory || witnesses.contradict.no_memory)
+			err = &error_nomem;
+		else if (witnesses.count < 2 || witnesses.contradict.size)
 			err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
 					      "an image at 0x%llx is not confirmed: %u witnesses "
 					      "agree (%s), these contradict it: %s",
@@ -564,8 +566,8 @@ static struct nunchi_error *types_by_search(struct linux_kernel *kernel,
 		if (!at)
 			break;
 		err = read_btf(kernel, at, (size_t)(end - at));
-		if (!err && is_kernels_types(kernel->types))
-			return NULL;
+		if (error_is(err, NUNCHI_ERROR_NOMEM) || (!err && is_kernels_types(kernel->types)))
+			return err;
 		nunchi_error_destroy(err);
 		type_index_unref(kernel->types);
 		kernel->types = NULL;

@@ -50,6 +50,7 @@ struct linux_kernel {
 	char banner[512];
 	struct linux_fact *facts; /* owned */
 	size_t fact_count;
+	bool facts_lost;    /* memory ran out: not all of them are there */
 	bool missing_noted; /* linux_kernel_note_missing() was called */
 	/*
 	 * The tasks linked to the first task are not in the memory, or the list of tasks is broken.

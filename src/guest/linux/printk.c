@@ -97,6 +97,7 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *kernel)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_log);
+	enum read_result result;
 	uint64_t ring, id_mask = kernel->word_size == 8 ? UINT64_MAX >> 2 : UINT32_MAX >> 2;
 
 	*log = (struct linux_log){.kernel = kernel};
@@ -107,9 +108,13 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 							   : unsupported("the symbol prb");
 	if (!has_ring_layout(layout))
 		return unsupported("the layout of the ring");
-	if (linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring) != READ_OK ||
-	    linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring) != READ_OK) {
+	result = linux_read_word(kernel, kernel->symbol[LINUX_prb], &ring);
+	if (result == READ_OK)
+		result = linux_read_object(kernel, LAYOUT_printk_ring, ring, &log->ring);
+	if (result != READ_OK) {
 		linux_log_deinit(log);
+		if (result == READ_NO_MEMORY)
+			return &error_nomem;
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
 				       "the kernel's log cannot be read");
 	}

@@ -73,6 +73,8 @@ static void give_facts(struct guest_kernel *guest,
 	for (size_t i = 0; i < kernel->fact_count; i++)
 		give(&facts, kernel->facts[i].topic, kernel->facts[i].name, kernel->facts[i].value,
 		     kernel->facts[i].evidence);
+	if (kernel->facts_lost)
+		give(&facts, "missing", "facts", "some, as memory ran out", NULL);
 	snprintf(value, sizeof(value), "%s, root 0x%llx", x86_mode_string(paging->mode),
 		 (unsigned long long)paging->root.v);
 	give(&facts, "kernel", "paging", value, NULL);

@@ -37,40 +37,25 @@ struct source source_of_fd(int fd, uint64_t size)
 	    .read = read_fd, .data = (void *)(intptr_t)fd, .size = size, .fd = fd};
 }
 
-struct bytes {
-	const char *start;
-	size_t size;
-};
-
 static enum memory_fault read_bytes(void *data, uint64_t offset, void *buffer, size_t size,
 				    uint64_t *fault_offset)
 {
-	const struct bytes *bytes = data;
+	const struct source_bytes *bytes = data;
 	size_t there = offset < bytes->size ? bytes->size - (size_t)offset : 0;
 
 	if (there > size)
 		there = size;
 	if (there)
-		memcpy(buffer, bytes->start + offset, there);
+		memcpy(buffer, (const char *)bytes->start + offset, there);
 	if (there == size)
 		return MEMORY_OK;
 	*fault_offset = offset + there;
 	return MEMORY_NOT_SAVED;
 }
 
-struct source source_of_bytes(const void *start, size_t size)
+struct source source_of_bytes(struct source_bytes *bytes)
 {
-	struct bytes *bytes = malloc(sizeof(*bytes));
-
-	/* If memory is short: an empty source, of which no byte can be read. */
-	if (!bytes) {
-		static const struct bytes none;
-
-		return (struct source){.read = read_bytes, .data = (void *)&none, .fd = -1};
-	}
-	*bytes = (struct bytes){.start = start, .size = size};
-	return (struct source){
-	    .read = read_bytes, .destroy = free, .data = bytes, .size = size, .fd = -1};
+	return (struct source){.read = read_bytes, .data = bytes, .size = bytes->size, .fd = -1};
 }
 
 void source_deinit(struct source *source)

@@ -31,8 +31,13 @@ struct source {
  * source.
  */
 struct source source_of_fd(int fd, uint64_t size);
-/* Makes a source of the bytes at start, which the caller keeps. */
-struct source source_of_bytes(const void *start, size_t size);
+/* Makes a source of bytes; the caller keeps both the structure and the bytes as long as the source.
+ */
+struct source_bytes {
+	const void *start;
+	size_t size;
+};
+struct source source_of_bytes(struct source_bytes *bytes);
 void source_deinit(struct source *source);
 
 #define _cleanup_source_ _cleanup_(source_deinit)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/qmp.h"
 
+#include "core/json.h"
+
 #include <string.h>
 
 /*
@@ -75,6 +77,8 @@ struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp
 	if (size > QMP_MESSAGE_MAX)
 		return error_create(NUNCHI_ERROR_DATA, "QMP: a message of %zu bytes", size);
 	message.json = json_loadb(data, size, JSON_ALLOW_NUL, &why);
+	if (!message.json && json_no_memory(&why))
+		return &error_nomem;
 	if (!message.json)
 		return error_create(NUNCHI_ERROR_DATA, "QMP: a message that is not JSON: %s",
 				    why.text);

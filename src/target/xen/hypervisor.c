@@ -49,17 +49,18 @@ static int domctl(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
 	return call_with(xen, XEN_HYPERCALL_DOMCTL, argument, sizeof(*argument));
 }
 
-/* Makes a memory_op with an argument. Returns its result, or -1 with errno. */
+/* A result that the hypervisor never returns. */
+#define NO_MEMORY (-2L)
+
+/* Makes a memory_op with an argument. Returns its result, -1 with errno, or NO_MEMORY. */
 static long memory_op(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
 {
 	void *buffer = xen->library.alloc(xen->call, size);
 	long result;
 	int errnum;
 
-	if (!buffer) {
-		errno = ENOMEM;
-		return -1;
-	}
+	if (!buffer)
+		return NO_MEMORY;
 	memcpy(buffer, argument, size);
 	result =
 	    xen->library.call2(xen->call, XEN_HYPERCALL_MEMORY_OP, op, (uint64_t)(uintptr_t)buffer);
@@ -450,12 +451,13 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;
 }
 
-uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id)
+bool xen_frame_hint(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret)
 {
 	uint16_t argument[4] = {id};
 	long last = memory_op(xen, XEN_OP_MAXIMUM_GPFN, argument, sizeof(argument));
 
-	return last < 0 ? 0 : (uint64_t)last + 1;
+	*ret = last < 0 ? 0 : (uint64_t)last + 1;
+	return last != NO_MEMORY;
 }
 
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret)

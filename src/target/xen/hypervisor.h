@@ -92,11 +92,12 @@ struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
 				       unsigned vcpu, struct x86_registers *ret);
 /*
- * The highest guest frame ever used, plus 1; 0 if unknown. Only a hint: a guest can use any frame,
- * and Linux returns only 32 bits of the number (vfs_ioctl() in fs/ioctl.c), so that it may be too
- * small or look like an error.
+/*
+ * Gets the highest guest frame ever used, plus 1; 0 if unknown. Only a hint: a guest can use any
+ * frame, and Linux returns only 32 bits of the number (vfs_ioctl() in fs/ioctl.c), so that it may
+ * be too small or look like an error. Returns false if memory ran out.
  */
-uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id);
+bool xen_frame_hint(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret);
 /* Gets the host's last frame of RAM, plus 1. */
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret);
 /*

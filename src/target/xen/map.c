@@ -210,8 +210,10 @@ static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memo
 static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory,
 				      struct memory_mapper *mapper)
 {
-	uint64_t frames = xen_frame_hint(&xen->xen, xen->domain.id);
+	uint64_t frames;
 
+	if (!xen_frame_hint(&xen->xen, xen->domain.id, &frames))
+		return &error_nomem;
 	if (!frames && ram_limit(xen) == UINT64_MAX)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "neither Xen nor the toolstack tells the size of its memory");
