@@ -92,7 +92,6 @@ struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id)
 struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
 				       unsigned vcpu, struct x86_registers *ret);
 /*
-/*
  * Gets the highest guest frame ever used, plus 1; 0 if unknown. Only a hint: a guest can use any
  * frame, and Linux returns only 32 bits of the number (vfs_ioctl() in fs/ioctl.c), so that it may
  * be too small or look like an error. Returns false if memory ran out.
