@@ -3,7 +3,7 @@
 """Decoys planted in a saved guest: other kernels, forged notes, files, a guest within the guest.
 
 What nunchi shows must stay what it was. Where a forgery is as good as the real thing, it must
-refuse and say that two kernels hold equally well; it must never show the forgery.
+refuse and say that two kernels fit equally well; it must never show the forgery.
 
 Run alone: tests/decoys.py NUNCHI GUEST.raw DONOR.raw, both with offset = physical address.
 """
@@ -31,7 +31,7 @@ FRAME = 0x000ffffffffff000
 PRESENT, LARGE_PAGE = 1, 0x80
 KERNEL_MAP = 0xffffffff80000000
 STACK_END_MAGIC = struct.pack("<Q", 0x57ac6e9d)
-AMBIGUOUS = "two kernels hold equally well"
+AMBIGUOUS = "two kernels that fit equally well"
 VIEWS = ("processes", "kernel_modules", "kernel_info", "process_open_files", "symbols")
 
 

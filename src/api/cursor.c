@@ -64,7 +64,7 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 					 offsetof(struct nunchi_query, columns), &own_query,
 					 sizeof(own_query));
 	if (!err && !own_view(view))
-		err = error_create(NUNCHI_ERROR_ARGUMENT, "that is no view of nunchi_views()");
+		err = error_create(NUNCHI_ERROR_ARGUMENT, "the view is not one of nunchi_views()");
 	if (!err)
 		err = take_source(guest, &source);
 	if (err)

@@ -116,7 +116,7 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	if (err)
 		return err;
 	if ((unsigned)options.pause > NUNCHI_PAUSE_NEVER)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no way %d to pause a guest",
+		return error_create(NUNCHI_ERROR_ARGUMENT, "the pause option %d is invalid",
 				    (int)options.pause);
 	guest->pause = options.pause;
 	guest->count_pages = options.count_pages;

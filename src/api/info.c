@@ -106,7 +106,7 @@ static void give_memory(const struct info *info, const struct target *target)
 	     target->ram_size ? "as the hypervisor says; the ranges may have holes" : NULL);
 	if (target->frames == TARGET_FRAMES_MACHINE)
 		give(info, "memory", "addresses", "machine frames of the host",
-		     "a PV guest's page tables hold those");
+		     "the page tables of a PV guest contain those");
 	ranges = memory_ranges(target->memory, &count);
 	for (size_t i = 0; i < count; shown++) {
 		uint64_t start = ranges[i].start.v, end = join_ranges(ranges, count, &i);

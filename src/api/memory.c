@@ -12,7 +12,7 @@ static struct nunchi_error *process_space(struct nunchi_guest *guest, uint64_t p
 
 	err = kernel->system->process_space(kernel, pid, ret);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND))
-		err = error_hint(err, "nunchi ps %s shows them", guest->target->name);
+		err = error_hint(err, "nunchi ps %s lists the processes", guest->target->name);
 	return guest_error(guest, err);
 }
 
@@ -142,8 +142,9 @@ static struct nunchi_error *read_fault(const struct place_read *read)
 			    memory_fault_string(read->fault));
 
 	if (read->is_virtual)
-		err = error_hint(err, "nunchi translate %s 0x%llx shows where it ends",
-				 guest->target->name, (unsigned long long)read->at);
+		err = error_hint(
+		    err, "nunchi translate %s 0x%llx shows at which table the translation ends",
+		    guest->target->name, (unsigned long long)read->at);
 	else
 		err = error_hint(err, "nunchi info %s lists the ranges of its memory",
 				 guest->target->name);
@@ -200,7 +201,7 @@ static void walk_tables(struct place_walk *walk, struct address_space *space)
 		walk->fault = address_space_walk(space, gva(walk->place->address), &walk->walk);
 	else
 		walk->err = error_create(NUNCHI_ERROR_ARGUMENT,
-					 "%s: a guest-physical address is not translated",
+					 "%s: a guest-physical address needs no translation",
 					 walk->guest->target->name);
 }
 

@@ -124,7 +124,7 @@ static bool take_orders(struct duty *duty)
  * socket was closed. The socket alone is not sufficient, because a child of the owner may have a
  * copy of that end.
  */
-static void keep_watch(struct duty *duty)
+static void wait_for_owner_end(struct duty *duty)
 {
 	struct pollfd pfds[2] = {
 	    {.fd = GUARD_FD_OWNER, .events = POLLIN},
@@ -220,7 +220,7 @@ int main(void)
 	close_others();
 	if (!set_up(&duty))
 		return 1;
-	keep_watch(&duty);
+	wait_for_owner_end(&duty);
 	if (duty.log)
 		undo_everything(&duty);
 	return 0;

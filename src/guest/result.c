@@ -13,7 +13,7 @@ const char *read_result_string(enum read_result result)
 	case READ_BAD_DATA:
 		return "the guest's bytes contradict themselves";
 	case READ_LIMIT:
-		return "it is larger than what is read";
+		return "it is larger than the limit";
 	case READ_NO_MEMORY:
 		return "out of memory";
 	default:

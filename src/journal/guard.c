@@ -154,7 +154,7 @@ static struct nunchi_error *start_guard(const struct guard_plan *plan, int socke
 /* ---- Talking --------------------------------------------------------------------------------- */
 
 /* Sends a packet to the guard. Returns 0 or an errno: EPIPE and the like if the guard has ended. */
-static int tell(const struct guard *guard, const void *packet, size_t size)
+static int send_packet(const struct guard *guard, const void *packet, size_t size)
 {
 	ssize_t n;
 
@@ -168,7 +168,7 @@ static int tell(const struct guard *guard, const void *packet, size_t size)
  * Receives the guard's answer: 0 or an errno of the guard; -1 if no answer came in time or the
  * guard has ended.
  */
-static int hear(const struct guard *guard, uint64_t within_us)
+static int receive_answer(const struct guard *guard, uint64_t within_us)
 {
 	uint64_t deadline = clock_us() + within_us;
 
@@ -217,7 +217,7 @@ static void end_guard(struct guard *guard)
 	if (!guard->pid)
 		return;
 	/* A guard that is stopped or hangs is killed. */
-	if (tell(guard, &order, sizeof(order)) ||
+	if (send_packet(guard, &order, sizeof(order)) ||
 	    io_reap(guard->pid, clock_us() + END_US, NULL, &status) == 0)
 		kill_guard(guard);
 	guard->pid = 0;
@@ -238,11 +238,12 @@ static struct nunchi_error *set_up(const struct guard *guard, const struct guard
 		memcpy(setup.undo, plan->undo, plan->undo_size);
 		memcpy(setup.done, plan->done, strlen(plan->done));
 	}
-	answer = tell(guard, &setup, sizeof(setup)) ? -1 : hear(guard, START_US);
+	answer = send_packet(guard, &setup, sizeof(setup)) ? -1 : receive_answer(guard, START_US);
 	if (answer == EPROTO)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "%s is of another build of nunchi", path),
-				  "install the command, the library and nunchi-guard of one build");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED, "%s belongs to another build of nunchi",
+				 path),
+		    "install the command, the library and nunchi-guard from the same build");
 	if (answer > 0)
 		return error_create_errno(answer, "%s", path);
 	if (answer < 0)
@@ -262,7 +263,8 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
 		return &error_nomem;
 	if (plan->undo && (plan->undo_size > GUARD_UNDO_MAX || !plan->done[0] ||
 			   strlen(plan->done) >= GUARD_DONE_MAX))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "guard: the undo is too long");
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "guard: the command that resumes the guest is too long");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets))
 		return error_create_errno(errno, "cannot make the guard's socket");
 	err = start_guard(plan, sockets[1], &path, &has_pidfd, &guard->pid);
@@ -281,7 +283,7 @@ struct nunchi_error *guard_create(const struct guard_plan *plan, struct guard **
 
 static struct nunchi_error *is_gone(void)
 {
-	return error_create(NUNCHI_ERROR_GONE, "the guard process ended or is stuck");
+	return error_create(NUNCHI_ERROR_GONE, "the guard process ended or hangs");
 }
 
 struct nunchi_error *guard_arm(struct guard *guard, const struct undo_log *log)
@@ -294,7 +296,7 @@ struct nunchi_error *guard_arm(struct guard *guard, const struct undo_log *log)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "guard: the undo log's path is too long");
 	memcpy(order.log, path, strlen(path));
-	answer = tell(guard, &order, sizeof(order)) ? -1 : hear(guard, ORDER_US);
+	answer = send_packet(guard, &order, sizeof(order)) ? -1 : receive_answer(guard, ORDER_US);
 	if (answer < 0)
 		return is_gone();
 	return answer ? error_create_errno(answer, "the guard process cannot take the undo log %s",
@@ -305,7 +307,8 @@ struct nunchi_error *guard_arm(struct guard *guard, const struct undo_log *log)
 struct nunchi_error *guard_act(struct guard *guard, unsigned entry, bool undo, int *ret)
 {
 	const struct guard_order order = {.op = undo ? GUARD_UNDO : GUARD_DO, .entry = entry};
-	int answer = tell(guard, &order, sizeof(order)) ? -1 : hear(guard, ORDER_US);
+	int answer =
+	    send_packet(guard, &order, sizeof(order)) ? -1 : receive_answer(guard, ORDER_US);
 
 	if (answer < 0) {
 		/*
@@ -313,9 +316,9 @@ struct nunchi_error *guard_act(struct guard *guard, unsigned entry, bool undo, i
 		 * time.
 		 */
 		if (!kill_guard(guard))
-			return error_create(NUNCHI_ERROR_TIMEOUT,
-					    "the guard process hangs in a call of the kernel's and "
-					    "cannot be killed");
+			return error_create(
+			    NUNCHI_ERROR_TIMEOUT,
+			    "the guard process hangs in a system call and cannot be killed");
 		return is_gone();
 	}
 	*ret = answer;
@@ -326,7 +329,7 @@ void guard_disarm(struct guard *guard)
 {
 	const struct guard_order order = {.op = GUARD_DISARM};
 
-	tell(guard, &order, sizeof(order));
+	send_packet(guard, &order, sizeof(order));
 }
 
 static void release(struct guard *guard)

@@ -100,11 +100,12 @@ struct nunchi_error *guard_program_open_at(const char *own, const char *installe
 					       distrusted),
 				  "sudo chown root:root %s && sudo chmod 755 %s", distrusted,
 				  distrusted);
-	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "the program " NAME " is not installed (looked for %s%s%s)",
-				       beside, beside[0] ? " and " : "", installed),
-			  "install all of nunchi: without this program a pause could outlive "
-			  "nunchi, so none is made; --pause never does without it");
+	return error_hint(
+	    error_create(NUNCHI_ERROR_UNSUPPORTED,
+			 "the program " NAME " is not installed (looked for %s%s%s)", beside,
+			 beside[0] ? " and " : "", installed),
+	    "install all of nunchi: without this program the guest could stay paused after nunchi "
+	    "has died, so nunchi does not pause it; --pause never works without it");
 }
 
 struct nunchi_error *guard_program_open(char **ret_path, int *ret)

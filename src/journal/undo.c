@@ -85,7 +85,7 @@ static struct nunchi_error *arm(struct undo *undo)
 }
 
 /* Leaves the log to the guard, which keeps trying to undo, and to the next nunchi. */
-static void hand_on(struct undo *undo)
+static void leave_to_guard(struct undo *undo)
 {
 	undo_log_leave(undo->log);
 	undo->log = NULL;
@@ -133,12 +133,11 @@ static struct nunchi_error *cannot_tell(struct undo *undo, const char *doing)
 	undo_log_leave(undo->log);
 	undo->log = NULL;
 	end_guard(undo);
-	return error_hint(
-	    error_create(NUNCHI_ERROR_GONE,
-			 "the guard process was killed while it %s the guest: whether "
-			 "that happened cannot be told",
-			 doing),
-	    "%s", advice);
+	return error_hint(error_create(NUNCHI_ERROR_GONE,
+				       "the guard process was killed while it %s the guest, so it "
+				       "is unknown whether that took effect",
+				       doing),
+			  "%s", advice);
 }
 
 /* ---- Doing ----------------------------------------------------------------------------------- */
@@ -181,7 +180,7 @@ static struct nunchi_error *set_by_guard(struct undo *undo)
 		if (!err && !errnum)
 			return NULL;
 		if (!err)
-			return error_create_errno(errnum, "the hypervisor refuses it");
+			return error_create_errno(errnum, "the hypervisor refused");
 		if (!error_is(err, NUNCHI_ERROR_GONE))
 			return err;
 		nunchi_error_destroy(err);
@@ -211,7 +210,7 @@ static struct nunchi_error *set_alone(struct undo *undo)
 	/* The guest may be paused, or be paused in a moment, although no answer came. */
 	undone = undo->ops->actor.clear(undo->data);
 	if (undone)
-		hand_on(undo);
+		leave_to_guard(undo);
 	nunchi_error_destroy(undone);
 	return err;
 }
@@ -223,8 +222,8 @@ static struct nunchi_error *begin(struct undo *undo)
 	int errnum;
 
 	if (err)
-		return error_hint(err, "without the undo log a pause could outlive nunchi, so none "
-				       "is made");
+		return error_hint(err, "without the undo log the guest could stay paused after "
+				       "nunchi has died, so nunchi does not pause it");
 	errnum = undo_log_read(undo->log, &entries);
 	if (errnum) {
 		err = error_create_errno(errnum, "undo log %s", undo_log_path(undo->log));
@@ -260,7 +259,7 @@ struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repai
 		return err;
 	err = undo->ops->actor.counted ? set_by_guard(undo) : set_alone(undo);
 	if (error_is(err, NUNCHI_ERROR_TIMEOUT))
-		hand_on(undo);
+		leave_to_guard(undo);
 	else if (err && undo->log)
 		finish(undo);
 	*ret_ours = !err;
@@ -294,7 +293,7 @@ struct nunchi_error *undo_undo(struct undo *undo)
 	if (undo->ops->actor.counted) {
 		err = guard_act(undo->guard, undo->entry, true, &errnum);
 		if (!err && errnum)
-			err = error_create_errno(errnum, "the hypervisor refuses it");
+			err = error_create_errno(errnum, "the hypervisor refused");
 		if (error_is(err, NUNCHI_ERROR_GONE)) {
 			nunchi_error_destroy(err);
 			end_guard(undo);
@@ -305,7 +304,7 @@ struct nunchi_error *undo_undo(struct undo *undo)
 	}
 	if (err) {
 		if (undo->log)
-			hand_on(undo);
+			leave_to_guard(undo);
 		return err;
 	}
 	nunchi_error_destroy(mark(undo, UNDO_UNDONE));
@@ -329,12 +328,12 @@ static char *describe(struct undo *undo, const struct replay *result)
 				nunchi_error_message(result->error));
 	else if (result->unknown)
 		size = asprintf(
-		    &text, "a newer nunchi that was killed left something undone on this guest "
-			   "that only that version can undo: run it on this guest");
+		    &text, "a newer version of nunchi was killed and left a change of this guest "
+			   "that only that version can undo: run that version on this guest");
 	else if (result->unsure)
 		size = asprintf(&text,
-				"this guest is paused, perhaps by a nunchi that was killed in the "
-				"moment it paused or resumed it, perhaps by somebody else: %s",
+				"this guest is paused, either by a nunchi that was killed while it "
+				"paused or resumed the guest, or by somebody else: %s",
 				advice);
 	else if (result->undone)
 		size = asprintf(&text, "a nunchi that was killed had left this guest paused: it "

@@ -77,7 +77,7 @@ static struct nunchi_error *open_trusted(const char *path, int *ret)
 				 "%s does not belong to user %u alone, so the undo log is not "
 				 "safe there",
 				 path, (unsigned)geteuid()),
-		    "remove it; nunchi makes it anew with the right owner and mode");
+		    "remove the directory; nunchi creates it again with the right owner and mode");
 	*ret = no_cleanup_fd(fd);
 	return NULL;
 }
@@ -315,7 +315,7 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 			return error_create_errno(errnum, "cannot lock the undo log %s", path);
 		if (errnum || (is_locked(fd, GUARD_LOCK, 1) && clock_us() >= deadline))
 			return error_hint(error_create(NUNCHI_ERROR_BUSY,
-						       "another nunchi holds this guest (%s)",
+						       "another nunchi is using this guest (%s)",
 						       path),
 					  "wait until it is done");
 		if (is_locked(fd, GUARD_LOCK, 1)) {
@@ -397,8 +397,8 @@ static struct nunchi_error *take_in(int directory, const char *path, const char 
 		close(fd);
 		return error_hint(
 		    error_create_errno(errnum, "undo log %s", path),
-		    "another version of nunchi wrote it, or it is damaged: see what it "
-		    "says was done to the guest, undo that, and remove it");
+		    "another version of nunchi wrote this file, or it is damaged: read in it what "
+		    "was done to the guest, undo that by hand, and remove the file");
 	}
 	if (is_new && !create) {
 		unlinkat(directory, strrchr(path, '/') + 1, 0);

@@ -258,12 +258,12 @@ struct nunchi_error *memory_capture_prepare(struct memory *memory)
 	if (!capture)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "a capture is prepared before it began");
 	if (capture->overflow)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the query reads from more than %zu MiB of the "
-					       "guest, too much to copy while it is paused",
-					       MOST_PAGES >> (20 - PAGE_SHIFT)),
-				  "Ask for fewer columns or rows, or read it running "
-				  "(--pause never).");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_UNSUPPORTED,
+				 "the query reads from more than %zu MiB of the "
+				 "guest, too much to copy while the guest is paused",
+				 MOST_PAGES >> (20 - PAGE_SHIFT)),
+		    "ask for fewer columns or rows, or read the running guest (--pause never)");
 	sort_pages(capture);
 	capture->run_count = 0;
 	for (size_t i = 0; i < capture->count && !err; i++)

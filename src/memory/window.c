@@ -55,7 +55,7 @@ struct nunchi_error *window_file_create(int fd, bool live, bool guarded, struct 
 	if (S_ISDIR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "guest memory must be a file or a device"),
-				  "Name a memory image, not a directory, pipe or socket.");
+				  "give a memory image, not a directory, pipe or socket");
 	file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (file->fd < 0)
 		return error_create_errno(errno, "cannot duplicate the file of guest memory");

@@ -93,13 +93,14 @@ static struct nunchi_error *check_signature(const uint8_t *data, size_t size)
 		return error_create(NUNCHI_ERROR_TRUNCATED,
 				    "BTF ends in its header, after %zu bytes", size);
 	if (size > BTF_SIZE_LIMIT)
-		return error_create(NUNCHI_ERROR_DATA, "%zu bytes are too much for BTF", size);
+		return error_create(NUNCHI_ERROR_DATA, "BTF of %zu bytes is too large", size);
 	word = btf_load(data);
 	if ((word & 0xffff) == __builtin_bswap16(BTF_MAGIC))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "BTF of a big-endian machine cannot be read");
 	if ((word & 0xffff) != BTF_MAGIC)
-		return error_create(NUNCHI_ERROR_DATA, "no BTF: it starts with 0x%04x, not 0x%04x",
+		return error_create(NUNCHI_ERROR_DATA,
+				    "not BTF: the data starts with 0x%04x, not 0x%04x",
 				    word & 0xffff, BTF_MAGIC);
 	if ((word >> 16 & 0xff) != BTF_VERSION)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "BTF version %u is not known",
@@ -117,7 +118,8 @@ static struct nunchi_error *read_header(const uint8_t *data, size_t size, struct
 		return err;
 	header_size = btf_load(data + 4);
 	if (header_size < BTF_HEADER_SIZE || header_size > size)
-		return error_create(NUNCHI_ERROR_DATA, "BTF says its header has %u bytes",
+		return error_create(NUNCHI_ERROR_DATA,
+				    "the BTF header has an impossible size of %u bytes",
 				    header_size);
 	offset = btf_load(data + 8);
 	header.types_size = btf_load(data + 12);
@@ -273,13 +275,14 @@ static struct nunchi_error *bad_record(const struct btf *btf, uint32_t offset, u
 
 static struct nunchi_error *bad_name(const struct btf *btf, uint32_t offset, uint32_t name)
 {
-	return error_hint(
-	    error_create(NUNCHI_ERROR_DATA,
-			 "BTF type %u (at offset %u) has its name at %u, after the "
-			 "names (%u bytes)",
-			 btf->count, offset, name, btf->first_string + btf->strings_size),
-	    btf->base ? "was it made for another kernel?"
-		      : "a module's BTF is not whole: take that of the kernel itself");
+	return error_hint(error_create(NUNCHI_ERROR_DATA,
+				       "BTF type %u (at offset %u) has its name at %u, after the "
+				       "names (%u bytes)",
+				       btf->count, offset, name,
+				       btf->first_string + btf->strings_size),
+			  btf->base ? "was it made for another kernel?"
+				    : "the BTF of a module is incomplete without the kernel's: "
+				      "give the BTF of the kernel");
 }
 
 /*

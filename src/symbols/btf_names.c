@@ -142,7 +142,8 @@ static struct probe type_probe(const char *name, uint32_t offset, enum btf_class
 static struct nunchi_error *too_many_collisions(const char *name)
 {
 	return error_create(NUNCHI_ERROR_DATA,
-			    "BTF names were chosen to collide (at \"%.64s\"): not a kernel's",
+			    "too many BTF names have the same hash (at \"%.64s\"): these are not "
+			    "the types of a kernel",
 			    name);
 }
 

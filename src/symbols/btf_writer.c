@@ -155,7 +155,7 @@ static type_id intern(struct btf_writer *writer, enum btf_kind kind, const char 
 		btf_writer_no_memory(writer);
 		return 0;
 	default:
-		fail(writer, "names cannot be told apart");
+		fail(writer, "too many names have the same hash");
 		return 0;
 	}
 	writer->slots[id].kind = kind;
@@ -434,7 +434,7 @@ struct nunchi_error *btf_writer_finish(struct btf_writer *writer, void **ret, si
 			declare(writer, id);
 	}
 	if (writer->problem)
-		return btf_writer_error(writer, "the types cannot be held");
+		return btf_writer_error(writer, "the types cannot be converted to BTF");
 	size = BTF_HEADER_SIZE + writer->records.size + writer->strings.size;
 	data = malloc(size);
 	if (!data)

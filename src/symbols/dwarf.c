@@ -111,7 +111,7 @@ static type_id convert(struct reader *reader, Dwarf_Die *die, unsigned depth);
 static bool next_sibling(struct reader *reader, Dwarf_Die *die)
 {
 	if (!reader->entries) {
-		reader->writer.problem = "its entries lead in a circle";
+		reader->writer.problem = "its entries refer to each other in a circle";
 		return false;
 	}
 	reader->entries--;
@@ -531,7 +531,7 @@ static struct nunchi_error *read_dwarf(struct reader *reader, Dwarf *dwarf, uint
 	reader->entries = size * ENTRIES_PER_BYTE;
 	read_units(reader, dwarf);
 	if (reader->writer.count <= 1)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF names no types");
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "its DWARF contains no named types");
 	return btf_writer_finish(&reader->writer, ret, ret_size);
 }
 
@@ -549,7 +549,7 @@ static struct nunchi_error *read_file(int fd, struct reader *reader, void **ret,
 		return error_hint(
 		    error_create(NUNCHI_ERROR_NOT_FOUND, "neither .BTF nor DWARF types (%s)",
 				 reader->lib.dwarf_errmsg(-1)),
-		    "take the vmlinux of the distribution's package of debugging symbols");
+		    "use the vmlinux from the distribution's package of debugging symbols");
 	err = read_dwarf(reader, dwarf, (uint64_t)st.st_size, ret, ret_size);
 	reader->lib.dwarf_end(dwarf);
 	return err;

@@ -118,10 +118,11 @@ static struct nunchi_error *no_members(const struct walk *walk)
 	if (!type_index_get(walk->index, type_index_strip(walk->index, walk->type), &type))
 		type.kind = TYPE_OTHER;
 	return error_create(NUNCHI_ERROR_NOT_FOUND, "\"%.*s\" is %s (%s)", DONE(walk),
-			    type.kind == TYPE_POINTER   ? "a pointer, which a path does not follow"
-			    : type.kind == TYPE_ARRAY   ? "an array and needs an index"
-			    : type.kind == TYPE_FORWARD ? "only declared, not defined"
-							: "no struct and has no members",
+			    type.kind == TYPE_POINTER ? "a pointer, which a path does not follow"
+			    : type.kind == TYPE_ARRAY ? "an array and needs an index"
+			    : type.kind == TYPE_FORWARD
+				? "only declared, not defined"
+				: "not a struct or union and has no members",
 			    spelling);
 }
 
@@ -205,16 +206,16 @@ static struct nunchi_error *step_index(struct walk *walk)
 	if (walk->bit_size ||
 	    !type_index_get(walk->index, type_index_strip(walk->index, walk->type), &type) ||
 	    type.kind != TYPE_ARRAY)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "\"%.*s\" is no array", DONE(walk));
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "\"%.*s\" is not an array", DONE(walk));
 	/* A flexible array (0 elements) has no known end, so that any index is accepted. */
 	if (index < 0 || (type.count && (uint64_t)index >= type.count))
 		return error_create(NUNCHI_ERROR_NOT_FOUND,
-				    "\"%.*s\" has %u elements, no number %" PRId64, DONE(walk),
-				    type.count, index);
+				    "\"%.*s\" has %u elements, so there is no element %" PRId64,
+				    DONE(walk), type.count, index);
 	if (!type_index_size(walk->index, type.target, &size) ||
 	    __builtin_mul_overflow(size, (uint64_t)index * 8, &size) || size > OFFSET_LIMIT * 8)
 		return error_create(NUNCHI_ERROR_NOT_FOUND,
-				    "the elements of \"%.*s\" have no sensible size", DONE(walk));
+				    "the elements of \"%.*s\" have an impossible size", DONE(walk));
 	walk->bit_offset += size;
 	walk->type = type.target;
 	walk->at = strchr(walk->at, ']') + 1;

@@ -122,7 +122,8 @@ static struct nunchi_error *read_format(struct table *table, struct isf_span val
 		return broken(table, value.data, "metadata without a format");
 	if (major < 4 || major > 6)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "symbol table of format %.20s; known are 4 to 6", format);
+				    "symbol table of format %.20s; nunchi reads formats 4 to 6",
+				    format);
 	table->has_format = true;
 	return NULL;
 }
@@ -248,7 +249,7 @@ static struct nunchi_error *read_user(struct table *table, const char *name, str
 	json_object_foreach(fields, key, field)
 	{
 		if (!read_member(table, key, field, &members[count++]))
-			return wrong(name, "a field without a sensible place");
+			return wrong(name, "a field without a possible offset");
 	}
 	qsort(members, count, sizeof(*members), compare_members);
 	if (!strcmp(string(json, "kind"), "union"))

@@ -103,12 +103,11 @@ static struct nunchi_error *not_found(const struct kernel_image *image, const st
 				    "the image has too many false candidates for a symbol table"),
 		    hint);
 	if (search->name_tables > 1)
-		return error_hint(
-		    error_create_at(NUNCHI_ERROR_AMBIGUOUS, at,
-				    "%zu symbol tables are in the image, and none has "
-				    "addresses that agree with its place",
-				    search->name_tables),
-		    hint);
+		return error_hint(error_create_at(NUNCHI_ERROR_AMBIGUOUS, at,
+						  "the image has %zu symbol tables, and none of "
+						  "them has addresses that agree with its place",
+						  search->name_tables),
+				  hint);
 	if (search->name_tables)
 		return error_hint(
 		    error_create_at(NUNCHI_ERROR_DATA, at,
@@ -116,10 +115,11 @@ static struct nunchi_error *not_found(const struct kernel_image *image, const st
 				    "of another kernel than the one it lies in"),
 		    hint);
 	if (search->token_tables)
-		return error_hint(error_create_at(NUNCHI_ERROR_DATA, at,
-						  "a symbol table's tokens are there, but no whole "
-						  "table of names before them"),
-				  hint);
+		return error_hint(
+		    error_create_at(NUNCHI_ERROR_DATA, at,
+				    "the image has the token table of a symbol table, but no "
+				    "complete table of names before it"),
+		    hint);
 	return error_hint(error_create_at(NUNCHI_ERROR_NOT_FOUND, image->address.v,
 					  "no symbol table (kallsyms) in the image of %zu KiB",
 					  image->size >> 10),

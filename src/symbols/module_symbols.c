@@ -89,8 +89,8 @@ static struct nunchi_error *add(struct module_symbols *symbols, const struct elf
 {
 	if (symbols->count >= SYMBOL_COUNT_MAX || symbols->names_size + size + 1 > SYMBOL_ARENA_MAX)
 		return error_create(NUNCHI_ERROR_DATA,
-				    "the modules are said to have more than %zu symbols, or more "
-				    "than %zu MiB of names",
+				    "the modules have more than %zu symbols or more than %zu MiB "
+				    "of names, which is the limit",
 				    SYMBOL_COUNT_MAX, SYMBOL_ARENA_MAX >> 20);
 	if (!ARRAY_RESERVE(symbols->entries, symbols->count, symbols->capacity, 1) ||
 	    !ARRAY_RESERVE(symbols->names, symbols->names_size, symbols->names_capacity, size + 1))

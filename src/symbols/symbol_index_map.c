@@ -64,9 +64,9 @@ static struct nunchi_error *bad_line(size_t number)
 static struct nunchi_error *check_map(const struct symbol_index *index)
 {
 	if (!index->count)
-		return error_hint(
-		    error_create(NUNCHI_ERROR_DATA, "the symbol map names no symbol of the kernel"),
-		    "give the System.map of the guest's kernel");
+		return error_hint(error_create(NUNCHI_ERROR_DATA,
+					       "the symbol map contains no symbol of the kernel"),
+				  "give the System.map of the guest's kernel");
 	if (!index->addresses[index->count - 1])
 		return error_hint(
 		    error_create(NUNCHI_ERROR_DATA, "all addresses in the symbol map are zero"),

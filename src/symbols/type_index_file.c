@@ -55,9 +55,10 @@ static struct nunchi_error *read_whole(int fd, struct buffer *text)
 		ssize_t got;
 
 		if (!room)
-			return error_create(NUNCHI_ERROR_DATA,
-					    "more than %zu MiB are no file of types",
-					    FILE_LIMIT >> 20);
+			return error_create(
+			    NUNCHI_ERROR_DATA,
+			    "larger than %zu MiB, which is the limit for a file of types",
+			    FILE_LIMIT >> 20);
 		got = read(fd, room, CHUNK);
 		if (got < 0 && errno == EINTR)
 			continue;

@@ -11,10 +11,7 @@
 enum { ENTRY_SIZE_AT = 8, ENTRY_TYPE_AT = 16 };
 #define TYPE_RAM 1
 
-/*
- * RAM, reserved, ACPI, NVS, unusable and persistent memory; 12 and 0xefffffff are other types of
- * persistent memory.
- */
+/* The types of the ACPI specification, and E820_TYPE_PRAM and E820_TYPE_SOFT_RESERVED of Linux. */
 static bool is_type(uint32_t type)
 {
 	return (type >= TYPE_RAM && type <= 7) || type == 12 || type == 0xefffffff;

@@ -16,7 +16,7 @@ static const struct {
     [TARGET_READ] = {"read", true, "from the file"},
     [TARGET_WRITE] = {"write", false, "a saved guest is never changed"},
     [TARGET_PAUSE] = {"pause", false, "a saved guest does not run"},
-    [TARGET_REGISTERS] = {"registers", false, "the file holds none"},
+    [TARGET_REGISTERS] = {"registers", false, "the file contains none"},
     [TARGET_EVENTS] = {"events", false, "a saved guest does not run"},
 };
 
@@ -146,7 +146,7 @@ struct nunchi_error *target_resume(struct target *target)
 	struct nunchi_error *err;
 
 	if (!target->pause_depth)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it is not paused by us",
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it is not paused by nunchi",
 				    target->name);
 	if (target->pause_depth > 1) {
 		target->pause_depth--;

@@ -12,7 +12,7 @@
  */
 #define MAX_KEPT_BYTES ((size_t)512 << 20)
 /* When half of MAX_KEPT_BYTES is used, texts longer than this are left out. */
-#define MOST_TEXT_THEN 256
+#define LONG_TEXT 256
 
 /*
  * Memory for kept rows is allocated in blocks, and the pages of a block are populated at once
@@ -156,8 +156,10 @@ static struct nunchi_error *take_constraint(struct view_cursor *cursor,
 				    "a constraint on column %s has the unknown operator %d",
 				    column->name, (int)from->op);
 	if (from->op == NUNCHI_PREFIX && column->type != NUNCHI_TYPE_TEXT)
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "column %s is no text, so that it has no prefix", column->name);
+		return error_create(
+		    NUNCHI_ERROR_ARGUMENT,
+		    "column %s is not a text, so it cannot be compared with a prefix",
+		    column->name);
 	*constraint = (struct view_constraint){.column = index, .op = from->op};
 	cursor->request.constraint_count++;
 	cursor->request.columns |= (uint64_t)1 << index;
@@ -356,7 +358,7 @@ static void drop_long_texts(struct view_cursor *cursor)
 	for (size_t i = 0; i < cursor->column_count; i++) {
 		unsigned column = cursor->column_index[i];
 
-		if (cursor->row.cells[column].text_size > MOST_TEXT_THEN)
+		if (cursor->row.cells[column].text_size > LONG_TEXT)
 			row_absent(&cursor->row, column, NUNCHI_ABSENT_LIMIT);
 	}
 }
@@ -519,7 +521,7 @@ static struct nunchi_error *take_provider(struct view_cursor *cursor)
 			return NULL;
 		}
 	}
-	return error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be asked of a guest that runs %s",
+	return error_create(NUNCHI_ERROR_UNSUPPORTED, "it does not exist for guests that run %s",
 			    system->name);
 }
 

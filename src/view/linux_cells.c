@@ -49,8 +49,8 @@ void row_warn_of_root(struct view_row *row, enum read_result result)
 	/* Without a process 1, or without the layout, there is no other root that could be used. */
 	if (result != READ_OK && result != READ_NONE && result != READ_NO_LAYOUT)
 		row_warn(row,
-			 "the root directory of process 1 cannot be read: %s; paths are spelled "
-			 "from the topmost mount",
+			 "the root directory of process 1 cannot be read: %s; paths are shown from "
+			 "the topmost mount",
 			 read_result_string(result));
 }
 

@@ -49,7 +49,7 @@ static struct nunchi_error *fill(void *memory)
 }
 
 /* Whether an error may be caused by pages that were not copied, and not by the work itself. */
-static bool is_for_lack(const struct moment *moment, const struct nunchi_error *err)
+static bool is_caused_by_misses(const struct moment *moment, const struct nunchi_error *err)
 {
 	return err && memory_capture_misses(moment->target->memory) &&
 	       !error_is(err, NUNCHI_ERROR_NOMEM) && !error_is(err, NUNCHI_ERROR_CANCELLED) &&
@@ -63,7 +63,7 @@ static struct nunchi_error *replay(struct moment *moment, struct nunchi_error *(
 	struct nunchi_error *err = work(data);
 
 	*ret_enough = false;
-	if (is_for_lack(moment, err)) {
+	if (is_caused_by_misses(moment, err)) {
 		nunchi_error_destroy(err);
 		return NULL;
 	}
@@ -121,9 +121,9 @@ struct nunchi_error *moment_run(struct moment *moment, bool whole_pause,
 	 * could cause such a long pause.
 	 */
 	if (!whole_pause)
-		return error_hint(error_create(NUNCHI_ERROR_BUSY,
-					       "the guest makes new pages faster than they can be "
-					       "copied"),
-				  "--pause always stops it for the whole query");
+		return error_hint(
+		    error_create(NUNCHI_ERROR_BUSY,
+				 "the guest uses new pages faster than nunchi can copy them"),
+		    "--pause always pauses the guest for the whole query");
 	return while_paused(moment, work, data);
 }

@@ -111,7 +111,7 @@ static struct nunchi_error *collect(struct mounts *state, struct view_row *row)
 			 read_result_string(state->walk.broken));
 	if (state->walk.root_result != READ_OK && state->walk.root_result != READ_NO_LAYOUT)
 		row_warn(row,
-			 "the root of mount namespace %llu cannot be read: %s; paths are spelled "
+			 "the root of mount namespace %llu cannot be read: %s; paths are shown "
 			 "from the topmost mount",
 			 (unsigned long long)state->walk.inum,
 			 read_result_string(state->walk.root_result));

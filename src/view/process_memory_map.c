@@ -75,7 +75,7 @@ static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 		process_walk_warn(processes, row, state->walk.broken,
 				  "not all of its mappings are shown");
 		process_walk_warn(processes, row, state->walk.gate,
-				  "whether it has the vsyscall page cannot be read");
+				  "it is unknown whether it has the vsyscall page");
 		linux_mappings_deinit(&state->walk);
 		if (!process_walk_next(processes, row))
 			return &error_stop;

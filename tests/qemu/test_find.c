@@ -145,7 +145,7 @@ static void test_guests_are_opened_by_name_process_and_socket(void **state)
 	assert_true(error_is(unknown, NUNCHI_ERROR_NOT_FOUND));
 	assert_non_null(strstr(nunchi_error_hint(unknown), "qemu:nunchi-test-a"));
 	_cleanup_error_ struct nunchi_error *socket = open_fails(machine.first);
-	assert_non_null(strstr(nunchi_error_hint(socket), "say qemu:"));
+	assert_non_null(strstr(nunchi_error_hint(socket), "use qemu:"));
 	machine_stop(&machine);
 	_cleanup_error_ struct nunchi_error *gone = open_fails(word);
 	assert_non_null(gone);
@@ -209,7 +209,7 @@ static void test_busy_socket(void **state)
 	assert_non_null(strstr(target->support[TARGET_PAUSE].reason, "in use by"));
 	assert_non_null(strstr(target->support[TARGET_PAUSE].reason, holder));
 	assert_int_equal(target->note_count, 1);
-	assert_non_null(strstr(target->notes[0], "less sure"));
+	assert_non_null(strstr(target->notes[0], "uncertain"));
 	assert_int_equal(memory_read(target->memory, gpa(0x100000008), &value, 8, NULL), MEMORY_OK);
 	assert_int_equal(value, 0x77);
 	ok(target_get_state(target, &now));

@@ -104,7 +104,7 @@ static void test_guest_options(void **state)
 	free(shorter);
 	longer.options.pause = (enum nunchi_pause)3;
 	refused(nunchi_guest_open(api->context, api->path, &longer.options, &api->guest),
-		NUNCHI_ERROR_ARGUMENT, "no way 3");
+		NUNCHI_ERROR_ARGUMENT, "option 3 is invalid");
 }
 
 static void test_query(void **state)
@@ -126,9 +126,9 @@ static void test_query(void **state)
 		"size is not set");
 	/* What nunchi_view_find() gives for a name that there is not; and a view of one's own. */
 	refused(nunchi_cursor_open(api->guest, nunchi_view_find("proceses"), NULL, &cursor),
-		NUNCHI_ERROR_ARGUMENT, "no view");
+		NUNCHI_ERROR_ARGUMENT, "not one of nunchi_views()");
 	refused(nunchi_cursor_open(api->guest, &copy, NULL, &cursor), NUNCHI_ERROR_ARGUMENT,
-		"no view");
+		"not one of nunchi_views()");
 	assert_null(cursor);
 }
 

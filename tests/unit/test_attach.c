@@ -40,7 +40,7 @@ static void refused(struct guest *guest, enum nunchi_error_code code, const char
 }
 
 #define TRAMPOLINE "trampoline"
-#define BOUNDARY   ".data's boundary"
+#define BOUNDARY   "the start of .data"
 
 static void test_trampoline(void **state)
 {
@@ -75,7 +75,7 @@ static void test_two_kernels(void **state)
 	put_kernel(guest, 32 * MIB);
 	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
 	put_trampoline(guest, 0x90000, 32 * MIB + TOP);
-	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels hold equally well");
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels that fit equally well");
 }
 
 /* Page tables that map something large, with nothing in it. */
@@ -292,7 +292,7 @@ static void test_two_boundaries(void **state)
 
 	put_kernel(guest, 16 * MIB);
 	put_kernel(guest, 32 * MIB);
-	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels hold equally well");
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels that fit equally well");
 }
 
 /* What one candidate makes impossible says nothing of the others. */
@@ -350,7 +350,7 @@ static void test_note_handed_over(void **state)
 	put_hidden_kernel(guest, 16 * MIB);
 	guest->target.vmcoreinfo = note_of(16 * MIB);
 	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
-	check_found(guest, 16 * MIB, "the VMCOREINFO note handed over");
+	check_found(guest, 16 * MIB, "the VMCOREINFO note from the file or hypervisor");
 	/* A note of another kernel is a witness against this one. */
 	put(guest, 16 * MIB + DATA, MAGIC);
 	free(guest->target.vmcoreinfo);
@@ -585,9 +585,9 @@ static void test_overwritten(void **state)
 	struct linux_kernel *kernel = attach_live(guest);
 
 	strcpy((char *)guest->ram + 16 * MIB + BANNER, "Linux version 6.1.0-tess");
-	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "other contents");
 	memset(guest->ram + 16 * MIB + TOP, 0, 0x3000);
-	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "other contents");
 	linux_kernel_destroy(kernel);
 }
 
@@ -660,7 +660,7 @@ static void test_scattered(void **state)
 	assert_true(linux_image_physical(kernel, WRITER_BASE + DATA, &end));
 	assert_int_equal(end, scattered_at(DATA));
 	put(guest, scattered_at(TOP) + 511 * 8, 0);
-	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "something else");
+	changed(guest, kernel, false, NUNCHI_ERROR_REBOOTED, "other contents");
 	linux_kernel_destroy(kernel);
 }
 

@@ -77,7 +77,7 @@ static void test_left_out(void **state)
 	}
 	saved_has(target, 0x100000 + 3 * BLOCK, 0x10000);
 	saved_lacks(target, 0x100000 + 4 * BLOCK, 1, MEMORY_NO_RAM);
-	assert_true(saved_notes(target, "32 MiB between blocks are taken for zeros"));
+	assert_true(saved_notes(target, "32 MiB between blocks are read as zeros"));
 	target_close(target);
 	blob_free(&blob);
 }

@@ -319,8 +319,8 @@ static void test_damage_is_named(void **state)
 	check_damage(0, 0x0001eb90, NUNCHI_ERROR_DATA, "starts with 0xeb90");
 	check_damage(0, 0x01009feb, NUNCHI_ERROR_UNSUPPORTED, "big-endian");
 	check_damage(0, 0x0002eb9f, NUNCHI_ERROR_UNSUPPORTED, "version 2");
-	check_damage(4, 23, NUNCHI_ERROR_DATA, "header has 23 bytes");
-	check_damage(4, 100000, NUNCHI_ERROR_DATA, "header has 100000 bytes");
+	check_damage(4, 23, NUNCHI_ERROR_DATA, "size of 23 bytes");
+	check_damage(4, 100000, NUNCHI_ERROR_DATA, "size of 100000 bytes");
 	check_damage(8, 0xfffffff0, NUNCHI_ERROR_TRUNCATED, "types");
 	check_damage(12, 0xfffffff0, NUNCHI_ERROR_TRUNCATED, "types");
 	check_damage(16, 0xfffffff0, NUNCHI_ERROR_TRUNCATED, "names");

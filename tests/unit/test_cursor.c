@@ -482,7 +482,7 @@ static void test_mistakes(void **state)
 	/* Two that cannot hold together are no mistake. */
 	has_rows(guest, NUNCHI_PAUSE_AUTO, &query, 0, 0);
 	constraints[0].op = NUNCHI_PREFIX;
-	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "no prefix");
+	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "cannot be compared with a prefix");
 	constraints[0].op = (enum nunchi_operator)77;
 	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "unknown operator 77");
 	constraints[0].op = NUNCHI_EQUAL;
@@ -705,7 +705,7 @@ static void test_new_pages_without_end(void **state)
 	assert_int_equal(guest->pauses, 6);
 	assert_int_equal(count_rows(cursor, &torn), 5);
 	assert_int_equal(torn, 5);
-	assert_non_null(strstr(view_cursor_warning(cursor, 0), "faster than they can be copied"));
+	assert_non_null(strstr(view_cursor_warning(cursor, 0), "faster than nunchi can copy them"));
 	view_cursor_destroy(cursor);
 }
 

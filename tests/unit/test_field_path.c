@@ -202,19 +202,20 @@ static void test_names_what_is_missing(void **state)
 		    "\"outer.in\" has no member \"basis\"");
 	check_fails("outer.firs", NUNCHI_ERROR_NOT_FOUND, "no member \"firs\"");
 	check_fails("outer.firstly", NUNCHI_ERROR_NOT_FOUND, "no member \"firstly\"");
-	check_fails("outer.first.x", NUNCHI_ERROR_NOT_FOUND, "\"outer.first\" is no struct");
+	check_fails("outer.first.x", NUNCHI_ERROR_NOT_FOUND, "\"outer.first\" is not a struct");
 	check_fails("outer.pointer.x", NUNCHI_ERROR_NOT_FOUND, "a pointer");
-	check_fails("outer.pointer[0]", NUNCHI_ERROR_NOT_FOUND, "no array");
+	check_fails("outer.pointer[0]", NUNCHI_ERROR_NOT_FOUND, "is not an array");
 	check_fails("outer.inside.x", NUNCHI_ERROR_NOT_FOUND, "only declared");
 	check_fails("outer.inside", NUNCHI_ERROR_NOT_FOUND, "no size");
 	check_fails("outer.mem.base", NUNCHI_ERROR_NOT_FOUND, "needs an index");
-	check_fails("outer.mem[3].base", NUNCHI_ERROR_NOT_FOUND, "has 3 elements, no number 3");
-	check_fails("outer.mem[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no number -1");
-	check_fails("outer.tail[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no number -1");
+	check_fails("outer.mem[3].base", NUNCHI_ERROR_NOT_FOUND,
+		    "has 3 elements, so there is no element 3");
+	check_fails("outer.mem[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no element -1");
+	check_fails("outer.tail[SLOT_NONE]", NUNCHI_ERROR_NOT_FOUND, "no element -1");
 	check_fails("outer.mem[SLOT_LOST]", NUNCHI_ERROR_NOT_FOUND, "no enumerator \"SLOT_LOST\"");
-	check_fails("outer.first[0]", NUNCHI_ERROR_NOT_FOUND, "\"outer.first\" is no array");
-	check_fails("outer.low.x", NUNCHI_ERROR_NOT_FOUND, "no struct");
-	check_fails("outer.tail[4294967295].x", NUNCHI_ERROR_NOT_FOUND, "no struct");
+	check_fails("outer.first[0]", NUNCHI_ERROR_NOT_FOUND, "\"outer.first\" is not an array");
+	check_fails("outer.low.x", NUNCHI_ERROR_NOT_FOUND, "not a struct");
+	check_fails("outer.tail[4294967295].x", NUNCHI_ERROR_NOT_FOUND, "not a struct");
 	check_fails("torn.wide", NUNCHI_ERROR_UNSUPPORTED, "64 bits at bit 4");
 	check_fails("crooked.odd", NUNCHI_ERROR_DATA, "inside of a byte");
 }

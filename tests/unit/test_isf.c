@@ -129,9 +129,9 @@ static void test_damage_is_named(void **state)
 	check_text_fails("{" METADATA ",\"user_types\":7}", NUNCHI_ERROR_DATA, "expected");
 	check_text_fails("{" METADATA ",\"user_types\":{\"bad\":{}}}", NUNCHI_ERROR_DATA,
 			 "type \"bad\": no size");
-	check_text_fails(USER("{\"f\":{\"offset\":-1}}"), NUNCHI_ERROR_DATA, "sensible place");
+	check_text_fails(USER("{\"f\":{\"offset\":-1}}"), NUNCHI_ERROR_DATA, "possible offset");
 	check_text_fails(USER("{\"f\":{\"offset\":99999999999}}"), NUNCHI_ERROR_DATA,
-			 "sensible place");
+			 "possible offset");
 	check_text_fails(USER("{\"f\":{\"offset\":99999999,\"type\":{\"kind\":\"bitfield\","
 			      "\"bit_position\":0,\"bit_length\":1}}}"),
 			 NUNCHI_ERROR_DATA, "too large");

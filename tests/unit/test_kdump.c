@@ -275,7 +275,7 @@ static void test_refused(void **state)
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "claims 0 pages");
 	blob_put64(&blob, WRITER_PAGE + 96, 64);
 	blob_put32(&blob, 424 + 4, 8192);
-	saved_refused(&blob, NUNCHI_ERROR_DATA, "makes no sense");
+	saved_refused(&blob, NUNCHI_ERROR_DATA, "is invalid");
 	blob_put32(&blob, 424 + 4, 4096);
 	memcpy(blob.data + 12 + 4 * 65, "aarch64", 8);
 	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "AArch64");

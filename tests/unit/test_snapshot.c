@@ -374,7 +374,7 @@ static void test_partial(void **state)
 	elf.size -= MIB / 2;
 	source = saved_open(&elf);
 	write_ok(source, place.path, NUNCHI_FORMAT_LIME);
-	assert_true(saved_notes(source, "512 KiB that are missing"));
+	assert_true(saved_notes(source, "512 KiB are missing"));
 	copy = open_path(place.path);
 	saved_has(copy, 0x100000, MIB);
 	saved_has(copy, 0x300000, MIB / 2);

@@ -130,7 +130,7 @@ static void test_refusals(void **state)
 
 	(void)state;
 	fake->refuse = EPERM;
-	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "the control of others");
+	refused("xen:pv", NUNCHI_ERROR_PERMISSION, "to control other domains");
 	/* The control interface, but not the list of domains. */
 	fake->refuse = 0;
 	fake->sysctl = 0x99;
@@ -145,7 +145,7 @@ static void test_refusals(void **state)
 static void test_no_store(void **state)
 {
 	static const char *const says[] = {"", "does not run", "does not answer",
-					   "may not be asked"};
+					   "may not connect to xenstored"};
 	struct xen_library library = fake_library;
 	struct listed listed = {0};
 	bool stopped;

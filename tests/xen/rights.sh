@@ -289,7 +289,7 @@ in_guest 'doctor: in a guest' 0 '^  this is a guest of Xen: ' 'nunchi doctor'
 guest exec inside 'insmod /xen/xen_privcmd.ko; insmod /xen/xenfs.ko; mount -t xenfs xenfs /proc/xen'
 not_dom0 'in a guest with xenfs'
 guest exec inside 'umount /proc/xen; mount -t tmpfs nothing /sys/hypervisor'
-in_guest 'in a guest that does not know it' 1 'Xen refuses this domain the control of others' 'nunchi ps xen:1'
+in_guest 'in a guest that does not know it' 1 'Xen does not permit this domain to control other domains' 'nunchi ps xen:1'
 has /tmp/out '^  hint: nunchi must run in the control domain'
 verdict 'in a guest that does not know it: the hint'
 xl destroy inside

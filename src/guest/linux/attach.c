@@ -118,7 +118,8 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 
 	if (target->vmcoreinfo &&
 	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
-		linux_identify_noted(kernel, &info, "named by the VMCOREINFO note handed over");
+		linux_identify_noted(kernel, &info,
+				     "named by the VMCOREINFO note from the file or hypervisor");
 }
 
 /*
@@ -185,7 +186,7 @@ static struct nunchi_error *ask_ram(struct search *search, struct linux_kernel *
 	if (err || !search->arrangement.changed)
 		return err;
 	search->rearranged = true;
-	return error_create(NUNCHI_ERROR_NO_KERNEL, "its RAM lies otherwise in the file");
+	return error_create(NUNCHI_ERROR_NO_KERNEL, "the file has its RAM at other offsets");
 }
 
 static struct nunchi_error *attach_root(struct search *search, const struct linux_root *root,
@@ -246,13 +247,12 @@ static bool is_refusal(const struct nunchi_error *err)
 
 static struct nunchi_error *ambiguous(uint64_t one, uint64_t other)
 {
-	return error_hint(
-	    error_create(NUNCHI_ERROR_AMBIGUOUS,
-			 "two kernels hold equally well: _text at physical 0x%llx "
-			 "and at 0x%llx",
-			 (unsigned long long)one, (unsigned long long)other),
-	    "is one of them left from before a kexec, or planted? A running guest, or "
-	    "a dump with the vCPUs' registers, tells which one runs");
+	return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
+				       "the memory has two kernels that fit equally well: _text is "
+				       "at physical 0x%llx in one and at 0x%llx in the other",
+				       (unsigned long long)one, (unsigned long long)other),
+			  "one of them may remain from before a kexec, or may be forged; a running "
+			  "guest, or a dump with the vCPUs' registers, shows which one runs");
 }
 
 /* Remembers a candidate in case no better one is found. */
@@ -301,7 +301,7 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 		} else if (err) {
 			nunchi_error_destroy(search->reason);
 			search->reason = err;
-		} else if (kernel->tasks_unseen) {
+		} else if (kernel->tasks_unverified) {
 			keep_unsure(search, &roots.items[i]);
 			linux_kernel_destroy(kernel);
 		} else if (found && found->text_physical == kernel->text_physical &&
@@ -404,16 +404,17 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 			   "no Linux kernel found (tried: page tables of the vCPUs, the "
 			   "real-mode trampoline, VMCOREINFO, the start of .data, a 32-bit "
 			   "kernel's page directory)%s%s",
-			   reason ? "; the nearest candidate: " : "",
+			   reason ? "; the best candidate: " : "",
 			   reason ? nunchi_error_message(reason) : "");
 	nunchi_error_destroy(reason);
 	if (state == TARGET_PAUSED)
 		return error_hint(
-		    err, "the guest is paused, perhaps since it was made: let it run (Xen: "
-			 "xl unpause, QEMU: cont), and try again once it is up");
+		    err, "the guest is paused, perhaps since it was created: resume it (Xen: xl "
+			 "unpause, QEMU: cont), and try again when it has booted");
 	if (target->live)
-		return error_hint(err, "a guest in its firmware or boot loader has none yet: try "
-				       "again once it is up; other systems are not supported");
+		return error_hint(err, "a guest that is still in its firmware or boot loader has "
+				       "no kernel yet: try again when it has booted; operating "
+				       "systems other than Linux are not supported");
 	if (is_root_outside(target, &cr3))
 		return error_hint(
 		    err,
@@ -443,17 +444,16 @@ static void note_arrangement(const struct search *search, struct linux_kernel *k
 	if (lacking)
 		target_note(target,
 			    "the raw file ends %llu KiB before the guest's RAM does (at 0x%llx): "
-			    "what is missing reads as \"not saved\"",
+			    "the missing memory reads as \"not saved\"",
 			    (unsigned long long)lacking >> 10, (unsigned long long)search->ram.end);
 	else if (memory_next_data(target->memory, gpa(search->ram.end), &start, &end) &&
 		 memory_end(target->memory).v - start.v > RAM_END_SLACK)
-		target_note(
-		    target,
-		    "the raw file goes on for %llu MiB behind the RAM that its kernel knows "
-		    "of, which ends at 0x%llx: it was padded, or memory was plugged in "
-		    "without the kernel's use",
-		    (unsigned long long)(memory_end(target->memory).v - start.v) >> 20,
-		    (unsigned long long)search->ram.end);
+		target_note(target,
+			    "the raw file continues for %llu MiB after the RAM that its kernel "
+			    "uses, which ends at 0x%llx: the file was padded, or memory was "
+			    "plugged in that the kernel does not use",
+			    (unsigned long long)(memory_end(target->memory).v - start.v) >> 20,
+			    (unsigned long long)search->ram.end);
 }
 
 struct nunchi_error *linux_kernel_attach(struct target *target,
@@ -515,7 +515,7 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 			      kernel->scattered, &image) ||
 	    image.virtual_start != kernel->text_virtual ||
 	    image.physical_start != kernel->text_physical || !has_banner(kernel))
-		return "its memory holds something else now";
+		return "the memory there has other contents now";
 	if (thorough && linux_roots_contradict(target, &image))
 		return "the vCPUs run another kernel";
 	return NULL;

@@ -349,15 +349,15 @@ static void ask_task_list(struct linux_kernel *kernel, struct witnesses *witness
 	 * In a file that was cut short, or that leaves pages out, the next task may be missing;
 	 * that is no contradiction.
 	 */
-	kernel->tasks_unseen = fault != READ_OK && fault != READ_NOT_MAPPED;
-	if (!kernel->tasks_unseen)
+	kernel->tasks_unverified = fault != READ_OK && fault != READ_NOT_MAPPED;
+	if (!kernel->tasks_unverified)
 		witness(witnesses, fault == READ_OK && back == own, "the list of tasks");
 	/*
 	 * A list that changed while the file was written is no contradiction either, but a
 	 * candidate with a complete list is preferred.
 	 */
 	if (whole_list && back == own && !is_list_whole(kernel, own, next))
-		kernel->tasks_unseen = true;
+		kernel->tasks_unverified = true;
 }
 
 /*

@@ -55,7 +55,7 @@ struct linux_kernel {
 	/*
 	 * The tasks linked to the first task are not in the memory, or the list of tasks is broken.
 	 */
-	bool tasks_unseen;
+	bool tasks_unverified;
 	unsigned reset_count; /* the target's reset_count when the search for the kernel began */
 	struct object chosen; /* the task that guest_system.process_space() found last */
 };

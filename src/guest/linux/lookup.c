@@ -58,9 +58,9 @@ static struct nunchi_error *split(struct linux_kernel *kernel, const char *name,
 	if (*ret_module)
 		return NULL;
 	return error_create(NUNCHI_ERROR_NOT_FOUND,
-			    "no module \"%.*s\" among the %zu of the kernel%s", (int)(colon - name),
-			    name, index->count,
-			    index->cut_short ? ", as far as their list can be walked" : "");
+			    "no module \"%.*s\" among the %zu modules of the kernel%s",
+			    (int)(colon - name), name, index->count,
+			    index->cut_short ? ", whose list cannot be read to its end" : "");
 }
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
@@ -122,12 +122,11 @@ static struct nunchi_error *not_found(const char *name, const struct symbol_inde
 	if (module)
 		return error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\" in the module %s",
 				    name, module->name);
-	err =
-	    error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s", name,
-			 index ? "" : " in the kernel (its modules cannot be looked at)",
-			 index && index->cut_short
-			     ? " in the kernel and its modules, as far as their list can be walked"
-			     : "");
+	err = error_create(
+	    NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s", name,
+	    index ? "" : " in the kernel (the symbols of its modules cannot be read)",
+	    index && index->cut_short ? " in the kernel and in the modules that could be listed"
+				      : "");
 	if (symbols)
 		near = symbol_index_suggest(symbols, name);
 	return near ? error_hint(err, "did you mean %s?", near) : err;
@@ -201,8 +200,8 @@ struct nunchi_error *linux_symbol_find(struct linux_kernel *kernel, const char *
 			*ret = in_modules;
 		if (count + more > 1)
 			err = count ? error_create(NUNCHI_ERROR_AMBIGUOUS,
-						   "no symbol \"%s\", and several that a compiler "
-						   "made of it: %s is one",
+						   "no symbol \"%s\", but several variants of it "
+						   "that the compiler made: %s is one",
 						   name, ret->symbol.name)
 				    : ambiguous("symbol", name, &owners, in_modules.module);
 		buffer_deinit(&owners.text);

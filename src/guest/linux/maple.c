@@ -18,9 +18,9 @@ enum node_type { NODE_DENSE, NODE_LEAF, NODE_RANGE, NODE_ALLOC };
  * Limits of the walk. Each node except the root is at least one third full, so that a real tree is
  * low and its leaves contain entries; a walk that exceeds a limit ends.
  */
-#define MAX_HEIGHT 16
-#define MAX_BARREN 256 /* consecutive leaves without an entry */
-#define MAX_TRIES  8
+#define MAX_HEIGHT       16
+#define MAX_EMPTY_LEAVES 256 /* consecutive leaves without an entry */
+#define MAX_TRIES        8
 
 struct shape {
 	/*
@@ -162,7 +162,7 @@ static bool begin_leaf(struct linux_maple *walk, uint64_t *ret_root)
 {
 	uint64_t root;
 
-	if (walk->barren++ >= MAX_BARREN || walk->tries++ >= MAX_TRIES) {
+	if (walk->empty_leaves++ >= MAX_EMPTY_LEAVES || walk->tries++ >= MAX_TRIES) {
 		walk->broken = walk->fault ? walk->fault : READ_BAD_DATA;
 		walk->done = true;
 		return false;
@@ -219,7 +219,7 @@ static bool next_in_leaf(struct linux_maple *walk, uint64_t *ret_entry, uint64_t
 		if (entry && (entry & ENTRY_KIND) != ENTRY_INTERNAL) {
 			*ret_entry = entry;
 			*ret_first = first;
-			walk->barren = 0;
+			walk->empty_leaves = 0;
 			return true;
 		}
 	}

@@ -13,7 +13,7 @@ struct linux_maple {
 	uint64_t at;  /* the first index that was not examined yet */
 	uint64_t top; /* the greatest possible index */
 	unsigned tries;
-	unsigned barren; /* consecutive leaves without an entry */
+	unsigned empty_leaves;
 	bool done;
 	/*
 	 * Why some entries are missing. READ_BAD_DATA: in every try the nodes contradicted each

@@ -225,9 +225,10 @@ static struct nunchi_error *read_symbols(struct linux_kernel *kernel,
 	    count > MAX_SYMBOLS || !count)
 		return NULL;
 	if (count > *left)
-		return error_create_at(NUNCHI_ERROR_DATA, module->address,
-				       "the modules are said to have more than %llu symbols",
-				       (unsigned long long)MAX_SYMBOLS_READ);
+		return error_create_at(
+		    NUNCHI_ERROR_DATA, module->address,
+		    "the modules have more than %llu symbols, which is the limit",
+		    (unsigned long long)MAX_SYMBOLS_READ);
 	*left -= count;
 	symbols = malloc(count * entry);
 	types = malloc(count);
@@ -304,7 +305,7 @@ static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct l
 	}
 	return error_create(
 	    NUNCHI_ERROR_NOT_FOUND, "the module %s has no types of its own%s", module->name,
-	    list.broken ? ", as far as the kernel's list of them can be walked" : "");
+	    list.broken ? " in the part of the kernel's list that can be read" : "");
 }
 
 /* Copies the BTF of a struct btf. */
@@ -322,17 +323,18 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 	size = object_u64(&object, &layout->btf_data_size);
 	first = object_u64(&object, &layout->btf_start_id);
 	if (size > MAX_BTF || !size)
-		return error_create_at(NUNCHI_ERROR_DATA, btf,
-				       "the module %s is said to have %llu bytes of types",
-				       module->name, (unsigned long long)size);
+		return error_create_at(
+		    NUNCHI_ERROR_DATA, btf,
+		    "the types of the module %s have an impossible size: %llu bytes", module->name,
+		    (unsigned long long)size);
 	/*
 	 * Ids and names of the module's types continue those of the kernel, so both must fit
 	 * together.
 	 */
 	if (layout->btf_start_id.present && first != type_index_count(kernel->types))
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the types of the module %s go on from %llu types of the "
-				    "kernel, but those at hand are %u (given with --types?)",
+				    "the types of the module %s continue %llu types of the kernel, "
+				    "but the kernel's types in use are %u (given with --types?)",
 				    module->name, (unsigned long long)first,
 				    type_index_count(kernel->types));
 	data = malloc(size);

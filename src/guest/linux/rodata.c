@@ -97,8 +97,8 @@ static struct nunchi_error *copy(struct linux_kernel *kernel)
 
 	if (rodata->size > MAX_RODATA)
 		return error_create_at(NUNCHI_ERROR_NO_KERNEL, rodata->start,
-				       "an image at 0x%llx is said to have %llu MiB of "
-				       "read-only data",
+				       "the image at 0x%llx has %llu MiB of read-only data "
+				       "according to the page table, which is too much",
 				       (unsigned long long)kernel->text_virtual,
 				       (unsigned long long)rodata->size >> 20);
 	rodata->copy = malloc(rodata->size);

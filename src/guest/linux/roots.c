@@ -201,7 +201,8 @@ static void from_handed_note(struct linux_roots *roots, struct target *target)
 
 	if (target->vmcoreinfo &&
 	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
-		from_note(roots, target->memory, &info, "the VMCOREINFO note handed over");
+		from_note(roots, target->memory, &info,
+			  "the VMCOREINFO note from the file or hypervisor");
 }
 
 /*
@@ -218,7 +219,8 @@ static void from_data_at(struct linux_roots *roots, struct memory *memory, uint6
 
 		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
 		    entry & PRESENT && (entry & FRAME) >= data && (entry & FRAME) < data + MAX_DATA)
-			add_64(roots, memory, page, ".data's boundary and the tables in it", 0);
+			add_64(roots, memory, page, "the start of .data and the page tables in it",
+			       0);
 	}
 }
 

@@ -569,7 +569,7 @@ struct nunchi_error *avml_parse(struct source *file, struct source *ret_source,
 	(void)file, (void)ret_source, (void)ret_extents, (void)ret_info;
 	return error_hint(
 	    error_create(NUNCHI_ERROR_UNSUPPORTED, "an AVML file, but this build has no snappy"),
-	    "rebuild with libsnappy, or turn the file round with avml-convert");
+	    "rebuild with libsnappy, or convert the file with avml-convert");
 }
 
 #endif
@@ -595,7 +595,7 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 			    info.ending, info.end, info.block_count, amount(info.cut_off).text);
 	if (info.zero)
 		target_note(&file->target,
-			    "%s between blocks are taken for zeros (AVML leaves such blocks out)",
+			    "%s between blocks are read as zeros (AVML leaves such blocks out)",
 			    amount(info.zero).text);
 	return file_make_memory(file, &extents, &unpacked);
 }

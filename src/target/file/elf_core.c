@@ -97,17 +97,18 @@ static struct nunchi_error *check_header(const struct header *header)
 	size_t phentsize = header->is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 
 	if (header->type != ET_CORE)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "an ELF file of type %u, not a core (type %u)",
+					       header->type, ET_CORE),
+				  "give the dump of a guest; programs, libraries and vmlinux "
+				  "contain no memory of a guest");
+	if (header->machine != EM_X86_64 && header->machine != EM_386)
 		return error_hint(
 		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "an ELF file of type %u, not a core (type %u)", header->type,
-				 ET_CORE),
-		    "give the dump of a guest; programs, libraries and vmlinux are none");
-	if (header->machine != EM_X86_64 && header->machine != EM_386)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the ELF core is of %s (machine %u); only guests of "
-					       "x86-64 and i386 can be read",
-					       machine_name(header->machine), header->machine),
-				  "the file is sound; nunchi does not know that processor");
+				 "the ELF core is of %s (machine %u); only guests of "
+				 "x86-64 and i386 can be read",
+				 machine_name(header->machine), header->machine),
+		    "the file is not damaged; nunchi does not support that processor");
 	if (header->phentsize != phentsize)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "the ELF header gives program headers of %u bytes instead of "

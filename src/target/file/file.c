@@ -41,7 +41,7 @@ static struct nunchi_error *file_get_registers(struct target *target, unsigned v
 
 	if (!registers->has_rip && !registers->cr0)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the file has none of its registers: it was offline");
+				    "the file has no registers of this vCPU, which was offline");
 	*ret = *registers;
 	return NULL;
 }
@@ -150,7 +150,7 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	if (fd < 0 && errno == ENXIO)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "it is a socket or a "
 									 "device without a driver"),
-				  "if it is the QMP socket of a guest, say qemu:%s", path);
+				  "if it is the QMP socket of a guest, use qemu:%s", path);
 	if (fd < 0) {
 		int errnum = errno;
 

@@ -59,9 +59,7 @@ struct file_format {
  */
 struct nunchi_error *file_open_source(struct file_target *file, struct source *source);
 
-/*
- * ---- Functions for open() of the formats ------------------------------------------------------
- */
+/* ---- Functions for open() of the formats ----------------------------------------------------- */
 
 /* Makes the target's memory from the extents of a source; takes over both, also on failure. */
 struct nunchi_error *file_make_memory(struct file_target *file, struct extents *extents,

@@ -182,8 +182,9 @@ static struct nunchi_error *read_headers(const struct source *file, struct layou
 		return err;
 	if (!decode_header(header, true, layout) && !decode_header(header, false, layout))
 		return error_create(NUNCHI_ERROR_DATA,
-				    "the kdump header (version %" PRIu32 ") makes no sense: not "
-				    "4096-byte blocks of a little-endian machine",
+				    "the kdump header (version %" PRIu32
+				    ") is invalid: it does not describe 4096-byte blocks of a "
+				    "little-endian machine",
 				    layout->version);
 	/* "x86_64", "i386" to "i686"; empty if the writer is old. */
 	if (machine[0] && strncmp(machine, "x86_64", 7) &&

@@ -493,11 +493,11 @@ static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool
 	uint64_t start = reader->at - 8;
 
 	if (!(flags & RAM_CONTINUE) && !take_block_name(reader)) {
-		*ret_stop = stop(reader, "a page of a RAM block that is not listed stands");
+		*ret_stop = stop(reader, "a page of a RAM block that is not listed");
 		return NULL;
 	}
 	if (!reader->block || address >= reader->block->size) {
-		*ret_stop = stop(reader, "a page outside of its RAM block stands");
+		*ret_stop = stop(reader, "a page outside of its RAM block");
 		return NULL;
 	}
 	if (reader->block->is_main) {
@@ -536,7 +536,7 @@ static struct nunchi_error *read_ram(struct reader *reader, bool *ret_stop)
 			 reader->stream->ram_size)
 			err = read_page(reader, word, ret_stop);
 		else if (flags != RAM_FLUSH)
-			*ret_stop = stop(reader, "something else than a page stands");
+			*ret_stop = stop(reader, "something other than a page");
 		if (err)
 			return err;
 	}
@@ -567,7 +567,7 @@ static struct nunchi_error *read_sections(struct reader *reader)
 			/* The first device follows all of the RAM. */
 			reader->stream->is_whole = kind == SECTION_FULL;
 			if (!reader->stream->is_whole)
-				stop(reader, "a section that is not of RAM stands");
+				stop(reader, "a section that is not of RAM");
 			done = true;
 		}
 	}

@@ -328,11 +328,11 @@ static const char *layout_name(const struct raw_layout *layout)
 	case RAW_FLAT:
 		return "offsets in the file are addresses";
 	case RAW_HOLE:
-		return "the file has no PCI hole: RAM ends below 4 GiB and goes on there";
+		return "the file has no PCI hole: RAM ends below 4 GiB and continues at 4 GiB";
 	case RAW_PACKED:
 		break;
 	}
-	return "the file is System RAM alone, one range behind the other (LiME's raw format)";
+	return "the file contains only System RAM, one range after the other (LiME's raw format)";
 }
 
 /*

@@ -105,7 +105,7 @@ static struct nunchi_error *read_names(const struct source *source, const struct
 	return error_create(NUNCHI_ERROR_IO, "the names of the ELF sections cannot be read");
 }
 
-static bool plays(const struct section *section, enum section_role role, const char *names)
+static bool has_role(const struct section *section, enum section_role role, const char *names)
 {
 	if (section->type != roles[role].type)
 		return false;
@@ -158,7 +158,7 @@ static struct nunchi_error *read_sections(const struct source *source, struct la
 
 		for (unsigned role = 0; role < SECTION_ROLE_COUNT; role++) {
 			/* Without names, the last section with such entries is .xen_pages. */
-			if ((ret->found[role] && names[1]) || !plays(&section, role, names))
+			if ((ret->found[role] && names[1]) || !has_role(&section, role, names))
 				continue;
 			ret->sections[role] = section;
 			ret->found[role] = true;
@@ -295,7 +295,7 @@ static struct nunchi_error *add_page(struct xen_core *core, struct run *run, uin
 	if (frame == UINT64_MAX)
 		return NULL;
 	if (frame >= PAGE_LIMIT) {
-		core->nonsense++;
+		core->impossible++;
 		return NULL;
 	}
 	if (run->count && (frame != run->frame + run->count ||
@@ -333,7 +333,7 @@ static struct nunchi_error *read_pages(const struct source *source, const struct
 		return error_hint(
 		    error_create(NUNCHI_ERROR_TRUNCATED,
 				 "the file ends at 0x%" PRIx64 ", before the table at 0x%" PRIx64
-				 " that says which page is which (%s): none can be used",
+				 " that identifies the pages (%s): no page can be used",
 				 source->size, table->offset, roles[role].name),
 		    "the file is incomplete: copy it again, or dump the guest again");
 	if (pages->offset > UINT64_MAX - (core->pages << PAGE_SHIFT))
@@ -444,11 +444,11 @@ static void note_xen_core(struct file_target *file, const struct xen_core *core)
 			    "of %s of guest memory cannot be placed",
 			    file->size, amount(core->unplaced * PAGE_SIZE).text,
 			    amount(core->pages * PAGE_SIZE).text);
-	if (core->nonsense)
+	if (core->impossible)
 		target_note(&file->target,
 			    "the table of page numbers is damaged: %s of %s of guest memory cannot "
 			    "be placed",
-			    amount(core->nonsense * PAGE_SIZE).text,
+			    amount(core->impossible * PAGE_SIZE).text,
 			    amount(core->pages * PAGE_SIZE).text);
 	if (core->registers_cut_off)
 		target_note(&file->target, "the vCPUs' registers are cut off");
@@ -462,7 +462,7 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 	err = xen_core_parse(source, &core);
 	if (err)
 		return err;
-	file->incomplete = core.unplaced || core.nonsense;
+	file->incomplete = core.unplaced || core.impossible;
 	note_xen_core(file, &core);
 	target_set_support(&file->target, TARGET_READ, true,
 			   "from the file: dump-core of %s guest by Xen %u.%u",
@@ -470,7 +470,7 @@ static struct nunchi_error *open_xen_core(struct file_target *file, struct sourc
 	if (core.kind != XEN_GUEST_HVM)
 		file->target.frames = TARGET_FRAMES_MACHINE;
 	file_take_vcpus(file, &core.vcpus.items, core.vcpus.count,
-			"from .xen_prstatus in the file; EFER, which it lacks, is concluded");
+			"from .xen_prstatus in the file; EFER is not in it and is derived");
 	return file_make_memory(file, &core.extents, source);
 }
 

@@ -39,7 +39,7 @@ struct xen_core {
 	uint64_t pages; /* number of pages that a complete file has */
 	/* number of pages that the file does not identify, because it ends too early */
 	uint64_t unplaced;
-	uint64_t nonsense; /* number of pages with addresses that no x86 processor has */
+	uint64_t impossible; /* number of pages with addresses that no x86 processor has */
 	bool registers_cut_off;
 	struct extents extents; /* normalized; by machine address unless kind is XEN_GUEST_HVM */
 	struct xen_vcpus vcpus;

@@ -563,11 +563,11 @@ static struct nunchi_error *open_xen_save(struct file_target *file, struct sourc
 	    xen_guest_kind_string(save.kind), save.xen_major, save.xen_minor, save.stream_version,
 	    save.repeated ? "; it ran meanwhile, pages replaced by later copies: " : "",
 	    save.repeated ? amount(save.repeated).text : "");
-	file_take_vcpus(file, &save.vcpus.items, save.vcpus.count,
-			save.kind == XEN_GUEST_HVM
-			    ? "from the HVM context in the file"
-			    : "from the vCPUs' records in the file; EFER, which they lack, is "
-			      "concluded");
+	file_take_vcpus(
+	    file, &save.vcpus.items, save.vcpus.count,
+	    save.kind == XEN_GUEST_HVM
+		? "from the HVM context in the file"
+		: "from the vCPUs' records in the file; EFER is not in them and is derived");
 	return file_make_memory(file, &save.extents, source);
 }
 

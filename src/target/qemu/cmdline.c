@@ -42,9 +42,7 @@ static void replace(struct parser *parser, char **to, const char *text)
 	*to = copy(parser, text);
 }
 
-/*
- * ---- Single options ---------------------------------------------------------------------------
- */
+/* ---- Single options -------------------------------------------------------------------------- */
 
 static void parse_accel(struct parser *parser, const char *text)
 {
@@ -220,9 +218,7 @@ static void take_chardev(struct parser *parser, const json_t *options)
 	chardev->socket.fd = path ? -1 : (int)fd;
 }
 
-/*
- * ---- The command line -------------------------------------------------------------------------
- */
+/* ---- The command line ------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;

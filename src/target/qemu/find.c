@@ -8,9 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/*
- * ---- Words ------------------------------------------------------------------------------------
- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static bool parse_pid(const char *word, pid_t *ret)
 {
@@ -190,8 +188,7 @@ struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char 
 	return find_by_name(word, ret);
 }
 
-/* ---- Sockets ----------------------------------------------------------------------------------
- */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 /*
  * Whether this process listens on the socket. The kernel reports the process that called listen(),

@@ -18,9 +18,7 @@ struct mapper {
 	struct ram_ways ways;
 };
 
-/*
- * ---- As QEMU reports it ------------------------------------------------------------------------
- */
+/* ---- As QEMU reports it ---------------------------------------------------------------------- */
 
 struct wanted {
 	const char *main_region;
@@ -106,7 +104,8 @@ static struct nunchi_error *ask_piece(struct qemu_target *qemu, const struct mtr
 		return err;
 	if ((first_host & PAGE_MASK) || last_host - first_host != last - range->start)
 		return error_create_at(NUNCHI_ERROR_DATA, range->start,
-				       "QEMU's memory at 0x%" PRIx64 " is not in one piece",
+				       "QEMU's memory at 0x%" PRIx64
+				       " is not contiguous in QEMU's process",
 				       range->start);
 	*ret = (struct ram_piece){range->start, range->size, first_host};
 	return NULL;
@@ -140,9 +139,7 @@ static struct nunchi_error *add_asked(struct mapper *mapper, const struct mtree 
 	return NULL;
 }
 
-/*
- * ---- By rule -----------------------------------------------------------------------------------
- */
+/* ---- By rule --------------------------------------------------------------------------------- */
 
 /* A memory backend in QEMU's process. */
 struct block {
@@ -269,16 +266,14 @@ static struct nunchi_error *add_by_rule(struct mapper *mapper)
 static void note_rule(struct qemu_target *qemu, const char *why)
 {
 	target_note(&qemu->base,
-		    "less sure: QEMU did not tell the memory layout (%s), so it is derived from "
-		    "QEMU's command line and the sizes of its mappings",
+		    "uncertain: QEMU did not tell the memory layout (%s), so nunchi derived it "
+		    "from QEMU's command line and the sizes of its mappings",
 		    why);
 	if (qemu->process.cmdline.has_slots)
 		target_note(&qemu->base, "hot-plugged memory is missing");
 }
 
-/*
- * ---- Both --------------------------------------------------------------------------------------
- */
+/* ---- Both ------------------------------------------------------------------------------------ */
 
 static void add_way(struct buffer *text, uint64_t bytes, const char *way)
 {
@@ -311,7 +306,9 @@ static struct nunchi_error *add_all(struct mapper *mapper)
 		err = add_by_rule(mapper);
 		if (!err)
 			note_rule(qemu, qemu->no_qmp);
-		return error_hint(err, "QMP would tell where the memory is, but: %s", qemu->no_qmp);
+		return error_hint(err,
+				  "QMP could tell where the memory is, but is not available: %s",
+				  qemu->no_qmp);
 	}
 	err = ask_ranges(qemu, &mtree);
 	if (!err)

@@ -18,8 +18,7 @@
 #define ARGUMENTS_MAX   ((size_t)1 << 20)
 #define DESCRIPTORS_MAX 4096
 
-/* ---- /proc ------------------------------------------------------------------------------------
- */
+/* ---- /proc ----------------------------------------------------------------------------------- */
 
 static struct nunchi_error *read_limited(pid_t pid, const char *name, size_t limit,
 					 struct buffer *ret)
@@ -164,8 +163,7 @@ const char *process_accel(const struct qemu_process *process)
 	return "?";
 }
 
-/* ---- QEMU processes ---------------------------------------------------------------------------
- */
+/* ---- QEMU processes -------------------------------------------------------------------------- */
 
 /*
  * The last part of a path, without the suffix " (deleted)" of a program that was replaced by an

@@ -11,9 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/*
- * ---- State ------------------------------------------------------------------------------------
- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 bool qemu_is_alive(const struct qemu_target *qemu)
 {
@@ -86,9 +84,7 @@ static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
 	return err ? err : monitor_parse_registers(text, strlen(text), vcpu, ret);
 }
 
-/*
- * ---- Opening ----------------------------------------------------------------------------------
- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static void destroy(struct target *target)
 {
@@ -123,8 +119,9 @@ static void describe_capabilities(struct qemu_target *qemu)
 
 	target_set_support(target, TARGET_WRITE, false,
 			   "nunchi only reads the memory of QEMU's guests");
-	target_set_support(target, TARGET_EVENTS, false,
-			   "QEMU has them only in its gdb stub, which stops the guest for each");
+	target_set_support(
+	    target, TARGET_EVENTS, false,
+	    "QEMU offers events only through its gdb stub, which stops the guest for each event");
 	if (qemu->qmp) {
 		target_set_support(target, TARGET_PAUSE, true,
 				   "stop and cont over QMP (QEMU %u.%u)",

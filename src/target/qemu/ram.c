@@ -36,9 +36,7 @@ struct ram_host {
 	struct maps maps;
 };
 
-/*
- * ---- The process ------------------------------------------------------------------------------
- */
+/* ---- The process ----------------------------------------------------------------------------- */
 
 struct nunchi_error *ram_host_create(pid_t pid, struct ram_host **ret)
 {
@@ -78,9 +76,7 @@ const struct maps *ram_host_maps(const struct ram_host *host)
 	return host->has_maps ? &host->maps : NULL;
 }
 
-/*
- * ---- Files behind mappings --------------------------------------------------------------------
- */
+/* ---- Files behind mappings ------------------------------------------------------------------- */
 
 /*
  * Whether fd is the file of the mapping. Some file systems (btrfs, overlayfs) give stat(2) another
@@ -172,9 +168,7 @@ static bool shows_holes(int fd)
 	return lseek(fd, 0, SEEK_HOLE) < st.st_size || st.st_blocks * 512 >= st.st_size;
 }
 
-/*
- * ---- Readers -----------------------------------------------------------------------------------
- */
+/* ---- Readers --------------------------------------------------------------------------------- */
 
 enum absent {
 	ABSENT_ZERO, /* anonymous memory: a page that the process does not have is zero */
@@ -453,9 +447,7 @@ static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *h
 	return err;
 }
 
-/*
- * ---- The monitor -------------------------------------------------------------------------------
- */
+/* ---- The monitor ----------------------------------------------------------------------------- */
 
 struct monitor_reader {
 	struct qmp_client **client;
@@ -528,9 +520,7 @@ struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **
 	return err;
 }
 
-/*
- * ---- Adding RAM --------------------------------------------------------------------------------
- */
+/* ---- Adding RAM ------------------------------------------------------------------------------ */
 
 /* Adds a piece through the file of its mapping. *ret_added is false if that is not possible. */
 static struct nunchi_error *add_shared(struct memory *memory, struct ram_host *host,
@@ -582,7 +572,7 @@ static struct nunchi_error *add_by_monitor(struct memory *memory, struct ram_hos
 		return err;
 	return error_of_host(error_create_at(
 	    NUNCHI_ERROR_PERMISSION, piece->start,
-	    "no way to the memory at 0x%" PRIx64 " is open to this user", piece->start));
+	    "the memory at 0x%" PRIx64 " cannot be read by this user in any way", piece->start));
 }
 
 static struct nunchi_error *add_process(struct memory *memory, struct ram_host *host,

@@ -24,9 +24,7 @@
 /* Time limit of searching the descriptors of all processes. */
 #define SEARCH_US 500000
 
-/*
- * ---- Sockets by descriptor ---------------------------------------------------------------------
- */
+/* ---- Sockets by descriptor ------------------------------------------------------------------- */
 
 /*
  * Finds the path of the socket with this inode in a table like /proc/net/unix. The caller frees the
@@ -108,9 +106,7 @@ char *qemu_process_socket_path(const struct qemu_process *process, size_t index)
 	return by_fd ? path_from_here(process->pid, by_fd) : NULL;
 }
 
-/*
- * ---- Connected clients -------------------------------------------------------------------------
- */
+/* ---- Connected clients ----------------------------------------------------------------------- */
 
 /* Asks the kernel for all Unix sockets, with their peers and files: sock_diag(7). */
 static bool ask(int fd)

@@ -29,7 +29,7 @@ static struct nunchi_error *failed(const struct output *output, int errnum, cons
 		return error_hint(err, "make room or write elsewhere (nothing was kept)");
 	}
 	if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
-		return error_hint(err, "write to a directory where you may");
+		return error_hint(err, "choose a directory in which you may create files");
 	if (errnum == EFBIG)
 		return error_hint(err, "that file system or a limit (ulimit -f) refuses files of "
 				       "that size; write elsewhere (nothing was kept)");
@@ -165,7 +165,7 @@ struct nunchi_error *output_finish(struct output *output, uint64_t size)
 	if (size > INT64_MAX || ftruncate(output->fd, (off_t)size))
 		return failed(output, size > INT64_MAX ? EFBIG : errno, "cannot be sized");
 	if (fsync(output->fd))
-		return failed(output, errno, "cannot be brought to the disk");
+		return failed(output, errno, "cannot be synced to the disk");
 	if (give_name(output))
 		return errno == EEXIST ? exists(output)
 				       : failed(output, errno, "cannot be given its name");

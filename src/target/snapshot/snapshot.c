@@ -329,7 +329,7 @@ static void note_missing(struct snapshot *snapshot)
 	struct target *target = snapshot->writer.target;
 
 	if (snapshot->missing)
-		target_note(target, "%" PRIu64 " KiB that are missing in %s are %s %s",
+		target_note(target, "%" PRIu64 " KiB are missing in %s and are %s %s",
 			    snapshot->missing >> 10, target->name,
 			    snapshot->writer.ops->keeps_gaps ? "left out of" : "zero in",
 			    snapshot->writer.output.path);
@@ -373,10 +373,10 @@ struct nunchi_error *snapshot_write(struct target *target, const char *path,
 				    (int)format);
 	if (target->frames == TARGET_FRAMES_MACHINE && format != NUNCHI_FORMAT_ELF)
 		return error_hint(
-		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "the memory of a PV guest lies in machine frames: this format "
-				 "cannot say so, nor hold the registers by which its kernel is "
-				 "found"),
+		    error_create(
+			NUNCHI_ERROR_UNSUPPORTED,
+			"the memory of a PV guest lies in machine frames: this format can store "
+			"neither that fact nor the registers by which the kernel is found"),
 		    "use --format elf");
 	snapshot.buffer = malloc(CHUNK);
 	if (!snapshot.buffer)

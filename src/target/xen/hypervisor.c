@@ -109,7 +109,8 @@ static struct nunchi_error *probe_domctl(struct xen_hypervisor *xen)
 	}
 	if (errnum == EPERM || errnum == ENOSYS || errnum == ENOTTY)
 		return error_hint(
-		    error_create_errno(errnum, "Xen refuses this domain the control of others"),
+		    error_create_errno(errnum,
+				       "Xen does not permit this domain to control other domains"),
 		    "nunchi must run in the control domain (dom0), or in one that the security "
 		    "policy (XSM) allows to");
 	if (errnum == ENOMEM)
@@ -488,7 +489,7 @@ void *xen_store(struct xen_hypervisor *xen)
 	    [XEN_STORE_ANSWERS] = "xenstored cannot be reached",
 	    [XEN_STORE_NONE] = "xenstored does not run",
 	    [XEN_STORE_SILENT] = "xenstored does not answer",
-	    [XEN_STORE_CLOSED] = "xenstored may not be asked by this user",
+	    [XEN_STORE_CLOSED] = "this user may not connect to xenstored",
 	};
 	enum xen_store_state state;
 

@@ -443,9 +443,10 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	if (listed)
 		return add_frames(memory, mapper, &frames);
 	if (!xen->unlisted)
-		target_note(&xen->base, "the guest keeps no list of its machine frames, or a false "
-					"one: nunchi takes the host's whole memory as its address "
-					"range, and a snapshot has to search all of it");
+		target_note(&xen->base,
+			    "the guest keeps no list of its machine frames, or an invalid one: "
+			    "nunchi takes the host's whole memory as its address "
+			    "range, and a snapshot has to search all of it");
 	xen->unlisted = true;
 	return memory_add_mapped(memory, gpa(0), count << PAGE_SHIFT, mapper);
 }

@@ -226,7 +226,7 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 	if (!xen->domain.id)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "domain 0 is dom0, where nunchi itself runs"),
-				  "look into its own /proc instead");
+				  "read its own /proc instead");
 	if (xen->domain.flags & XEN_INFO_DYING)
 		return error_create(NUNCHI_ERROR_GONE, "domain %u is being destroyed",
 				    xen->domain.id);
