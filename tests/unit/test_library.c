@@ -227,7 +227,7 @@ static int use_all(void)
 	size_t size;
 
 	(void)fd, (void)types, (void)text, (void)size, (void)extents, (void)info, (void)file;
-	(void)unpacked, (void)tree, (void)scan;
+	(void)unpacked, (void)tree, (void)scan, (void)say, (void)read_gzip;
 #ifdef HAVE_LIBDW
 	say(type_index_from_dwarf(fd, &types));
 #endif
@@ -248,7 +248,7 @@ static int use_all(void)
 	return 0;
 }
 
-/* In the order in which they are used. */
+/* In the order in which they are used; none in a build without any feature. */
 static const struct {
 	const char *name, *purpose, *packages;
 } hidden[] = {
@@ -289,7 +289,7 @@ static const struct {
 
 static void hide(const char *directory, bool hiding)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+	for (size_t i = 0; i != ARRAY_SIZE(hidden); i++) {
 		_cleanup_free_ char *path = NULL;
 		int fd;
 
@@ -347,7 +347,7 @@ static void test_hidden(void **state)
 	close(pipes[1]);
 	said = fdopen(pipes[0], "r");
 	assert_non_null(said);
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+	for (size_t i = 0; i != ARRAY_SIZE(hidden); i++)
 		check_line(said, i);
 	fclose(said);
 	hide(directory, false);

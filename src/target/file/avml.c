@@ -580,7 +580,7 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 {
 	_cleanup_extents_ struct extents extents = {0};
 	_cleanup_source_ struct source unpacked = {0};
-	struct avml_info info;
+	struct avml_info info = {0};
 	struct nunchi_error *err;
 
 	err = avml_parse(source, &unpacked, &extents, &info);
