@@ -21,6 +21,7 @@ struct event_source;
  */
 typedef struct nunchi_error *event_ready_fn(void *data, short events);
 
+/* Creates a loop without sources. */
 struct nunchi_error *event_loop_create(struct event_loop **ret);
 /* Frees the loop. All sources must be removed before. NULL is accepted. */
 void event_loop_destroy(struct event_loop *loop);

@@ -93,7 +93,7 @@ static void tell(struct event_watch *watch, const struct nunchi_found *guest,
 	watch->ended |= !watch->changed(guest, change, watch->data);
 }
 
-static struct seen *add(struct event_watch *watch)
+static struct seen *add_seen(struct event_watch *watch)
 {
 	if (!ARRAY_RESERVE(watch->seen, watch->count, watch->capacity, 1))
 		return NULL;
@@ -120,7 +120,7 @@ static bool found(const struct nunchi_found *guest, void *data)
 		}
 	}
 	if (!seen) {
-		seen = add(watch);
+		seen = add_seen(watch);
 		if (seen && !keep(seen, guest)) {
 			watch->count--;
 			seen = NULL;

@@ -60,6 +60,7 @@ void guard_disarm(struct guard *guard);
  * Frees; NULL is accepted.
  */
 void guard_leave(struct guard *guard);
+/* The process id of the guard. */
 pid_t guard_process(const struct guard *guard);
 /* Ends the guard, waits for it and frees. NULL is accepted. */
 void guard_destroy(struct guard *guard);

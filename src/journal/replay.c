@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal/replay.h"
 
-static struct nunchi_error *unreadable(const struct undo_log *log, int errnum)
-{
-	return error_create_errno(errnum, "undo log %s", undo_log_path(log));
-}
-
 enum undo_seen undo_look(const struct undo_actor *actor)
 {
 	enum undo_seen seen = UNDO_SEEN_UNKNOWN;
@@ -45,7 +40,7 @@ void replay(struct undo_log *log, const struct undo_actor *actor, struct replay 
 
 	*ret = (struct replay){0};
 	if (errnum) {
-		ret->error = unreadable(log, errnum);
+		ret->error = error_create_errno(errnum, "undo log %s", undo_log_path(log));
 		return;
 	}
 	for (size_t i = entries.count; i-- > 0;) {

@@ -86,6 +86,7 @@ void memory_drop_persistent(struct memory *memory);
 
 /* Adds the lines of a read to the set. */
 void capture_record(struct capture *capture, uint64_t address, size_t size);
+/* Do what memory_read() and memory_map() do, with the copies of a capture. */
 enum memory_fault capture_read(struct memory *memory, uint64_t address, void *buffer, size_t size,
 			       uint64_t *ret_fault);
 const void *capture_map(struct memory *memory, uint64_t address, size_t size);

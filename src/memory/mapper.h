@@ -84,6 +84,7 @@ struct memory_mapper {
 	struct mapper_window windows[MAPPER_WINDOWS];
 };
 
+/* Creates a mapper that maps pages with the callbacks ops, which are given data. */
 struct nunchi_error *mapper_create(const struct memory_mapper_ops *ops, void *data, bool guarded,
 				   struct memory_mapper **ret);
 /* Unmaps everything and frees the mapper. NULL is accepted. */

@@ -43,6 +43,7 @@ enum memory_fault {
 	MEMORY_NOT_CAPTURED, /* replaying a capture: the bytes were not copied */
 };
 
+/* The fault as text for a message. Static storage. */
 const char *memory_fault_string(enum memory_fault fault);
 
 /*
@@ -147,6 +148,7 @@ struct nunchi_error *memory_take_ranges(struct memory *memory, struct memory *fr
  * separately.
  */
 const struct memory_range *memory_ranges(const struct memory *memory, size_t *ret_count);
+/* The total size of all ranges in bytes. */
 uint64_t memory_total(const struct memory *memory);
 /* The address after the last byte of RAM. */
 gpa_t memory_end(const struct memory *memory);
@@ -244,6 +246,7 @@ void memory_capture_record(struct memory *memory);
 void memory_capture_replay(struct memory *memory, bool replay);
 /* Whether reads get the copies. */
 bool memory_capture_replays(const struct memory *memory);
+/* Ends the capture and frees the copies. */
 void memory_capture_end(struct memory *memory);
 
 #endif

@@ -67,9 +67,9 @@ void btf_writer_prototype(struct btf_writer *writer, type_id id, type_id result,
 type_id btf_writer_derived(struct btf_writer *writer, enum btf_kind kind, type_id target);
 type_id btf_writer_array(struct btf_writer *writer, type_id element, uint64_t count);
 
-/* Memory ran out in what the caller keeps of the types. */
+/* Says that the caller ran out of memory; btf_writer_finish() then fails. */
 void btf_writer_no_memory(struct btf_writer *writer);
-/* An error that says what the problem is, with `what` in front; NULL if there is none. */
+/* An error with the problem, which `what` introduces; NULL if there is no problem. */
 struct nunchi_error *btf_writer_error(const struct btf_writer *writer, const char *what);
 
 /*

@@ -18,10 +18,9 @@
 #include <string.h>
 
 #define KALLSYMS_TOKENS      256
-#define KALLSYMS_TOKEN_SHORT 16 /* bytes of a token that are copied at once, whatever its length   \
-				 */
-#define KALLSYMS_GROUP      256 /* number of symbols for each marker */
-#define KALLSYMS_GROUPS_MAX (SYMBOL_COUNT_MAX / KALLSYMS_GROUP)
+#define KALLSYMS_TOKEN_SHORT 16  /* bytes that are copied of a token, whatever its size */
+#define KALLSYMS_GROUP       256 /* number of symbols for each marker */
+#define KALLSYMS_GROUPS_MAX  (SYMBOL_COUNT_MAX / KALLSYMS_GROUP)
 
 /* Private copy of the token table. */
 struct kallsyms_tokens {
@@ -137,6 +136,7 @@ enum kallsyms_agreement {
 	KALLSYMS_ELSEWHERE,
 	KALLSYMS_AGREES
 };
+/* Finds the place and the encoding of the address table, and stores them in k. */
 enum kallsyms_agreement kallsyms_find_addresses(struct kallsyms *k);
 /* The address of symbol i, which must be below count. */
 uint64_t kallsyms_address(const struct kallsyms *k, uint32_t i);

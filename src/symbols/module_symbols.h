@@ -41,6 +41,7 @@ struct module_symbol {
 
 struct module_symbols;
 
+/* Creates an empty table, to which the symbols of modules are added until it is sealed. */
 struct nunchi_error *module_symbols_create(struct module_symbols **ret);
 void module_symbols_destroy(struct module_symbols *symbols);
 /*

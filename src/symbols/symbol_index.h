@@ -19,6 +19,7 @@ struct symbol {
 	char type; /* nm letter */
 };
 
+/* Creates an empty index, to which symbols are added until it is sealed. */
 struct nunchi_error *symbol_index_create(struct symbol_index **ret);
 /* Adds a symbol. name has 1 to 512 bytes without NUL, and need not be NUL-terminated. */
 struct nunchi_error *symbol_index_add(struct symbol_index *index, const char *name,

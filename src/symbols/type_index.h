@@ -106,8 +106,10 @@ uint32_t type_index_count(const struct type_index *index);
  * it is no longer valid.
  */
 bool type_index_get(const struct type_index *index, type_id id, struct type *ret);
+/* Gets member i of a struct or union. False as for type_index_get(), or if there is no member i. */
 bool type_index_member(const struct type_index *index, type_id id, uint32_t i,
 		       struct type_member *ret);
+/* Gets enumerator i of an enum. False as for type_index_get(), or if there is no enumerator i. */
 bool type_index_enumerator(const struct type_index *index, type_id id, uint32_t i,
 			   struct type_enumerator *ret);
 /* Gets parameter i of a function prototype. */

@@ -163,6 +163,9 @@ struct nunchi_error *target_pause(struct target *target);
  * stops it again.
  */
 struct nunchi_error *target_resume(struct target *target);
+/*
+ * Gets the registers of a vCPU. Fails with NUNCHI_ERROR_UNSUPPORTED if the target has no registers.
+ */
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 					  struct x86_registers *ret);
 /* Gets the current state of the guest; TARGET_ENDED if it does not exist any more. */

@@ -33,11 +33,13 @@ struct view_source {
 struct nunchi_error *view_cursor_create(const struct view_source *source, const struct view *view,
 					const struct nunchi_query *query, struct view_cursor **ret);
 void view_cursor_destroy(struct view_cursor *cursor);
+/* See nunchi_cursor_columns(). */
 const struct nunchi_column *const *view_cursor_columns(const struct view_cursor *cursor,
 						       size_t *ret_count);
 /* See nunchi_cursor_next(). */
 struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
 				      const struct nunchi_cell **ret_cells, bool *ret_torn);
+/* See nunchi_cursor_warning(). */
 const char *view_cursor_warning(const struct view_cursor *cursor, size_t index);
 
 #endif

@@ -78,12 +78,14 @@ static inline bool view_wants(const struct view_request *request, unsigned colum
 
 /* A row that a provider fills. All cells are NUNCHI_ABSENT_NOT_COMPUTED at first. */
 struct view_row;
+/* Set a cell to a value of the column's type. */
 void row_integer(struct view_row *row, unsigned column, int64_t value);
 void row_real(struct view_row *row, unsigned column, double value);
 void row_address(struct view_row *row, unsigned column, uint64_t value);
 /* These two copy the bytes. */
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size);
 void row_string(struct view_row *row, unsigned column, const char *string);
+/* Sets a cell to an absence. */
 void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why);
 /* Set a cell to the value that was read, or to the absence that corresponds to the result. */
 void row_read_integer(struct view_row *row, unsigned column, enum read_result result,
@@ -145,6 +147,7 @@ struct view {
 
 /* All views in the order of views.def, which is alphabetical. */
 const struct view *const *view_registry(size_t *ret_count);
+/* The view with this name, or NULL. */
 const struct view *view_find(const char *name);
 
 #endif

@@ -171,6 +171,10 @@ struct nunchi_error *linux_symbols(struct linux_kernel *kernel, struct symbol_in
  * a fact with the group's name, the fields, and the views that need them.
  */
 void linux_kernel_note_missing(struct linux_kernel *kernel);
+/*
+ * Adds a fact for `nunchi info`; format gives its value. topic and name are static; evidence (may
+ * be NULL) is copied.
+ */
 void linux_kernel_fact(struct linux_kernel *kernel, const char *topic, const char *name,
 		       const char *evidence, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

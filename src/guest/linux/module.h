@@ -42,8 +42,10 @@ enum read_result linux_module_size(struct linux_kernel *kernel, const struct obj
 				   uint64_t *ret);
 enum read_result linux_module_code(struct linux_kernel *kernel, const struct object *module,
 				   uint64_t *ret_start, uint64_t *ret_end);
+/* Appends the module's name. */
 enum read_result linux_module_name(struct linux_kernel *kernel, const struct object *module,
 				   struct buffer *ret);
+/* Gets the module's state. */
 enum read_result linux_module_state(struct linux_kernel *kernel, const struct object *module,
 				    enum linux_module_state *ret);
 /* The number of references to the module. */

@@ -255,7 +255,7 @@ static bool start_again(struct linux_list *list)
 }
 
 /* Marks the current node as seen; *ret_new is false if it was returned before. */
-static enum read_result arrive(struct linux_list *list, bool *ret_new)
+static enum read_result mark_seen(struct linux_list *list, bool *ret_new)
 {
 	enum hash_result result = hash_map_insert(list->seen, list->at, 0);
 
@@ -287,7 +287,7 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 			return false;
 		list->at = next;
 		list->before = before;
-		list->broken = arrive(list, &is_new);
+		list->broken = mark_seen(list, &is_new);
 		if (!list->broken && is_new) {
 			*ret = next;
 			return true;

@@ -61,12 +61,6 @@ static void add_noted(struct linux_roots *roots, struct memory *memory,
 	add_root(roots, memory, paging, false, how, note_stext);
 }
 
-static void add(struct linux_roots *roots, struct memory *memory, const struct x86_paging *paging,
-		const char *how)
-{
-	add_noted(roots, memory, paging, how, 0);
-}
-
 /*
  * Adds a root whose number of levels is unknown: at most one of four and five levels leads to an
  * image.
@@ -314,7 +308,8 @@ static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
 				continue;
 			if (tries++ == MAX_PAE_TRIES)
 				return;
-			add(roots, memory, &paging, "the page directory of a 32-bit kernel");
+			add_noted(roots, memory, &paging, "the page directory of a 32-bit kernel",
+				  0);
 		}
 		at = end;
 	}

@@ -29,7 +29,7 @@ static struct nunchi_error *check(struct guest_kernel *guest, struct target *tar
 	return linux_kernel_check(linux_kernel_of(guest), target, thorough);
 }
 
-/* ---- What is known of it --------------------------------------------------------------------- */
+/* ---- Facts ----------------------------------------------------------------------------------- */
 
 struct facts {
 	void (*fact)(const struct nunchi_fact *fact, void *data);

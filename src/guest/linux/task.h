@@ -58,6 +58,7 @@ struct nunchi_error *linux_threads_check(struct linux_kernel *kernel);
  */
 bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,
 			const struct object *leader, struct hash_map *seen);
+/* Copies the task_struct of the next thread; false at the end. */
 bool linux_threads_next(struct linux_threads *walk, struct object *task);
 
 /*

@@ -38,6 +38,7 @@ struct avml_info {
 	uint64_t end;     /* file offset of the end of the last complete block */
 };
 
+/* Whether the first size bytes of a file are those of an AVML file. */
 bool avml_matches(const void *start, size_t size);
 
 /*

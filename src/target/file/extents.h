@@ -37,6 +37,7 @@ void extents_deinit(struct extents *extents);
 /* Adds an extent. Fails if an x86 guest cannot have the addresses; ignores an empty extent. */
 struct nunchi_error *extents_add(struct extents *extents, uint64_t start, uint64_t size,
 				 uint64_t offset);
+/* Adds an extent that is RAM but not in the source. */
 struct nunchi_error *extents_add_missing(struct extents *extents, uint64_t start, uint64_t size);
 
 /*
@@ -47,6 +48,7 @@ struct nunchi_error *extents_add_missing(struct extents *extents, uint64_t start
 struct nunchi_error *extents_normalize(struct extents *extents, uint64_t source_size);
 /* The number of missing bytes, after extents_normalize(). */
 uint64_t extents_missing(const struct extents *extents);
+/* The number of bytes of all extents, including missing ones. */
 uint64_t extents_total(const struct extents *extents);
 
 /*

@@ -30,6 +30,7 @@ struct flattened_info {
 	bool cut_off; /* the end record is missing */
 };
 
+/* Whether the first size bytes of a file are those of a flattened file. */
 bool flattened_matches(const void *start, size_t size);
 
 /*

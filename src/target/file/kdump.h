@@ -44,6 +44,7 @@ struct kdump_info {
 	uint64_t cut_off_pages; /* saved pages that lie beyond the end of the file */
 };
 
+/* Whether the first size bytes of a file are those of a kdump-compressed file. */
 bool kdump_matches(const void *start, size_t size);
 /* The name of a compression, as "zlib"; "none" for 0. */
 const char *kdump_compression_string(unsigned compression);

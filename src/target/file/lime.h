@@ -29,6 +29,7 @@ struct lime_header {
 	uint64_t size; /* of the range in bytes; 0 if the last address is less than the first */
 };
 
+/* Decodes and encodes the header of a segment. */
 struct lime_header lime_header_decode(const uint8_t bytes[LIME_HEADER_SIZE]);
 void lime_header_encode(const struct lime_header *header, uint8_t ret[LIME_HEADER_SIZE]);
 
@@ -45,6 +46,7 @@ struct lime {
 void lime_deinit(struct lime *lime);
 #define _cleanup_lime_ _cleanup_(lime_deinit)
 
+/* Whether the first size bytes of a file are those of a LiME file. */
 bool lime_matches(const void *start, size_t size);
 /*
  * Parses the file. A damaged header after the first segment ends the walk: see garbage and cut_off.

@@ -42,6 +42,9 @@ struct qemu_stream_info {
 	size_t vcpu_count;
 };
 
+/*
+ * Whether the first size bytes of a file are those of a migration stream, or of libvirt's header.
+ */
 bool qemu_stream_matches(const void *start, size_t size);
 
 /*

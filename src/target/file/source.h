@@ -31,12 +31,12 @@ struct source {
  * source.
  */
 struct source source_of_fd(int fd, uint64_t size);
-/* Makes a source of bytes; the caller keeps both the structure and the bytes as long as the source.
- */
+/* Bytes in memory. The structure and the bytes must exist as long as a source of them. */
 struct source_bytes {
 	const void *start;
 	size_t size;
 };
+/* Makes a source of bytes in memory. */
 struct source source_of_bytes(struct source_bytes *bytes);
 void source_deinit(struct source *source);
 

@@ -44,6 +44,7 @@ struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_runni
 
 /* ---- pause.c ---- */
 
+/* The functions of struct target_control. */
 struct nunchi_error *qemu_pause(struct target *target);
 struct nunchi_error *qemu_resume(struct target *target);
 void qemu_pause_init(struct qemu_target *qemu);

@@ -24,6 +24,7 @@ struct maps {
 	char *text;
 };
 
+/* Parses the text of /proc/PID/maps, which is copied. Fails if the text has another form. */
 struct nunchi_error *maps_parse(const char *text, size_t size, struct maps *ret);
 void maps_deinit(struct maps *maps);
 #define _cleanup_maps_ _cleanup_(maps_deinit)

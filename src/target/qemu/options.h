@@ -26,6 +26,7 @@ const char *options_string(const json_t *options, const char *key);
  * ("4G").
  */
 bool options_size(const json_t *options, const char *key, uint64_t unit, uint64_t *ret);
+/* Whether the option is given as "on" or, in the JSON form, as true. */
 bool options_is_on(const json_t *options, const char *key);
 
 #endif

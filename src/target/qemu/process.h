@@ -25,6 +25,7 @@ struct qemu_process {
 struct nunchi_error *process_read(pid_t pid, const char *name, struct buffer *ret);
 /* Gets the start time; NUNCHI_ERROR_GONE if there is no such process. */
 struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret);
+/* Reads and parses /proc/PID/maps. */
 struct nunchi_error *process_maps(pid_t pid, struct maps *ret);
 /* Gets the program's name from the kernel, "?" if it cannot be read. */
 void process_name(pid_t pid, char *ret, size_t size);

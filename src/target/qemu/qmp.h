@@ -57,6 +57,7 @@ struct qmp_message {
 	unsigned major, minor; /* for a greeting: QEMU's version, 0 if not given */
 };
 
+/* Parses a complete message. Fails with NUNCHI_ERROR_DATA if it is not a message of QMP. */
 struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp_message *ret);
 void qmp_message_deinit(struct qmp_message *message);
 

@@ -43,6 +43,7 @@ struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret
 /* Closes the connection and frees. NULL is accepted. */
 void qmp_client_destroy(struct qmp_client *client);
 
+/* The descriptor of the connection, for poll(); owned by the client. */
 int qmp_client_fd(const struct qmp_client *client);
 /*
  * The process that called listen() on the socket, as the kernel recorded it; 0 if that process is

@@ -89,6 +89,9 @@ const char *xen_domain_state(const struct xen_domain *domain);
  * the call that increments it (guard/xen.c).
  */
 struct nunchi_error *xen_domain_unpause(struct xen_hypervisor *xen, uint16_t id);
+/*
+ * Gets the registers of a vCPU. Fails with NUNCHI_ERROR_UNSUPPORTED if the vCPU was never started.
+ */
 struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct xen_domain *domain,
 				       unsigned vcpu, struct x86_registers *ret);
 /*

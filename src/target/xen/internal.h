@@ -38,6 +38,7 @@ struct nunchi_error *xen_still_there(struct xen_target *xen, struct xen_domain *
 
 /* ---- pause.c ---- */
 
+/* The functions of struct target_control. */
 struct nunchi_error *xen_pause(struct target *target);
 struct nunchi_error *xen_resume(struct target *target);
 /*

@@ -16,6 +16,7 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
  * false. A host without Xen has no domains, which is not an error.
  */
 struct nunchi_error *xen_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
+/* Does the same with a given table of functions; for tests. */
 struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
 				   void *data, bool *ret_stopped);
 /* Whether exactly one domain has this name. */
@@ -30,7 +31,9 @@ struct xen_watch;
 struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
 					   struct xen_watch **ret);
 void xen_watch_destroy(struct xen_watch *watch);
+/* The descriptor to poll; owned by the watch. */
 int xen_watch_fd(const struct xen_watch *watch);
+/* Reads the events that have arrived, so that the descriptor is not readable any more. */
 void xen_watch_clear(struct xen_watch *watch);
 /* The watch on this host; target_wake.fd is -1 if there is no Xen or no xenstore. */
 struct nunchi_error *xen_wake(struct target_wake *ret);
