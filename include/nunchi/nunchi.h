@@ -10,9 +10,9 @@
  * be used by different threads at the same time. nunchi_context_cancel() and
  * nunchi_session_cancel() may be called from any thread and from a signal handler.
  *
- * Side effects: the library never prints, never exits and has no mutable global state. It installs
- * one SIGBUS handler when it first maps a file, because a file that is truncated while it is mapped
- * raises SIGBUS; the handler passes all other SIGBUS on to the handler that was installed before.
+ * Side effects: the library never prints and never exits. Its only process-wide state is a SIGBUS
+ * handler, which it installs when it first maps a file, because reading a mapped file that was
+ * truncated raises SIGBUS; the handler passes all other SIGBUS on to the handler installed before.
  * NUNCHI_CONTEXT_NO_SIGBUS_GUARD switches the handler off. For child processes and fork() see enum
  * nunchi_pause.
  *
@@ -62,7 +62,7 @@ enum nunchi_error_code {
 
 struct nunchi_error;
 
-/* The kind of failure: what a program decides by. */
+/* The kind of failure, for programs that handle kinds differently. */
 NUNCHI_API enum nunchi_error_code nunchi_error_code(const struct nunchi_error *err);
 /* The message, one line without a final period. Owned by the error. */
 NUNCHI_API const char *nunchi_error_message(const struct nunchi_error *err);
@@ -318,12 +318,8 @@ struct nunchi_session;
 
 struct nunchi_session_options {
 	size_t size; /* sizeof(struct nunchi_session_options) */
-	bool
-	    /*
-	     * pause a running guest until the session is closed, whatever
-	     * nunchi_guest_options.pause is
-	     */
-	    hold;
+	/* pause a running guest until the session is closed, whatever its pause option is */
+	bool hold;
 };
 
 /*
@@ -551,7 +547,7 @@ enum nunchi_space {
 
 struct nunchi_place {
 	enum nunchi_space space;
-	uint64_t id;
+	uint64_t id; /* a pid or CR3, for the spaces that need one */
 	uint64_t address;
 };
 
@@ -581,13 +577,11 @@ struct nunchi_translation {
 	const char *fault; /* if not mapped: the reason, as text in static storage */
 };
 
+/*
+ * Walks the page tables for a virtual address, and stores the entries read at each level, from the
+ * root down. An address that is not mapped is not an error: then ret->mapped is false.
+ */
 NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
-						 /*
-						  * Walks the page tables for a virtual address, and
-						  * stores the entries read at each level, from the
-						  * root down. An address that is not mapped is not
-						  * an error: then ret->mapped is false.
-						  */
 						 const struct nunchi_place *place,
 						 struct nunchi_translation *ret);
 
@@ -651,8 +645,8 @@ enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };
 
 /*
  * Writes the guest's memory to a new file; pages of zeros become holes of the file. The file gets
- * the name `path` only when it is complete; until then it has a temporary name in the same
- * directory. The guest is paused during the copy if nunchi_guest_options.pause is
+ * the name `path` only when it is complete; until then it has no name, or a temporary name in the
+ * same directory. The guest is paused during the copy if nunchi_guest_options.pause is
  * NUNCHI_PAUSE_ALWAYS. progress() may be NULL; it is given the bytes written and the total, and
  * cancels if it returns false.
  */
@@ -702,8 +696,8 @@ NUNCHI_API struct nunchi_error *
 nunchi_writer_create(const struct nunchi_writer_options *options,
 		     const struct nunchi_column *const *columns, size_t column_count,
 		     bool (*write)(const char *data, size_t size, void *data2), void *data,
-		     /* Writes a row: one cell for each column of the writer. */
 		     struct nunchi_writer **ret);
+/* Writes a row: one cell for each column of the writer. */
 NUNCHI_API struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
 						  const struct nunchi_cell *cells, bool torn);
 /*
