@@ -10,13 +10,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Compiling the rules takes a hundred times as long as using them. */
-static struct scanner *compiled(void)
+static struct matcher *compiled(void)
 {
 	static struct scan scan;
 
-	if (!scan.scanner)
+	if (!scan.matcher)
 		nunchi_error_destroy(scan_init(&scan));
-	return scan.scanner;
+	return scan.matcher;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!diagnosis || !story_init(&diagnosis->story))
 		abort();
-	diagnosis->scan.scanner = compiled();
+	diagnosis->scan.matcher = compiled();
 	if (tree_create_empty(&diagnosis->tree) ||
 	    sources_text(diagnosis, "input", (const char *)data, size))
 		abort();
@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nunchi_diagnosis_verdict(diagnosis, &reason);
 	if (!reason || !*reason)
 		abort();
-	diagnosis->scan.scanner = NULL;
+	diagnosis->scan.matcher = NULL;
 	nunchi_diagnosis_destroy(diagnosis);
 	return 0;
 }

@@ -33,7 +33,7 @@ def run(*args, **environment) -> subprocess.CompletedProcess:
 
 
 def can(feature: str) -> bool:
-    """Whether nunchi was built with what reads logs (Hyperscan), or bundles (libarchive)."""
+    """Whether nunchi was built with what reads logs (Hyperscan or PCRE2), or bundles (libarchive)."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "file"
         path.write_bytes(gzip.compress(b"") if feature == "libarchive" else b"")
@@ -166,13 +166,13 @@ class BlackScreen(unittest.TestCase):
                                           ("2", "i915.enable_psr=0", "none")})
         self.assertIn('"module_blacklist=xe"', of_kind(items, "remedy")[1]["remedy"])
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_kernel_log_alone(self) -> None:
         items = rows(LOGS / "black-screen-kernel.log")
         self.assertEqual(verdict(items), "no-screen")
         self.assertLessEqual({BLACK_SCREEN, "R27", "R24"}, findings(items))
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_kernel_log_without_times(self) -> None:
         """As dmesg -t, journalctl -o cat and syslog print it."""
         text = (LOGS / "black-screen-kernel.log").read_text()
@@ -218,7 +218,7 @@ class Languages(unittest.TestCase):
                             {"LC_ALL": "C", "LANGUAGE": "ko"}):
             self.assertEqual(self.first_line(**environment), "Verdict: ready without a screen")
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_names_stay(self) -> None:
         """What programs read is the same in every language, and so are numbers."""
         done = run("--json", LOGS / "vtx-off.log", LC_ALL="ko_KR.UTF-8",
@@ -262,21 +262,21 @@ class Languages(unittest.TestCase):
 
 
 class Healthy(unittest.TestCase):
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_same_words(self) -> None:
         items = rows(LOGS / "healthy-same-words.txt")
         self.assertEqual(verdict(items), "ready")
         self.assertEqual({item["state"] for item in of_kind(items, "finding")}, {"note"})
         self.assertFalse(of_kind(items, "remedy"))
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_three_lines(self) -> None:
         for name in ("healthy-xen.log", "healthy-same-words.txt"):
             lines = run(LOGS / name).stdout.decode().splitlines()
             self.assertLessEqual(len(lines), 3, lines)
             self.assertEqual(lines[0], "Verdict: ready")
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_bare_log_is_no_story(self) -> None:
         """What a kernel says of screens and failures is not what a person says of them."""
         text = ("Linux version 6.1.0-25-amd64 (build@host) (gcc-12) #1 SMP\n"
@@ -294,7 +294,7 @@ class Healthy(unittest.TestCase):
                                        "The screen stays black under Xen."]))
             self.assertEqual(verdict(rows(path)), "no-screen")
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_blocker(self) -> None:
         items = rows(LOGS / "vtx-off.log")
         self.assertEqual(verdict(items), "not-ready")
@@ -326,7 +326,7 @@ class AnyInput(unittest.TestCase):
                 path.write_bytes(random.Random(seed).randbytes(8 << 20))
                 self.assertEqual([item["kind"] for item in rows(path)], ["verdict"], seed)
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_long_line_hides_nothing(self) -> None:
         self.check(b"x" * (5 << 20) + b"\n(XEN) CPU0: VMX disabled by BIOS.\n", "not-ready")
 
@@ -337,15 +337,16 @@ class AnyInput(unittest.TestCase):
 
 
 class Without(unittest.TestCase):
-    """What a build without Hyperscan or libarchive says instead."""
+    """What a build without Hyperscan and PCRE2, or without libarchive, says instead."""
 
     def test_logs(self) -> None:
-        if can("Hyperscan"):
-            self.skipTest("built with Hyperscan")
+        if can("Hyperscan and PCRE2"):
+            self.skipTest("built with what reads logs")
         for name in ("vtx-off.log", "healthy-xen.log", "black-screen-kernel.log"):
             done = run("--json", LOGS / name)
             self.assertEqual(done.returncode, 0)
-            self.assertIn(b"built without Hyperscan: logs are not looked at", done.stderr)
+            self.assertIn(b"logs are not looked at: nunchi was built without Hyperscan and PCRE2",
+                          done.stderr)
             items = [json.loads(line) for line in done.stdout.splitlines()]
             self.assertEqual(verdict(items), "unknown", name)
             self.assertFalse(findings(items))
@@ -381,22 +382,35 @@ class Hidden(unittest.TestCase):
     def tearDown(self) -> None:
         self.folder.cleanup()
 
-    def run_without(self, soname: str, *args) -> subprocess.CompletedProcess:
+    def run_without(self, sonames: str, *args) -> subprocess.CompletedProcess:
         (self.path / "hidden").mkdir(exist_ok=True)
-        (self.path / "hidden" / soname).touch()
+        for soname in sonames.split():
+            (self.path / "hidden" / soname).touch()
         return run(*args, LD_LIBRARY_PATH=str(self.path / "hidden"))
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_logs(self) -> None:
         for name, expected in (("vtx-off.log", "unknown"), ("black-screen.txt", "no-screen")):
-            done = self.run_without("libhs.so.5", "--json", LOGS / name)
+            done = self.run_without("libhs.so.5 libpcre2-8.so.0", "--json", LOGS / name)
             self.assertEqual(done.returncode, 0)
-            for text in (b"logs are not looked at: libhs.so.5 cannot be loaded (",
-                         b"); it is needed for reading logs; install libhyperscan5",
-                         b"; install libhyperscan5 (Debian, Ubuntu) or hyperscan (Fedora)\n"):
-                self.assertIn(text, done.stderr)
+            self.assertRegex(done.stderr, rb"logs are not looked at: lib(hs|pcre2-8).so.\d cannot be "
+                             rb"loaded \(.*\); it is needed for reading logs; "
+                             rb"install lib(hyperscan5|pcre2-8-0) \(Debian, Ubuntu\) or ")
             items = [json.loads(line) for line in done.stdout.splitlines()]
             self.assertEqual(verdict(items), expected, name)
+
+    @needs("Hyperscan and PCRE2")
+    def test_engines(self) -> None:
+        """Where one of the two that read logs is not installed, the other finds the same."""
+        for name in ("vtx-off.log", "healthy-xen.log", "black-screen-kernel.log",
+                     "black-screen.txt", "black-screen-ko.txt"):
+            outputs = {run("--all", "--json", LOGS / name).stdout}
+            for soname in ("libhs.so.5", "libpcre2-8.so.0"):
+                done = self.run_without(soname, "--all", "--json", LOGS / name)
+                (self.path / "hidden" / soname).unlink()
+                if b"logs are not looked at" not in done.stderr:
+                    outputs.add(done.stdout)
+            self.assertEqual(len(outputs), 1, name)
 
     @needs("libarchive")
     def test_bundles(self) -> None:
@@ -911,7 +925,7 @@ class Bundles(unittest.TestCase):
             items = self.look(DOM0, native, {"file/boot/grub/grub.cfg": menu.format(default)})
             self.assertEqual("C6" in findings(items), is_xen, default)
 
-    @needs("Hyperscan")
+    @needs("Hyperscan and PCRE2")
     def test_collect_without_secrets(self) -> None:
         root = pathlib.Path(self.folder.name) / "root"
         secrets = ["52:54:00:ab:cd:ef", "hunter2", "SN-99812", "me@example.org",

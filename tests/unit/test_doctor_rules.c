@@ -10,10 +10,14 @@
 
 #include <cmocka.h>
 
-#include "config.h"
+#include "core/buffer.h"
 #include "core/cleanup.h"
+#include "core/io.h"
+#include "doctor/story/match.h"
 #include "doctor/story/scan.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +259,18 @@ static const struct {
     {RULE_R54, X "vm_event interface version mismatch", X "d1 vm_event ring full"},
 };
 
+/* All tests are run with each engine. */
+static const struct match_engine *engine;
+
+static void start(struct scan *scan)
+{
+	const char *patterns[SCAN_PATTERNS];
+
+	*scan = (struct scan){0};
+	scan_patterns(patterns);
+	assert_null(engine->create(patterns, SCAN_PATTERNS, &scan->matcher));
+}
+
 static void scan_text(struct scan *scan, const char *text)
 {
 	scan_begin(scan, "log", SCAN_ANY);
@@ -281,7 +297,7 @@ static void test_every_rule(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!fires(&scan, rows[i].rule, rows[i].fires))
 			fail_msg("%s does not fire on: %s", rules[rows[i].rule].id, rows[i].fires);
@@ -351,7 +367,7 @@ static void test_forms(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		for (size_t j = 0;
 		     rules[rows[i].rule].where == WHERE_KERNEL && j < ARRAY_SIZE(forms); j++)
@@ -372,7 +388,7 @@ static void test_xen_forms(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		scan_text(&scan, lines[i]);
 		assert_int_equal(scan.results[RULE_R33].seen, i + 1);
@@ -392,7 +408,7 @@ static void test_bare_boots(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	scan_text(&scan, text);
 	assert_true(scan_together(&scan, RULE_R23, RULE_R26));
 	assert_true(scan_seen(&scan, RULE_R6));
@@ -406,7 +422,7 @@ static void test_prose(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	assert_false(
 	    fires(&scan, RULE_R33, "If xl dmesg says VMX disabled by BIOS, switch VT-x on."));
 	assert_false(
@@ -437,7 +453,7 @@ static void test_known_kind(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	scan_begin(&scan, "xl dmesg", SCAN_XEN);
 	scan_lines(&scan, text, strlen(text), true);
 	assert_true(scan_seen(&scan, RULE_R33));
@@ -459,7 +475,7 @@ static void test_boots(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	scan_text(&scan, text);
 	assert_true(scan_together(&scan, RULE_R23, RULE_R26));
 	assert_false(scan_together(&scan, RULE_R23, RULE_R6));
@@ -475,7 +491,7 @@ static void test_pieces(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	for (size_t piece = 1; piece < sizeof(text); piece++) {
 		uint64_t before = scan.results[RULE_R36].seen;
 		size_t start = 0, end = 0;
@@ -508,7 +524,7 @@ static void test_bounds(void **state)
 	struct scan scan;
 
 	(void)state;
-	assert_null(scan_init(&scan));
+	start(&scan);
 	for (size_t i = 0; i < 1000; i++)
 		scan_text(&scan, line);
 	assert_int_equal(scan.results[RULE_R33].seen, 1000);
@@ -526,7 +542,7 @@ static void test_bounds(void **state)
 	scan_deinit(&scan);
 }
 
-/* Without Hyperscan logs are not looked at, which is said; nothing is found. */
+/* Without an engine logs are not looked at, which is said; nothing is found. */
 static void test_without(void **state)
 {
 	struct nunchi_error *err;
@@ -543,18 +559,143 @@ static void test_without(void **state)
 	scan_deinit(&scan);
 }
 
-static bool has_hyperscan(void)
+/* ---- The engines side by side ---- */
+
+/* For each line: the patterns that an engine finds. The text is given whole, as a log's piece is.
+ */
+static void find_all(const char *text, size_t size, bool (*found)[SCAN_PATTERNS])
 {
-#ifdef HAVE_LIBHS
-	return true;
-#else
-	return false;
-#endif
+	const char *end = text + size;
+	struct scan scan;
+	bool any;
+
+	start(&scan);
+	any = engine->any(scan.matcher, text, size);
+	for (size_t i = 0; text < end; i++) {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+
+		stop = stop ? stop : end;
+		if (any)
+			engine->line(scan.matcher, text, (size_t)(stop - text), found[i]);
+		text = stop + 1;
+	}
+	scan_deinit(&scan);
 }
 
-int main(void)
+/* Fails unless all engines find the same patterns in each line; gives how many they find. */
+static size_t compare_engines(const char *what, const char *text, size_t size)
+{
+	size_t lines = 1, bytes, total = 0;
+	bool(*first)[SCAN_PATTERNS] = NULL, (*found)[SCAN_PATTERNS];
+
+	for (size_t i = 0; i < size; i++)
+		lines += text[i] == '\n';
+	bytes = lines * sizeof(*found);
+	for (size_t i = 0; match_engines[i]; i++) {
+		found = calloc(1, bytes);
+		assert_non_null(found);
+		engine = match_engines[i];
+		find_all(text, size, found);
+		for (size_t line = 0; first && line < lines; line++)
+			for (size_t id = 0; id < SCAN_PATTERNS; id++)
+				if (found[line][id] != first[line][id])
+					fail_msg("%s:%zu: %s %s %s", what, line + 1, engine->name,
+						 found[line][id] ? "alone finds" : "does not find",
+						 id < RULE_COUNT ? rules[id].id : "a boot");
+		if (first) {
+			free(found);
+			continue;
+		}
+		first = found;
+		for (size_t at = 0; at < bytes; at++)
+			total += ((bool *)found)[at];
+	}
+	free(first);
+	return total;
+}
+
+static const char *fixtures;
+
+/* All logs and stories of tests/doctor. */
+static void test_engines_agree_on_logs(void **state)
+{
+	DIR *folder = opendir(fixtures);
+	size_t total = 0, files = 0;
+	struct dirent *entry;
+
+	(void)state;
+	assert_non_null(folder);
+	while ((entry = readdir(folder))) {
+		_cleanup_close_ int fd =
+		    openat(dirfd(folder), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		_cleanup_buffer_ struct buffer text = {0};
+
+		if (entry->d_name[0] == '.' || io_read_all(fd, &text))
+			continue;
+		total += compare_engines(entry->d_name, buffer_string(&text), text.size);
+		files++;
+	}
+	closedir(folder);
+	print_message("%zu files, %zu matches\n", files, total);
+	assert_true(files >= 8 && total >= 20);
+}
+
+/* Every line of the rules above, and halves of them put together, many lines with many matches. */
+static void test_engines_agree_on_rules(void **state)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(rows); j++) {
+			const char *a = rows[i].fires, *b = rows[j].silent;
+			size_t cut = strlen(a) * (1 + (i + j) % 4) / 4;
+
+			buffer_printf(&text, "%.*s %s\n%s%s\n", (int)cut, a, rows[j].fires, b, a);
+			buffer_printf(&text, "%s%s", a + cut / 2, j % 7 ? "\n" : "\r\n");
+		}
+	assert_false(text.failed);
+	assert_true(compare_engines("rules", text.data, text.size) > 10000);
+}
+
+/* A text with what a pattern begins with again and again, and never what it ends with. */
+static void test_engines_agree_on_repetition(void **state)
+{
+	static const char *const pieces[] = {"i915 ",
+					     "xe 0: ",
+					     "i915 0000:00:02.0: ",
+					     "nouveau:",
+					     "NVRM: ",
+					     "parameter \"",
+					     "GuC firmware ",
+					     "WB WT UC- ",
+					     "Couldn't enable  and ",
+					     "RDMSR 0x0",
+					     "(sz: 000000",
+					     "a",
+					     "\xff",
+					     "x86/PAT: Configuration WB"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+		_cleanup_buffer_ struct buffer text = {0};
+
+		while (text.size < 1 << 20)
+			buffer_append_string(&text, pieces[i]);
+		compare_engines(pieces[i], text.data, text.size);
+		/* The line as scan_lines() cuts it. */
+		compare_engines(pieces[i], text.data, SCAN_LINE);
+	}
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest without[] = {cmocka_unit_test(test_without)};
+	const struct CMUnitTest agreeing[] = {
+	    cmocka_unit_test(test_engines_agree_on_logs),
+	    cmocka_unit_test(test_engines_agree_on_rules),
+	    cmocka_unit_test(test_engines_agree_on_repetition),
+	};
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_rule), cmocka_unit_test(test_forms),
 	    cmocka_unit_test(test_xen_forms),  cmocka_unit_test(test_bare_boots),
@@ -563,6 +704,16 @@ int main(void)
 	    cmocka_unit_test(test_bounds),
 	};
 
-	return has_hyperscan() ? cmocka_run_group_tests(tests, NULL, NULL)
-			       : cmocka_run_group_tests(without, NULL, NULL);
+	int failed = 0;
+
+	fixtures = argc > 1 ? argv[1] : ".";
+	if (!match_engines[0])
+		return cmocka_run_group_tests(without, NULL, NULL);
+	for (size_t i = 0; match_engines[i]; i++) {
+		engine = match_engines[i];
+		failed += cmocka_run_group_tests_name(engine->name, tests, NULL, NULL);
+	}
+	if (match_engines[1])
+		failed += cmocka_run_group_tests(agreeing, NULL, NULL);
+	return failed;
 }

@@ -9,7 +9,7 @@
 #include "core/library.h"
 #include "doctor/facts/bundle.h"
 #include "doctor/facts/initramfs.h"
-#include "doctor/story/scan.h"
+#include "doctor/story/match.h"
 #include "symbols/dwarf.h"
 #include "symbols/isf.h"
 #include "target/compression.h"
@@ -222,21 +222,21 @@ static int use_all(void)
 	struct source file = {0}, unpacked;
 	struct type_index *types;
 	struct tree *tree;
-	struct scan scan;
+	const char *const patterns[] = {"a"};
+	struct matcher *matcher;
 	char *text;
 	size_t size;
 
 	(void)fd, (void)types, (void)text, (void)size, (void)extents, (void)info, (void)file;
-	(void)unpacked, (void)tree, (void)scan, (void)say, (void)read_gzip;
+	(void)unpacked, (void)tree, (void)say, (void)read_gzip;
 #ifdef HAVE_LIBDW
 	say(type_index_from_dwarf(fd, &types));
 #endif
 #ifdef HAVE_LZMA
 	say(isf_unpack("x", 1, &text, &size));
 #endif
-#ifdef HAVE_LIBHS
-	say(scan_init(&scan));
-#endif
+	for (size_t i = 0; match_engines[i]; i++)
+		say(match_engines[i]->create(patterns, 1, &matcher));
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -261,6 +261,9 @@ static const struct {
 #endif
 #ifdef HAVE_LIBHS
     {"libhs.so.5", "reading logs", "libhyperscan5 (Debian, Ubuntu) or hyperscan (Fedora)"},
+#endif
+#ifdef HAVE_PCRE2
+    {"libpcre2-8.so.0", "reading logs", "libpcre2-8-0 (Debian, Ubuntu) or pcre2 (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles and compressed initramfs",

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Hyperscan compiles all patterns into one automaton. A piece of the log is first asked whether
- * anything matches at all; only then its lines are looked at one by one. Within a line each rule
- * reports once, so that no text can make reports outnumber its lines.
+ * A piece of the log is first searched for a match of any pattern; only if it may have one, its
+ * lines are searched one by one. Within a line each rule reports once, so that no text can make
+ * reports outnumber its lines.
  */
 #include "doctor/story/scan.h"
 
-#include "config.h"
 #include "doctor/story/log_line.h"
+#include "doctor/story/match.h"
 #include "doctor/words.h"
 
 #include <stdlib.h>
@@ -32,180 +32,33 @@ const struct rule rules[RULE_COUNT] = {
 #define SHORTEST 8
 
 /* Marks of a boot's start: the kernel's banner, what journalctl and last print between boots. */
-static const char *const boot_marks[] = {"Linux version [0-9]+\\.[0-9]", "^-- (Boot|Reboot)",
-					 "\\(XEN\\) Xen version [0-9]"};
-#define PATTERNS (RULE_COUNT + ARRAY_SIZE(boot_marks))
+static const char *const boot_marks[SCAN_BOOT_MARKS] = {
+    "Linux version [0-9]+\\.[0-9]", "^-- (Boot|Reboot)", "\\(XEN\\) Xen version [0-9]"};
 
-#ifdef HAVE_LIBHS
-#include "core/library.h"
-
-#include <assert.h>
-#include <hs.h>
-
-#define HS_FUNCTIONS(FUNCTION)                                                                     \
-	FUNCTION(hs_alloc_scratch)                                                                 \
-	FUNCTION(hs_compile_multi)                                                                 \
-	FUNCTION(hs_free_compile_error)                                                            \
-	FUNCTION(hs_free_database)                                                                 \
-	FUNCTION(hs_free_scratch)                                                                  \
-	FUNCTION(hs_scan)                                                                          \
-	FUNCTION(hs_valid_platform)
-
-struct hs_library {
-	void *handle;
-	HS_FUNCTIONS(LIBRARY_MEMBER)
-};
-
-#define FUNCTION(name) LIBRARY_FUNCTION(struct hs_library, name)
-static const struct library_function functions[] = {HS_FUNCTIONS(FUNCTION)};
-LIBRARY(libhs, functions, "libhs.so.5", "reading logs",
-	"libhyperscan5 (Debian, Ubuntu) or hyperscan (Fedora)");
-static_assert(HS_MAJOR == 5, "the SONAME is of another version");
-
-struct scanner {
-	struct hs_library lib;
-	hs_database_t *database;
-	hs_scratch_t *scratch;
-};
-
-static struct nunchi_error *compile(struct scanner *scanner)
+void scan_patterns(const char *ret[SCAN_PATTERNS])
 {
-	const char *patterns[PATTERNS];
-	unsigned flags[PATTERNS], ids[PATTERNS];
-	hs_compile_error_t *failure = NULL;
-	struct nunchi_error *err;
-
-	for (unsigned i = 0; i < PATTERNS; i++) {
-		patterns[i] = i < RULE_COUNT ? rules[i].pattern : boot_marks[i - RULE_COUNT];
-		/* "^" is a line's start, in a piece of many lines too. */
-		flags[i] = HS_FLAG_SINGLEMATCH | HS_FLAG_MULTILINE;
-		ids[i] = i;
-	}
-	if (scanner->lib.hs_compile_multi(patterns, flags, ids, PATTERNS, HS_MODE_BLOCK, NULL,
-					  &scanner->database, &failure) != HS_SUCCESS) {
-		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "the rules cannot be compiled: %s",
-				   failure ? failure->message : "Hyperscan fails");
-		scanner->lib.hs_free_compile_error(failure);
-		return err;
-	}
-	if (scanner->lib.hs_alloc_scratch(scanner->database, &scanner->scratch) != HS_SUCCESS)
-		return &error_nomem;
-	return NULL;
+	for (size_t i = 0; i < RULE_COUNT; i++)
+		ret[i] = rules[i].pattern;
+	for (size_t i = 0; i < ARRAY_SIZE(boot_marks); i++)
+		ret[RULE_COUNT + i] = boot_marks[i];
 }
 
 struct nunchi_error *scan_init(struct scan *scan)
 {
-	struct nunchi_error *err;
+	const char *patterns[SCAN_PATTERNS];
 
-	*scan = (struct scan){.scanner = calloc(1, sizeof(struct scanner))};
-	if (!scan->scanner)
-		return &error_nomem;
-	err = error_context(library_load(&libhs, &scan->scanner->lib, &scan->scanner->lib.handle),
-			    "logs are not looked at");
-	/* It needs SSSE3, which every x86-64 CPU that can have guests has. */
-	if (!err && scan->scanner->lib.hs_valid_platform() != HS_SUCCESS)
-		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
-				   "logs are not searched for known messages: Hyperscan needs "
-				   "SSSE3, which this CPU lacks");
-	else if (!err)
-		err = compile(scan->scanner);
-	if (err)
-		scan_deinit(scan);
-	return err;
-}
-
-static void free_scanner(struct scanner *scanner)
-{
-	if (!scanner)
-		return;
-	if (scanner->lib.handle) {
-		scanner->lib.hs_free_scratch(scanner->scratch);
-		scanner->lib.hs_free_database(scanner->database);
-	}
-	library_unload(&scanner->lib.handle);
-	free(scanner);
-}
-
-static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
-		    void *matched)
-{
-	(void)from;
-	(void)to;
-	(void)flags;
-	((bool *)matched)[id] = true;
-	return 0;
-}
-
-static int on_any(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
-		  void *any)
-{
-	(void)id;
-	(void)from;
-	(void)to;
-	(void)flags;
-	*(bool *)any = true;
-	return 1;
-}
-
-/* Which patterns the line has; false if none. */
-static bool match_line(const struct scanner *scanner, const char *text, size_t size, bool *matched)
-{
-	memset(matched, 0, PATTERNS * sizeof(*matched));
-	scanner->lib.hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_match,
-			     matched);
-	return memchr(matched, true, PATTERNS);
-}
-
-/* Whether anything in it may match. */
-static bool match_any(const struct scanner *scanner, const char *text, size_t size)
-{
-	bool any = false;
-
-	scanner->lib.hs_scan(scanner->database, text, (unsigned)size, 0, scanner->scratch, on_any,
-			     &any);
-	return any;
-}
-#else
-struct scanner {
-	char unused;
-};
-
-struct nunchi_error *scan_init(struct scan *scan)
-{
 	*scan = (struct scan){0};
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "nunchi was built without Hyperscan: logs are not looked at");
+	scan_patterns(patterns);
+	return error_context(match_create(patterns, SCAN_PATTERNS, &scan->matcher),
+			     "logs are not looked at");
 }
-
-static void free_scanner(struct scanner *scanner)
-{
-	(void)scanner;
-}
-
-static bool match_line(const struct scanner *scanner, const char *text, size_t size, bool *matched)
-{
-	(void)scanner;
-	(void)text;
-	(void)size;
-	(void)matched;
-	return false;
-}
-
-static bool match_any(const struct scanner *scanner, const char *text, size_t size)
-{
-	(void)scanner;
-	(void)text;
-	(void)size;
-	return false;
-}
-#endif
 
 void scan_deinit(struct scan *scan)
 {
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		for (size_t j = 0; j < scan->results[i].kept; j++)
 			free(scan->results[i].hits[j].quote);
-	free_scanner(scan->scanner);
+	match_destroy(scan->matcher);
 	*scan = (struct scan){0};
 }
 
@@ -274,15 +127,18 @@ static void note(struct scan *scan, size_t id, const char *text, size_t size)
 
 static void look_at_line(struct scan *scan, const char *text, size_t size)
 {
-	bool matched[PATTERNS];
+	bool matched[SCAN_PATTERNS] = {false};
 
 	if (size && text[size - 1] == '\r')
 		size--;
 	if (size > SCAN_LINE)
 		size = SCAN_LINE;
-	if (size < SHORTEST || !match_line(scan->scanner, text, size, matched))
+	if (size < SHORTEST)
 		return;
-	for (size_t i = RULE_COUNT; i < PATTERNS; i++)
+	scan->matcher->engine->line(scan->matcher, text, size, matched);
+	if (!memchr(matched, true, sizeof(matched)))
+		return;
+	for (size_t i = RULE_COUNT; i < SCAN_PATTERNS; i++)
 		/* Prose that mentions a version begins no boot. */
 		if (matched[i] && scan->boot + 1 < SCAN_BOOTS &&
 		    (text[0] == '-' || log_line_writer(text, size) != LOG_NOBODY ||
@@ -325,7 +181,7 @@ size_t scan_lines(struct scan *scan, const char *text, size_t size, bool last)
 
 	if (last || (!whole && size >= SCAN_LINE))
 		whole = size;
-	if (whole && scan->scanner && match_any(scan->scanner, text, whole)) {
+	if (whole && scan->matcher && scan->matcher->engine->any(scan->matcher, text, whole)) {
 		look_at_lines(scan, text, whole);
 	} else {
 		scan->line += count_newlines(text, whole);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Looking for the messages of rules.def in logs of any size and content: all rules at once, in one
- * pass, in time linear in the log, with memory that does not grow with it (Hyperscan).
+ * pass, in time linear in the log, with memory that does not grow with it (match.h).
  */
 #ifndef NUNCHI_DOCTOR_STORY_SCAN_H
 #define NUNCHI_DOCTOR_STORY_SCAN_H
@@ -66,7 +66,7 @@ struct scan {
 	unsigned boot;  /* the one at hand; 0 is what stands before any boot's first line */
 	bool failed;    /* out of memory */
 	uint64_t bytes; /* looked at */
-	struct scanner *scanner;
+	struct matcher *matcher; /* NULL: nothing is looked for */
 	/* The text at hand. */
 	const char *source;
 	enum scan_kind kind;
@@ -74,7 +74,12 @@ struct scan {
 	bool within; /* the piece before ended inside a line */
 };
 
-/* Fails with NUNCHI_ERROR_UNSUPPORTED if nunchi was built without Hyperscan, or it is not there. */
+/* All that is looked for: the patterns of the rules, then marks of a boot's start. */
+#define SCAN_BOOT_MARKS 3
+#define SCAN_PATTERNS   (RULE_COUNT + SCAN_BOOT_MARKS)
+void scan_patterns(const char *ret[SCAN_PATTERNS]);
+
+/* Fails with NUNCHI_ERROR_UNSUPPORTED if neither Hyperscan nor PCRE2 can be used. */
 struct nunchi_error *scan_init(struct scan *scan);
 void scan_deinit(struct scan *scan);
 /* Begins a text; what it is called is not copied. */
