@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/cursor.h"
 #include "api/guest.h"
+#include "core/options.h"
 
 struct nunchi_cursor {
 	struct nunchi_guest *guest;
@@ -60,9 +61,9 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 	double start;
 
 	if (query)
-		err = guest_take_options("nunchi_query", query, query->size,
-					 offsetof(struct nunchi_query, columns), &own_query,
-					 sizeof(own_query));
+		err = options_take("nunchi_query", query, query->size,
+				   offsetof(struct nunchi_query, columns), &own_query,
+				   sizeof(own_query));
 	if (!err && !own_view(view))
 		err = error_create(NUNCHI_ERROR_ARGUMENT, "the view is not one of nunchi_views()");
 	if (!err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/guest.h"
 #include "core/clock.h"
+#include "core/options.h"
 #include "event/loop.h"
 #include "target/snapshot/snapshot.h"
 
@@ -79,24 +80,6 @@ struct nunchi_error *guest_error(const struct nunchi_guest *guest, struct nunchi
 	return error_context(err, "%s", guest->target->name);
 }
 
-struct nunchi_error *guest_take_options(const char *name, const void *from, size_t size,
-					size_t first, void *ret, size_t ret_size)
-{
-	const uint8_t *bytes = from;
-
-	if (size <= first)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s.size is not set", name);
-	for (size_t i = ret_size; i < size; i++) {
-		if (bytes[i])
-			return error_create(NUNCHI_ERROR_ARGUMENT,
-					    "%s has an option at byte %zu that this library (%s) "
-					    "does not know",
-					    name, i, NUNCHI_VERSION);
-	}
-	memcpy(ret, from, size < ret_size ? size : ret_size);
-	return NULL;
-}
-
 static bool copy_string(const char *from, char **to)
 {
 	*to = from ? strdup(from) : NULL;
@@ -110,9 +93,9 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	struct nunchi_error *err = NULL;
 
 	if (from)
-		err = guest_take_options("nunchi_guest_options", from, from->size,
-					 offsetof(struct nunchi_guest_options, pause), &options,
-					 sizeof(options));
+		err = options_take("nunchi_guest_options", from, from->size,
+				   offsetof(struct nunchi_guest_options, pause), &options,
+				   sizeof(options));
 	if (err)
 		return err;
 	if ((unsigned)options.pause > NUNCHI_PAUSE_NEVER)

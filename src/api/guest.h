@@ -67,16 +67,6 @@ static inline bool session_captures(const struct nunchi_guest *guest)
 	return guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS && !guest->session.holds;
 }
 
-/*
- * Copies a structure of options from a caller whose header may be of another version, so that its
- * structure is shorter or longer than the library's. Members that the caller's structure lacks are
- * left unchanged in ret. `first` is the offset of the first member after `size`.
- * NUNCHI_ERROR_ARGUMENT, with the structure's name, if size is not greater than first, or if a byte
- * after ret_size, which this library does not know, is not zero.
- */
-struct nunchi_error *guest_take_options(const char *name, const void *from, size_t size,
-					size_t first, void *ret, size_t ret_size);
-
 /* A monotonic clock, in milliseconds. */
 double guest_clock_ms(void);
 

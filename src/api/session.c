@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sessions: several queries on a guest that is checked once, and paused once if asked for. */
 #include "api/guest.h"
+#include "core/options.h"
 
 /* After this many calls in a session on a running guest, a new generation of its memory begins. */
 #define CALLS_OF_A_GENERATION 1024
@@ -15,9 +16,9 @@ struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 	struct guest_kernel *kernel;
 
 	if (options)
-		err = guest_take_options("nunchi_session_options", options, options->size,
-					 offsetof(struct nunchi_session_options, hold), &own,
-					 sizeof(own));
+		err =
+		    options_take("nunchi_session_options", options, options->size,
+				 offsetof(struct nunchi_session_options, hold), &own, sizeof(own));
 	if (!err && session->open)
 		err = error_create(NUNCHI_ERROR_BUSY,
 				   "%s: a session is open; a guest has one at a time",

@@ -3,6 +3,7 @@
  * The functions of <nunchi/doctor.h>. Inside, errors are made by the doctor's own copy of core; a
  * caller gets them as errors of libnunchi, which is what destroys them.
  */
+#include "core/options.h"
 #include "doctor/change/apply.h"
 #include "doctor/change/trial.h"
 #include "doctor/verdict/diagnosis.h"
@@ -26,37 +27,15 @@ static struct nunchi_error *outward(struct nunchi_error *err)
 	return made;
 }
 
-/*
- * Copies a structure of options that may come from a caller with another version of the header. A
- * shorter one leaves what it does not have as it is in ret; what a longer one has more must be
- * zero, for this library does not know what it asks for.
- */
-static bool take_options(const void *from, size_t size, size_t first, void *ret, size_t ret_size)
-{
-	const unsigned char *bytes = from;
-
-	if (size <= first)
-		return false;
-	for (size_t i = ret_size; i < size; i++)
-		if (bytes[i])
-			return false;
-	memcpy(ret, from, size < ret_size ? size : ret_size);
-	return true;
-}
-
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 static struct nunchi_error *take_examine(const struct nunchi_doctor_options *options,
 					 struct nunchi_doctor_options *ret)
 {
-	if (options &&
-	    !take_options(options, options->size, offsetof(struct nunchi_doctor_options, root), ret,
-			  sizeof(*ret)))
-		return error_create(
-		    NUNCHI_ERROR_ARGUMENT,
-		    "the size in nunchi_doctor_options is 0, or an option is set that "
-		    "this version of the library does not know");
-	return NULL;
+	if (!options)
+		return NULL;
+	return options_take("nunchi_doctor_options", options, options->size,
+			    offsetof(struct nunchi_doctor_options, root), ret, sizeof(*ret));
 }
 
 struct nunchi_error *nunchi_doctor_examine(struct nunchi_context *context,
@@ -102,14 +81,14 @@ static struct nunchi_error *work_init(struct nunchi_context *context,
 				      nunchi_doctor_say *say, void *data, struct work *ret)
 {
 	struct nunchi_doctor_change taken = {0};
+	struct nunchi_error *err = NULL;
 
-	if (change &&
-	    !take_options(change, change->size, offsetof(struct nunchi_doctor_change, root), &taken,
-			  sizeof(taken)))
-		return error_create(
-		    NUNCHI_ERROR_ARGUMENT,
-		    "the size in nunchi_doctor_change is 0, or an option is set that "
-		    "this version of the library does not know");
+	if (change)
+		err = options_take("nunchi_doctor_change", change, change->size,
+				   offsetof(struct nunchi_doctor_change, root), &taken,
+				   sizeof(taken));
+	if (err)
+		return err;
 	if (!taken.minutes)
 		taken.minutes = TRIAL_MINUTES;
 	if (taken.minutes > TRIAL_MINUTES_MAX)

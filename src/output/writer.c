@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output/writer.h"
 
+#include "core/options.h"
 #include "output/escape.h"
 
 #include <inttypes.h>
@@ -139,15 +140,14 @@ static struct nunchi_error *copy_columns(struct nunchi_writer *writer,
 static struct nunchi_error *copy_options(struct nunchi_writer *writer,
 					 const struct nunchi_writer_options *options)
 {
-	size_t size = sizeof(*options);
+	struct nunchi_error *err = NULL;
 
-	if (!options)
-		return NULL;
-	if (options->size < offsetof(struct nunchi_writer_options, width))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_writer_options.size is not set");
-	if (options->size < size)
-		size = options->size;
-	memcpy(&writer->options, options, size);
+	if (options)
+		err = options_take("nunchi_writer_options", options, options->size,
+				   offsetof(struct nunchi_writer_options, output), &writer->options,
+				   sizeof(writer->options));
+	if (err)
+		return err;
 	if (writer->options.width > MOST_WIDTH)
 		writer->options.width = MOST_WIDTH;
 	if ((unsigned)writer->options.output >= ARRAY_SIZE(forms))
