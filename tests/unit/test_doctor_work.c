@@ -198,19 +198,21 @@ static void scan_packages(const char *text, size_t size)
 static const struct {
 	const char *name;
 	void (*scan)(const char *text, size_t size);
-	size_t size; /* of the smaller text; the other has twice as much */
+	size_t size;    /* of the smaller text; the other has twice as much */
+	uint64_t slack; /* steps that do not grow with the text */
 } scanners[] = {
-    {"redact", scan_redact, 320 << 10},
-    {"log_line_writer", scan_log_line, 4000},
-    {"story: prose", scan_prose, 2000},
-    {"story: firmware", scan_firmware, 2000},
-    {"story: grub", scan_typed, 2000},
-    {"story: modprobe.d", scan_modprobe, 2000},
-    {"settings_add_words", scan_words, 16 << 10},
-    {"grub_vars_read", scan_grub_vars, 48 << 10},
-    {"grub_menu_parse", scan_grub_menu, 16 << 10},
-    {"grub_env", scan_grub_env, 4000},
-    {"packages_list", scan_packages, 16 << 10},
+    /* 32 KiB behind the BEGIN of a key are taken out without being looked at. */
+    {"redact", scan_redact, 40 << 10, 1400000},
+    {"log_line_writer", scan_log_line, 4000, 0},
+    {"story: prose", scan_prose, 1500, 0},
+    {"story: firmware", scan_firmware, 1500, 0},
+    {"story: grub", scan_typed, 1500, 0},
+    {"story: modprobe.d", scan_modprobe, 1500, 0},
+    {"settings_add_words", scan_words, 8 << 10, 0},
+    {"grub_vars_read", scan_grub_vars, 8 << 10, 0},
+    {"grub_menu_parse", scan_grub_menu, 8 << 10, 0},
+    {"grub_env", scan_grub_env, 4000, 0},
+    {"packages_list", scan_packages, 8 << 10, 0},
 };
 
 /* 40 KiB in the variable A. */
@@ -335,7 +337,7 @@ static void test_work_is_linear(void **state)
 			uint64_t once = work_of(i, j, scanners[i].size);
 			uint64_t twice = work_of(i, j, 2 * scanners[i].size);
 
-			if (twice <= 2 * once + once / 4 &&
+			if (twice <= 2 * once + once / 4 + scanners[i].slack &&
 			    twice <= 2 * scanners[i].size * STEPS_A_BYTE)
 				continue;
 			complain(i, j, once, twice);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Nothing leads out of a root, and by hand it is the same as by openat2(2). */
+/*
+ * Nothing leads out of a root, and by hand it is the same as by openat2(2); and the one layer that
+ * the doctor reads a host's files through.
+ */
 #include "core/cleanup.h"
 #include "doctor/facts/inside.h"
+#include "doctor/facts/root.h"
+#include "doctor/facts/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -212,11 +217,116 @@ static void test_limits(void **state)
 	test_free(path);
 }
 
+/* ---- The layer above it: what facts and the change to Xen read ---- */
+
+/* Files that a root may have, and what stands in the way of reading each. */
+static void make_files(void)
+{
+	int fd = openat(top, "large", O_CREAT | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)ROOT_FILE_MAX + 1), 0);
+	close(fd);
+	fd = openat(top, "text", O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(fd, "text\n", 5), 5);
+	close(fd);
+	assert_int_equal(mkfifoat(top, "fifo", 0600), 0);
+	assert_int_equal(mkdirat(top, "many", 0700), 0);
+	for (unsigned i = 0; i <= ROOT_NAMES_MAX; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "many/%u", i);
+		fd = openat(top, name, O_CREAT | O_WRONLY, 0600);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+}
+
+/* Facts and the change to Xen get the same of each path: absence with its reason, or the text. */
+static void test_one_layer(void **state)
+{
+	static const struct {
+		const char *path;
+		int errnum;
+		enum nunchi_error_code code; /* of root_read(); NUNCHI_ERROR_NOT_FOUND: no error */
+	} rows[] = {
+	    {"/text", 0, NUNCHI_ERROR_NOT_FOUND},
+	    {"/nothing", ENOENT, NUNCHI_ERROR_NOT_FOUND},
+	    {"/text/below", ENOTDIR, NUNCHI_ERROR_NOT_FOUND},
+	    {"/dir/up", ENOENT, NUNCHI_ERROR_NOT_FOUND},
+	    {"/top-up", ENOENT, NUNCHI_ERROR_NOT_FOUND},
+	    {"/dir", EISDIR, NUNCHI_ERROR_DATA},
+	    {"/fifo", EINVAL, NUNCHI_ERROR_DATA},
+	    {"/loop", ELOOP, NUNCHI_ERROR_IO},
+	};
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_root_ struct root root;
+	char path[128];
+
+	(void)state;
+	make_files();
+	snprintf(path, sizeof(path), "%s/root", top_path);
+	assert_null(root_init(path, &root));
+	assert_null(tree_open(path, NULL, &tree));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct tree_entry *entry = tree_get(tree, TREE_FILE, rows[i].path);
+		_cleanup_buffer_ struct buffer text = {0};
+		_cleanup_error_ struct nunchi_error *err = NULL;
+		bool exists = false;
+
+		err = root_read(&root, rows[i].path, &text, &exists);
+		print_message("%s: %s; %s\n", rows[i].path, entry->text ? "read" : tree_why(entry),
+			      err      ? nunchi_error_message(err)
+			      : exists ? "read"
+				       : "absent");
+		assert_int_equal(entry->errnum, rows[i].errnum);
+		assert_int_equal(entry->text != NULL, !rows[i].errnum);
+		if (rows[i].code == NUNCHI_ERROR_NOT_FOUND) {
+			assert_null(err);
+			assert_int_equal(exists, !rows[i].errnum);
+			assert_string_equal(buffer_string(&text), exists ? "text\n" : "");
+		} else {
+			assert_int_equal(nunchi_error_code(err), rows[i].code);
+		}
+	}
+}
+
+/* What is too large is cut for facts, which say so, and an error for the change. */
+static void test_sizes(void **state)
+{
+	_cleanup_root_names_ struct root_names names = {0};
+	_cleanup_buffer_ struct buffer text = {0};
+	_cleanup_tree_ struct tree *tree = NULL;
+	_cleanup_root_ struct root root;
+	const struct tree_entry *entry;
+	struct nunchi_error *err;
+	char path[128];
+	bool exists;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/root", top_path);
+	assert_null(root_init(path, &root));
+	assert_null(tree_open(path, NULL, &tree));
+	entry = tree_get(tree, TREE_FILE, "/large");
+	assert_true(entry->text && entry->cut && entry->size == 4 << 20);
+	entry = tree_get(tree, TREE_LIST, "/many");
+	assert_true(entry->text && entry->cut);
+	assert_false(tree_get(tree, TREE_LIST, "/dir")->cut);
+	err = root_read(&root, "/large", &text, &exists);
+	assert_non_null(strstr(nunchi_error_message(err), "/large is larger than 16 MiB"));
+	nunchi_error_destroy(err);
+	err = root_list(&root, "/many", &names);
+	assert_non_null(strstr(nunchi_error_message(err), "/many has more than 4096 names"));
+	nunchi_error_destroy(err);
+	assert_null(root_list(&root, "/nothing", &names));
+	assert_int_equal(names.count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_by_hand),
-	    cmocka_unit_test(test_never_out),
+	    cmocka_unit_test(test_one_layer), cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_by_hand),   cmocka_unit_test(test_never_out),
 	    cmocka_unit_test(test_limits),
 	};
 

@@ -5,6 +5,7 @@
  * of the files but for ours.
  */
 #include "core/buffer.h"
+#include "core/io.h"
 #include "doctor/change/grub.h"
 #include "doctor/facts/inside.h"
 #include "doctor/facts/run.h"
@@ -97,16 +98,10 @@ static int open_directory(const struct root *root)
 
 static int put(int directory, const struct file *file)
 {
-	int fd = openat(directory, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	_cleanup_close_ int fd =
+	    openat(directory, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-	for (size_t done = 0; fd >= 0 && done < file->text.size;) {
-		ssize_t one = write(fd, file->text.data + done, file->text.size - done);
-
-		if (one <= 0)
-			return errno ? errno : EIO;
-		done += (size_t)one;
-	}
-	return fd < 0 ? errno : (close(fd), 0);
+	return fd < 0 ? errno : -io_write_full(fd, file->text.data, file->text.size);
 }
 
 static int cover(const struct root *root, const void *data)

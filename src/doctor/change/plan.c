@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/change/plan.h"
 
+#include "core/io.h"
 #include "doctor/change/grub.h"
 #include "doctor/change/grub_env.h"
 #include "doctor/change/record.h"
@@ -355,13 +356,9 @@ static int text_file(const char *data, size_t size, char *path, size_t path_size
 {
 	_cleanup_close_ int fd = memfd_create("nunchi", 0);
 
-	for (size_t done = 0; fd >= 0 && done < size;) {
-		ssize_t one = pwrite(fd, data + done, size - done, (off_t)done);
-
-		if (one <= 0)
-			return -1;
-		done += (size_t)one;
-	}
+	/* diff opens it by its path, and so reads it from its beginning. */
+	if (fd < 0 || io_write_full(fd, data, size))
+		return -1;
 	snprintf(path, path_size, "/proc/self/fd/%d", fd);
 	return no_cleanup_fd(fd);
 }

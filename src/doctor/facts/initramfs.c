@@ -2,12 +2,12 @@
 #include "doctor/facts/initramfs.h"
 
 #include "config.h"
+#include "core/clock.h"
 #include "core/digit.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #ifdef HAVE_LIBARCHIVE
 #include "doctor/facts/archive_library.h"
@@ -29,19 +29,11 @@ struct reader {
 	struct archive *archive; /* unpacks what is compressed; NULL: it is read as it is */
 	uint64_t unpacked;
 	unsigned entries;
-	time_t deadline;
-	int errnum; /* of a read that failed */
+	uint64_t deadline; /* of clock_us() */
+	int errnum;        /* of a read that failed */
 	struct buffer *out;
 	char piece[PIECE];
 };
-
-static time_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec;
-}
 
 /* ---- Bytes ---- */
 
@@ -76,7 +68,7 @@ static bool skip_zeros(struct reader *reader)
 				return true;
 			}
 		reader->offset += (uint64_t)size;
-		if (now() > reader->deadline) {
+		if (clock_us() > reader->deadline) {
 			reader->errnum = ETIMEDOUT;
 			return false;
 		}
@@ -115,7 +107,7 @@ static int take_bytes(struct reader *reader, char *to, struct buffer *kept, uint
 
 		if (!got)
 			return reader->errnum ? reader->errnum : EBADMSG;
-		if (now() > reader->deadline)
+		if (clock_us() > reader->deadline)
 			return ETIMEDOUT;
 		if (kept)
 			buffer_append(kept, piece, got);
@@ -316,8 +308,10 @@ static int read_segment(struct reader *reader, bool *ret_last)
 
 int initramfs_list(initramfs_read read, void *data, struct buffer *ret)
 {
-	struct reader reader = {
-	    .read = read, .data = data, .out = ret, .deadline = now() + MOST_SECONDS};
+	struct reader reader = {.read = read,
+				.data = data,
+				.out = ret,
+				.deadline = clock_us() + MOST_SECONDS * CLOCK_US_PER_S};
 	bool last = false;
 	int errnum = 0;
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/facts/root.h"
 
+#include "core/array.h"
+#include "core/io.h"
 #include "doctor/facts/inside.h"
 #include "doctor/words.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,49 +116,76 @@ static char *temporary_name(const char *name)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *read_all(int fd, struct buffer *ret)
+int root_open_file(const struct root *root, const char *path)
 {
-	for (;;) {
-		char *place = buffer_reserve(ret, 65536);
-		ssize_t got;
+	/* A fifo or a terminal must not keep us waiting. */
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
 
-		if (!place)
-			return error_create(NUNCHI_ERROR_DATA, _("is larger than %zu MiB"),
-					    ROOT_FILE_MAX >> 20);
-		got = read(fd, place, 65536);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_create_errno(errno, _("cannot be read"));
-		if (!got)
-			break;
-		ret->size += (size_t)got;
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		return -1;
 	}
-	/* Text after the last byte read, where none was, is unset. */
-	if (!buffer_append(ret, "", 1))
-		return &error_nomem;
-	ret->size--;
-	return NULL;
+	return no_cleanup_fd(fd);
+}
+
+int root_load(const struct root *root, const char *path, struct buffer *ret, bool *ret_cut)
+{
+	_cleanup_close_ int fd = root_open_file(root, path);
+	int result;
+
+	if (fd < 0)
+		return errno;
+	result = io_read_all(fd, ret);
+	*ret_cut = result == -EFBIG;
+	return *ret_cut ? 0 : -result;
+}
+
+int root_link(const struct root *root, const char *path, struct buffer *ret)
+{
+	_cleanup_close_ int fd = root_open(root, path, O_PATH | O_NOFOLLOW);
+	char target[PATH_MAX];
+	ssize_t size = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
+
+	if (size < 0)
+		return errno;
+	return buffer_append(ret, target, (size_t)size) ? 0 : ENOMEM;
+}
+
+int root_modified(const struct root *root, const char *path, int64_t *ret)
+{
+	_cleanup_close_ int fd = root_open(root, path, O_PATH);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return errno;
+	*ret = st.st_mtime;
+	return 0;
 }
 
 struct nunchi_error *root_read(const struct root *root, const char *path, struct buffer *ret,
 			       bool *ret_exists)
 {
-	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
+	bool cut;
+	int errnum;
 
 	buffer_deinit(ret);
 	buffer_init(ret, ROOT_FILE_MAX);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-		*ret_exists = false;
+	errnum = root_load(root, path, ret, &cut);
+	*ret_exists = errnum != ENOENT && errnum != ENOTDIR;
+	if (!*ret_exists)
 		return NULL;
-	}
-	if (fd < 0 || fstat(fd, &st))
-		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
-	if (!S_ISREG(st.st_mode))
+	if (errnum == EISDIR || errnum == EINVAL)
 		return error_create(NUNCHI_ERROR_DATA, _("%s is not a regular file"), path);
-	*ret_exists = true;
-	return error_context(read_all(fd, ret), "%s", path);
+	if (errnum)
+		return advise(error_create_errno(errnum, _("cannot read %s%s"), above(root), path));
+	if (cut)
+		return error_create(NUNCHI_ERROR_DATA, _("%s is larger than %zu MiB"), path,
+				    ROOT_FILE_MAX >> 20);
+	/* An empty file, too, has a text that ends with NUL. */
+	return buffer_append(ret, "", 0) ? NULL : &error_nomem;
 }
 
 bool root_stat(const struct root *root, const char *path, struct stat *ret)
@@ -170,47 +200,64 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static struct nunchi_error *add_name(struct root_names *names, const char *name)
+static int read_names(DIR *dir, struct root_names *names, bool *ret_cut)
 {
-	char **more, *copy;
+	struct dirent *entry;
+	size_t capacity = 0;
 
-	if (names->count == ROOT_NAMES_MAX)
-		return error_create(NUNCHI_ERROR_DATA, _("has more than %d names"), ROOT_NAMES_MAX);
-	more = realloc(names->names, (names->count + 1) * sizeof(*more));
-	if (!more)
-		return &error_nomem;
-	names->names = more;
-	copy = strdup(name);
-	if (!copy)
-		return &error_nomem;
-	names->names[names->count++] = copy;
-	return NULL;
+	while ((entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		*ret_cut = names->count == ROOT_NAMES_MAX;
+		if (*ret_cut)
+			return 0;
+		if (!ARRAY_RESERVE(names->names, names->count, capacity, 1))
+			return ENOMEM;
+		names->names[names->count] = strdup(entry->d_name);
+		if (!names->names[names->count++])
+			return ENOMEM;
+	}
+	return 0;
 }
 
-struct nunchi_error *root_list(const struct root *root, const char *path, struct root_names *ret)
+int root_names(const struct root *root, const char *path, struct root_names *ret, bool *ret_cut)
 {
 	_cleanup_root_names_ struct root_names names = {0};
-	int fd = root_open(root, path, O_RDONLY | O_DIRECTORY);
-	_cleanup_(cleanup_closedir_or_null_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct nunchi_error *err = NULL;
-	struct dirent *entry;
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_DIRECTORY);
+	_cleanup_(cleanup_closedir_or_null_p) DIR *dir = NULL;
+	int errnum;
 
-	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
-	if (fd >= 0 && !dir) {
-		close(fd);
-		return &error_nomem;
-	}
-	while (dir && !err && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-			err = error_context(add_name(&names, entry->d_name), "%s", path);
-	if (err)
-		return err;
+	*ret_cut = false;
+	if (fd < 0)
+		return errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return ENOMEM;
+	(void)no_cleanup_fd(fd); /* closedir() closes it */
+	errnum = read_names(dir, &names, ret_cut);
+	if (errnum)
+		return errnum;
 	if (names.count)
 		qsort(names.names, names.count, sizeof(*names.names), compare_names);
 	*ret = names;
 	names = (struct root_names){0};
-	return NULL;
+	return 0;
+}
+
+struct nunchi_error *root_list(const struct root *root, const char *path, struct root_names *ret)
+{
+	bool cut;
+	int errnum = root_names(root, path, ret, &cut);
+
+	if (errnum == ENOENT || errnum == ENOTDIR)
+		*ret = (struct root_names){0};
+	else if (errnum)
+		return advise(error_create_errno(errnum, _("cannot open %s%s"), above(root), path));
+	if (!cut)
+		return NULL;
+	root_names_deinit(ret);
+	return error_create(NUNCHI_ERROR_DATA, _("%s has more than %d names"), path,
+			    ROOT_NAMES_MAX);
 }
 
 void root_names_deinit(struct root_names *names)
@@ -223,21 +270,6 @@ void root_names_deinit(struct root_names *names)
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static bool write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t done = write(fd, data, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		data += done;
-		size -= (size_t)done;
-	}
-	return true;
-}
-
 /* Writes and syncs the temporary file, with what the file it is to replace has. */
 static bool write_temporary(int parent, const char *temporary, const void *data, size_t size,
 			    const struct stat *old, mode_t mode)
@@ -246,7 +278,10 @@ static bool write_temporary(int parent, const char *temporary, const void *data,
 
 	unlinkat(parent, temporary, 0);
 	fd = openat(parent, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || !write_all(fd, data, size))
+	if (fd < 0)
+		return false;
+	errno = -io_write_full(fd, data, size);
+	if (errno)
 		return false;
 	if (old && fchown(fd, old->st_uid, old->st_gid))
 		return false;

@@ -6,22 +6,18 @@
 #include "core/hash.h"
 #include "doctor/facts/archive_library.h"
 #include "doctor/facts/initramfs.h"
-#include "doctor/facts/inside.h"
 #include "doctor/facts/packages.h"
 #include "doctor/facts/probe.h"
+#include "doctor/facts/root.h"
 #include "doctor/facts/run.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MOST_ENTRIES    8192
-#define MOST_NAMES      4096
 #define MOST_FILE       (4u << 20)
 #define MOST_LOG        (32u << 20)
 #define MOST_ALL        (256u << 20) /* bytes of text in all */
@@ -34,8 +30,7 @@ struct node {
 };
 
 struct tree {
-	char *root; /* NULL: has only what was put in */
-	int root_fd;
+	struct root root; /* its path is NULL: the tree has only what was put in */
 	bool live;
 	const struct nunchi_context *context;
 	struct node **nodes;
@@ -60,7 +55,7 @@ struct nunchi_error *tree_create_empty(struct tree **ret)
 
 	if (!tree)
 		return &error_nomem;
-	tree->root_fd = -1;
+	tree->root.fd = -1;
 	*ret = tree;
 	return NULL;
 }
@@ -75,12 +70,9 @@ struct nunchi_error *tree_open(const char *root, const struct nunchi_context *co
 		return err;
 	tree->live = !root;
 	tree->context = context;
-	tree->root = strdup(root ? root : "/");
-	if (!tree->root)
-		return &error_nomem;
-	tree->root_fd = open(tree->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (tree->root_fd < 0)
-		return error_create_errno(errno, "cannot open the directory %s", tree->root);
+	err = root_init(root ? root : "/", &tree->root);
+	if (err)
+		return err;
 	*ret = no_cleanup_ptr(tree);
 	return NULL;
 }
@@ -96,9 +88,7 @@ void tree_destroy(struct tree *tree)
 	}
 	free(tree->nodes);
 	hash_map_deinit(&tree->by_name);
-	free(tree->root);
-	if (tree->root_fd >= 0)
-		close(tree->root_fd);
+	root_deinit(&tree->root);
 	free(tree);
 }
 
@@ -109,7 +99,7 @@ bool tree_is_live(const struct tree *tree)
 
 const char *tree_root(const struct tree *tree)
 {
-	return tree->root;
+	return tree->root.path;
 }
 
 const struct tree_entry *tree_entry(const struct tree *tree, size_t index)
@@ -209,48 +199,6 @@ struct nunchi_error *tree_put(struct tree *tree, enum tree_kind kind, const char
 	return NULL;
 }
 
-/* Links are followed inside the root only; the running host's is all there is. */
-static int open_in(const struct tree *tree, const char *name, int flags)
-{
-	/* A fifo or terminal must not keep us; with O_PATH they are not opened anyway. */
-	if (!(flags & O_PATH))
-		flags |= O_NOCTTY | O_NONBLOCK;
-	if (tree->live)
-		return open(name, flags | O_CLOEXEC);
-	return open_inside(tree->root_fd, name, flags);
-}
-
-static int read_file(const struct tree *tree, const char *name, struct buffer *text, bool *cut)
-{
-	_cleanup_close_ int fd = open_in(tree, name, O_RDONLY);
-	struct stat status;
-
-	if (fd < 0)
-		return errno;
-	if (fstat(fd, &status))
-		return errno;
-	if (!S_ISREG(status.st_mode))
-		return S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
-	for (;;) {
-		size_t piece = text->limit - text->size < 65536 ? text->limit - text->size : 65536;
-		char *place = piece ? buffer_reserve(text, piece) : NULL;
-		ssize_t size;
-
-		if (!piece) {
-			*cut = true;
-			return 0;
-		}
-		if (!place)
-			return ENOMEM;
-		size = read(fd, place, piece);
-		if (size < 0)
-			return errno;
-		if (!size)
-			return 0;
-		text->size += (size_t)size;
-	}
-}
-
 static ssize_t read_at(void *fd, void *to, size_t size, uint64_t offset)
 {
 	return pread(*(int *)fd, to, size, (off_t)offset);
@@ -265,87 +213,34 @@ static ssize_t read_on(void *fd, void *to, size_t size)
 static int read_digest(const struct tree *tree, enum tree_kind kind, const char *name,
 		       struct buffer *text)
 {
-	_cleanup_close_ int fd = open_in(tree, name, O_RDONLY);
-	struct stat status;
+	_cleanup_close_ int fd = root_open_file(&tree->root, name);
 
-	if (fd < 0 || fstat(fd, &status))
+	if (fd < 0)
 		return errno;
-	if (!S_ISREG(status.st_mode))
-		return EINVAL;
 	return kind == TREE_INITRAMFS ? initramfs_list(read_at, &fd, text)
 				      : packages_list(read_on, &fd, text);
 }
 
-static int compare_names(const void *a, const void *b)
+static int read_list(const struct tree *tree, const char *name, struct buffer *text, bool *cut)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
+	_cleanup_root_names_ struct root_names names = {0};
+	int errnum = root_names(&tree->root, name, &names, cut);
 
-static int read_names(DIR *directory, char **names, size_t *ret)
-{
-	struct dirent *item;
-
-	*ret = 0;
-	while (*ret < MOST_NAMES && (item = readdir(directory))) {
-		if (!strcmp(item->d_name, ".") || !strcmp(item->d_name, "..") ||
-		    strchr(item->d_name, '\n'))
-			continue;
-		names[*ret] = strdup(item->d_name);
-		if (!names[*ret])
-			return ENOMEM;
-		++*ret;
-	}
-	return 0;
-}
-
-static int read_list(const struct tree *tree, const char *name, struct buffer *text)
-{
-	int fd = open_in(tree, name, O_RDONLY | O_DIRECTORY), result;
-	_cleanup_free_ char **names = calloc(MOST_NAMES, sizeof(char *));
-	DIR *directory;
-	size_t count;
-
-	if (fd < 0)
-		return errno;
-	directory = names ? fdopendir(fd) : NULL;
-	if (!directory) {
-		close(fd);
-		return ENOMEM;
-	}
-	result = read_names(directory, names, &count);
-	closedir(directory);
-	qsort(names, count, sizeof(char *), compare_names);
-	for (size_t i = 0; i < count; i++) {
-		buffer_printf(text, "%s\n", names[i]);
-		free(names[i]);
-	}
-	return result;
-}
-
-static int read_link(const struct tree *tree, const char *name, struct buffer *text)
-{
-	_cleanup_close_ int fd = open_in(tree, name, O_PATH | O_NOFOLLOW);
-	char target[4096];
-	ssize_t size;
-
-	if (fd < 0)
-		return errno;
-	size = readlinkat(fd, "", target, sizeof(target));
-	if (size < 0)
-		return errno;
-	buffer_append(text, target, (size_t)size);
-	return 0;
+	/* One name a line. */
+	for (size_t i = 0; i < names.count; i++)
+		if (!strchr(names.names[i], '\n'))
+			buffer_printf(text, "%s\n", names.names[i]);
+	return errnum;
 }
 
 static int read_time(const struct tree *tree, const char *name, struct buffer *text)
 {
-	_cleanup_close_ int fd = open_in(tree, name, O_PATH);
-	struct stat status;
+	int64_t seconds;
+	int errnum = root_modified(&tree->root, name, &seconds);
 
-	if (fd < 0 || fstat(fd, &status))
-		return errno;
-	buffer_printf(text, "%" PRId64 "\n", (int64_t)status.st_mtime);
-	return 0;
+	if (!errnum)
+		buffer_printf(text, "%" PRId64 "\n", seconds);
+	return errnum;
 }
 
 static int obtain(const struct tree *tree, enum tree_kind kind, const char *name,
@@ -353,11 +248,11 @@ static int obtain(const struct tree *tree, enum tree_kind kind, const char *name
 {
 	switch (kind) {
 	case TREE_FILE:
-		return read_file(tree, name, text, cut);
+		return root_load(&tree->root, name, text, cut);
 	case TREE_LIST:
-		return read_list(tree, name, text);
+		return read_list(tree, name, text, cut);
 	case TREE_LINK:
-		return read_link(tree, name, text);
+		return root_link(&tree->root, name, text);
 	case TREE_TIME:
 		return read_time(tree, name, text);
 	case TREE_COMMAND:
@@ -382,7 +277,7 @@ const struct tree_entry *tree_get(struct tree *tree, enum tree_kind kind, const 
 	if (entry)
 		return entry;
 	buffer_init(&text, kind == TREE_FILE && !strstr(name, "log") ? MOST_FILE : MOST_LOG);
-	if (tree->root)
+	if (tree->root.path)
 		errnum = obtain(tree, kind, name, &text, &cut);
 	if (!errnum && (text.no_memory || (!text.data && !buffer_append_string(&text, ""))))
 		errnum = ENOMEM;
@@ -423,6 +318,12 @@ const char *tree_why(const struct tree_entry *entry)
 	case ETIMEDOUT:
 		return entry->kind == TREE_COMMAND ? "the command did not end in time"
 						   : "it takes too long";
+	case EISDIR:
+		return "it is a directory";
+	case EINVAL:
+		return "it is not a regular file";
+	case ELOOP:
+		return "too many symbolic links lead to it";
 	case EBADMSG:
 		return "it is damaged, or of an unknown kind";
 	case EFBIG:

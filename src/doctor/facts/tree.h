@@ -30,7 +30,7 @@ struct tree_entry {
 	char *text; /* NUL-terminated, and may have NULs inside; NULL if it could not be had */
 	size_t size;
 	int errnum; /* why text is NULL */
-	bool cut;   /* there was more than is kept (4 MiB of a file, 32 MiB of a log) */
+	bool cut; /* there was more than is kept (4 MiB of a file, 32 MiB of a log, 4,096 names) */
 };
 
 struct tree;
@@ -60,7 +60,7 @@ const char *tree_text(struct tree *tree, enum tree_kind kind, const char *name);
 const struct tree_entry *tree_entry(const struct tree *tree, size_t index);
 /* "file", "list" … as members of a bundle are called. */
 const char *tree_kind_name(enum tree_kind kind);
-/* "not permitted (needs root)", "there is none" … Static storage. */
+/* "not permitted; run it as root", "there is no such file" … Static storage. */
 const char *tree_why(const struct tree_entry *entry);
 
 DEFINE_CLEANUP(struct tree, tree_destroy)

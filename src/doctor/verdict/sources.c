@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/verdict/sources.h"
 
+#include "core/io.h"
 #include "doctor/words.h"
 
 #include <errno.h>
@@ -37,15 +38,12 @@ static void tell(struct nunchi_diagnosis *diagnosis, const char *text, size_t si
 static struct nunchi_error *fill(int fd, const char *path, char *buffer, size_t *size,
 				 bool *ret_end)
 {
-	ssize_t got;
+	ssize_t got = io_read_full(fd, buffer + *size, PIECE - *size);
 
-	do
-		got = read(fd, buffer + *size, PIECE - *size);
-	while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return error_create_errno(errno, "cannot read %s", path);
+		return error_create_errno((int)-got, "cannot read %s", path);
+	*ret_end = (size_t)got < PIECE - *size;
 	*size += (size_t)got;
-	*ret_end = !got;
 	return NULL;
 }
 
