@@ -101,7 +101,11 @@ static int probe_open_privcmd(struct buffer *ret)
 	return 0;
 }
 
-/* Those that libnunchi loads to reach Xen's guests: each with the SONAME of older versions. */
+/*
+ * The libraries that libnunchi loads to reach Xen's guests, each with the SONAME of older versions.
+ * The doctor is another library and includes nothing of target/: this is a list of its own, which
+ * tests/rooms.py compares with the one in target/xen/library.c.
+ */
 static int probe_xen_libraries(struct buffer *ret)
 {
 	static const struct library libraries[] = {

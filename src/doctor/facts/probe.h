@@ -6,11 +6,16 @@
 #include "core/buffer.h"
 
 /*
- * The probes: "cpuid" (lines of leaf, subleaf, EAX, EBX, ECX, EDX in hexadecimal), "msr-3a"
- * (IA32_FEATURE_CONTROL of the first CPU), "msr-c0010114" (AMD's VM_CR), "kernel-log" (what dmesg
- * shows), "release" (of uname),
- * "open-kvm" (whether we may), "xenstore" (whether xenstored answers) and "xen-libraries" (lines of
- * NAME yes|no: those that nunchi loads). Appends to ret; gives 0 or an errno.
+ * Runs a probe, appends what it prints to ret, and gives 0 or an errno:
+ *
+ *  cpuid         lines of leaf, subleaf, EAX, EBX, ECX, EDX in hexadecimal
+ *  msr-3a        IA32_FEATURE_CONTROL of the first CPU, in hexadecimal
+ *  msr-c0010114  AMD's VM_CR, likewise
+ *  kernel-log    what dmesg shows
+ *  release       the running kernel's release, as uname -r prints it
+ *  open-kvm      "usable" if /dev/kvm can be opened
+ *  open-privcmd  "usable" if /dev/xen/privcmd, Xen's device for hypercalls, can be opened
+ *  xen-libraries lines of NAME yes|no: whether the Xen libraries that libnunchi loads are installed
  */
 int probe_run(const char *name, struct buffer *ret);
 
