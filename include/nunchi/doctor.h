@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libnunchi-doctor: what stands between a host and introspection, and the change that brings a host
- * to Xen. A library of its own beside libnunchi, whose errors and context it uses.
+ * libnunchi-doctor finds out what keeps a host from looking into its guests and what to do about
+ * it, and can change how the host boots, to Xen and back. It is a library of its own beside
+ * libnunchi, whose errors and context it uses.
  *
  * Threads: each call is independent; a diagnosis is used by one thread at a time. Commands are run
  * as children of the process, reaped by their process id; SIGCHLD may have any disposition. The
@@ -66,7 +67,7 @@ struct nunchi_finding {
 enum nunchi_effect {
 	NUNCHI_EFFECT_NONE,
 	NUNCHI_EFFECT_HARMFUL,
-	NUNCHI_EFFECT_WRONG_LINE, /* the right idea, given to the wrong one of Xen and Linux */
+	NUNCHI_EFFECT_WRONG_LINE, /* an option of Xen that was given to Linux, or the reverse */
 	NUNCHI_EFFECT_USEFUL,
 	NUNCHI_EFFECT_UNJUDGED /* no rule knows it */
 };
@@ -78,7 +79,7 @@ struct nunchi_change {
 	enum nunchi_effect effect;
 	enum nunchi_confidence confidence;
 	const char *meaning;
-	bool lasts; /* beyond one boot: in a file, and not taken back later */
+	bool lasts; /* it holds for later boots too: it is in a file, and was not undone */
 	struct nunchi_evidence evidence;
 };
 
@@ -126,9 +127,10 @@ NUNCHI_API const char *nunchi_diagnosis_warning(const struct nunchi_diagnosis *d
 						size_t index);
 
 /*
- * Bringing a host to Xen, and back. The change is files of nunchi's own (one in
- * /etc/default/grub.d, for a trial a systemd unit and its script) and the grub.cfg that GRUB's own
- * scripts then make; native entries stay as they are, and one of them the default.
+ * Bringing a host to Xen, and back. Apply writes files that only nunchi has (one in
+ * /etc/default/grub.d; for a trial a systemd unit and its script too) and has GRUB's own scripts
+ * make a new grub.cfg. The entries that boot without Xen stay as they are, and one of them stays
+ * the default.
  */
 struct nunchi_doctor_change {
 	size_t size;      /* sizeof(struct nunchi_doctor_change) */
@@ -137,21 +139,24 @@ struct nunchi_doctor_change {
 	unsigned minutes; /* after so many, 1 to 1440; 0: 10 */
 };
 
-/* Is told what is, or would be, done: a line without its newline, which is valid during the call.
+/*
+ * Called with each line about what is done, or would be done: without its newline, and valid during
+ * the call.
  */
 typedef void nunchi_doctor_say(const char *line, void *data);
 
 /*
- * Says what apply would do, as a unified diff; lines of ours begin with "# ". Changes nothing. As
- * root, and only then, it also proves the plan and shows the new grub.cfg.
+ * Says what apply would do, as a unified diff; explanations begin with "# ". Changes nothing. As
+ * root, and only then, it also checks the plan against the grub.cfg that would be made, and shows
+ * that file.
  */
 NUNCHI_API struct nunchi_error *nunchi_doctor_plan(struct nunchi_context *context,
 						   const struct nunchi_doctor_change *change,
 						   nunchi_doctor_say *say, void *data);
 /*
  * Says the plan and does it. What an earlier apply did is taken back first. On failure, and when
- * the context is cancelled, nothing is changed; if we die, nunchi_doctor_undo() takes back what
- * there is. Needs root.
+ * the context is cancelled, everything is put back; if the process is killed, nunchi_doctor_undo()
+ * puts it back. Needs root.
  */
 NUNCHI_API struct nunchi_error *nunchi_doctor_apply(struct nunchi_context *context,
 						    const struct nunchi_doctor_change *change,

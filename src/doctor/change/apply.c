@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Files of ours alone, in the order in which they go. */
+/* The files that nunchi itself makes, in the order in which undo removes them. */
 static const char *const own_files[] = {GRUB_OWN, TRIAL_UNIT, TRIAL_SCRIPT};
 
 void told_say(const struct told *told, const char *format, ...)
@@ -118,7 +118,10 @@ static struct nunchi_error *remove_own(const struct root *root, const struct tol
 	return err;
 }
 
-/* With the lock held. Each step may be done again, so that an undo that was killed can be. */
+/*
+ * Called with the lock held. Each step may be repeated, so that an undo that was killed can be run
+ * again.
+ */
 static struct nunchi_error *undo(const struct root *root, const struct told *told, bool *ret_undone)
 {
 	_cleanup_record_ struct record record;
@@ -205,7 +208,7 @@ static struct nunchi_error *unless_cancelled(const struct nunchi_context *contex
 		   : NULL;
 }
 
-/* What was planned must still be what is true. */
+/* Whether what the plan was made from is unchanged. */
 static struct nunchi_error *check_unchanged(const struct root *root, const struct plan *plan)
 {
 	_cleanup_buffer_ struct buffer now;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Doing what a plan says, and taking it back. Whatever ends apply (an error, a signal, a power
- * cut), the change is then wholly there, or undo takes back what there is of it: the record of how
- * things were is on disk before the first of them changes.
+ * Doing what a plan says, and taking it back. Apply may be ended at any point, by an error, a
+ * signal or a power cut: undo then restores the files as they were, since copies of them are on
+ * disk before the first one is changed.
  */
 #ifndef NUNCHI_DOCTOR_CHANGE_APPLY_H
 #define NUNCHI_DOCTOR_CHANGE_APPLY_H
 
 #include "doctor/change/plan.h"
 
-/* Who is told, line by line, what is done. */
+/* The caller's function that is given a line about each thing done. */
 struct told {
 	void (*say)(const char *line, void *data);
 	void *data;

@@ -71,7 +71,8 @@ struct nunchi_error *grub_reboot(const struct root *root, const char *entry,
 	return run(root, arguments, NULL, context, &output);
 }
 
-/* ---- What it is made from -------------------------------------------------------------------- */
+/* ---- What grub.cfg is made from
+ * -------------------------------------------------------------------- */
 
 static bool is_config(const char *name)
 {
@@ -87,7 +88,7 @@ static char *join(const char *directory, const char *name)
 	return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
-/* Calls with the content of each file of the defaults' directory but ours, in order. */
+/* Calls the function with each file of /etc/default/grub.d but nunchi's own, sorted by name. */
 static struct nunchi_error *
 each_default(const struct root *root,
 	     struct nunchi_error *(*call)(const char *path, const struct buffer *text, void *data),

@@ -18,7 +18,7 @@ bool grub_env_valid(const char *block, size_t size);
 char *grub_env_get(const char *block, size_t size, const char *name);
 /* The block without the variable, as large as before. ret must be initialised. */
 bool grub_env_without(const char *block, size_t size, const char *name, struct buffer *ret);
-/* Whether both hold the same variables, but for those that name is of. */
+/* Whether both have the same variables with the same values, the one called `name` left out. */
 bool grub_env_same_without(const char *a, size_t a_size, const char *b, size_t b_size,
 			   const char *name);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * grub-mkconfig sources the defaults from where they lie. So that it can be asked what it would
- * make of other ones, it runs in a mount namespace in which their directory is a tmpfs, with copies
- * of the files but for ours.
+ * grub-mkconfig always reads /etc/default/grub.d. To find out what it would write if nunchi's file
+ * there were another one, it runs in a mount namespace in which that directory is a tmpfs: with
+ * copies of all other files, and nunchi's file as it would be.
  */
 #include "core/buffer.h"
 #include "core/io.h"

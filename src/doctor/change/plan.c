@@ -81,7 +81,7 @@ bool plan_same_native(const struct grub_menu *a, const char *a_text, const struc
 	}
 }
 
-/* The entry for one value that default may get. */
+/* The entry that GRUB boots if its variable `default` has this value. */
 static size_t entry_of(const struct grub_menu *menu, const char *value, const char *saved_entry)
 {
 	if (!strcmp(value, "${saved_entry}") || !strcmp(value, "$saved_entry"))
@@ -191,7 +191,8 @@ static struct nunchi_error *check_native(const struct plan *plan, const struct g
 		    _("run update-grub, boot once to see that it works, then come back"));
 	if (!plan_same_native(before, plan->before.data, after, plan->after.data, true))
 		return error_create(NUNCHI_ERROR_DATA,
-				    _("the native entries would change; that must not be"));
+				    _("the boot entries without Xen would change, which apply "
+				      "never does"));
 	xen = plan_default_xen(after, saved_entry);
 	if (xen != GRUB_MENU_NONE)
 		return error_hint(error_create(NUNCHI_ERROR_DATA,
@@ -202,7 +203,8 @@ static struct nunchi_error *check_native(const struct plan *plan, const struct g
 	return NULL;
 }
 
-/* A one-shot that an apply of ours set is none of somebody else's. */
+/* Whether the one-shot boot that is set was set by an earlier apply of nunchi, which may replace
+ * it. */
 static bool set_by_us(const struct root *root, const struct plan *plan, const char *next_entry)
 {
 	return record_exists(root) && !strcmp(next_entry, plan->entry);
@@ -226,7 +228,10 @@ static struct nunchi_error *check_trial(const struct root *root, const struct pl
 	return grub_can_clear(root, context);
 }
 
-/* The three menus, and what the environment says, held against each other. */
+/*
+ * Compares three menus (grub.cfg as it is, as GRUB's scripts make it without nunchi's file, and
+ * with it), and what GRUB's environment block says.
+ */
 static struct nunchi_error *prove(const struct root *root, const struct plan_options *options,
 				  struct plan *plan)
 {
@@ -271,7 +276,8 @@ static struct nunchi_error *read_now(const struct root *root, bool generate, str
 	struct stat st;
 	bool exists = true;
 
-	/* It may be for root's eyes alone, and is not needed where nothing is generated. */
+	/* Only root may read it on some systems; it is needed only to compare generated menus with
+	 * it. */
 	if (generate) {
 		err = root_read(root, GRUB_CFG, &plan->now, &exists);
 		if (err)
@@ -403,7 +409,7 @@ static struct nunchi_error *diff_file(const struct root *root, const char *path,
 	return label ? diff(label, old, new, context, ret) : &error_nomem;
 }
 
-/* The same for a file of ours, which may be there from before. */
+/* The same for a file that nunchi writes, which an earlier apply may have left. */
 static struct nunchi_error *diff_own(const struct root *root, const char *path,
 				     const struct buffer *new, const struct nunchi_context *context,
 				     struct buffer *ret)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The change that brings a system to Xen: files of our own alone, and the grub.cfg that GRUB's
- * scripts then make. The plan is made, and proved on the grub.cfg that would come of it, before
- * anything is written.
+ * The change that brings a system to Xen: files that nunchi alone has, and the grub.cfg that GRUB's
+ * scripts then make. Before anything is written, the plan is made, and checked on the grub.cfg that
+ * would result.
  */
 #ifndef NUNCHI_DOCTOR_CHANGE_PLAN_H
 #define NUNCHI_DOCTOR_CHANGE_PLAN_H
@@ -31,10 +31,11 @@ struct plan_options {
 };
 
 struct plan {
-	struct buffer own;    /* the text of our file of defaults */
+	struct buffer own;    /* the text of nunchi's file in /etc/default/grub.d */
 	struct buffer script; /* of the trial; empty without one */
-	struct buffer now;    /* grub.cfg as it lies there */
-	/* grub.cfg as it would be made without our file and with it; empty if we are not root. */
+	struct buffer now;    /* grub.cfg as it is */
+	/* grub.cfg as it would be made without nunchi's file and with it; empty unless generated.
+	 */
 	struct buffer before, after;
 	bool generated;
 	bool trial;
@@ -48,9 +49,10 @@ void plan_deinit(struct plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_deinit)
 
 /*
- * Makes the plan. With `generate` it is proved: the native entries stay as they are, the default
- * is none of Xen's, Xen's have what the remedy asks for, GRUB's own check finds nothing, and for a
- * trial that GRUB can clear the one-shot. An error says what does not hold. Changes nothing.
+ * Makes the plan. With `generate` it is also checked against the grub.cfg that would be made: the
+ * entries without Xen stay as they are, the default is one of them, Xen's entry has the options
+ * that the remedy asks for, GRUB's own check finds no fault, and for a trial, GRUB can clear the
+ * one-shot boot. An error says which of these does not hold. Changes nothing.
  */
 struct nunchi_error *plan_make(const struct root *root, const struct plan_options *options,
 			       bool generate, struct plan *ret);
@@ -61,7 +63,7 @@ struct nunchi_error *plan_diff(const struct root *root, const struct plan *plan,
 /* What a host's facts ask for; see docs/doctor.md for the reasons. */
 void remedy_of(const struct facts *facts, struct remedy *ret);
 
-/* The text of our file. Appended; ret->failed if there is no memory. */
+/* Appends the text of nunchi's file in /etc/default/grub.d; ret->failed if there is no memory. */
 void plan_write_own(const struct grub_vars *vars, const struct plan_options *options,
 		    struct buffer *ret);
 /* Whether both menus have the same native entries: by text, or else by what they boot. */

@@ -25,7 +25,10 @@ void record_init(struct record *record);
 void record_deinit(struct record *record);
 #define _cleanup_record_ _cleanup_(record_deinit)
 
-/* Holds the lock of the state's directory, which is made if need be; -1 means it is not held. */
+/*
+ * Locks the state's directory, which is made if it is not there. The lock is held until the
+ * descriptor *ret is closed.
+ */
 struct nunchi_error *record_lock(const struct root *root, int *ret);
 
 /* Whether there is one. */

@@ -44,10 +44,10 @@ static bool drives_panel(const struct facts *facts, const char *driver)
 }
 
 /*
- * An Intel GPU that i915 drives: the IOMMU's unit for graphics is left off; xe, which lacks the
- * workarounds for Xen PV, is kept away from it (of several module_blacklist= the last counts, which
- * is ours); options that were tried against a black screen, and
- * do harm or nothing, are left out.
+ * For an Intel GPU that i915 drives. The IOMMU's unit for graphics is switched off. The driver xe,
+ * which lacks the workarounds for Xen PV, is kept from loading: of several module_blacklist= the
+ * last counts, which is the one added here. Options that people try against a black screen, and
+ * that do harm or nothing, are taken out.
  */
 static void for_i915(const struct facts *facts, struct remedy *remedy)
 {
@@ -71,7 +71,8 @@ void remedy_of(const struct facts *facts, struct remedy *ret)
 	add(ret->dom0_drop, "splash");
 	if (has_gpu(facts, "8086:", "i915"))
 		for_i915(facts, ret);
-	/* Views of a guest's memory of which one is watched: Intel's EPT alone. */
+	/* altp2m gives a guest several views of its memory, of which one has breakpoints; it needs
+	 * EPT. */
 	if (facts_is(facts, FACT_CPU_VENDOR, "intel") &&
 	    facts_is(facts, FACT_CPU_NESTED_PAGING, "yes"))
 		add(ret->xen, "altp2m=1");

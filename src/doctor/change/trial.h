@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The trial boot: a systemd unit, started by name from dom0's command line alone, runs a script
- * that takes the one-shot back once more, waits, saves the logs and reboots.
+ * The trial boot. Nothing but dom0's command line starts its systemd unit, by name. The unit runs a
+ * script that clears the one-shot boot once more, waits, saves the logs and reboots.
  */
 #ifndef NUNCHI_DOCTOR_CHANGE_TRIAL_H
 #define NUNCHI_DOCTOR_CHANGE_TRIAL_H

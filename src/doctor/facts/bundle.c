@@ -43,8 +43,9 @@ static void bundle_deinit(struct bundle *bundle)
 }
 
 /*
- * What is no file of the host may have others below it, as a directory's list has: so that the
- * bundle can be unpacked, such a member has a name of its own.
+ * Only a file of the host is stored under its own path. All else gets a suffix: the list of a
+ * directory, for one, would otherwise have the name of a directory in which other members lie, and
+ * the bundle could not be unpacked.
  */
 static bool has_suffix(bool present, enum tree_kind kind)
 {
@@ -79,7 +80,7 @@ static struct nunchi_error *write_member(struct bundle *bundle, const char *name
 	return well ? NULL : failed(bundle);
 }
 
-/* One entry, without what nobody else should see. */
+/* One entry, with secrets taken out of it. */
 static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree_entry *entry,
 					const struct nunchi_context *context, uint64_t *ret_size)
 {

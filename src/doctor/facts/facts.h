@@ -46,7 +46,7 @@ void facts_add(struct facts *facts, enum fact_key key, const char *source, unsig
 void facts_add_unknown(struct facts *facts, enum fact_key key, const char *source,
 		       const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The first of that key, known or not; NULL if nobody looked. */
+/* The first of that key, known or not; NULL if no collector has added one. */
 const struct fact *facts_find(const struct facts *facts, enum fact_key key);
 /* The next of the same key, or NULL. */
 const struct fact *facts_next(const struct facts *facts, const struct fact *after);

@@ -2,8 +2,8 @@
 /*
  * Variables of /etc/default/grub and grub.d/(*).cfg, which are shell scripts that grub-mkconfig
  * sources. Read here is the subset in which such files are written: NAME=word with the shell's
- * quoting, $NAME and ${NAME}. What goes beyond it (a command's output, an assignment under a
- * condition) is not guessed: the variable is then marked as not exact, with its place.
+ * quoting, $NAME and ${NAME}. Where a file does more (a command's output, an assignment under a
+ * condition), the value is not guessed: the variable is marked as not exact.
  */
 #ifndef NUNCHI_DOCTOR_FACTS_GRUB_VARS_H
 #define NUNCHI_DOCTOR_FACTS_GRUB_VARS_H
@@ -19,7 +19,7 @@ struct grub_var {
 	const char *value; /* the best that is known, "" if nothing is */
 	const char *file;  /* as given to grub_vars_read() */
 	unsigned line;
-	bool exact; /* false: the shell may come to another value */
+	bool exact; /* false: the shell may give it another value */
 };
 
 struct nunchi_error *grub_vars_create(struct grub_vars **ret);

@@ -54,7 +54,7 @@ static void collect_words(struct settings *settings, const struct fact *fact, en
 
 void host_collect_settings(struct tree *tree, const struct facts *facts, struct settings *settings)
 {
-	/* Distributions' own are in /lib: they are nobody's change. */
+	/* What distributions bring is in /lib/modprobe.d; nobody changed that. */
 	collect_folder(tree, settings, "/etc/modprobe.d");
 	host_collect_grub_settings(tree, settings);
 	host_collect_initramfs_settings(tree, facts, settings);

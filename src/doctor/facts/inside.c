@@ -15,13 +15,16 @@
 #define MOST_DEPTH 128
 #define MOST_LINKS 40 /* as Linux: include/linux/namei.h, MAXSYMLINKS */
 
-/* Where we are: the directories from top to here, so that ".." is one that we came through. */
+/*
+ * The place that a walk has reached: the open directories from the top down to it. ".." is the one
+ * before in that list, never what the file system says.
+ */
 struct walk {
 	int top;
 	int fds[MOST_DEPTH];
 	size_t depth;
 	unsigned links;
-	char rest[2 * PATH_MAX]; /* what is still to be gone */
+	char rest[2 * PATH_MAX]; /* the part of the path that is not walked yet */
 };
 
 static void walk_deinit(struct walk *walk)
@@ -59,7 +62,7 @@ static bool at_end(const struct walk *walk)
 	return !walk->rest[strspn(walk->rest, "/")];
 }
 
-/* Takes the first part off what is to be gone. */
+/* Takes the first part off the rest of the path. */
 static bool take(struct walk *walk, char name[static NAME_MAX + 1], bool *ret_last)
 {
 	const char *rest = walk->rest + strspn(walk->rest, "/");
@@ -71,7 +74,7 @@ static bool take(struct walk *walk, char name[static NAME_MAX + 1], bool *ret_la
 	memcpy(name, rest, length);
 	name[length] = '\0';
 	*ret_last = !after;
-	/* A slash at the end stays, as a part that is the directory itself. */
+	/* A slash at the end becomes a last part ".". */
 	rest += length + after;
 	if (after && !*rest)
 		rest = ".";
@@ -79,7 +82,7 @@ static bool take(struct walk *walk, char name[static NAME_MAX + 1], bool *ret_la
 	return true;
 }
 
-/* If the name is a symbolic link, puts where it leads before what is still to be gone. */
+/* If the name is a symbolic link, puts its target before the rest of the path. */
 static bool follow(struct walk *walk, const char *name, bool *ret_link)
 {
 	char target[PATH_MAX];
@@ -147,7 +150,7 @@ int open_inside_by_hand(int top, const char *path, int flags)
 		if (fd >= 0)
 			return fd;
 	}
-	/* It ended in the directory where we are. */
+	/* The path ended in a directory, the one reached last. */
 	return openat(here(&walk), ".", flags | O_CLOEXEC);
 }
 
@@ -159,7 +162,7 @@ int open_inside(int top, const char *path, int flags)
 	};
 	int fd = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
 
-	/* Older kernels do not know it, nor do some containers' filters, which may say EPERM. */
+	/* Older kernels do not have openat2(); seccomp filters of containers may answer EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		return open_inside_by_hand(top, path, flags);
 	return fd;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Of Debian's and Ubuntu's packages, those that a diagnosis is about. */
+/* The installed packages of Debian and Ubuntu that matter to a diagnosis, from dpkg's status file.
+ */
 #ifndef NUNCHI_DOCTOR_FACTS_PACKAGES_H
 #define NUNCHI_DOCTOR_FACTS_PACKAGES_H
 

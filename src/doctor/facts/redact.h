@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Taking out of a text what nobody else should see. */
+/* Taking secrets out of a text: keys, passwords, addresses, serial numbers. */
 #ifndef NUNCHI_DOCTOR_FACTS_REDACT_H
 #define NUNCHI_DOCTOR_FACTS_REDACT_H
 

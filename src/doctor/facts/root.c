@@ -54,7 +54,7 @@ int root_open(const struct root *root, const char *path, int flags)
 	return open_inside(root->fd, path, flags);
 }
 
-/* What stands before a path of the root for the user. */
+/* What to put before a path of the root to show it to the user. */
 static const char *above(const struct root *root)
 {
 	return root->is_system ? "" : root->path;
@@ -69,7 +69,7 @@ char *root_name(const struct root *root, const char *path)
 	return name;
 }
 
-/* Says what to do where the right is missing. */
+/* Adds what to do if permission is missing. */
 static struct nunchi_error *advise(struct nunchi_error *err)
 {
 	int errnum = nunchi_error_errno(err);
@@ -104,7 +104,7 @@ static struct nunchi_error *open_parent(const struct root *root, const char *pat
 	return NULL;
 }
 
-/* The temporary name is fixed, so that what a killed run left is found and replaced. */
+/* The name is always the same, so that what a killed run left is found and replaced. */
 static char *temporary_name(const char *name)
 {
 	char *temporary;

@@ -101,7 +101,7 @@ static char **environment_make(bool translated)
 	return environment;
 }
 
-/* A file that has the input and is at its begin; the program may seek in it. */
+/* A file in memory with the input, at its start; the program may seek in it. */
 static int input_file(const char *input, size_t size)
 {
 	_cleanup_close_ int fd = -1;
@@ -144,7 +144,7 @@ __attribute__((noreturn)) static void fail(const struct job *job, int kind, int 
 	_exit(127);
 }
 
-/* Tries each folder (absolute ones, between colons); returns with errno if none has the program. */
+/* Tries each absolute folder of a list like PATH; returns with errno if none has the program. */
 static void exec_from(const struct job *job, const char *folders)
 {
 	size_t name = strlen(job->arguments[0]);
@@ -185,7 +185,7 @@ __attribute__((noreturn)) static void program(const struct job *job)
 	fail(job, REPORT_EXEC, errno);
 }
 
-/* The next process dies when its parent, which is this one, does. */
+/* Has the kernel end this process when `parent` ends. */
 static void die_with(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -204,7 +204,8 @@ __attribute__((noreturn)) static void supervise(struct job *job, pid_t parent)
 		signal(caught[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* A group of its own: a key that interrupts us is ours to pass on. */
+	/* A process group of its own: Ctrl-C then reaches nunchi alone, which ends the program
+	 * itself. */
 	setpgid(0, 0);
 	die_with(parent);
 	pid = _Fork();

@@ -24,7 +24,7 @@ enum place {
 	PLACE_INITRAMFS = 1 << 8, /* modprobe.d as the initramfs has it */
 };
 #define PLACES_LINUX (PLACE_ENTRY | PLACE_RUNNING | PLACE_GRUB | PLACE_DOM0 | PLACE_MODPROBE)
-/* Those that the boot without Xen takes too. */
+/* Options in these places take effect in the boot without Xen too. */
 #define PLACES_NATIVE (PLACE_GRUB | PLACE_MODPROBE)
 #define PLACES_ANY    0xff
 
@@ -36,7 +36,7 @@ struct setting {
 	char *module;   /* "" for an option of the kernel or of Xen itself */
 	char *name;
 	char *value; /* "" if there is none */
-	char *file;  /* that it was put into, or read from; "" for none */
+	char *file;  /* the file that it was put into, or read from; "" for none */
 	char *source;
 	uint64_t line;
 	char *quote;

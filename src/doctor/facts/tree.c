@@ -37,7 +37,7 @@ struct tree {
 	size_t count, capacity;
 	struct hash_map by_name; /* hash → index of the entry added last */
 	size_t bytes;
-	struct tree_entry failed; /* given when there is no room for one more */
+	struct tree_entry failed; /* what tree_get() gives when an entry cannot be added */
 	char failed_name[1];
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where the doctor reads: the running host, a directory that looks like a host's root, or what was
- * collected from one into a bundle. Whatever is asked for is kept, also that it could not be had
- * and why, so that a bundle holds exactly what a diagnosis needs.
+ * Where the doctor reads: the running host, a directory that looks like a host's root, or a bundle
+ * that was collected on a host. All that was asked for is kept, and so is the reason where
+ * something could not be had: a bundle thus holds exactly what a diagnosis needs.
  */
 #ifndef NUNCHI_DOCTOR_FACTS_TREE_H
 #define NUNCHI_DOCTOR_FACTS_TREE_H

@@ -120,7 +120,7 @@ static bool is_kmsg(const struct rest *rest)
 	return take(&inner, "-;") || take(&inner, "c;");
 }
 
-/* "2025-11-22T10:00:00,123456+00:00 " of dmesg --time-format=iso; nobody else puts a comma. */
+/* "2025-11-22T10:00:00,123456+00:00 " of dmesg --time-format=iso, which alone puts a comma. */
 static bool is_iso(const struct rest *rest)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd,dddddd";
@@ -169,7 +169,7 @@ static bool is_of_device(const struct rest *rest)
 	       take(&inner, ": ");
 }
 
-/* Without any prefix: a message that nobody begins a sentence with. */
+/* A line without any prefix that begins as kernel messages do and sentences do not. */
 static bool is_bare(const struct rest *rest)
 {
 	static const char *const starts[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who wrote a line of a log, by what stands before its message: people mix logs with their own
- * words, and a message that is only spoken of is none.
+ * Who wrote a line of a log, told by what stands before the message. People mix logs with their own
+ * words; a sentence that mentions a message is not that message.
  */
 #ifndef NUNCHI_DOCTOR_STORY_LOG_LINE_H
 #define NUNCHI_DOCTOR_STORY_LOG_LINE_H

@@ -110,7 +110,7 @@ static const char *const worked_words[] = {"켜짐",
 					   "boots fine",
 					   "booted fine",
 					   NULL};
-/* What makes of a statement a condition, a denial or somebody else's. */
+/* Words by which a sentence is a condition, a denial, or about other people's machines. */
 static const char *const open_words[] = {"if ",         "when ",       "might",
 					 "could ",      "would ",      "may ",
 					 "should ",     "no black",    "without a black",

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What words of English and Korean say: how an attempt went, where one begins. Pure functions. */
+/*
+ * What English and Korean sentences say: whether an attempt worked, where the next one begins. Pure
+ * functions.
+ */
 #ifndef NUNCHI_DOCTOR_STORY_PHRASES_H
 #define NUNCHI_DOCTOR_STORY_PHRASES_H
 

@@ -103,7 +103,7 @@ static bool next_word(const char **text, char *word, size_t capacity)
 	return true;
 }
 
-/* The word behind the last of what a command has of it ("tee", ">"), without options. */
+/* The file behind the last `what` ("tee ", ">") of a command, options skipped. */
 static bool target_of(const char *command, const char *what, char *file, size_t capacity,
 		      bool *ret_append)
 {

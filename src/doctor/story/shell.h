@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Commands as people paste them: prompts, quotes, what is written into which file. Pure. */
+/*
+ * Understanding commands of a shell as people paste them: prompts, quotes, what is written into
+ * which file. Pure functions.
+ */
 #ifndef NUNCHI_DOCTOR_STORY_SHELL_H
 #define NUNCHI_DOCTOR_STORY_SHELL_H
 

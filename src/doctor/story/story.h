@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What somebody tells: a terminal's text or notes pasted into a file, in English or Korean, with
- * the commands that were run, what was typed into which file, and how it went. Understood are the
- * forms people use; what is not understood is left out, never guessed. Nothing here judges.
+ * Reads a user's account of what was tried: a terminal's text or notes pasted into a file, in
+ * English or Korean. It finds the commands that were run, what was typed into which file, and
+ * whether it worked. What it does not understand is left out, never guessed. It draws no
+ * conclusions; verdict/ does.
  */
 #ifndef NUNCHI_DOCTOR_STORY_STORY_H
 #define NUNCHI_DOCTOR_STORY_STORY_H
@@ -26,12 +27,12 @@ enum story_mark {
 	MARK_XEN,       /* Xen was installed or booted */
 	MARK_FAILED,    /* said to have failed */
 	MARK_SCREEN,    /* and that it is the screen */
-	MARK_THEORY,    /* swiotlb's bouncing is said to make it impossible */
+	MARK_THEORY,    /* swiotlb's bounce buffers are blamed */
 	MARK_ALIVE,     /* the log of the boot before was read: that boot was alive */
 	MARK_TEXT_MODE, /* booted without a desktop */
 	MARK_WMI,       /* the backlight is NVIDIA's, through the embedded controller */
-	MARK_OPTIMUS,   /* the panel hangs on the integrated device */
-	MARK_DGPU_ONLY, /* the panel hangs on the discrete one */
+	MARK_OPTIMUS,   /* the panel is connected to the integrated graphics device */
+	MARK_DGPU_ONLY, /* the panel is connected to the discrete one */
 	MARK_COUNT
 };
 

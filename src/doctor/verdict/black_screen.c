@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A dom0 that runs and shows no picture: what is known of it, what to do, and how to go round. */
+/* A dom0 that runs and shows no picture: its findings, the remedies, and ways to do without one. */
 #include "doctor/verdict/checks.h"
 
 #include "core/buffer.h"
@@ -18,7 +18,7 @@ static bool told_black(const struct nunchi_diagnosis *diagnosis)
 	       judge_under_xen(diagnosis);
 }
 
-/* By dom0's log alone: its display driver failed, or something misses it. */
+/* By dom0's log alone: its display driver failed, or another driver did not find it. */
 static bool logged_black(const struct nunchi_diagnosis *diagnosis)
 {
 	static const enum rule_id signs[] = {RULE_R3,  RULE_R7,  RULE_R9,
@@ -81,12 +81,13 @@ static void find_theory(struct nunchi_diagnosis *diagnosis)
 	    .id = "S2",
 	    .weight = NUNCHI_WEIGHT_ADVICE,
 	    .confidence = NUNCHI_CONFIDENCE_HIGH,
-	    .meaning = _("that swiotlb's bouncing makes the device impossible is not borne out: "
-			 "i915 maps page by page under Xen PV since commit 78a07fe777c4, so no "
-			 "large piece is bounced; the description fits xe. The same class of "
-			 "laptop works under Qubes OS (Xen 4.17, kernels 6.1 to 6.6)"),
-	    .remedy = _("do not give up on it: the IOMMU in front of the device is the first "
-			"suspect, see below"),
+	    .meaning = _("the text says that swiotlb's bounce buffers make the graphics device "
+			 "unusable; i915's source says otherwise: since commit 78a07fe777c4 i915 "
+			 "maps memory page by page under Xen PV and needs no large bounce buffer. "
+			 "What the text describes fits the driver xe. The same class of laptop "
+			 "works under Qubes OS (Xen 4.17, kernels 6.1 to 6.6)"),
+	    .remedy = _("do not give up on the device: the likeliest cause is the IOMMU, see "
+			"the steps below"),
 	};
 
 	if (count)
@@ -132,9 +133,8 @@ static void find_untried(struct nunchi_diagnosis *diagnosis)
 	    .id = "S4",
 	    .weight = NUNCHI_WEIGHT_ADVICE,
 	    .confidence = NUNCHI_CONFIDENCE_HIGH,
-	    .meaning =
-		_("nomodeset, the test that decides between driver and Xen, was never tried, "
-		  "and nothing was given to Xen's own command line"),
+	    .meaning = _("no attempt used nomodeset, which tells whether the driver or Xen is at "
+			 "fault, and none changed Xen's own command line"),
 	};
 
 	for (size_t i = 0; i < told->count; i++)
@@ -235,7 +235,7 @@ static void step_undo(struct nunchi_diagnosis *diagnosis)
 	    undo_command(diagnosis));
 }
 
-/* The drivers that dom0 is better off without, and Xen's option, by the devices that there are. */
+/* Drivers to keep from loading in dom0, and Xen's option: which ones depends on the devices. */
 static void steps_first(struct nunchi_diagnosis *diagnosis)
 {
 	bool intel = judge_gpu(diagnosis, "8086") || !facts_value(&diagnosis->facts, FACT_GPU);
@@ -245,15 +245,15 @@ static void steps_first(struct nunchi_diagnosis *diagnosis)
 	step_undo(diagnosis);
 	if (intel)
 		step(diagnosis, NUNCHI_STEP_REMEDY, "blacklist",
-		     _("leave the device to i915: keep the other drivers out of dom0"),
+		     _("leave the graphics device to i915: keep the other drivers out of dom0"),
 		     diagnosis_format(
 			 diagnosis,
 			 "GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT=\"module_blacklist=%s\"",
 			 nouveau ? "xe,nouveau" : "xe"));
 	if (intel)
 		step(diagnosis, NUNCHI_STEP_REMEDY, "no-igfx",
-		     _("take the IOMMU away from the Intel device, on Xen's own command line; xl "
-		       "dmesg then says \"passed iommu=no-igfx option\""),
+		     _("switch the IOMMU off for the Intel graphics device, on Xen's own "
+		       "command line; xl dmesg then says \"passed iommu=no-igfx option\""),
 		     "GRUB_CMDLINE_XEN_DEFAULT=\"iommu=no-igfx\"");
 	step(
 	    diagnosis, NUNCHI_STEP_REMEDY, "ssh",
@@ -261,7 +261,7 @@ static void steps_first(struct nunchi_diagnosis *diagnosis)
 	      "journalctl -k and /sys/class/drm/*/status"),
 	    "sudo apt install openssh-server && sudo systemctl enable --now ssh");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "trial",
-	     _("boot Xen once for a trial: the next boot is the old one again by itself"),
+	     _("boot Xen once as a trial: the boot after it is without Xen again, by itself"),
 	     "sudo nunchi doctor apply --trial");
 }
 
@@ -271,11 +271,12 @@ static void steps_then(struct nunchi_diagnosis *diagnosis)
 
 	if (intel)
 		step(diagnosis, NUNCHI_STEP_REMEDY, "dvmt",
-		     _("still black: at least 64M of DVMT pre-allocated memory in the BIOS, and a "
-		       "newer BIOS"),
+		     _("if the screen is still black: give graphics at least 64M of DVMT "
+		       "pre-allocated memory in the BIOS, and update the BIOS"),
 		     NULL);
 	step(diagnosis, NUNCHI_STEP_REMEDY, "nomodeset",
-	     _("the boot that decides: no graphics driver at all, and Xen's messages kept"),
+	     _("the test that decides: boot with no graphics driver at all, and with Xen's "
+	       "messages kept on the screen"),
 	     "dom0: nomodeset module_blacklist=i915,xe,nouveau   Xen: vga=keep");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "newer", _("Xen 4.18 or later, and a newer kernel"),
 	     NULL);
@@ -283,29 +284,32 @@ static void steps_then(struct nunchi_diagnosis *diagnosis)
 	     _("dom0 as PVH, which maps memory as a native kernel does"),
 	     "GRUB_CMDLINE_XEN_DEFAULT=\"dom0=pvh iommu=no-igfx\"");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "efi",
-	     _("only if it hangs before dom0 starts: without EFI's run-time services, then without "
-	       "x2APIC"),
+	     _("only if Xen hangs before dom0 starts: boot without EFI's run-time services, "
+	       "then without x2APIC"),
 	     "GRUB_CMDLINE_XEN_DEFAULT=\"efi=no-rs\"");
 }
 
 static void ways_round(struct nunchi_diagnosis *diagnosis)
 {
 	step(diagnosis, NUNCHI_STEP_WAY_ROUND, "headless",
-	     _("Xen without a screen, all work by SSH: introspection loses nothing. The first "
-	       "choice"),
+	     _("Xen without a screen, all work by SSH: introspection loses nothing. Try this "
+	       "first"),
 	     "sudo systemctl set-default multi-user.target");
 	step(diagnosis, NUNCHI_STEP_WAY_ROUND, "nested",
 	     _("Xen nested in KVM, under the desktop that works (disks on SATA, network e1000)"),
 	     "sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested=1 ept=1   # guest: -cpu "
 	     "host");
 	step(diagnosis, NUNCHI_STEP_WAY_ROUND, "lab",
-	     _("the emulated lab: Xen in QEMU without any hardware's help, slow and certain"),
+	     _("nunchi's emulated lab: Xen in QEMU without hardware virtualization, which is "
+	       "slow and works on every host"),
 	     "make demo");
 	step(diagnosis, NUNCHI_STEP_WAY_ROUND, "firmware",
 	     _("text on the firmware's framebuffer: dom0 with nomodeset"), NULL);
 	if (judge_gpu(diagnosis, "10de"))
 		step(diagnosis, NUNCHI_STEP_WAY_ROUND, "dgpu",
-		     _("the MUX on the NVIDIA card alone, with nouveau"), NULL);
+		     _("the panel switched to the NVIDIA card alone (MUX, display mode in the "
+		       "BIOS), with nouveau"),
+		     NULL);
 	step(diagnosis, NUNCHI_STEP_WAY_ROUND, "vmware", _("Xen nested in VMware"), NULL);
 }
 

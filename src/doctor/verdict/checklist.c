@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What introspection needs of a host, one by one, each with the command that mends it. */
+/* The checklist: what introspection needs of a host, each item with the command that provides it.
+ */
 #include "doctor/verdict/checks.h"
 
 #include "doctor/words.h"
@@ -22,7 +23,7 @@ static void check(struct nunchi_diagnosis *diagnosis, const char *id, const char
 				      });
 }
 
-/* By one fact that has, or lacks, a word. */
+/* A check that is ok if the fact's value has the word. */
 static void check_word(struct nunchi_diagnosis *diagnosis, const char *id, enum fact_key key,
 		       const char *word, const char *text, const char *command)
 {
@@ -35,7 +36,7 @@ static void check_word(struct nunchi_diagnosis *diagnosis, const char *id, enum 
 	      text, command, fact);
 }
 
-/* By facts of the form "NAME yes|no", one check each. */
+/* One check for each fact of the form "NAME yes|no". */
 static void check_each(struct nunchi_diagnosis *diagnosis, enum fact_key key, const char *text,
 		       const char *command)
 {
@@ -88,7 +89,8 @@ static void check_guest(struct nunchi_diagnosis *diagnosis, const struct fact *f
 	check(diagnosis, fact->source,
 	      strcmp(type, "hvm") && strcmp(type, "pvh") ? "missing" : "ok",
 	      diagnosis_format(diagnosis,
-			       _("%s: type hvm or pvh; of a PV guest only memory can be had"),
+			       _("%s: the type is hvm or pvh; of a PV guest only the memory can "
+				 "be read"),
 			       fact->source),
 	      diagnosis_format(diagnosis, "type = \"hvm\"   # in %s", fact->source), fact);
 	if (!facts_is(&diagnosis->facts, FACT_CPU_VENDOR, "amd"))
@@ -128,7 +130,7 @@ static void check_kernel(struct nunchi_diagnosis *diagnosis)
 		      "sudo apt install linux-image-amd64", fact);
 }
 
-/* By dpkg's list, where there is one. */
+/* Only where dpkg's list of packages could be read. */
 static void check_tools(struct nunchi_diagnosis *diagnosis)
 {
 	const struct fact *fact = facts_find(&diagnosis->facts, FACT_PACKAGE);
@@ -156,7 +158,7 @@ static void check_fact(struct nunchi_diagnosis *diagnosis, const char *id, enum 
 	      text, command, fact);
 }
 
-/* Of a host that Xen is to be booted on: what it will find. */
+/* For a host that is to boot Xen: what Xen will find there. */
 static void check_before_xen(struct nunchi_diagnosis *diagnosis)
 {
 	check_fact(diagnosis, "virtualization", FACT_CPU_VIRT, "none",
@@ -264,7 +266,8 @@ static void check_qemu_guest(struct nunchi_diagnosis *diagnosis, const struct fa
 	      strstr(fact->value, " readable")    ? "ok"
 	      : strstr(fact->value, " forbidden") ? "missing"
 						  : "unknown",
-	      _("the guest's process may be read by who runs nunchi"), "sudo nunchi list", fact);
+	      _("the user who runs nunchi may read the memory of the guest's process"),
+	      "sudo nunchi list", fact);
 	check(diagnosis, "qmp", strstr(fact->value, " qmp ") ? "ok" : "missing",
 	      _("the guest has a QMP socket, to pause it and to see its registers"),
 	      "-qmp unix:/run/NAME.qmp,server=on,wait=off", fact);

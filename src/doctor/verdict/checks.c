@@ -300,7 +300,7 @@ static bool same_setting(const struct setting *a, const struct setting *b)
 	       !strcmp(a->name, b->name) && !strcmp(a->value, b->value);
 }
 
-/* Of /etc alone: what distributions put into /lib is nobody's change. */
+/* Of /etc alone: what distributions bring is in /lib. */
 static size_t check_initramfs_stale(struct nunchi_diagnosis *diagnosis,
 				    struct nunchi_evidence *evidence)
 {

@@ -9,13 +9,13 @@
 void findings_of_rules(struct nunchi_diagnosis *diagnosis);
 /* Of every condition that holds. */
 void findings_of_checks(struct nunchi_diagnosis *diagnosis);
-/* Whether it is about a dom0 that shows no picture. */
+/* Whether the logs or the story are about a dom0 that shows no picture. */
 bool findings_black_screen(const struct nunchi_diagnosis *diagnosis);
 /* Of the story, with the remedies and ways round of a black screen. */
 void findings_of_story(struct nunchi_diagnosis *diagnosis);
 /* The checklist of what introspection needs here. */
 void findings_checklist(struct nunchi_diagnosis *diagnosis);
-/* Orders the findings and says what it all comes to. */
+/* Sorts the findings and sets the verdict and its reason. */
 void findings_verdict(struct nunchi_diagnosis *diagnosis);
 
 #endif

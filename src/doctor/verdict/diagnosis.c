@@ -53,8 +53,10 @@ static void *room(struct nunchi_diagnosis *diagnosis, void *array, size_t count,
 	/* Full at every power of two from 16 on. */
 	if (count && (count < 16 || (count & (count - 1))))
 		return array;
-	if (count >= DIAGNOSIS_MOST)
+	if (count >= DIAGNOSIS_MOST) {
+		diagnosis->dropped++;
 		return NULL;
+	}
 	grown = realloc(array, (count ? 2 * count : 16) * size);
 	if (!grown)
 		diagnosis->failed = true;

@@ -17,7 +17,7 @@
 
 #include <nunchi/doctor.h>
 
-/* More are not kept; the rest is counted in a warning. */
+/* More findings, changes, steps or warnings than these are not kept, but counted in a warning. */
 #define DIAGNOSIS_MOST 512
 /* Evidence kept of one finding. */
 #define EVIDENCE_MOST 3
@@ -44,7 +44,8 @@ struct nunchi_diagnosis {
 
 	char **strings; /* what the others point to */
 	size_t string_count, string_capacity;
-	bool failed; /* out of memory; tested once at the end */
+	unsigned dropped; /* what was beyond DIAGNOSIS_MOST */
+	bool failed;      /* out of memory; tested once at the end */
 };
 
 /* Looks; options' paths and root as in nunchi.h. */

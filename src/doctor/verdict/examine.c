@@ -86,6 +86,11 @@ static struct nunchi_error *judge_all(struct nunchi_diagnosis *diagnosis)
 	if (diagnosis->failed || diagnosis->settings.failed || diagnosis->scan.failed ||
 	    diagnosis->story.failed || diagnosis->facts.no_memory)
 		return &error_nomem;
+	if (diagnosis->dropped)
+		diagnosis_warn(diagnosis, diagnosis_format(diagnosis,
+							   _("%u findings, changes and steps more "
+							     "than are kept are left out"),
+							   diagnosis->dropped));
 	if (diagnosis->facts.too_many)
 		diagnosis_warn(diagnosis, _("there are more facts than are kept"));
 	return NULL;

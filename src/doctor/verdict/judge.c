@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- What else is known ---- */
+/* ---- The host and the story ---- */
 
 bool judge_gpu(const struct nunchi_diagnosis *diagnosis, const char *vendor)
 {
@@ -161,7 +161,7 @@ const struct judgement *judge(const struct nunchi_diagnosis *diagnosis,
 
 /* ---- Changes of a story ---- */
 
-/* Alike: of one attempt, by one command, with the same to say of it. */
+/* Whether two are shown as one: the same attempt, the same command, the same judgement. */
 static bool alike(const struct setting *a, const struct setting *b)
 {
 	const struct judgement *one = a->judgement, *other = b->judgement;
@@ -170,7 +170,7 @@ static bool alike(const struct setting *a, const struct setting *b)
 	       (one == other || (one && other && !strcmp(one->meaning, other->meaning)));
 }
 
-/* All that is alike, from the first on; a few by name, the rest counted. */
+/* The names of all settings that are shown with the first: a few of them, then their number. */
 static const char *spell_all(struct nunchi_diagnosis *diagnosis, size_t first)
 {
 	enum { BY_NAME = 5 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Judging changes by judge.def, in the light of everything else that is known. */
+/* Judging changes by the table judge.def and by all facts, logs and stories that were read. */
 #ifndef NUNCHI_DOCTOR_VERDICT_JUDGE_H
 #define NUNCHI_DOCTOR_VERDICT_JUDGE_H
 
@@ -18,7 +18,8 @@ struct judgement {
 /* The row of the table that fits, or NULL. Static storage. */
 const struct judgement *judge(const struct nunchi_diagnosis *diagnosis,
 			      const struct setting *setting);
-/* Turns the story's settings into changes of the diagnosis; alike ones become one. */
+/* Turns the story's settings into changes of the diagnosis; several with one judgement become one.
+ */
 void judge_story(struct nunchi_diagnosis *diagnosis);
 
 /* Whether a graphics device of that vendor ("8086") is there. */
@@ -26,9 +27,9 @@ bool judge_gpu(const struct nunchi_diagnosis *diagnosis, const char *vendor);
 /* Whether that driver drives, or by its table could drive, one of that vendor. */
 bool judge_gpu_driver(const struct nunchi_diagnosis *diagnosis, const char *vendor,
 		      const char *driver);
-/* Whether the panel hangs on the discrete device. */
+/* Whether the panel is connected to the discrete graphics device. */
 bool judge_dgpu_panel(const struct nunchi_diagnosis *diagnosis);
-/* Whether Xen is what it is about. */
+/* Whether the logs, the story or the host show that Xen runs or was booted. */
 bool judge_under_xen(const struct nunchi_diagnosis *diagnosis);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What it all comes to. */
+/* The verdict: from the findings, the checklist and the facts. */
 #include "doctor/verdict/checks.h"
 
 #include "doctor/verdict/judge.h"
@@ -40,7 +40,7 @@ static const char *blocker(const struct nunchi_diagnosis *diagnosis)
 	return NULL;
 }
 
-/* The first thing that dom0 cannot do without and lacks, or NULL. */
+/* What the first missing check says of those that introspection from dom0 needs, or NULL. */
 static const char *lacking(const struct nunchi_diagnosis *diagnosis)
 {
 	static const char *const needed[] = {"libxencall.so.1", "libxenforeignmemory.so.1",
