@@ -381,6 +381,8 @@ static struct nunchi_error *take_other(struct scanner *s)
 
 	buffer_init(&word, KEYWORD_MAX);
 	take_word(s, &word, &exact);
+	if (word.no_memory)
+		return &error_nomem;
 	keyword = word.failed ? "" : buffer_string(&word);
 	s->first = false;
 	if (s->at == start)
