@@ -71,17 +71,44 @@ bool buffer_append_char(struct buffer *buf, char c)
 	return buffer_append(buf, &c, 1);
 }
 
+/* Writes the digits that end at p; gives where they begin. Fast where the base is a constant. */
+static inline char *put_digits(char *p, uint64_t value, unsigned base)
+{
+	do {
+		*--p = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	return p;
+}
+
+bool buffer_append_unsigned(struct buffer *buf, uint64_t value, unsigned base, unsigned min_digits)
+{
+	char digits[64];
+	char *end = digits + sizeof(digits), *p;
+
+	p = base == 10   ? put_digits(end, value, 10)
+	    : base == 16 ? put_digits(end, value, 16)
+			 : put_digits(end, value, base);
+	while (p > digits && (size_t)(end - p) < min_digits)
+		*--p = '0';
+	return buffer_append(buf, p, (size_t)(end - p));
+}
+
 bool buffer_vprintf(struct buffer *buf, const char *format, va_list args)
 {
+	char text[256];
 	va_list again;
 	int size;
 	char *to;
 
+	/* Most texts are short, and then formatted once. */
 	va_copy(again, args);
-	size = vsnprintf(NULL, 0, format, again);
+	size = vsnprintf(text, sizeof(text), format, again);
 	va_end(again);
 	if (size < 0)
 		buf->failed = true;
+	if (size >= 0 && (size_t)size < sizeof(text))
+		return buffer_append(buf, text, (size_t)size);
 	to = size < 0 ? NULL : buffer_reserve(buf, (size_t)size);
 	if (!to)
 		return false;

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buffer {
 	char *data; /* always NUL-terminated once anything was appended; NULL before */
@@ -29,6 +30,11 @@ void buffer_clear(struct buffer *buf);
 bool buffer_append(struct buffer *buf, const void *data, size_t size);
 bool buffer_append_string(struct buffer *buf, const char *string);
 bool buffer_append_char(struct buffer *buf, char c);
+/*
+ * Appends a number in base 2 to 16, with zeros before it up to min_digits, of at most 64. Some ten
+ * times as fast as buffer_printf().
+ */
+bool buffer_append_unsigned(struct buffer *buf, uint64_t value, unsigned base, unsigned min_digits);
 bool buffer_printf(struct buffer *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool buffer_vprintf(struct buffer *buf, const char *format, va_list args)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output/unit.h"
 
-#include <inttypes.h>
 #include <time.h>
+
+static void append(struct buffer *out, uint64_t value, unsigned min_digits, const char *after)
+{
+	buffer_append_unsigned(out, value, 10, min_digits);
+	buffer_append_string(out, after);
+}
 
 /* "820 B", "44 KiB", "1.5 GiB": below 100 with one decimal, unless the size is a whole number. */
 static void append_bytes(struct buffer *out, uint64_t value)
@@ -17,11 +22,13 @@ static void append_bytes(struct buffer *out, uint64_t value)
 	whole = value / unit;
 	rest = value % unit;
 	tenths = (rest * 10 + unit / 2) / unit;
-	if (!rest || whole >= 100 || tenths == 10)
-		buffer_printf(out, "%" PRIu64 " %s", whole + (rest > 0 && rest >= unit / 2),
-			      names[step]);
-	else
-		buffer_printf(out, "%" PRIu64 ".%" PRIu64 " %s", whole, tenths, names[step]);
+	if (!rest || whole >= 100 || tenths == 10) {
+		append(out, whole + (rest > 0 && rest >= unit / 2), 1, " ");
+	} else {
+		append(out, whole, 1, ".");
+		append(out, tenths, 1, " ");
+	}
+	buffer_append_string(out, names[step]);
 }
 
 /* A duration of a minute or more, in its two greatest units. */
@@ -29,26 +36,32 @@ static void append_long_duration(struct buffer *out, uint64_t seconds)
 {
 	uint64_t minutes = seconds / 60, hours = minutes / 60;
 
-	if (minutes < 60)
-		buffer_printf(out, "%" PRIu64 " min %02" PRIu64 " s", minutes, seconds % 60);
-	else if (hours < 24)
-		buffer_printf(out, "%" PRIu64 " h %02" PRIu64 " min", hours, minutes % 60);
-	else
-		buffer_printf(out, "%" PRIu64 " d %02" PRIu64 " h", hours / 24, hours % 24);
+	if (minutes < 60) {
+		append(out, minutes, 1, " min ");
+		append(out, seconds % 60, 2, " s");
+	} else if (hours < 24) {
+		append(out, hours, 1, " h ");
+		append(out, minutes % 60, 2, " min");
+	} else {
+		append(out, hours / 24, 1, " d ");
+		append(out, hours % 24, 2, " h");
+	}
 }
 
 static void append_milliseconds(struct buffer *out, uint64_t value)
 {
-	if (value < 60000)
-		buffer_printf(out, "%" PRIu64 ".%02" PRIu64 " s", value / 1000, value % 1000 / 10);
-	else
+	if (value >= 60000) {
 		append_long_duration(out, value / 1000);
+		return;
+	}
+	append(out, value / 1000, 1, ".");
+	append(out, value % 1000 / 10, 2, " s");
 }
 
 static void append_seconds(struct buffer *out, uint64_t value)
 {
 	if (value < 60)
-		buffer_printf(out, "%" PRIu64 " s", value);
+		append(out, value, 1, " s");
 	else
 		append_long_duration(out, value);
 }
@@ -60,8 +73,12 @@ static bool append_unix_time(struct buffer *out, int64_t value)
 
 	if (!gmtime_r(&seconds, &tm) || tm.tm_year < 1 - 1900 || tm.tm_year > 9999 - 1900)
 		return false;
-	buffer_printf(out, "%04d-%02d-%02d %02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
-		      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	append(out, (uint64_t)tm.tm_year + 1900, 4, "-");
+	append(out, (uint64_t)tm.tm_mon + 1, 2, "-");
+	append(out, (uint64_t)tm.tm_mday, 2, " ");
+	append(out, (uint64_t)tm.tm_hour, 2, ":");
+	append(out, (uint64_t)tm.tm_min, 2, ":");
+	append(out, (uint64_t)tm.tm_sec, 2, "");
 	return true;
 }
 
@@ -82,7 +99,9 @@ bool unit_append(struct buffer *out, enum nunchi_unit unit, int64_t value)
 		append_seconds(out, (uint64_t)value);
 		return true;
 	case NUNCHI_UNIT_OCTAL:
-		buffer_printf(out, value ? "0%" PRIo64 : "%" PRIo64, (uint64_t)value);
+		if (value)
+			buffer_append_char(out, '0');
+		buffer_append_unsigned(out, (uint64_t)value, 8, 1);
 		return true;
 	case NUNCHI_UNIT_NONE:
 	case NUNCHI_UNIT_UNIX_TIME:

@@ -36,18 +36,6 @@ struct nunchi_error *writer_flush(struct nunchi_writer *writer)
 	return ok ? NULL : error_create(NUNCHI_ERROR_CANCELLED, "writing the output failed");
 }
 
-static void append_unsigned(struct buffer *out, uint64_t value, unsigned base)
-{
-	char digits[24];
-	char *p = digits + sizeof(digits);
-
-	do {
-		*--p = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value);
-	buffer_append(out, p, (size_t)(digits + sizeof(digits) - p));
-}
-
 /* 15 digits, or the 17 that identify every double, with a decimal point in every locale. */
 static void append_real(struct buffer *out, double value)
 {
@@ -71,15 +59,15 @@ void writer_append_number(struct buffer *out, const struct nunchi_cell *cell)
 {
 	if (cell->type == NUNCHI_TYPE_ADDRESS) {
 		buffer_append_string(out, "0x");
-		append_unsigned(out, cell->address, 16);
+		buffer_append_unsigned(out, cell->address, 16, 1);
 	} else if (cell->type == NUNCHI_TYPE_REAL) {
 		append_real(out, cell->real);
 	} else {
 		if (cell->integer < 0)
 			buffer_append_char(out, '-');
-		append_unsigned(
+		buffer_append_unsigned(
 		    out, cell->integer < 0 ? 0 - (uint64_t)cell->integer : (uint64_t)cell->integer,
-		    10);
+		    10, 1);
 	}
 }
 

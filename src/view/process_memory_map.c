@@ -50,8 +50,9 @@ static bool fill(void *data, struct view_row *row)
 	row_integer(row, COLUMN_pseudo, !mapping.has_file);
 	row_read_integer(row, COLUMN_inode, mapping.inode_fault, (int64_t)mapping.inode);
 	buffer_clear(text);
-	buffer_printf(text, "%02llx:%02llx", (unsigned long long)mapping.device >> 20,
-		      (unsigned long long)mapping.device & 0xfffff);
+	buffer_append_unsigned(text, mapping.device >> 20, 16, 2);
+	buffer_append_char(text, ':');
+	buffer_append_unsigned(text, mapping.device & 0xfffff, 16, 2);
 	row_read_text(row, COLUMN_device, mapping.inode_fault, text);
 	buffer_clear(text);
 	buffer_append_char(text, mapping.flags & LINUX_VM_READ ? 'r' : '-');

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -73,6 +74,34 @@ static void test_buffer_stops_at_its_limit(void **state)
 	buffer_clear(&buf);
 	assert_true(buffer_append_char(&buf, 'y'));
 	assert_string_equal(buffer_string(&buf), "y");
+}
+
+static void test_buffer_numbers(void **state)
+{
+	_cleanup_buffer_ struct buffer buf = {0};
+	char text[400];
+
+	(void)state;
+	buffer_append_unsigned(&buf, 0, 10, 1);
+	buffer_append_char(&buf, ' ');
+	buffer_append_unsigned(&buf, 7, 10, 3);
+	buffer_append_char(&buf, ' ');
+	buffer_append_unsigned(&buf, UINT64_MAX, 10, 2);
+	buffer_append_char(&buf, ' ');
+	buffer_append_unsigned(&buf, UINT64_MAX, 16, 0);
+	buffer_append_char(&buf, ' ');
+	buffer_append_unsigned(&buf, 8, 8, 1);
+	assert_string_equal(buffer_string(&buf), "0 007 18446744073709551615 ffffffffffffffff 10");
+	buffer_clear(&buf);
+	buffer_append_unsigned(&buf, UINT64_MAX, 2, 200);
+	assert_int_equal(buf.size, 64);
+	/* Texts around the size of the room in which short ones are formatted. */
+	for (int size = 254; size < 258; size++) {
+		buffer_clear(&buf);
+		assert_true(buffer_printf(&buf, "%*d", size, 1));
+		snprintf(text, sizeof(text), "%*d", size, 1);
+		assert_string_equal(buffer_string(&buf), text);
+	}
 }
 
 static void test_hash_map_keeps_first_value(void **state)
@@ -288,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(test_error_static_gains_context),
 	    cmocka_unit_test(test_error_errno),
 	    cmocka_unit_test(test_buffer_stops_at_its_limit),
+	    cmocka_unit_test(test_buffer_numbers),
 	    cmocka_unit_test(test_hash_map_keeps_first_value),
 	    cmocka_unit_test(test_hash_map_forgets_its_size),
 	    cmocka_unit_test(test_array_reserve),
