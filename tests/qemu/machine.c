@@ -156,6 +156,8 @@ static const char *await(struct observer *observer, const char *text)
 		if (line[size++] != '\n')
 			continue;
 		line[size] = '\0';
+		observer->stops += strstr(line, "\"event\": \"STOP\"") != NULL;
+		observer->resumes += strstr(line, "\"event\": \"RESUME\"") != NULL;
 		if (strstr(line, text))
 			return line;
 		size = 0;
@@ -166,7 +168,7 @@ static const char *await(struct observer *observer, const char *text)
 
 void observer_open(struct observer *observer, const char *path)
 {
-	observer->fd = connect_to(path);
+	*observer = (struct observer){.fd = connect_to(path)};
 	assert_true(observer->fd >= 0);
 	await(observer, "\"QMP\"");
 	observer_ask(observer, "\"qmp_capabilities\"");

@@ -19,6 +19,7 @@ struct machine {
 /* A QMP connection of the test's own, kept apart from the code under test. */
 struct observer {
 	int fd;
+	unsigned stops, resumes; /* events STOP and RESUME that were read so far */
 };
 
 /* False if QEMU is not installed. */

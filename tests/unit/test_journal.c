@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/clock.h"
 #include "journal/guard.h"
 #include "journal/replay.h"
 #include "journal/undo_log.h"
@@ -652,6 +653,42 @@ static void test_guard_ends_with_its_owner_and_leaves_no_zombie(void **state)
 	close(sockets[1]);
 }
 
+/* In a program that ignores SIGCHLD nobody gets the guard's status; it ends as soon all the same.
+ */
+static void test_guard_ends_where_sigchld_is_ignored(void **state)
+{
+	struct undo_log *log = take(true);
+	int sockets[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	const struct guard_plan plan = {
+	    .handle = sockets[0], .kind = GUARD_SEND, .undo = "x", .undo_size = 1, .done = "done"};
+
+	signal(SIGCHLD, SIG_IGN);
+	for (int killed = 0; killed < 2; killed++) {
+		uint64_t begin = clock_us();
+		struct guard *guard = NULL;
+		pid_t pid;
+
+		ok(guard_create(&plan, &guard));
+		pid = guard_process(guard);
+		ok(guard_arm(guard, log));
+		guard_disarm(guard);
+		if (killed)
+			kill(pid, SIGKILL);
+		guard_destroy(guard);
+		assert_int_equal(kill(pid, 0), -1);
+		assert_int_equal(errno, ESRCH);
+		/* Waiting in vain takes two seconds and more. */
+		assert_true(clock_us() - begin < 1500 * CLOCK_US_PER_MS);
+	}
+	signal(SIGCHLD, SIG_DFL);
+	undo_log_erase(log);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
 /* The guard is a program of its own: nothing of the program that uses the library is in it. */
 static void test_guard_holds_no_image_of_its_owner(void **state)
 {
@@ -765,6 +802,7 @@ int main(void)
 	    TEST(test_guard_that_is_not_armed_does_nothing),
 	    TEST(test_guard_survives_signals_and_inherited_descriptors),
 	    TEST(test_guard_ends_with_its_owner_and_leaves_no_zombie),
+	    TEST(test_guard_ends_where_sigchld_is_ignored),
 	    TEST(test_guard_holds_no_image_of_its_owner),
 	    TEST(test_guard_program_of_others_is_not_started),
 	};

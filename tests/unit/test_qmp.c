@@ -473,6 +473,18 @@ static void script_drip(int fd)
 		usleep(500);
 }
 
+/* The same, a byte a second. */
+static void script_slow_drip(int fd)
+{
+	char line[512];
+
+	greet(fd);
+	hear(fd, line, sizeof(line));
+	say(fd, "{\"return\": \"");
+	while (send(fd, "x", 1, MSG_NOSIGNAL) > 0)
+		sleep(1);
+}
+
 /* Answers to what was not asked, without end. */
 static void script_wrong_answers(int fd)
 {
@@ -483,7 +495,16 @@ static void script_wrong_answers(int fd)
 	flood(fd, "{\"return\": {}, \"id\": 77}\n");
 }
 
-static void (*const chatter[])(int fd) = {script_events, script_drip, script_wrong_answers};
+/* What a peer says, and for how long it is listened to. */
+static const struct {
+	void (*script)(int fd);
+	int ms;
+} chatter[] = {
+    {script_events, 200},
+    {script_drip, 200},
+    {script_slow_drip, 1200},
+    {script_wrong_answers, 200},
+};
 
 /* A peer that talks and talks does not keep a wait from ending at its deadline. */
 static void test_deadline_holds_while_the_peer_talks(void **state)
@@ -495,16 +516,16 @@ static void test_deadline_holds_while_the_peer_talks(void **state)
 		struct qmp_wait wait;
 		uint64_t begin;
 
-		serve(&server, chatter[i]);
+		serve(&server, chatter[i].script);
 		client = connected(&server);
 		begin = clock_us();
-		wait = within(200);
+		wait = within(chatter[i].ms);
 		/* Should the wait have no end, the peer's death ends it. */
 		alarm_kill(server.pid, 5);
 		_cleanup_error_ struct nunchi_error *err =
 		    qmp_client_execute(client, "query", NULL, &wait, NULL);
 		assert_true(error_is(err, NUNCHI_ERROR_TIMEOUT));
-		assert_in_range(clock_us() - begin, 200000, 1500000);
+		assert_in_range(clock_us() - begin, chatter[i].ms * 1000, 1900000);
 		end(&server);
 	}
 }
@@ -530,7 +551,7 @@ static void test_cancel_holds_while_the_peer_talks(void **state)
 		struct qmp_wait wait;
 		uint64_t begin;
 
-		serve(&server, chatter[i]);
+		serve(&server, chatter[i].script);
 		client = connected(&server);
 		begin = clock_us();
 		wait = within(8000);

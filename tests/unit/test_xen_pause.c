@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
+#include "target/xen/internal.h"
 #include "xen_setup.h"
 
 #include <poll.h>
@@ -119,6 +121,28 @@ static void test_signals(void **state)
 	}
 	assert_int_equal(records(), 0);
 	target_close(target);
+}
+
+/* The same where the program ignores SIGCHLD, also when the guard is killed. */
+static void test_sigchld_ignored(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	uint64_t begin = clock_us();
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < 3; i++) {
+		assert_null(target_pause(target));
+		assert_int_equal(pauses(), 1);
+		if (i == 1)
+			kill(guard_process(xen_of(target)->undo.guard), SIGKILL);
+		assert_null(target_resume(target));
+		assert_int_equal(pauses(), 0);
+	}
+	target_close(target);
+	signal(SIGCHLD, SIG_DFL);
+	assert_true(clock_us() - begin < 1500 * CLOCK_US_PER_MS);
+	assert_int_equal(records(), 0);
 }
 
 /* The guards there are: children of the process. */
@@ -295,6 +319,8 @@ static void test_owner_killed_child_lives(void **state)
 			_exit(1);
 		ids[0] = guard_of(getpid());
 		ids[1] = fork();
+		/* Should the test fail, the child does not stay for ever. */
+		alarm(20);
 		if (ids[1] && write(ready[1], ids, sizeof(ids)) != sizeof(ids))
 			_exit(1);
 		for (;;)
@@ -506,6 +532,7 @@ int main(void)
 	    TEST(guard_stuck),
 	    TEST(owner_killed_child_lives),
 	    TEST(signals),
+	    TEST(sigchld_ignored),
 	    TEST(owner_killed),
 	    TEST(both_killed),
 	    TEST(left_to_another),

@@ -104,12 +104,26 @@ done
 expect "the guest was paused by who was killed" test $met -gt 0
 echo "paused $met of $rounds times when the kill came; left paused and repaired by the next run or asked about: $repaired, of these asked: $asked"
 
-# Signals at 1 kHz that are caught, through 1,000 pauses.
+# Signals at 1 kHz that are caught, through 1,000 pauses: each is made and undone, so that Xen's count
+# of pauses is 0 at the end.
 goes_on_among_signals()
 {
-	note=$(pauses 0 1000 signals) && echo "$guest: $note" && ! is_paused
+	note=$(pauses 0 1000 signals) || return 1
+	echo "$guest: $note"
+	is_paused && return 1
+	case $note in "1000 pauses, caught "[1-9][0-9][0-9]*) ;; *) return 1 ;; esac
 }
 expect "1,000 pauses among signals that are caught" goes_on_among_signals
+answers_among_signals()
+{
+	note=$(timeout -s KILL 300 ./pauser "xen:$guest" queries 30)
+	case $? in
+	0) echo "$guest: $note" ;;
+	*) echo "$guest: the queries ended with $?" && return 1 ;;
+	esac
+	! is_paused
+}
+expect "30 queries that pause, among signals that are caught" answers_among_signals
 
 # A child of the killed owner, with all its descriptors, lives on.
 ./pauser "xen:$guest" 100000 1 child &

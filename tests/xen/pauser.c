@@ -3,9 +3,11 @@
  * Pauses a guest again and again, to be killed while it does; for tests/xen/kill.sh.
  *
  *	pauser TARGET MILLISECONDS-PAUSED [TIMES [signals|child]]
+ *	pauser TARGET queries TIMES
  *
  * signals: it catches a signal every millisecond meanwhile, for one half of the pauses with
  * SA_RESTART. child: it forks a child that lives on, with all its descriptors, for ten seconds.
+ * queries: it asks for the processes, pausing the guest, among such signals.
  */
 #include "target/target.h"
 
@@ -40,27 +42,62 @@ static void catch_signals(int flags)
 	setitimer(ITIMER_REAL, &every_ms, NULL);
 }
 
-int main(int argc, char **argv)
+static struct nunchi_error *count_processes(struct nunchi_guest *guest, unsigned *ret)
 {
-	const struct target_options options = {.sigbus_guard = true};
-	long times = argc > 3 ? strtol(argv[3], NULL, 10) : 1000000;
-	bool signals = argc > 4 && !strcmp(argv[4], "signals");
-	struct target *target;
-	struct nunchi_error *err;
-	long paused_us;
+	struct nunchi_cursor *cursor = NULL;
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err =
+	    nunchi_cursor_open(guest, nunchi_view_find("processes"), NULL, &cursor);
+	bool torn;
 
-	if (argc < 3)
-		return 2;
-	paused_us = strtol(argv[2], NULL, 10) * 1000;
-	err = target_open(argv[1], &options, &target);
-	if (argc > 4 && !strcmp(argv[4], "child") && fork() == 0) {
-		sleep(10);
-		_exit(0);
+	*ret = 0;
+	while (!err) {
+		err = nunchi_cursor_next(cursor, &cells, &torn);
+		*ret += !err;
 	}
+	nunchi_cursor_close(cursor);
+	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP)
+		return err;
+	nunchi_error_destroy(err);
+	return NULL;
+}
+
+static int query(const char *name, long times)
+{
+	const struct nunchi_guest_options options = {.size = sizeof(options),
+						     .pause = NUNCHI_PAUSE_ALWAYS};
+	struct nunchi_context *context = NULL;
+	struct nunchi_error *err = nunchi_context_create(0, &context);
+	long done = 0;
+
+	for (; !err && done < times; done++) {
+		struct nunchi_guest *guest = NULL;
+		unsigned rows = 0;
+
+		catch_signals(done % 2 ? SA_RESTART : 0);
+		err = nunchi_guest_open(context, name, &options, &guest);
+		if (!err)
+			err = count_processes(guest, &rows);
+		nunchi_guest_close(guest);
+		if (!err && !rows)
+			return 3;
+	}
+	nunchi_context_destroy(context);
+	if (err)
+		return fail(err);
+	printf("%ld queries, caught %d signals\n", done, (int)caught);
+	return 0;
+}
+
+static int pause_and_resume(struct target *target, long paused_us, long times, bool signals)
+{
+	struct nunchi_error *err = NULL;
+	long done = 0;
+
 	if (signals)
 		catch_signals(0);
-	for (long i = 0; !err && i < times; i++) {
-		if (signals && i == times / 2)
+	for (; !err && done < times; done += !err) {
+		if (signals && done == times / 2)
 			catch_signals(SA_RESTART);
 		err = target_pause(target);
 		if (err)
@@ -76,6 +113,28 @@ int main(int argc, char **argv)
 		printf("note: %s\n", target->notes[i]);
 	target_close(target);
 	if (signals)
-		printf("caught %d signals\n", (int)caught);
+		printf("%ld pauses, caught %d signals\n", done, (int)caught);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct target_options options = {.sigbus_guard = true};
+	long times = argc > 3 ? strtol(argv[3], NULL, 10) : 1000000;
+	struct target *target;
+	struct nunchi_error *err;
+
+	if (argc < 3)
+		return 2;
+	if (!strcmp(argv[2], "queries"))
+		return query(argv[1], times);
+	err = target_open(argv[1], &options, &target);
+	if (err)
+		return fail(err);
+	if (argc > 4 && !strcmp(argv[4], "child") && fork() == 0) {
+		sleep(10);
+		_exit(0);
+	}
+	return pause_and_resume(target, strtol(argv[2], NULL, 10) * 1000, times,
+				argc > 4 && !strcmp(argv[4], "signals"));
 }
