@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(1, str(ROOT / "lab"))
 
+import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
@@ -412,6 +413,9 @@ class Views(unittest.TestCase):
         self.assertIn("processes", names)
         self.assertEqual(names, [json.loads(line)["view"] for line in
                                  run("--json", "views").stdout.splitlines()])
+
+    def test_every_view_is_compared(self):
+        self.assertEqual({row["view"] for row in self.rows()}, set(compare.VIEWS))
 
     def test_every_view_and_column_is_documented(self):
         for view in self.rows():

@@ -54,6 +54,7 @@ struct cli_option {
 
 struct cli;
 
+/* A command gives all texts: "" where there is none. */
 struct command {
 	const char *name;
 	const char *arguments;   /* as help shows them */

@@ -17,8 +17,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KALLSYMS_TOKENS      256
-#define KALLSYMS_TOKEN_SHORT 16  /* bytes that are copied of a token, whatever its size */
+#define KALLSYMS_TOKENS 256
+/* bytes that are copied of a token, whatever its size */
+#define KALLSYMS_TOKEN_SHORT 16
 #define KALLSYMS_GROUP       256 /* number of symbols for each marker */
 #define KALLSYMS_GROUPS_MAX  (SYMBOL_COUNT_MAX / KALLSYMS_GROUP)
 
