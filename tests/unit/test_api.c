@@ -10,6 +10,10 @@
 #include <cmocka.h>
 
 #include "api_guest.h"
+#include "core/buffer.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
 
 struct api {
 	char path[64];
@@ -283,13 +287,125 @@ static void test_session(void **state)
 	/* Closing the guest closes it. */
 }
 
+static bool append(const char *data, size_t size, void *buffer)
+{
+	return buffer_append(buffer, data, size);
+}
+
+/* As docs/api.md has it: neither points into what it was made of. */
+static void test_error_and_writer_outlive_the_guest(void **state)
+{
+	const struct nunchi_column *const *columns;
+	_cleanup_buffer_ struct buffer out = {0};
+	struct api *api = *state;
+	struct nunchi_writer *writer;
+	struct nunchi_cursor *cursor;
+	const struct nunchi_cell *cells;
+	struct nunchi_symbol symbol;
+	struct nunchi_error *err;
+	size_t count;
+	bool torn;
+
+	open_guest(api);
+	err = nunchi_symbol_find(api->guest, "phys_bass", &symbol);
+	assert_null(nunchi_cursor_open(api->guest, nunchi_view_find("symbols"), NULL, &cursor));
+	columns = nunchi_cursor_columns(cursor, &count);
+	assert_null(nunchi_writer_create(NULL, columns, count, append, &out, &writer));
+	assert_null(nunchi_cursor_next(cursor, &cells, &torn));
+	assert_null(nunchi_writer_row(writer, cells, torn));
+	nunchi_cursor_close(cursor);
+	nunchi_guest_close(api->guest);
+	nunchi_context_destroy(api->context);
+	api->guest = NULL;
+	api->context = NULL;
+	assert_non_null(strstr(nunchi_error_hint(err), "phys_base"));
+	refused(err, NUNCHI_ERROR_NOT_FOUND, "phys_bass");
+	assert_int_equal(out.size, 0); /* the row is held back */
+	assert_null(nunchi_writer_finish(writer));
+	nunchi_writer_destroy(writer);
+	assert_non_null(strstr(buffer_string(&out), "name"));
+}
+
+#define DESCRIPTORS 256
+
+/* A program that the caller executes gets no descriptor of the library. */
+static void test_descriptors_are_closed_on_exec(void **state)
+{
+	bool before[DESCRIPTORS];
+	struct api *api = *state;
+	unsigned count = 0;
+	int loop;
+
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		before[fd] = fcntl(fd, F_GETFD) >= 0;
+	open_guest(api);
+	assert_null(nunchi_guest_attach(api->guest));
+	assert_null(nunchi_context_fd(api->context, &loop));
+	for (int fd = 0; fd < DESCRIPTORS; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+
+		if (before[fd] || flags < 0)
+			continue;
+		if (!(flags & FD_CLOEXEC))
+			fail_msg("descriptor %d stays open", fd);
+		count++;
+	}
+	assert_true(count >= 2); /* the file and the event loop */
+}
+
+/* In a child of fork(), which must not assert. */
+static bool count_symbols(const char *path)
+{
+	struct nunchi_context *context;
+	struct nunchi_guest *guest;
+	struct nunchi_cursor *cursor;
+	size_t count;
+
+	if (nunchi_context_create(0, &context) || nunchi_guest_open(context, path, NULL, &guest) ||
+	    nunchi_cursor_open(guest, nunchi_view_find("symbols"), NULL, &cursor))
+		return false;
+	count = count_rows(cursor);
+	nunchi_guest_close(guest);
+	nunchi_context_destroy(context);
+	return count > 100;
+}
+
+/* A child may make a context of its own, and its end does nothing to the parent's guest. */
+static void test_child_with_its_own_context(void **state)
+{
+	struct api *api = *state;
+	struct nunchi_cursor *cursor;
+	int status;
+	pid_t child;
+
+	open_guest(api);
+	assert_null(nunchi_guest_attach(api->guest));
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		_exit(count_symbols(api->path) ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_null(nunchi_cursor_open(api->guest, nunchi_view_find("symbols"), NULL, &cursor));
+	assert_true(count_rows(cursor) > 100);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(guest_options),      TEST(query),   TEST(timing),
-	    TEST(no_such_process),    TEST(read),    TEST(type_of_endless_members),
-	    TEST(cancelled_for_good), TEST(session), TEST(list_cancelled),
+	    TEST(guest_options),
+	    TEST(query),
+	    TEST(timing),
+	    TEST(no_such_process),
+	    TEST(read),
+	    TEST(type_of_endless_members),
+	    TEST(cancelled_for_good),
+	    TEST(session),
+	    TEST(list_cancelled),
+	    TEST(error_and_writer_outlive_the_guest),
+	    TEST(descriptors_are_closed_on_exec),
+	    TEST(child_with_its_own_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -373,7 +373,7 @@ static void test_context(void **state)
 	struct nunchi_context *context;
 	struct nunchi_watch *watching;
 	unsigned changes = 0;
-	int fd = -1;
+	int fd = -1, again = -1;
 
 	(void)state;
 	assert_null(nunchi_context_create(0, &context));
@@ -381,6 +381,8 @@ static void test_context(void **state)
 	assert_null(nunchi_context_dispatch(context));
 	assert_null(nunchi_context_fd(context, &fd));
 	assert_false(is_readable(fd));
+	assert_null(nunchi_context_fd(context, &again));
+	assert_int_equal(again, fd);
 	assert_null(nunchi_watch_create(context, count_change, &changes, &watching));
 	assert_int_equal(io_wait(fd, POLLIN, clock_us() + 5 * CLOCK_US_PER_S, NULL), 1);
 	assert_null(nunchi_context_dispatch(context));
