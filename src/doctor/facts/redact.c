@@ -65,7 +65,8 @@ static bool has_word(const char *name, size_t size, const char *const *words, si
 		size_t length = strlen(words[i]);
 
 		for (size_t j = 0; j + length <= size; j++)
-			if (!strncasecmp(name + j, words[i], length))
+			if (tolower((unsigned char)name[j]) == words[i][0] &&
+			    !strncasecmp(name + j, words[i], length))
 				return true;
 	}
 	return false;
