@@ -218,20 +218,21 @@ struct memory_stats memory_stats(const struct memory *memory);
 bool memory_gone(const struct memory *memory);
 
 /*
- * A capture reads a consistent state while the guest is paused for as short a time as possible.
- * Steps: record what a query reads while the guest runs; memory_capture_prepare(); pause the guest;
- * memory_capture_fill(); resume the guest; run the query again, which now reads the copies. If the
- * query needs bytes that were not copied, the read returns MEMORY_NOT_CAPTURED and adds them to the
- * set, so that the next fill copies them.
+ * memory_capture_begin() begins a capture, which reads a consistent state while the guest is paused
+ * for as short a time as possible. Steps: record what a query reads while the guest runs;
+ * memory_capture_prepare(); pause the guest; memory_capture_fill(); resume the guest; run the query
+ * again, which now reads the copies. If the query needs bytes that were not copied, the read
+ * returns MEMORY_NOT_CAPTURED and adds them to the set, so that the next fill copies them.
  *
  * The set has at most 64 MiB of pages; for a larger set memory_capture_prepare() fails with
  * NUNCHI_ERROR_UNSUPPORTED. A page that could not be copied gives its fault when it is read. While
  * the copies are read, memory_map() works for adjacent pages of the set, whatever backs them.
  */
-struct nunchi_error *memory_capture_begin(struct memory *memory); /* starts recording */
+struct nunchi_error *memory_capture_begin(struct memory *memory);
 /* Does all work that is possible before the guest is paused. Call it before each fill. */
 struct nunchi_error *memory_capture_prepare(struct memory *memory);
-struct nunchi_error *memory_capture_fill(struct memory *memory); /* copies, starts replaying */
+/* Copies the set; from then on reads get the copies. Call it while the guest is paused. */
+struct nunchi_error *memory_capture_fill(struct memory *memory);
 /* Number of pages from which, since the last fill, a read needed bytes that were not copied. */
 size_t memory_capture_misses(const struct memory *memory);
 /*

@@ -192,7 +192,8 @@ static void put_word(struct btf_writer *writer, uint32_t word)
 		fail_append(writer, &writer->records, "too many types");
 }
 
-/* Begins the record of type id; false if the type is already defined or a problem occurred. */
+/* Begins the record of type id; false if the type is already defined or too large, or after a
+ * problem. */
 static bool start(struct btf_writer *writer, type_id id, enum btf_kind kind, uint32_t name,
 		  uint32_t vlen, bool kind_flag, uint64_t word)
 {

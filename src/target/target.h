@@ -68,8 +68,8 @@ struct target_control {
 };
 
 struct target_ops {
-	const char
-	    *kind; /* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" */
+	/* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" … */
+	const char *kind;
 	/*
 	 * Frees the members of this kind of target, not the storage itself. Called when the memory
 	 * and its readers are freed and the guest is resumed. May be NULL.

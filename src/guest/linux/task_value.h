@@ -87,9 +87,8 @@ extern const struct linux_value linux_value_mount_namespace;
 /* CPU time in milliseconds: of a process with all its threads, or of one thread. */
 extern const struct linux_value linux_value_user_time;
 extern const struct linux_value linux_value_system_time;
-extern const struct linux_value
-    /* 1: the executable exists, 0: it was deleted, -1: there is no executable */
-    linux_value_on_disk;
+/* 1: the executable exists, 0: it was deleted, -1: there is no executable */
+extern const struct linux_value linux_value_on_disk;
 extern const struct linux_value linux_value_resident_size;   /* in bytes */
 extern const struct linux_value linux_value_total_size;      /* in bytes */
 extern const struct linux_value linux_value_page_table_root; /* guest-physical address */

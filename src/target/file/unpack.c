@@ -101,7 +101,7 @@ struct unpacker {
 
 static struct nunchi_error *load(struct unpacker *unpacker, unsigned method)
 {
-	(void)unpacker; /* where nothing can be unpacked */
+	(void)unpacker; /* without any library */
 	switch (method) {
 #ifdef HAVE_ZLIB
 	case KDUMP_ZLIB:
@@ -250,7 +250,7 @@ static bool run_zstd(struct unpacker *unpacker, const void *in, size_t in_size, 
 bool unpacker_run(struct unpacker *unpacker, unsigned method, const void *in, size_t in_size,
 		  void *out, size_t out_size)
 {
-	(void)in, (void)in_size, (void)out, (void)out_size; /* where nothing can be unpacked */
+	(void)in, (void)in_size, (void)out, (void)out_size; /* without any library */
 	/* A page may be compressed by a method that the header does not name. */
 	if (method & ~unpacker->tried)
 		nunchi_error_destroy(unpacker_load(unpacker, method));
