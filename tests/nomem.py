@@ -163,7 +163,7 @@ def main() -> int:
             good, count, lines = job.result()
             passed, failed, allocations = passed + good, failed + (not good), allocations + count
             print("\n".join(lines), flush=True)
-    print(f"{allocations} allocations failed, one in each run")
+    print(f"{allocations} runs, in each of which an allocation failed")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

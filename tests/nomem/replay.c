@@ -31,8 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define EACH       120
-#define SAMPLE     80
+#define EACH       1000
+#define SAMPLE     200
 #define ERRORS_MAX 512
 #define TEXT_MAX   256
 #define RUN_S      20 /* after which a run hangs */

@@ -54,7 +54,7 @@ stays_paused()
 # pauses MILLISECONDS TIMES: to its end; one that hangs is ended, and has failed.
 pauses()
 {
-	timeout -s KILL 60 ./pauser "xen:$guest" "$@"
+	timeout -s KILL 240 ./pauser "xen:$guest" "$@"
 }
 
 resumed_or_asked()
@@ -116,7 +116,7 @@ goes_on_among_signals()
 expect "1,000 pauses among signals that are caught" goes_on_among_signals
 answers_among_signals()
 {
-	note=$(timeout -s KILL 300 ./pauser "xen:$guest" queries 30)
+	note=$(pauses queries 30)
 	case $? in
 	0) echo "$guest: $note" ;;
 	*) echo "$guest: the queries ended with $?" && return 1 ;;
