@@ -35,7 +35,10 @@ def said_of(build: Path, name: str) -> list[str]:
     reports = []
     for match in filter(None, map(REPORT.match, done.stdout.splitlines())):
         path = Path(os.path.abspath(build / match[1]))
-        reports.append(f"{path.relative_to(ROOT)}:{match[2]}: {match[3]}")
+        if path.is_relative_to(ROOT):
+            reports.append(f"{path.relative_to(ROOT)}:{match[2]}: {match[3]}")
+        else:
+            reports.append(f"{name}: {path}:{match[2]}: {match[3]}")
     if done.returncode and not reports:
         reports = [f"{name}: clang-tidy ended with status {done.returncode}: {done.stderr[-300:]}"]
     return reports

@@ -272,7 +272,9 @@ static size_t check_initramfs_blacklist(struct nunchi_diagnosis *diagnosis,
 	_cleanup_hash_map_ struct hash_map modules;
 
 	hash_map_init(&modules);
-	if (initramfs && !hash_modules(initramfs, &modules))
+	if (!initramfs)
+		return 0;
+	if (!hash_modules(initramfs, &modules))
 		diagnosis->failed = true;
 	for (size_t i = 0; i < settings->count; i++) {
 		const struct setting *setting = &settings->all[i];
