@@ -147,9 +147,8 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	struct nunchi_error *err;
 	struct stat st;
 
-	if (fd < 0 && errno == ENXIO)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "it is a socket or a "
-									 "device without a driver"),
+	if (fd < 0 && errno == ENXIO && !stat(path, &st) && S_ISSOCK(st.st_mode))
+		return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "it is a socket"),
 				  "if it is the QMP socket of a guest, use qemu:%s", path);
 	if (fd < 0) {
 		int errnum = errno;
