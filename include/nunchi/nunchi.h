@@ -127,7 +127,8 @@ NUNCHI_API struct nunchi_error *nunchi_context_fd(struct nunchi_context *context
  * nunchi_watch_create(). Does not wait for events, and returns at once if none is pending; handling
  * one may take as long as nunchi_list() takes. Stops at the first error and returns it. The context
  * and its watches stay usable after an error, and the operation that failed is repeated when it is
- * due next.
+ * due next. A function that it calls must not dispatch the same context, by this function or by
+ * nunchi_list_watch(): that gives NUNCHI_ERROR_BUSY.
  */
 NUNCHI_API struct nunchi_error *nunchi_context_dispatch(struct nunchi_context *context);
 

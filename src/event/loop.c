@@ -109,9 +109,13 @@ struct nunchi_error *event_loop_dispatch(struct event_loop *loop)
 {
 	struct epoll_event events[16];
 	struct nunchi_error *err = NULL;
-	/* epoll_wait() with a timeout of 0 is not interrupted by signals. */
-	int count = epoll_wait(loop->fd, events, ARRAY_SIZE(events), 0);
+	int count;
 
+	if (loop->dispatching)
+		return error_create(NUNCHI_ERROR_BUSY, "the event loop is being dispatched: one of "
+						       "its callbacks cannot dispatch it");
+	/* epoll_wait() with a timeout of 0 is not interrupted by signals. */
+	count = epoll_wait(loop->fd, events, ARRAY_SIZE(events), 0);
 	if (count < 0)
 		return error_create_errno(errno, "event loop");
 	loop->dispatching = true;

@@ -40,7 +40,7 @@ void event_source_remove(struct event_source *source);
 
 /*
  * Calls ready() of all sources that are ready now, without waiting. Stops at the first error and
- * returns it; the other sources stay ready.
+ * returns it; the other sources stay ready. Within a ready() it gives NUNCHI_ERROR_BUSY.
  */
 struct nunchi_error *event_loop_dispatch(struct event_loop *loop);
 

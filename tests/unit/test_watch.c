@@ -306,6 +306,32 @@ static struct nunchi_error *refuse(void *data, short events)
 	return error_create(NUNCHI_ERROR_IO, "refused");
 }
 
+static struct nunchi_error *dispatch_again(void *data, short events)
+{
+	(void)events;
+	return event_loop_dispatch(data);
+}
+
+/* A callback that dispatches its own loop is refused. */
+static void test_loop_within_itself(void **state)
+{
+	struct event_source *source;
+	struct event_loop *loop;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(write(fds[1], "", 1), 1);
+	assert_null(event_loop_create(&loop));
+	assert_null(event_loop_add(loop, fds[0], dispatch_again, loop, &source));
+	_cleanup_error_ struct nunchi_error *err = event_loop_dispatch(loop);
+	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
+	event_source_remove(source);
+	event_loop_destroy(loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_loop(void **state)
 {
 	struct event_source *source;
@@ -431,6 +457,7 @@ int main(void)
 	    TEST(monitors_are_asked_in_time),
 	    TEST(wake),
 	    TEST(loop),
+	    TEST(loop_within_itself),
 	    TEST(xenstore),
 	    TEST(context),
 	    TEST(list_watch_is_cancelled),
