@@ -19,12 +19,6 @@
 /* How long the guard may take to end after GUARD_END, and to die after SIGKILL. */
 #define END_US  (2 * CLOCK_US_PER_S)
 #define KILL_US (2 * CLOCK_US_PER_S)
-/*
- * Descriptors are first duplicated to numbers from this one on, so that moving them to GUARD_FD_*
- * overwrites none of them.
- */
-#define FD_OUT_OF_THE_WAY 64
-
 struct guard {
 	pid_t pid; /* 0: the process has ended */
 	int pidfd; /* -1: not available (before Linux 5.3) */
@@ -113,10 +107,13 @@ static int spawn(const struct start *start, pid_t *ret)
 	return errnum;
 }
 
-/* Duplicates fd to a number from FD_OUT_OF_THE_WAY on, with close-on-exec; -1 with errno. */
+/*
+ * Duplicates fd to a number from GUARD_FD_COUNT on, with close-on-exec, so that moving descriptors
+ * to GUARD_FD_* overwrites none of them; -1 with errno.
+ */
 static int copy_fd(int fd)
 {
-	return fcntl(fd, F_DUPFD_CLOEXEC, FD_OUT_OF_THE_WAY);
+	return fcntl(fd, F_DUPFD_CLOEXEC, GUARD_FD_COUNT);
 }
 
 static struct nunchi_error *start_guard(const struct guard_plan *plan, int socket, char **ret_path,

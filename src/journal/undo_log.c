@@ -77,7 +77,10 @@ static struct nunchi_error *open_trusted(const char *path, int *ret)
 				 "%s does not belong to user %u alone, so the undo log is not "
 				 "safe there",
 				 path, (unsigned)geteuid()),
-		    "remove the directory; nunchi creates it again with the right owner and mode");
+		    st.st_uid == geteuid()
+			? "remove the directory; nunchi creates it again with the right mode"
+			: "ask root to remove the directory, or set XDG_RUNTIME_DIR to a directory "
+			  "of yours");
 	*ret = no_cleanup_fd(fd);
 	return NULL;
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -653,6 +654,30 @@ static void test_guard_ends_with_its_owner_and_leaves_no_zombie(void **state)
 	close(sockets[1]);
 }
 
+/* A process that may open few files has a guard too. */
+static void test_guard_where_few_files_may_be_open(void **state)
+{
+	struct undo_log *log = take(true);
+	struct rlimit before, few;
+	struct guard *guard = NULL;
+	int sockets[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	const struct guard_plan plan = {
+	    .handle = sockets[0], .kind = GUARD_SEND, .undo = "x", .undo_size = 1, .done = "done"};
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){.rlim_cur = 48, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ok(guard_create(&plan, &guard));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	guard_destroy(guard);
+	undo_log_erase(log);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
 /* In a program that ignores SIGCHLD nobody gets the guard's status; it ends as soon all the same.
  */
 static void test_guard_ends_where_sigchld_is_ignored(void **state)
@@ -803,6 +828,7 @@ int main(void)
 	    TEST(test_guard_survives_signals_and_inherited_descriptors),
 	    TEST(test_guard_ends_with_its_owner_and_leaves_no_zombie),
 	    TEST(test_guard_ends_where_sigchld_is_ignored),
+	    TEST(test_guard_where_few_files_may_be_open),
 	    TEST(test_guard_holds_no_image_of_its_owner),
 	    TEST(test_guard_program_of_others_is_not_started),
 	};
