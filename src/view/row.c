@@ -259,10 +259,10 @@ static bool parse_number(enum nunchi_type type, const char *value, struct nunchi
 	int base = digits[0] == '0' && (digits[1] | 0x20) == 'x' ? 16 : 10;
 	char *end = NULL;
 
+	errno = 0;
 	/* strtoll() and the like would accept leading spaces and a second sign. */
 	if (!isdigit((unsigned char)*digits) && !(type == NUNCHI_TYPE_REAL && *digits == '.'))
 		return false;
-	errno = 0;
 	if (type == NUNCHI_TYPE_INTEGER)
 		ret->integer = strtoll(value, &end, base);
 	else if (type == NUNCHI_TYPE_ADDRESS)
@@ -270,6 +270,29 @@ static bool parse_number(enum nunchi_type type, const char *value, struct nunchi
 	else
 		ret->real = parse_real(value, &end);
 	return !errno && end != value && !*end;
+}
+
+/* Says in which form the column's numbers are compared. */
+static struct nunchi_error *no_number(const struct nunchi_column *column, const char *value,
+				      int errnum)
+{
+	static const char *const forms[] = {
+	    [NUNCHI_UNIT_NONE] = "give it as --json prints it",
+	    [NUNCHI_UNIT_BYTES] = "give bytes, as --json prints them",
+	    [NUNCHI_UNIT_MILLISECONDS] = "give milliseconds, as --json prints them",
+	    [NUNCHI_UNIT_SECONDS] = "give seconds, as --json prints them",
+	    [NUNCHI_UNIT_UNIX_TIME] = "give seconds since 1970, as --json prints them",
+	    [NUNCHI_UNIT_OCTAL] = "give it in decimal, as --json prints it",
+	};
+	struct nunchi_error *err =
+	    error_create(NUNCHI_ERROR_ARGUMENT,
+			 errnum == ERANGE ? "the number for column %s is out of range: %s"
+					  : "column %s takes a number, which \"%s\" is not",
+			 column->name, value);
+
+	if (column->type == NUNCHI_TYPE_ADDRESS)
+		return error_hint(err, "begin hexadecimal numbers with 0x");
+	return error_hint(err, "%s", forms[column->unit]);
 }
 
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
@@ -281,9 +304,7 @@ struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const ch
 		cell.text = value;
 		cell.text_size = strlen(value);
 	} else if (!parse_number(column->type, value, &cell)) {
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "column %s takes a number, which \"%s\" is not", column->name,
-				    value);
+		return no_number(column, value, errno);
 	}
 	*ret = cell;
 	return NULL;

@@ -491,6 +491,8 @@ static void test_mistakes(void **state)
 	query.constraint_count = 1;
 	constraints[0].value = "three";
 	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "takes a number");
+	constraints[0].value = "99999999999999999999999";
+	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "out of range");
 	constraints[0].column = "size";
 	refused(guest, &query, NUNCHI_ERROR_ARGUMENT, "no column \"size\"");
 	query.columns = names;
