@@ -445,6 +445,11 @@ static void test_exists(void **state)
 	assert_non_null(strstr(nunchi_error_hint(err), "remove it"));
 	assert_int_equal(progress.calls, 0);
 	nunchi_error_destroy(err);
+	/* Nobody is told to remove a device. */
+	err = snapshot_write(live, "/dev/null", NUNCHI_FORMAT_ELF, on_progress, &progress, NULL);
+	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	assert_null(strstr(nunchi_error_hint(err), "remove"));
+	nunchi_error_destroy(err);
 	file = fopen(place.path, "r");
 	assert_non_null(fgets(text, sizeof(text), file));
 	fclose(file);

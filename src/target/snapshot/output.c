@@ -11,8 +11,13 @@
 
 static struct nunchi_error *exists(const struct output *output)
 {
-	return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "%s exists", output->path),
-			  "remove it, or give another name");
+	struct nunchi_error *err = error_create(NUNCHI_ERROR_ARGUMENT, "%s exists", output->path);
+	struct stat st;
+
+	if (!lstat(output->path, &st) && !S_ISREG(st.st_mode))
+		return error_hint(err, "a snapshot is written to a new file: give a name that does "
+				       "not exist yet");
+	return error_hint(err, "remove it, or give another name");
 }
 
 static struct nunchi_error *failed(const struct output *output, int errnum, const char *what)
