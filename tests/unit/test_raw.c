@@ -262,7 +262,7 @@ static void test_no_regular_file(void **state)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	refuse_path(path, NUNCHI_ERROR_UNSUPPORTED, "socket");
+	refuse_path(path, NUNCHI_ERROR_ARGUMENT, "socket");
 	close(fd);
 	unlink(path);
 	fd = open(path, O_CREAT | O_RDWR, 0600);
