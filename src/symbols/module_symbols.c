@@ -88,7 +88,7 @@ static struct nunchi_error *add(struct module_symbols *symbols, const struct elf
 				uint32_t module, char type, const char *name, size_t size)
 {
 	if (symbols->count >= SYMBOL_COUNT_MAX || symbols->names_size + size + 1 > SYMBOL_ARENA_MAX)
-		return error_create(NUNCHI_ERROR_DATA,
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "the modules have more than %zu symbols or more than %zu MiB "
 				    "of names, which is the limit",
 				    SYMBOL_COUNT_MAX, SYMBOL_ARENA_MAX >> 20);
@@ -113,6 +113,7 @@ struct nunchi_error *module_symbols_add(struct module_symbols *symbols, uint32_t
 					const struct module_symtab *table)
 {
 	size_t entry_size = module_symtab_entry(table->word_size);
+	size_t count = symbols->count, names_size = symbols->names_size;
 	struct nunchi_error *err = NULL;
 
 	for (uint32_t i = 0; i < table->count && !err; i++) {
@@ -132,6 +133,10 @@ struct nunchi_error *module_symbols_add(struct module_symbols *symbols, uint32_t
 		if (type <= ' ' || type > '~')
 			type = '?';
 		err = add(symbols, &symbol, module, type, name, size);
+	}
+	if (err) {
+		symbols->count = count;
+		symbols->names_size = names_size;
 	}
 	return err;
 }

@@ -46,7 +46,8 @@ struct nunchi_error *module_symbols_create(struct module_symbols **ret);
 void module_symbols_destroy(struct module_symbols *symbols);
 /*
  * Adds the symbols of one module, except undefined ones and those without a name, as /proc/kallsyms
- * does. NUNCHI_ERROR_DATA if all modules together have more than two million symbols.
+ * does; on failure none of them. NUNCHI_ERROR_UNSUPPORTED if all modules together have more than
+ * two million symbols.
  */
 struct nunchi_error *module_symbols_add(struct module_symbols *symbols, uint32_t module,
 					const struct module_symtab *table);

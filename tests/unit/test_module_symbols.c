@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "symbols/module_symbols.h"
 
+#include "symbols/symbol_index_private.h"
+
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,12 +136,42 @@ static void test_narrow(void **state)
 	module_symbols_destroy(symbols);
 }
 
+/* A module with too many symbols adds none of them, so that adding it again gives no copies. */
+static void test_limit(void **state)
+{
+	struct module_symbols *symbols = make();
+	Elf64_Sym *table = calloc(SYMBOL_COUNT_MAX, sizeof(*table));
+	struct module_symtab symtab = {.symbols = (const uint8_t *)table,
+				       .count = SYMBOL_COUNT_MAX,
+				       .strings = strings,
+				       .strings_size = sizeof(strings),
+				       .word_size = 8};
+	struct nunchi_error *err;
+
+	(void)state;
+	assert_non_null(table);
+	for (size_t i = 0; i < SYMBOL_COUNT_MAX; i++)
+		table[i] = (Elf64_Sym){.st_name = DATA, .st_shndx = 1, .st_value = i};
+	add(symbols, 0, table + 1, 1, "d");
+	err = module_symbols_add(symbols, 1, &symtab);
+	assert_non_null(err);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_UNSUPPORTED);
+	nunchi_error_destroy(err);
+	add(symbols, 2, table + 2, 1, "d");
+	module_symbols_seal(symbols);
+	assert_int_equal(module_symbols_count(symbols), 2);
+	assert_symbol(symbols, 1, 2, "data", 2, 'd');
+	module_symbols_destroy(symbols);
+	free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_two_modules),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_narrow),
+	    cmocka_unit_test(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
