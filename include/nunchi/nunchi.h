@@ -587,7 +587,11 @@ NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
 						 struct nunchi_translation *ret);
 
 struct nunchi_symbol {
-	const char *name; /* owned by the guest; valid until the next call for a symbol */
+	/*
+	 * name and module are owned by the guest, and valid until the next call for a symbol or a
+	 * type of the guest.
+	 */
+	const char *name;
 	uint64_t address;
 	uint64_t offset;    /* of the given address from the symbol's address, in bytes */
 	char type;          /* letter as nm(1) prints it, '?' if unknown */

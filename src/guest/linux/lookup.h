@@ -11,8 +11,8 @@
 /*
  * Finds a symbol by name, first in the kernel, then in the modules. If no symbol has the name, but
  * exactly one variant of it exists (symbols/symbol_variant.h), the variant is found. The strings
- * are owned by the kernel and valid until the next lookup. NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS
- * with the modules that have the name.
+ * are owned by the kernel and valid until the next lookup of a symbol or a type.
+ * NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS with the modules that have the name.
  */
 struct nunchi_error *linux_symbol_find(struct linux_kernel *kernel, const char *name,
 				       struct guest_symbol *ret);
