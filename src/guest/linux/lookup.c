@@ -22,7 +22,7 @@ static void add_owner(struct owners *owners, const char *module)
 {
 	if (owners->count++ < MAX_NAMED)
 		buffer_printf(&owners->text, "%s%s", owners->text.size ? ", " : "", module);
-	else if (owners->count == MAX_NAMED + 2)
+	else if (owners->count == MAX_NAMED + 1)
 		buffer_append_string(&owners->text, " and more");
 }
 
@@ -112,21 +112,36 @@ static size_t find_in_modules(const struct linux_module_index *index,
 	return count;
 }
 
+/* For an error, after the module's name: why its symbols were left out, if they were. */
+static const char *left_out(const struct linux_module *module)
+{
+	return module->symbols_left_out ? module->symbols_left_out : "";
+}
+
 static struct nunchi_error *not_found(const char *name, const struct symbol_index *symbols,
 				      const struct linux_module *module,
 				      const struct linux_module_index *index)
 {
+	struct owners unread = {0};
 	struct nunchi_error *err;
 	const char *near = NULL;
 
 	if (module)
-		return error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\" in the module %s",
-				    name, module->name);
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\" in the module %s%s",
+				    name, module->name, left_out(module));
+	for (size_t i = 0; index && i < index->count; i++) {
+		if (index->items[i].symbols_left_out)
+			add_owner(&unread, index->items[i].name);
+	}
 	err = error_create(
-	    NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s", name,
+	    NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s%s%s", name,
 	    index ? "" : " in the kernel (the symbols of its modules cannot be read)",
 	    index && index->cut_short ? " in the kernel and in the modules that could be listed"
-				      : "");
+				      : "",
+	    unread.count ? "; modules left out, whose symbol table cannot be read or is too large: "
+			 : "",
+	    unread.count ? buffer_string(&unread.text) : "");
+	buffer_deinit(&unread.text);
 	if (symbols)
 		near = symbol_index_suggest(symbols, name);
 	return near ? error_hint(err, "did you mean %s?", near) : err;
@@ -225,9 +240,11 @@ static struct nunchi_error *symbol_of_module(struct linux_kernel *kernel, uint64
 	if (!module_symbols_at(index->symbols, (uint32_t)(module - index->items), address, &at) ||
 	    !linux_module_same_area(module, address,
 				    module_symbols_get(index->symbols, at).address))
-		return error_create_at(NUNCHI_ERROR_NOT_FOUND, address,
-				       "0x%llx is in the module %s, before its first symbol there",
-				       (unsigned long long)address, module->name);
+		return error_create_at(
+		    NUNCHI_ERROR_NOT_FOUND, address, "0x%llx is in the module %s%s",
+		    (unsigned long long)address, module->name,
+		    module->symbols_left_out ? left_out(module)
+					     : ", before its first symbol there");
 	found = module_symbols_get(index->symbols, at);
 	*ret = (struct guest_symbol){
 	    .symbol = {.name = found.name, .address = found.address, .type = found.type},
@@ -310,9 +327,23 @@ static bool find_own(const struct type_index *types, const char *name, type_id *
 	return type_index_find(types, name, ret) && *ret >= type_index_first(types);
 }
 
-/* Searches all modules. Modules whose types cannot be read are skipped and counted. */
+/* The modules whose types cannot be read. */
+struct unread {
+	size_t count;
+	struct nunchi_error *first; /* why those of the first cannot; owned */
+};
+
+static void add_unread(struct unread *unread, struct nunchi_error *err)
+{
+	if (unread->count++)
+		nunchi_error_destroy(err);
+	else
+		unread->first = err;
+}
+
+/* Searches all modules. Modules whose types cannot be read are skipped and added to *unread. */
 static struct nunchi_error *find_type_in_modules(struct linux_kernel *kernel, const char *name,
-						 struct guest_type *ret, size_t *ret_unread)
+						 struct guest_type *ret, struct unread *unread)
 {
 	struct guest_type first = {0}, found;
 	struct owners owners = {0};
@@ -329,11 +360,13 @@ static struct nunchi_error *find_type_in_modules(struct linux_kernel *kernel, co
 			break;
 		}
 		err = linux_module_types(kernel, module, &types);
+		if (error_is(err, NUNCHI_ERROR_NOMEM))
+			break;
 		if (err) {
-			*ret_unread += !error_is(err, NUNCHI_ERROR_NOT_FOUND);
-			if (error_is(err, NUNCHI_ERROR_NOMEM))
-				break;
-			nunchi_error_destroy(err);
+			if (error_is(err, NUNCHI_ERROR_NOT_FOUND))
+				nunchi_error_destroy(err);
+			else
+				add_unread(unread, err);
 			err = NULL;
 			continue;
 		}
@@ -357,15 +390,15 @@ static struct nunchi_error *find_type_in_modules(struct linux_kernel *kernel, co
 }
 
 static struct nunchi_error *no_such_type(const struct linux_kernel *kernel, const char *name,
-					 size_t unread)
+					 const struct unread *unread)
 {
 	const char *near = type_index_suggest(kernel->types, name);
 	struct nunchi_error *err =
-	    unread
+	    unread->count
 		? error_create(NUNCHI_ERROR_NOT_FOUND,
 			       "no type \"%s\" in this kernel; the types of %zu modules cannot be "
-			       "read",
-			       name, unread)
+			       "read: %s",
+			       name, unread->count, nunchi_error_message(unread->first))
 		: error_create(NUNCHI_ERROR_NOT_FOUND, "no type \"%s\" in this kernel", name);
 
 	return near ? error_hint(err, "did you mean %s?", near) : err;
@@ -398,8 +431,8 @@ struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *na
 {
 	struct guest_type own = {.types = kernel->types};
 	struct linux_module *module;
+	struct unread unread = {0};
 	struct nunchi_error *err;
-	size_t unread = 0;
 	bool found;
 
 	if (!kernel->types)
@@ -418,14 +451,13 @@ struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *na
 		return NULL;
 	}
 	err = find_type_in_modules(kernel, name, ret, &unread);
-	if (!err)
-		return NULL;
-	if (!error_is(err, NUNCHI_ERROR_NOT_FOUND) && !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
-		return err;
-	nunchi_error_destroy(err);
-	/* If there is no definition, give the declaration. */
-	if (!found)
-		return no_such_type(kernel, name, unread);
-	*ret = own;
-	return NULL;
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND) || error_is(err, NUNCHI_ERROR_UNSUPPORTED)) {
+		nunchi_error_destroy(err);
+		/* If there is no definition, give the declaration. */
+		err = found ? NULL : no_such_type(kernel, name, &unread);
+		if (found)
+			*ret = own;
+	}
+	nunchi_error_destroy(unread.first);
+	return err;
 }

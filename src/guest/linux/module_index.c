@@ -17,6 +17,11 @@
 #define NAME_ROOM 512
 /* Limit of the BTF of one module, in bytes; the largest have about 1 MB. */
 #define MAX_BTF ((uint64_t)64 << 20)
+/*
+ * Limit of the BTF that is copied of all modules together, in bytes: several entries of the list
+ * btf_modules may point to the same BTF.
+ */
+#define MAX_BTF_READ ((uint64_t)256 << 20)
 /* Limit of the entries of the list btf_modules. */
 #define MAX_BTF_MODULES 32768
 
@@ -112,6 +117,8 @@ struct nunchi_error *linux_module_index(struct linux_kernel *kernel,
 	if (!index)
 		return &error_nomem;
 	index->generation = memory_generation(kernel->guest.memory);
+	index->symbols_left = MAX_SYMBOLS_READ;
+	index->types_left = MAX_BTF_READ;
 	err = linux_modules_init(&walk, kernel);
 	if (err)
 		return err;
@@ -186,56 +193,74 @@ static size_t read_some(struct linux_kernel *kernel, uint64_t address, char *buf
 }
 
 /* Finds the addresses of a module's symbol tables, and the number of symbols. */
-static bool find_tables(struct linux_kernel *kernel, const struct linux_module *module,
-			uint64_t *ret_symtab, uint64_t *ret_strtab, uint64_t *ret_typetab,
-			uint64_t *ret_count)
+static enum read_result find_tables(struct linux_kernel *kernel, const struct linux_module *module,
+				    uint64_t *ret_symtab, uint64_t *ret_strtab,
+				    uint64_t *ret_typetab, uint64_t *ret_count)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_module_symbols);
 	_cleanup_object_ struct object tables = {0};
+	enum read_result result;
 	uint64_t kallsyms;
 
-	if (linux_read_field(kernel, module->address, &layout->module_kallsyms, &kallsyms) !=
-		READ_OK ||
-	    linux_read_object(kernel, LAYOUT_mod_kallsyms, kallsyms, &tables) != READ_OK ||
-	    !layout->mod_kallsyms_symtab.present || !layout->mod_kallsyms_strtab.present)
-		return false;
+	result = linux_read_field(kernel, module->address, &layout->module_kallsyms, &kallsyms);
+	if (result == READ_OK)
+		result = linux_read_object(kernel, LAYOUT_mod_kallsyms, kallsyms, &tables);
+	if (result != READ_OK)
+		return result;
+	if (!layout->mod_kallsyms_symtab.present || !layout->mod_kallsyms_strtab.present)
+		return READ_NO_LAYOUT;
 	*ret_symtab = object_u64(&tables, &layout->mod_kallsyms_symtab);
 	*ret_strtab = object_u64(&tables, &layout->mod_kallsyms_strtab);
 	*ret_typetab = object_u64(&tables, &layout->mod_kallsyms_typetab);
 	*ret_count = object_u64(&tables, &layout->mod_kallsyms_num_symtab);
-	return true;
+	return READ_OK;
+}
+
+static struct nunchi_error *leave_out(struct linux_module *module, const char *why)
+{
+	module->symbols_left_out = why;
+	return NULL;
 }
 
 /*
- * Copies a module's symbol tables and adds their symbols; *left is the number of symbols that may
- * still be read.
+ * Copies a module's symbol tables and adds their symbols, or sets symbols_left_out. Takes the
+ * number of symbols that it reads from index->symbols_left.
  */
 static struct nunchi_error *read_symbols(struct linux_kernel *kernel,
 					 struct linux_module_index *index,
-					 struct linux_module *module, uint64_t *left)
+					 struct linux_module *module)
 {
 	_cleanup_free_ uint8_t *symbols = NULL;
 	_cleanup_free_ char *strings = NULL, *types = NULL;
 	struct module_symtab table = {.word_size = kernel->word_size};
 	size_t entry = module_symtab_entry(kernel->word_size), wanted;
 	uint64_t symtab, strtab, typetab, count;
+	enum read_result result;
+	struct nunchi_error *err;
 
-	module->symbols_read = true;
-	if (!find_tables(kernel, module, &symtab, &strtab, &typetab, &count) ||
-	    count > MAX_SYMBOLS || !count)
+	module->symbols_left_out = NULL;
+	result = find_tables(kernel, module, &symtab, &strtab, &typetab, &count);
+	if (result == READ_NO_MEMORY)
+		return &error_nomem;
+	if (result != READ_OK)
+		return leave_out(module, ", whose symbol table cannot be read");
+	if (count > MAX_SYMBOLS)
+		return leave_out(module, ", whose symbol table is too large");
+	module->symbols_read = !count;
+	if (!count)
 		return NULL;
-	if (count > *left)
+	if (count > index->symbols_left)
 		return error_create_at(
-		    NUNCHI_ERROR_DATA, module->address,
+		    NUNCHI_ERROR_UNSUPPORTED, module->address,
 		    "the modules have more than %llu symbols, which is the limit",
 		    (unsigned long long)MAX_SYMBOLS_READ);
-	*left -= count;
+	index->symbols_left -= count;
 	symbols = malloc(count * entry);
 	types = malloc(count);
 	if (!symbols || !types)
 		return &error_nomem;
 	if (linux_read(kernel, symtab, symbols, count * entry) != READ_OK)
-		return NULL;
+		return leave_out(module, ", whose symbol table cannot be read");
 	table.symbols = symbols;
 	table.count = (uint32_t)count;
 	if (typetab && linux_read(kernel, typetab, types, count) == READ_OK)
@@ -249,26 +274,36 @@ static struct nunchi_error *read_symbols(struct linux_kernel *kernel,
 		return &error_nomem;
 	table.strings = strings;
 	table.strings_size = read_some(kernel, strtab, strings, wanted);
-	return module_symbols_add(index->symbols, (uint32_t)(module - index->items), &table);
+	if (!table.strings_size)
+		return leave_out(module, ", whose symbol table cannot be read");
+	err = module_symbols_add(index->symbols, (uint32_t)(module - index->items), &table);
+	module->symbols_read = !err;
+	return err;
 }
 
 struct nunchi_error *linux_module_read_symbols(struct linux_kernel *kernel,
 					       struct linux_module_index *index,
 					       struct linux_module *module)
 {
-	uint64_t left = MAX_SYMBOLS_READ;
+	uint64_t not_kept = 0;
 	struct nunchi_error *err = NULL;
 
 	if (!index->symbols)
 		err = module_symbols_create(&index->symbols);
 	for (size_t i = 0; !err && i < index->count; i++) {
 		struct linux_module *item = &index->items[i];
+		uint64_t left = index->symbols_left;
 
-		if (cancel_requested(kernel->guest.cancel))
-			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
-		if (!item->symbols_read && (!module || module == item))
-			err = read_symbols(kernel, index, item, &left);
+		if (item->symbols_read || (module && module != item))
+			continue;
+		err = cancel_requested(kernel->guest.cancel)
+			  ? error_create(NUNCHI_ERROR_CANCELLED, "cancelled")
+			  : read_symbols(kernel, index, item);
+		if (!item->symbols_read)
+			not_kept += left - index->symbols_left;
 	}
+	/* Symbols that were read in vain count in this call only: they use no memory. */
+	index->symbols_left += not_kept;
 	if (!err)
 		module_symbols_seal(index->symbols);
 	return err;
@@ -308,13 +343,14 @@ static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct l
 	    list.broken ? " in the part of the kernel's list that can be read" : "");
 }
 
-/* Copies the BTF of a struct btf. */
+/* Copies the BTF of a struct btf, and takes its size from kernel->modules->types_left. */
 static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct linux_module *module,
 				     uint64_t btf, struct type_index **ret)
 {
 	const struct layout *layout = &kernel->layout;
 	_cleanup_object_ struct object object = {0};
 	_cleanup_free_ char *data = NULL;
+	struct nunchi_error *err;
 	uint64_t size, first;
 
 	if (linux_read_object(kernel, LAYOUT_btf, btf, &object) != READ_OK)
@@ -327,6 +363,11 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 		    NUNCHI_ERROR_DATA, btf,
 		    "the types of the module %s have an impossible size: %llu bytes", module->name,
 		    (unsigned long long)size);
+	if (size > kernel->modules->types_left)
+		return error_create_at(NUNCHI_ERROR_UNSUPPORTED, btf,
+				       "the types of the modules are larger than %llu MiB "
+				       "together, which is the limit",
+				       (unsigned long long)MAX_BTF_READ >> 20);
 	/*
 	 * Ids and names of the module's types continue those of the kernel, so both must fit
 	 * together.
@@ -343,8 +384,10 @@ static struct nunchi_error *read_btf(struct linux_kernel *kernel, const struct l
 	if (linux_read(kernel, object_u64(&object, &layout->btf_data), data, size) != READ_OK)
 		return error_create_at(NUNCHI_ERROR_FAULT, btf,
 				       "the types of the module %s cannot be read", module->name);
-	return error_context(type_index_from_split_btf(kernel->types, data, size, ret), "module %s",
-			     module->name);
+	err = type_index_from_split_btf(kernel->types, data, size, ret);
+	if (!err)
+		kernel->modules->types_left -= size;
+	return error_context(err, "module %s", module->name);
 }
 
 struct nunchi_error *linux_module_types(struct linux_kernel *kernel, struct linux_module *module,

@@ -22,7 +22,12 @@ struct linux_module {
 	uint64_t address; /* of its struct module */
 	struct linux_module_area areas[LINUX_MODULE_AREAS];
 	unsigned area_count;
-	bool symbols_read;
+	bool symbols_read; /* completely; otherwise the next lookup tries it again */
+	/*
+	 * Why the last lookup left the symbols out, as text that goes on after the module's name in
+	 * an error; static; NULL if it did not.
+	 */
+	const char *symbols_left_out;
 	struct type_index *types; /* NULL: not read yet, or the module has none; owned */
 };
 
@@ -33,7 +38,9 @@ struct linux_module_index {
 	size_t count, capacity;
 	/* of the modules with symbols_read; NULL if no symbols were read */
 	struct module_symbols *symbols;
-	bool cut_short; /* the list of modules could not be followed to its end */
+	uint64_t symbols_left; /* number of symbols that may still be read */
+	uint64_t types_left;   /* bytes of BTF that may still be copied */
+	bool cut_short;        /* the list of modules could not be followed to its end */
 };
 
 /*
@@ -52,13 +59,17 @@ struct linux_module *linux_module_named(const struct linux_module_index *index, 
 struct linux_module *linux_module_at(const struct linux_module_index *index, uint64_t address);
 /*
  * Reads the symbols of one module, or of all modules (module is NULL), into index->symbols. A
- * module whose tables cannot be read is left out. NUNCHI_ERROR_DATA if the modules have more
- * symbols than the limits permit.
+ * module whose tables cannot be read or are too large is left out, and symbols_left_out says why.
+ * NUNCHI_ERROR_UNSUPPORTED if the modules together have more symbols than the limits permit.
  */
 struct nunchi_error *linux_module_read_symbols(struct linux_kernel *kernel,
 					       struct linux_module_index *index,
 					       struct linux_module *module);
-/* Gets the types of a module; borrowed from the module. The error says why there are none. */
+/*
+ * Gets the types of a module of kernel->modules; borrowed from the module. The error says why there
+ * are none; NUNCHI_ERROR_UNSUPPORTED if the modules together have more types than the limit
+ * permits.
+ */
 struct nunchi_error *linux_module_types(struct linux_kernel *kernel, struct linux_module *module,
 					struct type_index **ret);
 
