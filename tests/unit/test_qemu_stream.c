@@ -57,7 +57,8 @@ static void put_name(struct blob *blob, const char *name)
 	blob_append(blob, name, strlen(name));
 }
 
-static void put_start(struct blob *blob)
+/* Up to the list of RAM blocks, whose sizes add up to `total`. */
+static void put_start(struct blob *blob, uint64_t total)
 {
 	blob_append(blob, "QEVM", 4);
 	put32(blob, 3);
@@ -69,7 +70,7 @@ static void put_start(struct blob *blob)
 	put_name(blob, "ram");
 	put32(blob, 0);
 	put32(blob, 4);
-	put64(blob, (RAM_SIZE + ROM_SIZE) | BLOCKS);
+	put64(blob, total | BLOCKS);
 }
 
 static void put_end(struct blob *blob)
@@ -81,7 +82,7 @@ static void put_end(struct blob *blob)
 
 static void put_head(struct blob *blob, uint8_t kind)
 {
-	put_start(blob);
+	put_start(blob, RAM_SIZE + ROM_SIZE);
 	put_name(blob, "pc.ram");
 	put64(blob, RAM_SIZE);
 	put_name(blob, "pc.bios");
@@ -142,6 +143,24 @@ static void put_field(struct blob *json, struct blob *state, const char *name, u
 	}
 }
 
+/* The start of the section with the state of a vCPU. */
+static void put_vcpu(struct blob *blob, unsigned instance)
+{
+	put8(blob, 4);
+	put32(blob, 5 + instance);
+	put_name(blob, "cpu");
+	put32(blob, instance);
+	put32(blob, 12);
+}
+
+static void put_description(struct blob *blob, const struct blob *json)
+{
+	put8(blob, 0);
+	put8(blob, 6);
+	put32(blob, (uint32_t)json->size);
+	blob_append(blob, json->data, json->size);
+}
+
 /* Devices: one of another kind, whose state has what looks like a vCPU's name, and two vCPUs. */
 static void put_devices(struct blob *blob)
 {
@@ -177,21 +196,14 @@ static void put_devices(struct blob *blob)
 		put_field(&json, &state, "env.kernelgsbase", 8, 1, 0x54);
 		json.size--; /* the last comma */
 		blob_append(&json, "]},", 3);
-		put8(blob, 4);
-		put32(blob, 5 + i);
-		put_name(blob, "cpu");
-		put32(blob, i);
-		put32(blob, 12);
+		put_vcpu(blob, i);
 		blob_append(blob, state.data, state.size);
 		put8(blob, 0x7e);
 		put32(blob, 5 + i);
 		blob_free(&state);
 	}
 	blob_append(&json, after, strlen(after));
-	put8(blob, 0);
-	put8(blob, 6);
-	put32(blob, (uint32_t)json.size);
-	blob_append(blob, json.data, json.size);
+	put_description(blob, &json);
 	blob_free(&json);
 }
 
@@ -352,7 +364,7 @@ static void test_damaged(void **state)
 	assert_int_equal(target->vcpu_count, 0);
 	target_close(target);
 	blob_free(&blob);
-	put_start(&blob);
+	put_start(&blob, RAM_SIZE + ROM_SIZE);
 	put_name(&blob, "pc.ram");
 	put64(&blob, RAM_SIZE);
 	put_name(&blob, "pc.bios");
@@ -399,36 +411,41 @@ static void test_xbzrle(void **state)
 		assert_false(xbzrle_apply(bad[i], i ? 4 : 1, page, sizeof(page)));
 }
 
-/* QEMU 9's mapped-ram: pages at fixed places, by a bitmap. */
-static void test_mapped(void **state)
+/* QEMU 9's mapped-ram: pages at fixed places, by a bitmap. All but each eighth page. */
+static void put_mapped(struct blob *blob)
 {
 	const uint64_t sizes[] = {RAM_SIZE, ROM_SIZE};
 	const char *const names[] = {"pc.ram", "pc.bios"};
+
+	put_start(blob, RAM_SIZE + ROM_SIZE);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t bitmap, pages;
+
+		put_name(blob, names[i]);
+		put64(blob, sizes[i]);
+		bitmap = blob->size + 28;
+		pages = (bitmap + sizes[i] / WRITER_PAGE / 8 + MIB - 1) & ~(MIB - 1);
+		put32(blob, 1);
+		put64(blob, WRITER_PAGE);
+		put64(blob, bitmap);
+		put64(blob, pages);
+		blob_put(blob, pages + sizes[i] - 1, "", 1);
+		for (uint64_t page = 0; !i && page < sizes[i] / WRITER_PAGE; page++) {
+			blob->data[bitmap + page / 8] = 0xfe;
+			if (page % 8)
+				writer_fill(page * WRITER_PAGE,
+					    blob->data + pages + page * WRITER_PAGE, WRITER_PAGE);
+		}
+	}
+}
+
+static void test_mapped(void **state)
+{
 	struct blob blob = {0};
 	struct target *target;
 
 	(void)state;
-	put_start(&blob);
-	for (unsigned i = 0; i < 2; i++) {
-		uint64_t bitmap, pages;
-
-		put_name(&blob, names[i]);
-		put64(&blob, sizes[i]);
-		bitmap = blob.size + 28;
-		pages = (bitmap + sizes[i] / WRITER_PAGE / 8 + MIB - 1) & ~(MIB - 1);
-		put32(&blob, 1);
-		put64(&blob, WRITER_PAGE);
-		put64(&blob, bitmap);
-		put64(&blob, pages);
-		blob_put(&blob, pages + sizes[i] - 1, "", 1);
-		/* All but each eighth page. */
-		for (uint64_t page = 0; !i && page < sizes[i] / WRITER_PAGE; page++) {
-			blob.data[bitmap + page / 8] = 0xfe;
-			if (page % 8)
-				writer_fill(page * WRITER_PAGE,
-					    blob.data + pages + page * WRITER_PAGE, WRITER_PAGE);
-		}
-	}
+	put_mapped(&blob);
 	put_end(&blob);
 	put_devices(&blob);
 	target = saved_open(&blob);
@@ -436,6 +453,45 @@ static void test_mapped(void **state)
 	saved_has(target, 505 * WRITER_PAGE, 7 * WRITER_PAGE);
 	check_registers(target);
 	target_close(target);
+	blob_free(&blob);
+}
+
+/*
+ * The description repeats one vCPU 30,000 times, and the vCPU's state follows 32 MiB of zeros. A
+ * reader that searches the state once for each entry reads 1 TB and exceeds the time limit of the
+ * test; the limit of the bytes to search is 64 MiB.
+ */
+static void test_repeated_vcpu(void **state)
+{
+	static const char before[] = "{\"devices\":[", after[] = "{}]}";
+	static const char first[] = "{\"name\":\"cpu\",\"instance_id\":0,\"version\":12,\"fields\":"
+				    "[{\"name\":\"env.regs\",\"size\":8,\"array_len\":16},"
+				    "{\"name\":\"env.eip\",\"size\":8}]},";
+	static const char more[] = "{\"name\":\"cpu\",\"instance_id\":0,\"version\":12},";
+	struct blob blob = {0}, json = {0};
+	struct x86_registers registers;
+	struct target *target;
+
+	(void)state;
+	put_head(&blob, 3);
+	put_end(&blob);
+	put8(&blob, 4);
+	blob_put(&blob, blob.size + 32 * MIB, "", 1);
+	put_vcpu(&blob, 0);
+	for (unsigned i = 0; i < 17; i++)
+		put64(&blob, 0x1234 + i);
+	blob_append(&json, before, strlen(before));
+	blob_append(&json, first, strlen(first));
+	for (unsigned i = 1; i < 30000; i++)
+		blob_append(&json, more, strlen(more));
+	blob_append(&json, after, strlen(after));
+	put_description(&blob, &json);
+	target = saved_open(&blob);
+	assert_int_equal(target->vcpu_count, 1);
+	assert_null(target_get_registers(target, 0, &registers));
+	assert_int_equal(registers.rip, 0x1244);
+	target_close(target);
+	blob_free(&json);
 	blob_free(&blob);
 }
 
@@ -465,9 +521,10 @@ static void test_libvirt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_stream),  cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_damaged), cmocka_unit_test(test_xbzrle),
-	    cmocka_unit_test(test_mapped),  cmocka_unit_test(test_libvirt),
+	    cmocka_unit_test(test_stream),        cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_damaged),       cmocka_unit_test(test_xbzrle),
+	    cmocka_unit_test(test_mapped),        cmocka_unit_test(test_libvirt),
+	    cmocka_unit_test(test_repeated_vcpu),
 	};
 
 	return cmocka_run_group_tests_name("qemu_stream", tests, NULL, NULL);

@@ -140,6 +140,14 @@ static bool field_size(const json_t *field, size_t *ret_element, size_t *ret_cou
 	return true;
 }
 
+/* A vCPU of the description, and where its state begins. */
+struct vcpu {
+	const json_t *fields;
+	uint32_t version;
+	const uint8_t *state; /* NULL: not found */
+	bool is_described;
+};
+
 /* Reads the fields of a vCPU from the bytes of its state. */
 static struct x86_registers take_fields(const json_t *fields, const uint8_t *bytes, size_t size)
 {
@@ -165,25 +173,6 @@ static struct x86_registers take_fields(const json_t *fields, const uint8_t *byt
 	return registers;
 }
 
-/* The start of the state of instance n of the device "cpu"; NULL if it is not found. */
-static const uint8_t *find_vcpu(const uint8_t *bytes, size_t size, uint32_t instance,
-				uint32_t version)
-{
-	uint8_t name[12] = {3, 'c', 'p', 'u'};
-	const uint8_t *found = bytes;
-
-	for (size_t i = 0; i < 4; i++) {
-		name[4 + i] = (uint8_t)(instance >> (24 - 8 * i));
-		name[8 + i] = (uint8_t)(version >> (24 - 8 * i));
-	}
-	while ((found = memmem(found, size - (size_t)(found - bytes), name, sizeof(name)))) {
-		if (found - bytes >= NAME_AT && found[-NAME_AT] == SECTION_FULL)
-			return found + sizeof(name);
-		found++;
-	}
-	return NULL;
-}
-
 /* The description: the first JSON text in a section of its type; NULL if there is none. */
 static json_t *find_description(const uint8_t *bytes, size_t size)
 {
@@ -205,41 +194,79 @@ static json_t *find_description(const uint8_t *bytes, size_t size)
 	return NULL;
 }
 
-static struct nunchi_error *take_vcpus(const json_t *devices, const uint8_t *bytes, size_t size,
-				       struct x86_registers **ret, size_t *ret_count)
+/* Collects the vCPUs of the description; of each instance, the first entry counts. */
+static void describe_vcpus(const json_t *devices, struct vcpu vcpus[QEMU_DEVICE_VCPU_LIMIT])
 {
-	size_t index, count = 0;
+	size_t index;
 	const json_t *device;
-	struct x86_registers *vcpus = NULL;
 
 	json_array_foreach((json_t *)devices, index, device)
 	{
 		const char *name = json_string_value(json_object_get(device, "name"));
 		json_int_t instance = json_integer_value(json_object_get(device, "instance_id"));
 		json_int_t version = json_integer_value(json_object_get(device, "version"));
-		const uint8_t *state;
-		struct x86_registers *more;
 
 		if (!name || strcmp(name, "cpu") || instance < 0 ||
-		    instance >= QEMU_DEVICE_VCPU_LIMIT)
+		    instance >= QEMU_DEVICE_VCPU_LIMIT || vcpus[instance].is_described)
 			continue;
-		state = find_vcpu(bytes, size, (uint32_t)instance, (uint32_t)version);
-		if (!state)
-			continue;
-		if ((size_t)instance >= count) {
-			more = reallocarray(vcpus, (size_t)instance + 1, sizeof(*vcpus));
-			if (!more) {
-				free(vcpus);
-				return &error_nomem;
-			}
-			memset(more + count, 0, ((size_t)instance + 1 - count) * sizeof(*more));
-			vcpus = more;
-			count = (size_t)instance + 1;
-		}
-		vcpus[instance] = take_fields(json_object_get(device, "fields"), state,
-					      size - (size_t)(state - bytes));
+		vcpus[instance] = (struct vcpu){
+		    .fields = json_object_get(device, "fields"),
+		    .version = (uint32_t)version,
+		    .is_described = true,
+		};
 	}
-	*ret = vcpus;
+}
+
+/*
+ * Finds the state of all described vCPUs in one pass over the bytes: sections of the device "cpu"
+ * with the described version. Returns the number of the last vCPU that was found, plus 1.
+ */
+static size_t find_vcpus(const uint8_t *bytes, size_t size,
+			 struct vcpu vcpus[QEMU_DEVICE_VCPU_LIMIT])
+{
+	static const uint8_t name[] = {3, 'c', 'p', 'u'};
+	enum { INSTANCE_AT = sizeof(name), VERSION_AT = INSTANCE_AT + 4, END_AT = VERSION_AT + 4 };
+	const uint8_t *at = bytes;
+	size_t count = 0;
+
+	while ((at = memmem(at, size - (size_t)(at - bytes), name, sizeof(name))) &&
+	       size - (size_t)(at - bytes) >= END_AT) {
+		uint32_t instance = load_be32(at + INSTANCE_AT);
+		struct vcpu *vcpu = instance < QEMU_DEVICE_VCPU_LIMIT ? &vcpus[instance] : NULL;
+
+		if (vcpu && vcpu->is_described && !vcpu->state &&
+		    vcpu->version == load_be32(at + VERSION_AT) && at - bytes >= NAME_AT &&
+		    at[-NAME_AT] == SECTION_FULL) {
+			vcpu->state = at + END_AT;
+			count = count > instance ? count : (size_t)instance + 1;
+		}
+		at++;
+	}
+	return count;
+}
+
+static struct nunchi_error *take_vcpus(const json_t *devices, const uint8_t *bytes, size_t size,
+				       struct x86_registers **ret, size_t *ret_count)
+{
+	_cleanup_free_ struct vcpu *vcpus = calloc(QEMU_DEVICE_VCPU_LIMIT, sizeof(*vcpus));
+	struct x86_registers *registers;
+	size_t count;
+
+	if (!vcpus)
+		return &error_nomem;
+	describe_vcpus(devices, vcpus);
+	count = find_vcpus(bytes, size, vcpus);
+	if (!count)
+		return NULL;
+	registers = calloc(count, sizeof(*registers));
+	if (!registers)
+		return &error_nomem;
+	for (size_t i = 0; i < count; i++) {
+		if (vcpus[i].state)
+			registers[i] = take_fields(vcpus[i].fields, vcpus[i].state,
+						   size - (size_t)(vcpus[i].state - bytes));
+	}
+	*ret = registers;
 	*ret_count = count;
 	return NULL;
 }
