@@ -495,6 +495,57 @@ static void test_repeated_vcpu(void **state)
 	blob_free(&blob);
 }
 
+/* A stream with one zero page in each of the first `count` spans of 2 MiB of a block of 64 GiB. */
+static void put_sparse(struct blob *blob, uint64_t count)
+{
+	put_start(blob, 65536 * MIB);
+	put_name(blob, "pc.ram");
+	put64(blob, 65536 * MIB);
+	put_end(blob);
+	put8(blob, 3);
+	put32(blob, 2);
+	for (uint64_t i = 0; i < count; i++) {
+		put64(blob, i * 2 * MIB | ZERO | (i ? CONTINUE : 0));
+		if (!i)
+			put_name(blob, "pc.ram");
+		put8(blob, 0x5a);
+	}
+	put_end(blob);
+}
+
+/*
+ * The tables of the pages may have 64 MiB, which is 16,384 tables, or twice the size of the file.
+ * A dense stream of the smallest records has 4,608 bytes for each table.
+ */
+static void test_sparse(void **state)
+{
+	static const uint8_t wanted[8] = {0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a};
+	const uint64_t counts[] = {16384, 16385};
+	struct blob blob = {0};
+	struct target *target;
+	uint8_t bytes[8];
+
+	(void)state;
+	put_sparse(&blob, 16385);
+	saved_refused(&blob, NUNCHI_ERROR_DATA, "16384 is the limit");
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		blob_free(&blob);
+		put_sparse(&blob, counts[i]);
+		put_devices(&blob);
+		/* 16,385 tables have the bytes of two files of this size. */
+		if (i)
+			blob_put(&blob, counts[i] * 2048 - 1, "", 1);
+		target = saved_open(&blob);
+		assert_int_equal(target->note_count, 0);
+		assert_int_equal(
+		    memory_read(target->memory, gpa(100 * MIB), bytes, sizeof(bytes), NULL),
+		    MEMORY_OK);
+		assert_memory_equal(bytes, wanted, sizeof(bytes));
+		target_close(target);
+	}
+	blob_free(&blob);
+}
+
 static void test_libvirt(void **state)
 {
 	struct blob blob = {0}, stream = {0};
@@ -524,7 +575,7 @@ int main(void)
 	    cmocka_unit_test(test_stream),        cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_damaged),       cmocka_unit_test(test_xbzrle),
 	    cmocka_unit_test(test_mapped),        cmocka_unit_test(test_libvirt),
-	    cmocka_unit_test(test_repeated_vcpu),
+	    cmocka_unit_test(test_repeated_vcpu), cmocka_unit_test(test_sparse),
 	};
 
 	return cmocka_run_group_tests_name("qemu_stream", tests, NULL, NULL);

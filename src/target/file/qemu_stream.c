@@ -85,6 +85,13 @@ struct block {
 };
 
 #define TABLE_ENTRIES 512
+#define TABLE_SIZE    (TABLE_ENTRIES * sizeof(uint64_t))
+/*
+ * Limit of the bytes of all tables: this number, or twice the size of the file if that is more. A
+ * record of a page has at least 9 bytes, so that QEMU, which sends each page of the memory, writes
+ * at least 4,608 bytes for each table.
+ */
+#define TABLES_SIZE_MIN ((uint64_t)64 << 20)
 
 struct stream {
 	struct source file;
@@ -93,6 +100,7 @@ struct stream {
 	size_t block_count;
 	uint64_t ram_size;
 	uint64_t **tables; /* each has TABLE_ENTRIES entries and is allocated when first needed */
+	uint64_t table_count; /* number of tables that are allocated */
 	struct packed *packed;
 	size_t packed_count, packed_capacity;
 	uint64_t pages_seen; /* number of pages of the main memory that were read */
@@ -412,14 +420,28 @@ static struct nunchi_error *read_blocks(struct reader *reader, uint64_t total)
 
 /* ---- Pages ----------------------------------------------------------------------------------- */
 
-/* The entry of a page of the main memory; NULL if memory is short. */
-static uint64_t *entry_of(struct stream *stream, uint64_t page)
+/* Finds the entry of a page of the main memory; makes its table if there is none. */
+static struct nunchi_error *find_entry(struct stream *stream, uint64_t page, uint64_t **ret)
 {
 	uint64_t **table = &stream->tables[page / TABLE_ENTRIES];
+	uint64_t size = stream->file.size;
+	uint64_t limit = (size > TABLES_SIZE_MIN / 2 ? size * 2 : TABLES_SIZE_MIN) / TABLE_SIZE;
 
-	if (!*table)
-		*table = calloc(TABLE_ENTRIES, sizeof(**table));
-	return *table ? &(*table)[page % TABLE_ENTRIES] : NULL;
+	if (!*table) {
+		if (stream->table_count >= limit)
+			return error_create(
+			    NUNCHI_ERROR_DATA,
+			    "the pages of the migration stream are in more than %" PRIu64
+			    " different spans of 2 MiB; for a file of %" PRIu64 " bytes, %" PRIu64
+			    " is the limit",
+			    stream->table_count, size, limit);
+		*table = calloc(1, TABLE_SIZE);
+		if (!*table)
+			return &error_nomem;
+		stream->table_count++;
+	}
+	*ret = &(*table)[page % TABLE_ENTRIES];
+	return NULL;
 }
 
 static uint64_t get_entry(const struct stream *stream, uint64_t page)
@@ -491,6 +513,7 @@ static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool
 	unsigned flags = (unsigned)(word & PAGE_MASK);
 	uint64_t address = word & ~(uint64_t)PAGE_MASK, entry = 0, *slot = NULL;
 	uint64_t start = reader->at - 8;
+	struct nunchi_error *err;
 
 	if (!(flags & RAM_CONTINUE) && !take_block_name(reader)) {
 		*ret_stop = stop(reader, "a page of a RAM block that is not listed");
@@ -501,9 +524,10 @@ static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool
 		return NULL;
 	}
 	if (reader->block->is_main) {
-		slot = entry_of(reader->stream, (reader->block->start + address) >> PAGE_SHIFT);
-		if (!slot)
-			return &error_nomem;
+		err = find_entry(reader->stream, (reader->block->start + address) >> PAGE_SHIFT,
+				 &slot);
+		if (err)
+			return err;
 	}
 	if (!take_page(reader, flags, slot ? *slot : 0, &entry)) {
 		reader->at = start;
