@@ -456,6 +456,25 @@ static void test_mapped(void **state)
 	blob_free(&blob);
 }
 
+/* A page record of a mapped-ram block: the record is refused, the mapped pages can be read. */
+static void test_mapped_record(void **state)
+{
+	struct blob blob = {0};
+	struct target *target;
+
+	(void)state;
+	put_mapped(&blob);
+	put_page(&blob, 0, PAGE);
+	put_end(&blob);
+	put_devices(&blob);
+	target = saved_open(&blob);
+	assert_true(saved_notes(target, "a page record of a mapped RAM block at offset"));
+	assert_true(saved_notes(target, ": 0 bytes of 2048 KiB of guest memory are missing"));
+	saved_has(target, WRITER_PAGE, 7 * WRITER_PAGE);
+	target_close(target);
+	blob_free(&blob);
+}
+
 /*
  * The description repeats one vCPU 30,000 times, and the vCPU's state follows 32 MiB of zeros. A
  * reader that searches the state once for each entry reads 1 TB and exceeds the time limit of the
@@ -575,7 +594,8 @@ int main(void)
 	    cmocka_unit_test(test_stream),        cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_damaged),       cmocka_unit_test(test_xbzrle),
 	    cmocka_unit_test(test_mapped),        cmocka_unit_test(test_libvirt),
-	    cmocka_unit_test(test_repeated_vcpu), cmocka_unit_test(test_sparse),
+	    cmocka_unit_test(test_mapped_record), cmocka_unit_test(test_repeated_vcpu),
+	    cmocka_unit_test(test_sparse),
 	};
 
 	return cmocka_run_group_tests_name("qemu_stream", tests, NULL, NULL);

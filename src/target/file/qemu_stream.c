@@ -523,6 +523,10 @@ static struct nunchi_error *read_page(struct reader *reader, uint64_t word, bool
 		*ret_stop = stop(reader, "a page outside of its RAM block");
 		return NULL;
 	}
+	if (reader->block->is_mapped) {
+		*ret_stop = stop(reader, "a page record of a mapped RAM block");
+		return NULL;
+	}
 	if (reader->block->is_main) {
 		err = find_entry(reader->stream, (reader->block->start + address) >> PAGE_SHIFT,
 				 &slot);
