@@ -490,6 +490,12 @@ static void test_large_guest(void **state)
 	gpa_t start, end;
 
 	(void)state;
+	/* ThreadSanitizer leaves 1.5 TiB for all mappings, so that one of 1 TiB fails by chance. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+	skip();
+#endif
+#endif
 	assert_int_equal(ftruncate(fd, (off_t)size), 0);
 	fill(fd, size - 0x1000, 0x1000);
 	fill(fd, size / 2, 0x1000);
