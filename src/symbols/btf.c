@@ -295,36 +295,43 @@ static struct nunchi_error *index_records(struct btf *btf, const struct layout l
 	 * In split BTF, name offsets below first_string refer to the names of the base, which were
 	 * checked when the base was indexed.
 	 */
-	uint32_t offset = 0, names_end = btf->first_string + btf->strings_size;
+	uint32_t names_end = btf->first_string + btf->strings_size;
+	/* Copies of btf's members, which the compiler could not keep in registers. */
+	const uint8_t *types = btf->types;
+	uint32_t types_size = btf->types_size;
+	uint32_t *offsets = btf->offsets, *listed = btf->listed;
+	uint32_t offset = 0, id = btf->first_id;
 
-	btf->count = btf->first_id;
-	while (offset < btf->types_size) {
-		uint32_t left = btf->types_size - offset, name, info;
+	for (; offset < types_size; id++) {
+		uint32_t left = types_size - offset, name, info;
 		uint64_t size = BTF_RECORD_SIZE;
 		const struct layout *layout;
 
+		btf->count = id;
 		if (left < BTF_RECORD_SIZE)
 			return error_create(NUNCHI_ERROR_DATA,
-					    "BTF types end inside type %u (at offset %u)",
-					    btf->count, offset);
-		name = btf_load(btf->types + offset);
-		info = btf_load(btf->types + offset + 4);
+					    "BTF types end inside type %u (at offset %u)", id,
+					    offset);
+		name = btf_load(types + offset);
+		info = btf_load(types + offset + 4);
 		layout = &layouts[info_kind(info)];
-		size =
-		    BTF_RECORD_SIZE + layout->fixed + (uint64_t)info_vlen(info) * layout->element;
+		size += layout->fixed + (uint64_t)info_vlen(info) * layout->element;
 		if (!layout->known || size > left)
 			return bad_record(btf, offset, info);
 		if (name >= names_end)
 			return bad_name(btf, offset, name);
-		if (layout->listed &&
-		    (name || layout == &layouts[BTF_ENUM] || layout == &layouts[BTF_ENUM64]))
-			btf->listed[btf->listed_count++] = btf->count;
-		if (layout == &layouts[BTF_ENUM] && info & BTF_KIND_FLAG)
-			btf->enum_signs = true;
-		btf->offsets[btf->count++ - btf->first_id] = offset;
+		if (layout->listed) {
+			if (name || layout == &layouts[BTF_ENUM] || layout == &layouts[BTF_ENUM64])
+				*listed++ = id;
+			if (layout == &layouts[BTF_ENUM] && info & BTF_KIND_FLAG)
+				btf->enum_signs = true;
+		}
+		*offsets++ = offset;
 		offset += (uint32_t)size;
 	}
-	btf->offsets[btf->count - btf->first_id] = offset;
+	*offsets = offset;
+	btf->count = id;
+	btf->listed_count = (uint32_t)(listed - btf->listed);
 	return NULL;
 }
 

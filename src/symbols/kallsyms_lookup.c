@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Finds a few names among all symbols without decoding the names. The wanted names form a trie of
- * letters; a state machine over the trie takes a token at a time. A transition of the machine is
- * computed when it is first needed. For the first two tokens a bit set says which pairs lead to any
- * wanted name: most symbols are rejected by this one test.
+ * letters; the letters of a symbol's tokens lead through it. For the first two tokens a bit set
+ * says which pairs lead to any wanted name: most symbols are rejected by this one test.
  */
 #include "symbols/kallsyms_private.h"
 #include "symbols/symbol_variant.h"
 
-/* Nodes of the trie, which are also the states of the machine. */
+/* Nodes of the trie. */
 enum { DEAD, START /* before the type letter */, ROOT /* after it */, FIRST_FREE };
 
 #define UNKNOWN UINT32_MAX
 #define NONE    UINT32_MAX
+/*
+ * Nodes that get a table of the nodes their tokens lead to: the first ones that names pass through,
+ * which most names share.
+ */
+#define ROWS 32
 /* Limit of the trie's nodes, far more than any caller needs. */
 #define NODES_MAX ((size_t)1 << 24)
 
@@ -25,7 +29,7 @@ struct node {
 	 * letters stay in this node
 	 */
 	uint32_t variant;
-	uint32_t row; /* of the transition table, or NONE if not made yet */
+	uint32_t row; /* of the tables, or NONE */
 	char letter;
 };
 
@@ -37,8 +41,8 @@ struct matcher {
 	const struct kallsyms_tokens *tokens;
 	struct node *nodes;
 	uint32_t node_count;
-	uint32_t (*rows)[KALLSYMS_TOKENS];
-	uint32_t row_count, row_capacity;
+	uint32_t (*rows)[KALLSYMS_TOKENS]; /* ROWS tables, filled when needed */
+	uint32_t row_count;
 	/* pairs that lead on: a set of second tokens for each first token */
 	struct token_set pairs[KALLSYMS_TOKENS];
 	const char *const *names;
@@ -134,11 +138,11 @@ static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token
 	return node;
 }
 
-/* Sets the bits of the tokens that lead from a state to another state than DEAD. */
-static void fill_row(const struct matcher *matcher, uint32_t state, struct token_set *row)
+/* Sets the bits of the tokens that lead from a node to another node than DEAD. */
+static void fill_row(const struct matcher *matcher, uint32_t node, struct token_set *row)
 {
 	for (unsigned token = 0; token < KALLSYMS_TOKENS; token++) {
-		if (walk(matcher, state, (uint8_t)token) != DEAD)
+		if (walk(matcher, node, (uint8_t)token) != DEAD)
 			row->bits[token / 32] |= 1U << token % 32;
 	}
 }
@@ -150,12 +154,11 @@ static void fill_pairs(struct matcher *matcher)
 	/* Many first tokens consist of the type letter alone: their set is computed once. */
 	fill_row(matcher, ROOT, &after_letter);
 	for (unsigned first = 0; first < KALLSYMS_TOKENS; first++) {
-		uint32_t state = walk(matcher, START, (uint8_t)first);
-
-		if (state == ROOT)
+		uint32_t node = walk(matcher, START, (uint8_t)first);
+		if (node == ROOT)
 			matcher->pairs[first] = after_letter;
-		else if (state != DEAD)
-			fill_row(matcher, state, &matcher->pairs[first]);
+		else if (node != DEAD)
+			fill_row(matcher, node, &matcher->pairs[first]);
 	}
 }
 
@@ -171,10 +174,11 @@ static struct nunchi_error *matcher_init(struct matcher *matcher, const struct k
 				    "too many symbols are asked for at once");
 	matcher->tokens = &k->tokens;
 	matcher->nodes = calloc(nodes, sizeof(*matcher->nodes));
+	matcher->rows = malloc(ROWS * sizeof(*matcher->rows));
 	matcher->names = names;
 	matcher->found = calloc(count ? count : 1, sizeof(*matcher->found));
 	matcher->variants = calloc(count ? count : 1, sizeof(*matcher->variants));
-	if (!matcher->nodes || !matcher->found || !matcher->variants)
+	if (!matcher->nodes || !matcher->rows || !matcher->found || !matcher->variants)
 		return &error_nomem;
 	for (uint32_t i = 0; i < FIRST_FREE; i++)
 		matcher->nodes[i] = (struct node){.wanted = NONE, .variant = NONE, .row = NONE};
@@ -187,64 +191,38 @@ static struct nunchi_error *matcher_init(struct matcher *matcher, const struct k
 	return NULL;
 }
 
-/* The transition table of a state, created when it is first needed; NULL if memory is short. */
-static inline uint32_t *get_row(struct matcher *matcher, uint32_t state)
-{
-	struct node *node = &matcher->nodes[state];
-
-	if (node->row != NONE)
-		return matcher->rows[node->row];
-	if (matcher->row_count == matcher->row_capacity) {
-		uint32_t capacity = matcher->row_capacity ? matcher->row_capacity * 2 : 64;
-		void *rows = reallocarray(matcher->rows, capacity, sizeof(*matcher->rows));
-
-		if (!rows)
-			return NULL;
-		matcher->rows = rows;
-		matcher->row_capacity = capacity;
-	}
-	memset(matcher->rows[matcher->row_count], 0xff, sizeof(*matcher->rows));
-	node->row = matcher->row_count++;
-	return matcher->rows[node->row];
-}
-
 /* Whether a name that starts with these two tokens may be a wanted name. */
 static inline bool may_match(const struct matcher *matcher, const uint8_t *codes)
 {
 	return matcher->pairs[codes[0]].bits[codes[1] / 32] >> codes[1] % 32 & 1;
 }
 
-/*
- * Runs the tokens of a name through the machine and stores the final state, which says whether the
- * name is a wanted one. False if memory is short.
- */
-static inline bool match(struct matcher *matcher, const uint8_t *codes, size_t size, uint32_t *ret)
+/* The node that a token leads to; through the table of the first node if that has one. */
+static inline uint32_t next_node(struct matcher *matcher, uint32_t from, uint8_t token)
 {
-	uint32_t state = START;
+	struct node *node = &matcher->nodes[from];
+	uint32_t *next;
 
-	for (size_t i = 0; i < size; i++) {
-		uint32_t *row = get_row(matcher, state);
-
-		if (!row)
-			return false;
-		if (row[codes[i]] == UNKNOWN)
-			row[codes[i]] = walk(matcher, state, codes[i]);
-		state = row[codes[i]];
-		if (state == DEAD)
-			break;
+	if (node->row == NONE) {
+		if (matcher->row_count == ROWS)
+			return walk(matcher, from, token);
+		node->row = matcher->row_count++;
+		memset(matcher->rows[node->row], 0xff, sizeof(*matcher->rows));
 	}
-	*ret = state;
-	return true;
+	next = &matcher->rows[node->row][token];
+	if (*next == UNKNOWN)
+		*next = walk(matcher, from, token);
+	return *next;
 }
 
 /*
- * Stores the address of symbol i if the final state says that the symbol is a wanted name or a
- * variant.
+ * Stores the address of symbol i if the node that its name led to says that the symbol is a wanted
+ * name or a variant.
  */
-static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, uint32_t state,
+static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, uint32_t node,
 		 uint64_t *addresses)
 {
-	uint32_t wanted = matcher->nodes[state].wanted, variant = matcher->nodes[state].variant;
+	uint32_t wanted = matcher->nodes[node].wanted, variant = matcher->nodes[node].variant;
 	char text[KALLSYMS_TEXT_MAX];
 
 	if (wanted != NONE && !matcher->found[wanted]++) {
@@ -258,26 +236,39 @@ static void take(struct matcher *matcher, const struct kallsyms *k, uint32_t i, 
 	}
 }
 
-/* Runs the names of one group through the machine. */
+/*
+ * Leads the tokens of symbol i's name through the trie. Apart from the loop over all names, few of
+ * which come here, so that the compiler keeps that loop's variables in registers.
+ */
+static __attribute__((noinline)) void match(struct matcher *matcher, const struct kallsyms *k,
+					    uint32_t i, const uint8_t *codes, size_t size,
+					    uint64_t *addresses)
+{
+	uint32_t node = START;
+
+	for (size_t n = 0; n < size && node != DEAD; n++)
+		node = next_node(matcher, node, codes[n]);
+	if (node != DEAD)
+		take(matcher, k, i, node, addresses);
+}
+
+/* Matches the names of one group. */
 static struct nunchi_error *match_group(struct matcher *matcher, const struct kallsyms *k,
 					uint32_t group, uint64_t *addresses)
 {
 	size_t at = k->names + k->markers[group], end = kallsyms_group_end(k, group);
 	uint32_t i = group * KALLSYMS_GROUP, last = i + kallsyms_group_size(k, group);
+	const uint8_t *data = k->image.data;
+	bool long_sizes = k->long_sizes;
 
 	for (; i < last; i++) {
 		const uint8_t *codes;
-		uint32_t state;
 		size_t size;
 
-		if (!kallsyms_next_name(k->image.data, &at, end, k->long_sizes, &codes, &size))
+		if (!kallsyms_next_name(data, &at, end, long_sizes, &codes, &size))
 			return kallsyms_changed(k, at);
-		if (size > 1 && !may_match(matcher, codes))
-			continue;
-		if (!match(matcher, codes, size, &state))
-			return &error_nomem;
-		if (state != DEAD)
-			take(matcher, k, i, state, addresses);
+		if (size == 1 || may_match(matcher, codes))
+			match(matcher, k, i, codes, size, addresses);
 	}
 	return at == end ? NULL : kallsyms_changed(k, at);
 }
