@@ -28,7 +28,7 @@ struct address_space *guest_space_of(struct guest_kernel *kernel, gpa_t root)
 	if (!spaces->items[oldest]) {
 		struct x86_paging paging = *address_space_paging(kernel->space);
 		_cleanup_error_ struct nunchi_error *err =
-		    address_space_create(kernel->memory, &paging, &spaces->items[oldest]);
+		    address_space_create_process(kernel->memory, &paging, &spaces->items[oldest]);
 
 		if (err)
 			return NULL;

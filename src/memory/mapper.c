@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory/mapper.h"
 
+#include "core/pages.h"
 #include "memory/sigbus.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ struct nunchi_error *mapper_create(const struct memory_mapper_ops *ops, void *da
 
 	if (!mapper)
 		return &error_nomem;
+	pages_take(mapper, sizeof(*mapper));
 	mapper->ops = ops;
 	mapper->data = data;
 	mapper->guarded = guarded;

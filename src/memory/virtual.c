@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memory/virtual.h"
 
+#include "core/pages.h"
 #include "memory/internal.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
 /*
- * Entries of the translation cache (128 KiB): enough for 16 GiB of addresses mapped by 4 KiB pages.
+ * Entries of the translation cache, as a power of 2. Of a kernel's (128 KiB): enough for 16 GiB of
+ * addresses mapped by 4 KiB pages. Of a process's (8 KiB): enough for 1 GiB.
  */
-#define REGION_BITS 13
-#define REGIONS     ((size_t)1 << REGION_BITS)
+#define KERNEL_REGION_BITS  13
+#define PROCESS_REGION_BITS 9
 /* Number of page tables kept as copies, if they cannot be mapped. */
 #define TABLE_BITS 10
 #define TABLES     ((size_t)1 << TABLE_BITS)
@@ -47,23 +49,45 @@ struct address_space {
 	uint64_t generation; /* generation of memory for which the cache is valid */
 	uint64_t epoch;
 	struct tables *tables; /* NULL until the first copy */
-	struct region regions[REGIONS];
+	unsigned region_bits;
+	struct region regions[]; /* 1 << region_bits */
 };
 
-struct nunchi_error *address_space_create(struct memory *memory, const struct x86_paging *paging,
-					  struct address_space **ret)
+static size_t regions_size(unsigned bits)
 {
-	struct address_space *space = calloc(1, sizeof(*space));
+	return sizeof(struct region) << bits;
+}
+
+static struct nunchi_error *create(struct memory *memory, const struct x86_paging *paging,
+				   unsigned region_bits, struct address_space **ret)
+{
+	size_t size = sizeof(struct address_space) + regions_size(region_bits);
+	struct address_space *space = calloc(1, size);
 
 	if (!space)
 		return &error_nomem;
+	pages_take(space, size);
 	space->memory = memory;
 	space->paging = *paging;
 	space->leaf = x86_leaf_format(paging->mode);
 	space->generation = memory->generation;
 	space->epoch = 1;
+	space->region_bits = region_bits;
 	*ret = space;
 	return NULL;
+}
+
+struct nunchi_error *address_space_create(struct memory *memory, const struct x86_paging *paging,
+					  struct address_space **ret)
+{
+	return create(memory, paging, KERNEL_REGION_BITS, ret);
+}
+
+struct nunchi_error *address_space_create_process(struct memory *memory,
+						  const struct x86_paging *paging,
+						  struct address_space **ret)
+{
+	return create(memory, paging, PROCESS_REGION_BITS, ret);
 }
 
 void address_space_destroy(struct address_space *space)
@@ -89,7 +113,7 @@ static void drop_regions(struct address_space *space)
 {
 	if (++space->epoch < EPOCH_END)
 		return;
-	memset(space->regions, 0, sizeof(space->regions));
+	memset(space->regions, 0, regions_size(space->region_bits));
 	space->epoch = 1;
 }
 
@@ -139,7 +163,9 @@ static inline uint64_t load_entry(const struct x86_leaf *leaf, const void *table
 
 static struct region *region_slot(struct address_space *space, uint64_t number)
 {
-	return &space->regions[(number ^ number >> REGION_BITS) & (REGIONS - 1)];
+	uint64_t mask = ((uint64_t)1 << space->region_bits) - 1;
+
+	return &space->regions[(number ^ number >> space->region_bits) & mask];
 }
 
 static inline uint64_t region_tag(const struct address_space *space, uint64_t number)

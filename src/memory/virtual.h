@@ -14,6 +14,10 @@ struct address_space;
 /* Creates an address space. memory must outlive it. */
 struct nunchi_error *address_space_create(struct memory *memory, const struct x86_paging *paging,
 					  struct address_space **ret);
+/* The same with a smaller cache, for a process, of which few pages are read. */
+struct nunchi_error *address_space_create_process(struct memory *memory,
+						  const struct x86_paging *paging,
+						  struct address_space **ret);
 void address_space_destroy(struct address_space *space);
 const struct x86_paging *address_space_paging(const struct address_space *space);
 struct memory *address_space_memory(const struct address_space *space);

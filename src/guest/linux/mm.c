@@ -28,10 +28,11 @@
 /*
  * While the kernel copies a page because of a write, the entry is empty for a moment
  * (wp_page_copy() of mm/memory.c). It may be longer if the vCPU is not scheduled then. So an empty
- * entry is read again, this often and after this time.
+ * entry is read again: first at once, then after this time.
  */
-#define COPY_TRIES   5
-#define COPY_WAIT_NS 50000
+#define COPY_TRIES_AT_ONCE 2
+#define COPY_TRIES         4
+#define COPY_WAIT_NS       50000
 
 enum read_result linux_mm_space(struct linux_kernel *kernel, uint64_t pgd,
 				struct address_space **ret)
@@ -109,7 +110,7 @@ static enum read_result read_in_page(struct linux_kernel *kernel, struct address
 
 	fault = read_result_of(address_space_read(space, address, buffer, size, NULL));
 	for (int tries = 0; fault == READ_NOT_MAPPED && empty; tries++) {
-		if (tries)
+		if (tries > COPY_TRIES_AT_ONCE)
 			nanosleep(&wait, NULL);
 		fault = read_absent(space, address, buffer, size, &empty);
 		if (!kernel->guest.live || tries == COPY_TRIES)
