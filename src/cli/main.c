@@ -187,9 +187,12 @@ static int finish_output(struct cli *cli, int status)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.guest_options = {.size = sizeof(cli.guest_options), .until_exit = true}};
+	/* Static, since its output buffer is large, and pages that are not used cost nothing. */
+	static struct cli cli;
 	int status;
 
+	cli.guest_options.size = sizeof(cli.guest_options);
+	cli.guest_options.until_exit = true;
 	language_choose();
 	catch_signals();
 	look_at_terminal(&cli);
