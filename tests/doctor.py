@@ -302,6 +302,56 @@ class Healthy(unittest.TestCase):
         self.assertEqual(of_kind(items, "finding")[0]["line"], 2)
 
 
+KINDS = json.loads((LOGS / "kinds.json").read_text())
+
+
+@needs("Hyperscan and PCRE2")
+class Kinds(unittest.TestCase):
+    """tests/doctor/kinds.json: small texts as strangers bring them, each with a verdict."""
+
+    def look(self, text: str) -> list[dict]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "text.txt"
+            path.write_text(text)
+            return rows(path)
+
+    def test_each(self) -> None:
+        for kind in KINDS:
+            with self.subTest(kind["name"]):
+                items = self.look("\n".join(kind["text"]) + "\n")
+                self.assertEqual(verdict(items), kind["verdict"])
+                weights = {item["id"]: item["state"] for item in of_kind(items, "finding")}
+                for rule, weight in kind.get("findings", {}).items():
+                    self.assertEqual(weights.get(rule), weight, rule)
+                said = json.dumps(items, ensure_ascii=False)
+                for text in kind.get("says", []):
+                    self.assertIn(text, said)
+                for text in kind.get("says_not", []):
+                    self.assertNotIn(text, said)
+
+    def test_unknown_ends_in_commands(self) -> None:
+        for kind in KINDS:
+            items = self.look("\n".join(kind["text"]) + "\n")
+            commands = [item["remedy"] for item in of_kind(items, "find-out")]
+            expected = (2, 3) if kind["verdict"] == "unknown" else (0,)
+            self.assertIn(len(commands), expected, kind["name"])
+            self.assertTrue(all(commands), kind["name"])
+
+    def test_prose_makes_nothing_ready(self) -> None:
+        for text in ("It works.", "Everything works fine now, solved.", "성공! 화면이 잘 나옴. 해결됨",
+                     "Xen boots fine and the desktop appears", "정상입니다", "works now. fixed"):
+            self.assertEqual(verdict(self.look(text)), "unknown", text)
+
+    def test_trouble_is_not_ready(self) -> None:
+        """A log that shows nothing wrong, from somebody who has trouble all the same."""
+        log = "(XEN) [    1.200000] HVM: VMX enabled\n"
+        self.assertEqual(verdict(self.look(log)), "ready")
+        self.assertEqual(verdict(self.look(log + "\nThe login screen works.\n")), "ready")
+        for text in ("My guests crash after a minute.", "그런데 게스트가 자꾸 멈춥니다.",
+                     "It is not working.", "Die Gäste funktionieren nicht."):
+            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+
+
 class AnyInput(unittest.TestCase):
     def check(self, content: bytes, expected: str = "unknown") -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -324,7 +374,8 @@ class AnyInput(unittest.TestCase):
             path = pathlib.Path(folder) / "input"
             for seed in range(2):
                 path.write_bytes(random.Random(seed).randbytes(8 << 20))
-                self.assertEqual([item["kind"] for item in rows(path)], ["verdict"], seed)
+                self.assertEqual({item["kind"] for item in rows(path)}, {"verdict", "find-out"},
+                                 seed)
 
     @needs("Hyperscan and PCRE2")
     def test_long_line_hides_nothing(self) -> None:

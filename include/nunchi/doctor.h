@@ -86,7 +86,8 @@ struct nunchi_change {
 enum nunchi_step_kind {
 	NUNCHI_STEP_REMEDY, /* in this order */
 	NUNCHI_STEP_WAY_ROUND,
-	NUNCHI_STEP_CHECK /* of the checklist for introspection */
+	NUNCHI_STEP_CHECK,   /* of the checklist for introspection */
+	NUNCHI_STEP_FIND_OUT /* what would decide a verdict that is not known */
 };
 
 struct nunchi_step {

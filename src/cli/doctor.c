@@ -68,7 +68,7 @@ static const char *const verdict_names[] = {"ready", "no-screen", "not-ready", "
 static const char *const weight_names[] = {"blocker", "problem", "advice", "note"};
 static const char *const confidence_names[] = {"high", "medium", "low"};
 static const char *const effect_names[] = {"none", "harmful", "wrong-line", "useful", "unjudged"};
-static const char *const step_names[] = {"remedy", "way-round", "check"};
+static const char *const step_names[] = {"remedy", "way-round", "check", "find-out"};
 
 /* ---- For people ---- */
 
@@ -164,7 +164,7 @@ static void print_steps(struct cli *cli, const struct nunchi_diagnosis *diagnosi
 			continue;
 		if (!number++)
 			cli_printf(cli, "\n%s\n", title);
-		if (kind == NUNCHI_STEP_REMEDY)
+		if (kind != NUNCHI_STEP_WAY_ROUND)
 			snprintf(before, sizeof(before), "%u. ", number);
 		else
 			snprintf(before, sizeof(before), "%c. ", 'A' + (char)(number - 1) % 26);
@@ -242,6 +242,7 @@ static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diag
 		cli_printf(cli, _("  (%u notes of what is well or harmless: --all)\n"), notes);
 	if (all || verdict != NUNCHI_VERDICT_READY)
 		print_changes(cli, diagnosis);
+	print_steps(cli, diagnosis, NUNCHI_STEP_FIND_OUT, _("What would decide it"));
 	print_steps(cli, diagnosis, NUNCHI_STEP_REMEDY, _("What to do, in this order"));
 	print_steps(cli, diagnosis, NUNCHI_STEP_WAY_ROUND, _("Ways round, without a picture"));
 	print_checks(cli, diagnosis);
@@ -254,7 +255,8 @@ static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diag
 enum { KIND, ID, STATE, SURE, WHAT, TEXT, REMEDY, SOURCE, LINE, QUOTE, COLUMN_COUNT };
 
 static const struct nunchi_column columns[COLUMN_COUNT] = {
-    {"kind", NUNCHI_TYPE_TEXT, "verdict, finding, change, remedy, way-round, check, fact, warning"},
+    {"kind", NUNCHI_TYPE_TEXT,
+     "verdict, finding, change, remedy, way-round, check, find-out, fact"},
     {"id", NUNCHI_TYPE_TEXT, "of a rule, attempt, step or fact"},
     {"state", NUNCHI_TYPE_TEXT, "verdict, weight, effect, or ok, missing, unknown"},
     {"sure", NUNCHI_TYPE_TEXT, "high, medium or low"},

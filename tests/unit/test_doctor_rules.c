@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "doctor/story/match.h"
 #include "doctor/story/scan.h"
+#include "doctor/verdict/rules.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -257,6 +258,9 @@ static const struct {
      "xc: error: Could not map the ring page (16 = Device or resource busy): Internal error"},
     /* XENLOG_G_WARNING "vm_event interface version mismatch\n" */
     {RULE_R54, X "vm_event interface version mismatch", X "d1 vm_event ring full"},
+#define ROW(rule, fires, silent) {RULE_##rule, fires, silent},
+#include "test_doctor_rules.def"
+#undef ROW
 };
 
 /* All tests are run with each engine. */
@@ -309,6 +313,28 @@ static void test_every_rule(void **state)
 		if (!covered[i])
 			fail_msg("%s has no row here", rules[i].id);
 	scan_deinit(&scan);
+}
+
+/* Each rule holds where all that it needs is there, and not where any part of that is missing. */
+static void test_needs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < RULE_COUNT; i++) {
+		unsigned all = (1u << NEEDS_COUNT) - 1;
+
+		assert_true(rules_apply(&rules[i], all));
+		assert_true(rules_apply(&rules[i], rules[i].needs));
+		for (unsigned need = 0; need < NEEDS_COUNT; need++)
+			if (rules_apply(&rules[i], all & ~(1u << need)) !=
+			    !(rules[i].needs & 1u << need))
+				fail_msg("%s holds without what it needs", rules[i].id);
+		/* No advice takes the only driver of a screen away. */
+		if (rules[i].remedy && strstr(rules[i].remedy, "blacklist n"))
+			assert_true(rules[i].needs & NEEDS_TWO_GPUS);
+		/* What only Xen's log can say needs no other sign of Xen. */
+		if (rules[i].where == WHERE_XEN)
+			assert_false(rules[i].needs & NEEDS_NATIVE);
+	}
 }
 
 /* What may stand before a kernel's message instead of its time, and behind it. */
@@ -480,6 +506,40 @@ static void test_boots(void **state)
 	assert_true(scan_together(&scan, RULE_R23, RULE_R26));
 	assert_false(scan_together(&scan, RULE_R23, RULE_R6));
 	assert_false(scan_together(&scan, RULE_R26, RULE_R6));
+	scan_deinit(&scan);
+}
+
+/* Of a machine's boots the newest counts; Xen's log and Linux's behind it are of one boot. */
+static void test_newest(void **state)
+{
+	static const char serial[] =
+	    X "Xen version 4.17.3 (build@)\n" X "VMX: failed to initialise.\n" K
+	      "Linux version 6.1.0 (build@host)\n" K "Booting kernel on Xen\n" X
+	      "Xen version 4.17.3 (build@)\n" X "HVM: VMX enabled\n" K
+	      "Linux version 6.1.0 (build@host)\n" K "Booting kernel on Xen\n" K
+	      "Linux version 6.1.0 (build@host)\n" K
+	      "Booting paravirtualized kernel on bare hardware\n";
+	static const char two[] = "Nov 22 10:00:00 one kernel: Linux version 6.1.0 (build@host)\n"
+				  "Nov 22 10:00:00 one kernel: Booting kernel on Xen\n"
+				  "Nov 22 10:00:09 two kernel: Linux version 6.1.0 (build@host)\n"
+				  "Nov 22 10:00:09 two kernel: Booting kernel on Xen\n";
+	struct scan scan;
+	unsigned boot;
+
+	(void)state;
+	start(&scan);
+	scan_text(&scan, serial);
+	assert_false(scan_now(&scan, RULE_R35, &boot));
+	assert_true(scan_now(&scan, RULE_R36, &boot));
+	/* The boot without Xen is newer, and of another kind. */
+	assert_true(scan_now(&scan, RULE_R23, &boot));
+	assert_true(scan_in_boot(&scan, RULE_R36, boot));
+	assert_int_equal(scan_machines(&scan), 0);
+	scan_deinit(&scan);
+	start(&scan);
+	scan_text(&scan, two);
+	assert_int_equal(scan_machines(&scan), 2);
+	assert_true(scan_newest(&scan, RULE_R23, scan.results[RULE_R23].hits[0].boot));
 	scan_deinit(&scan);
 }
 
@@ -701,7 +761,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_xen_forms),  cmocka_unit_test(test_bare_boots),
 	    cmocka_unit_test(test_prose),      cmocka_unit_test(test_known_kind),
 	    cmocka_unit_test(test_boots),      cmocka_unit_test(test_pieces),
-	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_bounds),     cmocka_unit_test(test_needs),
+	    cmocka_unit_test(test_newest),
 	};
 
 	int failed = 0;

@@ -3,6 +3,7 @@
 
 #include "core/cleanup.h"
 #include "core/digit.h"
+#include "core/hash.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -189,6 +190,28 @@ static bool is_bare(const struct rest *rest)
 	    "nouveau: probe of ",
 	    "video: unknown parameter ",
 	    "Kernel is locked down from ",
+	    "Kernel panic - not syncing: ",
+	    "Oops: ",
+	    "BUG: ",
+	    "kernel BUG at ",
+	    "general protection fault",
+	    "invalid opcode: ",
+	    "divide error: ",
+	    "RIP: ",
+	    "watchdog: BUG: ",
+	    "INFO: task ",
+	    "rcu: INFO: ",
+	    "VFS: ",
+	    "mce: [Hardware Error]: ",
+	    "x86/cpu: ",
+	    "kvm: ",
+	    "kvm_intel: ",
+	    "kvm_amd: ",
+	    "kvm [1]: ",
+	    "Hypervisor detected: ",
+	    "nvme nvme",
+	    "DMAR: [",
+	    "AMD-Vi: ",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
@@ -226,6 +249,57 @@ enum log_writer log_line_writer(const char *line, size_t size)
 	    is_decoded(&rest) || is_json(&rest) || is_bare(&rest))
 		return LOG_KERNEL;
 	return LOG_NOBODY;
+}
+
+static bool is_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
+/* "Nov 22 10:00:00 " or "2025-11-22T10:00:00.123456+0900 ", and the blank behind it. */
+static bool take_date(struct rest *rest)
+{
+	static const char clock[] = "dd:dd:dd";
+	const char *at =
+	    memchr(rest->at, ':',
+		   (size_t)(rest->end - rest->at) < 24 ? (size_t)(rest->end - rest->at) : 24);
+
+	if (!at || at - rest->at < 9 || (size_t)(rest->end - at) < sizeof(clock))
+		return false;
+	at -= 2;
+	for (size_t i = 0; i < sizeof(clock) - 1; i++)
+		if (clock[i] == 'd' ? !is_digit(at[i]) : at[i] != clock[i])
+			return false;
+	if (!isalpha((unsigned char)*rest->at) && !is_digit(*rest->at))
+		return false;
+	for (at += sizeof(clock) - 1; at < rest->end && *at != ' '; at++)
+		if (!is_digit(*at) && !is_of(*at, "+-:.,Z"))
+			return false;
+	if (at == rest->end)
+		return false;
+	rest->at = at + 1;
+	return true;
+}
+
+uint64_t log_line_host(const char *line, size_t size)
+{
+	struct rest rest = {.at = line, .end = line + size};
+	const char *name, *program;
+
+	skip_decoration(&rest);
+	if (!take_date(&rest))
+		return 0;
+	name = rest.at;
+	while (rest.at < rest.end && (isalnum((unsigned char)*rest.at) || is_of(*rest.at, "-_.")))
+		rest.at++;
+	if (rest.at == name || rest.at == rest.end || *rest.at != ' ')
+		return 0;
+	program = rest.at + 1;
+	for (rest.at++; rest.at < rest.end && *rest.at != ' '; rest.at++)
+		;
+	if (rest.at == program || rest.at[-1] != ':')
+		return 0;
+	return hash_bytes(name, (size_t)(program - 1 - name)) | 1;
 }
 
 bool log_line_is_banner(const char *line, size_t size)

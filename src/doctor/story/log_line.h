@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_writer { LOG_NOBODY, LOG_KERNEL, LOG_XEN };
 
@@ -19,6 +20,12 @@ enum log_writer { LOG_NOBODY, LOG_KERNEL, LOG_XEN };
  * message about a device does. Takes time linear in the size.
  */
 enum log_writer log_line_writer(const char *line, size_t size);
+
+/*
+ * A hash of the host's name where syslog or journalctl put it before the message of any program
+ * ("Nov 22 10:00:00 host kernel: ", "2025-11-22T10:00:00+0900 host systemd[1]: "), else 0.
+ */
+uint64_t log_line_host(const char *line, size_t size);
 
 /* Whether it is the first line of a kernel's log, without anything before it. */
 bool log_line_is_banner(const char *line, size_t size);

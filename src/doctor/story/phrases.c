@@ -8,152 +8,142 @@
 
 #define MOST_SENTENCE 400
 
+/* A text is looked for only where a byte of the line is its first one: most texts need no search.
+ */
 bool phrases_any(const char *line, const char *const *texts)
 {
+	bool has[256] = {false};
+
+	for (const char *at = line; *at; at++)
+		has[(unsigned char)tolower((unsigned char)*at)] = true;
 	for (; *texts; texts++)
-		if (strcasestr(line, *texts))
+		if (has[(unsigned char)tolower((unsigned char)**texts)] && strcasestr(line, *texts))
 			return true;
 	return false;
 }
 
 /* ---- How it went ---- */
 
-static const char *const failed_words[] = {"안켜",
-					   "안 켜",
-					   "안뜨",
-					   "안 뜨",
-					   "안뜸",
-					   "안 뜸",
-					   "안나오",
-					   "안 나오",
-					   "안나옴",
-					   "안 나옴",
-					   "안됨",
-					   "안 됨",
-					   "켜지지 않",
-					   "뜨지 않",
-					   "나오지 않",
-					   "실패",
-					   "먹통",
-					   "검은 화면",
-					   "까만 화면",
-					   "암전",
-					   "블랙스크린",
-					   "블랙 스크린",
-					   "black screen",
-					   "blank screen",
-					   "no picture",
-					   "no display",
-					   "nothing on the screen",
-					   "stays black",
-					   "stayed black",
-					   "still black",
-					   "remains black",
-					   "remained black",
-					   "screen is black",
-					   "screen was black",
-					   "no signal",
-					   "dark screen",
-					   "screen dark",
-					   "didn't work",
-					   "did not work",
-					   "does not work",
-					   "doesn't work",
-					   "no luck",
-					   "failed",
-					   "failure",
-					   "same result",
-					   "same again",
-					   "still nothing",
-					   "no image",
-					   "no video",
-					   "didn't help",
-					   "did not help",
-					   "screen black",
-					   "went black",
-					   "gave up",
-					   NULL};
+/* clang-format off */
+static const char *const failed_words[] = {
+    "안켜", "안 켜", "안뜨", "안 뜨", "안뜸", "안 뜸", "안떠", "안 떠", "안나오", "안 나오", "안나옴", "안 나옴",
+    "안나와", "안 나와", "안나온", "안 나온", "안나왔", "안 나왔", "안됨", "안 됨", "안돼", "안 돼", "안되", "안 되", "안된", "안 된",
+    "안됩", "안 됩", "안돌아", "안 돌아", "안보", "안 보", "켜지지 않", "켜지질 않", "켜지지않", "뜨지 않", "뜨질 않",
+    "뜨지않", "나오지 않", "나오질 않", "나오지않", "되지 않", "되질 않", "되지않", "하지 않습니다", "보이지 않", "실패",
+    "먹통", "검은 화면", "까만 화면", "검은화면", "암전", "블랙스크린", "블랙 스크린", "비정상", "성공하지", "성공 못", "해결 안",
+    "해결 못", "해결되지",
+    "black screen", "blank screen", "no picture", "no display", "nothing on the screen", "stays black",
+    "stayed black", "still black", "remains black", "remained black", "screen is black",
+    "screen was black", "no signal", "dark screen", "screen dark", "didn't work", "did not work",
+    "does not work", "doesn't work", "don't work", "do not work", "not working", "isn't working",
+    "aren't working", "wasn't working", "stopped working", "no longer work", "never worked", "won't boot", "will not boot", "does not boot",
+    "doesn't boot", "unsuccessful", "without success", "no success", "no luck", "failed", "failure", "same result", "same again", "still nothing",
+    "no image", "no video", "didn't help", "did not help", "screen black", "went black", "gave up",
+    "not fixed", "not solved", "not been fixed", "not been solved",
+    "画面が真っ黒", "画面が黒", "真っ暗", "黒い画面", "ブラックスクリーン", "映らない", "映りません", "表示されない", "表示されません", "起動しない",
+    "起動しません", "動かない", "動きません", "動作しない", "動作しません", "失敗",
+    "黑屏", "黑幕", "没有显示", "无显示", "无法启动", "无法引导", "不能启动", "启动不了", "不工作", "没有成功", "失败",
+    "bleibt schwarz", "schwarzer bildschirm", "schwarzen bildschirm", "kein bild", "funktioniert nicht", "funktionieren nicht", "geht nicht", "startet nicht",
+    "bootet nicht", "fehlgeschlagen", NULL};
 static const char *const screen_words[] = {
-    "화면",    "켜",      "뜨",     "뜸",    "검은",  "까만",  "암전", "스크린", "screen",
-    "picture", "display", "signal", "image", "video", "black", "dark", NULL};
-static const char *const worked_words[] = {"켜짐",
-					   "켜졌",
-					   "성공",
-					   "잘 나옴",
-					   "잘나옴",
-					   "잘 됨",
-					   "잘됨",
-					   "화면이 나",
-					   "화면 나",
-					   "화면이 뜸",
-					   "해결됨",
-					   "해결했",
-					   "정상",
-					   "it works",
-					   "works now",
-					   "worked",
-					   "works fine",
-					   "working",
-					   "picture came",
-					   "picture is",
-					   "picture comes",
-					   "screen came",
-					   "screen comes up",
-					   "came up",
-					   "login screen",
-					   "desktop appears",
-					   "success",
-					   "solved",
-					   "fixed",
-					   "all is well",
-					   "all well",
-					   "boots fine",
-					   "booted fine",
-					   NULL};
+    "화면", "켜", "뜨", "뜸", "떠", "검은", "까만", "암전", "스크린", "screen", "picture", "display", "signal",
+    "image", "video", "black", "dark", "画面", "映", "表示", "スクリーン", "屏", "显示", "黑", "bildschirm", "bild", "schwarz", NULL};
+static const char *const worked_words[] = {
+    "켜짐", "켜졌", "성공", "잘 나옴", "잘나옴", "잘 됨", "잘됨", "화면이 나", "화면 나", "화면이 뜸", "해결됨",
+    "해결했", "정상", "it works", "works now", "worked", "works fine", "working", "picture came",
+    "picture is", "picture comes", "screen came", "screen comes up", "came up", "login screen",
+    "desktop appears", "success", "solved", "fixed", "all is well", "all well", "boots fine",
+    "booted fine", NULL};
+/* With one of these a sentence does not say that it works, whatever else stands in it. */
+static const char *const negations[] = {
+    "not ", "n't ", "no longer", "never", "nothing", "neither", "unable", "hardly", "stopped ", "before", "used to",
+    "until", "않", "못", "안 ", "없", "아니", NULL};
 /* Words by which a sentence is a condition, a denial, or about other people's machines. */
-static const char *const open_words[] = {"if ",         "when ",       "might",
-					 "could ",      "would ",      "may ",
-					 "should ",     "no black",    "without a black",
-					 "not a black", "never",       "avoid",
-					 "afraid",      "worried",     "people",
-					 "others",      "some report", "known to",
-					 "happens on",  "supposed to", "expected a",
-					 "instead of",  "하면",        "라면",
-					 "으면",        "만약",        "없이",
-					 "없었",        "않았",        "걱정",
-					 "것 같",       "될듯",        "사람들",
-					 NULL};
+static const char *const open_words[] = {
+    "if ", "when ", "might", "could ", "would ", "may ", "should ", "no black", "without a black",
+    "not a black", "never", "avoid", "afraid", "worried", "people", "others", "some report", "known to",
+    "happens on", "supposed to", "expected a", "instead of", "하면", "라면", "으면", "만약", "없이", "없었",
+    "걱정", "것 같", "될듯", "사람들", NULL};
+/* The machine itself answers nobody, hangs or restarts. */
+static const char *const dead_words[] = {
+    "resets itself", "reset itself", "resets by itself", "reboots itself", "reboots by itself", "reboots on its own",
+    "restarts itself", "restarts by itself", "restarts on its own", "keeps rebooting", "reboot loop", "boot loop", "bootloop", "hangs",
+    "it hung", "freezes", "frozen", "froze", "locks up", "locked up", "caps lock", "no answer", "no reply",
+    "unreachable", "no response", "not respond", "n't respond", "not answer", "n't answer", "not reachable", "저절로 재부팅", "스스로 재부팅", "자동으로 재부팅", "무한 재부팅",
+    "무한재부팅", "재부팅 반복", "재부팅이 반복", "멈춤", "멈춰", "멈춥", "멈추", "프리징", "응답이 없", "응답 없", "응답하지 않",
+    "フリーズ", "固まる", "再起動を繰り返", "死机", "卡死", "自动重启", "不断重启", "friert ein", "startet neu", "startet sich neu", "hängt", NULL};
+static const char *const trouble_words[] = {
+    "crash", "hang", "hung", "freez", "froze", "panic", "not work", "n't work", "not boot", "n't boot", "fails",
+    "failed", "failure", "unable to", "cannot ", "can't ", "broken", " bug", "regression", "problem", "error",
+    "stuck", "reboots", "unstable", "trouble", "wrong", " issue", "no longer", "unsuccessful", "is gone", "black screen", "blank screen",
+    "worked before", "used to work", "문제", "오류", "에러", "안 되", "안되", "안 돼", "안돼", "안 됨", "안됨", "않습니다", "않아", "못 ", "실패",
+    "멈", "비정상", "먹통", "問題", "エラー", "失敗", "しない", "しません", "问题", "错误", "失败", "无法", "不能", "fehler", "nicht",
+    "absturz", "stürzt", NULL};
+static const char *const no_trouble_words[] = {
+    "no problem", "without problem", "without any problem", "no issue", "without issue", "no error", "without error", "no crash", "not a problem", "문제 없",
+    "문제없", "오류 없", "에러 없", "problemlos", "fixed", "solved", "kein problem", "keine probleme", "没有问题", "問題ない", "問題なく", NULL};
+/* clang-format on */
 
 static enum outcome judge_sentence(const char *sentence, bool *ret_screen)
 {
-	if (strchr(sentence, '?') || phrases_any(sentence, open_words))
+	if (strchr(sentence, '?') || strstr(sentence, "？") || phrases_any(sentence, open_words))
 		return OUTCOME_NONE;
 	if (phrases_any(sentence, failed_words)) {
 		*ret_screen = *ret_screen || phrases_any(sentence, screen_words);
 		return OUTCOME_FAILED;
 	}
-	return phrases_any(sentence, worked_words) ? OUTCOME_WORKED : OUTCOME_NONE;
+	return phrases_any(sentence, worked_words) && !phrases_any(sentence, negations)
+		   ? OUTCOME_WORKED
+		   : OUTCOME_NONE;
+}
+
+/* Takes the next sentence off the line, with the mark that ends it, which may be a question's. */
+static bool next_sentence(const char **line, char sentence[MOST_SENTENCE])
+{
+	size_t size = strcspn(*line, ".!?;");
+
+	if (!**line)
+		return false;
+	size += (*line)[size] ? 1 : 0;
+	snprintf(sentence, MOST_SENTENCE, "%.*s",
+		 (int)(size < MOST_SENTENCE ? size : MOST_SENTENCE - 1), *line);
+	*line += size;
+	return true;
 }
 
 enum outcome phrases_outcome(const char *line, bool *ret_screen)
 {
 	enum outcome outcome = OUTCOME_NONE;
+	char sentence[MOST_SENTENCE];
 
-	while (*line) {
-		/* The mark that ends it stays, for it may be a question's. */
-		size_t size = strcspn(line, ".!?;");
-		char sentence[MOST_SENTENCE];
-		enum outcome said;
+	while (next_sentence(&line, sentence)) {
+		enum outcome said = judge_sentence(sentence, ret_screen);
 
-		size += line[size] ? 1 : 0;
-		snprintf(sentence, sizeof(sentence), "%.*s",
-			 (int)(size < MOST_SENTENCE ? size : MOST_SENTENCE - 1), line);
-		said = judge_sentence(sentence, ret_screen);
 		if (said != OUTCOME_NONE)
 			outcome = said;
-		line += size;
 	}
 	return outcome;
+}
+
+bool phrases_dead(const char *line)
+{
+	char sentence[MOST_SENTENCE];
+
+	while (next_sentence(&line, sentence))
+		if (!phrases_any(sentence, open_words) && phrases_any(sentence, dead_words))
+			return true;
+	return false;
+}
+
+bool phrases_trouble(const char *line)
+{
+	char sentence[MOST_SENTENCE];
+
+	while (next_sentence(&line, sentence))
+		if (!phrases_any(sentence, open_words) && phrases_any(sentence, trouble_words) &&
+		    !phrases_any(sentence, no_trouble_words))
+			return true;
+	return false;
 }
 
 /* ---- Headings ---- */

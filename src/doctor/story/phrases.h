@@ -18,6 +18,10 @@ enum outcome phrases_outcome(const char *line, bool *ret_screen);
  * stands before it (markup, blanks) does not matter.
  */
 unsigned phrases_attempt(const char *line);
+/* Whether the line says that the machine answers nobody, hangs, or restarts by itself. */
+bool phrases_dead(const char *line);
+/* Whether the line tells of trouble of any kind that is there (not "if", not a question). */
+bool phrases_trouble(const char *line);
 /* Whether a short line is a heading about the firmware's setup. */
 bool phrases_firmware(const char *line);
 /* Whether the line says that the menu entry was edited in GRUB for one boot. */

@@ -6,6 +6,7 @@
  */
 #include "doctor/story/scan.h"
 
+#include "core/hash.h"
 #include "doctor/story/log_line.h"
 #include "doctor/story/match.h"
 #include "doctor/words.h"
@@ -14,12 +15,14 @@
 #include <string.h>
 
 const struct rule rules[RULE_COUNT] = {
-#define RULE(id_, where_, weight_, confidence_, unless_, pattern_, meaning_, remedy_, source_)     \
+#define RULE(id_, where_, weight_, confidence_, unless_, needs_, pattern_, meaning_, remedy_,      \
+	     source_)                                                                              \
 	[RULE_##id_] = {.id = #id_,                                                                \
 			.where = WHERE_##where_,                                                   \
 			.weight = NUNCHI_WEIGHT_##weight_,                                         \
 			.confidence = NUNCHI_CONFIDENCE_##confidence_,                             \
 			.unless = RULE_##unless_,                                                  \
+			.needs = (needs_),                                                         \
 			.pattern = pattern_,                                                       \
 			.meaning = meaning_,                                                       \
 			.remedy = remedy_,                                                         \
@@ -31,16 +34,18 @@ const struct rule rules[RULE_COUNT] = {
 /* No pattern matches in fewer bytes. */
 #define SHORTEST 8
 
-/* Marks of a boot's start: the kernel's banner, what journalctl and last print between boots. */
-static const char *const boot_marks[SCAN_BOOT_MARKS] = {
-    "Linux version [0-9]+\\.[0-9]", "^-- (Boot|Reboot)", "\\(XEN\\) Xen version [0-9]"};
+static const char *const marks[SCAN_MARKS] = {
+#define SCAN_MARK(name, pattern) [SCAN_MARK_##name] = pattern,
+#include "doctor/story/marks.def"
+#undef SCAN_MARK
+};
 
 void scan_patterns(const char *ret[SCAN_PATTERNS])
 {
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		ret[i] = rules[i].pattern;
-	for (size_t i = 0; i < ARRAY_SIZE(boot_marks); i++)
-		ret[RULE_COUNT + i] = boot_marks[i];
+	for (size_t i = 0; i < SCAN_MARKS; i++)
+		ret[RULE_COUNT + i] = marks[i];
 }
 
 struct nunchi_error *scan_init(struct scan *scan)
@@ -62,6 +67,13 @@ void scan_deinit(struct scan *scan)
 	*scan = (struct scan){0};
 }
 
+static void begin_boot(struct scan *scan)
+{
+	if (scan->boot + 1 == SCAN_BOOTS)
+		return;
+	scan->boots[++scan->boot] = (struct scan_boot){.source = scan->source};
+}
+
 void scan_begin(struct scan *scan, const char *source, enum scan_kind kind)
 {
 	scan->source = source;
@@ -69,8 +81,9 @@ void scan_begin(struct scan *scan, const char *source, enum scan_kind kind)
 	scan->line = 0;
 	scan->within = false;
 	/* What stands before a boot's first line belongs to none that came before. */
-	if (scan->boot + 1 < SCAN_BOOTS && scan->bytes)
-		scan->boot++;
+	if (scan->bytes)
+		begin_boot(scan);
+	scan->boots[scan->boot].source = source;
 }
 
 /* Whether a message of that place may stand in the line, or somebody only speaks of it. */
@@ -100,18 +113,33 @@ static size_t cut(const char *text, size_t size, size_t limit)
 	return limit;
 }
 
+/* Where a hit is kept: one of the last boot takes the place of one of an older boot. */
+static struct scan_hit *place_of(struct scan *scan, struct scan_result *result)
+{
+	struct scan_hit *last = &result->hits[SCAN_HITS - 1];
+
+	if (result->kept < SCAN_HITS)
+		return &result->hits[result->kept++];
+	if (last->boot == scan->boot)
+		return NULL;
+	free(last->quote);
+	return last;
+}
+
 static void note(struct scan *scan, size_t id, const char *text, size_t size)
 {
 	struct scan_result *result = &scan->results[id];
-	struct scan_hit *hit = &result->hits[result->kept];
 	size_t length = cut(text, size, SCAN_QUOTE);
+	struct scan_hit *hit = place_of(scan, result);
 
 	result->seen++;
 	result->boots[scan->boot / 8] |= (uint8_t)(1u << scan->boot % 8);
-	if (result->kept == SCAN_HITS)
+	if (!hit)
 		return;
+	*hit = (struct scan_hit){.source = scan->source, .line = scan->line, .boot = scan->boot};
 	hit->quote = malloc(length + 1);
 	if (!hit->quote) {
+		result->kept--;
 		scan->failed = true;
 		return;
 	}
@@ -119,10 +147,48 @@ static void note(struct scan *scan, size_t id, const char *text, size_t size)
 	for (size_t i = 0; i < length; i++)
 		hit->quote[i] = text[i] ? text[i] : ' ';
 	hit->quote[length] = '\0';
-	hit->source = scan->source;
-	hit->line = scan->line;
-	hit->boot = scan->boot;
-	result->kept++;
+}
+
+/*
+ * Xen starts Linux, so that Linux's first line behind Xen's, or behind journalctl's, is of the same
+ * boot. Prose that mentions a version begins no boot.
+ */
+static void look_at_banners(struct scan *scan, const char *text, size_t size, const bool *found)
+{
+	unsigned here = scan->boots[scan->boot].marks;
+	bool same = here & (1u << SCAN_MARK_BOOT_XEN | 1u << SCAN_MARK_BOOT_JOURNAL) &&
+		    !(here & 1u << SCAN_MARK_BOOT_LINUX);
+
+	if (!found[SCAN_MARK_BOOT_LINUX] && !found[SCAN_MARK_BOOT_JOURNAL] &&
+	    !found[SCAN_MARK_BOOT_XEN])
+		return;
+	if (text[0] != '-' && log_line_writer(text, size) == LOG_NOBODY && scan->kind == SCAN_ANY)
+		return;
+	if (!found[SCAN_MARK_BOOT_LINUX] || !same)
+		begin_boot(scan);
+	for (size_t i = 0; i <= SCAN_MARK_BOOT_XEN; i++)
+		if (found[i])
+			scan->boots[scan->boot].marks |= 1u << i;
+}
+
+static void look_at_marks(struct scan *scan, const char *text, size_t size, const bool *found)
+{
+	struct scan_boot *boot;
+
+	look_at_banners(scan, text, size, found);
+	boot = &scan->boots[scan->boot];
+	for (size_t i = SCAN_MARK_BOOT_XEN + 1; i < SCAN_MARKS; i++)
+		if (found[i])
+			boot->marks |= 1u << i;
+	if (found[SCAN_MARK_DMI]) {
+		const char *dmi = memmem(text, size, "DMI: ", 5);
+		/* A BIOS update does not make another machine of it. */
+		const char *bios = memmem(dmi, (size_t)(text + size - dmi), ", BIOS", 6);
+
+		boot->board = hash_bytes(dmi, (size_t)((bios ? bios : text + size) - dmi)) | 1;
+	}
+	if (!boot->host)
+		boot->host = log_line_host(text, size);
 }
 
 static void look_at_line(struct scan *scan, const char *text, size_t size)
@@ -138,15 +204,15 @@ static void look_at_line(struct scan *scan, const char *text, size_t size)
 	scan->matcher->engine->line(scan->matcher, text, size, matched);
 	if (!memchr(matched, true, sizeof(matched)))
 		return;
-	for (size_t i = RULE_COUNT; i < SCAN_PATTERNS; i++)
-		/* Prose that mentions a version begins no boot. */
-		if (matched[i] && scan->boot + 1 < SCAN_BOOTS &&
-		    (text[0] == '-' || log_line_writer(text, size) != LOG_NOBODY ||
-		     scan->kind != SCAN_ANY))
-			scan->boot++;
-	for (size_t i = 0; i < RULE_COUNT; i++)
-		if (matched[i] && fits(scan, rules[i].where, text, size))
-			note(scan, i, text, size);
+	look_at_marks(scan, text, size, matched + RULE_COUNT);
+	for (size_t i = 0; i < RULE_COUNT; i++) {
+		if (!matched[i] || !fits(scan, rules[i].where, text, size))
+			continue;
+		note(scan, i, text, size);
+		scan->boots[scan->boot].rules_xen += rules[i].where == WHERE_XEN;
+		if (i == RULE_R23)
+			scan->boots[scan->boot].under_xen = true;
+	}
 }
 
 static size_t count_newlines(const char *text, size_t size)
@@ -205,4 +271,72 @@ bool scan_together(const struct scan *scan, enum rule_id a, enum rule_id b)
 		if (scan->results[a].boots[i] & scan->results[b].boots[i])
 			return true;
 	return false;
+}
+
+bool scan_in_boot(const struct scan *scan, enum rule_id rule, unsigned boot)
+{
+	return scan->results[rule].boots[boot / 8] >> boot % 8 & 1;
+}
+
+/* Whether nothing says that they are boots of two machines. */
+static bool may_be_one(const struct scan_boot *a, const struct scan_boot *b)
+{
+	if (a->board && b->board)
+		return a->board == b->board;
+	return !a->host || !b->host || a->host == b->host;
+}
+
+bool scan_newest(const struct scan *scan, enum rule_id rule, unsigned boot)
+{
+	const struct scan_boot *this = &scan->boots[boot];
+	unsigned kernel = 1u << SCAN_MARK_BOOT_LINUX | 1u << SCAN_MARK_BOOT_JOURNAL;
+
+	for (unsigned i = boot + 1; i <= scan->boot; i++) {
+		const struct scan_boot *that = &scan->boots[i];
+
+		if (that->source != this->source || !may_be_one(this, that))
+			continue;
+		if (rules[rule].where == WHERE_XEN && that->marks & 1u << SCAN_MARK_BOOT_XEN)
+			return false;
+		if (rules[rule].where == WHERE_KERNEL && that->marks & kernel &&
+		    that->under_xen == this->under_xen)
+			return false;
+	}
+	return true;
+}
+
+bool scan_now(const struct scan *scan, enum rule_id rule, unsigned *ret_boot)
+{
+	for (unsigned i = 0; i <= scan->boot; i++)
+		if (scan_in_boot(scan, rule, i) && scan_newest(scan, rule, i)) {
+			*ret_boot = i;
+			return true;
+		}
+	return false;
+}
+
+unsigned scan_machine_marks(const struct scan *scan, unsigned boot)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i <= scan->boot; i++)
+		if (may_be_one(&scan->boots[boot], &scan->boots[i]))
+			found |= scan->boots[i].marks;
+	return found;
+}
+
+size_t scan_machines(const struct scan *scan)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i <= scan->boot; i++) {
+		const struct scan_boot *boot = &scan->boots[i];
+		bool other = boot->board || boot->host;
+
+		for (unsigned j = 0; j < i && other; j++)
+			other = !(scan->boots[j].board || scan->boots[j].host) ||
+				!may_be_one(boot, &scan->boots[j]);
+		count += other;
+	}
+	return count;
 }

@@ -261,6 +261,8 @@ static void note_command(struct story *story, const char *command)
 
 	if (phrases_any(command, xen) || !strncmp(command, "xl ", 3))
 		mark(story, MARK_XEN, command);
+	if (strstr(command, "xen") || strstr(command, "xl "))
+		mark(story, MARK_NAMES_XEN, command);
 	if (strstr(command, "journalctl") && phrases_any(command, before))
 		mark(story, MARK_ALIVE, command);
 	if (strstr(command, "multi-user"))
@@ -473,13 +475,16 @@ static void tell_outcome(struct story *story, const char *line)
 
 static void prose(struct story *story, const char *line)
 {
-	static const char *const boots[] = {"boot", "dom0",         "hypervisor",
+	static const char *const boots[] = {"boot", "start",        "dom0", "hypervisor",
 					    "부팅", "하이퍼바이저", NULL};
 	static const char *const reached[] = {"work", "log in", "logged in",
 					      "접속", "로그인", NULL};
 	struct story_reader *reader = story->reader;
 	char both[sizeof(reader->last) + 2 * MOST_LINE];
 
+	/* No phrase is shorter. */
+	if (strlen(line) < 4)
+		return;
 	if (strcasestr(line, "xen") && phrases_any(line, boots))
 		mark(story, MARK_XEN, line);
 	/* Lines are often broken where a sentence goes on. */
@@ -492,6 +497,12 @@ static void prose(struct story *story, const char *line)
 	if (strstr(line, "nvidia_wmi_ec_backlight") ||
 	    strstr(line, "603E9613-EF25-4338-A3D0-C46177516DB7"))
 		mark(story, MARK_WMI, line);
+	if (strcasestr(line, "xen") || strstr(line, "libxl"))
+		mark(story, MARK_NAMES_XEN, line);
+	if (phrases_dead(line))
+		mark(story, MARK_DEAD, line);
+	if (phrases_trouble(line))
+		mark(story, MARK_TROUBLE, line);
 	if (phrases_edits_entry(line))
 		reader->edits_entry = true;
 	if (story->attempts[reader->attempt].firmware)
@@ -588,7 +599,8 @@ static bool is_log(struct story_reader *reader, const char *line)
 		reader->in_log = true;
 	else if (!size || shell_command(line))
 		reader->in_log = false;
-	return reader->in_log || log_line_writer(line, size) != LOG_NOBODY;
+	return reader->in_log || log_line_writer(line, size) != LOG_NOBODY ||
+	       log_line_host(line, size);
 }
 
 /* Whether there are bytes in it that neither a person nor a terminal writes. */

@@ -25,9 +25,12 @@ enum outcome { OUTCOME_NONE, OUTCOME_FAILED, OUTCOME_WORKED };
 /* Things a story may mention; the place of the first mention is kept. */
 enum story_mark {
 	MARK_XEN,       /* Xen was installed or booted */
+	MARK_NAMES_XEN, /* Xen or one of its tools is named at all */
 	MARK_FAILED,    /* said to have failed */
 	MARK_SCREEN,    /* and that it is the screen */
 	MARK_THEORY,    /* swiotlb's bounce buffers are blamed */
+	MARK_DEAD,      /* the machine answers nobody, or restarts by itself */
+	MARK_TROUBLE,   /* something is said to go wrong, whatever it is */
 	MARK_ALIVE,     /* the log of the boot before was read: that boot was alive */
 	MARK_TEXT_MODE, /* booted without a desktop */
 	MARK_WMI,       /* the backlight is NVIDIA's, through the embedded controller */

@@ -4,6 +4,7 @@
 
 #include "core/buffer.h"
 #include "doctor/verdict/judge.h"
+#include "doctor/verdict/rules.h"
 #include "doctor/words.h"
 
 #include <stdio.h>
@@ -40,6 +41,19 @@ bool findings_black_screen(const struct nunchi_diagnosis *diagnosis)
 	return told_black(diagnosis) || logged_black(diagnosis);
 }
 
+/*
+ * Somebody reached dom0, or its log was read. A log that ends in a crash is judged before this is
+ * asked.
+ */
+bool findings_dom0_lives(const struct nunchi_diagnosis *diagnosis)
+{
+	const struct story *story = &diagnosis->story;
+
+	if (scan_seen(&diagnosis->scan, RULE_R23))
+		return true;
+	return story->marks[MARK_ALIVE].line && !story->marks[MARK_DEAD].line;
+}
+
 /* ---- What the story shows ---- */
 
 static size_t add_mark(const struct nunchi_diagnosis *diagnosis, enum story_mark mark,
@@ -65,6 +79,11 @@ static void find_black_screen(struct nunchi_diagnosis *diagnosis)
 			 "not bring up the panel. Neither Xen nor introspection needs a picture"),
 	};
 
+	if (!findings_dom0_lives(diagnosis)) {
+		finding.confidence = NUNCHI_CONFIDENCE_LOW;
+		finding.meaning =
+		    _("a black screen under Xen; whether dom0 lives behind it is not known");
+	}
 	count = add_mark(diagnosis, MARK_SCREEN, evidence, count);
 	count = add_mark(diagnosis, MARK_ALIVE, evidence, count);
 	if (diagnosis->story.marks[MARK_ALIVE].line)
@@ -238,9 +257,9 @@ static void step_undo(struct nunchi_diagnosis *diagnosis)
 /* Drivers to keep from loading in dom0, and Xen's option: which ones depends on the devices. */
 static void steps_first(struct nunchi_diagnosis *diagnosis)
 {
-	bool intel = judge_gpu(diagnosis, "8086") || !facts_value(&diagnosis->facts, FACT_GPU);
-	bool nouveau = !judge_dgpu_panel(diagnosis) &&
-		       (judge_gpu(diagnosis, "10de") || !facts_value(&diagnosis->facts, FACT_GPU));
+	unsigned gpus = rules_gpus(diagnosis);
+	bool intel = gpus & NEEDS_INTEL_GPU;
+	bool nouveau = gpus & NEEDS_NVIDIA_GPU && intel && !judge_dgpu_panel(diagnosis);
 
 	step_undo(diagnosis);
 	if (intel)
@@ -267,7 +286,7 @@ static void steps_first(struct nunchi_diagnosis *diagnosis)
 
 static void steps_then(struct nunchi_diagnosis *diagnosis)
 {
-	bool intel = judge_gpu(diagnosis, "8086") || !facts_value(&diagnosis->facts, FACT_GPU);
+	bool intel = rules_gpus(diagnosis) & NEEDS_INTEL_GPU;
 
 	if (intel)
 		step(diagnosis, NUNCHI_STEP_REMEDY, "dvmt",
@@ -277,12 +296,13 @@ static void steps_then(struct nunchi_diagnosis *diagnosis)
 	step(diagnosis, NUNCHI_STEP_REMEDY, "nomodeset",
 	     _("the test that decides: boot with no graphics driver at all, and with Xen's "
 	       "messages kept on the screen"),
-	     "dom0: nomodeset module_blacklist=i915,xe,nouveau   Xen: vga=keep");
+	     "dom0: nomodeset   Xen: vga=keep");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "newer", _("Xen 4.18 or later, and a newer kernel"),
 	     NULL);
 	step(diagnosis, NUNCHI_STEP_REMEDY, "pvh",
 	     _("dom0 as PVH, which maps memory as a native kernel does"),
-	     "GRUB_CMDLINE_XEN_DEFAULT=\"dom0=pvh iommu=no-igfx\"");
+	     intel ? "GRUB_CMDLINE_XEN_DEFAULT=\"dom0=pvh iommu=no-igfx\""
+		   : "GRUB_CMDLINE_XEN_DEFAULT=\"dom0=pvh\"");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "efi",
 	     _("only if Xen hangs before dom0 starts: boot without EFI's run-time services, "
 	       "then without x2APIC"),

@@ -10,36 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Rules ---- */
-
-void findings_of_rules(struct nunchi_diagnosis *diagnosis)
-{
-	for (size_t i = 0; i < RULE_COUNT; i++) {
-		const struct scan_result *result = &diagnosis->scan.results[i];
-		const struct rule *rule = &rules[i];
-		struct nunchi_evidence evidence[SCAN_HITS];
-		struct nunchi_finding finding = {
-		    .id = rule->id,
-		    .weight = rule->weight,
-		    .confidence = rule->confidence,
-		    .meaning = _(rule->meaning),
-		    .remedy = rule->remedy ? _(rule->remedy) : NULL,
-		    .seen = result->seen,
-		};
-
-		if (!result->seen)
-			continue;
-		if (rule->unless != RULE_NONE &&
-		    scan_together(&diagnosis->scan, (enum rule_id)i, rule->unless))
-			finding.weight = NUNCHI_WEIGHT_NOTE;
-		for (size_t j = 0; j < result->kept; j++)
-			evidence[j] = (struct nunchi_evidence){.source = result->hits[j].source,
-							       .line = result->hits[j].line,
-							       .quote = result->hits[j].quote};
-		diagnosis_add_finding(diagnosis, finding, evidence, result->kept);
-	}
-}
-
 /* ---- Conditions: each puts its evidence and gives how much there is ---- */
 
 static struct nunchi_evidence of_setting(struct nunchi_diagnosis *diagnosis,

@@ -11,6 +11,10 @@ void findings_of_rules(struct nunchi_diagnosis *diagnosis);
 void findings_of_checks(struct nunchi_diagnosis *diagnosis);
 /* Whether the logs or the story are about a dom0 that shows no picture. */
 bool findings_black_screen(const struct nunchi_diagnosis *diagnosis);
+/* Whether anything shows that dom0 lives: its log, or that somebody reached it. */
+bool findings_dom0_lives(const struct nunchi_diagnosis *diagnosis);
+/* The two or three commands that would decide a verdict that is not known. */
+void find_out(struct nunchi_diagnosis *diagnosis);
 /* Of the story, with the remedies and ways round of a black screen. */
 void findings_of_story(struct nunchi_diagnosis *diagnosis);
 /* The checklist of what introspection needs here. */

@@ -57,9 +57,15 @@ bool judge_dgpu_panel(const struct nunchi_diagnosis *diagnosis)
 
 bool judge_under_xen(const struct nunchi_diagnosis *diagnosis)
 {
-	return diagnosis->story.marks[MARK_XEN].line || scan_seen(&diagnosis->scan, RULE_R23) ||
+	const struct scan *scan = &diagnosis->scan;
+
+	for (unsigned i = 0; i <= scan->boot; i++)
+		if (scan->boots[i].under_xen || scan->boots[i].rules_xen ||
+		    scan->boots[i].marks & 1u << SCAN_MARK_BOOT_XEN)
+			return true;
+	return diagnosis->story.marks[MARK_XEN].line ||
 	       facts_is(&diagnosis->facts, FACT_HYPERVISOR, "xen-dom0") ||
-	       scan_seen(&diagnosis->scan, RULE_R32) || scan_seen(&diagnosis->scan, RULE_R36);
+	       scan_seen(scan, RULE_R93);
 }
 
 /* ---- Conditions ---- */

@@ -3,12 +3,36 @@
 #include "doctor/verdict/checks.h"
 
 #include "doctor/verdict/judge.h"
+#include "doctor/verdict/rules.h"
 #include "doctor/words.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Order: by weight, then by how sure, then as found. */
+/* Crashes come first of all, whatever else is found; of them those that name the cause. */
+static size_t crash_rank(const struct nunchi_finding *finding)
+{
+	static const enum rule_id crashes[] = {
+	    RULE_R39, RULE_R40, RULE_R41, RULE_R43, RULE_R70, RULE_R72, RULE_R74, RULE_R73,
+	    RULE_R71, RULE_R68, RULE_R61, RULE_R60, RULE_R66, RULE_R65, RULE_R64, RULE_R63};
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(crashes) && (finding->weight != NUNCHI_WEIGHT_BLOCKER ||
+					   strcmp(finding->id, rules[crashes[i]].id) != 0))
+		i++;
+	return i;
+}
+
+static bool goes_before(const struct nunchi_finding *a, const struct nunchi_finding *b)
+{
+	if (crash_rank(a) != crash_rank(b))
+		return crash_rank(a) < crash_rank(b);
+	if (a->weight != b->weight)
+		return a->weight < b->weight;
+	return a->confidence < b->confidence;
+}
+
+/* Order: crashes, by weight, then by how sure, then as found. */
 static void order(struct nunchi_diagnosis *diagnosis)
 {
 	struct nunchi_finding *findings = diagnosis->findings;
@@ -17,9 +41,7 @@ static void order(struct nunchi_diagnosis *diagnosis)
 		struct nunchi_finding moved = findings[i];
 		size_t j = i;
 
-		while (j && (findings[j - 1].weight > moved.weight ||
-			     (findings[j - 1].weight == moved.weight &&
-			      findings[j - 1].confidence > moved.confidence))) {
+		while (j && goes_before(&moved, &findings[j - 1])) {
 			findings[j] = findings[j - 1];
 			j--;
 		}
@@ -123,22 +145,64 @@ static void judge_host(struct nunchi_diagnosis *diagnosis)
 		judge_native(diagnosis);
 }
 
+/* Trouble that the text tells of, and that no finding explains, or NULL. */
+static const char *trouble(const struct nunchi_diagnosis *diagnosis)
+{
+	const struct story *story = &diagnosis->story;
+
+	if (story->marks[MARK_TROUBLE].line)
+		return story->marks[MARK_TROUBLE].quote;
+	return story->outcome == OUTCOME_FAILED ? story->marks[MARK_FAILED].quote : NULL;
+}
+
+/* What shows that guests can be looked into, or NULL. What somebody says of it shows nothing. */
+static const char *evidence_of_work(const struct nunchi_diagnosis *diagnosis)
+{
+	static const struct {
+		enum rule_id rule;
+		const char *text;
+	} all[] = {
+	    {RULE_R36, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R92, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R95, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R112, N_("by these logs KVM is on: QEMU's guests can be looked into")},
+	    {RULE_R105, N_("by these logs KVM is on: QEMU's guests can be looked into")},
+	    {RULE_R107, N_("by these logs KVM is on: QEMU's guests can be looked into")},
+	    {RULE_R114, N_("by these logs KVM is on: QEMU's guests can be looked into")},
+	    {RULE_R116,
+	     N_("by these logs KVM is on, on ARM: memory of QEMU's guests can be looked into; "
+		"events and Xen's guests need x86")},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (rules_now(diagnosis, all[i].rule))
+			return _(all[i].text);
+	return NULL;
+}
+
 /* Logs alone say what failed, and little of what did not. */
 static void judge_logs(struct nunchi_diagnosis *diagnosis)
 {
-	const struct scan *scan = &diagnosis->scan;
+	const char *works = evidence_of_work(diagnosis), *told = trouble(diagnosis);
 
 	if (diagnosis->finding_count && diagnosis->findings[0].weight == NUNCHI_WEIGHT_PROBLEM)
 		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
 		    diagnosis_format(diagnosis,
 				     _("nothing in these files forbids introspection, but: %s"),
 				     diagnosis->findings[0].meaning));
-	else if (scan_seen(scan, RULE_R36))
-		say(diagnosis, NUNCHI_VERDICT_READY,
-		    _("by these logs Xen runs, with HVM guests, and nothing is wrong"));
-	else if (diagnosis->story.outcome == OUTCOME_WORKED)
-		say(diagnosis, NUNCHI_VERDICT_READY,
-		    _("by what is told it works, and nothing in it contradicts that"));
+	else if (works && told)
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    diagnosis_format(
+			diagnosis,
+			_("the logs show nothing wrong, but the text tells of trouble that "
+			  "no rule explains: %s"),
+			told));
+	else if (works)
+		say(diagnosis, NUNCHI_VERDICT_READY, works);
+	else if (rules_now(diagnosis, RULE_R93))
+		say(diagnosis, NUNCHI_VERDICT_NOT_READY,
+		    _("Xen runs, but without HVM: HVM guests cannot run; PV guests can, and their "
+		      "memory can be looked into"));
 	else
 		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
 		    _("nothing in these files says whether introspection works"));
@@ -152,12 +216,18 @@ void findings_verdict(struct nunchi_diagnosis *diagnosis)
 	reason = blocker(diagnosis);
 	if (reason)
 		say(diagnosis, NUNCHI_VERDICT_NOT_READY, reason);
-	else if (findings_black_screen(diagnosis))
+	else if (findings_black_screen(diagnosis) && findings_dom0_lives(diagnosis))
 		say(diagnosis, NUNCHI_VERDICT_NO_SCREEN,
 		    _("Xen and dom0 start, and introspection works by SSH; only the picture is "
 		      "missing"));
+	else if (findings_black_screen(diagnosis))
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
+		    _("the screen stays black under Xen, and nothing here shows whether dom0 lives "
+		      "behind it"));
 	else if (diagnosis->host)
 		judge_host(diagnosis);
 	else
 		judge_logs(diagnosis);
+	if (diagnosis->verdict == NUNCHI_VERDICT_UNKNOWN)
+		find_out(diagnosis);
 }

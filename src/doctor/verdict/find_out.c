@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A verdict that is not known ends in commands that would decide it, chosen by what is there. */
+#include "doctor/verdict/checks.h"
+
+#include "doctor/verdict/judge.h"
+#include "doctor/verdict/rules.h"
+#include "doctor/words.h"
+
+/* More would not be done. */
+#define MOST_QUESTIONS 3
+
+static void ask(struct nunchi_diagnosis *diagnosis, const char *id, const char *text,
+		const char *command)
+{
+	size_t asked = 0;
+
+	for (size_t i = 0; i < diagnosis->step_count; i++)
+		asked += diagnosis->steps[i].kind == NUNCHI_STEP_FIND_OUT;
+	if (asked == MOST_QUESTIONS)
+		return;
+	diagnosis_add_step(diagnosis, (struct nunchi_step){.kind = NUNCHI_STEP_FIND_OUT,
+							   .id = id,
+							   .text = text,
+							   .command = command});
+}
+
+/* A screen stays black, and dom0 may live behind it or not. */
+static void ask_black_screen(struct nunchi_diagnosis *diagnosis)
+{
+	ask(diagnosis, "reach",
+	    _("while the screen is black, from another computer: does dom0 (the Linux that Xen "
+	      "starts "
+	      "first) answer?"),
+	    "ping -c 3 HOST; ssh USER@HOST 'sudo xl dmesg; sudo journalctl -k -b' > dom0.txt");
+	ask(diagnosis, "log-before",
+	    _("if not: boot without Xen, and look whether the boot before has left a log"),
+	    "journalctl --list-boots; sudo journalctl -k -b -1 -o short-monotonic > dom0.txt");
+	ask(diagnosis, "console",
+	    _("if there is none: have Xen keep its messages on the screen and not restart, and "
+	      "photograph them; a serial line takes them whole"),
+	    "GRUB_CMDLINE_XEN_DEFAULT=\"vga=keep noreboot=true loglvl=all console=vga,com1 "
+	    "com1=115200,8n1\"");
+}
+
+/* Whether the text has any line of Xen's log. */
+static bool has_xen_log(const struct scan *scan)
+{
+	for (unsigned i = 0; i <= scan->boot; i++)
+		if (scan->boots[i].rules_xen || scan->boots[i].marks & 1u << SCAN_MARK_BOOT_XEN)
+			return true;
+	return false;
+}
+
+static void ask_xen(struct nunchi_diagnosis *diagnosis)
+{
+	const struct scan *scan = &diagnosis->scan;
+
+	if (!scan_seen(scan, RULE_R93))
+		ask(diagnosis, "xl-info",
+		    _("does Xen run, do its tools answer, and can it have HVM guests (virt_caps)?"),
+		    "cat /sys/hypervisor/type; sudo xl info");
+	if (!has_xen_log(scan))
+		ask(diagnosis, "xl-dmesg", _("what does Xen itself say of this boot?"),
+		    "sudo xl dmesg > xl-dmesg.txt; nunchi doctor xl-dmesg.txt");
+	if (!scan_seen(scan, RULE_R23))
+		ask(diagnosis, "kernel-log", _("what does dom0's kernel say of this boot?"),
+		    "sudo journalctl -k -b -o short-monotonic > kernel.txt; nunchi doctor "
+		    "kernel.txt");
+	ask(diagnosis, "doctor", _("the host itself, looked at where it runs, says the most"),
+	    "sudo nunchi doctor");
+}
+
+static void ask_any(struct nunchi_diagnosis *diagnosis)
+{
+	ask(diagnosis, "kvm", _("can the processor virtualize, and is KVM there for this user?"),
+	    "lscpu | grep -i -E 'virtual|hyperv'; ls -l /dev/kvm; sudo dmesg | grep -i -E "
+	    "'kvm|vmx|svm'");
+	ask(diagnosis, "hypervisor", _("does Xen run here?"),
+	    "cat /sys/hypervisor/type; sudo xl info; sudo xl dmesg");
+	ask(diagnosis, "doctor", _("the host itself, looked at where it runs, says the most"),
+	    "sudo nunchi doctor");
+}
+
+void find_out(struct nunchi_diagnosis *diagnosis)
+{
+	const struct story_place *marks = diagnosis->story.marks;
+
+	if (findings_black_screen(diagnosis) ||
+	    (marks[MARK_DEAD].line && marks[MARK_NAMES_XEN].line))
+		ask_black_screen(diagnosis);
+	else if (judge_under_xen(diagnosis) || marks[MARK_NAMES_XEN].line)
+		ask_xen(diagnosis);
+	else
+		ask_any(diagnosis);
+}
