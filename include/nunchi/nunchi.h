@@ -257,6 +257,13 @@ struct nunchi_guest_options {
 	 * Xen guest several times faster.
 	 */
 	bool until_exit;
+	/*
+	 * Accepts a kernel that no vCPU runs: after a reset, or while the guest is in its firmware
+	 * or boot loader, the kernel that ran before remains in the memory, and parts of it may be
+	 * overwritten. Without this option such a kernel is refused with NUNCHI_ERROR_NO_KERNEL
+	 * where the vCPUs' registers are known. See nunchi_guest_remains().
+	 */
+	bool remains;
 };
 
 /*
@@ -379,6 +386,12 @@ nunchi_guest_info(struct nunchi_guest *guest,
  * until the guest is closed. Finding the kernel may add notes.
  */
 NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index);
+
+/*
+ * Whether the kernel that was found is one that no vCPU runs (nunchi_guest_options.remains); a note
+ * says where the vCPUs are instead. False before the kernel was found.
+ */
+NUNCHI_API bool nunchi_guest_remains(const struct nunchi_guest *guest);
 
 /* Times and amounts since the guest was opened. */
 struct nunchi_timing {
@@ -677,21 +690,27 @@ struct nunchi_writer_options {
 	 * the writer.
 	 */
 	const char *left_out_hint;
+	/*
+	 * The rows are those of a kernel that does not run (nunchi_guest_remains()): JSON says so
+	 * in each row. Tables and CSV do not: show the guest's notes beside them.
+	 */
+	bool remains;
 };
 
 /*
  * Creates a writer, which formats rows. The writer passes finished bytes to write(); if write()
  * returns false (a closed pipe, a full disk), the current call fails with NUNCHI_ERROR_CANCELLED. A
  * table is written when 1,000 rows, or all rows, are known, because they determine the widths of
- * its columns. options may be NULL. The columns are copied; none may be named "torn", "absent" or
- * "raw". A table shows numbers in the unit of their column. If the width is limited, a table
- * shortens texts, leaves out columns at the right, and names these columns after the last row. All
- * formats distinguish values, absent cells and torn rows:
+ * its columns. options may be NULL. The columns are copied; none may be named "torn", "absent",
+ * "raw" or "remains". A table shows numbers in the unit of their column. If the width is limited, a
+ * table shortens texts, leaves out columns at the right, and names these columns after the last
+ * row. All formats distinguish values, absent cells and torn rows:
  *
  *  table  "-" for not applicable, "<paged out>" … for other absences; a torn row ends in " ~"
  *  CSV    the same words; a last column `torn` with 0 or 1
- *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only; bytes that
- *         are not UTF-8 become U+FFFD, and the whole text is in an object "raw" in hexadecimal
+ *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only, and
+ * "remains":true with that option; bytes that are not UTF-8 become U+FFFD, and the whole text is in
+ * an object "raw" in hexadecimal
  *
  * In tables and CSV, text is escaped as nunchi_escape() does, and so that no text looks like an
  * absence or the mark of a torn row (\< and \- at the start, \~ at the end). JSON is valid UTF-8,

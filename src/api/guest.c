@@ -104,6 +104,7 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	guest->pause = options.pause;
 	guest->count_pages = options.count_pages;
 	guest->until_exit = options.until_exit;
+	guest->remains = options.remains;
 	if (!copy_string(options.symbols_path, &guest->symbols_path) ||
 	    !copy_string(options.types_path, &guest->types_path))
 		return &error_nomem;
@@ -170,6 +171,7 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct guest_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
+	    .remains = guest->remains,
 	    .cancel = &guest->cancel,
 	};
 	struct nunchi_error *err = session_begin(guest);

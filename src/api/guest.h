@@ -34,7 +34,7 @@ struct nunchi_guest {
 	struct target *target;
 	struct guest_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
-	bool count_pages, until_exit;
+	bool count_pages, until_exit, remains;
 	char *symbols_path, *types_path;
 	double attach_ms, query_ms;
 };

@@ -143,6 +143,11 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	return err;
 }
 
+bool nunchi_guest_remains(const struct nunchi_guest *guest)
+{
+	return guest->kernel && guest->kernel->remains;
+}
+
 const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index)
 {
 	return index < guest->target->note_count ? guest->target->notes[index] : NULL;

@@ -29,6 +29,7 @@ enum {
 	OPTION_COLOR,
 	OPTION_NO_COLOR,
 	OPTION_WIDE,
+	OPTION_REMAINS,
 	OPTION_VERSION,
 	OPTION_COLUMNS,
 	OPTION_WHERE,
@@ -83,6 +84,7 @@ struct cli {
 	bool version;
 	bool timing;
 	bool color;
+	size_t notes_printed;
 	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */
 	int write_errno; /* of the first write to standard output that failed, or 0 */
 	size_t out_size;

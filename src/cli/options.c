@@ -21,6 +21,9 @@ static const struct cli_option common_options[] = {
     {"types", OPTION_TYPES, "FILE",
      "read the kernel's types from BTF, a vmlinux or ISF (.json, .json.xz) instead of the "
      "guest's memory"},
+    {"remains", OPTION_REMAINS, NULL,
+     "if no vCPU runs a kernel (after a reset, or in the firmware or boot loader), show what "
+     "remains in the memory of the kernel that ran before"},
     {"timing", OPTION_TIMING, NULL,
      "print time spent, bytes read and time paused as a JSON object on standard error"},
     {"color", OPTION_COLOR, "auto|always|never",
@@ -113,6 +116,9 @@ static int take_common(struct cli *cli, int letter, const char *value)
 		break;
 	case OPTION_TYPES:
 		cli->guest_options.types_path = value;
+		break;
+	case OPTION_REMAINS:
+		cli->guest_options.remains = true;
 		break;
 	case OPTION_TIMING:
 		cli->timing = cli->guest_options.count_pages = true;

@@ -22,6 +22,7 @@ struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *con
 	    .color = cli->color,
 	    .never_torn = never_torn,
 	    .left_out_hint = left_out_hint,
+	    .remains = cli->guest && nunchi_guest_remains(cli->guest),
 	};
 
 	return nunchi_writer_create(&options, columns, count, cli_write, cli, ret);
@@ -59,12 +60,35 @@ static void take_heap(void)
 #endif
 }
 
+static void print_notes(struct cli *cli)
+{
+	const char *note;
+
+	while ((note = nunchi_guest_note(cli->guest, cli->notes_printed))) {
+		cli_note(cli, note);
+		cli->notes_printed++;
+	}
+}
+
 int cli_open(struct cli *cli, const char *target)
 {
+	struct nunchi_error *err;
+
 	take_heap();
 	cli->target = target;
-	return cli_fail(cli,
-			nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest));
+	err = nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest);
+	if (err)
+		return cli_fail(cli, err);
+	/*
+	 * Whatever the command is, it does not show remains without a mark. If there is no kernel,
+	 * the command says so itself, if it needs one.
+	 */
+	if (cli->guest_options.remains) {
+		nunchi_error_destroy(nunchi_guest_attach(cli->guest));
+		if (nunchi_guest_remains(cli->guest))
+			print_notes(cli);
+	}
+	return CLI_DONE;
 }
 
 static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, void *data)
@@ -93,10 +117,8 @@ static struct nunchi_error *open_cursor(struct cli *cli, const struct nunchi_vie
 					struct nunchi_cursor **ret)
 {
 	struct nunchi_error *err = nunchi_cursor_open(cli->guest, view, query, ret);
-	const char *note;
 
-	for (size_t i = 0; (note = nunchi_guest_note(cli->guest, i)); i++)
-		cli_note(cli, note);
+	print_notes(cli);
 	return err;
 }
 

@@ -22,6 +22,8 @@ struct guest_attach_options {
 	/* file with text of System.map or /proc/kallsyms; NULL: from memory */
 	const char *symbols_path;
 	const char *types_path; /* see type_index_from_file(); NULL: from memory */
+	/* accept a kernel that no vCPU runs; guest_kernel.remains then says so */
+	bool remains;
 	const struct cancel *cancel;
 };
 
@@ -104,6 +106,7 @@ struct guest_kernel {
 	struct memory *memory;       /* the target's; borrowed */
 	struct address_space *space; /* through the kernel's own page table; owned */
 	struct guest_spaces spaces;  /* of processes: see guest_space_of() */
+	bool remains;                /* no vCPU runs this kernel; see guest_attach_options */
 	bool live;                   /* the guest runs, so that memory may change during reads */
 	const struct cancel *cancel; /* ends long walks when requested; never NULL */
 };

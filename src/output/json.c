@@ -97,6 +97,8 @@ static struct nunchi_error *json_row(struct nunchi_writer *writer, const struct 
 	append_raw(writer, cells);
 	if (torn)
 		buffer_append_string(&writer->out, ",\"torn\":true");
+	if (writer->options.remains)
+		buffer_append_string(&writer->out, ",\"remains\":true");
 	buffer_append_string(&writer->out, "}\n");
 	return writer_flush(writer);
 }

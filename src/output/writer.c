@@ -110,10 +110,11 @@ static struct nunchi_error *copy_columns(struct nunchi_writer *writer,
 	for (size_t i = 0; i < count; i++) {
 		const char *name = columns[i]->name;
 
-		if (!strcmp(name, "torn") || !strcmp(name, "absent") || !strcmp(name, "raw"))
+		if (!strcmp(name, "torn") || !strcmp(name, "absent") || !strcmp(name, "raw") ||
+		    !strcmp(name, "remains"))
 			return error_create(NUNCHI_ERROR_ARGUMENT,
 					    "a column cannot be called \"%s\": JSON rows use "
-					    "that name for what is torn or absent",
+					    "that name for marks of their own",
 					    name);
 		writer->columns[i].name = strdup(name);
 		if (!writer->columns[i].name)

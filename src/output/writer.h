@@ -9,7 +9,7 @@
  *  * CSV (RFC 4180, lines end in a newline alone): the same words; a last column `torn` is 0 or 1,
  *    left out where rows cannot be torn;
  *  * JSON (one object a line): "column":null, with the reason in "absent":{"column":"paged out"};
- *    "torn":true in a torn row only.
+ *    "torn":true in a torn row only, "remains":true in each row of a kernel that does not run.
  *
  * Text that would look like one of these marks is escaped (see escape.h).
  */

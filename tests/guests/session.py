@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import damage, partial, pauses, storm, types, zeroed
+from guests import damage, partial, pauses, reset, storm, types, zeroed
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
@@ -234,6 +234,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "pauses" in subject.config.tests:
         with account.timed("pauses"):
             pauses.run(subject.nunchi, account, guest, subject.work)
+    if "reset" in subject.config.tests:
+        with account.timed("reset"):
+            reset.run(subject.nunchi, account, guest, subject.work)
     end(guest)
     with account.timed("unpack"):
         snapshot.finish(subject.work)

@@ -21,6 +21,7 @@
 #define BANNER    (WRITER_TABLE - 64)
 #define DATA      (4 * MIB) /* a large page; begins with the end-of-stack magic */
 #define PHYS_BASE (DATA + 0x800)
+#define JIFFIES   (DATA + 0x808)
 #define TOP       (DATA + 0x1000) /* the kernel's own page table, and below it: */
 #define POINTERS  (DATA + 0x2000)
 #define DIRECTORY (DATA + 0x3000)
@@ -37,7 +38,18 @@ struct guest {
 	/* What the target says. */
 	enum target_state state;
 	uint64_t cr3;
+	/* One for each vCPU, instead of cr3; one whose cr0 is 0 was never started. */
+	const struct x86_registers *vcpus;
+	/* Called before registers are given. */
+	void (*before_registers)(struct guest *guest);
+	unsigned asked; /* how often registers were given */
 };
+
+/* What get_registers() gives for cr3. */
+#define PAGED(root)                                                                                \
+	{                                                                                          \
+		.cr0 = 0x80050033, .cr3 = (root), .cr4 = 0x6f0, .efer = 0xd01                      \
+	}
 
 static const struct writer_layout layout = {
     "attach",     8, WRITE_OFFSETS, WRITE_SEQS_3, 4, 8, .addresses_last = true, .long_sizes = true,
@@ -63,10 +75,15 @@ static inline struct nunchi_error *get_state(struct target *target, enum target_
 static inline struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
 						 struct x86_registers *ret)
 {
-	(void)vcpu;
-	*ret = (struct x86_registers){
-	    .cr0 = 0x80050033, .cr3 = ((struct guest *)target)->cr3, .cr4 = 0x6f0, .efer = 0xd01};
-	return NULL;
+	struct guest *guest = (struct guest *)target;
+
+	if (guest->before_registers)
+		guest->before_registers(guest);
+	guest->asked++;
+	*ret = (struct x86_registers)PAGED(guest->cr3);
+	if (guest->vcpus)
+		*ret = guest->vcpus[vcpu];
+	return ret->cr0 ? NULL : error_create(NUNCHI_ERROR_UNSUPPORTED, "never started");
 }
 
 static const struct target_ops ops = {
@@ -87,6 +104,7 @@ static inline void write_symbols(struct writer *w)
 	w->data = calloc(1, WRITER_SIZE);
 	writer_add_symbols(w);
 	writer_add(w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
+	writer_add(w, 'D', WRITER_BASE + JIFFIES, "jiffies_64");
 	writer_add(w, 'D', WRITER_BASE + TOP, "init_top_pgt");
 	writer_compress(w, tokens);
 	writer_put_again(w, tokens);

@@ -497,6 +497,221 @@ static void test_root_outside(void **state)
 	assert_non_null(strstr(nunchi_error_hint(err), "0x4005000 (CR3), is not in the file"));
 }
 
+/* ---- A kernel that no vCPU runs -------------------------------------------------------------- */
+
+/* As a vCPU is after a reset. */
+#define RESET                                                                                      \
+	{                                                                                          \
+		.cr0 = 0x60000010, .rip = 0xfff0, .has_rip = true                                  \
+	}
+
+static void set_vcpus(struct guest *guest, const struct x86_registers *vcpus, unsigned count)
+{
+	guest->vcpus = vcpus;
+	guest->target.vcpu_count = count;
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+}
+
+/* A kernel at 16 MiB that is found without the vCPUs. */
+static void put_findable_kernel(struct guest *guest)
+{
+	put_kernel(guest, 16 * MIB);
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+}
+
+/* It is refused, with where the vCPU is; and shown where remains are asked for, with a note. */
+static void denied(struct guest *guest, const char *where)
+{
+	struct guest_attach_options options = {.cancel = &guest->cancel};
+	struct linux_kernel *kernel = NULL;
+	_cleanup_error_ struct nunchi_error *err =
+	    linux_kernel_attach(&guest->target, &options, &kernel);
+
+	assert_true(error_is(err, NUNCHI_ERROR_NO_KERNEL));
+	assert_string_equal(nunchi_error_message(err), where);
+	assert_non_null(strstr(nunchi_error_hint(err), "at physical 0x1000000: --remains shows"));
+	assert_int_equal(guest->target.note_count, 0);
+	options.remains = true;
+	assert_null(linux_kernel_attach(&guest->target, &options, &kernel));
+	assert_int_equal(kernel->text_physical, 16 * MIB);
+	assert_true(kernel->guest.remains);
+	assert_int_equal(guest->target.note_count, 1);
+	assert_int_equal(strncmp(guest->target.notes[0], where, strlen(where)), 0);
+	linux_kernel_destroy(kernel);
+	free(guest->target.notes[0]);
+	free(guest->target.notes);
+	guest->target.notes = NULL;
+	guest->target.note_count = 0;
+}
+
+/* It is shown, and nothing is said of it: with or without the option. */
+static void not_denied(struct guest *guest, const char *how)
+{
+	struct guest_attach_options options = {.cancel = &guest->cancel, .remains = true};
+	struct linux_kernel *kernel = NULL;
+
+	check_found(guest, 16 * MIB, how);
+	assert_null(linux_kernel_attach(&guest->target, &options, &kernel));
+	assert_false(kernel->guest.remains);
+	assert_int_equal(guest->target.note_count, 0);
+	linux_kernel_destroy(kernel);
+}
+
+static void test_reset_vcpus(void **state)
+{
+	static const struct x86_registers vcpus[] = {RESET, RESET, RESET};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	set_vcpus(guest, vcpus, 1);
+	denied(guest, "no kernel runs: vCPU 0 is at 0xfff0, paging off");
+	set_vcpus(guest, vcpus, 3);
+	denied(guest, "no kernel runs: vCPU 0 is at 0xfff0, paging off; no other of the 3 vCPUs "
+		      "runs one");
+	/* Without registers nothing is known. */
+	target_set_support(&guest->target, TARGET_REGISTERS, false, "test");
+	not_denied(guest, TRAMPOLINE);
+}
+
+/* In a firmware with page tables; and in a kernel that is only beginning. */
+static void test_vcpu_elsewhere(void **state)
+{
+	struct x86_registers vcpus[] = {RESET, PAGED(0x5000)};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	set_vcpus(guest, vcpus, 2);
+	denied(guest, "no kernel runs: vCPU 1 is under the page table at physical 0x5000, which is "
+		      "not Linux's; no other of the 2 vCPUs runs one");
+	put_tables(guest, 0x10000, 32 * MIB);
+	vcpus[1].cr3 = 0x10000;
+	vcpus[1].rip = WRITER_BASE + 0x10;
+	vcpus[1].has_rip = true;
+	denied(guest, "no kernel runs: vCPU 1 is at 0xffffffff9a600010, in an image at physical "
+		      "0x2000000 that is not confirmed as a kernel; no other of the 2 vCPUs runs "
+		      "one");
+}
+
+/* vCPUs that are parked, as after their INIT, beside one that runs the kernel. */
+static void test_parked_vcpus(void **state)
+{
+	static const struct x86_registers vcpus[] = {RESET, {0}, PAGED(16 * MIB + TOP)};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	set_vcpus(guest, vcpus, 3);
+	not_denied(guest, "CR3");
+	/* One that was never started tells nothing, and the others tell enough. */
+	set_vcpus(guest, vcpus, 2);
+	denied(guest, "no kernel runs: vCPU 0 is at 0xfff0, paging off");
+	set_vcpus(guest, &vcpus[1], 1);
+	not_denied(guest, TRAMPOLINE);
+}
+
+/* The registers of system management mode, or of which the page table is not in the file. */
+static void test_unclear_vcpus(void **state)
+{
+	struct x86_registers vcpus[] = {RESET, RESET};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	set_vcpus(guest, vcpus, 2);
+	vcpus[1].in_smm = true;
+	not_denied(guest, TRAMPOLINE);
+	vcpus[1] = (struct x86_registers)PAGED(RAM + 0x5000);
+	not_denied(guest, TRAMPOLINE);
+}
+
+static void tick(struct guest *guest)
+{
+	guest->ram[16 * MIB + JIFFIES]++;
+}
+
+/* A vCPU of a running guest that is elsewhere only for a moment. */
+static void test_looked_at_again(void **state)
+{
+	struct x86_registers vcpus[] = {RESET};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	guest->target.live = true;
+	guest->state = TARGET_RUNNING;
+	set_vcpus(guest, vcpus, 1);
+	denied(guest, "no kernel runs: vCPU 0 is at 0xfff0, paging off");
+	assert_true(guest->asked > 4);
+	/* The kernel's clock goes on, so that it runs, whatever the registers are. */
+	guest->before_registers = tick;
+	not_denied(guest, TRAMPOLINE);
+	/* A guest that stands still is not waited for. */
+	guest->state = TARGET_PAUSED;
+	guest->asked = 0;
+	denied(guest, "no kernel runs: vCPU 0 is at 0xfff0, paging off");
+	assert_int_equal(guest->asked, 4);
+}
+
+static void back_in_kernel(struct guest *guest)
+{
+	static const struct x86_registers running = PAGED(16 * MIB + TOP);
+
+	if (guest->asked == 3)
+		guest->vcpus = &running;
+}
+
+static void test_back_in_kernel(void **state)
+{
+	struct x86_registers vcpus[] = {RESET};
+	struct guest *guest = *state;
+
+	put_findable_kernel(guest);
+	guest->target.live = true;
+	guest->state = TARGET_RUNNING;
+	set_vcpus(guest, vcpus, 1);
+	guest->before_registers = back_in_kernel;
+	not_denied(guest, TRAMPOLINE);
+}
+
+/* Remains are shown on: until they are overwritten, and not until another kernel has begun. */
+static void test_remains_stay(void **state)
+{
+	struct x86_registers vcpus[] = {RESET};
+	struct guest *guest = *state;
+	const struct guest_attach_options options = {.cancel = &guest->cancel, .remains = true};
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+
+	put_findable_kernel(guest);
+	set_vcpus(guest, vcpus, 1);
+	assert_null(linux_kernel_attach(&guest->target, &options, &kernel));
+	put_tables(guest, 0x10000, 32 * MIB);
+	vcpus[0] = (struct x86_registers)PAGED(0x10000);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	memset(guest->ram + 16 * MIB + TOP, 0, 0x3000);
+	memory_new_generation(guest->target.memory);
+	err = linux_kernel_check(kernel, &guest->target, true);
+	assert_true(error_is(err, NUNCHI_ERROR_REBOOTED));
+	nunchi_error_destroy(err);
+	linux_kernel_destroy(kernel);
+	free(guest->target.notes[0]);
+	free(guest->target.notes);
+}
+
+/* Nothing is in the memory: where the vCPU is, is said as well. */
+static void test_nothing_yet(void **state)
+{
+	static const struct x86_registers vcpus[] = {RESET};
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = NULL;
+
+	guest->target.live = true;
+	guest->state = TARGET_RUNNING;
+	set_vcpus(guest, vcpus, 1);
+	_cleanup_error_ struct nunchi_error *err = attach_with(guest, NULL, &kernel);
+	assert_true(error_is(err, NUNCHI_ERROR_NO_KERNEL));
+	assert_non_null(strstr(nunchi_error_hint(err),
+			       "vCPU 0 is at 0xfff0, paging off: a guest that is still in its "
+			       "firmware"));
+}
+
 static void test_cancel(void **state)
 {
 	struct guest *guest = *state;
@@ -718,6 +933,14 @@ int main(void)
 	    TEST(symbols_from_file),
 	    TEST(wrong_symbols),
 	    TEST(root_outside),
+	    TEST(reset_vcpus),
+	    TEST(vcpu_elsewhere),
+	    TEST(parked_vcpus),
+	    TEST(unclear_vcpus),
+	    TEST(looked_at_again),
+	    TEST(back_in_kernel),
+	    TEST(remains_stay),
+	    TEST(nothing_yet),
 	    TEST(cancel),
 	    TEST(still_the_same),
 	    TEST(ended),

@@ -429,6 +429,32 @@ static void test_csv_quotes(void **state)
 		    "-,line\\nfeed,0\n<paged out>,,1\n");
 }
 
+/* Rows of a kernel that does not run. */
+static void test_remains(void **state)
+{
+	static const char *const expected[] = {
+	    [NUNCHI_OUTPUT_TABLE] = "pid\n  1\n",
+	    [NUNCHI_OUTPUT_JSON] = "{\"pid\":1,\"torn\":true,\"remains\":true}\n",
+	    [NUNCHI_OUTPUT_CSV] = "pid,torn\n1,0\n",
+	};
+	const struct nunchi_column *columns[] = {&pid};
+	struct nunchi_cell cell = integer_cell(1);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		struct nunchi_writer_options options = {
+		    .size = sizeof(options), .output = (enum nunchi_output)i, .remains = true};
+		_cleanup_writer_ struct nunchi_writer *writer = NULL;
+		_cleanup_buffer_ struct buffer out;
+
+		buffer_init(&out, 0);
+		assert_null(nunchi_writer_create(&options, columns, 1, collect, &out, &writer));
+		assert_null(nunchi_writer_row(writer, &cell, i == NUNCHI_OUTPUT_JSON));
+		assert_null(nunchi_writer_finish(writer));
+		assert_string_equal(buffer_string(&out), expected[i]);
+	}
+}
+
 static void test_csv_without_torn(void **state)
 {
 	struct nunchi_writer_options options = {
@@ -615,6 +641,7 @@ int main(void)
 	    cmocka_unit_test(test_table_is_held_back_for_a_thousand_rows),
 	    cmocka_unit_test(test_table_header_is_bold_with_color_only),
 	    cmocka_unit_test(test_csv_quotes),
+	    cmocka_unit_test(test_remains),
 	    cmocka_unit_test(test_csv_without_torn),
 	    cmocka_unit_test(test_json_absence_and_torn),
 	    cmocka_unit_test(test_json_of_bytes_that_are_not_utf8),

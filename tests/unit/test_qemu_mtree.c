@@ -160,6 +160,9 @@ static void test_registers_in_both_widths(void **state)
 	    "IDT=     fffffe0000000000 00000fff\n"
 	    "CR0=80050033 CR2=00007f0000000000 CR3=00000001023f4005 CR4=00370ef0\n"
 	    "EFER=0000000000000d01\n";
+	static const char smm[] =
+	    "EIP=00008000 EFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=1 HLT=0\n"
+	    "CR0=00000010 CR2=00000000 CR3=00001000 CR4=00000000\n";
 	struct x86_registers registers = {0};
 
 	(void)state;
@@ -171,12 +174,16 @@ static void test_registers_in_both_widths(void **state)
 	assert_int_equal(registers.idt_base, 0xbff5cfb0);
 	assert_int_equal(registers.rip, 0xfff0);
 	assert_int_equal(registers.rsp, 0xabc);
+	assert_false(registers.in_smm);
 	ok(monitor_parse_registers(lng, sizeof(lng) - 1, 3, &registers));
 	assert_int_equal(registers.cr3, 0x1023f4005);
 	assert_int_equal(registers.efer, 0xd01);
 	assert_int_equal(registers.idt_base, 0xfffffe0000000000);
 	assert_int_equal(registers.rip, 0xffffffff81e0123f);
 	assert_true(registers.has_rip && registers.has_efer && registers.has_idt);
+	assert_false(registers.in_smm);
+	ok(monitor_parse_registers(smm, sizeof(smm) - 1, 0, &registers));
+	assert_true(registers.in_smm);
 	/* Another vCPU's; and something else altogether. */
 	_cleanup_error_ struct nunchi_error *other =
 	    monitor_parse_registers(real, sizeof(real) - 1, 1, &registers);

@@ -178,7 +178,7 @@ static void put_devices(struct blob *blob)
 		put_field(&json, &state, "env.regs", 8, 16, 0x1000);
 		put_field(&json, &state, "env.eip", 8, 1, 0xffffffff81000000 + i);
 		put_field(&json, &state, "env.eflags", 8, 1, 0x246);
-		put_field(&json, &state, "env.hflags", 4, 1, 5);
+		put_field(&json, &state, "env.hflags", 4, 1, i ? 0x80005 : 5);
 		put_field(&json, &state, "env.segs", 20, 6, 0x10);
 		put_field(&json, &state, "env.ldt", 20, 1, 0x20);
 		put_field(&json, &state, "env.tr", 20, 1, 0x40);
@@ -240,7 +240,10 @@ static void check_registers(struct target *target)
 	struct x86_registers registers;
 
 	assert_int_equal(target->vcpu_count, 2);
+	assert_null(target_get_registers(target, 0, &registers));
+	assert_false(registers.in_smm);
 	assert_null(target_get_registers(target, 1, &registers));
+	assert_true(registers.in_smm);
 	assert_int_equal(registers.rip, 0xffffffff81000001);
 	assert_int_equal(registers.rflags, 0x246);
 	assert_int_equal(registers.r15, 0x100f);

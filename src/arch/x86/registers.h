@@ -22,6 +22,8 @@ struct x86_registers {
 	bool has_syscall; /* lstar */
 	bool has_star;
 	bool has_debug; /* dr[0] to dr[3], dr[6] and dr[7] */
+	/* In system management mode; the registers are the firmware's. False if not known. */
+	bool in_smm;
 
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp;
 	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;

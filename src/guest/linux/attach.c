@@ -6,6 +6,8 @@
 #include "guest/linux/module_index.h"
 #include "guest/linux/ram.h"
 #include "guest/linux/roots.h"
+#include "guest/linux/running.h"
+#include "guest/linux/vcpus.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,8 +131,9 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 struct search {
 	struct target *target;
 	const struct guest_attach_options *options;
-	struct nunchi_error *reason; /* why the best candidate was rejected, or NULL; owned */
-	unsigned reset_count;        /* the target's reset_count before the search */
+	struct nunchi_error *reason;   /* why the best candidate was rejected, or NULL; owned */
+	unsigned reset_count;          /* the target's reset_count before the search */
+	enum linux_root_source source; /* the current source, and in the end that of the kernel */
 	/*
 	 * For a raw file: the RAM according to a kernel found in it, and the current arrangement.
 	 */
@@ -326,9 +329,10 @@ static struct nunchi_error *attach_sources(struct search *search, enum linux_roo
 					   enum linux_root_source last, struct linux_kernel **ret)
 {
 	for (int source = first; source <= (int)last && !search->rearranged; source++) {
-		struct nunchi_error *err =
-		    attach_source(search, (enum linux_root_source)source, ret);
+		struct nunchi_error *err;
 
+		search->source = (enum linux_root_source)source;
+		err = attach_source(search, search->source, ret);
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		nunchi_error_destroy(err);
@@ -396,6 +400,7 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 {
 	enum target_state state = TARGET_UNKNOWN;
 	struct nunchi_error *err;
+	_cleanup_buffer_ struct buffer vcpus;
 	uint64_t cr3;
 
 	if (target->live && !target->pause_depth)
@@ -411,10 +416,15 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 		return error_hint(
 		    err, "the guest is paused, perhaps since it was created: resume it (Xen: xl "
 			 "unpause, QEMU: cont), and try again when it has booted");
+	buffer_init(&vcpus, 1024);
+	if (linux_vcpus_deny(target, NULL, &vcpus))
+		buffer_append_string(&vcpus, ": ");
 	if (target->live)
-		return error_hint(err, "a guest that is still in its firmware or boot loader has "
-				       "no kernel yet: try again when it has booted; operating "
-				       "systems other than Linux are not supported");
+		return error_hint(err,
+				  "%sa guest that is still in its firmware or boot loader has no "
+				  "kernel yet: try again when it has booted; operating systems "
+				  "other than Linux are not supported",
+				  buffer_string(&vcpus));
 	if (is_root_outside(target, &cr3))
 		return error_hint(
 		    err,
@@ -461,6 +471,7 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 					 struct linux_kernel **ret)
 {
 	struct search search = {.target = target, .options = options};
+	struct linux_kernel *kernel = NULL;
 	enum target_state state;
 	struct nunchi_error *err;
 
@@ -468,24 +479,34 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 	if (target->live)
 		nunchi_error_destroy(target_get_state(target, &state));
 	search.reset_count = target->reset_count;
-	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, &kernel);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		/* These sources scan the whole memory. */
 		nunchi_error_destroy(err);
-		err = attach_arrangements(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
+		err = attach_arrangements(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, &kernel);
 	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);
-		err = attach_unsure(&search, ret);
+		err = attach_unsure(&search, &kernel);
 	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);
 		return no_kernel(target, search.reason);
 	}
+	if (is_refusal(err)) {
+		nunchi_error_destroy(search.reason);
+		return no_kernel(target, err);
+	}
 	nunchi_error_destroy(search.reason);
-	if (!err)
-		note_arrangement(&search, *ret);
-	return err;
+	if (!err && search.source != LINUX_ROOTS_REGISTERS)
+		err = linux_running_check(kernel, target, options->remains);
+	if (err) {
+		linux_kernel_destroy(kernel);
+		return err;
+	}
+	note_arrangement(&search, kernel);
+	*ret = kernel;
+	return NULL;
 }
 
 /* Whether the kernel's banner is unchanged. */
@@ -516,7 +537,7 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 	    image.virtual_start != kernel->text_virtual ||
 	    image.physical_start != kernel->text_physical || !has_banner(kernel))
 		return "the memory there has other contents now";
-	if (thorough && linux_roots_contradict(target, &image))
+	if (thorough && !kernel->guest.remains && linux_roots_contradict(target, &image))
 		return "the vCPUs run another kernel";
 	return NULL;
 }

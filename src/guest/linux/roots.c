@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/roots.h"
+#include "guest/linux/vcpus.h"
 #include "symbols/vmcoreinfo.h"
 
 #include <string.h>
@@ -36,29 +37,27 @@ static bool is_same_image(const struct linux_image *a, const struct linux_image 
 	       a->rodata_end == b->rodata_end && a->data_start == b->data_start;
 }
 
-static void add_root(struct linux_roots *roots, struct memory *memory,
-		     const struct x86_paging *paging, bool scattered, const char *how,
-		     uint64_t note_stext)
+/* Adds a root whose image was found, unless there is one with the same image. */
+static void add_found(struct linux_roots *roots, const struct linux_root *root)
 {
-	struct linux_root root = {.paging = *paging, .how = how, .note_stext = note_stext};
-
-	if (roots->count == LINUX_MAX_ROOTS ||
-	    !linux_image_find(memory, paging, scattered, &root.image))
-		return;
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct linux_root *known = &roots->items[i];
 
-		if (is_same_image(&known->image, &root.image) &&
-		    known->paging.mode == root.paging.mode)
+		if (is_same_image(&known->image, &root->image) &&
+		    known->paging.mode == root->paging.mode)
 			return;
 	}
-	roots->items[roots->count++] = root;
+	if (roots->count < LINUX_MAX_ROOTS)
+		roots->items[roots->count++] = *root;
 }
 
 static void add_noted(struct linux_roots *roots, struct memory *memory,
 		      const struct x86_paging *paging, const char *how, uint64_t note_stext)
 {
-	add_root(roots, memory, paging, false, how, note_stext);
+	struct linux_root root = {.paging = *paging, .how = how, .note_stext = note_stext};
+
+	if (roots->count < LINUX_MAX_ROOTS && linux_image_find(memory, paging, false, &root.image))
+		add_found(roots, &root);
 }
 
 /*
@@ -75,75 +74,38 @@ static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t ro
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
-/* Limit of the vCPUs examined; more would give no new information. */
-#define MAX_VCPUS 64
-
-/*
- * Finds the next vCPU, from *vcpu on, that has paging enabled, and the page table that the kernel
- * uses there; moves *vcpu past it. False if there is none.
- */
-static bool next_vcpu(struct target *target, unsigned *vcpu, struct x86_paging *ret)
-{
-	unsigned count = target->vcpu_count ? target->vcpu_count : 1;
-
-	if (!target->support[TARGET_REGISTERS].available)
-		return false;
-	while (*vcpu < count && *vcpu < MAX_VCPUS) {
-		struct x86_registers registers;
-		_cleanup_error_ struct nunchi_error *err =
-		    target_get_registers(target, (*vcpu)++, &registers);
-
-		if (err || !(registers.cr0 >> 31))
-			continue;
-		*ret = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
-						 registers.efer);
-		return true;
-	}
-	return false;
-}
-
-/*
- * With page-table isolation, CR3 in user mode is the user half; the kernel half is the other page
- * of the pair.
- */
-static struct x86_paging kernel_half(const struct x86_paging *paging)
-{
-	struct x86_paging half = *paging;
-
-	half.root.v &= ~(uint64_t)PAGE_SIZE;
-	return half;
-}
-
 static void from_registers(struct linux_roots *roots, struct target *target)
 {
-	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
-	struct x86_paging paging, half;
-	unsigned vcpu = 0;
+	unsigned count = linux_vcpu_count(target);
+	struct linux_vcpu vcpu;
 
-	while (!roots->count && next_vcpu(target, &vcpu, &paging)) {
-		half = kernel_half(&paging);
-		add_root(roots, target->memory, &paging, scattered, "CR3 of a vCPU", 0);
-		add_root(roots, target->memory, &half, scattered, "CR3 of a vCPU (kernel half)", 0);
+	for (unsigned i = 0; i < count && !roots->count; i++) {
+		if (!linux_vcpu_read(target, i, &vcpu))
+			continue;
+		for (size_t j = 0; j < vcpu.lead_count; j++) {
+			struct linux_root root = {.paging = vcpu.leads[j].paging,
+						  .image = vcpu.leads[j].image,
+						  .how = vcpu.leads[j].how};
+
+			add_found(roots, &root);
+		}
 	}
 }
 
 bool linux_roots_contradict(struct target *target, const struct linux_image *image)
 {
-	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
-	struct x86_paging paging;
+	unsigned count = linux_vcpu_count(target);
+	struct linux_vcpu vcpu;
 	bool other = false;
-	unsigned vcpu = 0;
 
-	while (next_vcpu(target, &vcpu, &paging)) {
-		const struct x86_paging either[] = {paging, kernel_half(&paging)};
+	for (unsigned i = 0; i < count; i++) {
+		if (!linux_vcpu_read(target, i, &vcpu))
+			continue;
+		for (size_t j = 0; j < vcpu.lead_count; j++) {
+			const struct linux_image *found = &vcpu.leads[j].image;
 
-		for (size_t i = 0; i < ARRAY_SIZE(either); i++) {
-			struct linux_image found;
-
-			if (!linux_image_find(target->memory, &either[i], scattered, &found))
-				continue;
-			if (found.virtual_start == image->virtual_start &&
-			    found.physical_start == image->physical_start)
+			if (found->virtual_start == image->virtual_start &&
+			    found->physical_start == image->physical_start)
 				return false;
 			other = true;
 		}

@@ -85,6 +85,14 @@ static void take_debug(struct x86_registers *registers, const uint8_t *bytes)
 	registers->has_debug = true;
 }
 
+/* HF_SMM_MASK of QEMU's target/i386/cpu.h. */
+#define HFLAGS_SMM ((uint32_t)1 << 19)
+
+static void take_hflags(struct x86_registers *registers, const uint8_t *bytes)
+{
+	registers->in_smm = load_be32(bytes) & HFLAGS_SMM;
+}
+
 #define TAKE(name, member, flag)                                                                   \
 	static void take_##name(struct x86_registers *registers, const uint8_t *bytes)             \
 	{                                                                                          \
@@ -103,23 +111,15 @@ TAKE(lstar, lstar, registers->has_syscall = true)
 TAKE(kernel_gs, kernel_gs_base, registers->has_kernel_gs = true)
 
 static const struct wanted wanted[] = {
-    {"env.regs", 8, 16, take_general},
-    {"env.eip", 8, 1, take_rip},
-    {"env.eflags", 8, 1, take_rflags},
-    {"env.segs", 20, 6, take_segments},
-    {"env.ldt", 20, 1, take_ldt},
-    {"env.tr", 20, 1, take_tr},
-    {"env.gdt", 20, 1, take_gdt},
-    {"env.idt", 20, 1, take_idt},
-    {"env.cr[0]", 8, 1, take_cr0},
-    {"env.cr[2]", 8, 1, take_cr2},
-    {"env.cr[3]", 8, 1, take_cr3},
-    {"env.cr[4]", 8, 1, take_cr4},
-    {"env.dr", 8, 8, take_debug},
-    {"env.efer", 8, 1, take_efer},
-    {"env.star", 8, 1, take_star},
-    {"env.lstar", 8, 1, take_lstar},
-    {"env.kernelgsbase", 8, 1, take_kernel_gs},
+    {"env.regs", 8, 16, take_general},  {"env.eip", 8, 1, take_rip},
+    {"env.eflags", 8, 1, take_rflags},  {"env.hflags", 4, 1, take_hflags},
+    {"env.segs", 20, 6, take_segments}, {"env.ldt", 20, 1, take_ldt},
+    {"env.tr", 20, 1, take_tr},         {"env.gdt", 20, 1, take_gdt},
+    {"env.idt", 20, 1, take_idt},       {"env.cr[0]", 8, 1, take_cr0},
+    {"env.cr[2]", 8, 1, take_cr2},      {"env.cr[3]", 8, 1, take_cr3},
+    {"env.cr[4]", 8, 1, take_cr4},      {"env.dr", 8, 8, take_debug},
+    {"env.efer", 8, 1, take_efer},      {"env.star", 8, 1, take_star},
+    {"env.lstar", 8, 1, take_lstar},    {"env.kernelgsbase", 8, 1, take_kernel_gs},
 };
 
 /*

@@ -138,6 +138,7 @@ struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsi
 	    !find_register(all, "CR3=", &registers.cr3) ||
 	    !find_register(all, "CR4=", &registers.cr4))
 		return unexpected(NUNCHI_ERROR_UNSUPPORTED, "info registers", text, size);
+	registers.in_smm = find_register(all, "SMM=", &number) && number;
 	registers.has_efer = find_register(all, "EFER=", &registers.efer);
 	registers.has_idt = find_register(all, "IDT=", &registers.idt_base);
 	registers.has_gdt = find_register(all, "GDT=", &registers.gdt_base);
