@@ -6,6 +6,7 @@
 #include "doctor/facts/bundle.h"
 #include "doctor/facts/host.h"
 #include "doctor/facts/redact.h"
+#include "doctor/facts/redact_people.h"
 #include "doctor/verdict/checks.h"
 
 #include <stdint.h>
@@ -60,10 +61,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct nunchi_error *err;
 	struct tree *tree;
+	struct redact_people *people = NULL;
+	struct redaction redaction = {0};
 	struct buffer text = {0};
 
-	redact(&text, (const char *)data, size, NULL);
+	nunchi_error_destroy(redact_people_create(&people));
+	redaction.people = size % 2 ? people : NULL;
+	redact(&redaction, (const char *)data, size, &text);
 	buffer_deinit(&text);
+	redact_people_destroy(people);
 	err = bundle_parse(data, size, "input", &tree);
 	if (!err) {
 		diagnose(tree);

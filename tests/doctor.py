@@ -1007,6 +1007,44 @@ class Bundles(unittest.TestCase):
         self.assertEqual(*strip)
         self.assertEqual(run("--root", root, "--collect", self.path).returncode, 1)  # is there
 
+    @needs("libarchive")
+    def test_collect_says_what_it_removed(self) -> None:
+        root = pathlib.Path(self.folder.name) / "root"
+        grub = ("set superusers=\"bob\"\npassword bob zebra\nmenuentry 'Linux' {\n"
+                "\tlinux /vmlinuz-6.1.0 root=/dev/sda1 ro\n}\n")
+        for name, text in {"boot/grub/grub.cfg": grub,
+                           "etc/hostname": "build7.corp.example\n",
+                           "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n"
+                                         "alice:x:1000:1000:Alice Liddell,,,:/home/alice:/bin/sh\n",
+                           "etc/modprobe.d/52:54:00:ab:cd:ef.conf": "options i915 enable_psr=1\n",
+                           "var/log/kern.log": "Nov 22 10:00:00 build7 kernel: [    1.000000] "
+                                               "alice at 192.0.2.7 in /home/alice\n"}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+
+        def members(*options: str) -> dict[str, bytes]:
+            self.path.unlink(missing_ok=True)
+            done = run("--root", root, "--collect", self.path, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with tarfile.open(self.path) as archive:
+                return {member.name: archive.extractfile(member).read() for member in archive}
+
+        kept = members()
+        self.assertEqual(kept["file/boot/grub/grub.cfg"].decode(), grub.replace("bob zebra", "[secret]"))
+        self.assertIn(b"  file/boot/grub/grub.cfg: 1 [secret]\n", kept["removed.txt"])
+        self.assertIn(b"--anonymous takes them out", kept["removed.txt"])
+        self.assertIn(b"192.0.2.7", kept["file/var/log/kern.log"])
+        self.assertIn("file/etc/modprobe.d/[MAC].conf", kept)
+        rows(self.path)
+        anonymous = members("--anonymous")
+        for name, text in anonymous.items():
+            for secret in (b"build7", b"corp.example", b"alice", b"Liddell", b"192.0.2.7", b"zebra"):
+                self.assertNotIn(secret, text, name)
+        self.assertEqual(anonymous["file/var/log/kern.log"],
+                         b"Nov 22 10:00:00 [host] kernel: [    1.000000] [user] at [IP] in "
+                         b"/home/[user]\n")
+        self.assertEqual(run("--anonymous").returncode, 2)
+
     def test_collect_without_secrets_of_guests(self) -> None:
         """Command lines of QEMU guests that run."""
         qemu = shutil.which("qemu-system-x86_64")

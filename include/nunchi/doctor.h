@@ -28,6 +28,8 @@ struct nunchi_doctor_options {
 	const char *root;         /* a directory that is a host's root; NULL: this host */
 	const char *const *paths; /* instead of a host: bundles, directories, logs of any kind */
 	size_t path_count;
+	bool
+	    anonymous; /* nunchi_doctor_collect(): names of hosts, users and IP addresses go, too */
 };
 
 enum nunchi_verdict {
@@ -175,9 +177,10 @@ NUNCHI_API struct nunchi_error *nunchi_doctor_stay(struct nunchi_context *contex
 						   nunchi_doctor_say *say, void *data);
 
 /*
- * Writes what a diagnosis of the host needs to a new .tar.gz, without keys, passwords, MAC
- * addresses and serial numbers. took (may be NULL) is given each file's name and size, or why it
- * is not there.
+ * Writes what a diagnosis of the host needs to a new .tar.gz, without keys, passwords, tokens, MAC
+ * and mail addresses, UUIDs and serial numbers. The archive's removed.txt says what was taken out
+ * of which file, and what is not promised. took (may be NULL) is given each file's name and size,
+ * or why it is not there.
  */
 NUNCHI_API struct nunchi_error *nunchi_doctor_collect(
     struct nunchi_context *context, const struct nunchi_doctor_options *options, const char *path,

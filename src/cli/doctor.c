@@ -13,6 +13,7 @@
 struct doctor_state {
 	const char *root;
 	const char *bundle;
+	bool anonymous;
 	bool all;
 	bool trial;
 	unsigned minutes;
@@ -24,6 +25,8 @@ static const struct cli_option doctor_options[] = {
     {"minutes", OPTION_MINUTES, "N", "how long a trial lasts; 10 is the default"},
     {"collect", OPTION_COLLECT, "FILE",
      "write what a diagnosis needs to FILE (.tar.gz), secrets left out, to look at elsewhere"},
+    {"anonymous", OPTION_ANONYMOUS, NULL,
+     "with --collect: leave out names of hosts and users and IP addresses, too"},
     {"all", OPTION_ALL, NULL, "also what is well, and every fact with where it comes from"},
 };
 
@@ -35,6 +38,8 @@ static int doctor_option(struct cli *cli, void *state, int letter, const char *v
 		doctor->root = value;
 	else if (letter == OPTION_COLLECT)
 		doctor->bundle = value;
+	else if (letter == OPTION_ANONYMOUS)
+		doctor->anonymous = true;
 	else if (letter == OPTION_TRIAL)
 		doctor->trial = true;
 	else if (letter == OPTION_MINUTES)
@@ -427,9 +432,15 @@ static int collect(struct cli *cli, const struct nunchi_doctor_options *options,
 
 	if (!status) {
 		cli_print_escaped(cli, path);
-		cli_printf(cli, ": %s\n",
-			   _("written, without keys, passwords, MAC addresses and serial numbers; "
-			     "look at it before you give it away"));
+		cli_printf(
+		    cli, ": %s\n",
+		    options->anonymous
+			? _("written, without secrets, serial numbers, addresses and names of "
+			    "hosts and users as far as nunchi knows their forms; removed.txt "
+			    "in it says what was removed and what is not promised")
+			: _("written, without secrets, serial numbers and MAC addresses as far "
+			    "as nunchi knows their forms; removed.txt in it says what was "
+			    "removed and what is not promised"));
 	}
 	return status;
 }
@@ -442,6 +453,7 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 	    .root = doctor->root,
 	    .paths = (const char *const *)arguments,
 	    .path_count = (size_t)count,
+	    .anonymous = doctor->anonymous,
 	};
 	struct nunchi_diagnosis *diagnosis;
 	struct nunchi_error *err;
@@ -454,6 +466,8 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, NULL, "--trial and --minutes are of plan and apply");
 	if (doctor->root && count)
 		return cli_misuse(cli, NULL, "--root and files cannot be looked at in one");
+	if (doctor->anonymous && !doctor->bundle)
+		return cli_misuse(cli, NULL, "--anonymous is of --collect");
 	if (doctor->bundle && count)
 		return cli_misuse(cli, NULL, "--collect is of a host, not of files");
 	if (doctor->bundle)

@@ -58,7 +58,7 @@ struct nunchi_error *nunchi_doctor_collect(
 	struct nunchi_error *err = take_examine(options, &taken);
 
 	if (!err)
-		err = doctor_collect(taken.root, context, path, took, data);
+		err = doctor_collect(taken.root, taken.anonymous, context, path, took, data);
 	return outward(err);
 }
 

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
-#include "doctor/facts/redact.h"
 #include "doctor/facts/run.h"
 #include "doctor/facts/tree.h"
 #include "doctor/story/phrases.h"
@@ -147,141 +146,6 @@ static void test_what_commands_do(void **state)
 	}
 }
 
-/* Arguments of QEMU, as /proc has them and as libvirt logs them. */
-static void test_redaction_of_qemu(void **state)
-{
-#define ROW(text, redacted)                                                                        \
-	{                                                                                          \
-		text, sizeof(text) - 1, redacted, sizeof(redacted) - 1                             \
-	}
-	static const struct {
-		const char *text;
-		size_t size;
-		const char *redacted;
-		size_t redacted_size;
-	} rows[] = {
-	    ROW("-object\0secret,id=s,data=hunter2\0-S\0",
-		"-object\0secret,id=s,data=[secret]\0-S\0"),
-	    ROW("-object\0secret,id=s,data=two words\0-S\0",
-		"-object\0secret,id=s,data=[secret]\0-S\0"),
-	    ROW("-object\0{\"qom-type\":\"secret\",\"data\":\"a\\\"b\",\"iv\":\"c\"}\0",
-		"-object\0{\"qom-type\":\"secret\",\"data\":[secret],\"iv\":\"c\"}\0"),
-	    ROW("-spice\0port=5900,addr=::1,password=a b\0-m\0",
-		"-spice\0port=5900,addr=::1,password="
-		"[secret]\0-m\0"),
-	    ROW("-vnc\0unix:/run/v,password=on,password-secret=vnc0\0",
-		"-vnc\0unix:/run/v,password=[secret]\0"),
-	    ROW("-drive\0file=rbd:pool/a:id=admin:key=QVFB==:auth_supported=cephx\0",
-		"-drive\0file=rbd:pool/a:id=admin:key=[secret]\0"),
-	    ROW("-drive\0file=ssh://me:pw@host/a,if=none\0",
-		"-drive\0file=ssh://[secret]@host/a,if=none\0"),
-	    ROW("-iscsi\0user=u,password=pw\0", "-iscsi\0user=u,password=[secret]\0"),
-	    ROW("-smbios\0type=1,serial=123 456,sku=x\0", "-smbios\0type=1,serial=[secret]\0"),
-	    ROW("-smbios\0type=11,value=io.systemd.credential.binary:pw=YQ==\0",
-		"-smbios\0type=11,value=io.systemd.credential.binary:[secret]\0"),
-	    ROW("-fw_cfg\0name=opt/x,string=pw\0", "-fw_cfg\0name=opt/x,string=[secret]\0"),
-	    ROW("-device\0e1000,mac=52:54:00:12:34:56\0", "-device\0e1000,mac=[MAC]\0"),
-	    ROW("-name\0a,debug-threads=on\0-qmp\0unix:/run/a,server=on\0",
-		"-name\0a,debug-threads=on\0-qmp\0unix:/run/a,server=on\0"),
-	    ROW("LC_ALL=C qemu -object secret,id=s,data=hunter2 -S",
-		"LC_ALL=C qemu -object secret,id=s,data=[secret] -S"),
-	    ROW("https://example.org/a@b", "https://example.org/a@b"),
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_buffer_ struct buffer out = {0};
-
-		redact(&out, rows[i].text, rows[i].size, NULL);
-		if (out.size != rows[i].redacted_size ||
-		    memcmp(out.data, rows[i].redacted, out.size))
-			fail_msg("row %zu: %.*s", i, (int)out.size, out.data);
-	}
-}
-
-static void test_redaction(void **state)
-{
-	static const char *const rows[][2] = {
-	    {"eth0: 52:54:00:12:34:56 up", "eth0: [MAC] up"},
-	    {"mac=52-54-00-AB-CD-EF", "mac=[MAC]"},
-	    {"0000:00:02.0 8086:a788", "0000:00:02.0 8086:a788"},
-	    {"luks.passphrase=hunter2 quiet", "luks.passphrase=[secret] quiet"},
-	    {"password: \"two words\" x", "password: [secret] x"},
-	    {"--api-key abc def", "--api-key [secret] def"},
-	    {"SerialNumber: 123", "SerialNumber: [secret]"},
-	    {"-object secret,id=s,data=abc,format=raw", "-object secret,id=s,data=[secret]"},
-	    {"keyboard=us passthrough=1", "keyboard=us passthrough=1"},
-	    {"root=UUID=01234567-89ab-cdef-0123-456789abcdef ro", "root=UUID=[UUID] ro"},
-	    {"603E9613-EF25-4338-A3D0-C46177516DB7", "603E9613-EF25-4338-A3D0-C46177516DB7"},
-	    {"a me@example.org b", "a [mail] b"},
-	    {"a\n-----BEGIN RSA PRIVATE KEY-----\nxx\n-----END RSA PRIVATE KEY-----\nb",
-	     "a\n[key]\n\n\nb"},
-	    {"-----BEGIN RSA PRIVATE KEY-----\nxx", "[key]\n"},
-	    {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES\n\nTUlJ+/=\n", "[key]\n\n\n\n"},
-	    {"a\r\n-----BEGIN PRIVATE KEY-----\r\nTUlJ\r\n", "a\r\n[key]\n\n"},
-	    {"Nov 22 a: -----BEGIN PRIVATE KEY-----\nNov 22 a: TUlJ\n", "Nov 22 a: [key]\n\n"},
-	    {"tls_key=\"-----BEGIN PRIVATE KEY-----\nTUlJ\n-----END PRIVATE KEY-----\" a",
-	     "tls_key=[secret]\n\n\" a"},
-	    {"key: -----BEGIN PRIVATE KEY-----\nTUlJ\n-----END PRIVATE KEY-----\na",
-	     "key: [secret]\n\n\na"},
-	    {"{\"a\":\"-----BEGIN PRIVATE KEY-----\\nTUlJ\\n-----END PRIVATE "
-	     "KEY-----\\n\",\"b\":1}",
-	     "{\"a\":\"[key]\\n\",\"b\":1}"},
-	    {"a-----BEGIN A-----\nTUlJ\n-----END A----------BEGIN A-----\nTUlJ\n-----END A-----",
-	     "a[key]\n\n[key]\n\n"},
-	    {"-----BEGIN x no key at all\nthe rest", "-----BEGIN x no key at all\nthe rest"},
-	    {"", ""},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_buffer_ struct buffer out = {0};
-
-		redact(&out, rows[i][0], strlen(rows[i][0]), NULL);
-		assert_string_equal(buffer_string(&out), rows[i][1]);
-	}
-}
-
-/* Behind the BEGIN of a key that has no END, 32 KiB are taken out, and what follows them stays. */
-static void test_redaction_of_half_a_key(void **state)
-{
-	static const char begin[] = "-----BEGIN PRIVATE KEY-----\n", after[] = "after the key";
-	enum { LINES = (32 << 10) / 64 };
-	_cleanup_buffer_ struct buffer text = {0}, out = {0};
-	const char *rest;
-
-	(void)state;
-	buffer_append_string(&text, begin);
-	for (unsigned i = 0; i < LINES; i++)
-		buffer_printf(&text, "%062u=\n", i);
-	buffer_append_string(&text, after);
-	assert_true(redact(&out, text.data, text.size, NULL));
-	assert_memory_equal(buffer_string(&out), "[key]\n", 6);
-	rest = strstr(buffer_string(&out), after);
-	assert_non_null(rest);
-	/* Of the lines, one stays in part: BEGIN's line was counted too. */
-	assert_null(strstr(buffer_string(&out), "00000="));
-	assert_int_equal(out.size, strlen("[key]") + LINES + strlen(begin) + strlen(after));
-}
-
-static void test_redaction_is_cancelled(void **state)
-{
-	_cleanup_buffer_ struct buffer out = {0};
-	struct nunchi_context *context;
-	enum { SIZE = 4 << 20 };
-	char *text = calloc(1, SIZE);
-
-	(void)state;
-	assert_non_null(text);
-	memset(text, 'a', SIZE);
-	assert_null(nunchi_context_create(0, &context));
-	assert_true(redact(&out, text, SIZE, context));
-	nunchi_context_cancel(context);
-	assert_false(redact(&out, text, SIZE, context));
-	nunchi_context_destroy(context);
-	free(text);
-}
-
 /* Where the program ignores SIGCHLD, or waits for its children elsewhere, statuses are known. */
 static void test_running_with_sigchld_ignored(void **state)
 {
@@ -390,12 +254,8 @@ int main(void)
 	    cmocka_unit_test(test_headings),
 	    cmocka_unit_test(test_commands_of_lines),
 	    cmocka_unit_test(test_what_commands_do),
-	    cmocka_unit_test(test_redaction),
-	    cmocka_unit_test(test_redaction_of_qemu),
 	    cmocka_unit_test(test_running),
 	    cmocka_unit_test(test_tree),
-	    cmocka_unit_test(test_redaction_of_half_a_key),
-	    cmocka_unit_test(test_redaction_is_cancelled),
 	    cmocka_unit_test(test_running_with_sigchld_ignored),
 	};
 

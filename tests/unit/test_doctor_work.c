@@ -87,7 +87,9 @@ static void scan_redact(const char *text, size_t size)
 {
 	_cleanup_buffer_ struct buffer out = {0};
 
-	redact(&out, text, size, NULL);
+	struct redaction redaction = {0};
+
+	redact(&redaction, text, size, &out);
 }
 
 static void scan_log_line(const char *text, size_t size)
@@ -206,7 +208,7 @@ static const struct {
 	uint64_t slack; /* steps that do not grow with the text */
 } scanners[] = {
     /* 32 KiB behind the BEGIN of a key are taken out without being looked at. */
-    {"redact", scan_redact, 40 << 10, 1400000},
+    {"redact", scan_redact, 48 << 10, 13500000},
     {"log_line_writer", scan_log_line, 4000, 0},
     {"story: prose", scan_prose, 1500, 0},
     {"story: firmware", scan_firmware, 1500, 0},
@@ -295,6 +297,47 @@ static const struct {
     {"", "\x1b[1m"},
     {"", "> "},
     {"", "<6>"},
+    {"", "password="},
+    {"", "password=["},
+    {"", "password=[\n"},
+    {"", "password=\"\"\""},
+    {"", "password=\"\n"},
+    {"", "password='\\"},
+    {"", "password=$("},
+    {"", "password:\n"},
+    {"", "password:\n "},
+    {"", "password ("},
+    {"", "password for "},
+    {"", "serial=["},
+    {"", "serial=pty,"},
+    {"", "uuid="},
+    {"", "uuid=uuid"},
+    {"", "mac "},
+    {"", "a_"},
+    {"", "Ab"},
+    {"", "password"},
+    {"", "--"},
+    {"", "<password"},
+    {"", "<password>"},
+    {"", "<key><![CDATA["},
+    {"", "name=password "},
+    {"", "curl -u "},
+    {"", "mysql -p"},
+    {"", "Bearer "},
+    {"", "$6$"},
+    {"", "eyJ"},
+    {"", "iscsi:a:"},
+    {"", "://a:b@"},
+    {"", "://@/"},
+    {"", "0"},
+    {"", "0:"},
+    {"", "00:"},
+    {"", "::"},
+    {"", "0123-"},
+    {"", "by-id/"},
+    {"", "a@"},
+    {"", "비밀번호 "},
+    {"", "PuTTY-User-Key-File-"},
     {"", "no picture. "},
     {"", "swiotlb bounce "},
 };

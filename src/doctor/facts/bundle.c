@@ -3,7 +3,9 @@
 
 #include "config.h"
 #include "core/buffer.h"
+#include "core/hash.h"
 #include "doctor/facts/redact.h"
+#include "doctor/facts/redact_people.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@ bool bundle_is(const char *path)
 
 #define MARK          "nunchi-bundle"
 #define MARK_TEXT     "1\n"
+#define REMOVED       "removed.txt"
 #define SUFFIX        ".txt"
 #define MOST_MEMBER   (32u << 20)
 #define MOST_UNPACKED (1ull << 30)
@@ -33,6 +36,12 @@ struct bundle {
 	struct archive_library lib;
 	struct archive *archive;
 	const char *path; /* for messages */
+
+	/* Of one that is written. */
+	struct redaction redaction;
+	struct redact_people *people; /* NULL unless their names are taken out */
+	struct hash_map members;      /* hashes of names that were written */
+	struct buffer removed;        /* the member REMOVED */
 };
 
 static void bundle_deinit(struct bundle *bundle)
@@ -40,6 +49,9 @@ static void bundle_deinit(struct bundle *bundle)
 	if (bundle->archive)
 		bundle->lib.archive_free(bundle->archive);
 	archive_library_unload(&bundle->lib);
+	redact_people_destroy(bundle->people);
+	hash_map_deinit(&bundle->members);
+	buffer_deinit(&bundle->removed);
 }
 
 /*
@@ -80,30 +92,119 @@ static struct nunchi_error *write_member(struct bundle *bundle, const char *name
 	return well ? NULL : failed(bundle);
 }
 
+static struct nunchi_error *cancelled(const struct bundle *bundle)
+{
+	return error_create(NUNCHI_ERROR_CANCELLED, "%s was not written", bundle->path);
+}
+
+/*
+ * The member's name, with secrets taken out of it as out of the list of its directory. Where two
+ * names became one, a number stands behind the second.
+ */
+static struct nunchi_error *member_name(struct bundle *bundle, const struct tree_entry *entry,
+					struct buffer *ret)
+{
+	_cleanup_buffer_ struct buffer name = {0};
+
+	if (!redact(&bundle->redaction, entry->name, strlen(entry->name), &name))
+		return cancelled(bundle);
+	for (unsigned number = 1;; number++) {
+		const char *text = buffer_string(&name);
+		enum hash_result result;
+
+		buffer_clear(ret);
+		buffer_printf(ret, "%s%s/%s", entry->text ? "" : "absent/",
+			      tree_kind_name(entry->kind), text[0] == '/' ? text + 1 : text);
+		if (number > 1)
+			buffer_printf(ret, ".%u", number);
+		if (has_suffix(entry->text != NULL, entry->kind))
+			buffer_append_string(ret, SUFFIX);
+		if (name.failed || ret->failed)
+			return &error_nomem;
+		result = hash_map_insert(&bundle->members, hash_bytes(ret->data, ret->size), 0);
+		if (result != HASH_EXISTS)
+			return result == HASH_NOMEM ? &error_nomem : NULL;
+	}
+}
+
+/* Adds to the list of what was taken out; before is the count of each kind before this entry. */
+static void note_removed(struct bundle *bundle, const char *name, const uint64_t *before)
+{
+	const char *between = "";
+	size_t size = bundle->removed.size;
+
+	for (int i = 0; i < REDACT_KINDS; i++) {
+		uint64_t count = bundle->redaction.counts[i] - before[i];
+
+		if (!count)
+			continue;
+		if (bundle->removed.size == size)
+			buffer_printf(&bundle->removed, "  %s: ", name);
+		buffer_printf(&bundle->removed, "%s%ju %s", between, (uintmax_t)count,
+			      redact_kind_mark((enum redact_kind)i));
+		between = ", ";
+	}
+	if (bundle->removed.size > size)
+		buffer_append_char(&bundle->removed, '\n');
+}
+
 /* One entry, with secrets taken out of it. */
 static struct nunchi_error *write_entry(struct bundle *bundle, const struct tree_entry *entry,
-					const struct nunchi_context *context, uint64_t *ret_size)
+					uint64_t *ret_size)
 {
 	_cleanup_buffer_ struct buffer name = {0}, text = {0};
+	uint64_t before[REDACT_KINDS];
+	struct nunchi_error *err;
 
-	buffer_printf(&name, "%s%s/%s%s", entry->text ? "" : "absent/", tree_kind_name(entry->kind),
-		      entry->name[0] == '/' ? entry->name + 1 : entry->name,
-		      has_suffix(entry->text != NULL, entry->kind) ? SUFFIX : "");
+	memcpy(before, bundle->redaction.counts, sizeof(before));
+	err = member_name(bundle, entry, &name);
+	if (err)
+		return err;
 	/* A variable of the firmware is bytes, not text, and what it holds is no secret. */
 	if (entry->text && strstr(entry->name, "/efivars/"))
 		buffer_append(&text, entry->text, entry->size);
-	else if (entry->text && !redact(&text, entry->text, entry->size, context))
-		return error_create(NUNCHI_ERROR_CANCELLED, "%s was not written", bundle->path);
+	else if (entry->text && !redact(&bundle->redaction, entry->text, entry->size, &text))
+		return cancelled(bundle);
 	else if (!entry->text)
 		buffer_printf(&text, "%d\n", entry->errnum);
-	if (name.failed || text.failed)
+	if (text.failed)
 		return &error_nomem;
+	note_removed(bundle, buffer_string(&name), before);
 	*ret_size = text.size;
 	return write_member(bundle, buffer_string(&name), buffer_string(&text), text.size);
 }
 
+/* The member that says what was taken out, and what may still be there. */
+static struct nunchi_error *write_removed(struct bundle *bundle)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	bool anonymous = bundle->people;
+
+	buffer_printf(
+	    &text,
+	    "What nunchi doctor --collect%s took out of this bundle, by file. A mark such as\n"
+	    "[secret] stands in place of each.\n\n%s\n"
+	    "Taken out: values whose names speak of passwords, keys, tokens, serial numbers or\n"
+	    "UUIDs, in the forms that configuration files, logs and command lines have; keys from\n"
+	    "BEGIN to END; tokens and password hashes of known forms; credentials in URLs; UUIDs,\n"
+	    "MAC addresses, EUI-64, WWNs; mail addresses%s.\n\n"
+	    "Not promised: a secret that is written without a name and without a known form, such\n"
+	    "as a password in the middle of a sentence or as the name of a file%s.\n"
+	    "Read the files before you give them away.\n",
+	    anonymous ? " --anonymous" : "",
+	    bundle->removed.size ? buffer_string(&bundle->removed) : "  nothing\n",
+	    anonymous ? "; names of this host, of its users,\nand IP addresses" : "",
+	    anonymous ? "; names of\nguests, of networks, of disks and of people who have no "
+			"account on this host"
+		      : ". Names of hosts\nand users and IP addresses stay: --anonymous takes "
+			"them out");
+	if (text.failed || bundle->removed.failed)
+		return &error_nomem;
+	return write_member(bundle, REMOVED, buffer_string(&text), text.size);
+}
+
 static struct nunchi_error *
-write_all(const struct tree *tree, struct bundle *bundle, const struct nunchi_context *context,
+write_all(const struct tree *tree, struct bundle *bundle,
 	  void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	struct nunchi_error *err = write_member(bundle, MARK, MARK_TEXT, strlen(MARK_TEXT));
@@ -112,17 +213,18 @@ write_all(const struct tree *tree, struct bundle *bundle, const struct nunchi_co
 	for (size_t i = 0; !err && (entry = tree_entry(tree, i)); i++) {
 		uint64_t size = 0;
 
-		err = write_entry(bundle, entry, context, &size);
+		err = write_entry(bundle, entry, &size);
 		if (!err && took)
 			took(entry->name, entry->text ? size : 0,
 			     entry->text ? NULL : tree_why(entry), data);
 	}
-	return err;
+	return err ? err : write_removed(bundle);
 }
 
-static struct nunchi_error *write_archive(
-    const struct tree *tree, struct bundle *bundle, int fd, const struct nunchi_context *context,
-    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
+static struct nunchi_error *write_archive(const struct tree *tree, struct bundle *bundle, int fd,
+					  void (*took)(const char *name, uint64_t size,
+						       const char *why, void *data),
+					  void *data)
 {
 	const struct archive_library *lib = &bundle->lib;
 	struct nunchi_error *err;
@@ -134,23 +236,29 @@ static struct nunchi_error *write_archive(
 	    lib->archive_write_set_format_pax_restricted(bundle->archive) != ARCHIVE_OK ||
 	    lib->archive_write_open_fd(bundle->archive, fd) != ARCHIVE_OK)
 		return failed(bundle);
-	err = write_all(tree, bundle, context, took, data);
+	err = write_all(tree, bundle, took, data);
 	if (!err && lib->archive_write_close(bundle->archive) != ARCHIVE_OK)
 		err = failed(bundle);
 	return err;
 }
 
 struct nunchi_error *
-bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
+bundle_write(const struct tree *tree, const char *path, bool anonymous,
+	     const struct nunchi_context *context,
 	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_close_ int fd = -1;
-	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path};
+	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path,
+							 .redaction = {.context = context}};
 	struct nunchi_error *err = archive_library_load(&bundle.lib);
 
+	if (!err && anonymous)
+		err = redact_people_read(tree_root(tree) ? tree_root(tree) : "/",
+					 tree_is_live(tree), &bundle.people);
 	if (err)
 		return err;
+	bundle.redaction.people = bundle.people;
 	if (asprintf(&temporary, "%s.part", path) < 0) {
 		temporary = NULL;
 		return &error_nomem;
@@ -159,7 +267,7 @@ bundle_write(const struct tree *tree, const char *path, const struct nunchi_cont
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_create_errno(errno, "cannot make %s", temporary);
-	err = write_archive(tree, &bundle, fd, context, took, data);
+	err = write_archive(tree, &bundle, fd, took, data);
 	if (!err && fsync(fd))
 		err = error_create_errno(errno, "cannot write %s", path);
 	if (!err && link(temporary, path))
@@ -333,11 +441,13 @@ static struct nunchi_error *missing(void)
 }
 
 struct nunchi_error *
-bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
+bundle_write(const struct tree *tree, const char *path, bool anonymous,
+	     const struct nunchi_context *context,
 	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	(void)tree;
 	(void)path;
+	(void)anonymous;
 	(void)context;
 	(void)took;
 	(void)data;

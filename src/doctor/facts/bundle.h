@@ -9,11 +9,14 @@
 
 #include "doctor/facts/tree.h"
 
-/* Writes a new file, under a temporary name until it is whole; texts go through redact(). */
-struct nunchi_error *
-bundle_write(const struct tree *tree, const char *path, const struct nunchi_context *context,
-	     void (*took)(const char *name, uint64_t size, const char *why, void *data),
-	     void *data);
+/*
+ * Writes a new file, under a temporary name until it is whole. Texts and names go through redact();
+ * anonymous: names of the host and of users, and IP addresses, are taken out as well. The member
+ * "removed.txt" says how much of what was taken out, and what is not promised.
+ */
+struct nunchi_error *bundle_write(
+    const struct tree *tree, const char *path, bool anonymous, const struct nunchi_context *context,
+    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data);
 /* Whether a file begins as a compressed archive does. */
 bool bundle_is(const char *path);
 /*

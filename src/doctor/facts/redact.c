@@ -1,305 +1,148 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/facts/redact.h"
 
-#include "core/digit.h"
+#include "doctor/facts/redact_scan.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* How much is looked at before it is asked whether the call was cancelled. */
 #define CANCEL_BYTES (1u << 20)
 
-/* In names of options, in small letters. */
-static const char *const secret_words[] = {"password", "passwd", "passphrase", "pass",    "secret",
-					   "token",    "apikey", "api_key",    "api-key", "serial",
-					   "private",  "psk",    "credential", "auth",    "key"};
-/* Names that hold such a word and no secret. */
-static const char *const plain_words[] = {"keyboard",     "keymap", "keytable",
-					  "passthrough",  "author", "console_serial",
-					  "authenticamd", "keep",   "serial0"};
+static const char *const kind_marks[REDACT_KINDS] = {
+    [REDACT_SECRET] = "[secret]", [REDACT_KEY] = "[key]",   [REDACT_SERIAL] = "[serial]",
+    [REDACT_UUID] = "[UUID]",     [REDACT_MAC] = "[MAC]",   [REDACT_MAIL] = "[mail]",
+    [REDACT_HOST] = "[host]",     [REDACT_USER] = "[user]", [REDACT_ADDRESS] = "[IP]"};
 
-/* Names that hold a secret as a whole only: of QEMU's -object secret, and of -fw_cfg. */
-static const char *const secret_names[] = {"data", "string"};
-
-static bool is_name(char c)
+const char *redact_kind_mark(enum redact_kind kind)
 {
-	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
+	return kind_marks[kind];
 }
 
-/* "aa:bb:cc:dd:ee:ff" or with '-', not part of more. */
-static size_t mac_address(const char *text, size_t size)
+size_t redact_next(struct redact_scan *scan, enum redact_mark mark, size_t from)
 {
-	if (size < 17)
-		return 0;
-	for (size_t i = 0; i < 17; i++) {
-		if (i % 3 == 2 ? text[i] != ':' && text[i] != '-' : digit_value(text[i]) > 15)
-			return 0;
+	static const char *const marks[REDACT_MARKS] = {"\"", "'",         "`",
+							"<",  "-----END ", "---- END "};
+	const char *found;
+
+	if (from >= scan->size)
+		return scan->size;
+	if (scan->next[mark] >= from && scan->next[mark])
+		return scan->next[mark];
+	found = memmem(scan->text + from, scan->size - from, marks[mark], strlen(marks[mark]));
+	scan->next[mark] = found ? (size_t)(found - scan->text) : scan->size;
+	return scan->next[mark];
+}
+
+static void new_line(struct redact_scan *scan, size_t at)
+{
+	scan->line = at;
+	scan->first = at;
+	scan->last_word = at;
+	scan->last_end = at;
+	scan->quote = 0;
+	scan->in_tag = false;
+	scan->program = NULL;
+}
+
+/* Takes notice of a byte that stays. */
+static void see(struct redact_scan *scan, size_t at)
+{
+	char c = scan->text[at];
+
+	if (c == '\n') {
+		new_line(scan, at + 1);
+	} else if (redact_is_blank(c) && scan->first == at) {
+		scan->first++;
+	} else if (c == '<') {
+		scan->in_tag = true;
+		scan->secret_tag = false;
+	} else if (c == '>') {
+		scan->in_tag = false;
+	} else if (c == '"' || c == '\'' || c == '`') {
+		if (!scan->quote && !isalnum((unsigned char)redact_before(scan, at)))
+			scan->quote = c;
+		else if (scan->quote == c && redact_before(scan, at) != '\\')
+			scan->quote = 0;
+	} else if (c == '\0' && scan->arguments) {
+		scan->quote = 0;
 	}
-	return size > 17 && (digit_value(text[17]) < 16 || text[17] == ':') ? 0 : 17;
 }
 
-/* 8-4-4-4-12 hexadecimal digits. */
-static size_t uuid(const char *text, size_t size)
+/* What begins there, at a byte before which no letter or digit stands. */
+static struct redact_cut find_word(struct redact_scan *scan, size_t at)
 {
-	if (size < 36)
-		return 0;
-	for (size_t i = 0; i < 36; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+	struct redact_cut cut = redact_token(scan, at);
 
-		if (dash ? text[i] != '-' : digit_value(text[i]) > 15)
-			return 0;
-	}
-	return 36;
+	if (!cut.size)
+		cut = redact_number(scan, at);
+	if (!cut.size)
+		cut = redact_program(scan, at);
+	if (!cut.size && !redact_is_name(redact_before(scan, at)))
+		cut = redact_key(scan, at);
+	if (!cut.size && scan->people)
+		cut = redact_person(scan, at);
+	return cut;
 }
 
-/* GUIDs of firmware, which are the same on all machines of a kind and say what it can do. */
-static bool is_public(const char *text)
+static struct redact_cut find_here(struct redact_scan *scan, size_t at)
 {
-	return !strncasecmp(text, "603e9613-ef25-4338-a3d0-c46177516db7", 36) ||
-	       !strncasecmp(text, "8be4df61-93ca-11d2-aa0d-00e098032b8c", 36);
+	struct redact_cut cut = {.at = at, .kind = REDACT_KEY};
+	char c = scan->text[at];
+
+	if (c == '-')
+		cut.size = redact_key_block(scan, at);
+	if (!cut.size && c == ':')
+		cut = redact_url(scan, at);
+	if (!cut.size && c == '>' && scan->secret_tag)
+		cut = redact_content(scan, at + 1);
+	if (!cut.size && !isalnum((unsigned char)redact_before(scan, at)))
+		cut = find_word(scan, at);
+	return cut;
 }
 
-static bool has_word(const char *name, size_t size, const char *const *words, size_t count)
+static void take_out(struct redaction *redaction, struct redact_scan *scan,
+		     const struct redact_cut *cut, struct buffer *out)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t length = strlen(words[i]);
-
-		for (size_t j = 0; j + length <= size; j++)
-			if (tolower((unsigned char)name[j]) == words[i][0] &&
-			    !strncasecmp(name + j, words[i], length))
-				return true;
-	}
-	return false;
+	buffer_append_string(out, kind_marks[cut->kind]);
+	redaction->counts[cut->kind]++;
+	/* A finding cites lines by number: each line stays one. */
+	for (size_t i = cut->at; i < cut->at + cut->size; i++)
+		if (scan->text[i] == '\n') {
+			buffer_append_char(out, '\n');
+			new_line(scan, i + 1);
+		}
 }
 
-static bool is_secret(const char *name, size_t size)
+bool redact(struct redaction *redaction, const char *text, size_t size, struct buffer *out)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(secret_names); i++)
-		if (size == strlen(secret_names[i]) && !memcmp(name, secret_names[i], size))
-			return true;
-	return has_word(name, size, secret_words, ARRAY_SIZE(secret_words)) &&
-	       !has_word(name, size, plain_words, ARRAY_SIZE(plain_words));
-}
-
-/*
- * "name=value", "name: value", "--name value", "\"name\": value" of JSON: how far it is to the
- * value, 0 if it is no secret.
- */
-static size_t secret_name(const char *text, size_t size)
-{
-	size_t name = 0, at;
-
-	while (name < size && name < 64 && is_name(text[name]))
-		name++;
-	if (name < 3 || !is_secret(text, name))
-		return 0;
-	at = name;
-	if (text[0] == '-' && text[1] == '-' && at < size && (text[at] == ' ' || !text[at]))
-		return at + 1;
-	at += at < size && text[at] == '"';
-	while (at < size && (text[at] == ' ' || text[at] == '\t'))
-		at++;
-	if (at == size || (text[at] != '=' && text[at] != ':'))
-		return 0;
-	at++;
-	while (at < size && (text[at] == ' ' || text[at] == '\t'))
-		at++;
-	return at;
-}
-
-/* To the end of the word, or of the argument where NULs end those; within quotes, to the quote. */
-static size_t value_size(const char *text, size_t size, bool arguments)
-{
-	size_t at = 0;
-
-	if (size && (*text == '"' || *text == '\'')) {
-		for (at = 1; at < size && text[at] != *text && text[at] != '\n'; at++)
-			at += text[at] == '\\' && at + 1 < size && text[at + 1] != '\n';
-		return at < size && text[at] == *text ? at + 1 : at;
-	}
-	while (at < size && text[at] && !strchr(arguments ? "\n" : " \t\r\n\"'", text[at]))
-		at++;
-	return at;
-}
-
-/* "NAME@HOST.TLD": the whole of it from its first character. */
-static size_t mail_address(const char *text, size_t size)
-{
-	size_t at = 0, point = 0;
-
-	while (at < size && at < 64 && is_name(text[at]))
-		at++;
-	if (!at || at == size || text[at] != '@')
-		return 0;
-	for (at++; at < size && at < 192 && is_name(text[at]); at++)
-		point += text[at] == '.';
-	return point ? at : 0;
-}
-
-/*
- * The most that is taken out behind the BEGIN of a key. The longest keys in use, RSA with 16,384
- * bits, have 12.7 KiB as PEM, and a log puts a prefix before each line.
- */
-#define KEY_MAX (32u << 10)
-
-/* Where the next "-----END " is, so that no part of the text is searched twice for it. */
-struct key_search {
-	const char *end_mark; /* the first at or after the place searched last; NULL: none yet */
-};
-
-static const char begin_mark[] = "-----BEGIN ", end_mark[] = "-----END ";
-
-static const char *next_end_mark(struct key_search *search, const char *text, size_t size)
-{
-	if (!search->end_mark || search->end_mark < text) {
-		search->end_mark = memmem(text, size, end_mark, sizeof(end_mark) - 1);
-		if (!search->end_mark)
-			search->end_mark = text + size;
-	}
-	return search->end_mark;
-}
-
-/* "-----BEGIN LABEL-----" and its END (RFC 7468): the size, 0 if it is not one. */
-static size_t key_line(const char *text, size_t size, const char *mark)
-{
-	size_t at = strlen(mark);
-
-	if (size < at || memcmp(text, mark, at))
-		return 0;
-	while (at < size && at < 80 &&
-	       (isupper((unsigned char)text[at]) || text[at] == ' ' ||
-		isdigit((unsigned char)text[at])))
-		at++;
-	return size - at >= 5 && !memcmp(text + at, "-----", 5) ? at + 5 : 0;
-}
-
-/*
- * A key block from its BEGIN to its END. Where no END follows within KEY_MAX (the key's rest was
- * cut off, or stands elsewhere), KEY_MAX bytes or all that is left of the text.
- */
-static size_t key_block(struct key_search *search, const char *text, size_t size)
-{
-	size_t begin = key_line(text, size, begin_mark), end;
-
-	if (!begin)
-		return 0;
-	end = (size_t)(next_end_mark(search, text + begin, size - begin) - text);
-	if (end < size && end < KEY_MAX) {
-		size_t line = key_line(text + end, size - end, end_mark);
-
-		return end + (line ? line : sizeof(end_mark) - 1);
-	}
-	return size < KEY_MAX ? size : KEY_MAX;
-}
-
-/* "USER:PASSWORD@" behind "://": its size with the '@', 0 if there is none. */
-static size_t url_user(const char *text, size_t size)
-{
-	size_t at = 3;
-
-	if (size < 5 || memcmp(text, "://", 3))
-		return 0;
-	while (at < size && at < 256 && text[at] && !strchr("/ \t\r\n\"'@", text[at]))
-		at++;
-	return at > 3 && at < size && text[at] == '@' ? at : 0;
-}
-
-/* What begins here and is taken out: its size, and what stands for it; 0 if nothing. */
-static size_t taken(const char *text, size_t size, const char **ret)
-{
-	size_t length = uuid(text, size);
-
-	*ret = "[UUID]";
-	if (length && is_public(text))
-		return 0;
-	if (!length) {
-		length = mac_address(text, size);
-		*ret = "[MAC]";
-	}
-	if (!length) {
-		length = mail_address(text, size);
-		*ret = "[mail]";
-	}
-	return length;
-}
-
-struct redaction {
-	struct key_search search;
-	const char *text;
-	size_t size;
-	bool arguments; /* NULs end what would else end with a blank */
-	bool starts;    /* a word may begin here */
-};
-
-/* The value behind a secret's name, which may be a key of many lines. */
-static size_t secret_value(struct redaction *redaction, size_t at)
-{
-	const char *text = redaction->text + at;
-	size_t size = redaction->size - at;
-	size_t quote = size && (*text == '"' || *text == '\'');
-	size_t key = key_block(&redaction->search, text + quote, size - quote);
-
-	return key ? quote + key : value_size(text, size, redaction->arguments);
-}
-
-/*
- * What is to be taken out at or behind *at, which is moved to its first byte: its size, and what
- * stands for it; 0 if nothing is.
- */
-static size_t find_here(struct redaction *redaction, size_t *at, const char **ret)
-{
-	const char *text = redaction->text + *at;
-	size_t size = redaction->size - *at, value, length;
-
-	*ret = "[key]";
-	length = *text == '-' ? key_block(&redaction->search, text, size) : 0;
-	if (length)
-		return length;
-	value = redaction->starts ? secret_name(text, size) : 0;
-	if (value) {
-		*ret = "[secret]";
-		*at += value;
-		return secret_value(redaction, *at);
-	}
-	length = redaction->starts ? taken(text, size, ret) : 0;
-	if (!length && *text == ':' && url_user(text, size)) {
-		length = url_user(text, size) - 3;
-		*ret = "[secret]";
-		*at += 3;
-	}
-	return length;
-}
-
-bool redact(struct buffer *out, const char *text, size_t size, const struct nunchi_context *context)
-{
-	struct redaction redaction = {.text = text, .size = size, .starts = true};
+	struct redact_words words;
+	struct redact_scan scan = {
+	    .text = text, .size = size, .people = redaction->people, .words = &words};
 	size_t at = 0, done = 0, asked = 0;
 
-	redaction.arguments = memchr(text, '\0', size);
+	redact_words_init(&words);
+	redact_programs_init(&words);
+	redact_tokens_init(&words);
+	redact_storage_init(&words);
+	scan.arguments = size && memchr(text, '\0', size);
 	while (at < size) {
-		const char *instead;
-		size_t length;
+		struct redact_cut cut;
 
 		if (at - asked >= CANCEL_BYTES) {
 			asked = at;
-			if (nunchi_context_cancelled(context))
+			if (nunchi_context_cancelled(redaction->context))
 				return false;
 		}
-		length = find_here(&redaction, &at, &instead);
-		if (length) {
-			buffer_append(out, text + done, at - done);
-			buffer_append_string(out, instead);
-			/* A finding cites lines by number: each line stays one. */
-			for (size_t i = at; i < at + length; i++)
-				if (text[i] == '\n')
-					buffer_append_char(out, '\n');
-			at += length;
-			done = at;
-			redaction.starts = false;
+		cut = find_here(&scan, at);
+		if (!cut.size) {
+			see(&scan, at++);
 			continue;
 		}
-		redaction.starts = at < size && !is_name(text[at]);
-		at += at < size;
+		for (; at < cut.at; at++)
+			see(&scan, at);
+		buffer_append(out, text + done, cut.at - done);
+		take_out(redaction, &scan, &cut, out);
+		at = done = cut.at + cut.size;
 	}
 	buffer_append(out, text + done, size - done);
 	return true;

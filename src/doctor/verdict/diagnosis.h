@@ -54,10 +54,9 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 				    struct nunchi_diagnosis **ret);
 
 /* Looks at the host, and writes what it asked for to a bundle (doctor/facts/bundle.h). */
-struct nunchi_error *
-doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
-	       void (*took)(const char *name, uint64_t size, const char *why, void *data),
-	       void *data);
+struct nunchi_error *doctor_collect(
+    const char *root, bool anonymous, const struct nunchi_context *context, const char *path,
+    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data);
 
 /* A copy or a formatted text owned by the diagnosis; "" when there is no memory. */
 const char *diagnosis_keep(struct nunchi_diagnosis *diagnosis, const char *text, size_t size);

@@ -117,13 +117,12 @@ struct nunchi_error *doctor_examine(const char *root, const char *const *paths, 
 }
 
 /* A diagnosis asks for all that it needs; that is what the bundle has. */
-struct nunchi_error *
-doctor_collect(const char *root, const struct nunchi_context *context, const char *path,
-	       void (*took)(const char *name, uint64_t size, const char *why, void *data),
-	       void *data)
+struct nunchi_error *doctor_collect(
+    const char *root, bool anonymous, const struct nunchi_context *context, const char *path,
+    void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
 	_cleanup_diagnosis_ struct nunchi_diagnosis *diagnosis = NULL;
 	struct nunchi_error *err = doctor_examine(root, NULL, 0, context, &diagnosis);
 
-	return err ? err : bundle_write(diagnosis->tree, path, context, took, data);
+	return err ? err : bundle_write(diagnosis->tree, path, anonymous, context, took, data);
 }
