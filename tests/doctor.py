@@ -2,20 +2,27 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nunchi doctor as a user meets it: doctor.py NUNCHI. Stories and logs are in tests/doctor/; the
 acceptance case is read from ../shared/facts, which a clone may lack."""
+import bz2
+import errno
 import functools
 import gzip
-import errno
+import html
 import io
 import json
+import lzma
 import os
 import pathlib
+import quopri
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -350,6 +357,123 @@ class Kinds(unittest.TestCase):
         for text in ("My guests crash after a minute.", "그런데 게스트가 자꾸 멈춥니다.",
                      "It is not working.", "Die Gäste funktionieren nicht."):
             self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+
+
+@needs("Hyperscan and PCRE2")
+class Forms(unittest.TestCase):
+    """The same text in other forms: the same verdict and findings."""
+
+    def setUp(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name) / "text"
+
+    def tearDown(self) -> None:
+        self.folder.cleanup()
+
+    def told(self, content: bytes) -> tuple:
+        self.path.write_bytes(content)
+        items = rows(self.path)
+        return verdict(items), {(item["id"], item["state"]) for item in of_kind(items, "finding")}
+
+    plain: dict = {}
+
+    def check(self, form, step: int = 4) -> None:
+        for kind in KINDS[::step]:
+            text = "\n".join(kind["text"]) + "\n"
+            if text not in self.plain:
+                self.plain[text] = self.told(text.encode())
+            self.assertEqual(self.told(form(text)), self.plain[text], kind["name"])
+
+    def test_encodings(self) -> None:
+        for encoding in ("utf-16", "utf-16-le", "utf-8-sig"):
+            with self.subTest(encoding):
+                self.check(lambda text: text.encode(encoding))
+        self.check(lambda text: b"\xfe\xff" + text.encode("utf-16-be"))
+
+    @needs("libarchive")
+    def test_packed(self) -> None:
+        for pack in (gzip.compress, bz2.compress, lzma.compress):
+            with self.subTest(pack.__module__):
+                self.check(lambda text: pack(text.encode()))
+        zstd = shutil.which("zstd")
+        if zstd:
+            self.check(lambda text: subprocess.run([zstd, "-c"], input=text.encode(), check=True,
+                                                   stdout=subprocess.PIPE).stdout)
+
+    def test_not_unpacked(self) -> None:
+        for magic, name in ((b"PK\3\4", "zip"), (b"7z\xbc\xaf", "7z"), (b"\x89PNG", "PNG")):
+            self.path.write_bytes(magic + bytes(100))
+            done = run(self.path)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"is no text but {name}".encode(), done.stderr)
+        self.path.write_bytes(bytes(range(256)) * 64)
+        self.assertIn(b"is no text of a kind that is known", run(self.path).stderr)
+
+    def test_pipe(self) -> None:
+        for kind in KINDS:
+            text = "\n".join(kind["text"]).encode()
+            done = subprocess.run([NUNCHI, "doctor", "--json", "-"], input=text, timeout=60,
+                                  capture_output=True, env={**os.environ, "LC_ALL": "C"})
+            items = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(verdict(items), kind["verdict"], kind["name"])
+        self.assertIn("standard input", {item["source"] for item in items})
+
+    def test_pipe_that_never_ends(self) -> None:
+        process = subprocess.Popen([NUNCHI, "doctor", "-"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        try:
+            self.assertNotEqual(process.wait(timeout=10), 0)
+        finally:
+            process.kill()
+            process.communicate()
+
+    def test_mail(self) -> None:
+        def quote(text: str) -> str:
+            return re.sub(r"(?m)^(?=.)", "> ", text)
+        self.check(lambda text: quote(text).encode())
+        self.check(lambda text: quote(quote(text)).encode())
+        self.check(lambda text: text.replace("\n", "\r\n").encode())
+        self.check(lambda text: b"Content-Transfer-Encoding: quoted-printable\n\n" +
+                   quopri.encodestring(text.encode()))
+
+    def test_page(self) -> None:
+        self.check(lambda text: ("<!doctype html>\n<html><body><pre>\n" + html.escape(text) +
+                                 "</pre></body></html>").encode())
+        self.check(lambda text: ("<html><div>" + "".join(f"<p><code>{html.escape(line)}</code></p>"
+                                 for line in text.splitlines()) + "</div></html>").encode())
+        self.check(lambda text: ("# Report\n\n```\n" + text + "```\n").encode())
+
+    def test_numbered(self) -> None:
+        def number(text: str) -> str:
+            return "".join(f"{i:4}: {line}\n" if re.match(r"\[ |\(XEN\)", line) else f"{line}\n"
+                           for i, line in enumerate(text.splitlines(), 1))
+        self.check(lambda text: number(text).encode())
+
+    def test_wrapped(self) -> None:
+        """A mailer breaks a long line; numbers of the lines behind it stay."""
+        before = "Oct 11 22:32:14 dom0 kernel: "
+        message = "i915 0000:00:02.0: [drm] *ERROR* Device initialization failed (-5)"
+        lines = [before + "Booting kernel on Xen", *textwrap.wrap(before + message, 76),
+                 before + "ACPI: RMAD 0x000000007A5E2000 000088"]
+        self.assertEqual(len(lines), 4)
+        self.path.write_text("\n".join(lines) + "\n")
+        found = {item["id"]: item["line"] for item in of_kind(rows(self.path), "finding")}
+        self.assertEqual((found["R7"], found["R24"]), (2, 4))
+        # What begins anew, or stands behind a short line, is no rest of it.
+        for second in (before + "initialization failed (-5)", "", "$ initialization failed (-5)"):
+            self.path.write_text("\n".join([lines[0], lines[1], second]) + "\n")
+            self.assertNotIn("R7", findings(rows(self.path)))
+
+    def test_journal(self) -> None:
+        message = "x86/cpu: VMX (outside TXT) disabled by BIOS"
+        entry = {"_TRANSPORT": "kernel", "MESSAGE": message}
+        as_bytes = {"_TRANSPORT": "kernel", "MESSAGE": list(message.encode())}
+        for text in (json.dumps(entry, separators=(",", ":")), json.dumps(entry, indent="\t"),
+                     json.dumps(as_bytes, separators=(",", ":")), f"MESSAGE={message}",
+                     json.dumps(entry, indent="\t", separators=(",", " : "))):
+            self.assertEqual(self.told(text.encode())[0], "not-ready", text)
 
 
 class AnyInput(unittest.TestCase):

@@ -488,7 +488,9 @@ const struct command command_doctor = {
 	"Looks at this host, or at files from another: a bundle made with "
 	"--collect, a directory that is a host's root, logs of the kernel or of Xen, a terminal's "
 	"text pasted into a "
-	"file. Says first whether introspection will work, then what was found, with the line "
+	"file, as plain text, in a quoted mail or a page, compressed or not; - is what comes "
+	"through a "
+	"pipe. Says first whether introspection will work, then what was found, with the line "
 	"it stands in, what it means and what to do.\n"
 	"Nothing is changed, but by apply.\n"
 	"plan shows, as a diff, the change that brings the host to Xen; apply does it: one file "
@@ -499,6 +501,7 @@ const struct command command_doctor = {
 	"unless stay was said. undo takes all back, byte for byte.",
     .examples = "  nunchi doctor\n"
 		"  nunchi doctor pasted.txt\n"
+		"  sudo xl dmesg | nunchi doctor -\n"
 		"  sudo nunchi doctor --collect bundle.tar.gz\n"
 		"  nunchi doctor --json xl-dmesg.txt kernel.log\n"
 		"  nunchi doctor plan\n"

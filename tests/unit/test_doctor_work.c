@@ -24,6 +24,7 @@
 #include "doctor/facts/settings.h"
 #include "doctor/facts/tree.h"
 #include "doctor/story/log_line.h"
+#include "doctor/story/paste.h"
 #include "doctor/story/story.h"
 
 #include <stdio.h>
@@ -90,6 +91,20 @@ static void scan_redact(const char *text, size_t size)
 	struct redaction redaction = {0};
 
 	redact(&redaction, text, size, &out);
+}
+
+/* As text, as a page and as a mail: how the beginning looks decides. */
+static void scan_paste(const char *text, size_t size)
+{
+	for (unsigned kind = 0; kind < 3; kind++) {
+		_cleanup_buffer_ struct buffer out = {0};
+		struct paste paste;
+
+		paste_begin(&paste, text, size);
+		paste.html = kind == 1;
+		paste.quoted_printable = kind == 2;
+		paste_lines(&paste, text, size, &out);
+	}
 }
 
 static void scan_log_line(const char *text, size_t size)
@@ -210,6 +225,7 @@ static const struct {
     /* 32 KiB behind the BEGIN of a key are taken out without being looked at. */
     {"redact", scan_redact, 48 << 10, 13500000},
     {"log_line_writer", scan_log_line, 4000, 0},
+    {"paste", scan_paste, 8 << 10, 0},
     {"story: prose", scan_prose, 1500, 0},
     {"story: firmware", scan_firmware, 1500, 0},
     {"story: grub", scan_typed, 1500, 0},
@@ -296,6 +312,13 @@ static const struct {
     {"", "{\"_TRANSPORT\" "},
     {"", "\x1b[1m"},
     {"", "> "},
+    {"", "<a"},
+    {"", "<br>"},
+    {"", "&lt;"},
+    {"", "=3D"},
+    {"", "=\n"},
+    {"", "[    1.000000] a message of a length at which a mailer breaks it, more or\nless\n"},
+    {"{\"MESSAGE\":[", "91,"},
     {"", "<6>"},
     {"", "password="},
     {"", "password=["},

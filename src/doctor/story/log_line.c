@@ -243,7 +243,8 @@ enum log_writer log_line_writer(const char *line, size_t size)
 		return LOG_KERNEL;
 	skip_decoration(&rest);
 	take_priority(&rest);
-	if (take(&rest, "MESSAGE="))
+	if (take(&rest, "MESSAGE=") || take(&rest, "\"MESSAGE\" : \"") ||
+	    take(&rest, "\"MESSAGE\": \""))
 		return is_bare(&rest) ? LOG_KERNEL : LOG_NOBODY;
 	if (begins(&rest, "kernel: ") || has_timestamp(&rest) || is_kmsg(&rest) || is_iso(&rest) ||
 	    is_decoded(&rest) || is_json(&rest) || is_bare(&rest))

@@ -4,6 +4,7 @@
 
 #include "doctor/facts/bundle.h"
 #include "doctor/facts/host.h"
+#include "doctor/facts/unpack.h"
 #include "doctor/verdict/checks.h"
 #include "doctor/verdict/sources.h"
 #include "doctor/words.h"
@@ -59,7 +60,8 @@ static struct nunchi_error *look_at_path(struct nunchi_diagnosis *diagnosis, con
 	bool directory = is_directory(path);
 	struct nunchi_error *err;
 
-	if (!directory && !bundle_is(path))
+	/* A log may be packed as a bundle is. */
+	if (!directory && (!bundle_is(path) || unpack_is_text(path)))
 		return sources_file(diagnosis, path);
 	if (diagnosis->tree)
 		return error_create(NUNCHI_ERROR_ARGUMENT,

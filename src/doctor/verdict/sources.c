@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/verdict/sources.h"
 
-#include "core/io.h"
+#include "core/buffer.h"
+#include "doctor/facts/unpack.h"
+#include "doctor/story/paste.h"
 #include "doctor/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PIECE (1u << 20)
 
@@ -34,61 +38,150 @@ static void tell(struct nunchi_diagnosis *diagnosis, const char *text, size_t si
 	}
 }
 
-/* Reads on; *size is what the buffer holds. False at the end. */
-static struct nunchi_error *fill(int fd, const char *path, char *buffer, size_t *size,
-				 bool *ret_end)
-{
-	ssize_t got = io_read_full(fd, buffer + *size, PIECE - *size);
+/* Text on its way: as it comes, in UTF-8 from a line's beginning on, and as the log's own lines. */
+struct intake {
+	struct paste paste;
+	char *raw;
+	size_t raw_size;
+	struct buffer text, clean;
+	size_t told; /* bytes given to the story */
+	bool begun;
+};
 
-	if (got < 0)
-		return error_create_errno((int)-got, "cannot read %s", path);
-	*ret_end = (size_t)got < PIECE - *size;
-	*size += (size_t)got;
+static void intake_deinit(struct intake *intake)
+{
+	free(intake->raw);
+	buffer_deinit(&intake->text);
+	buffer_deinit(&intake->clean);
+}
+#define _cleanup_intake_ _cleanup_(intake_deinit)
+
+/* Gives lines to the rules and, up to a limit, to the story. */
+static void give(struct nunchi_diagnosis *diagnosis, struct intake *intake, const char *text,
+		 size_t size)
+{
+	scan_lines(&diagnosis->scan, text, size, true);
+	if (intake->told < STORY_BYTES)
+		tell(diagnosis, text, size);
+	intake->told += size;
+}
+
+/* Takes whole lines out of the text that has come so far; all of it at the end. */
+static struct nunchi_error *take_lines(struct nunchi_diagnosis *diagnosis, struct intake *intake,
+				       bool end)
+{
+	struct buffer *text = &intake->text;
+	const char *newline = text->size ? memrchr(text->data, '\n', text->size) : NULL;
+	size_t whole = end ? text->size : newline ? (size_t)(newline - text->data) + 1 : 0;
+
+	buffer_clear(&intake->clean);
+	if (whole)
+		paste_lines(&intake->paste, text->data, whole, &intake->clean);
+	if (text->failed || intake->clean.failed)
+		return &error_nomem;
+	if (whole)
+		give(diagnosis, intake, intake->clean.data, intake->clean.size);
+	if (!whole && text->size >= PIECE) {
+		/* A line without an end is looked at piece by piece. */
+		whole = scan_lines(&diagnosis->scan, text->data, text->size, false);
+		intake->told += whole;
+	}
+	memmove(text->data, text->data + whole, text->size - whole);
+	text->size -= whole;
 	return NULL;
 }
 
-/* All of the file, piece by piece; what the story does not take is not given to it. */
-static struct nunchi_error *read_pieces(struct nunchi_diagnosis *diagnosis, const char *path,
-					int fd, char *buffer)
+/* What has come into raw, in UTF-8, to the text. */
+static void decode(struct nunchi_diagnosis *diagnosis, struct intake *intake, const char *path)
 {
-	size_t size = 0, told = 0;
+	size_t used = intake->raw_size, skip = 0;
+
+	if (!intake->begun) {
+		paste_begin(&intake->paste, intake->raw, intake->raw_size);
+		if (intake->raw_size >= 3 && !memcmp(intake->raw, "\xef\xbb\xbf", 3))
+			skip = 3;
+		if (intake->paste.binary)
+			diagnosis_warn(diagnosis,
+				       diagnosis_format(diagnosis,
+							_("%s is no text of a kind that is known "
+							  "here: what is in it may not be seen"),
+							path));
+	}
+	intake->begun = true;
+	if (intake->paste.encoding == PASTE_UTF8)
+		buffer_append(&intake->text, intake->raw + skip, intake->raw_size - skip);
+	else
+		paste_decode(&intake->paste, intake->raw, intake->raw_size, &intake->text, &used);
+	memmove(intake->raw, intake->raw + used, intake->raw_size - used);
+	intake->raw_size -= used;
+}
+
+/* All of the file, piece by piece. */
+static struct nunchi_error *read_pieces(struct nunchi_diagnosis *diagnosis, const char *path,
+					struct unpack *unpack)
+{
+	_cleanup_intake_ struct intake intake = {.raw = malloc(PIECE)};
 	bool end = false;
 
-	while (!end || size) {
-		struct nunchi_error *err = end ? NULL : fill(fd, path, buffer, &size, &end);
-		size_t used;
+	if (!intake.raw)
+		return &error_nomem;
+	while (!end) {
+		struct nunchi_error *err;
+		size_t got;
 
-		if (err)
-			return err;
 		if (cancelled(diagnosis))
 			return error_create(NUNCHI_ERROR_CANCELLED, "stopped");
-		used = scan_lines(&diagnosis->scan, buffer, size, end);
-		if (told < STORY_BYTES)
-			tell(diagnosis, buffer, used);
-		told += used;
-		memmove(buffer, buffer + used, size - used);
-		size -= used;
+		err = unpack_read(unpack, intake.raw + intake.raw_size, PIECE - intake.raw_size,
+				  &got);
+		if (err)
+			return err;
+		end = got < PIECE - intake.raw_size;
+		intake.raw_size += got;
+		decode(diagnosis, &intake, path);
+		err = take_lines(diagnosis, &intake, end);
+		if (err)
+			return err;
 	}
+	return NULL;
+}
+
+/* "-" is the standard input; a pipe has a name too where a shell gives it one ("<(xl dmesg)"). */
+static struct nunchi_error *open_source(const char *path, int *ret)
+{
+	_cleanup_close_ int fd = !strcmp(path, "-")
+				     ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+				     : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	int flags;
+
+	if (fd < 0 || fstat(fd, &status))
+		return error_create_errno(errno, "cannot open %s", path);
+	if (strcmp(path, "-") != 0) {
+		if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode))
+			return error_create(NUNCHI_ERROR_ARGUMENT, "%s is not a file", path);
+		flags = fcntl(fd, F_GETFL);
+		if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK))
+			return error_create_errno(errno, "cannot open %s", path);
+	}
+	*ret = no_cleanup_fd(fd);
 	return NULL;
 }
 
 struct nunchi_error *sources_file(struct nunchi_diagnosis *diagnosis, const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	_cleanup_free_ char *buffer = malloc(PIECE);
-	const char *name = diagnosis_keep(diagnosis, path, strlen(path));
-	struct nunchi_error *err;
-	struct stat status;
+	const char *name = strcmp(path, "-") != 0 ? diagnosis_keep(diagnosis, path, strlen(path))
+						  : _("standard input");
+	_cleanup_unpack_ struct unpack *unpack = NULL;
+	_cleanup_close_ int fd = -1;
+	struct nunchi_error *err = open_source(path, &fd);
 
-	if (!buffer)
-		return &error_nomem;
-	if (fd < 0 || fstat(fd, &status))
-		return error_create_errno(errno, "cannot open %s", path);
-	if (!S_ISREG(status.st_mode))
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s is not a file", path);
+	if (!err)
+		err = unpack_open(fd, name, diagnosis->context, &unpack);
+	if (err)
+		return err;
 	scan_begin(&diagnosis->scan, name, SCAN_ANY);
 	story_begin(&diagnosis->story, name);
-	err = read_pieces(diagnosis, path, fd, buffer);
+	err = read_pieces(diagnosis, name, unpack);
 	story_end(&diagnosis->story, &diagnosis->facts);
 	return err;
 }
@@ -96,12 +189,20 @@ struct nunchi_error *sources_file(struct nunchi_diagnosis *diagnosis, const char
 struct nunchi_error *sources_text(struct nunchi_diagnosis *diagnosis, const char *name,
 				  const char *text, size_t size)
 {
+	_cleanup_intake_ struct intake intake = {.raw = malloc(size + 1), .raw_size = size};
+	struct nunchi_error *err;
+
+	if (!intake.raw)
+		return &error_nomem;
+	memcpy(intake.raw, text, size);
 	scan_begin(&diagnosis->scan, name, SCAN_ANY);
 	story_begin(&diagnosis->story, name);
-	scan_lines(&diagnosis->scan, text, size, true);
-	tell(diagnosis, text, size);
+	decode(diagnosis, &intake, name);
+	err = take_lines(diagnosis, &intake, true);
 	story_end(&diagnosis->story, &diagnosis->facts);
-	return cancelled(diagnosis) ? error_create(NUNCHI_ERROR_CANCELLED, "stopped") : NULL;
+	if (!err && cancelled(diagnosis))
+		err = error_create(NUNCHI_ERROR_CANCELLED, "stopped");
+	return err;
 }
 
 /* A log that the tree has; false if it has not. */
