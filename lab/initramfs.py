@@ -110,3 +110,16 @@ def build(kernel: Kernel, workload: str, target: Path, mirror: str | None = None
     data = archive.finish()
     write_atomic(target, data)
     say(f"initramfs for {kernel.version}: {len(data) >> 20} MiB")
+
+
+def add_crash_kernel(kernel: Kernel, target: Path, mirror: str | None = None) -> None:
+    """Append to the initramfs TARGET what a guest needs to start KERNEL again when it panics."""
+    arch = "i386" if kernel.is_32bit else "amd64"
+    archive = Archive()
+    with scratch(target.parent, "crash") as work:
+        build(kernel, "none", work / "initrd", mirror)
+        archive.file("root/initrd", (work / "initrd").read_bytes())
+    archive.file("root/vmlinuz", kernel.image.read_bytes())
+    archive.file("bin/loadcrash", program("loadcrash", arch).read_bytes(), 0o755)
+    with open(target, "ab") as file:
+        file.write(archive.finish())

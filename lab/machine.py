@@ -43,6 +43,7 @@ class Options:
     vmcoreinfo: bool = False
     workload: str = "full"
     append: str = ""
+    crash: bool = False  # what `loadcrash` takes is in /root
     timeout: float = 300.0
     mirror: str | None = None
 
@@ -310,6 +311,8 @@ def boot(name: str, options: Options) -> Guest:
                       options)
         try:
             initramfs.build(kernel, options.workload, directory / "initrd", options.mirror)
+            if options.crash:
+                initramfs.add_crash_kernel(kernel, directory / "initrd", options.mirror)
             started = time.monotonic()
             _start(guest, kernel)
             guest.save()

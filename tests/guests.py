@@ -4,7 +4,8 @@
 
 A guest's oracle says before and after what is so in it; every row of every view is compared with
 that, and every saved form with what nunchi showed of the stopped guest. Then come copies with
-something zeroed, decoys, damaged files, a fork storm and kills, each on some of the guests.
+something zeroed, decoys, damaged files, a fork storm, kills, a reset and a crash kernel, each on some
+of the guests.
 
 Two guests at a time, each in a process of its own. Results also go to guests.json beside nunchi.
 """

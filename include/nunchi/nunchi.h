@@ -258,12 +258,20 @@ struct nunchi_guest_options {
 	 */
 	bool until_exit;
 	/*
+	 * Chooses a kernel where the memory has several: the physical address of its _text, as
+	 * notes and errors give it; 0: the kernel that a vCPU runs. One that no vCPU runs is
+	 * accepted as well, as `remains` does.
+	 */
+	uint64_t kernel;
+	/*
 	 * Accepts a kernel that no vCPU runs: after a reset, or while the guest is in its firmware
 	 * or boot loader, the kernel that ran before remains in the memory, and parts of it may be
 	 * overwritten. Without this option such a kernel is refused with NUNCHI_ERROR_NO_KERNEL
 	 * where the vCPUs' registers are known. See nunchi_guest_remains().
 	 */
 	bool remains;
+	/* leave aside the VMCOREINFO note that the file contains or the hypervisor provides */
+	bool no_note;
 };
 
 /*

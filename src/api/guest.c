@@ -87,7 +87,7 @@ static bool copy_string(const char *from, char **to)
 }
 
 static struct nunchi_error *take_options(struct nunchi_guest *guest,
-					 const struct nunchi_guest_options *from)
+					 const struct nunchi_guest_options *from, bool *ret_no_note)
 {
 	struct nunchi_guest_options options = {0};
 	struct nunchi_error *err = NULL;
@@ -105,6 +105,8 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	guest->count_pages = options.count_pages;
 	guest->until_exit = options.until_exit;
 	guest->remains = options.remains;
+	guest->kernel_address = options.kernel;
+	*ret_no_note = options.no_note;
 	if (!copy_string(options.symbols_path, &guest->symbols_path) ||
 	    !copy_string(options.types_path, &guest->types_path))
 		return &error_nomem;
@@ -120,6 +122,7 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	};
 	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
 	struct nunchi_error *err;
+	bool no_note = false;
 
 	if (!guest)
 		return &error_nomem;
@@ -127,9 +130,14 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	guest->cancel.parent = &context->cancel;
 	guest->session.guest = guest;
 	target_options.cancel = &guest->cancel;
-	err = take_options(guest, options);
+	err = take_options(guest, options, &no_note);
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
+	if (!err && no_note) {
+		free(guest->target->vmcoreinfo);
+		guest->target->vmcoreinfo = NULL;
+		guest->target->vmcoreinfo_size = 0;
+	}
 	if (!err && guest->count_pages)
 		err = memory_count_pages(guest->target->memory);
 	if (err) {
@@ -171,6 +179,7 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct guest_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
+	    .kernel = guest->kernel_address,
 	    .remains = guest->remains,
 	    .cancel = &guest->cancel,
 	};

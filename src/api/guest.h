@@ -35,6 +35,7 @@ struct nunchi_guest {
 	struct guest_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
 	bool count_pages, until_exit, remains;
+	uint64_t kernel_address; /* chosen by the user, or 0 */
 	char *symbols_path, *types_path;
 	double attach_ms, query_ms;
 };

@@ -21,9 +21,13 @@ static const struct cli_option common_options[] = {
     {"types", OPTION_TYPES, "FILE",
      "read the kernel's types from BTF, a vmlinux or ISF (.json, .json.xz) instead of the "
      "guest's memory"},
+    {"kernel", OPTION_KERNEL, "ADDRESS",
+     "show the kernel whose _text is at this physical address, where the memory has several; notes "
+     "and errors give the addresses"},
     {"remains", OPTION_REMAINS, NULL,
      "if no vCPU runs a kernel (after a reset, or in the firmware or boot loader), show what "
      "remains in the memory of the kernel that ran before"},
+    {"no-note", OPTION_NO_NOTE, NULL, "leave aside the VMCOREINFO note in the file"},
     {"timing", OPTION_TIMING, NULL,
      "print time spent, bytes read and time paused as a JSON object on standard error"},
     {"color", OPTION_COLOR, "auto|always|never",
@@ -116,6 +120,16 @@ static int take_common(struct cli *cli, int letter, const char *value)
 		break;
 	case OPTION_TYPES:
 		cli->guest_options.types_path = value;
+		break;
+	case OPTION_KERNEL:
+		if (!parse_address(value, &cli->guest_options.kernel) || !cli->guest_options.kernel)
+			return cli_misuse(cli, NULL,
+					  "--kernel takes a physical address such as 0x1000000, "
+					  "not \"%s\"",
+					  value);
+		break;
+	case OPTION_NO_NOTE:
+		cli->guest_options.no_note = true;
 		break;
 	case OPTION_REMAINS:
 		cli->guest_options.remains = true;

@@ -83,7 +83,7 @@ int cli_open(struct cli *cli, const char *target)
 	 * Whatever the command is, it does not show remains without a mark. If there is no kernel,
 	 * the command says so itself, if it needs one.
 	 */
-	if (cli->guest_options.remains) {
+	if (cli->guest_options.remains || cli->guest_options.kernel) {
 		nunchi_error_destroy(nunchi_guest_attach(cli->guest));
 		if (nunchi_guest_remains(cli->guest))
 			print_notes(cli);

@@ -22,6 +22,8 @@ struct guest_attach_options {
 	/* file with text of System.map or /proc/kallsyms; NULL: from memory */
 	const char *symbols_path;
 	const char *types_path; /* see type_index_from_file(); NULL: from memory */
+	/* physical address of the _text of the kernel to be taken; 0: the one that runs */
+	uint64_t kernel;
 	/* accept a kernel that no vCPU runs; guest_kernel.remains then says so */
 	bool remains;
 	const struct cancel *cancel;

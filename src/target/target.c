@@ -178,6 +178,25 @@ struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 			     target->name, vcpu);
 }
 
+void target_get_all_registers(struct target *target, unsigned count, struct x86_registers *ret,
+			      bool *ret_known)
+{
+	struct nunchi_error *err;
+
+	if (count > 1 && target->ops->get_all_registers &&
+	    target->support[TARGET_REGISTERS].available) {
+		err = target->ops->get_all_registers(target, count, ret, ret_known);
+		if (!err)
+			return;
+		nunchi_error_destroy(err);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		err = target_get_registers(target, i, &ret[i]);
+		ret_known[i] = !err;
+		nunchi_error_destroy(err);
+	}
+}
+
 struct nunchi_error *target_get_state(struct target *target, enum target_state *ret)
 {
 	if (target->ops->get_state)

@@ -80,6 +80,12 @@ struct target_ops {
 	/* NULL if not available. */
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
 					      struct x86_registers *ret);
+	/*
+	 * Gets the registers of the first `count` vCPUs by one request, and whether each has any;
+	 * NULL if get_registers() is as quick.
+	 */
+	struct nunchi_error *(*get_all_registers)(struct target *target, unsigned count,
+						  struct x86_registers *ret, bool *ret_known);
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
 	target_arrange_fn *arrange; /* for raw files only (arrangement.h); otherwise NULL */
 	/*
@@ -168,6 +174,12 @@ struct nunchi_error *target_resume(struct target *target);
  */
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 					  struct x86_registers *ret);
+/*
+ * Gets the registers of the first `count` vCPUs, and whether each has any: one that was never
+ * started has none.
+ */
+void target_get_all_registers(struct target *target, unsigned count, struct x86_registers *ret,
+			      bool *ret_known);
 /* Gets the current state of the guest; TARGET_ENDED if it does not exist any more. */
 struct nunchi_error *target_get_state(struct target *target, enum target_state *ret);
 /* The total time for which target_pause() stopped the guest, in microseconds. */

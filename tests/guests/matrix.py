@@ -22,6 +22,7 @@ class Config:
     backing: str = "file"
     vmcoreinfo: bool = False
     workload: str = "full"
+    append: str = ""
     forms: tuple[str, ...] = ("raw", "elf")
     tests: tuple[str, ...] = ("zeroed",)
 
@@ -58,6 +59,8 @@ CONFIGS = (
     Config("sid-rt", "sid", "rt-amd64", memory=5120, kaslr=False, forms=("raw",)),
     Config("sid-la57", "sid", "amd64", cpus=4, cpu=LA57, forms=("raw", "elf"),
            tests=("zeroed", "decoys")),
+    Config("crash", "bookworm", "cloud-amd64", cpus=4, vmcoreinfo=True, append="crashkernel=256M",
+           forms=(), tests=("crash",)),
     Config("storm", "bookworm", "amd64", cpus=2, workload="none", forms=(), tests=("storm",)),
 )
 

@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import damage, partial, pauses, reset, storm, types, zeroed
+from guests import crash, damage, partial, pauses, reset, storm, types, zeroed
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
@@ -54,7 +54,7 @@ def booted(config: Config, name: str, account: Account) -> Iterator[machine.Gues
         suite=config.suite, flavour=config.flavour, memory=config.memory, cpus=config.cpus,
         cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, firmware=config.firmware,
         backing=config.backing, vmcoreinfo=config.vmcoreinfo, workload=config.workload,
-        timeout=BOOT_SECONDS)
+        crash="crash" in config.tests, append=config.append, timeout=BOOT_SECONDS)
     with account.timed("boot"):
         guest = machine.boot(name, options)
     try:
@@ -271,6 +271,9 @@ def run(config: Config, nunchi: Nunchi, account: Account, work: Path, name: str)
         if "storm" in config.tests:
             with account.timed("storm"):
                 storm.run(nunchi, account, guest)
+            return
+        if "crash" in config.tests:
+            crash.run(nunchi, account, guest, work)
             return
         if config.is_32bit and not use_debug_image(subject):
             return

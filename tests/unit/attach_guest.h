@@ -22,6 +22,8 @@
 #define DATA      (4 * MIB) /* a large page; begins with the end-of-stack magic */
 #define PHYS_BASE (DATA + 0x800)
 #define JIFFIES   (DATA + 0x808)
+#define LINE      (DATA + 0x810) /* a pointer to: */
+#define LINE_TEXT (DATA + 0x900)
 #define TOP       (DATA + 0x1000) /* the kernel's own page table, and below it: */
 #define POINTERS  (DATA + 0x2000)
 #define DIRECTORY (DATA + 0x3000)
@@ -105,6 +107,7 @@ static inline void write_symbols(struct writer *w)
 	writer_add_symbols(w);
 	writer_add(w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
 	writer_add(w, 'D', WRITER_BASE + JIFFIES, "jiffies_64");
+	writer_add(w, 'D', WRITER_BASE + LINE, "saved_command_line");
 	writer_add(w, 'D', WRITER_BASE + TOP, "init_top_pgt");
 	writer_compress(w, tokens);
 	writer_put_again(w, tokens);

@@ -13,6 +13,7 @@
 #include "attach_guest.h"
 #include "guest/linux/identify.h"
 
+#include <elf.h>
 #include <sys/mman.h>
 
 static void check_found(struct guest *guest, uint64_t physical, const char *how)
@@ -351,13 +352,67 @@ static void test_note_handed_over(void **state)
 	guest->target.vmcoreinfo = note_of(16 * MIB);
 	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
 	check_found(guest, 16 * MIB, "the VMCOREINFO note from the file or hypervisor");
-	/* A note of another kernel is a witness against this one. */
-	put(guest, 16 * MIB + DATA, MAGIC);
+}
+
+static void hand_over(struct guest *guest, uint64_t physical)
+{
 	free(guest->target.vmcoreinfo);
-	guest->target.vmcoreinfo = note_of(24 * MIB);
+	guest->target.vmcoreinfo = note_of(physical);
 	guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL,
-		"these contradict it: the VMCOREINFO note's phys_base");
+}
+
+/* The kernel is found there, and one note is given, which begins and ends so. */
+static void check_told(struct guest *guest, uint64_t chosen, uint64_t physical, const char *note)
+{
+	const struct guest_attach_options options = {.cancel = &guest->cancel, .kernel = chosen};
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err = linux_kernel_attach(&guest->target, &options, &kernel);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	assert_int_equal(kernel->text_physical, physical);
+	assert_int_equal(guest->target.note_count, note ? 1 : 0);
+	if (note)
+		assert_string_equal(guest->target.notes[0], note);
+	linux_kernel_destroy(kernel);
+	if (note)
+		free(guest->target.notes[0]);
+	free(guest->target.notes);
+	guest->target.notes = NULL;
+	guest->target.note_count = 0;
+}
+
+#define OTHER(place, how, own)                                                                     \
+	"the memory has another kernel, at physical " place " (" how "); shown is the one at " own \
+	"; --kernel " place " shows the other"
+#define NOTED "the VMCOREINFO note from the file or hypervisor names it"
+
+/* A note of another kernel refuses none, and is told. */
+static void test_note_of_another(void **state)
+{
+	struct guest *guest = *state;
+
+	/* One that is not there. */
+	put_kernel(guest, 16 * MIB);
+	hand_over(guest, 24 * MIB);
+	check_told(guest, 0, 16 * MIB,
+		   "the VMCOREINFO note from the file or hypervisor does not fit the kernel that "
+		   "was found, at physical 0x1000000, and is left aside");
+	/* One that is: without registers the note decides against the trampoline. */
+	put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+	check_told(guest, 0, 16 * MIB,
+		   "the VMCOREINFO note from the file or hypervisor does not fit the kernel that "
+		   "was found, at physical 0x1000000, and is left aside");
+	put_hidden_kernel(guest, 32 * MIB);
+	hand_over(guest, 32 * MIB);
+	check_told(guest, 0, 32 * MIB,
+		   OTHER("0x1000000", "the real-mode trampoline leads to it", "0x2000000"));
+	/* And the vCPU against the note. */
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	guest->cr3 = 16 * MIB + TOP;
+	check_told(guest, 0, 16 * MIB, OTHER("0x2000000", NOTED, "0x1000000"));
+	hand_over(guest, 16 * MIB);
+	check_told(guest, 0, 16 * MIB, NULL);
 }
 
 static void test_note_in_memory(void **state)
@@ -695,6 +750,183 @@ static void test_remains_stay(void **state)
 	free(guest->target.notes);
 }
 
+#define CODE 0x1000 /* in the image: HLT, where a parked vCPU stands */
+
+/* A vCPU halted in the kernel at that address, with interrupts off. */
+static struct x86_registers parked_in(struct guest *guest, uint64_t physical)
+{
+	guest->ram[physical + CODE] = 0xf4;
+	return (struct x86_registers){.has_rip = true,
+				      .has_general = true,
+				      .rip = WRITER_BASE + CODE + 1,
+				      .rflags = 0x46,
+				      .cr0 = 0x80050033,
+				      .cr3 = physical + TOP,
+				      .cr4 = 0x6f0,
+				      .efer = 0xd01};
+}
+
+#define HALTED "its vCPUs are halted with interrupts off"
+
+/* The vCPUs are in two kernels, as while a crash kernel runs. */
+static void test_vcpus_in_two_kernels(void **state)
+{
+	struct guest *guest = *state;
+	struct x86_registers vcpus[3];
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	vcpus[0] = vcpus[2] = parked_in(guest, 16 * MIB);
+	vcpus[1] = (struct x86_registers)PAGED(32 * MIB + TOP);
+	set_vcpus(guest, vcpus, 3);
+	check_told(guest, 0, 32 * MIB, OTHER("0x1000000", HALTED, "0x2000000"));
+	/* The user may choose the other, which then is no remains. */
+	check_told(guest, 16 * MIB, 16 * MIB, OTHER("0x2000000", "vCPU 1 is in it", "0x1000000"));
+	check_told(guest, 32 * MIB, 32 * MIB, OTHER("0x1000000", "vCPU 0 is in it", "0x2000000"));
+	/* In any order. */
+	vcpus[0] = vcpus[1];
+	vcpus[1] = vcpus[2];
+	check_told(guest, 0, 32 * MIB, OTHER("0x1000000", HALTED, "0x2000000"));
+	/* One that waits for an interrupt, or is not halted, runs. */
+	vcpus[1].rflags |= 0x200;
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "at physical 0x2000000 in one and at 0x1000000");
+	vcpus[1].rflags = 0x46;
+	guest->ram[16 * MIB + CODE] = 0x90;
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels that fit equally well");
+	check_told(guest, 16 * MIB, 16 * MIB, OTHER("0x2000000", "vCPU 0 is in it", "0x1000000"));
+	/* One of several in a kernel is enough. */
+	vcpus[0] = parked_in(guest, 16 * MIB);
+	vcpus[1] = parked_in(guest, 32 * MIB);
+	vcpus[2] = (struct x86_registers)PAGED(16 * MIB + TOP);
+	check_told(guest, 0, 16 * MIB, OTHER("0x2000000", HALTED, "0x1000000"));
+	/* If all are parked, none is preferred. */
+	vcpus[0] = parked_in(guest, 32 * MIB);
+	vcpus[1] = vcpus[2] = parked_in(guest, 16 * MIB);
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels that fit equally well");
+	set_vcpus(guest, vcpus, 1);
+	check_told(guest, 0, 32 * MIB, NULL);
+}
+
+/* The kernel that the user chose is shown on, though a vCPU runs another. */
+static void test_chosen_stays(void **state)
+{
+	struct guest *guest = *state;
+	const struct guest_attach_options options = {.cancel = &guest->cancel, .kernel = 16 * MIB};
+	struct linux_kernel *kernel = NULL;
+	struct x86_registers vcpus[2];
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	vcpus[0] = parked_in(guest, 16 * MIB);
+	vcpus[1] = (struct x86_registers)PAGED(32 * MIB + TOP);
+	set_vcpus(guest, vcpus, 2);
+	assert_null(linux_kernel_attach(&guest->target, &options, &kernel));
+	assert_int_equal(kernel->text_physical, 16 * MIB);
+	assert_false(kernel->guest.remains);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	linux_kernel_destroy(kernel);
+	free(guest->target.notes[0]);
+	free(guest->target.notes);
+}
+
+/* Another is chosen than the one that a vCPU runs. */
+static void test_chosen_kernel(void **state)
+{
+	struct guest_attach_options options = {.kernel = 16 * MIB};
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+
+	options.cancel = &guest->cancel;
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+	guest->cr3 = 32 * MIB + TOP;
+	assert_null(linux_kernel_attach(&guest->target, &options, &kernel));
+	assert_int_equal(kernel->text_physical, 16 * MIB);
+	assert_true(kernel->guest.remains);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	linux_kernel_destroy(kernel);
+	assert_int_equal(guest->target.note_count, 2);
+	for (size_t i = 0; i < 2; i++)
+		free(guest->target.notes[i]);
+	free(guest->target.notes);
+	options.kernel = 24 * MIB;
+	err = linux_kernel_attach(&guest->target, &options, &kernel);
+	assert_true(error_is(err, NUNCHI_ERROR_NO_KERNEL));
+	assert_non_null(
+	    strstr(nunchi_error_message(err), "no Linux kernel is at physical 0x1800000"));
+	nunchi_error_destroy(err);
+	/* Without registers it is found as the other is. */
+	target_set_support(&guest->target, TARGET_REGISTERS, false, "test");
+	guest->target.notes = NULL;
+	guest->target.note_count = 0;
+	refused(guest, NUNCHI_ERROR_AMBIGUOUS, "two kernels that fit equally well");
+	check_told(guest, 16 * MIB, 16 * MIB, NULL);
+	check_told(guest, 32 * MIB, 32 * MIB, NULL);
+}
+
+#define CORE_HEADER (3 * MIB)
+
+/* What /proc/vmcore of a crash kernel begins with: notes of a CPU, and the crashed kernel's note.
+ */
+static void put_core_header(struct guest *guest, uint64_t crashed)
+{
+	_cleanup_free_ char *text = note_of(crashed);
+	const Elf64_Ehdr header = {.e_ident = ELFMAG, .e_phoff = sizeof(header), .e_phnum = 3};
+	const Elf64_Phdr segments[] = {
+	    {.p_type = PT_LOAD, .p_offset = 16 * MIB},
+	    {.p_type = PT_NOTE, .p_offset = CORE_HEADER + 0x1000},
+	    {.p_type = PT_NOTE, .p_offset = CORE_HEADER + 0x2000},
+	};
+	const Elf64_Nhdr note = {.n_namesz = 11, .n_descsz = (uint32_t)strlen(text)};
+	uint8_t *at = guest->ram + CORE_HEADER;
+
+	memcpy(at, &header, sizeof(header));
+	memcpy(at + sizeof(header), segments, sizeof(segments));
+	memcpy(at + 0x1000, "\5\0\0\0\0\0\0\0\1\0\0\0CORE", 16);
+	memcpy(at + 0x2000, &note, sizeof(note));
+	memcpy(at + 0x2000 + sizeof(note), "VMCOREINFO\0", 12);
+	memcpy(at + 0x2000 + sizeof(note) + 12, text, strlen(text));
+}
+
+/* A crash kernel says by its arguments which kernel crashed. */
+static void test_crash_kernel(void **state)
+{
+	static const char crashed[] =
+	    OTHER("0x1000000", "it crashed, and the one shown is its crash kernel", "0x2000000");
+	static const struct {
+		const char *line, *note;
+	} cases[] = {
+	    {"root=/dev/vda elfcorehdr=0x300000 nr_cpus=1", crashed},
+	    {"elfcorehdr=3072K", crashed},
+	    {"elfcorehdr=4K@3M quiet", crashed},
+	    {"noelfcorehdr=0x300000", NULL},
+	    {"noelfcorehdr=9 elfcorehdr=0x300000", crashed},
+	    {"elfcorehdr=", NULL},
+	    {"elfcorehdr=0x400000", NULL},
+	    {"elfcorehdr=0xffffffffffffff00", NULL},
+	    {"quiet", NULL},
+	};
+	struct guest *guest = *state;
+
+	put_hidden_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	put_trampoline(guest, 0x98000, 32 * MIB + TOP);
+	put_core_header(guest, 16 * MIB);
+	put(guest, 32 * MIB + LINE, WRITER_BASE + LINE_TEXT);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		strcpy((char *)guest->ram + 32 * MIB + LINE_TEXT, cases[i].line);
+		check_told(guest, 0, 32 * MIB, cases[i].note);
+	}
+	/* Where the header leads to nothing, and where it is of this kernel. */
+	strcpy((char *)guest->ram + 32 * MIB + LINE_TEXT, cases[0].line);
+	put_core_header(guest, 24 * MIB);
+	check_told(guest, 0, 32 * MIB, NULL);
+	put_core_header(guest, 32 * MIB);
+	check_told(guest, 0, 32 * MIB, NULL);
+}
+
 /* Nothing is in the memory: where the vCPU is, is said as well. */
 static void test_nothing_yet(void **state)
 {
@@ -790,6 +1022,24 @@ static void test_kexec(void **state)
 
 	put_kernel(guest, 40 * MIB);
 	guest->cr3 = 40 * MIB + TOP;
+	changed(guest, kernel, true, NUNCHI_ERROR_REBOOTED, "another kernel");
+	linux_kernel_destroy(kernel);
+}
+
+/* The kernel panicked, and its crash kernel runs: one vCPU is left behind, halted. */
+static void test_crashed(void **state)
+{
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = attach_live(guest);
+	struct x86_registers vcpus[2];
+
+	vcpus[0] = vcpus[1] = parked_in(guest, 16 * MIB);
+	set_vcpus(guest, vcpus, 2);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	put_kernel(guest, 40 * MIB);
+	vcpus[1] = parked_in(guest, 40 * MIB);
+	assert_null(linux_kernel_check(kernel, &guest->target, true));
+	vcpus[1] = (struct x86_registers)PAGED(40 * MIB + TOP);
 	changed(guest, kernel, true, NUNCHI_ERROR_REBOOTED, "another kernel");
 	linux_kernel_destroy(kernel);
 }
@@ -926,6 +1176,7 @@ int main(void)
 	    TEST(huge_image),
 	    TEST(endless_types),
 	    TEST(note_handed_over),
+	    TEST(note_of_another),
 	    TEST(note_in_memory),
 	    TEST(forged_note_and_process),
 	    TEST(five_levels),
@@ -940,12 +1191,17 @@ int main(void)
 	    TEST(looked_at_again),
 	    TEST(back_in_kernel),
 	    TEST(remains_stay),
+	    TEST(vcpus_in_two_kernels),
+	    TEST(chosen_stays),
+	    TEST(chosen_kernel),
+	    TEST(crash_kernel),
 	    TEST(nothing_yet),
 	    TEST(cancel),
 	    TEST(still_the_same),
 	    TEST(ended),
 	    TEST(reset),
 	    TEST(kexec),
+	    TEST(crashed),
 	    TEST(overwritten),
 	    TEST(scattered),
 	    TEST(scattered_sections),

@@ -193,6 +193,33 @@ static void test_registers_in_both_widths(void **state)
 	assert_true(error_is(arm, NUNCHI_ERROR_UNSUPPORTED));
 }
 
+/* `info registers -a`: of more and of fewer vCPUs than are asked for, and of none. */
+static void test_registers_of_all(void **state)
+{
+	static const char text[] =
+	    "\r\nCPU#0\r\nCR0=80050033 CR2=0 CR3=1000 CR4=6f0\r\nEFER=d01\r\n"
+	    "\r\nCPU#1\r\nCR0=60000010 CR2=0 CR3=0 CR4=0\r\n"
+	    "\r\nCPU#2\r\nnothing\r\n"
+	    "\r\nCPU#3\r\nCR0=80050033 CR2=0 CR3=3000 CR4=6f0\r\n";
+	struct x86_registers registers[5] = {0};
+	bool known[5] = {true, true, true, true, true};
+
+	(void)state;
+	monitor_parse_all_registers(text, sizeof(text) - 1, 5, registers, known);
+	assert_true(known[0] && known[1] && !known[2] && known[3] && !known[4]);
+	assert_int_equal(registers[0].cr3, 0x1000);
+	assert_true(registers[0].has_efer && !registers[1].has_efer && !registers[3].has_efer);
+	assert_int_equal(registers[1].cr0, 0x60000010);
+	assert_int_equal(registers[3].cr3, 0x3000);
+	registers[3].cr3 = 7;
+	known[3] = false;
+	monitor_parse_all_registers(text, sizeof(text) - 1, 3, registers, known);
+	assert_true(known[0] && known[1] && !known[2] && !known[3]);
+	assert_int_equal(registers[3].cr3, 7);
+	monitor_parse_all_registers("", 0, 2, registers, known);
+	assert_false(known[0] || known[1]);
+}
+
 /* Every register that QEMU 7.2 prints. */
 static void test_all_registers(void **state)
 {
@@ -475,6 +502,7 @@ int main(void)
 	    cmocka_unit_test(test_other_spellings),
 	    cmocka_unit_test(test_maps_that_make_no_sense),
 	    cmocka_unit_test(test_registers_in_both_widths),
+	    cmocka_unit_test(test_registers_of_all),
 	    cmocka_unit_test(test_all_registers),
 	    cmocka_unit_test(test_host_addresses),
 	    cmocka_unit_test(test_memory_words),

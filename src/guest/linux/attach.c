@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach.h"
 #include "core/buffer.h"
+#include "guest/linux/attach_error.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
 #include "guest/linux/module_index.h"
+#include "guest/linux/others.h"
 #include "guest/linux/ram.h"
 #include "guest/linux/roots.h"
 #include "guest/linux/running.h"
-#include "guest/linux/vcpus.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,6 +135,13 @@ struct search {
 	struct nunchi_error *reason;   /* why the best candidate was rejected, or NULL; owned */
 	unsigned reset_count;          /* the target's reset_count before the search */
 	enum linux_root_source source; /* the current source, and in the end that of the kernel */
+	struct linux_others others;
+	/*
+	 * The candidate to which the real-mode trampoline leads, if the VMCOREINFO note from the
+	 * file or hypervisor is of another kernel; used if there is no such other.
+	 */
+	bool is_unnoted;
+	struct linux_root unnoted;
 	/*
 	 * For a raw file: the RAM according to a kernel found in it, and the current arrangement.
 	 */
@@ -248,16 +256,6 @@ static bool is_refusal(const struct nunchi_error *err)
 	return error_is(err, NUNCHI_ERROR_NO_KERNEL) || error_is(err, NUNCHI_ERROR_FAULT);
 }
 
-static struct nunchi_error *ambiguous(uint64_t one, uint64_t other)
-{
-	return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
-				       "the memory has two kernels that fit equally well: _text is "
-				       "at physical 0x%llx in one and at 0x%llx in the other",
-				       (unsigned long long)one, (unsigned long long)other),
-			  "one of them may remain from before a kexec, or may be forged; a running "
-			  "guest, or a dump with the vCPUs' registers, shows which one runs");
-}
-
 /* Remembers a candidate in case no better one is found. */
 static void keep_unsure(struct search *search, const struct linux_root *root)
 {
@@ -279,24 +277,98 @@ static struct nunchi_error *attach_unsure(struct search *search, struct linux_ke
 	if (!search->is_unsure)
 		return &error_not_found;
 	if (search->unsure_rival)
-		return ambiguous(search->unsure.image.physical_start, search->unsure_rival);
+		return linux_attach_ambiguous(search->unsure.image.physical_start,
+					      search->unsure_rival);
 	if (search->by_ram != search->unsure_by_ram || search->n != search->unsure_n)
 		err = arrange(search, search->unsure_by_ram, search->unsure_n);
 	return err ? err : attach_root(search, &search->unsure, ret);
 }
 
-/* Tries the candidates of one source. Two different kernels that fit are an error. */
-static struct nunchi_error *attach_source(struct search *search, enum linux_root_source source,
-					  struct linux_kernel **ret)
+/*
+ * Whether the candidate may be the kernel to be shown. If the user chose another, remembers a
+ * candidate that a vCPU runs.
+ */
+static bool is_wanted(struct search *search, const struct linux_root *root)
+{
+	uint64_t physical = root->image.physical_start;
+
+	if (!search->options->kernel || search->options->kernel == physical)
+		return true;
+	if (root->by_vcpu)
+		linux_others_add(&search->others, physical, "vCPU %u is in it", root->vcpu);
+	return false;
+}
+
+/*
+ * Chooses between two kernels that fit: the one that a vCPU runs, where the vCPUs of the other are
+ * all parked. The other is destroyed. If neither is preferred, both are, and that is an error.
+ */
+static struct nunchi_error *choose(struct search *search, const struct linux_roots *roots,
+				   struct linux_kernel **found, struct linux_kernel *kernel)
+{
+	struct linux_kernel *both[] = {*found, kernel};
+	bool runs[2];
+	unsigned vcpu;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		const struct linux_image image = {.virtual_start = both[i]->text_virtual,
+						  .physical_start = both[i]->text_physical};
+
+		runs[i] = linux_roots_run(roots, &image, &vcpu);
+	}
+	if (runs[0] == runs[1]) {
+		struct nunchi_error *err =
+		    linux_attach_ambiguous(both[0]->text_physical, both[1]->text_physical);
+
+		linux_kernel_destroy(kernel);
+		return err;
+	}
+	i = runs[0];
+	linux_others_add(&search->others, both[i]->text_physical,
+			 "its vCPUs are halted with interrupts off");
+	*found = both[!i];
+	linux_kernel_destroy(both[i]);
+	return NULL;
+}
+
+/* Takes a confirmed candidate: keeps it for later, or makes it the one that was found. */
+static struct nunchi_error *take(struct search *search, const struct linux_roots *roots,
+				 const struct linux_root *root, struct linux_kernel *kernel,
+				 struct linux_kernel **found)
+{
+	if (kernel->tasks_unverified) {
+		keep_unsure(search, root);
+	} else if (kernel->note_disagrees && search->source == LINUX_ROOTS_TRAMPOLINE) {
+		search->unnoted = *root;
+		search->is_unnoted = true;
+	} else if (*found) {
+		return choose(search, roots, found, kernel);
+	} else {
+		*found = kernel;
+		return NULL;
+	}
+	linux_kernel_destroy(kernel);
+	return NULL;
+}
+
+/* Tries the candidates of one source. Two different kernels that fit equally are an error. */
+static struct nunchi_error *attach_source(struct search *search, struct linux_kernel **ret)
 {
 	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *found = NULL;
 	struct linux_roots roots = {0};
 
-	linux_roots_collect(&roots, search->target, source, search->options->cancel);
+	linux_roots_collect(&roots, search->target, search->source, search->options->cancel);
 	for (size_t i = 0; i < roots.count && !search->rearranged; i++) {
+		const struct linux_root *root = &roots.items[i];
 		struct linux_kernel *kernel = NULL;
-		struct nunchi_error *err = attach_root(search, &roots.items[i], &kernel);
+		struct nunchi_error *err;
 
+		if (!is_wanted(search, root) ||
+		    (found && found->text_physical == root->image.physical_start &&
+		     found->text_virtual == root->image.virtual_start))
+			continue;
+		err = attach_root(search, root, &kernel);
 		if (err && !is_refusal(err))
 			return err;
 		if (err && search->rearranged) {
@@ -304,18 +376,10 @@ static struct nunchi_error *attach_source(struct search *search, enum linux_root
 		} else if (err) {
 			nunchi_error_destroy(search->reason);
 			search->reason = err;
-		} else if (kernel->tasks_unverified) {
-			keep_unsure(search, &roots.items[i]);
-			linux_kernel_destroy(kernel);
-		} else if (found && found->text_physical == kernel->text_physical &&
-			   found->text_virtual == kernel->text_virtual) {
-			linux_kernel_destroy(kernel);
-		} else if (found) {
-			err = ambiguous(found->text_physical, kernel->text_physical);
-			linux_kernel_destroy(kernel);
-			return err;
 		} else {
-			found = kernel;
+			err = take(search, &roots, root, kernel, &found);
+			if (err)
+				return err;
 		}
 	}
 	if (!found || search->rearranged)
@@ -332,7 +396,7 @@ static struct nunchi_error *attach_sources(struct search *search, enum linux_roo
 		struct nunchi_error *err;
 
 		search->source = (enum linux_root_source)source;
-		err = attach_source(search, search->source, ret);
+		err = attach_source(search, ret);
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		nunchi_error_destroy(err);
@@ -371,70 +435,6 @@ static struct nunchi_error *attach_arrangements(struct search *search, enum linu
 			err = arrange(search, false, guess++);
 	}
 	return err;
-}
-
-/* Whether the page table of a vCPU is not in the memory, as in a dump of a part of the RAM. */
-static bool is_root_outside(struct target *target, uint64_t *ret_cr3)
-{
-	struct x86_registers registers;
-	uint64_t entry;
-
-	for (unsigned i = 0; i < target->vcpu_count; i++) {
-		_cleanup_error_ struct nunchi_error *err =
-		    target_get_registers(target, i, &registers);
-		struct x86_paging paging;
-
-		if (err || !(registers.cr0 >> 31))
-			continue;
-		paging = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
-						   registers.efer);
-		*ret_cr3 = paging.root.v;
-		if (memory_read(target->memory, paging.root, &entry, sizeof(entry), NULL) !=
-		    MEMORY_OK)
-			return true;
-	}
-	return false;
-}
-
-static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error *reason)
-{
-	enum target_state state = TARGET_UNKNOWN;
-	struct nunchi_error *err;
-	_cleanup_buffer_ struct buffer vcpus;
-	uint64_t cr3;
-
-	if (target->live && !target->pause_depth)
-		nunchi_error_destroy(target_get_state(target, &state));
-	err = error_create(NUNCHI_ERROR_NO_KERNEL,
-			   "no Linux kernel found (tried: page tables of the vCPUs, the "
-			   "real-mode trampoline, VMCOREINFO, the start of .data, a 32-bit "
-			   "kernel's page directory)%s%s",
-			   reason ? "; the best candidate: " : "",
-			   reason ? nunchi_error_message(reason) : "");
-	nunchi_error_destroy(reason);
-	if (state == TARGET_PAUSED)
-		return error_hint(
-		    err, "the guest is paused, perhaps since it was created: resume it (Xen: xl "
-			 "unpause, QEMU: cont), and try again when it has booted");
-	buffer_init(&vcpus, 1024);
-	if (linux_vcpus_deny(target, NULL, &vcpus))
-		buffer_append_string(&vcpus, ": ");
-	if (target->live)
-		return error_hint(err,
-				  "%sa guest that is still in its firmware or boot loader has no "
-				  "kernel yet: try again when it has booted; operating systems "
-				  "other than Linux are not supported",
-				  buffer_string(&vcpus));
-	if (is_root_outside(target, &cr3))
-		return error_hint(
-		    err,
-		    "the page table of a vCPU, at physical 0x%llx (CR3), is not in the "
-		    "file: it holds a part of the guest's RAM; dump all of it",
-		    (unsigned long long)cr3);
-	return error_hint(
-	    err,
-	    "is this the whole memory of an x86 guest? nunchi reads raw, ELF, "
-	    "kdump, LiME, AVML, QEMU migration, xl dump-core and xl save images of Linux guests");
 }
 
 /*
@@ -480,6 +480,11 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 		nunchi_error_destroy(target_get_state(target, &state));
 	search.reset_count = target->reset_count;
 	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, &kernel);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND) && search.is_unnoted) {
+		nunchi_error_destroy(err);
+		search.source = LINUX_ROOTS_TRAMPOLINE;
+		err = attach_root(&search, &search.unnoted, &kernel);
+	}
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		/* These sources scan the whole memory. */
 		nunchi_error_destroy(err);
@@ -489,22 +494,28 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 		nunchi_error_destroy(err);
 		err = attach_unsure(&search, &kernel);
 	}
-	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-		nunchi_error_destroy(err);
-		return no_kernel(target, search.reason);
-	}
 	if (is_refusal(err)) {
 		nunchi_error_destroy(search.reason);
-		return no_kernel(target, err);
+		search.reason = err;
+		err = &error_not_found;
+	}
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		nunchi_error_destroy(err);
+		return linux_attach_failed(target, options->kernel, search.reason);
 	}
 	nunchi_error_destroy(search.reason);
 	if (!err && search.source != LINUX_ROOTS_REGISTERS)
-		err = linux_running_check(kernel, target, options->remains);
+		err = linux_running_check(kernel, target, options->remains || options->kernel);
 	if (err) {
 		linux_kernel_destroy(kernel);
 		return err;
 	}
 	note_arrangement(&search, kernel);
+	kernel->chosen_by_user = options->kernel != 0;
+	if (search.is_unnoted)
+		linux_others_add(&search.others, search.unnoted.image.physical_start,
+				 "the real-mode trampoline leads to it");
+	linux_others_tell(&search.others, kernel, target);
 	*ret = kernel;
 	return NULL;
 }
@@ -537,7 +548,8 @@ static const char *find_change(struct linux_kernel *kernel, struct target *targe
 	    image.virtual_start != kernel->text_virtual ||
 	    image.physical_start != kernel->text_physical || !has_banner(kernel))
 		return "the memory there has other contents now";
-	if (thorough && !kernel->guest.remains && linux_roots_contradict(target, &image))
+	if (thorough && !kernel->guest.remains && !kernel->chosen_by_user &&
+	    linux_roots_contradict(target, &image))
 		return "the vCPUs run another kernel";
 	return NULL;
 }

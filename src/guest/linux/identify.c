@@ -288,6 +288,19 @@ static void table_witness(struct witnesses *witnesses, bool agrees, const char *
 	witness(witnesses, agrees, what);
 }
 
+/*
+ * Adds a fact that comes from the VMCOREINFO note. A note that disagrees does not refuse a
+ * candidate: it may be of another kernel.
+ */
+static void note_witness(struct linux_kernel *kernel, struct witnesses *witnesses, bool agrees,
+			 const char *what)
+{
+	if (agrees)
+		witness(witnesses, true, what);
+	else
+		kernel->note_disagrees = true;
+}
+
 static void ask_symbols(struct linux_kernel *kernel, struct witnesses *witnesses)
 {
 	uint64_t text = kernel->symbol[LINUX_text];
@@ -409,17 +422,17 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 			stext = root->note_stext;
 		if (kernel->word_size == 8 && !kernel->scattered &&
 		    vmcoreinfo_number(&info, "phys_base", &phys_base))
-			witness(witnesses,
-				(uint64_t)phys_base ==
-				    kernel->text_physical -
-					(kernel->text_virtual - LINUX_KERNEL_MAP),
-				"the VMCOREINFO note's phys_base");
+			note_witness(kernel, witnesses,
+				     (uint64_t)phys_base ==
+					 kernel->text_physical -
+					     (kernel->text_virtual - LINUX_KERNEL_MAP),
+				     "the VMCOREINFO note's phys_base");
 	}
 	if (!stext || !kernel->kallsyms || !kernel->symbol[LINUX_stext])
 		return;
 	agrees = stext == kernel->symbol[LINUX_stext];
 	if (agrees || handed_over)
-		witness(witnesses, agrees, "the VMCOREINFO note's _stext");
+		note_witness(kernel, witnesses, agrees, "the VMCOREINFO note's _stext");
 }
 
 /*

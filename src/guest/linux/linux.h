@@ -56,6 +56,8 @@ struct linux_kernel {
 	 * The tasks linked to the first task are not in the memory, or the list of tasks is broken.
 	 */
 	bool tasks_unverified;
+	bool note_disagrees; /* the VMCOREINFO note from the file or hypervisor is of another one */
+	bool chosen_by_user; /* guest_attach_options.kernel: shown whatever the vCPUs run */
 	unsigned reset_count; /* the target's reset_count when the search for the kernel began */
 	struct object chosen; /* the task that guest_system.process_space() found last */
 };

@@ -41,11 +41,16 @@ static bool is_same_image(const struct linux_image *a, const struct linux_image 
 static void add_found(struct linux_roots *roots, const struct linux_root *root)
 {
 	for (size_t i = 0; i < roots->count; i++) {
-		const struct linux_root *known = &roots->items[i];
+		struct linux_root *known = &roots->items[i];
 
-		if (is_same_image(&known->image, &root->image) &&
-		    known->paging.mode == root->paging.mode)
-			return;
+		if (!is_same_image(&known->image, &root->image) ||
+		    known->paging.mode != root->paging.mode)
+			continue;
+		if (root->runs && !known->runs) {
+			known->runs = true;
+			known->vcpu = root->vcpu;
+		}
+		return;
 	}
 	if (roots->count < LINUX_MAX_ROOTS)
 		roots->items[roots->count++] = *root;
@@ -74,29 +79,62 @@ static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t ro
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
+static void add_leads(struct linux_roots *roots, const struct linux_vcpu *vcpu)
+{
+	for (size_t i = 0; i < vcpu->lead_count; i++) {
+		struct linux_root root = {
+		    .paging = vcpu->leads[i].paging,
+		    .image = vcpu->leads[i].image,
+		    .how = vcpu->leads[i].how,
+		    .by_vcpu = true,
+		    .vcpu = vcpu->number,
+		    .runs = !vcpu->is_parked,
+		};
+
+		add_found(roots, &root);
+	}
+}
+
 static void from_registers(struct linux_roots *roots, struct target *target)
 {
 	unsigned count = linux_vcpu_count(target);
-	struct linux_vcpu vcpu;
+	_cleanup_free_ struct x86_registers *registers = calloc(count, sizeof(*registers));
+	struct linux_followed followed = {0};
+	bool known[LINUX_MAX_VCPUS];
 
-	for (unsigned i = 0; i < count && !roots->count; i++) {
-		if (!linux_vcpu_read(target, i, &vcpu))
+	if (!count || !registers)
+		return;
+	target_get_all_registers(target, count, registers, known);
+	for (unsigned i = 0; i < count; i++) {
+		struct linux_vcpu vcpu = {.number = i, .registers = registers[i]};
+
+		if (!known[i])
 			continue;
-		for (size_t j = 0; j < vcpu.lead_count; j++) {
-			struct linux_root root = {.paging = vcpu.leads[j].paging,
-						  .image = vcpu.leads[j].image,
-						  .how = vcpu.leads[j].how};
-
-			add_found(roots, &root);
-		}
+		linux_vcpu_follow(target, &followed, &vcpu);
+		add_leads(roots, &vcpu);
 	}
+}
+
+bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image,
+		     unsigned *ret_vcpu)
+{
+	for (size_t i = 0; i < roots->count; i++) {
+		const struct linux_root *root = &roots->items[i];
+
+		if (!root->runs || root->image.virtual_start != image->virtual_start ||
+		    root->image.physical_start != image->physical_start)
+			continue;
+		*ret_vcpu = root->vcpu;
+		return true;
+	}
+	return false;
 }
 
 bool linux_roots_contradict(struct target *target, const struct linux_image *image)
 {
+	bool same = false, other = false, other_runs = false;
 	unsigned count = linux_vcpu_count(target);
 	struct linux_vcpu vcpu;
-	bool other = false;
 
 	for (unsigned i = 0; i < count; i++) {
 		if (!linux_vcpu_read(target, i, &vcpu))
@@ -104,13 +142,18 @@ bool linux_roots_contradict(struct target *target, const struct linux_image *ima
 		for (size_t j = 0; j < vcpu.lead_count; j++) {
 			const struct linux_image *found = &vcpu.leads[j].image;
 
-			if (found->virtual_start == image->virtual_start &&
-			    found->physical_start == image->physical_start)
+			if (found->virtual_start != image->virtual_start ||
+			    found->physical_start != image->physical_start) {
+				other = true;
+				other_runs |= !vcpu.is_parked;
+			} else if (vcpu.is_parked) {
+				same = true;
+			} else {
 				return false;
-			other = true;
+			}
 		}
 	}
-	return other;
+	return other_runs || (other && !same);
 }
 
 static void from_trampoline(struct linux_roots *roots, struct memory *memory)
@@ -124,9 +167,8 @@ static void from_trampoline(struct linux_roots *roots, struct memory *memory)
 	}
 }
 
-/* Adds the root that a VMCOREINFO note leads to. */
-static void from_note(struct linux_roots *roots, struct memory *memory,
-		      const struct vmcoreinfo *info, const char *how)
+void linux_roots_add_note(struct linux_roots *roots, struct memory *memory,
+			  const struct vmcoreinfo *info, const char *how)
 {
 	uint64_t virtual, stext;
 	int64_t phys_base;
@@ -157,8 +199,8 @@ static void from_handed_note(struct linux_roots *roots, struct target *target)
 
 	if (target->vmcoreinfo &&
 	    vmcoreinfo_parse(target->vmcoreinfo, target->vmcoreinfo_size, &info))
-		from_note(roots, target->memory, &info,
-			  "the VMCOREINFO note from the file or hypervisor");
+		linux_roots_add_note(roots, target->memory, &info,
+				     "the VMCOREINFO note from the file or hypervisor");
 }
 
 /*
@@ -222,7 +264,8 @@ static void from_note_scan(struct linux_roots *roots, struct memory *memory,
 				MEMORY_OK ||
 			    !vmcoreinfo_parse(page, sizeof(page), &info))
 				continue;
-			from_note(roots, memory, &info, "a VMCOREINFO page found in memory");
+			linux_roots_add_note(roots, memory, &info,
+					     "a VMCOREINFO page found in memory");
 		}
 		at = end;
 	}

@@ -8,6 +8,7 @@
 
 #include "core/cancel.h"
 #include "guest/linux/image.h"
+#include "symbols/vmcoreinfo.h"
 #include "target/target.h"
 
 struct linux_root {
@@ -16,6 +17,9 @@ struct linux_root {
 	const char *how; /* static */
 	/* address of _stext according to the VMCOREINFO note that led to this root, or 0 */
 	uint64_t note_stext;
+	bool by_vcpu;  /* CR3 of a vCPU led to it */
+	bool runs;     /* and one of these vCPUs is not parked (struct linux_vcpu) */
+	unsigned vcpu; /* number of such a vCPU, if any, otherwise of a parked one */
 };
 
 #define LINUX_MAX_ROOTS 32
@@ -43,9 +47,19 @@ enum linux_root_source {
 void linux_roots_collect(struct linux_roots *roots, struct target *target,
 			 enum linux_root_source source, const struct cancel *cancel);
 
+/* Adds the root that a VMCOREINFO note leads to. `how` is static. */
+void linux_roots_add_note(struct linux_roots *roots, struct memory *memory,
+			  const struct vmcoreinfo *info, const char *how);
+
+/* Whether a vCPU that is not parked is among those that led to the image; *ret_vcpu is its number.
+ */
+bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image,
+		     unsigned *ret_vcpu);
+
 /*
- * Whether the page tables of the vCPUs lead to another image, and none of them to this one. False
- * if the vCPUs cannot be read, or are in firmware or in a nested guest.
+ * Whether the page tables of the vCPUs lead to another image, and none of them to this one, or only
+ * those of parked vCPUs. False if the vCPUs cannot be read, or are in firmware or in a nested
+ * guest.
  */
 bool linux_roots_contradict(struct target *target, const struct linux_image *image);
 

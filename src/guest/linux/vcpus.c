@@ -3,8 +3,11 @@
 
 #define CR0_PG ((uint64_t)1 << 31)
 
-/* Limit of the vCPUs looked at; more would give no new information. */
-#define MAX_VCPUS 64
+#define RFLAGS_IF ((uint64_t)1 << 9)
+#define HLT       0xf4
+
+/* The part of an entry of a page table that says where it leads. */
+#define LEADS ((uint64_t)0x000ffffffffff001)
 
 unsigned linux_vcpu_count(const struct target *target)
 {
@@ -12,48 +15,103 @@ unsigned linux_vcpu_count(const struct target *target)
 
 	if (!target->support[TARGET_REGISTERS].available)
 		return 0;
-	return count < MAX_VCPUS ? count : MAX_VCPUS;
+	return count < LINUX_MAX_VCPUS ? count : LINUX_MAX_VCPUS;
 }
 
-static void add_lead(struct linux_vcpu *vcpu, struct target *target, uint64_t root, const char *how)
+/* Finds the image under a page table, unless another table was followed that shares it. */
+static bool find_image(struct target *target, const struct x86_paging *paging,
+		       struct linux_followed *followed, struct linux_image *ret)
+{
+	bool is_64 = paging->mode == X86_MODE_4LEVEL || paging->mode == X86_MODE_5LEVEL;
+	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
+	uint64_t entry;
+
+	if (!is_64 || memory_read(target->memory, gpa(paging->root.v + 511 * 8), &entry,
+				  sizeof(entry), NULL) != MEMORY_OK)
+		return linux_image_find(target->memory, paging, scattered, ret);
+	for (size_t i = 0; i < followed->count; i++) {
+		if (followed->items[i].mode != paging->mode ||
+		    (followed->items[i].entry ^ entry) & LEADS)
+			continue;
+		*ret = followed->items[i].image;
+		return true;
+	}
+	if (!linux_image_find(target->memory, paging, scattered, ret))
+		return false;
+	if (followed->count < ARRAY_SIZE(followed->items)) {
+		followed->items[followed->count].mode = paging->mode;
+		followed->items[followed->count].entry = entry;
+		followed->items[followed->count++].image = *ret;
+	}
+	return true;
+}
+
+static void add_lead(struct linux_vcpu *vcpu, struct target *target,
+		     struct linux_followed *followed, uint64_t root, const char *how)
 {
 	struct linux_lead *lead = &vcpu->leads[vcpu->lead_count];
 
 	lead->paging = vcpu->paging;
 	lead->paging.root.v = root;
 	lead->how = how;
-	if (linux_image_find(target->memory, &lead->paging, target->frames == TARGET_FRAMES_MACHINE,
-			     &lead->image))
+	if (find_image(target, &lead->paging, followed, &lead->image))
 		vcpu->lead_count++;
+}
+
+/* Whether the instruction before RIP is HLT, in an image that is contiguous. */
+static bool is_parked(struct target *target, const struct linux_vcpu *vcpu)
+{
+	const struct x86_registers *registers = &vcpu->registers;
+	const struct linux_image *image = &vcpu->leads[0].image;
+	uint64_t before = registers->rip - 1;
+	uint8_t code;
+
+	if (!vcpu->lead_count || !registers->has_rip || !registers->has_general ||
+	    registers->rflags & RFLAGS_IF || target->frames == TARGET_FRAMES_MACHINE ||
+	    before < image->virtual_start || before >= image->virtual_end)
+		return false;
+	return memory_read(target->memory,
+			   gpa(before - image->virtual_start + image->physical_start), &code, 1,
+			   NULL) == MEMORY_OK &&
+	       code == HLT;
+}
+
+void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
+		       struct linux_vcpu *vcpu)
+{
+	const struct x86_registers *registers = &vcpu->registers;
+	uint64_t entry, root;
+
+	vcpu->is_unclear = registers->in_smm;
+	if (!(registers->cr0 & CR0_PG))
+		return;
+	vcpu->is_paged = true;
+	vcpu->paging = x86_paging_from_registers(registers->cr0, registers->cr3, registers->cr4,
+						 registers->efer);
+	root = vcpu->paging.root.v;
+	add_lead(vcpu, target, followed, root, "CR3 of a vCPU");
+	/*
+	 * With page-table isolation, CR3 in user mode is the user half; the kernel half is the
+	 * other page of the pair.
+	 */
+	if (root & PAGE_SIZE)
+		add_lead(vcpu, target, followed, root & ~(uint64_t)PAGE_SIZE,
+			 "CR3 of a vCPU (kernel half)");
+	if (memory_read(target->memory, gpa(root), &entry, sizeof(entry), NULL) != MEMORY_OK)
+		vcpu->is_unclear = true;
+	vcpu->is_parked = is_parked(target, vcpu);
 }
 
 bool linux_vcpu_read(struct target *target, unsigned number, struct linux_vcpu *ret)
 {
+	struct linux_followed followed = {0};
 	struct linux_vcpu vcpu = {.number = number};
 	_cleanup_error_ struct nunchi_error *err =
 	    target_get_registers(target, number, &vcpu.registers);
-	uint64_t entry, root;
 
 	if (err)
 		return false;
-	vcpu.is_unclear = vcpu.registers.in_smm;
-	if (vcpu.registers.cr0 & CR0_PG) {
-		vcpu.is_paged = true;
-		vcpu.paging = x86_paging_from_registers(vcpu.registers.cr0, vcpu.registers.cr3,
-							vcpu.registers.cr4, vcpu.registers.efer);
-		root = vcpu.paging.root.v;
-		add_lead(&vcpu, target, root, "CR3 of a vCPU");
-		/*
-		 * With page-table isolation, CR3 in user mode is the user half; the kernel half is
-		 * the other page of the pair.
-		 */
-		if (root & PAGE_SIZE)
-			add_lead(&vcpu, target, root & ~(uint64_t)PAGE_SIZE,
-				 "CR3 of a vCPU (kernel half)");
-		if (memory_read(target->memory, gpa(root), &entry, sizeof(entry), NULL) !=
-		    MEMORY_OK)
-			vcpu.is_unclear = true;
-	}
+	linux_vcpu_follow(target, &followed, &vcpu);
 	*ret = vcpu;
 	return true;
 }

@@ -27,16 +27,40 @@ struct linux_vcpu {
 	bool is_unclear;
 	struct linux_lead leads[2];
 	size_t lead_count;
+	/*
+	 * It is halted in the first lead's image with interrupts off, so that only an NMI, INIT or
+	 * SMI ends that: a kernel that panicked, or starts another one, leaves its other vCPUs so.
+	 */
+	bool is_parked;
 };
 
-/* The number of vCPUs whose registers are looked at: 0 if the target has no registers. */
+/*
+ * Page tables that were followed. Those of all processes of a kernel share the part that maps its
+ * image, so that it is followed once.
+ */
+struct linux_followed {
+	struct {
+		enum x86_mode mode;
+		uint64_t entry; /* the last of the top table */
+		struct linux_image image;
+	} items[4];
+	size_t count;
+};
+
+/* The number of vCPUs whose registers are looked at, at most LINUX_MAX_VCPUS; more would give
+ * nothing new. 0 if the target has no registers. */
 unsigned linux_vcpu_count(const struct target *target);
 
+#define LINUX_MAX_VCPUS 64
 /*
  * Reads the registers of a vCPU and follows its page table. False if it has no registers, because
  * it was never started.
  */
 bool linux_vcpu_read(struct target *target, unsigned number, struct linux_vcpu *ret);
+
+/* Does the same with registers that were read before. */
+void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
+		       struct linux_vcpu *vcpu);
 
 /*
  * Whether the registers show that no vCPU runs the kernel with this image (NULL: any kernel): those

@@ -154,6 +154,31 @@ struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsi
 	return NULL;
 }
 
+void monitor_parse_all_registers(const char *text, size_t size, unsigned count,
+				 struct x86_registers *ret, bool *ret_known)
+{
+	static const char header[] = "CPU#";
+	struct scan rest = {text, text + size};
+	uint64_t number = 0;
+	bool found = scan_find(&rest, header);
+
+	memset(ret_known, 0, count * sizeof(*ret_known));
+	while (found) {
+		const char *start = rest.at - strlen(header);
+		bool has_number = scan_decimal(&rest, &number);
+		struct nunchi_error *err;
+
+		found = scan_find(&rest, header);
+		if (!has_number || number >= count)
+			continue;
+		err = monitor_parse_registers(
+		    start, (size_t)((found ? rest.at - strlen(header) : text + size) - start),
+		    (unsigned)number, &ret[number]);
+		ret_known[number] = !err;
+		nunchi_error_destroy(err);
+	}
+}
+
 struct nunchi_error *monitor_parse_gpa2hva(const char *text, size_t size, uint64_t address,
 					   uint64_t *ret)
 {

@@ -6,6 +6,7 @@
 #include "arch/x86/registers.h"
 #include "core/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@
  */
 struct nunchi_error *monitor_parse_registers(const char *text, size_t size, unsigned vcpu,
 					     struct x86_registers *ret);
+
+/*
+ * Parses `info registers -a` for the first `count` vCPUs; *ret_known tells which of them are there.
+ */
+void monitor_parse_all_registers(const char *text, size_t size, unsigned count,
+				 struct x86_registers *ret, bool *ret_known);
 
 /*
  * Parses `gpa2hva 0xADDRESS`: the address of these bytes in QEMU's process. NUNCHI_ERROR_FAULT if

@@ -84,6 +84,21 @@ static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
 	return err ? err : monitor_parse_registers(text, strlen(text), vcpu, ret);
 }
 
+static struct nunchi_error *get_all_registers(struct target *target, unsigned count,
+					      struct x86_registers *ret, bool *ret_known)
+{
+	struct qemu_target *qemu = qemu_of(target);
+	const struct qmp_wait wait = qemu_wait(qemu);
+	_cleanup_free_ char *text = NULL;
+	struct nunchi_error *err =
+	    qmp_client_human(qemu->qmp, "info registers -a", -1, &wait, &text);
+
+	if (err)
+		return err;
+	monitor_parse_all_registers(text, strlen(text), count, ret, ret_known);
+	return NULL;
+}
+
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static void destroy(struct target *target)
@@ -106,6 +121,7 @@ static const struct target_ops qemu_ops = {
     .destroy = destroy,
     .control = &control,
     .get_registers = get_registers,
+    .get_all_registers = get_all_registers,
     .get_state = get_state,
 };
 
