@@ -268,6 +268,58 @@ class Languages(unittest.TestCase):
         return dict(re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"$', joined, re.M))
 
 
+class Page(unittest.TestCase):
+    """What people read: the order, the width, what --brief and --explain change."""
+
+    def page(self, *args, **environment) -> str:
+        return run(*args, **environment).stdout.decode()
+
+    def test_order(self) -> None:
+        text = self.page(LOGS / "black-screen.txt")
+        places = [text.index(part) for part in ("Verdict: ready without a screen", "What to do next",
+                                                "  1. undo", "\nWhy\n", "What each change did")]
+        self.assertEqual(places, sorted(places))
+        self.assertNotIn(str(LOGS), text)  # one file is named without its folder
+        self.assertIn("    black-screen.txt:", text)
+
+    def test_width(self) -> None:
+        for name in ("black-screen.txt", "black-screen-ko.txt", "black-screen-kernel.log",
+                     "vtx-off.log"):
+            for language in ({}, {"LC_ALL": "ko_KR.UTF-8"}):
+                for line in self.page(LOGS / name, **language).splitlines():
+                    width = sum(2 if "\u3000" <= c <= "\udfff" else 1 for c in line)
+                    # A command without a place where a shell lets it be broken stays whole.
+                    if not re.match(r" {4,}(GRUB_|# )", line):
+                        self.assertLessEqual(width, 80, line)
+
+    def test_terms_once(self) -> None:
+        text = re.sub(r"\s+", " ", self.page(LOGS / "black-screen.txt"))
+        self.assertEqual(text.count("dom0 (the Linux that Xen starts first, and that runs the machine)"), 1)
+        self.assertLess(text.index("dom0 (the Linux"), text.index("What to do next"))
+
+    def test_brief(self) -> None:
+        for name in sorted(path.name for path in LOGS.glob("*.txt")) + ["vtx-off.log"]:
+            lines = self.page("--brief", LOGS / name).splitlines()
+            self.assertLessEqual(len(lines), 10, name)
+            self.assertTrue(lines[0].startswith("Verdict: "))
+
+    def test_explain(self) -> None:
+        short, long = (self.page(*option, LOGS / "black-screen.txt") for option in ([], ["--explain"]))
+        self.assertIn("can never work", long)  # the end of a long line that is quoted
+        self.assertNotIn("can never work", short)
+        done = run("--brief", "--explain", LOGS / "vtx-off.log")
+        self.assertEqual(done.returncode, 2)
+
+    def test_commands_can_be_copied(self) -> None:
+        """A long command is broken only where a shell goes on in the next line."""
+        text = self.page(LOGS / "black-screen.txt")
+        [command] = re.findall(r"^       (sudo nano .*(?:&&|\\)\n(?:       .*\n)+)", text, re.M)
+        joined = re.sub(r"\\\n +|\n +", " ", command).strip()
+        [step] = [item for item in rows(LOGS / "black-screen.txt") if item["id"] == "undo"]
+        self.assertTrue(joined.startswith(step["remedy"]), joined)
+        self.assertFalse(subprocess.run(["sh", "-n"], input=command.encode()).returncode)
+
+
 class Healthy(unittest.TestCase):
     @needs("Hyperscan and PCRE2")
     def test_same_words(self) -> None:

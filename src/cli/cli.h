@@ -46,7 +46,9 @@ enum {
 	OPTION_ANONYMOUS,
 	OPTION_TRIAL,
 	OPTION_MINUTES,
-	OPTION_ALL
+	OPTION_ALL,
+	OPTION_BRIEF,
+	OPTION_EXPLAIN
 };
 
 struct cli_option {
@@ -245,6 +247,17 @@ int place_resolve(struct cli *cli, const char *text, struct nunchi_place *place)
 
 /* Which page table, of --pid, --cr3 and --phys. */
 int place_option(struct cli *cli, struct nunchi_place *place, int letter, const char *value);
+
+/* ---- doctor_page.c: what the doctor says, for people ---- */
+
+struct nunchi_diagnosis;
+/* How much of it: neither is the page that fits a screen. */
+struct doctor_detail {
+	bool brief, explain, all;
+	const char *only_path; /* the only file that was given, or NULL */
+};
+void doctor_page(struct cli *cli, const struct nunchi_diagnosis *diagnosis,
+		 const struct doctor_detail *detail);
 
 /* ---- doctor_change.c: plan, apply, undo and stay of the doctor ---- */
 

@@ -14,7 +14,7 @@ struct doctor_state {
 	const char *root;
 	const char *bundle;
 	bool anonymous;
-	bool all;
+	struct doctor_detail detail;
 	bool trial;
 	unsigned minutes;
 };
@@ -27,7 +27,10 @@ static const struct cli_option doctor_options[] = {
      "write what a diagnosis needs to FILE (.tar.gz), secrets left out, to look at elsewhere"},
     {"anonymous", OPTION_ANONYMOUS, NULL,
      "with --collect: leave out names of hosts and users and IP addresses, too"},
-    {"all", OPTION_ALL, NULL, "also what is well, and every fact with where it comes from"},
+    {"brief", OPTION_BRIEF, NULL, "the verdict and the next steps, in ten lines at most"},
+    {"explain", OPTION_EXPLAIN, NULL,
+     "every detail: all lines that show a finding, what each change did, other ways"},
+    {"all", OPTION_ALL, NULL, "that, also what is well, and every fact with where it comes from"},
 };
 
 static int doctor_option(struct cli *cli, void *state, int letter, const char *value)
@@ -44,216 +47,21 @@ static int doctor_option(struct cli *cli, void *state, int letter, const char *v
 		doctor->trial = true;
 	else if (letter == OPTION_MINUTES)
 		return doctor_change_minutes(cli, value, &doctor->minutes);
+	else if (letter == OPTION_BRIEF)
+		doctor->detail.brief = true;
+	else if (letter == OPTION_EXPLAIN)
+		doctor->detail.explain = true;
 	else
-		doctor->all = true;
+		doctor->detail.explain = doctor->detail.all = true;
 	return CLI_DONE;
 }
 
-static const char *verdict_word(enum nunchi_verdict verdict)
-{
-	switch (verdict) {
-	case NUNCHI_VERDICT_READY:
-		return _("ready");
-	case NUNCHI_VERDICT_NO_SCREEN:
-		return _("ready without a screen");
-	case NUNCHI_VERDICT_NOT_READY:
-		return _("not ready");
-	case NUNCHI_VERDICT_UNKNOWN:
-		break;
-	}
-	return _("not known");
-}
-
-static const char *const weight_words[] = {N_("blocker"), N_("problem"), N_("advice"), N_("note")};
-static const char *const confidence_words[] = {N_("sure"), N_("likely"), N_("possible")};
-static const char *const effect_words[] = {
-    N_("no effect"), N_("harmful"), N_("right idea, wrong line"), N_("useful"), N_("not judged")};
 /* In JSON and CSV: stable, whatever the language. */
 static const char *const verdict_names[] = {"ready", "no-screen", "not-ready", "unknown"};
 static const char *const weight_names[] = {"blocker", "problem", "advice", "note"};
 static const char *const confidence_names[] = {"high", "medium", "low"};
 static const char *const effect_names[] = {"none", "harmful", "wrong-line", "useful", "unjudged"};
 static const char *const step_names[] = {"remedy", "way-round", "check", "find-out"};
-
-/* ---- For people ---- */
-
-/* Text that may quote a file, wrapped behind what stands before it. */
-static void print_text(struct cli *cli, const char *before, const char *text, int indent)
-{
-	char *escaped = cli_escape(text, strlen(text));
-
-	cli_printf(cli, "%*s%s", indent, "", before);
-	indent += cli_columns(before, (int)strlen(before));
-	cli_print_wrapped(cli, escaped, indent, indent);
-	free(escaped);
-}
-
-static void print_evidence(struct cli *cli, const struct nunchi_evidence *evidence, int indent)
-{
-	if (!evidence->source)
-		return;
-	cli_printf(cli, "%*s", indent, "");
-	cli_print_escaped(cli, evidence->source);
-	if (evidence->line)
-		cli_printf(cli, ":%" PRIu64, evidence->line);
-	if (evidence->quote) {
-		cli_printf(cli, ": ");
-		cli_print_escaped(cli, evidence->quote);
-	}
-	cli_printf(cli, "\n");
-}
-
-static void print_finding(struct cli *cli, const struct nunchi_finding *finding)
-{
-	cli_printf(cli, "\n%s  %s, %s\n", finding->id, _(weight_words[finding->weight]),
-		   _(confidence_words[finding->confidence]));
-	print_text(cli, "", finding->meaning, 2);
-	for (size_t i = 0; i < finding->evidence_count; i++)
-		print_evidence(cli, &finding->evidence[i], 4);
-	if (finding->seen > finding->evidence_count)
-		cli_printf(cli, _("    (%" PRIu64 " times in all)\n"), finding->seen);
-	if (finding->remedy)
-		print_text(cli, "→ ", finding->remedy, 2);
-}
-
-/* "4: harmful": by the worst that its changes did, or by what helped if none of it hurt. */
-static void print_attempt(struct cli *cli, const struct nunchi_diagnosis *diagnosis, size_t first)
-{
-	static const unsigned rank[] = {[NUNCHI_EFFECT_UNJUDGED] = 0,
-					[NUNCHI_EFFECT_NONE] = 1,
-					[NUNCHI_EFFECT_USEFUL] = 2,
-					[NUNCHI_EFFECT_WRONG_LINE] = 3,
-					[NUNCHI_EFFECT_HARMFUL] = 4};
-	const struct nunchi_change *change = nunchi_diagnosis_change(diagnosis, first);
-	const char *attempt = change->attempt;
-	enum nunchi_effect worst = NUNCHI_EFFECT_UNJUDGED;
-
-	for (size_t i = first; (change = nunchi_diagnosis_change(diagnosis, i)); i++)
-		if (!strcmp(attempt, change->attempt) && rank[change->effect] > rank[worst])
-			worst = change->effect;
-	cli_printf(cli, "\n  ");
-	cli_print_escaped(cli, attempt);
-	cli_printf(cli, ": %s\n", _(effect_words[worst]));
-}
-
-static void print_changes(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
-{
-	const struct nunchi_change *change;
-	const char *attempt = "";
-
-	for (size_t i = 0; (change = nunchi_diagnosis_change(diagnosis, i)); i++) {
-		if (!i)
-			cli_printf(cli, "\n%s\n", _("What each change did"));
-		if (strcmp(attempt, change->attempt))
-			print_attempt(cli, diagnosis, i);
-		attempt = change->attempt;
-		cli_printf(cli, "    %s: ", _(effect_words[change->effect]));
-		cli_print_escaped(cli, change->what);
-		cli_printf(cli, "\n");
-		print_evidence(cli, &change->evidence, 6);
-		if (change->meaning)
-			print_text(cli, "", change->meaning, 6);
-	}
-}
-
-static void print_steps(struct cli *cli, const struct nunchi_diagnosis *diagnosis,
-			enum nunchi_step_kind kind, const char *title)
-{
-	const struct nunchi_step *step;
-	unsigned number = 0;
-
-	for (size_t i = 0; (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
-		char before[32];
-
-		if (step->kind != kind)
-			continue;
-		if (!number++)
-			cli_printf(cli, "\n%s\n", title);
-		if (kind != NUNCHI_STEP_WAY_ROUND)
-			snprintf(before, sizeof(before), "%u. ", number);
-		else
-			snprintf(before, sizeof(before), "%c. ", 'A' + (char)(number - 1) % 26);
-		print_text(cli, before, step->text, 2);
-		if (step->command) {
-			cli_printf(cli, "       ");
-			cli_print_escaped(cli, step->command);
-			cli_printf(cli, "\n");
-		}
-	}
-}
-
-/* The checklist: what is not well, one by one. */
-static void print_checks(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
-{
-	const struct nunchi_step *step;
-	bool title = false;
-
-	for (size_t i = 0; (step = nunchi_diagnosis_step(diagnosis, i)); i++) {
-		const char *word =
-		    !strcmp(step->state, "missing") ? _("missing: ") : _("unknown: ");
-
-		if (step->kind != NUNCHI_STEP_CHECK || !strcmp(step->state, "ok"))
-			continue;
-		if (!title)
-			cli_printf(cli, "\n%s\n", _("What introspection needs"));
-		title = true;
-		print_text(cli, word, step->text, 2);
-		print_evidence(cli, &step->evidence, 4);
-		if (step->command) {
-			cli_printf(cli, "    → ");
-			cli_print_escaped(cli, step->command);
-			cli_printf(cli, "\n");
-		}
-	}
-}
-
-static void print_facts(struct cli *cli, const struct nunchi_diagnosis *diagnosis)
-{
-	bool is;
-
-	cli_printf(cli, "\n%s\n", _("Facts"));
-	for (size_t i = 0;; i++) {
-		struct nunchi_host_fact fact = nunchi_diagnosis_fact(diagnosis, i, &is);
-
-		if (!is)
-			return;
-		cli_printf(cli, "  %s: %s", fact.name, fact.known ? "" : _("unknown, because "));
-		cli_print_escaped(cli, fact.value);
-		cli_printf(cli, "  (");
-		cli_print_escaped(cli, fact.evidence.source);
-		if (fact.evidence.line)
-			cli_printf(cli, ":%" PRIu64, fact.evidence.line);
-		cli_printf(cli, ")\n");
-	}
-}
-
-static void print_diagnosis(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool all)
-{
-	const struct nunchi_finding *finding;
-	const char *reason;
-	enum nunchi_verdict verdict = nunchi_diagnosis_verdict(diagnosis, &reason);
-	unsigned notes = 0;
-
-	cli_printf(cli, "%s: ", _("Verdict"));
-	cli_printf(cli, "%s\n", verdict_word(verdict));
-	print_text(cli, "", reason, 2);
-	for (size_t i = 0; (finding = nunchi_diagnosis_finding(diagnosis, i)); i++) {
-		if (all || finding->weight != NUNCHI_WEIGHT_NOTE)
-			print_finding(cli, finding);
-		else
-			notes++;
-	}
-	if (notes)
-		cli_printf(cli, _("  (%u notes of what is well or harmless: --all)\n"), notes);
-	if (all || verdict != NUNCHI_VERDICT_READY)
-		print_changes(cli, diagnosis);
-	print_steps(cli, diagnosis, NUNCHI_STEP_FIND_OUT, _("What would decide it"));
-	print_steps(cli, diagnosis, NUNCHI_STEP_REMEDY, _("What to do, in this order"));
-	print_steps(cli, diagnosis, NUNCHI_STEP_WAY_ROUND, _("Ways round, without a picture"));
-	print_checks(cli, diagnosis);
-	if (all)
-		print_facts(cli, diagnosis);
-}
 
 /* ---- For programs: one row an item ---- */
 
@@ -395,7 +203,8 @@ static struct nunchi_error *write_diagnosis(struct nunchi_writer *writer,
 
 /* ---- */
 
-static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool all)
+static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis,
+		const struct doctor_detail *detail)
 {
 	struct nunchi_writer *writer = NULL;
 	struct nunchi_error *err;
@@ -404,12 +213,12 @@ static int show(struct cli *cli, const struct nunchi_diagnosis *diagnosis, bool 
 	for (size_t i = 0; (warning = nunchi_diagnosis_warning(diagnosis, i)); i++)
 		cli_warn(cli, warning);
 	if (cli->output == NUNCHI_OUTPUT_TABLE) {
-		print_diagnosis(cli, diagnosis, all);
+		doctor_page(cli, diagnosis, detail);
 		return CLI_DONE;
 	}
 	err = cli_list_writer(cli, columns, ARRAY_SIZE(columns), &writer);
 	if (!err)
-		err = write_diagnosis(writer, diagnosis, all);
+		err = write_diagnosis(writer, diagnosis, detail->all);
 	nunchi_writer_destroy(writer);
 	return cli_fail(cli, err);
 }
@@ -447,7 +256,7 @@ static int collect(struct cli *cli, const struct nunchi_doctor_options *options,
 
 static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 {
-	const struct doctor_state *doctor = state;
+	struct doctor_state *doctor = state;
 	struct nunchi_doctor_options options = {
 	    .size = sizeof(options),
 	    .root = doctor->root,
@@ -472,10 +281,14 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, NULL, "--collect is of a host, not of files");
 	if (doctor->bundle)
 		return collect(cli, &options, doctor->bundle);
+	if (doctor->detail.brief && doctor->detail.explain)
+		return cli_misuse(cli, NULL, "--brief and --explain contradict each other");
+	/* One file needs no folder to be told from others. */
+	doctor->detail.only_path = count == 1 ? arguments[0] : NULL;
 	err = nunchi_doctor_examine(cli->context, &options, &diagnosis);
 	if (err)
 		return cli_fail(cli, err);
-	status = show(cli, diagnosis, doctor->all);
+	status = show(cli, diagnosis, &doctor->detail);
 	nunchi_diagnosis_destroy(diagnosis);
 	return status;
 }

@@ -2,9 +2,12 @@
 #include "cli.h"
 
 #include <libintl.h>
+#include <limits.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What the environment asks for, in the order that setlocale(3) looks. */
 static const char *wanted_language(void)
@@ -20,9 +23,28 @@ static const char *wanted_language(void)
 	return "C";
 }
 
+/* The texts of the build that this program is run from, or NULL: it is installed. */
+static const char *texts_of_build(char *folder, size_t capacity)
+{
+	char text[PATH_MAX + 64];
+	ssize_t size = readlink("/proc/self/exe", folder, capacity - 1);
+	char *slash;
+
+	if (size <= 0)
+		return NULL;
+	folder[size] = '\0';
+	slash = strrchr(folder, '/');
+	if (!slash || (size_t)(slash - folder) + sizeof("/po") > capacity)
+		return NULL;
+	strcpy(slash, "/po");
+	snprintf(text, sizeof(text), "%s/ko/LC_MESSAGES/nunchi.mo", folder);
+	return access(text, R_OK) ? NULL : folder;
+}
+
 void language_choose(void)
 {
 	const char *wanted = wanted_language(), *folder = getenv("TEXTDOMAINDIR");
+	char build[PATH_MAX];
 	const char *preferred = getenv("LANGUAGE");
 	char language[16];
 
@@ -37,6 +59,8 @@ void language_choose(void)
 		if (!preferred || !*preferred)
 			setenv("LANGUAGE", language, 1);
 	}
-	bindtextdomain("nunchi", folder && *folder ? folder : LOCALEDIR);
+	if (!folder || !*folder)
+		folder = texts_of_build(build, sizeof(build));
+	bindtextdomain("nunchi", folder ? folder : LOCALEDIR);
 	bind_textdomain_codeset("nunchi", "UTF-8");
 }

@@ -211,6 +211,7 @@ static bool is_bare(const struct rest *rest)
 	    "Hypervisor detected: ",
 	    "nvme nvme",
 	    "DMAR: [",
+	    "dmar: DMAR:",
 	    "AMD-Vi: ",
 	};
 

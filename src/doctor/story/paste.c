@@ -288,6 +288,12 @@ static bool unquote_printable(const char *text, size_t size, struct buffer *out)
 	return soft;
 }
 
+/* A line "key:" of YAML, whose value stands quoted in the next. */
+static bool is_key(const char *text, size_t size)
+{
+	return size >= 3 && size <= 32 && text[size - 1] == ':' && !memchr(text, '\'', size);
+}
+
 /* ---- ---- */
 
 static void one_line(struct paste *paste, const char *text, size_t size, struct buffer *out)
@@ -296,14 +302,24 @@ static void one_line(struct paste *paste, const char *text, size_t size, struct 
 
 	text += skip;
 	size -= skip;
-	if (paste->last && out->size && goes_on(paste, text, size)) {
+	if (paste->key && size > 3 && !memcmp(text, "  ", 2)) {
+		while (size && *text == ' ') {
+			text++;
+			size--;
+		}
+		paste->last = 0;
+	}
+	if ((paste->key && size > 2 && *text == '\'') ||
+	    (paste->last && out->size && goes_on(paste, text, size))) {
 		out->data[out->size - 1] = ' ';
 		buffer_append(out, text, size);
 		/* The line that went away. */
 		buffer_append(out, "\n\n", 2);
 		paste->last = 0;
+		paste->key = false;
 		return;
 	}
+	paste->key = is_key(text, size);
 	if (!(size && *text == '{' && spell_bytes(text, size, out)))
 		buffer_append(out, text, size);
 	buffer_append_char(out, '\n');
@@ -346,6 +362,7 @@ void paste_lines(struct paste *paste, const char *text, size_t size, struct buff
 
 	buffer_init(&mail, 0);
 	paste->last = 0;
+	paste->key = false;
 	while (text < end) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		size_t length;

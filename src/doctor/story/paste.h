@@ -22,6 +22,7 @@ struct paste {
 	bool binary;           /* no text at all, as far as its beginning shows */
 	/* The line at the end of the output, which may go on. */
 	size_t last; /* its length; 0: it cannot */
+	bool key;    /* it is a key of YAML, without its value */
 };
 
 /* Learns from its first bytes what the text is. */

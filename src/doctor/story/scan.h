@@ -42,8 +42,9 @@ enum rule_needs {
 	NEEDS_TWO_GPUS = 1 << 6, /* of two vendors, so that one of them can be done without */
 	NEEDS_ONE_GPU = 1 << 7,  /* two are not known to be there: its driver must stay */
 	NEEDS_NATIVE = 1 << 8,   /* not a boot under Xen */
+	NEEDS_XEN_NAMED = 1 << 9 /* somebody speaks of Xen or uses its tools */
 };
-#define NEEDS_COUNT 9
+#define NEEDS_COUNT 10
 
 struct rule {
 	const char *id;

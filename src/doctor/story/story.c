@@ -261,7 +261,7 @@ static void note_command(struct story *story, const char *command)
 
 	if (phrases_any(command, xen) || !strncmp(command, "xl ", 3))
 		mark(story, MARK_XEN, command);
-	if (strstr(command, "xen") || strstr(command, "xl "))
+	if (strcasestr(command, "xen") || strstr(command, "xl "))
 		mark(story, MARK_NAMES_XEN, command);
 	if (strstr(command, "journalctl") && phrases_any(command, before))
 		mark(story, MARK_ALIVE, command);
@@ -497,7 +497,8 @@ static void prose(struct story *story, const char *line)
 	if (strstr(line, "nvidia_wmi_ec_backlight") ||
 	    strstr(line, "603E9613-EF25-4338-A3D0-C46177516DB7"))
 		mark(story, MARK_WMI, line);
-	if (strcasestr(line, "xen") || strstr(line, "libxl"))
+	/* A kernel's whole configuration names it too. */
+	if ((strcasestr(line, "xen") && !strstr(line, "CONFIG_")) || strstr(line, "libxl"))
 		mark(story, MARK_NAMES_XEN, line);
 	if (phrases_dead(line))
 		mark(story, MARK_DEAD, line);

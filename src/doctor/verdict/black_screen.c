@@ -106,7 +106,7 @@ static void find_theory(struct nunchi_diagnosis *diagnosis)
 			 "What the text describes fits the driver xe. The same class of laptop "
 			 "works under Qubes OS (Xen 4.17, kernels 6.1 to 6.6)"),
 	    .remedy = _("do not give up on the device: the likeliest cause is the IOMMU, see "
-			"the steps below"),
+			"the steps"),
 	};
 
 	if (count)
@@ -296,7 +296,7 @@ static void steps_then(struct nunchi_diagnosis *diagnosis)
 	step(diagnosis, NUNCHI_STEP_REMEDY, "nomodeset",
 	     _("the test that decides: boot with no graphics driver at all, and with Xen's "
 	       "messages kept on the screen"),
-	     "dom0: nomodeset   Xen: vga=keep");
+	     "# GRUB's menu, key e: nomodeset at the end of vmlinuz' line, vga=keep of xen's line");
 	step(diagnosis, NUNCHI_STEP_REMEDY, "newer", _("Xen 4.18 or later, and a newer kernel"),
 	     NULL);
 	step(diagnosis, NUNCHI_STEP_REMEDY, "pvh",

@@ -55,6 +55,8 @@ unsigned rules_present(const struct nunchi_diagnosis *diagnosis, unsigned boot)
 	if (this->under_xen || this->rules_xen ||
 	    (!(this->marks & 1u << SCAN_MARK_NATIVE) && judge_under_xen(diagnosis)))
 		present |= NEEDS_XEN;
+	if (present & NEEDS_XEN || diagnosis->story.marks[MARK_NAMES_XEN].line)
+		present |= NEEDS_XEN_NAMED;
 	if (!this->under_xen && !this->rules_xen &&
 	    (this->marks & (1u << SCAN_MARK_NATIVE | 1u << SCAN_MARK_BOOT_LINUX) ||
 	     !judge_under_xen(diagnosis)))

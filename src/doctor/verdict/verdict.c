@@ -165,6 +165,8 @@ static const char *evidence_of_work(const struct nunchi_diagnosis *diagnosis)
 	    {RULE_R36, N_("by these logs Xen runs, and HVM guests can be looked into")},
 	    {RULE_R92, N_("by these logs Xen runs, and HVM guests can be looked into")},
 	    {RULE_R95, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R96, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R118, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R112, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R105, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R107, N_("by these logs KVM is on: QEMU's guests can be looked into")},
