@@ -178,12 +178,8 @@ static void print_command(struct page *page, const char *command, int indent)
 	cli_printf(page->cli, "%*s%s\n", indent, "", at);
 	free(escaped);
 	if (page->explains && !page->told_where && !strncmp(command, "GRUB_CMDLINE_", 13)) {
-		cli_printf(page->cli, "%*s", indent, "");
-		cli_print_wrapped(
-		    page->cli,
-		    _("# such a line is written into a file of /etc/default/grub.d, as "
-		      "xen-own.cfg; then sudo update-grub"),
-		    indent, indent);
+		cli_printf(page->cli, "%*s%s\n", indent, "",
+			   _("# a line of a file in /etc/default/grub.d; then sudo update-grub"));
 		page->told_where = true;
 	}
 }

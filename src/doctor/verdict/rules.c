@@ -158,6 +158,19 @@ static bool is_of_kvm(enum rule_id id)
 	return id >= RULE_R100 && id <= RULE_R117;
 }
 
+/* Whether another message of that boot says what this one only follows from. */
+static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot)
+{
+	static const enum rule_id reasons[] = {RULE_R33, RULE_R34, RULE_R76, RULE_R77};
+
+	if (rules[id].unless != RULE_NONE && scan_in_boot(scan, rules[id].unless, boot))
+		return true;
+	for (size_t i = 0; id == RULE_R35 && i < ARRAY_SIZE(reasons); i++)
+		if (scan_in_boot(scan, reasons[i], boot))
+			return true;
+	return false;
+}
+
 static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 {
 	const struct scan_result *result = &diagnosis->scan.results[id];
@@ -176,7 +189,7 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	if (!boot_of(diagnosis, id, &boot, &older))
 		return;
 	finding.meaning = meaning_of(diagnosis, id, boot);
-	if (rule->unless != RULE_NONE && scan_in_boot(&diagnosis->scan, rule->unless, boot))
+	if (is_explained(&diagnosis->scan, id, boot))
 		finding.weight = NUNCHI_WEIGHT_NOTE;
 	if (older && finding.weight != NUNCHI_WEIGHT_NOTE) {
 		finding.weight = NUNCHI_WEIGHT_NOTE;
