@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
+	const struct qmp_limits limits = QMP_LIMITS_EVENT;
 	struct qmp_framer framer = {0};
 	size_t start = 0, end = 0, seen = 0;
 
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		seen += 1 + data[seen] % 61;
 		if (seen > size)
 			seen = size;
-		while ((frame = qmp_frame(&framer, text + start, seen - start, &end)) ==
+		while ((frame = qmp_frame(&framer, &limits, text + start, seen - start, &end)) ==
 		       QMP_FRAME_COMPLETE) {
 			if (end == 0 || end > seen - start)
 				__builtin_trap();

@@ -145,6 +145,7 @@ struct nunchi_found {
 	const char *state;  /* "running", "paused" … or "unknown" */
 	const char *access; /* how nunchi would read the guest's memory, or why it cannot */
 	const char *uuid;   /* "" if unknown */
+	const char *user;   /* whose process runs the guest; "" for domains of Xen */
 };
 
 /*

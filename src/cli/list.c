@@ -13,6 +13,7 @@ static const struct nunchi_column columns[] = {
     {"pid", NUNCHI_TYPE_INTEGER, "process that runs it"},
     {"name", NUNCHI_TYPE_TEXT, "the guest's name"},
     {"uuid", NUNCHI_TYPE_TEXT, "the guest's UUID"},
+    {"user", NUNCHI_TYPE_TEXT, "whose process runs it"},
 };
 
 struct options {
@@ -45,6 +46,7 @@ static bool show(struct listing *listing, const struct nunchi_found *guest, cons
 	    cell_known(guest->pid >= 0, guest->pid),
 	    cell_text(guest->name[0] ? guest->name : NULL),
 	    cell_text(guest->uuid[0] ? guest->uuid : NULL),
+	    cell_text(guest->user[0] ? guest->user : NULL),
 	};
 
 	listing->count++;

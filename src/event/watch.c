@@ -45,10 +45,11 @@ struct event_watch {
 /* Copies the description of a guest; false if memory is short. */
 static bool keep(struct seen *seen, const struct nunchi_found *guest)
 {
-	const char *from[] = {guest->target, guest->name,   guest->hypervisor,
-			      guest->state,  guest->access, guest->uuid};
+	const char *from[] = {guest->target, guest->name, guest->hypervisor, guest->state,
+			      guest->access, guest->uuid, guest->user};
 	const char **to[] = {&seen->guest.target, &seen->guest.name,   &seen->guest.hypervisor,
-			     &seen->guest.state,  &seen->guest.access, &seen->guest.uuid};
+			     &seen->guest.state,  &seen->guest.access, &seen->guest.uuid,
+			     &seen->guest.user};
 	size_t size = 0;
 	char *text, *at;
 

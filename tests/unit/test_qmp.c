@@ -29,13 +29,14 @@
 /* The end of the first message, fed in pieces of that size. */
 static enum qmp_frame frame(const char *text, size_t piece, size_t *ret_end)
 {
+	const struct qmp_limits limits = QMP_LIMITS_EVENT;
 	struct qmp_framer framer = {0};
 	enum qmp_frame result = QMP_FRAME_MORE;
 	size_t size = strlen(text);
 
 	for (size_t seen = 0; result == QMP_FRAME_MORE && seen < size;) {
 		seen = seen + piece < size ? seen + piece : size;
-		result = qmp_frame(&framer, text, seen, ret_end);
+		result = qmp_frame(&framer, &limits, text, seen, ret_end);
 	}
 	return result;
 }
@@ -53,6 +54,47 @@ static void test_frames_end_where_objects_end(void **state)
 	}
 	assert_int_equal(frame("{\"open\": \"}", 3, &end), QMP_FRAME_MORE);
 	assert_int_equal(frame("", 1, &end), QMP_FRAME_MORE);
+}
+
+/* Bytes, tokens and nesting are limited, by command; text in a string is one token. */
+static void test_limits(void **state)
+{
+	const struct qmp_limits status = qmp_limits("query-status");
+	const struct qmp_limits human = qmp_limits("human-monitor-command");
+	static char text[64 << 10];
+	struct {
+		char begin, piece;
+		size_t size;
+		enum qmp_frame status, human;
+	} rows[] = {
+	    {'"', 'x', 1000, QMP_FRAME_MORE, QMP_FRAME_MORE},
+	    {'"', 'x', sizeof(text), QMP_FRAME_BROKEN, QMP_FRAME_MORE},
+	    {'[', '[', 30, QMP_FRAME_MORE, QMP_FRAME_MORE},
+	    {'[', '[', 40, QMP_FRAME_BROKEN, QMP_FRAME_BROKEN},
+	    {'[', '"', 1000, QMP_FRAME_MORE, QMP_FRAME_MORE},
+	    {'[', '"', 2000, QMP_FRAME_BROKEN, QMP_FRAME_BROKEN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct qmp_framer one = {0}, other = {0};
+		size_t end;
+
+		memset(text, rows[i].piece, rows[i].size);
+		text[0] = '{';
+		text[1] = rows[i].begin;
+		assert_int_equal(qmp_frame(&one, &status, text, rows[i].size, &end),
+				 rows[i].status);
+		assert_int_equal(qmp_frame(&other, &human, text, rows[i].size, &end),
+				 rows[i].human);
+	}
+	/* "1,1,…" */
+	for (size_t i = 2; i < 4000; i++)
+		text[i] = i % 2 ? ',' : '1';
+	text[1] = '[';
+	struct qmp_framer framer = {0};
+	size_t end;
+	assert_int_equal(qmp_frame(&framer, &status, text, 4000, &end), QMP_FRAME_BROKEN);
 }
 
 static void test_what_is_no_object_is_broken(void **state)
@@ -379,7 +421,7 @@ static void test_endless_message_ends_the_connection(void **state)
 	client = connected(&server);
 	_cleanup_error_ struct nunchi_error *err =
 	    qmp_client_execute(client, "query", NULL, &wait, NULL);
-	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	assert_true(error_is(err, NUNCHI_ERROR_DATA));
 	end(&server);
 }
 
@@ -605,6 +647,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_frames_end_where_objects_end),
+	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_what_is_no_object_is_broken),
 	    cmocka_unit_test(test_messages_are_told_apart),
 	    cmocka_unit_test(test_nonsense_is_an_error),

@@ -157,7 +157,8 @@ static struct nunchi_error *list_monitored(bool ask, target_found_fn *found, voi
 						   .pid = 7 + i,
 						   .state = ask ? monitored.state : "unknown",
 						   .access = "",
-						   .uuid = ""};
+						   .uuid = "",
+						   .user = ""};
 
 		if (monitored.there[i] && !found(&guest, data))
 			break;

@@ -9,6 +9,13 @@
 #define DEFAULT_MEMORY   (128 * MIB) /* default of all of QEMU's PC machine types */
 #define CHARDEVS_MAX     32
 #define QMP_CHARDEVS_MAX 16
+/* A command line is anybody's text: the longest name or path kept, and all of them together. */
+#define TEXT_MAX     4096
+#define TEXT_ALL_MAX ((size_t)16 << 10)
+/* The most options parsed that nunchi knows. Guests of libvirt with 200 disks have 600. */
+#define OPTIONS_MAX 4096
+/* More RAM than the addresses of any processor reach is a lie: 4 PiB. */
+#define MEMORY_MAX ((uint64_t)1 << 52)
 
 /* A -chardev of type socket, kept until it is known which chardevs speak QMP. */
 struct chardev {
@@ -22,13 +29,21 @@ struct parser {
 	size_t chardev_count;
 	char *qmp_chardevs[QMP_CHARDEVS_MAX];
 	size_t qmp_chardev_count;
-	bool failed; /* out of memory */
+	size_t left;      /* how many bytes of text may be kept */
+	unsigned options; /* how many were parsed */
+	bool failed;      /* out of memory */
 };
 
 static char *copy(struct parser *parser, const char *text)
 {
-	char *made = strdup(text);
+	size_t size = strlen(text) + 1;
+	char *made;
 
+	/* What is too long for a name or path is none. */
+	if (size > TEXT_MAX || size > parser->left)
+		size = 1;
+	parser->left -= size < parser->left ? size : parser->left;
+	made = strndup(text, size - 1);
 	if (!made)
 		parser->failed = true;
 	return made;
@@ -74,6 +89,8 @@ static void take_memory(struct parser *parser, const json_t *options)
 {
 	/* A size in JSON does not occur here; a number without a unit is in MiB. */
 	options_size(options, "size", MIB, &parser->cmdline.memory);
+	if (parser->cmdline.memory > MEMORY_MAX)
+		parser->cmdline.memory = 0;
 	if (options_string(options, "maxmem"))
 		parser->cmdline.has_slots = true;
 }
@@ -300,7 +317,7 @@ static void parse_all(struct parser *parser, const char *arguments, size_t size)
 			parser->cmdline.accel = CMDLINE_ACCEL_KVM;
 		else if (!strncmp(name, "xen-", 4))
 			parser->cmdline.is_xen = true;
-		else if (has_value(name) && value < end &&
+		else if (has_value(name) && value < end && parser->options++ < OPTIONS_MAX &&
 			 memchr(value, 0, (size_t)(end - value))) {
 			parse_option(parser, name, value);
 			at = value + strlen(value) + 1;
@@ -321,7 +338,8 @@ static void forget_chardevs(struct parser *parser)
 
 struct nunchi_error *cmdline_parse(const char *arguments, size_t size, struct cmdline *ret)
 {
-	struct parser parser = {.cmdline = {.memory = DEFAULT_MEMORY, .vcpus = 1}};
+	struct parser parser = {.cmdline = {.memory = DEFAULT_MEMORY, .vcpus = 1},
+				.left = TEXT_ALL_MAX};
 
 	parse_all(&parser, arguments, size);
 	forget_chardevs(&parser);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/find.h"
+#include "target/qemu/mounts.h"
+#include "target/qemu/names.h"
 #include "target/qemu/scan.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,27 +24,56 @@ static bool parse_pid(const char *word, pid_t *ret)
 	return true;
 }
 
-static size_t count_named(const struct qemu_processes *all, const char *name)
+/*
+ * How many processes a name may mean: the guests of the system and of this user, if there are any
+ * of that name, else those of other people, else what is not believed. So nobody's guest stands in
+ * the way of one of the system. *ret is the index of the first, if there is one.
+ */
+static size_t count_named(const struct qemu_processes *all, const char *name, unsigned *ret_rank,
+			  size_t *ret)
 {
 	size_t count = 0;
+	unsigned best = UINT_MAX;
 
-	for (size_t i = 0; i < all->count; i++)
-		count += !strcmp(all->entries[i].cmdline.name, name);
+	for (size_t i = 0; i < all->count; i++) {
+		unsigned rank = qemu_trust_rank(&all->entries[i].trust);
+
+		if (strcmp(all->entries[i].cmdline.name, name) != 0 || rank > best)
+			continue;
+		if (rank < best) {
+			best = rank;
+			count = 0;
+			*ret = i;
+		}
+		count++;
+	}
+	*ret_rank = best;
 	return count;
 }
 
 char *qemu_target_word(const struct qemu_process *process, const struct qemu_processes *all)
 {
 	const char *name = process->cmdline.name;
+	size_t found;
+	unsigned rank;
 	char *word;
 	pid_t pid;
 	int size;
 
-	if (name[0] && !strchr(name, '/') && !parse_pid(name, &pid) && count_named(all, name) == 1)
+	if (qemu_name_is_clear(name) && !parse_pid(name, &pid) &&
+	    count_named(all, name, &rank, &found) == 1 && &all->entries[found] == process)
 		size = asprintf(&word, "qemu:%s", name);
 	else
 		size = asprintf(&word, "qemu:%d", process->pid);
 	return size < 0 ? NULL : word;
+}
+
+size_t qemu_count_named(const struct qemu_processes *all, const char *name)
+{
+	size_t found;
+	unsigned rank;
+
+	return count_named(all, name, &rank, &found);
 }
 
 /* Moves entry i out of the list. */
@@ -67,23 +99,39 @@ static struct nunchi_error *hint_guests(struct nunchi_error *err, const struct q
 	return error_hint(err, "running are: %s", buffer_string(&list));
 }
 
+static struct nunchi_error *ambiguous(const struct qemu_processes *all, const char *name,
+				      unsigned rank)
+{
+	_cleanup_buffer_ struct buffer list = {0};
+	pid_t first = 0;
+
+	buffer_init(&list, 4096);
+	for (size_t i = 0; i < all->count; i++) {
+		const struct qemu_process *process = &all->entries[i];
+
+		if (strcmp(process->cmdline.name, name) != 0 ||
+		    qemu_trust_rank(&process->trust) != rank)
+			continue;
+		buffer_printf(&list, "%s%d of %s", list.size ? ", " : "", process->pid,
+			      process->trust.user);
+		first = first ? first : process->pid;
+	}
+	return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
+				       "several QEMU guests are named \"%s\": processes %s", name,
+				       buffer_string(&list)),
+			  "name one by its process, as qemu:%d", first);
+}
+
 static struct nunchi_error *find_by_name(const char *name, struct qemu_process *ret)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
-	_cleanup_buffer_ struct buffer pids = {0};
 	struct nunchi_error *err = qemu_processes_find(&all);
 	size_t found = 0;
+	unsigned rank;
 
 	if (err)
 		return err;
-	buffer_init(&pids, 4096);
-	for (size_t i = 0; i < all.count; i++) {
-		if (strcmp(all.entries[i].cmdline.name, name))
-			continue;
-		buffer_printf(&pids, "%s%d", pids.size ? ", " : "", all.entries[i].pid);
-		found = i;
-	}
-	switch (count_named(&all, name)) {
+	switch (count_named(&all, name, &rank, &found)) {
 	case 0:
 		return hint_guests(
 		    error_create(NUNCHI_ERROR_NOT_FOUND, "no QEMU guest \"%s\" runs here", name),
@@ -92,11 +140,7 @@ static struct nunchi_error *find_by_name(const char *name, struct qemu_process *
 		take(&all, found, ret);
 		return NULL;
 	default:
-		return error_hint(error_create(NUNCHI_ERROR_AMBIGUOUS,
-					       "several QEMU guests are named \"%s\": processes %s",
-					       name, buffer_string(&pids)),
-				  "name one by its process, as qemu:%.*s",
-				  (int)strcspn(buffer_string(&pids), ","), buffer_string(&pids));
+		return ambiguous(&all, name, rank);
 	}
 }
 
@@ -107,12 +151,30 @@ static bool same_file(const char *a, const char *b)
 	return !stat(a, &x) && !stat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
 }
 
+/*
+ * Whether a path that stands in the command line of another person's process may be looked at: on a
+ * file system of theirs (FUSE) a look alone may take for ever. The path that our user named may.
+ */
+static struct nunchi_error *check_path(const struct qemu_process *process, const char *path,
+				       bool named)
+{
+	char type[32];
+
+	if (named || !process->trust.is_person || mounts_path_is_local(path, type, sizeof(type)))
+		return NULL;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "its QMP socket %s is not on a local file system, but on %s", path,
+			    type);
+}
+
 static bool has_socket(const struct qemu_process *process, const char *path)
 {
 	for (size_t i = 0; i < process->cmdline.socket_count; i++) {
 		_cleanup_free_ char *own = qemu_process_socket_path(process, i);
+		_cleanup_error_ struct nunchi_error *err =
+		    own ? check_path(process, own, false) : NULL;
 
-		if (own && same_file(own, path))
+		if (own && !err && same_file(own, path))
 			return true;
 	}
 	return false;
@@ -139,12 +201,14 @@ static struct nunchi_error *find_by_socket(const char *path, struct qemu_process
 	err = qemu_processes_find(&all);
 	if (err)
 		return err;
-	for (size_t i = 0; i < all.count; i++) {
-		if (has_socket(&all.entries[i], path)) {
-			take(&all, i, ret);
-			return NULL;
-		}
-	}
+	/* Anybody may name the socket of another in a command line. */
+	for (unsigned rank = 0; rank < QEMU_TRUST_RANKS; rank++)
+		for (size_t i = 0; i < all.count; i++)
+			if (qemu_trust_rank(&all.entries[i].trust) == rank &&
+			    has_socket(&all.entries[i], path)) {
+				take(&all, i, ret);
+				return NULL;
+			}
 	return error_hint(
 	    error_create(NUNCHI_ERROR_NOT_FOUND, "no QEMU process is behind the socket %s", path),
 	    "it must be a QMP socket of a QEMU on this host, as given with -qmp unix:%s,server=on",
@@ -190,27 +254,6 @@ struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char 
 
 /* ---- Sockets --------------------------------------------------------------------------------- */
 
-/*
- * Whether this process listens on the socket. The kernel reports the process that called listen(),
- * which is libvirt and not QEMU if libvirt created the socket; but it must not be another QEMU.
- */
-static bool is_peer(const struct qemu_process *process, const struct qmp_client *client)
-{
-	struct qemu_process other;
-	struct nunchi_error *err;
-	pid_t peer = qmp_client_peer(client);
-
-	if (peer <= 0 || peer == process->pid)
-		return true;
-	err = qemu_process_load(peer, &other);
-	if (err) {
-		nunchi_error_destroy(err);
-		return true;
-	}
-	qemu_process_deinit(&other);
-	return false;
-}
-
 /* The path of the n-th socket: first the one that the user named, then those of the process. */
 static char *nth_path(const struct qemu_process *process, const char *socket, size_t n)
 {
@@ -233,17 +276,15 @@ size_t qemu_connect_all(const struct qemu_process *process, const char *socket,
 
 		if (!path || (i && socket && same_file(path, socket)))
 			continue;
-		err = qmp_client_create(path, &client);
-		if (err) {
-			if (*ret_err)
-				nunchi_error_destroy(err);
-			else
-				*ret_err = err;
-		} else if (is_peer(process, client)) {
+		err = check_path(process, path, socket && !i);
+		if (!err)
+			err = qmp_client_create(path, &client);
+		if (!err)
 			clients[count++] = client;
-		} else {
-			qmp_client_destroy(client);
-		}
+		else if (*ret_err)
+			nunchi_error_destroy(err);
+		else
+			*ret_err = err;
 	}
 	return count;
 }
@@ -311,9 +352,10 @@ struct nunchi_error *qemu_connect(const struct qemu_process *process, const char
 	} else {
 		err = connect_err ? connect_err : no_socket(process);
 	}
-	if (!err && !is_peer(process, clients[chosen]))
+	/* Before anything is asked or ordered of it. */
+	if (!err && !qemu_trust_holds(process->pid, qmp_client_fd(clients[chosen])))
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
-				   "another QEMU listens on what should be its QMP socket");
+				   "another process answers on what should be its QMP socket");
 	for (size_t i = 0; i < count; i++) {
 		if (err || i != chosen)
 			qmp_client_destroy(clients[i]);

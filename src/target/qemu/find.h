@@ -11,7 +11,7 @@
 /*
  * Finds the process for NAME, PID or SOCKET (without "qemu:"). If the word is a socket, it is
  * stored in *ret_socket, which the caller frees; otherwise *ret_socket is NULL.
- * NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS with the process ids to choose from.
+ * NUNCHI_ERROR_NOT_FOUND, or _AMBIGUOUS with the processes and their owners to choose from.
  */
 struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char **ret_socket);
 
@@ -29,9 +29,12 @@ size_t qemu_connect_all(const struct qemu_process *process, const char *socket,
 			struct nunchi_error **ret_err);
 
 /*
- * The word for target_open() that means this process: "qemu:NAME", or "qemu:PID" if other guests
- * have the same name.
+ * The word for target_open() that means this process: "qemu:NAME", or "qemu:PID" if the name means
+ * another guest, or several, or has characters that may look like others.
  */
 char *qemu_target_word(const struct qemu_process *process, const struct qemu_processes *all);
+
+/* How many guests the name may mean, as in qemu_find(). */
+size_t qemu_count_named(const struct qemu_processes *all, const char *name);
 
 #endif

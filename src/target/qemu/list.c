@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Lists QEMU guests from /proc, with their state if a QMP socket is free. */
 #include "target/qemu/find.h"
+#include "target/qemu/names.h"
 #include "target/qemu/qemu.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Time limit of asking all guests. */
-#define STATE_US 200000
+/*
+ * Time limits of asking guests for their state: one turn, in which some guests are asked at once,
+ * and all turns. The guests of the system come first.
+ */
+#define TURN_US  200000
+#define STATE_US 1200000
+/* Each connection takes two descriptors. */
+#define CONNECTIONS_MAX 64
+/* How many sockets of a guest of another person are tried. */
+#define PERSON_SOCKETS_MAX 2
 
 struct guest {
 	const struct qemu_process *process;
 	struct qmp_client *clients[CMDLINE_SOCKETS_MAX + 1];
 	size_t client_count;
 	char *socket_error;
+	const char *unasked; /* why it was not asked, or NULL */
+	bool tried;
 	bool asked;
 	char state[32];
 };
@@ -22,9 +33,16 @@ struct guest {
 static void ask_state(struct guest *guest, struct qmp_client *client, const struct qmp_wait *wait)
 {
 	_cleanup_json_ json_t *value = NULL;
-	struct nunchi_error *err = qmp_client_execute(client, "query-status", NULL, wait, &value);
-	const char *status = json_string_value(json_object_get(value, "status"));
+	struct nunchi_error *err;
+	const char *status;
 
+	if (!qemu_trust_holds(guest->process->pid, qmp_client_fd(client))) {
+		guest->unasked = "another process answers on its QMP socket";
+		guest->asked = true;
+		return;
+	}
+	err = qmp_client_execute(client, "query-status", NULL, wait, &value);
+	status = json_string_value(json_object_get(value, "status"));
 	nunchi_error_destroy(err);
 	guest->asked = true;
 	if (status)
@@ -51,16 +69,18 @@ static size_t advance_guest(struct guest *guest, struct pollfd *pfds, const stru
 	return guest->asked ? 0 : waiting;
 }
 
-static void ask_states(struct guest *guests, size_t count, struct pollfd *pfds)
+/* Asks the guests of one turn, count of them. */
+static void ask_turn(struct guest *const *guests, size_t count, struct pollfd *pfds,
+		     uint64_t deadline)
 {
-	const struct qmp_wait wait = {.deadline_us = clock_us() + STATE_US};
+	const struct qmp_wait wait = {.deadline_us = deadline};
 
 	for (;;) {
 		uint64_t now = clock_us();
 		size_t waiting = 0;
 
-		for (size_t i = 0; i < count; i++)
-			waiting += advance_guest(&guests[i], pfds + waiting, &wait);
+		for (size_t i = 0; i < count && clock_us() < deadline; i++)
+			waiting += advance_guest(guests[i], pfds + waiting, &wait);
 		if (!waiting || now >= wait.deadline_us)
 			return;
 		/*
@@ -71,6 +91,67 @@ static void ask_states(struct guest *guests, size_t count, struct pollfd *pfds)
 	}
 }
 
+static void connect_guest(struct guest *guest)
+{
+	struct qemu_process process = *guest->process;
+	struct nunchi_error *err;
+
+	guest->tried = true;
+	if (process.trust.is_person && process.cmdline.socket_count > PERSON_SOCKETS_MAX)
+		process.cmdline.socket_count = PERSON_SOCKETS_MAX;
+	guest->client_count = qemu_connect_all(&process, NULL, guest->clients, &err);
+	if (err)
+		guest->socket_error = strdup(nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+/* Closes the connections; guest->client_count still says how many there were. */
+static void disconnect_guest(struct guest *guest)
+{
+	for (size_t i = 0; i < guest->client_count; i++) {
+		qmp_client_destroy(guest->clients[i]);
+		guest->clients[i] = NULL;
+	}
+}
+
+/* Asks guests of this rank, as many at once as descriptors permit. */
+static void ask_rank(struct guest *guests, size_t count, unsigned rank, uint64_t deadline)
+{
+	struct guest *turn[CONNECTIONS_MAX];
+	struct pollfd pfds[CONNECTIONS_MAX + CMDLINE_SOCKETS_MAX + 1];
+	size_t next = 0;
+
+	while (next < count && clock_us() < deadline) {
+		uint64_t now = clock_us();
+		size_t chosen = 0, connections = 0;
+
+		for (; next < count && chosen < CONNECTIONS_MAX && connections < CONNECTIONS_MAX;
+		     next++) {
+			if (qemu_trust_rank(&guests[next].process->trust) != rank)
+				continue;
+			connect_guest(&guests[next]);
+			connections += guests[next].client_count;
+			turn[chosen++] = &guests[next];
+		}
+		ask_turn(turn, chosen, pfds, deadline - now > TURN_US ? now + TURN_US : deadline);
+		for (size_t i = 0; i < chosen; i++)
+			disconnect_guest(turn[i]);
+	}
+}
+
+/* Guests that are not believed are not asked anything. */
+static void ask_states(struct guest *guests, size_t count)
+{
+	uint64_t deadline = clock_us() + STATE_US;
+
+	ask_rank(guests, count, 0, deadline);
+	ask_rank(guests, count, 1, deadline);
+	for (size_t i = 0; i < count; i++)
+		if (!guests[i].tried && qemu_trust_rank(&guests[i].process->trust) < QEMU_TRUST_NOT)
+			guests[i].unasked = "there was no time to ask it: too many guests do not "
+					    "answer";
+}
+
 /* Describes how opening the guest would reach its memory, without opening it. */
 static void describe_access(const struct guest *guest, struct buffer *ret)
 {
@@ -78,20 +159,32 @@ static void describe_access(const struct guest *guest, struct buffer *ret)
 	_cleanup_error_ struct nunchi_error *denied = process_check_access(guest->process->pid);
 	bool shared = false;
 
+	if (qemu_trust_rank(&guest->process->trust) == QEMU_TRUST_NOT) {
+		buffer_printf(ret, "not believed, never asked or paused: %s",
+			      guest->process->trust.why_not);
+		return;
+	}
+	if (guest->process->unread[0]) {
+		buffer_printf(ret, "no: its command line was not read, for %s",
+			      guest->process->unread);
+		return;
+	}
 	for (size_t i = 0; i < cmdline->backend_count; i++)
 		shared |= cmdline->backends[i].share;
 	if (!guest->process->is_x86)
 		buffer_printf(ret, "not supported: %s is not x86", guest->process->program);
 	else if (!denied)
 		buffer_append_string(ret, shared ? "shared memory, mapped" : "process memory");
-	else if (guest->asked)
+	else if (guest->asked && !guest->unasked)
 		buffer_append_string(ret,
 				     "QEMU's monitor, slow: this user may not read QEMU's memory");
 	else
 		buffer_printf(ret, "no: %s", nunchi_error_message(denied));
 	if (!guest->process->is_x86)
 		return;
-	if (guest->asked)
+	if (guest->unasked)
+		buffer_printf(ret, "; no QMP: %s", guest->unasked);
+	else if (guest->asked)
 		buffer_append_string(ret, ", QMP");
 	else if (guest->socket_error)
 		buffer_printf(ret, "; no QMP: %s", guest->socket_error);
@@ -105,6 +198,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 		   target_found_fn *found, void *data)
 {
 	_cleanup_free_ char *word = qemu_target_word(guest->process, all);
+	_cleanup_free_ char *name = qemu_name_shown(guest->process->cmdline.name);
 	_cleanup_buffer_ struct buffer access = {0};
 	char hypervisor[32];
 	struct nunchi_found row;
@@ -115,7 +209,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	snprintf(hypervisor, sizeof(hypervisor), "qemu (%s)", process_accel(guest->process));
 	row = (struct nunchi_found){
 	    .target = word ? word : "",
-	    .name = guest->process->cmdline.name,
+	    .name = name ? name : "",
 	    .hypervisor = hypervisor,
 	    .pid = guest->process->pid,
 	    .memory = guest->process->cmdline.memory,
@@ -123,48 +217,53 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	    .state = guest->state[0] ? guest->state : "unknown",
 	    .access = buffer_string(&access),
 	    .uuid = "",
+	    .user = guest->process->trust.user,
 	};
 	more = found(&row, data);
 	return more;
 }
 
-static void connect_guest(struct guest *guest)
+/* One row for those beyond the limit. */
+static bool report_left_out(size_t count, target_found_fn *found, void *data)
 {
-	struct nunchi_error *err;
+	char access[96];
+	struct nunchi_found row = {.target = "",
+				   .name = "",
+				   .hypervisor = "qemu",
+				   .pid = -1,
+				   .state = "unknown",
+				   .access = access,
+				   .uuid = "",
+				   .user = ""};
 
-	guest->client_count = qemu_connect_all(guest->process, NULL, guest->clients, &err);
-	if (err)
-		guest->socket_error = strdup(nunchi_error_message(err));
-	nunchi_error_destroy(err);
+	snprintf(access, sizeof(access), "%zu more processes look like QEMU, too many to list",
+		 count);
+	return found(&row, data);
 }
 
 struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
 	_cleanup_free_ struct guest *guests = NULL;
-	_cleanup_free_ struct pollfd *pfds = NULL;
 	struct nunchi_error *err = qemu_processes_find(&all);
 	bool more = true;
 
 	if (err)
 		return err;
 	guests = calloc(all.count + 1, sizeof(*guests));
-	pfds = calloc(all.count * (CMDLINE_SOCKETS_MAX + 1) + 1, sizeof(*pfds));
-	if (!guests || !pfds)
+	if (!guests)
 		return &error_nomem;
-	for (size_t i = 0; i < all.count; i++) {
+	for (size_t i = 0; i < all.count; i++)
 		guests[i].process = &all.entries[i];
-		if (ask)
-			connect_guest(&guests[i]);
-	}
-	ask_states(guests, all.count, pfds);
+	if (ask)
+		ask_states(guests, all.count);
 	for (size_t i = 0; i < all.count; i++) {
 		if (more)
 			more = report(&guests[i], &all, found, data);
-		for (size_t j = 0; j < guests[i].client_count; j++)
-			qmp_client_destroy(guests[i].clients[j]);
 		free(guests[i].socket_error);
 	}
+	if (more && all.left_out)
+		more = report_left_out(all.left_out, found, data);
 	*ret_stopped = !more;
 	return NULL;
 }
@@ -173,10 +272,7 @@ bool qemu_has_guest(const char *name)
 {
 	_cleanup_qemu_processes_ struct qemu_processes all = {0};
 	struct nunchi_error *err = qemu_processes_find(&all);
-	size_t count = 0;
 
 	nunchi_error_destroy(err);
-	for (size_t i = 0; i < all.count; i++)
-		count += !strcmp(all.entries[i].cmdline.name, name);
-	return count == 1;
+	return qemu_count_named(&all, name) == 1;
 }

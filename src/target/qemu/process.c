@@ -2,6 +2,7 @@
 #include "target/qemu/process.h"
 
 #include "core/array.h"
+#include "core/clock.h"
 #include "core/io.h"
 #include "target/qemu/scan.h"
 
@@ -15,8 +16,12 @@
 
 #define FILE_MAX ((size_t)16 << 20)
 /* Limit of the command line: the kernel permits more, but no real guest has nearly as much. */
-#define ARGUMENTS_MAX   ((size_t)1 << 20)
+#define ARGUMENTS_MAX   ((size_t)256 << 10)
 #define DESCRIPTORS_MAX 4096
+/* How long command lines of processes of people are read for a list. */
+#define FIND_US 500000
+/* The most processes of people that are kept in mind meanwhile. */
+#define CANDIDATES_MAX 4096
 
 /* ---- /proc ----------------------------------------------------------------------------------- */
 
@@ -220,44 +225,70 @@ static struct nunchi_error *not_qemu(pid_t pid)
 
 /*
  * Recognises QEMU by the program that the process executes or, if that is hidden from this user, by
- * argv[0].
+ * argv[0]. *ret_hidden: the latter.
  */
-static struct nunchi_error *load(pid_t pid, struct qemu_process *process)
+static struct nunchi_error *recognise(pid_t pid, struct qemu_process *process, bool *ret_hidden)
+{
+	enum hidden hidden = read_program(pid, process->program, sizeof(process->program));
+
+	*ret_hidden = hidden == PROGRAM_HIDDEN;
+	/* Do the cheap test first, since there are many processes. */
+	if (hidden == PROGRAM_NONE || (hidden == PROGRAM_KNOWN && !is_qemu(process->program)) ||
+	    !qemu_trust_read(pid, &process->trust))
+		return not_qemu(pid);
+	return process_start_time(pid, &process->start_time);
+}
+
+/*
+ * Reads and parses the command line. Of a process of another person it is read only if that cannot
+ * wait for a file of theirs.
+ */
+static struct nunchi_error *read_cmdline(struct qemu_process *process, bool hidden)
 {
 	_cleanup_buffer_ struct buffer arguments = {0};
-	enum hidden hidden = read_program(pid, process->program, sizeof(process->program));
 	struct nunchi_error *err;
 
-	/* Do the cheap test first, since there are many processes. */
-	if (hidden == PROGRAM_NONE || (hidden == PROGRAM_KNOWN && !is_qemu(process->program)))
-		return not_qemu(pid);
-	err = read_limited(pid, "cmdline", ARGUMENTS_MAX, &arguments);
+	if (process->trust.is_person && !hidden && !qemu_trust_arguments(process->pid)) {
+		snprintf(process->unread, sizeof(process->unread),
+			 "its arguments are not in memory of its own");
+		return cmdline_parse("", 0, &process->cmdline);
+	}
+	err = read_limited(process->pid, "cmdline", ARGUMENTS_MAX, &arguments);
 	if (err)
 		return err;
-	if (hidden == PROGRAM_HIDDEN) {
+	if (hidden) {
 		base_name(buffer_string(&arguments), process->program, sizeof(process->program));
 		if (!is_qemu(process->program))
-			return not_qemu(pid);
+			return not_qemu(process->pid);
 	}
-	err = process_start_time(pid, &process->start_time);
+	return cmdline_parse(buffer_string(&arguments), arguments.size, &process->cmdline);
+}
+
+/* What is left to do once the process is recognised. */
+static struct nunchi_error *complete(struct qemu_process *process, bool hidden)
+{
+	struct nunchi_error *err = read_cmdline(process, hidden);
+
 	if (err)
 		return err;
-	return cmdline_parse(buffer_string(&arguments), arguments.size, &process->cmdline);
+	process->is_x86 = is_x86(process->program);
+	if (!process->cmdline.is_xen)
+		return NULL;
+	qemu_process_deinit(process);
+	return error_create(NUNCHI_ERROR_NOT_FOUND, "process %d is the device model of a Xen guest",
+			    process->pid);
 }
 
 struct nunchi_error *qemu_process_load(pid_t pid, struct qemu_process *ret)
 {
 	struct qemu_process process = {.pid = pid};
-	struct nunchi_error *err = load(pid, &process);
+	bool hidden;
+	struct nunchi_error *err = recognise(pid, &process, &hidden);
 
+	if (!err)
+		err = complete(&process, hidden);
 	if (err)
 		return err;
-	process.is_x86 = is_x86(process.program);
-	if (process.cmdline.is_xen) {
-		qemu_process_deinit(&process);
-		return error_create(NUNCHI_ERROR_NOT_FOUND,
-				    "process %d is the device model of a Xen guest", pid);
-	}
 	*ret = process;
 	return NULL;
 }
@@ -267,10 +298,22 @@ void qemu_process_deinit(struct qemu_process *process)
 	cmdline_deinit(&process->cmdline);
 }
 
-static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t pid)
-{
+/* A process that was recognised, before its command line is read. */
+struct candidate {
 	struct qemu_process process;
-	struct nunchi_error *err = qemu_process_load(pid, &process);
+	bool hidden;
+};
+
+struct candidates {
+	struct candidate *entries;
+	size_t count, capacity;
+	size_t left_out;
+};
+
+static struct nunchi_error *add_candidate(struct candidates *all, pid_t pid)
+{
+	struct candidate candidate = {.process.pid = pid};
+	struct nunchi_error *err = recognise(pid, &candidate.process, &candidate.hidden);
 
 	if (err == &error_nomem)
 		return err;
@@ -279,24 +322,18 @@ static struct nunchi_error *add_process(struct qemu_processes *processes, pid_t 
 		nunchi_error_destroy(err);
 		return NULL;
 	}
-	if (!ARRAY_RESERVE(processes->entries, processes->count, processes->capacity, 1)) {
-		qemu_process_deinit(&process);
-		return &error_nomem;
+	if (all->count >= CANDIDATES_MAX && qemu_trust_rank(&candidate.process.trust)) {
+		all->left_out++;
+		return NULL;
 	}
-	processes->entries[processes->count++] = process;
+	if (!ARRAY_RESERVE(all->entries, all->count, all->capacity, 1))
+		return &error_nomem;
+	all->entries[all->count++] = candidate;
 	return NULL;
 }
 
-static int compare_pids(const void *a, const void *b)
+static struct nunchi_error *find_candidates(struct candidates *ret)
 {
-	const struct qemu_process *x = a, *y = b;
-
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-struct nunchi_error *qemu_processes_find(struct qemu_processes *ret)
-{
-	struct qemu_processes processes = {0};
 	struct nunchi_error *err = NULL;
 	struct dirent *entry;
 	DIR *dir = opendir("/proc");
@@ -308,9 +345,76 @@ struct nunchi_error *qemu_processes_find(struct qemu_processes *ret)
 		uint64_t pid;
 
 		if (scan_decimal(&scan, &pid) && scan.at == scan.end && pid < INT32_MAX)
-			err = add_process(&processes, (pid_t)pid);
+			err = add_candidate(ret, (pid_t)pid);
 	}
 	closedir(dir);
+	return err;
+}
+
+/* The system's first; of one rank the eldest first. */
+static int compare_ranks(const void *a, const void *b)
+{
+	const struct qemu_process *x = &((const struct candidate *)a)->process;
+	const struct qemu_process *y = &((const struct candidate *)b)->process;
+	unsigned one = qemu_trust_rank(&x->trust), other = qemu_trust_rank(&y->trust);
+
+	if (one != other)
+		return one < other ? -1 : 1;
+	return x->start_time < y->start_time ? -1 : x->start_time > y->start_time;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct qemu_process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* Moves the candidate to the list, its command line read if there is time. */
+static struct nunchi_error *add_process(struct qemu_processes *processes,
+					struct candidate *candidate, uint64_t deadline)
+{
+	struct qemu_process *process = &candidate->process;
+	struct nunchi_error *err = NULL;
+
+	if (qemu_trust_rank(&process->trust) && clock_us() >= deadline) {
+		snprintf(process->unread, sizeof(process->unread),
+			 "there are too many processes like it");
+		err = cmdline_parse("", 0, &process->cmdline);
+	} else {
+		err = complete(process, candidate->hidden);
+	}
+	if (err == &error_nomem)
+		return err;
+	if (err) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	if (!ARRAY_RESERVE(processes->entries, processes->count, processes->capacity, 1)) {
+		qemu_process_deinit(process);
+		return &error_nomem;
+	}
+	processes->entries[processes->count++] = *process;
+	return NULL;
+}
+
+struct nunchi_error *qemu_processes_find(struct qemu_processes *ret)
+{
+	struct qemu_processes processes = {0};
+	struct candidates candidates = {0};
+	uint64_t deadline = clock_us() + FIND_US;
+	struct nunchi_error *err = find_candidates(&candidates);
+
+	if (!err && candidates.count)
+		qsort(candidates.entries, candidates.count, sizeof(*candidates.entries),
+		      compare_ranks);
+	processes.left_out = candidates.left_out;
+	for (size_t i = 0; !err && i < candidates.count; i++)
+		if (processes.count < PROCESSES_MAX)
+			err = add_process(&processes, &candidates.entries[i], deadline);
+		else
+			processes.left_out++;
+	free(candidates.entries);
 	if (err) {
 		qemu_processes_deinit(&processes);
 		return err;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "target/qemu/cmdline.h"
 #include "target/qemu/maps.h"
+#include "target/qemu/trust.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,9 @@ struct qemu_process {
 	uint64_t start_time;
 	char program[64]; /* "qemu-system-x86_64" */
 	bool is_x86;
+	struct qemu_trust trust;
+	/* Why the command line is not known; "" if it is. */
+	char unread[64];
 	struct cmdline cmdline;
 };
 
@@ -48,9 +52,15 @@ void qemu_process_deinit(struct qemu_process *process);
 struct qemu_processes {
 	struct qemu_process *entries; /* in ascending order of pid */
 	size_t count, capacity;
+	size_t left_out; /* how many more look like QEMU, beyond PROCESSES_MAX */
 };
 
-/* Finds all QEMU processes that this user can see. */
+/*
+ * Finds all QEMU processes that this user can see: at most PROCESSES_MAX, and those of the system
+ * first. What is behind the limits of memory and time is there without its command line
+ * (process.unread).
+ */
+#define PROCESSES_MAX 1024
 struct nunchi_error *qemu_processes_find(struct qemu_processes *ret);
 void qemu_processes_deinit(struct qemu_processes *processes);
 #define _cleanup_qemu_processes_ _cleanup_(qemu_processes_deinit)
@@ -60,6 +70,13 @@ void qemu_processes_deinit(struct qemu_processes *processes);
  * is given as a descriptor that cannot be inspected, or was removed. The caller frees the path.
  */
 char *qemu_process_socket_path(const struct qemu_process *process, size_t index);
+
+enum process_holds { PROCESS_HOLDS, PROCESS_HOLDS_NOT, PROCESS_HOLDS_UNKNOWN };
+/*
+ * Whether the process has the other end of our connected Unix socket among its descriptors. Asks
+ * the kernel by sock_diag(7); PROCESS_HOLDS_UNKNOWN if that, or the descriptors, may not be read.
+ */
+enum process_holds process_holds_peer(pid_t pid, int fd);
 
 /*
  * Finds the client that is connected to the listening socket at path, as "virtqemud (pid 812)",

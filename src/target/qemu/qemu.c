@@ -184,6 +184,12 @@ static struct nunchi_error *connect_qmp(struct qemu_target *qemu, const struct q
 
 	if (limits->forbid_qmp)
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "QMP is not to be used");
+	else if (qemu_trust_rank(&qemu->process.trust) == QEMU_TRUST_NOT)
+		err = error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					      "it is not asked anything and not paused, for %s",
+					      qemu->process.trust.why_not),
+				 "run nunchi as its user, %s, who believes it",
+				 qemu->process.trust.user);
 	else
 		err = qemu_connect(&qemu->process, qemu->socket, &wait, &qemu->qmp);
 	if (!err) {
@@ -234,6 +240,10 @@ static struct nunchi_error *set_up(struct qemu_target *qemu, const struct target
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "%s runs a guest that is not x86, which nunchi does not know",
 				    qemu->process.program);
+	if (qemu->process.unread[0])
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "the command line of process %d was not read, for %s",
+				    qemu->process.pid, qemu->process.unread);
 	err = connect_qmp(qemu, limits);
 	if (err)
 		return err;

@@ -6,8 +6,8 @@
 #include "target/kind.h"
 
 /*
- * Calls found() for each QEMU guest until found() returns false (*ret_stopped). Waits at most 200
- * ms for states.
+ * Calls found() for each QEMU guest until found() returns false (*ret_stopped). Waits at most
+ * 1.2 s for states, however many there are and whatever they answer.
  */
 struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
 

@@ -5,29 +5,63 @@
 
 #include <string.h>
 
-/*
- * Limit of the nesting: greater than in any answer of QEMU, and not greater than jansson's limit.
- */
-#define DEPTH_MAX 512
+/* Limit of the nesting. The answers that nunchi asks for have five levels, events ten. */
+#define DEPTH_MAX 32
 
-enum qmp_frame qmp_frame(struct qmp_framer *framer, const char *data, size_t size, size_t *ret_end)
+struct qmp_limits qmp_limits(const char *command)
+{
+	static const struct {
+		const char *command;
+		struct qmp_limits limits;
+	} known[] = {
+	    /* about ten tokens and 150 bytes for each of at most 65,535 vCPUs */
+	    {"query-cpus-fast", {16 << 20, 1 << 20}},
+	    {"query-memdev", {256 << 10, 16384}},
+	    /* one string; `info mtree -f` of a large guest has a MiB */
+	    {"human-monitor-command", {16 << 20, 512}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(command, known[i].command))
+			return known[i].limits;
+	return QMP_LIMITS_EVENT;
+}
+
+/* Counts the token that begins with this character outside of strings. */
+static void count_token(struct qmp_framer *framer, char c)
+{
+	bool word = !strchr(" \t\r\n,:{}[]\"", c);
+
+	framer->tokens += (word && !framer->in_word) || c == '"' || c == '{' || c == '[';
+	framer->in_word = word;
+}
+
+/* Goes over one character within a string. */
+static void scan_string(struct qmp_framer *framer, char c)
+{
+	if (framer->escaped)
+		framer->escaped = false;
+	else if (c == '\\')
+		framer->escaped = true;
+	else if (c == '"')
+		framer->in_string = false;
+}
+
+enum qmp_frame qmp_frame(struct qmp_framer *framer, const struct qmp_limits *limits,
+			 const char *data, size_t size, size_t *ret_end)
 {
 	for (; framer->scanned < size; framer->scanned++) {
 		const char c = data[framer->scanned];
 
+		if (framer->scanned >= limits->bytes || framer->tokens > limits->tokens)
+			return QMP_FRAME_BROKEN;
 		if (framer->in_string) {
-			if (framer->escaped)
-				framer->escaped = false;
-			else if (c == '\\')
-				framer->escaped = true;
-			else if (c == '"')
-				framer->in_string = false;
+			scan_string(framer, c);
 			continue;
 		}
-		if (framer->depth == 0 && c != '{' && !strchr(" \t\r\n", c))
+		if (c == '\0' || (framer->depth == 0 && c != '{' && !strchr(" \t\r\n", c)))
 			return QMP_FRAME_BROKEN;
-		if (c == '\0')
-			return QMP_FRAME_BROKEN;
+		count_token(framer, c);
 		if (c == '"') {
 			framer->in_string = true;
 		} else if (c == '{' || c == '[') {
@@ -74,8 +108,6 @@ struct nunchi_error *qmp_message_parse(const char *data, size_t size, struct qmp
 	const json_t *value;
 	json_error_t why;
 
-	if (size > QMP_MESSAGE_MAX)
-		return error_create(NUNCHI_ERROR_DATA, "QMP: a message of %zu bytes", size);
 	message.json = json_loadb(data, size, JSON_ALLOW_NUL, &why);
 	if (!message.json && json_no_memory(&why))
 		return &error_nomem;

@@ -15,8 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* No answer that nunchi asks for is longer; a longer message ends the connection. */
-#define QMP_MESSAGE_MAX ((size_t)16 << 20)
+/*
+ * How large a message may be; a larger one ends the connection. Tokens are strings, numbers, words
+ * and brackets: each takes far more memory when it is parsed than as text.
+ */
+struct qmp_limits {
+	size_t bytes;
+	unsigned tokens;
+};
+
+/* For the greeting and for events; the largest event, of device names, has less than 4 KiB. */
+#define QMP_LIMITS_EVENT ((struct qmp_limits){16 << 10, 512})
+/* The limits for the answer to a command: at least those for events. */
+struct qmp_limits qmp_limits(const char *command);
 
 /*
  * Sent before a command to make QEMU's JSON parser skip an incomplete message (0xff never occurs in
@@ -28,6 +39,8 @@
 struct qmp_framer {
 	size_t scanned;
 	unsigned depth;
+	unsigned tokens;
+	bool in_word; /* within a number, true, false or null */
 	bool in_string;
 	bool escaped;
 };
@@ -35,14 +48,16 @@ struct qmp_framer {
 enum qmp_frame {
 	QMP_FRAME_MORE,     /* the message continues after size bytes */
 	QMP_FRAME_COMPLETE, /* the message ends at *ret_end */
-	QMP_FRAME_BROKEN,   /* the bytes are not a sequence of JSON objects */
+	/* the bytes are not a sequence of JSON objects, or exceed the limits */
+	QMP_FRAME_BROKEN,
 };
 
 /*
  * Continues the search where the last call ended. data contains the message from its start. A
  * message may be on one line or, with QEMU's option pretty=on, on several lines.
  */
-enum qmp_frame qmp_frame(struct qmp_framer *framer, const char *data, size_t size, size_t *ret_end);
+enum qmp_frame qmp_frame(struct qmp_framer *framer, const struct qmp_limits *limits,
+			 const char *data, size_t size, size_t *ret_end);
 
 enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
 

@@ -17,7 +17,9 @@
 #define RETRY_MS 2
 /* Limit of the connections that are waited for at once. */
 #define CLIENTS_MAX  4096
-#define RECEIVE_SIZE 65536
+#define RECEIVE_SIZE 16384
+/* No limit of qmp_limits() is greater. */
+#define INPUT_MAX ((size_t)17 << 20)
 /* The id of the command qmp_capabilities; the ids of other commands follow. */
 #define CAPABILITIES_ID 0
 
@@ -32,10 +34,13 @@ struct qmp_client {
 	/* a command was sent incompletely, so that QEMU's parser must be resynchronised */
 	bool half_sent;
 	int64_t next_id;
+	int64_t awaited; /* id of the command whose answer is awaited; all others are dropped */
 	struct buffer input;
 	struct qmp_framer framer;
+	struct qmp_limits limits;
 	struct qmp_message answer; /* the last return or error; valid if `answered` is true */
 	bool answered;
+	bool broken; /* the connection was ended here: the peer sent no QMP, or too much */
 };
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
@@ -76,7 +81,9 @@ struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret
 	client->place = no_cleanup_fd(place);
 	client->next_id = CAPABILITIES_ID + 1;
 	client->answer.id = -1;
-	buffer_init(&client->input, QMP_MESSAGE_MAX + RECEIVE_SIZE);
+	client->awaited = -1;
+	client->limits = QMP_LIMITS_EVENT;
+	buffer_init(&client->input, INPUT_MAX);
 	if (try_connect(client)) {
 		*ret = no_cleanup_ptr(client);
 		return NULL;
@@ -154,6 +161,9 @@ static struct nunchi_error *check_wait(const struct qmp_wait *wait)
 static struct nunchi_error *closed(struct qmp_client *client)
 {
 	client->phase = QMP_PHASE_DEAD;
+	if (client->broken)
+		return error_create(NUNCHI_ERROR_DATA,
+				    "QMP: QEMU sent what is no answer, or a far too large one");
 	return error_create(NUNCHI_ERROR_GONE, "QMP: QEMU closed the connection");
 }
 
@@ -225,7 +235,8 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, &at_once));
 	} else if (client->phase == QMP_PHASE_CAPABILITIES) {
 		client->phase = message->kind == QMP_RETURN ? QMP_PHASE_READY : QMP_PHASE_DEAD;
-	} else if (message->kind == QMP_RETURN || message->kind == QMP_ERROR) {
+	} else if ((message->kind == QMP_RETURN || message->kind == QMP_ERROR) &&
+		   message->id == client->awaited) {
 		qmp_message_deinit(&client->answer);
 		client->answer = *message;
 		client->answered = true;
@@ -240,12 +251,12 @@ static bool take_message(struct qmp_client *client)
 	struct nunchi_error *err;
 	size_t end;
 
-	switch (qmp_frame(&client->framer, client->input.data, client->input.size, &end)) {
+	switch (qmp_frame(&client->framer, &client->limits, client->input.data, client->input.size,
+			  &end)) {
 	case QMP_FRAME_MORE:
-		if (client->input.size > QMP_MESSAGE_MAX)
-			client->phase = QMP_PHASE_DEAD;
 		return false;
 	case QMP_FRAME_BROKEN:
+		client->broken = true;
 		client->phase = QMP_PHASE_DEAD;
 		return false;
 	case QMP_FRAME_COMPLETE:
@@ -257,6 +268,7 @@ static bool take_message(struct qmp_client *client)
 	client->framer = (struct qmp_framer){0};
 	if (err) {
 		nunchi_error_destroy(err);
+		client->broken = true;
 		client->phase = QMP_PHASE_DEAD;
 		return false;
 	}
@@ -306,20 +318,14 @@ bool qmp_client_advance(struct qmp_client *client)
 	return true;
 }
 
-static struct nunchi_error *await_answer(struct qmp_client *client, int64_t id,
-					 const struct qmp_wait *wait)
+static struct nunchi_error *await_answer(struct qmp_client *client, const struct qmp_wait *wait)
 {
 	for (;;) {
 		bool more = qmp_client_advance(client);
 		struct nunchi_error *err;
 
-		if (client->answered && client->answer.id == id)
+		if (client->answered)
 			return NULL;
-		/*
-		 * Other answers belong to earlier commands, for which nobody waits any more, or are
-		 * invalid.
-		 */
-		client->answered = false;
 		if (client->phase == QMP_PHASE_DEAD)
 			return closed(client);
 		/* Test in each turn, even if QEMU keeps sending. */
@@ -407,28 +413,43 @@ struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, siz
 
 /* ---- Commands -------------------------------------------------------------------------------- */
 
+/* Ends waiting for an answer: what comes for it later is dropped. */
+static void forget_answer(struct qmp_client *client)
+{
+	qmp_message_deinit(&client->answer);
+	client->answered = false;
+	client->awaited = -1;
+}
+
 struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *command,
 					const json_t *arguments, const struct qmp_wait *wait,
 					json_t **ret)
 {
-	int64_t id = client->next_id++;
+	struct qmp_limits limits;
 	struct nunchi_error *err;
 
 	if (client->phase != QMP_PHASE_READY)
 		return closed(client);
-	client->answered = false;
-	err = send_command(client, id, command, arguments, wait);
+	client->awaited = client->next_id++;
+	/* A larger answer to an earlier command, for which nobody waits any more, may still come.
+	 */
+	limits = qmp_limits(command);
+	if (limits.bytes > client->limits.bytes)
+		client->limits = limits;
+	err = send_command(client, client->awaited, command, arguments, wait);
 	if (!err)
-		err = await_answer(client, id, wait);
+		err = await_answer(client, wait);
 	if (err)
-		return error_context(err, "%s", command);
-	client->answered = false;
-	if (client->answer.kind == QMP_ERROR)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED, "QEMU refuses %s: %s", command,
-				    client->answer.text);
-	if (ret)
+		err = error_context(err, "%s", command);
+	else if (client->answer.kind == QMP_ERROR)
+		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "QEMU refuses %s: %s", command,
+				   client->answer.text);
+	else if (ret)
 		*ret = json_incref((json_t *)client->answer.value);
-	return NULL;
+	if (client->answered)
+		client->limits = QMP_LIMITS_EVENT;
+	forget_answer(client);
+	return err;
 }
 
 struct nunchi_error *qmp_client_human(struct qmp_client *client, const char *line, int vcpu,

@@ -3,6 +3,7 @@
 
 #include "core/io.h"
 #include "target/qemu/monitor.h"
+#include "target/qemu/mounts.h"
 #include "target/qemu/process.h"
 
 #include <dirent.h>
@@ -29,6 +30,10 @@
 struct ram_host {
 	unsigned references;
 	pid_t pid;
+	/* The device asked about last, and whether its file system is local. */
+	struct mounts_device device;
+	bool device_known, device_local;
+	char device_type[32];
 	int pagemap; /* -1: cannot be read */
 	/* /proc/PID/mem; -1: cannot be read, so that process_vm_readv(2) is not permitted either */
 	int memory;
@@ -74,6 +79,26 @@ void ram_host_unref(struct ram_host *host)
 const struct maps *ram_host_maps(const struct ram_host *host)
 {
 	return host->has_maps ? &host->maps : NULL;
+}
+
+/*
+ * Whether the mapping may be read without waiting for a stranger: it has no file, or one that the
+ * kernel itself reads. Neither the file nor its pages are touched to find that out.
+ */
+static bool is_local(struct ram_host *host, const struct mapping *mapping)
+{
+	struct mounts_device device = {mapping->major, mapping->minor};
+
+	if (!mapping->inode)
+		return true;
+	if (!host->device_known || host->device.major != device.major ||
+	    host->device.minor != device.minor) {
+		host->device = device;
+		host->device_known = true;
+		host->device_local = mounts_device_is_local(host->pid, device, host->device_type,
+							    sizeof(host->device_type));
+	}
+	return host->device_local;
 }
 
 /* ---- Files behind mappings ------------------------------------------------------------------- */
@@ -604,6 +629,15 @@ static struct nunchi_error *add_part(struct memory *memory, struct ram_host *hos
 	struct nunchi_error *err;
 	bool added = false;
 
+	if (!is_local(host, mapping)) {
+		if (*client && (allow & RAM_ALLOW_MONITOR))
+			return ram_add_monitor(memory, client, piece->start, piece->size, ways);
+		return error_create_at(
+		    NUNCHI_ERROR_UNSUPPORTED, piece->start,
+		    "the memory at 0x%" PRIx64 " is in a file on %s: to read it may mean to wait "
+		    "for its server without end, so only QEMU itself is asked for it, over QMP",
+		    piece->start, host->device_type);
+	}
 	if (mapping->shared && mapping->inode) {
 		err = add_shared(memory, host, piece, mapping, allow, ways, &added);
 		if (err || added)

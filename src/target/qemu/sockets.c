@@ -23,6 +23,8 @@
 #define DIAG_BYTES_MAX ((size_t)64 << 20)
 /* Time limit of searching the descriptors of all processes. */
 #define SEARCH_US 500000
+/* The same for those of one process. */
+#define HOLDS_US 100000
 
 /* ---- Sockets by descriptor ------------------------------------------------------------------- */
 
@@ -82,10 +84,22 @@ static bool is_socket(const char *path)
  * Converts a path as seen by QEMU's process into one that this process can open. The caller frees
  * it.
  */
-static char *path_from_here(pid_t pid, const char *path)
+static char *path_from_here(const struct qemu_process *process, const char *path)
 {
-	char *made;
+	pid_t pid = process->pid;
+	char link[64], folder[4096], *made;
+	ssize_t n;
 
+	/* The path of another person's process is made without looking at it (check_path()). */
+	if (process->trust.is_person) {
+		if (path[0] == '/')
+			return strdup(path);
+		snprintf(link, sizeof(link), "/proc/%d/cwd", pid);
+		n = readlink(link, folder, sizeof(folder));
+		if (n <= 0 || (size_t)n == sizeof(folder))
+			return NULL;
+		return asprintf(&made, "%.*s/%s", (int)n, folder, path) < 0 ? NULL : made;
+	}
 	if (path[0] == '/') {
 		if (is_socket(path))
 			return strdup(path);
@@ -101,9 +115,9 @@ char *qemu_process_socket_path(const struct qemu_process *process, size_t index)
 	_cleanup_free_ char *by_fd = NULL;
 
 	if (socket->path)
-		return path_from_here(process->pid, socket->path);
+		return path_from_here(process, socket->path);
 	by_fd = path_of_descriptor(process->pid, socket->fd);
-	return by_fd ? path_from_here(process->pid, by_fd) : NULL;
+	return by_fd ? path_from_here(process, by_fd) : NULL;
 }
 
 /* ---- Connected clients ----------------------------------------------------------------------- */
@@ -156,6 +170,58 @@ static bool parse_peer(const struct nlmsghdr *header, uint64_t file, uint32_t *r
 	return ours && peer;
 }
 
+/* The attribute UNIX_DIAG_PEER of an answer about one socket; 0 if there is none. */
+static uint32_t peer_of(const struct nlmsghdr *header)
+{
+	const struct unix_diag_msg *message = NLMSG_DATA(header);
+	const struct rtattr *attribute = (const struct rtattr *)(message + 1);
+	uint32_t peer = 0;
+	size_t left;
+
+	if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    header->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
+		return 0;
+	left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+		if (attribute->rta_type == UNIX_DIAG_PEER && RTA_PAYLOAD(attribute) >= sizeof(peer))
+			memcpy(&peer, RTA_DATA(attribute), sizeof(peer));
+	return peer;
+}
+
+/* Asks the kernel for the inode of the other end of our own socket; false if it does not tell. */
+static bool ask_own_peer(int socket_fd, uint32_t *ret)
+{
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	struct timeval second = {.tv_sec = 1};
+	struct stat st;
+	struct {
+		struct nlmsghdr header;
+		struct unix_diag_req request;
+	} message = {
+	    .header = {.nlmsg_len = sizeof(message),
+		       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		       .nlmsg_flags = NLM_F_REQUEST},
+	    .request = {.sdiag_family = AF_UNIX,
+			.udiag_states = ~0u,
+			.udiag_show = UDIAG_SHOW_PEER,
+			.udiag_cookie = {~0u, ~0u}},
+	};
+	struct nlmsghdr answer[64];
+	ssize_t n;
+
+	if (fd < 0 || fstat(socket_fd, &st) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)))
+		return false;
+	message.request.udiag_ino = (uint32_t)st.st_ino;
+	if (send(fd, &message, sizeof(message), 0) != sizeof(message))
+		return false;
+	n = recv(fd, answer, sizeof(answer), 0);
+	if (n <= 0 || !NLMSG_OK(answer, (size_t)n) || answer->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		return false;
+	*ret = peer_of(answer);
+	return true;
+}
+
 /* Searches one packet of the answer for the peer; *ret_more is false at the end of the answer. */
 static bool find_in_packet(void *packet, size_t size, uint64_t file, uint32_t *ret, bool *ret_more)
 {
@@ -197,7 +263,9 @@ static bool find_peer(uint64_t file, uint32_t *ret)
 	return false;
 }
 
-static bool has_descriptor(const char *pid, const char *wanted)
+/* *ret_readable: the descriptors of the process may be read. */
+static bool has_descriptor(const char *pid, const char *wanted, uint64_t deadline,
+			   bool *ret_readable)
 {
 	char path[300], target[64];
 	struct dirent *entry;
@@ -206,7 +274,8 @@ static bool has_descriptor(const char *pid, const char *wanted)
 
 	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
+	*ret_readable = dir;
+	while (dir && !found && clock_us() < deadline && (entry = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
 
 		if (n <= 0)
@@ -225,6 +294,7 @@ bool process_socket_holder(const char *path, struct buffer *ret)
 	char wanted[64], name[64];
 	struct dirent *entry;
 	bool found = false;
+	bool readable;
 	struct stat st;
 	uint32_t peer;
 	DIR *dir;
@@ -235,7 +305,7 @@ bool process_socket_holder(const char *path, struct buffer *ret)
 	dir = opendir("/proc");
 	while (dir && !found && clock_us() < deadline && (entry = readdir(dir))) {
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-		    !has_descriptor(entry->d_name, wanted))
+		    !has_descriptor(entry->d_name, wanted, deadline, &readable))
 			continue;
 		process_name((pid_t)strtol(entry->d_name, NULL, 10), name, sizeof(name));
 		found = buffer_printf(ret, "%s (pid %s)", name, entry->d_name);
@@ -243,4 +313,19 @@ bool process_socket_holder(const char *path, struct buffer *ret)
 	if (dir)
 		closedir(dir);
 	return found;
+}
+
+enum process_holds process_holds_peer(pid_t pid, int fd)
+{
+	char wanted[64], name[32];
+	bool readable;
+	uint32_t peer;
+
+	if (!ask_own_peer(fd, &peer))
+		return PROCESS_HOLDS_UNKNOWN;
+	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu32 "]", peer);
+	snprintf(name, sizeof(name), "%d", pid);
+	if (peer && has_descriptor(name, wanted, clock_us() + HOLDS_US, &readable))
+		return PROCESS_HOLDS;
+	return !peer || readable ? PROCESS_HOLDS_NOT : PROCESS_HOLDS_UNKNOWN;
 }

@@ -82,6 +82,7 @@ static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, 
 		.state = xen->domctl ? xen_domain_state(domain) : "unknown",
 		.access = access,
 		.uuid = xen->domctl ? uuid : "",
+		.user = "",
 	    },
 	    data);
 }
