@@ -28,7 +28,9 @@ enum { OWNER_LOCK, GUARD_LOCK };
 
 struct undo_log {
 	int fd;
-	char *path;
+	int directory; /* checked by open_trusted(); the file is named within it alone from then on
+			*/
+	char *path;    /* for messages, and for the guard */
 	uint64_t owner;
 	off_t before; /* size of the file when this owner took it; 0: this owner created it */
 };
@@ -83,6 +85,25 @@ static struct nunchi_error *open_trusted(const char *path, int *ret)
 			  "of yours");
 	*ret = no_cleanup_fd(fd);
 	return NULL;
+}
+
+/*
+ * Opens the directory of a log's path, as open_trusted() does. Only the descriptor is used from
+ * then on, whatever the path is made to lead to.
+ */
+static struct nunchi_error *open_folder(const char *path, int *ret)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder = slash ? strndup(path, (size_t)(slash - path)) : NULL;
+
+	if (!slash)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s is no path of an undo log", path);
+	return folder ? open_trusted(folder, ret) : &error_nomem;
+}
+
+static const char *name_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
 }
 
 /* Opens the first directory that can be used; creates it if necessary. */
@@ -140,13 +161,22 @@ static bool is_locked(int fd, off_t which, off_t count)
 	return !fcntl(fd, F_OFD_GETLK, &range) && range.l_type != F_UNLCK;
 }
 
-/* Whether path still names the file of fd. */
-static bool still_named(int fd, const char *path)
+/* Whether the name in the directory is still that of the file of fd. */
+static bool still_named(int fd, int directory, const char *name)
 {
 	struct stat opened, named;
 
-	return !fstat(fd, &opened) && !lstat(path, &named) && opened.st_ino == named.st_ino &&
-	       opened.st_dev == named.st_dev;
+	return !fstat(fd, &opened) && !fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+/* Whether the file is one that only the user can have written. */
+static bool is_own_file(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022);
 }
 
 /* ---- Text ------------------------------------------------------------------------------------ */
@@ -297,7 +327,7 @@ static uint64_t draw_number(void)
  */
 static struct nunchi_error *open_locked(int directory, const char *path, int flags, int *ret)
 {
-	const char *name = strrchr(path, '/') + 1;
+	const char *name = name_of(path);
 	uint64_t deadline = clock_us() + GUARD_US;
 	unsigned tries = 0;
 
@@ -313,6 +343,12 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 		}
 		if (fd < 0)
 			return error_create_errno(errno, "undo log %s", path);
+		if (!is_own_file(fd))
+			return error_hint(
+			    error_create(NUNCHI_ERROR_PERMISSION,
+					 "the undo log %s was not written by user %u alone", path,
+					 (unsigned)geteuid()),
+			    "find out who put it there, and remove it");
 		errnum = lock(fd, OWNER_LOCK);
 		if (errnum && errnum != EAGAIN && errnum != EACCES)
 			return error_create_errno(errnum, "cannot lock the undo log %s", path);
@@ -329,7 +365,7 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 			io_sleep_until(clock_us() + 5 * CLOCK_US_PER_MS, NULL);
 			continue;
 		}
-		if (still_named(fd, path)) {
+		if (still_named(fd, directory, name)) {
 			*ret = no_cleanup_fd(fd);
 			return NULL;
 		}
@@ -341,18 +377,23 @@ static struct nunchi_error *open_locked(int directory, const char *path, int fla
 			    path, LOCK_TRIES);
 }
 
-/* Makes the object for a log; takes over fd and path. */
-static struct nunchi_error *make(int fd, char *path, uint64_t owner, off_t before,
+/* Makes the object for a log; takes over fd and path, and has its own copy of directory. */
+static struct nunchi_error *make(int fd, int directory, char *path, uint64_t owner, off_t before,
 				 struct undo_log **ret)
 {
 	struct undo_log *log = malloc(sizeof(*log));
+	int copy = log ? fcntl(directory, F_DUPFD_CLOEXEC, 0) : -1;
 
-	if (!log) {
+	if (copy < 0) {
+		struct nunchi_error *err =
+		    log ? error_create_errno(errno, "undo log %s", path) : &error_nomem;
+
+		free(log);
 		close(fd);
 		free(path);
-		return &error_nomem;
+		return err;
 	}
-	*log = (struct undo_log){fd, path, owner, before};
+	*log = (struct undo_log){fd, copy, path, owner, before};
 	*ret = log;
 	return NULL;
 }
@@ -404,16 +445,16 @@ static struct nunchi_error *take_in(int directory, const char *path, const char 
 		    "was done to the guest, undo that by hand, and remove the file");
 	}
 	if (is_new && !create) {
-		unlinkat(directory, strrchr(path, '/') + 1, 0);
+		unlinkat(directory, name_of(path), 0);
 		close(fd);
 		return NULL;
 	}
 	errnum = write_owner(fd, guest, is_new, owner);
 	copy = errnum ? NULL : strdup(path);
 	if (copy)
-		return make(fd, copy, owner, st.st_size, ret);
+		return make(fd, directory, copy, owner, st.st_size, ret);
 	if (is_new)
-		unlinkat(directory, strrchr(path, '/') + 1, 0);
+		unlinkat(directory, name_of(path), 0);
 	close(fd);
 	return errnum ? error_create_errno(errnum, "cannot write the undo log %s", path)
 		      : &error_nomem;
@@ -465,28 +506,30 @@ struct nunchi_error *undo_log_take(const char *guest, bool create, struct undo_l
 
 int undo_log_take_as_guard(const char *path, uint64_t owner, struct undo_log **ret)
 {
-	_cleanup_close_ int fd =
-	    open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_close_ int fd = -1, directory = -1;
+	_cleanup_error_ struct nunchi_error *err = open_folder(path, &directory);
 	_cleanup_free_ char *copy = NULL;
-	struct nunchi_error *err;
 	struct undo_entries entries;
 	uint64_t found;
 	int errnum;
 
+	if (err)
+		return nunchi_error_errno(err) ? nunchi_error_errno(err) : EACCES;
+	fd = openat(directory, name_of(path),
+		    O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno;
-	errnum = lock(fd, GUARD_LOCK);
+	errnum = is_own_file(fd) ? lock(fd, GUARD_LOCK) : EACCES;
 	if (!errnum)
 		errnum = read_log(fd, &entries, &found);
-	if (!errnum && (found != owner || !still_named(fd, path)))
+	if (!errnum && (found != owner || !still_named(fd, directory, name_of(path))))
 		errnum = ESTALE;
 	if (errnum)
 		return errnum;
 	copy = strdup(path);
 	if (!copy)
 		return ENOMEM;
-	err = make(no_cleanup_fd(fd), no_cleanup_ptr(copy), owner, 0, ret);
-	nunchi_error_destroy(err);
+	err = make(no_cleanup_fd(fd), directory, no_cleanup_ptr(copy), owner, 0, ret);
 	return err ? ENOMEM : 0;
 }
 
@@ -535,7 +578,7 @@ uint64_t undo_log_owner_number(const struct undo_log *log)
 
 bool undo_log_is_there(const struct undo_log *log)
 {
-	return still_named(log->fd, log->path);
+	return still_named(log->fd, log->directory, name_of(log->path));
 }
 
 int undo_log_read(const struct undo_log *log, struct undo_entries *ret)
@@ -572,6 +615,7 @@ void undo_log_leave(struct undo_log *log)
 	if (!log)
 		return;
 	close(log->fd);
+	close(log->directory);
 	free(log->path);
 	free(log);
 }
@@ -591,7 +635,7 @@ void undo_log_erase(struct undo_log *log)
 	if (!log)
 		return;
 	/* Remove the file while it is locked, so that nobody sees it without an owner. */
-	if (still_named(log->fd, log->path))
-		unlink(log->path);
+	if (undo_log_is_there(log))
+		unlinkat(log->directory, name_of(log->path), 0);
 	undo_log_leave(log);
 }

@@ -25,7 +25,10 @@
  * such a child does.
  *
  * Logs are in /run/nunchi for root, otherwise in $XDG_RUNTIME_DIR/nunchi or /tmp/nunchi-UID; the
- * directory must belong to the user and be closed to everybody else.
+ * directory must belong to the user and be closed to everybody else. It is opened once for each log
+ * that is taken, its owner and mode are checked by fstat(), and the log is opened, compared and
+ * removed by that descriptor alone; the guard does the same. A log that others could have written
+ *is refused.
  */
 #ifndef NUNCHI_JOURNAL_UNDO_LOG_H
 #define NUNCHI_JOURNAL_UNDO_LOG_H

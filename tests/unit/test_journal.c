@@ -315,6 +315,59 @@ static void test_directory_open_to_others_is_not_used(void **state)
 	assert_int_equal(rmdir(real), 0);
 }
 
+/* The directory that was checked is the one that is used, whatever its path leads to later. */
+static void test_directory_is_used_by_descriptor(void **state)
+{
+	struct undo_log *log = take(true), *guards = NULL;
+	char moved[256], file[300];
+	struct stat st;
+	int fd;
+
+	(void)state;
+	snprintf(moved, sizeof(moved), "%s/moved", runtime);
+	snprintf(file, sizeof(file), "%s/" KEY, moved);
+	assert_int_equal(undo_log_take_as_guard(log_path(), undo_log_owner_number(log), &guards),
+			 0);
+	assert_int_equal(rename(logs, moved), 0);
+	assert_int_equal(mkdir(logs, 0700), 0);
+	fd = open(log_path(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_true(undo_log_is_there(log));
+	assert_true(undo_log_is_there(guards));
+	undo_log_leave(guards);
+	undo_log_erase(log);
+	assert_int_not_equal(stat(file, &st), 0);
+	assert_int_equal(stat(log_path(), &st), 0);
+	assert_int_equal(rmdir(moved), 0);
+}
+
+/* What others wrote, or can write, is no log: neither to its owner nor to the guard. */
+static void test_log_of_others_is_refused(void **state)
+{
+	struct undo_log *log = take(true), *other = NULL;
+	uint64_t owner = undo_log_owner_number(log);
+
+	(void)state;
+	undo_log_leave(log);
+	assert_int_equal(chmod(log_path(), 0622), 0);
+	_cleanup_error_ struct nunchi_error *err = undo_log_take(KEY, false, &other);
+	assert_true(error_is(err, NUNCHI_ERROR_PERMISSION));
+	assert_int_equal(undo_log_take_as_guard(log_path(), owner, &other), EACCES);
+	assert_int_equal(chmod(log_path(), 0600), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(log_path(), 47123, 47123), 0);
+		_cleanup_error_ struct nunchi_error *foreign = undo_log_take(KEY, true, &other);
+		assert_true(error_is(foreign, NUNCHI_ERROR_PERMISSION));
+		assert_int_equal(chown(log_path(), 0, 0), 0);
+	}
+	/* Nor does the guard take a log out of a directory of others. */
+	assert_int_equal(chmod(logs, 0777), 0);
+	assert_int_equal(undo_log_take_as_guard(log_path(), owner, &other), EACCES);
+	assert_int_equal(chmod(logs, 0700), 0);
+	assert_null(other);
+}
+
 /* Whatever the environment says, root's logs are where the next run of root's looks. */
 static void test_environment_does_not_move_the_logs_of_root(void **state)
 {
@@ -605,7 +658,8 @@ static void test_guard_survives_signals_and_inherited_descriptors(void **state)
 		/* Those of a debugger like valgrind are far above. */
 		count += entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) < 256;
 	closedir(dir);
-	assert_in_range(count, 6, 7);
+	/* The log and its directory, the socket, the handle, three of /dev/null, and a pidfd. */
+	assert_in_range(count, 7, 8);
 	assert_int_equal(getsid(guard), guard);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		assert_int_equal(kill(guard, signals[i]), 0);
@@ -818,6 +872,8 @@ int main(void)
 	    TEST(test_guard_takes_only_the_log_of_its_owner),
 	    TEST(test_symlinks_and_keys_that_escape_are_refused),
 	    TEST(test_directory_open_to_others_is_not_used),
+	    TEST(test_directory_is_used_by_descriptor),
+	    TEST(test_log_of_others_is_refused),
 	    TEST(test_environment_does_not_move_the_logs_of_root),
 	    TEST(test_replay_undoes_what_was_done),
 	    TEST(test_replay_keeps_what_it_does_not_know),
