@@ -12,7 +12,7 @@
  */
 #include "core/cleanup.h"
 #include "guest/linux/attach.h"
-#include "target/xen/library.h"
+#include "target/xen/calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,16 +90,13 @@ static int domain_of(const char *word)
 static double bench_batches(const struct memory_range *range, int domain)
 {
 	static const size_t batches[] = {1, 16, 64, 128, 256, 512, 1024, 4096};
-	struct xen_library library;
 	uint64_t frames[4096];
 	int errors[4096];
 	uint8_t copy[PAGE_SIZE];
 	double single = 0;
-	void *handle;
+	int driver = xen_calls.open();
 
-	check(xen_library_load(&library));
-	handle = library.memory_open(xen_library_logger(), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(batches) && handle; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(batches) && driver >= 0; i++) {
 		double start = seconds(), map_time = 0;
 		size_t pages = 0, calls = 0;
 		char name[64];
@@ -113,8 +110,7 @@ static double bench_batches(const struct memory_range *range, int domain)
 			for (size_t j = 0; j < batches[i]; j++)
 				frames[j] = first + j;
 			before = seconds();
-			map = library.memory_map(handle, (uint32_t)domain, PROT_READ, batches[i],
-						 frames, errors);
+			map = xen_calls.map(driver, (uint16_t)domain, batches[i], frames, errors);
 			map_time += seconds() - before;
 			if (!map)
 				break;
@@ -123,7 +119,7 @@ static double bench_batches(const struct memory_range *range, int domain)
 					memcpy(copy, (uint8_t *)map + (j << PAGE_SHIFT), PAGE_SIZE);
 				__asm__ volatile("" : : "r"(copy) : "memory");
 			}
-			library.memory_unmap(handle, map, batches[i]);
+			xen_calls.unmap(map, batches[i]);
 			pages += batches[i];
 			calls++;
 		}
@@ -134,9 +130,8 @@ static double bench_batches(const struct memory_range *range, int domain)
 		snprintf(name, sizeof(name), "map_%zu_call", batches[i]);
 		say(name, calls ? map_time / (double)calls * 1e6 : 0, "us");
 	}
-	if (handle)
-		library.memory_close(handle);
-	xen_library_unload(&library);
+	if (driver >= 0)
+		xen_calls.close(driver);
 	return single;
 }
 

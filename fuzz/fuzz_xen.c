@@ -48,7 +48,7 @@ static void look(const char *word)
 	const struct guest_attach_options attach = {.cancel = &cancel};
 	struct linux_kernel *kernel = NULL;
 	struct target *target = NULL;
-	struct nunchi_error *err = xen_target_open_with(&fake_library, word, &options, &target);
+	struct nunchi_error *err = xen_target_open_with(&fake_calls, word, &options, &target);
 
 	if (!err) {
 		err = linux_kernel_attach(target, &attach, &kernel);
@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_value("/local/domain/3/name", text);
 	require(pwrite(fake->memory_fd, data + sizeof(start), size - sizeof(start), 0) ==
 		(ssize_t)(size - sizeof(start)));
-	nunchi_error_destroy(xen_list_with(&fake_library, found, NULL, &stopped));
+	nunchi_error_destroy(xen_list_with(&fake_calls, found, NULL, &stopped));
 	look("xen:3");
 	/* Nothing is left open or mapped. */
 	require(!fake->open && !fake->mapped);

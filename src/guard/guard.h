@@ -5,7 +5,7 @@
 
 #include "journal/protocol.h"
 #include "journal/replay.h"
-#include "target/xen/library.h"
+#include "target/xen/calls.h"
 
 /* ---- send.c: a guest that is resumed by sending bytes (to QEMU's monitor) ---- */
 

@@ -52,8 +52,8 @@ struct fake_xen {
 		char value[64];
 		unsigned length;
 	} values[FAKE_VALUES];
-	char directory[FAKE_VALUES][8];
-	unsigned directory_count;
+	char names[64]; /* below /local/domain, each with a NUL byte after it */
+	size_t names_size;
 	unsigned open; /* handles */
 	/* Events of xenstore that wait, and which are watched. */
 	int events[2];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hypervisor behind the table of functions by which Xen's libraries are reached. What it knows is
+ * A hypervisor behind the table of functions by which Xen is reached. What it knows is
  * shared with forked children and with the guard program, as a hypervisor's is. Threads may use
  * different domains of it at once.
  */
@@ -16,84 +16,77 @@
 
 static int fake_fd; /* the memory of `fake` */
 
-static void *fake_open(void *logger, unsigned flags)
+/* A descriptor of the fake, which the guard program beside the tests maps (fake_privcmd.c). */
+static int fake_open(void)
 {
-	assert_non_null(logger);
-	assert_int_equal(flags, 0);
 	__atomic_add_fetch(&fake->open, 1, __ATOMIC_RELAXED);
-	return fake;
+	return fcntl(fake_fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static int fake_close(void *handle)
+static void fake_close(int driver)
 {
-	assert_ptr_equal(handle, fake);
+	assert_int_equal(close(driver), 0);
 	__atomic_sub_fetch(&fake->open, 1, __ATOMIC_RELAXED);
-	return 0;
 }
 
-static int fake_call1(void *call, unsigned op, uint64_t argument)
-{
-	(void)call;
-	if (op == XEN_HYPERCALL_DOMCTL)
-		return fake_answer(fake_control((struct xen_domctl *)(uintptr_t)argument));
-	if (op == XEN_HYPERCALL_SYSCTL)
-		return fake_answer(fake_list((struct xen_sysctl *)(uintptr_t)argument));
-	return fake_answer(ENOSYS);
-}
-
-static int fake_call2(void *call, unsigned op, uint64_t one, uint64_t two)
+static int fake_memory_op(uint64_t op, void *argument)
 {
 	struct fake_domain *domain;
+	uint64_t last;
 
-	(void)call;
-	if (op == XEN_HYPERCALL_VERSION)
-		return fake->version;
-	if (op != XEN_HYPERCALL_MEMORY_OP)
-		return fake_answer(ENOSYS);
-	if (one == XEN_OP_MAXIMUM_RAM_PAGE)
+	if (op == XEN_OP_MAXIMUM_RAM_PAGE)
 		return (int)fake->machine_frames - 1;
-	if (one == XEN_OP_GET_POD_TARGET) {
-		struct xen_pod_op *pod = (struct xen_pod_op *)(uintptr_t)two;
+	if (op == XEN_OP_GET_POD_TARGET) {
+		struct xen_pod_op *pod = argument;
 
 		domain = fake_find(pod->domain, false);
 		pod->entries = domain ? domain->on_demand : 0;
 		return 0;
 	}
-	domain = fake_find(*(uint16_t *)(uintptr_t)two, false);
+	domain = fake_find(*(uint16_t *)argument, false);
 	if (!domain)
 		return fake_answer(ESRCH);
 	/* As Linux and the C library hand it on. */
-	one = (uint64_t)(int64_t)(int)(domain->frames - 1);
-	return one >= (uint64_t)-4095 ? fake_answer((int)-one) : (int)one;
+	last = (uint64_t)(int64_t)(int)(domain->frames - 1);
+	return last >= (uint64_t)-4095 ? fake_answer((int)-last) : (int)last;
 }
 
-static void *fake_alloc(void *call, size_t size)
+static int fake_call(int driver, uint64_t number, uint64_t one, uint64_t two)
 {
-	(void)call;
+	(void)driver;
+	switch (number) {
+	case XEN_HYPERCALL_DOMCTL:
+		return fake_answer(fake_control((struct xen_domctl *)(uintptr_t)one));
+	case XEN_HYPERCALL_SYSCTL:
+		return fake_answer(fake_list((struct xen_sysctl *)(uintptr_t)one));
+	case XEN_HYPERCALL_VERSION:
+		return fake->version;
+	case XEN_HYPERCALL_MEMORY_OP:
+		return fake_memory_op(one, (void *)(uintptr_t)two);
+	default:
+		return fake_answer(ENOSYS);
+	}
+}
+
+static void *fake_alloc(size_t size)
+{
 	return calloc(1, size);
 }
 
-static void fake_free(void *call, void *buffer)
+static void fake_free(void *buffer, size_t size)
 {
-	(void)call;
+	(void)size;
 	free(buffer);
 }
 
-/* The fake itself, which the guard program beside the tests maps (fake_privcmd.c). */
-static int fake_privcmd_open(void)
-{
-	return fcntl(fake_fd, F_DUPFD_CLOEXEC, 0);
-}
-
 /* Pages with an error are not mapped: touching one ends the test. */
-static void *fake_map(void *memory, uint32_t domain, int protection, size_t pages,
-		      const uint64_t *frames, int *errors)
+static void *fake_map(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
+		      int *errors)
 {
 	uint8_t *map;
 
-	(void)memory;
-	assert_int_equal(protection, PROT_READ);
-	if (fake->map_error || !fake_find((uint16_t)domain, false)) {
+	(void)driver;
+	if (fake->map_error || !fake_find(domain, false)) {
 		errno = fake->map_error ? fake->map_error : ESRCH;
 		return NULL;
 	}
@@ -116,84 +109,86 @@ static void *fake_map(void *memory, uint32_t domain, int protection, size_t page
 	return map;
 }
 
-static int fake_unmap(void *memory, void *address, size_t pages)
+static void fake_unmap(void *map, size_t pages)
 {
-	(void)memory;
 	__atomic_sub_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
-	return munmap(address, pages << PAGE_SHIFT);
+	assert_int_equal(munmap(map, pages << PAGE_SHIFT), 0);
 }
 
-static void *fake_store_open(unsigned long flags)
+/* A store that cannot be reached at all is not opened; one that is silent or bad is. */
+static struct xen_store *fake_store_open(const char *root, enum xen_store_state *ret)
 {
-	return fake_open(fake, (unsigned)flags);
+	assert_string_equal(root, "");
+	*ret = fake->store_state;
+	if (*ret == XEN_STORE_NONE || *ret == XEN_STORE_CLOSED)
+		return NULL;
+	__atomic_add_fetch(&fake->open, 1, __ATOMIC_RELAXED);
+	return (struct xen_store *)fake;
 }
 
-static void fake_store_close(void *store)
+static void fake_store_close(struct xen_store *store)
 {
-	fake_close(store);
+	if (store)
+		__atomic_sub_fetch(&fake->open, 1, __ATOMIC_RELAXED);
 }
 
-static void *fake_store_read(void *store, uint32_t transaction, const char *path, unsigned *length)
+static enum xen_store_state fake_store_state(const struct xen_store *store)
 {
-	(void)store;
-	assert_int_equal(transaction, 0);
-	for (size_t i = 0; i < FAKE_VALUES; i++) {
-		if (!strcmp(fake->values[i].path, path)) {
-			char *value = malloc(fake->values[i].length + 1);
+	assert_ptr_equal(store, (struct xen_store *)fake);
+	return fake->store_state;
+}
 
-			if (!value)
-				return NULL;
-			memcpy(value, fake->values[i].value, fake->values[i].length);
-			value[fake->values[i].length] = '\0';
-			*length = fake->values[i].length;
-			return value;
-		}
+static char *fake_copy(const char *data, size_t size, size_t *ret_size)
+{
+	char *copy = malloc(size + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	*ret_size = size;
+	return copy;
+}
+
+static char *fake_store_read(struct xen_store *store, const char *path, size_t *ret_size)
+{
+	assert_ptr_equal(store, (struct xen_store *)fake);
+	for (size_t i = 0; i < FAKE_VALUES && fake->store_state == XEN_STORE_ANSWERS; i++) {
+		if (!strcmp(fake->values[i].path, path))
+			return fake_copy(fake->values[i].value, fake->values[i].length, ret_size);
 	}
 	return NULL;
 }
 
-static char **fake_store_directory(void *store, uint32_t transaction, const char *path,
-				   unsigned *count)
+static char *fake_store_names(struct xen_store *store, const char *path, size_t *ret_size)
 {
-	char **names = malloc(FAKE_VALUES * sizeof(*names));
-
-	(void)store, (void)transaction;
+	assert_ptr_equal(store, (struct xen_store *)fake);
 	assert_string_equal(path, "/local/domain");
-	if (!names)
-		return NULL;
-	for (unsigned i = 0; i < fake->directory_count; i++)
-		names[i] = fake->directory[i];
-	*count = fake->directory_count;
-	return names;
+	return fake_copy(fake->names, fake->names_size, ret_size);
 }
 
-static bool fake_store_watch(void *store, const char *path, const char *token)
+static bool fake_store_watch(struct xen_store *store, const char *path, const char *token)
 {
 	size_t length = strlen(fake->watched);
 
 	(void)store;
 	snprintf(fake->watched + length, sizeof(fake->watched) - length, "%s=%s ", path, token);
-	return !fake->no_watch;
+	return !fake->no_watch && fake->store_state == XEN_STORE_ANSWERS;
 }
 
-static int fake_store_fileno(void *store)
+static int fake_store_fd(const struct xen_store *store)
 {
 	(void)store;
 	return fake->events[0];
 }
 
-static char **fake_store_check_watch(void *store)
+static void fake_store_clear(struct xen_store *store)
 {
 	char event;
 
 	(void)store;
-	return read(fake->events[0], &event, 1) == 1 ? calloc(2, sizeof(char *)) : NULL;
-}
-
-static enum xen_store_state fake_store_check(const char *root)
-{
-	assert_string_equal(root, "");
-	return fake->store_state;
+	while (read(fake->events[0], &event, 1) == 1)
+		;
 }
 
 static inline void fake_event(void)
@@ -201,26 +196,22 @@ static inline void fake_event(void)
 	assert_int_equal(write(fake->events[1], "", 1), 1);
 }
 
-static const struct xen_library fake_library = {
-    .call_open = fake_open,
-    .call_close = fake_close,
-    .call1 = fake_call1,
-    .call2 = fake_call2,
+static const struct xen_calls fake_calls = {
+    .open = fake_open,
+    .close = fake_close,
+    .call = fake_call,
     .alloc = fake_alloc,
     .free = fake_free,
-    .privcmd_open = fake_privcmd_open,
-    .memory_open = fake_open,
-    .memory_close = fake_close,
-    .memory_map = fake_map,
-    .memory_unmap = fake_unmap,
+    .map = fake_map,
+    .unmap = fake_unmap,
     .store_open = fake_store_open,
     .store_close = fake_store_close,
     .store_read = fake_store_read,
-    .store_directory = fake_store_directory,
+    .store_names = fake_store_names,
+    .store_state = fake_store_state,
     .store_watch = fake_store_watch,
-    .store_fileno = fake_store_fileno,
-    .store_check_watch = fake_store_check_watch,
-    .store_check = fake_store_check,
+    .store_fd = fake_store_fd,
+    .store_clear = fake_store_clear,
 };
 
 static inline void fake_value(const char *path, const char *value)

@@ -495,7 +495,7 @@ static void *pause_guest(void *data)
 	struct target *target = NULL;
 
 	if (!GOOD(worker,
-		  xen_target_open_with(&fake_library, words[worker->number], &options, &target)))
+		  xen_target_open_with(&fake_calls, words[worker->number], &options, &target)))
 		return NULL;
 	for (int i = 0; (i < 40 || atomic_load(&signals_caught) < SIGNALS) && !worker->wrong[0];
 	     i++) {

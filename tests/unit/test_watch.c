@@ -34,7 +34,7 @@ static struct nunchi_error *list(bool ask, target_found_fn *found, void *data)
 	bool stopped;
 
 	(void)ask;
-	return xen_list_with(&fake_library, found, data, &stopped);
+	return xen_list_with(&fake_calls, found, data, &stopped);
 }
 
 static bool changed(const struct nunchi_found *guest, enum nunchi_list_change change, void *data)
@@ -370,7 +370,7 @@ static void test_xenstore(void **state)
 	struct xen_watch *xen;
 
 	(void)state;
-	assert_null(xen_watch_create_with(&fake_library, &xen));
+	assert_null(xen_watch_create_with(&fake_calls, &xen));
 	assert_string_equal(fake->watched, "@introduceDomain=come @releaseDomain=go ");
 	assert_false(is_readable(xen_watch_fd(xen)));
 	fake_event();
@@ -381,7 +381,7 @@ static void test_xenstore(void **state)
 	xen_watch_destroy(xen);
 	/* Without it guests are looked for every second. */
 	fake->no_watch = true;
-	assert_null(xen_watch_create_with(&fake_library, &xen));
+	assert_null(xen_watch_create_with(&fake_calls, &xen));
 	assert_null(xen);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a host is to Xen, and whether its xenstored answers. */
+/* What a host is to Xen, and a client of its xenstored. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,77 +66,283 @@ static int listening(int backlog)
 	return fd;
 }
 
-/* A daemon that takes one question, as xs_wire.h has it, and gives SIZE bytes of an answer. */
-static pid_t serve(int fd, size_t size)
+enum { DIRECTORY = 1, READ = 2, WATCH = 4, EVENT = 15, ERROR = 16 };
+
+/* A request as the client sends it: struct xsd_sockmsg of xs_wire.h, and data. */
+struct message {
+	uint32_t head[4]; /* type, request, transaction, size of the data */
+	char data[64];
+};
+
+/* Takes a request of the client; ends the daemon if it is not of this type with this data. */
+static uint32_t take(int one, uint32_t type, const char *data, size_t size)
 {
-	const uint32_t answer[4] = {16, 0, 0, 0};
-	uint32_t question[4];
-	char path[32] = "";
+	struct message message;
+
+	if (recv(one, message.head, sizeof(message.head), MSG_WAITALL) != sizeof(message.head) ||
+	    message.head[0] != type || message.head[2] || message.head[3] != size ||
+	    recv(one, message.data, size, MSG_WAITALL) != (ssize_t)size ||
+	    memcmp(message.data, data, size))
+		_exit(1);
+	return message.head[1];
+}
+
+static void give(int one, uint32_t type, uint32_t request, const char *data, size_t size)
+{
+	struct message message = {.head = {type, request, 0, (uint32_t)size}};
+
+	memcpy(message.data, data, size);
+	if (write(one, &message, sizeof(message.head) + size) !=
+	    (ssize_t)(sizeof(message.head) + size))
+		_exit(1);
+}
+
+/* Starts a daemon that serves one client. */
+static pid_t serve(int fd, void (*client)(int one))
+{
 	pid_t pid = fork();
-	int one;
 
 	if (pid)
 		return pid;
-	one = accept(fd, NULL, NULL);
-	if (read(one, question, sizeof(question)) != sizeof(question) || question[0] != 2 ||
-	    question[3] > sizeof(path) || read(one, path, question[3]) != (ssize_t)question[3] ||
-	    strcmp(path, "/local/domain/0/name"))
-		_exit(1);
-	_exit(write(one, answer, size) == (ssize_t)size ? 0 : 1);
+	client(accept(fd, NULL, NULL));
+	_exit(0);
+}
+
+static void finished(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static struct xen_store *opened(void)
+{
+	enum xen_store_state state;
+	struct xen_store *store = xen_store_open(root, &state);
+
+	assert_non_null(store);
+	assert_int_equal(state, XEN_STORE_ANSWERS);
+	return store;
+}
+
+static void says(struct xen_store *store, const char *path, const char *value)
+{
+	size_t size;
+	char *got = xen_store_get(store, path, &size);
+
+	if (!value) {
+		assert_null(got);
+		return;
+	}
+	assert_non_null(got);
+	assert_int_equal(size, strlen(value));
+	assert_memory_equal(got, value, size + 1);
+	free(got);
+}
+
+static void good_client(int one)
+{
+	uint32_t request = take(one, READ, "/a", 3);
+
+	give(one, READ, request, "xyz", 3);
+	request = take(one, READ, "/none", 6);
+	give(one, ERROR, request, "ENOENT", 7);
+	request = take(one, READ, "/empty", 7);
+	give(one, READ, request, "", 0);
+	request = take(one, DIRECTORY, "/d", 3);
+	give(one, DIRECTORY, request,
+	     "0\0"
+	     "12",
+	     5);
+	request = take(one, WATCH, "@x\0t", 5);
+	/* Reports may come before the answer. */
+	give(one, EVENT, 0, "@x\0t", 5);
+	give(one, EVENT, 0, "@y\0t", 5);
+	give(one, WATCH, request, "OK", 3);
+	give(one, EVENT, 0, "@x\0t", 5);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) == 1;
 }
 
 static void test_answers(void **state)
 {
 	_cleanup_close_ int fd = listening(1);
-	int status;
+	pid_t daemon = serve(fd, good_client);
+	struct xen_store *store = opened();
+	size_t size;
+	char *names;
 
 	(void)state;
-	serve(fd, 16);
-	assert_int_equal(xen_store_check(root), XEN_STORE_ANSWERS);
-	assert_true(wait(&status) > 0 && status == 0);
-	/* One that hangs up in the middle. */
-	serve(fd, 7);
-	assert_int_equal(xen_store_check(root), XEN_STORE_NONE);
-	assert_true(wait(&status) > 0 && status == 0);
+	says(store, "/a", "xyz");
+	says(store, "/none", NULL);
+	says(store, "/empty", "");
+	names = xen_store_get_names(store, "/d", &size);
+	assert_int_equal(size, 5);
+	assert_memory_equal(names,
+			    "0\0"
+			    "12",
+			    5);
+	free(names);
+	assert_int_equal(xen_store_get_state(store), XEN_STORE_ANSWERS);
+	assert_true(xen_store_watch(store, "@x", "t"));
+	finished(daemon);
+	/* The last report, and the end of the daemon: neither is left to be told again. */
+	assert_true(is_readable(xen_store_fd(store)));
+	xen_store_clear(store);
+	assert_false(is_readable(xen_store_fd(store)));
+	assert_int_equal(xen_store_get_state(store), XEN_STORE_NONE);
+	says(store, "/a", NULL);
+	xen_store_close(store);
+}
+
+static void hanging_up(int one)
+{
+	uint32_t request = take(one, READ, "/a", 3);
+
+	if (write(one, (uint32_t[]){READ, request}, 7) != 7)
+		_exit(1);
+}
+
+static void too_long(int one)
+{
+	const uint32_t head[4] = {READ, take(one, READ, "/a", 3), 0, 4097};
+
+	if (write(one, head, sizeof(head)) != sizeof(head))
+		_exit(1);
+}
+
+static void of_another_request(int one)
+{
+	give(one, READ, take(one, READ, "/a", 3) + 1, "x", 1);
+}
+
+static void of_another_type(int one)
+{
+	give(one, DIRECTORY, take(one, READ, "/a", 3), "x", 1);
+}
+
+static void test_bad_answers(void **state)
+{
+	static const struct {
+		void (*client)(int one);
+		enum xen_store_state state;
+	} bad[] = {{hanging_up, XEN_STORE_NONE},
+		   {too_long, XEN_STORE_BAD},
+		   {of_another_request, XEN_STORE_BAD},
+		   {of_another_type, XEN_STORE_BAD}};
+	_cleanup_close_ int fd = listening(1);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		pid_t daemon = serve(fd, bad[i].client);
+		struct xen_store *store = opened();
+
+		says(store, "/a", NULL);
+		assert_int_equal(xen_store_get_state(store), bad[i].state);
+		/* No further request goes out. */
+		says(store, "/a", NULL);
+		assert_false(xen_store_watch(store, "@x", "t"));
+		xen_store_close(store);
+		finished(daemon);
+	}
+}
+
+/* Talks all the time, and never finishes an answer. */
+static void talker(int one)
+{
+	const struct timespec wait = {.tv_nsec = 50000000};
+	uint32_t request = take(one, READ, "/a", 3);
+	const uint32_t head[4] = {READ, request, 0, 4096};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (write(one, head, sizeof(head)) != sizeof(head))
+		_exit(1);
+	while (write(one, "x", 1) == 1)
+		nanosleep(&wait, NULL);
+}
+
+/* Reports of watches without end. */
+static void reporter(int one)
+{
+	signal(SIGPIPE, SIG_IGN);
+	take(one, READ, "/a", 3);
+	while (send(one, (uint32_t[4]){EVENT}, 16, 0) == 16)
+		;
+}
+
+static void silent(int one)
+{
+	char end;
+
+	take(one, READ, "/a", 3);
+	(void)!read(one, &end, 1);
 }
 
 static void test_silent(void **state)
 {
-	_cleanup_close_ int fd = listening(0), waiting = -1;
-	struct timespec before, after;
+	static void (*const clients[])(int one) = {silent, talker, reporter};
+	_cleanup_close_ int fd = listening(0);
 
 	(void)state;
-	assert_true(fd >= 0);
-	clock_gettime(CLOCK_MONOTONIC, &before);
-	assert_int_equal(xen_store_check(root), XEN_STORE_SILENT);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	assert_in_range(after.tv_sec - before.tv_sec, 1, 20);
-	/* So many wait that no more are let in: that is not waited for. */
-	waiting = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", place);
-	assert_int_equal(connect(waiting, (struct sockaddr *)&address, sizeof(address)), -1);
-	assert_int_equal(errno, EAGAIN);
-	assert_int_equal(xen_store_check(root), XEN_STORE_SILENT);
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {
+		pid_t daemon = serve(fd, clients[i]);
+		struct xen_store *store = opened();
+		struct timespec before, after;
+
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		says(store, "/a", NULL);
+		says(store, "/a", NULL);
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		assert_int_equal(xen_store_get_state(store), XEN_STORE_SILENT);
+		assert_in_range(after.tv_sec - before.tv_sec, 1, 20);
+		xen_store_close(store);
+		finished(daemon);
+	}
+}
+
+/* So many wait that no more are let in: that is not waited for. */
+static void test_full(void **state)
+{
+	_cleanup_close_ int fd = listening(0);
+	struct xen_store *waiting = opened();
+	enum xen_store_state why;
+
+	(void)state;
+	assert_null(xen_store_open(root, &why));
+	assert_int_equal(why, XEN_STORE_SILENT);
+	xen_store_close(waiting);
 }
 
 static void test_none(void **state)
 {
+	enum xen_store_state why;
+
 	(void)state;
-	assert_int_equal(xen_store_check(root), XEN_STORE_NONE);
+	assert_null(xen_store_open(root, &why));
+	assert_int_equal(why, XEN_STORE_NONE);
 	/* The socket of a daemon that died is there still. */
 	close(listening(1));
-	assert_int_equal(xen_store_check(root), XEN_STORE_NONE);
+	assert_null(xen_store_open(root, &why));
+	assert_int_equal(why, XEN_STORE_NONE);
 }
 
 static void test_closed(void **state)
 {
+	enum xen_store_state why;
+
 	(void)state;
 	if (!geteuid())
 		skip();
 	close(listening(1));
 	chmod(place, 0);
-	assert_int_equal(xen_store_check(root), XEN_STORE_CLOSED);
+	assert_null(xen_store_open(root, &why));
+	assert_int_equal(why, XEN_STORE_CLOSED);
 }
 
 /* ---- The host -------------------------------------------------------------------------------- */
@@ -202,7 +409,8 @@ static void test_host(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(answers), TEST(silent), TEST(none), TEST(closed),
+	const struct CMUnitTest tests[] = {TEST(answers), TEST(bad_answers), TEST(silent),
+					   TEST(full),    TEST(none),        TEST(closed),
 					   TEST(host)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static inline struct target *open_word(const char *word)
 {
 	const struct target_options options = {.sigbus_guard = false};
 	struct target *target = NULL;
-	struct nunchi_error *err = xen_target_open_with(&fake_library, word, &options, &target);
+	struct nunchi_error *err = xen_target_open_with(&fake_calls, word, &options, &target);
 
 	if (err)
 		fail_msg("%s", nunchi_error_message(err));

@@ -10,33 +10,38 @@
 #include <string.h>
 
 /* Number of domains requested in one call. */
-#define LIST_BATCH 256
+#define LIST_BATCH 64
+/* Sizes of the memory for the argument of a call, and for the data that the argument points to. */
+#define ARGUMENT_SIZE ((size_t)4096)
+#define DATA_SIZE     ((size_t)8192)
+
+_Static_assert(sizeof(struct xen_domctl) <= ARGUMENT_SIZE, "a domctl");
+_Static_assert(sizeof(struct xen_sysctl) <= ARGUMENT_SIZE, "a sysctl");
+_Static_assert(LIST_BATCH *XEN_INFO_SIZE_NEW <= DATA_SIZE, "a list of domains");
+_Static_assert(XEN_PV_CPU_SIZE <= DATA_SIZE && XEN_HVM_CPU_SIZE <= DATA_SIZE, "a vCPU's state");
 /* Limit of the repetitions of a call that Xen asks to repeat. */
 #define MOST_TRIES 64
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
 /*
- * Makes a call whose argument is a structure, which is passed in a buffer that the hypervisor can
- * write to. Returns 0 or an errno. Repeats the call while Xen answers EAGAIN.
+ * Makes a call whose argument is a structure, which is passed in memory that the hypervisor can
+ * write to. Returns 0 or an errno. Repeats the call while Xen answers EAGAIN, and while the kernel
+ * moves a page of that memory (EFAULT).
  */
 static int call_with(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
 {
-	void *buffer = xen->library.alloc(xen->call, size);
-	int result = -1, errnum = ENOMEM;
+	int result = -1, errnum = EINVAL;
 
-	if (!buffer)
-		return ENOMEM;
 	for (unsigned i = 0; i < MOST_TRIES; i++) {
-		memcpy(buffer, argument, size);
-		result = xen->library.call1(xen->call, op, (uint64_t)(uintptr_t)buffer);
+		memcpy(xen->argument, argument, size);
+		result = xen->calls.call(xen->driver, op, (uint64_t)(uintptr_t)xen->argument, 0);
 		errnum = result < 0 ? errno : 0;
-		if (errnum != EAGAIN && errnum != EINTR)
+		if (errnum != EAGAIN && errnum != EINTR && errnum != EFAULT)
 			break;
 	}
 	if (result >= 0)
-		memcpy(argument, buffer, size);
-	xen->library.free(xen->call, buffer);
+		memcpy(argument, xen->argument, size);
 	return errnum;
 }
 
@@ -49,25 +54,15 @@ static int domctl(struct xen_hypervisor *xen, uint32_t command, uint16_t id,
 	return call_with(xen, XEN_HYPERCALL_DOMCTL, argument, sizeof(*argument));
 }
 
-/* A result that the hypervisor never returns. */
-#define NO_MEMORY (-2L)
-
-/* Makes a memory_op with an argument. Returns its result, -1 with errno, or NO_MEMORY. */
-static long memory_op(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
+/* Makes a memory_op with an argument. Returns its result, or -1 with errno. */
+static int memory_op(struct xen_hypervisor *xen, unsigned op, void *argument, size_t size)
 {
-	void *buffer = xen->library.alloc(xen->call, size);
-	long result;
-	int errnum;
+	int result;
 
-	if (!buffer)
-		return NO_MEMORY;
-	memcpy(buffer, argument, size);
-	result =
-	    xen->library.call2(xen->call, XEN_HYPERCALL_MEMORY_OP, op, (uint64_t)(uintptr_t)buffer);
-	errnum = errno;
-	memcpy(argument, buffer, size);
-	xen->library.free(xen->call, buffer);
-	errno = errnum;
+	memcpy(xen->argument, argument, size);
+	result = xen->calls.call(xen->driver, XEN_HYPERCALL_MEMORY_OP, op,
+				 (uint64_t)(uintptr_t)xen->argument);
+	memcpy(argument, xen->argument, size);
 	return result;
 }
 
@@ -113,8 +108,6 @@ static struct nunchi_error *probe_domctl(struct xen_hypervisor *xen)
 				       "Xen does not permit this domain to control other domains"),
 		    "nunchi must run in the control domain (dom0), or in one that the security "
 		    "policy (XSM) allows to");
-	if (errnum == ENOMEM)
-		return &error_nomem;
 	if (errnum != EACCES)
 		return NULL;
 	xen->domctl = 0;
@@ -138,11 +131,10 @@ struct nunchi_error *xen_need_control(const struct xen_hypervisor *xen)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *cannot_open(const char *what)
+static struct nunchi_error *cannot_open(int errnum)
 {
-	int errnum = errno;
 	struct nunchi_error *err =
-	    error_of_host(error_create_errno(errnum, "cannot open Xen's %s", what));
+	    error_of_host(error_create_errno(errnum, "cannot open /dev/xen/privcmd"));
 
 	if (errnum == EACCES || errnum == EPERM)
 		return error_hint(err, "run it as root: sudo nunchi …");
@@ -151,29 +143,28 @@ static struct nunchi_error *cannot_open(const char *what)
 	return err;
 }
 
-struct nunchi_error *xen_hypervisor_open_with(const struct xen_library *library,
+struct nunchi_error *xen_hypervisor_open_with(const struct xen_calls *calls,
 					      struct xen_hypervisor *ret)
 {
-	struct xen_hypervisor xen = {.library = *library};
-	struct nunchi_error *err = NULL;
+	struct xen_hypervisor xen = {.calls = *calls};
+	struct nunchi_error *err;
 	int version;
 
-	xen.call = library->call_open(xen_library_logger(), 0);
-	if (!xen.call)
-		err = cannot_open("hypercalls (/dev/xen/privcmd)");
-	if (!err) {
-		xen.memory = library->memory_open(xen_library_logger(), 0);
-		if (!xen.memory)
-			err = cannot_open("guest memory (/dev/xen/privcmd)");
+	xen.driver = calls->open();
+	if (xen.driver < 0)
+		return cannot_open(errno);
+	xen.argument = calls->alloc(ARGUMENT_SIZE + DATA_SIZE);
+	if (!xen.argument) {
+		calls->close(xen.driver);
+		return &error_nomem;
 	}
-	if (!err) {
-		version = library->call2(xen.call, XEN_HYPERCALL_VERSION, XEN_OP_VERSION, 0);
-		if (version > 0) {
-			xen.major = (unsigned)version >> 16;
-			xen.minor = (unsigned)version & 0xffff;
-		}
-		err = probe_domctl(&xen);
+	xen.data = xen.argument + ARGUMENT_SIZE;
+	version = calls->call(xen.driver, XEN_HYPERCALL_VERSION, XEN_OP_VERSION, 0);
+	if (version > 0) {
+		xen.major = (unsigned)version >> 16;
+		xen.minor = (unsigned)version & 0xffff;
 	}
+	err = probe_domctl(&xen);
 	if (err) {
 		xen_hypervisor_close(&xen);
 		return err;
@@ -184,30 +175,15 @@ struct nunchi_error *xen_hypervisor_open_with(const struct xen_library *library,
 
 struct nunchi_error *xen_hypervisor_open(struct xen_hypervisor *ret)
 {
-	struct xen_library library;
-	struct nunchi_error *err = xen_library_load(&library);
-
-	if (err)
-		return err;
-	err = xen_hypervisor_open_with(&library, ret);
-	if (err)
-		xen_library_unload(&library);
-	else
-		ret->loaded = true;
-	return err;
+	return xen_hypervisor_open_with(&xen_calls, ret);
 }
 
 void xen_hypervisor_close(struct xen_hypervisor *xen)
 {
-	if (xen->store)
-		xen->library.store_close(xen->store);
-	if (xen->memory)
-		xen->library.memory_close(xen->memory);
-	if (xen->call)
-		xen->library.call_close(xen->call);
+	xen->calls.store_close(xen->store);
+	xen->calls.free(xen->argument, ARGUMENT_SIZE + DATA_SIZE);
+	xen->calls.close(xen->driver);
 	free(xen->no_control);
-	if (xen->loaded)
-		xen_library_unload(&xen->library);
 	*xen = (struct xen_hypervisor){0};
 }
 
@@ -267,10 +243,10 @@ static int sysctl(struct xen_hypervisor *xen, struct xen_sysctl *argument)
 }
 
 /*
- * Lists domains from `first` on into buffer. The first call also finds the version of the
+ * Lists domains from `first` on into xen->data. The first call also finds the version of the
  * interface.
  */
-static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, uint32_t *ret_count)
+static int list_from(struct xen_hypervisor *xen, uint16_t first, uint32_t *ret_count)
 {
 	uint32_t oldest = xen->sysctl ? xen->sysctl : XEN_SYSCTL_OLDEST;
 	uint32_t version = xen->sysctl ? xen->sysctl : XEN_SYSCTL_NEWEST;
@@ -281,7 +257,7 @@ static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, u
 
 		argument.u.list.first = first;
 		argument.u.list.limit = LIST_BATCH;
-		argument.u.list.buffer = (uint64_t)(uintptr_t)buffer;
+		argument.u.list.buffer = (uint64_t)(uintptr_t)xen->data;
 		xen->sysctl = version;
 		errnum = sysctl(xen, &argument);
 		*ret_count = argument.u.list.count;
@@ -292,11 +268,11 @@ static int list_from(struct xen_hypervisor *xen, uint16_t first, void *buffer, u
 }
 
 /*
- * Adds a batch to the array; *first is the id from which the next batch begins. False if memory is
- * short.
+ * Adds the batch in xen->data to the array; *first is the id from which the next batch begins.
+ * False if memory is short.
  */
-static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, uint32_t count,
-		      struct xen_domain **domains, size_t *total, size_t *capacity, uint32_t *first)
+static bool add_batch(const struct xen_hypervisor *xen, uint32_t count, struct xen_domain **domains,
+		      size_t *total, size_t *capacity, uint32_t *first)
 {
 	size_t stride = xen->domctl >= XEN_DOMCTL_WIDE_INFO ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD;
 
@@ -305,7 +281,7 @@ static bool add_batch(const struct xen_hypervisor *xen, const uint8_t *buffer, u
 	for (uint32_t i = 0; i < count; i++) {
 		struct xen_domain_info info = {0};
 
-		memcpy(&info, buffer + i * stride, stride);
+		memcpy(&info, xen->data + i * stride, stride);
 		/* The ids must be in ascending order; other data is not a list. */
 		if (info.domain < *first)
 			break;
@@ -322,27 +298,22 @@ struct nunchi_error *xen_domains_get(struct xen_hypervisor *xen, struct xen_doma
 	struct xen_domain *domains = NULL;
 	uint32_t first = 0, count = 0, before;
 	size_t total = 0, capacity = 0;
-	void *buffer;
 	int errnum;
 
 	if (err)
 		return err;
-	buffer = xen->library.alloc(xen->call, LIST_BATCH * XEN_INFO_SIZE_NEW);
-	if (!buffer)
-		return &error_nomem;
 	do {
 		before = first;
-		errnum = list_from(xen, (uint16_t)first, buffer, &count);
+		errnum = list_from(xen, (uint16_t)first, &count);
 		if (!errnum && count > LIST_BATCH)
 			count = LIST_BATCH;
-		if (!errnum && !add_batch(xen, buffer, count, &domains, &total, &capacity, &first))
+		if (!errnum && !add_batch(xen, count, &domains, &total, &capacity, &first))
 			err = &error_nomem;
 		/*
 		 * A short batch is not necessarily the last one, because domains may disappear
 		 * during the call.
 		 */
 	} while (!errnum && !err && count && first > before && first < XEN_FIRST_RESERVED);
-	xen->library.free(xen->call, buffer);
 	if (errnum)
 		err = error_create_errno(errnum, "Xen refuses to list its domains");
 	if (errnum == EACCES || errnum == EPERM)
@@ -405,21 +376,20 @@ static int is_narrow(struct xen_hypervisor *xen, uint16_t id, bool *ret)
 	return errnum;
 }
 
-/* Requests the state of a vCPU into buffer. */
-static int ask_registers(struct xen_hypervisor *xen, const struct xen_domain *domain, unsigned vcpu,
-			 void *buffer)
+/* Requests the state of a vCPU into xen->data. */
+static int ask_registers(struct xen_hypervisor *xen, const struct xen_domain *domain, unsigned vcpu)
 {
 	struct xen_domctl argument = {0};
 
 	if (domain->type == XEN_TYPE_PV) {
 		argument.u.vcpu_context =
-		    (struct xen_vcpu_context_op){.vcpu = vcpu, .buffer = (uintptr_t)buffer};
+		    (struct xen_vcpu_context_op){.vcpu = vcpu, .buffer = (uintptr_t)xen->data};
 		return domctl(xen, XEN_OP_VCPU_CONTEXT, domain->id, &argument);
 	}
 	argument.u.hvm_context = (struct xen_hvm_context_op){.type = XEN_HVM_SAVE_CPU,
 							     .instance = vcpu,
 							     .size = XEN_HVM_CPU_SIZE,
-							     .buffer = (uintptr_t)buffer};
+							     .buffer = (uintptr_t)xen->data};
 	return domctl(xen, XEN_OP_HVM_CONTEXT, domain->id, &argument);
 }
 
@@ -428,43 +398,37 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 {
 	struct nunchi_error *err = xen_need_control(xen);
 	bool narrow = false;
-	void *buffer;
 	int errnum = 0;
 
 	if (err)
 		return err;
-	buffer = xen->library.alloc(xen->call, XEN_PV_CPU_SIZE);
-	if (!buffer)
-		return &error_nomem;
-	memset(buffer, 0, XEN_PV_CPU_SIZE);
+	memset(xen->data, 0, DATA_SIZE);
 	if (domain->type == XEN_TYPE_PV)
 		errnum = is_narrow(xen, domain->id, &narrow);
 	if (!errnum)
-		errnum = ask_registers(xen, domain, vcpu, buffer);
+		errnum = ask_registers(xen, domain, vcpu);
 	if (!errnum && domain->type != XEN_TYPE_PV)
-		*ret = xen_cpu_from_hvm(buffer);
+		*ret = xen_cpu_from_hvm(xen->data);
 	else if (!errnum)
-		*ret = xen_cpu_from_context(buffer, narrow ? XEN_GUEST_PV32 : XEN_GUEST_PV);
-	xen->library.free(xen->call, buffer);
+		*ret = xen_cpu_from_context(xen->data, narrow ? XEN_GUEST_PV32 : XEN_GUEST_PV);
 	/* Xen 4.11 returns ENOENT instead of ENODATA. */
 	if (errnum == ENODATA || errnum == ENOENT || errnum == EINVAL)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "vCPU %u was never started", vcpu);
 	return errnum ? failed(errnum, domain->id, "give the registers") : NULL;
 }
 
-bool xen_frame_hint(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret)
+uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id)
 {
 	uint16_t argument[4] = {id};
-	long last = memory_op(xen, XEN_OP_MAXIMUM_GPFN, argument, sizeof(argument));
+	int last = memory_op(xen, XEN_OP_MAXIMUM_GPFN, argument, sizeof(argument));
 
-	*ret = last < 0 ? 0 : (uint64_t)last + 1;
-	return last != NO_MEMORY;
+	return last < 0 ? 0 : (uint64_t)last + 1;
 }
 
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret)
 {
 	int last =
-	    xen->library.call2(xen->call, XEN_HYPERCALL_MEMORY_OP, XEN_OP_MAXIMUM_RAM_PAGE, 0);
+	    xen->calls.call(xen->driver, XEN_HYPERCALL_MEMORY_OP, XEN_OP_MAXIMUM_RAM_PAGE, 0);
 
 	if (last <= 0)
 		return error_create_errno(errno, "Xen does not tell the host's last frame of RAM");
@@ -483,43 +447,62 @@ uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id)
 
 /* ---- xenstore -------------------------------------------------------------------------------- */
 
-void *xen_store(struct xen_hypervisor *xen)
+/* Gives xenstore up, and says why. */
+static void no_store(struct xen_hypervisor *xen, enum xen_store_state state)
 {
 	static const char *const reasons[] = {
 	    [XEN_STORE_ANSWERS] = "xenstored cannot be reached",
 	    [XEN_STORE_NONE] = "xenstored does not run",
 	    [XEN_STORE_SILENT] = "xenstored does not answer",
 	    [XEN_STORE_CLOSED] = "this user may not connect to xenstored",
+	    [XEN_STORE_BAD] = "xenstored does not keep to its protocol",
 	};
-	enum xen_store_state state;
 
-	if (xen->store || xen->no_store)
-		return xen->store;
-	if (!xen->library.store_open) {
-		xen->no_store = "libxenstore is not installed";
+	xen->calls.store_close(xen->store);
+	xen->store = NULL;
+	xen->no_store = reasons[state];
+}
+
+/* Makes a request with store_read() or store_names(); opens xenstore before the first. */
+static char *ask_store(struct xen_hypervisor *xen, const char *path, bool names, size_t *ret_size)
+{
+	enum xen_store_state state;
+	char *value;
+
+	if (xen->no_store)
 		return NULL;
+	if (!xen->store) {
+		xen->store = xen->calls.store_open("", &state);
+		if (!xen->store) {
+			no_store(xen, state);
+			return NULL;
+		}
 	}
-	state = xen->library.store_check("");
-	if (state == XEN_STORE_ANSWERS)
-		xen->store = xen->library.store_open(0);
-	if (!xen->store)
-		xen->no_store = reasons[state];
-	return xen->store;
+	value =
+	    (names ? xen->calls.store_names : xen->calls.store_read)(xen->store, path, ret_size);
+	state = xen->calls.store_state(xen->store);
+	if (state != XEN_STORE_ANSWERS)
+		no_store(xen, state);
+	return value;
 }
 
 void xen_store_read(struct xen_hypervisor *xen, const char *path, char *ret, size_t size)
 {
-	unsigned length = 0;
-	void *store = xen_store(xen);
-	char *value = store ? xen->library.store_read(store, 0, path, &length) : NULL;
+	size_t length = 0;
+	char *value = ask_store(xen, path, false, &length);
 	bool good = value && length < size;
 
-	for (unsigned i = 0; good && i < length; i++)
+	for (size_t i = 0; good && i < length; i++)
 		good = (unsigned char)value[i] >= ' ' && value[i] != 0x7f;
 	if (good)
 		memcpy(ret, value, length);
 	ret[good ? length : 0] = '\0';
 	free(value);
+}
+
+char *xen_store_names(struct xen_hypervisor *xen, const char *path, size_t *ret_size)
+{
+	return ask_store(xen, path, true, ret_size);
 }
 
 void xen_domain_name(struct xen_hypervisor *xen, uint16_t id, char *ret, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes hypercalls through Xen's stable libraries. The version of the control interface is found by
+ * Makes hypercalls. The version of the control interface is found by
  * trying: Xen answers a wrong version with EACCES before it looks at anything else. Candidates are
  * tried from the newest on, and the version string, which vendors change, has no influence. If the
  * interface is newer than all candidates, memory and names can still be read.
@@ -12,8 +12,8 @@
 
 #include "arch/x86/registers.h"
 #include "core/error.h"
+#include "target/xen/calls.h"
 #include "target/xen/layout.h"
-#include "target/xen/library.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,16 +29,16 @@
 enum xen_type { XEN_TYPE_UNKNOWN, XEN_TYPE_PV, XEN_TYPE_PVH, XEN_TYPE_HVM };
 
 struct xen_hypervisor {
-	struct xen_library library;
-	bool loaded;           /* this object has loaded the library, and unloads it */
-	void *call;            /* handle of libxencall */
-	void *memory;          /* handle of libxenforeignmemory */
-	void *store;           /* handle of libxenstore; NULL before xen_store() */
-	const char *no_store;  /* why `store` is NULL; static storage */
-	uint32_t domctl;       /* interface version; 0: unknown, no_control says why */
-	uint32_t sysctl;       /* interface version; 0: not asked for yet */
-	unsigned major, minor; /* version that Xen reports */
-	char *no_control;      /* owned */
+	struct xen_calls calls;
+	int driver;              /* from calls.open() */
+	uint8_t *argument;       /* memory for the argument of a call, from calls.alloc() */
+	uint8_t *data;           /* after it: memory for what an argument points to */
+	struct xen_store *store; /* NULL before the first request */
+	const char *no_store;    /* why there is none, once that is known; static storage */
+	uint32_t domctl;         /* interface version; 0: unknown, no_control says why */
+	uint32_t sysctl;         /* interface version; 0: not asked for yet */
+	unsigned major, minor;   /* version that Xen reports */
+	char *no_control;        /* owned */
 };
 
 /* The properties of a domain. */
@@ -54,10 +54,10 @@ struct xen_domain {
 	uint8_t uuid[16];
 };
 
-/* Loads the libraries, opens the handles and asks for the versions. */
+/* Opens the driver and asks for the versions. */
 struct nunchi_error *xen_hypervisor_open(struct xen_hypervisor *ret);
 /* Does the same with a given table of functions; for tests. */
-struct nunchi_error *xen_hypervisor_open_with(const struct xen_library *library,
+struct nunchi_error *xen_hypervisor_open_with(const struct xen_calls *calls,
 					      struct xen_hypervisor *ret);
 void xen_hypervisor_close(struct xen_hypervisor *xen);
 
@@ -97,9 +97,9 @@ struct nunchi_error *xen_get_registers(struct xen_hypervisor *xen, const struct 
 /*
  * Gets the highest guest frame ever used, plus 1; 0 if unknown. Only a hint: a guest can use any
  * frame, and Linux returns only 32 bits of the number (vfs_ioctl() in fs/ioctl.c), so that it may
- * be too small or look like an error. Returns false if memory ran out.
+ * be too small or look like an error.
  */
-bool xen_frame_hint(struct xen_hypervisor *xen, uint16_t id, uint64_t *ret);
+uint64_t xen_frame_hint(struct xen_hypervisor *xen, uint16_t id);
 /* Gets the host's last frame of RAM, plus 1. */
 struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_t *ret);
 /*
@@ -109,15 +109,13 @@ struct nunchi_error *xen_machine_frame_count(struct xen_hypervisor *xen, uint64_
 uint64_t xen_pages_on_demand(struct xen_hypervisor *xen, uint16_t id);
 
 /*
- * The handle of libxenstore, opened by the first call; NULL if that fails, with the reason in
- * no_store.
- */
-void *xen_store(struct xen_hypervisor *xen);
-/*
  * Reads a value from xenstore as text; "" if there is none, or if it is not one line of printable
  * text. A guest can write to its own part of xenstore.
  */
 void xen_store_read(struct xen_hypervisor *xen, const char *path, char *ret, size_t size);
+/* Reads the names below a path, as xen_store_get_names() does. After a failure no_store says why.
+ */
+char *xen_store_names(struct xen_hypervisor *xen, const char *path, size_t *ret_size);
 /* Reads the name that the toolstack gave to the domain; "" if there is none. */
 void xen_domain_name(struct xen_hypervisor *xen, uint16_t id, char *ret, size_t size);
 

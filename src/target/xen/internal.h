@@ -14,8 +14,6 @@ struct xen_target {
 	struct xen_hypervisor xen;
 	struct xen_domain domain; /* as it was when the target was opened */
 	struct undo undo;
-	int privcmd; /* valid if has_privcmd is set; for the guard's hypercalls */
-	bool has_privcmd;
 	struct memory_mapper *mapper; /* owned by the memory */
 	/* errno with which the hypervisor refused to map a page, or 0 */
 	int map_denied;

@@ -91,23 +91,20 @@ static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, 
 static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct xen_domain **ret,
 					     size_t *ret_count)
 {
-	unsigned count = 0;
-	void *store = xen_store(xen);
-	char **names =
-	    store ? xen->library.store_directory(store, 0, "/local/domain", &count) : NULL;
-	struct xen_domain *domains = calloc((size_t)count + 1, sizeof(*domains));
+	size_t size = 0;
+	_cleanup_free_ char *names = xen_store_names(xen, "/local/domain", &size);
+	/* A name has at least one letter. */
+	struct xen_domain *domains = calloc(size / 2 + 1, sizeof(*domains));
 
 	*ret_count = 0;
-	for (unsigned i = 0; domains && i < count; i++) {
-		char *end;
-		unsigned long id = strtoul(names[i], &end, 10);
-
-		if (!*end && id < XEN_FIRST_RESERVED)
-			domains[(*ret_count)++].id = (uint16_t)id;
-	}
-	free(names);
 	if (!domains)
 		return &error_nomem;
+	for (char *name = names, *end; name && name < names + size; name += strlen(name) + 1) {
+		unsigned long id = strtoul(name, &end, 10);
+
+		if (*name && !*end && id < XEN_FIRST_RESERVED)
+			domains[(*ret_count)++].id = (uint16_t)id;
+	}
 	*ret = domains;
 	return NULL;
 }
@@ -141,11 +138,11 @@ static struct nunchi_error *list(struct xen_hypervisor *xen, target_found_fn *fo
 	return NULL;
 }
 
-struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
+struct nunchi_error *xen_list_with(const struct xen_calls *calls, target_found_fn *found,
 				   void *data, bool *ret_stopped)
 {
 	struct xen_hypervisor xen;
-	struct nunchi_error *err = xen_hypervisor_open_with(library, &xen);
+	struct nunchi_error *err = xen_hypervisor_open_with(calls, &xen);
 
 	if (err)
 		return err;

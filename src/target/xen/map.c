@@ -82,15 +82,13 @@ static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t 
 {
 	struct reach *reach = data;
 	struct xen_hypervisor *xen = &reach->target->xen;
-	struct xen_library *library = &xen->library;
 	_cleanup_free_ int *errors = calloc(count, sizeof(*errors));
 	bool any = false;
 	void *map;
 
 	if (!errors)
 		return NULL;
-	map = library->memory_map(xen->memory, reach->target->domain.id, PROT_READ, count, pages,
-				  errors);
+	map = xen->calls.map(xen->driver, reach->target->domain.id, count, pages, errors);
 	if (!map) {
 		note_access(reach->target, &(int){errno}, 1);
 		/* The call failed before any page was mapped. */
@@ -104,7 +102,7 @@ static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t 
 	}
 	if (any)
 		return map;
-	library->memory_unmap(xen->memory, map, count);
+	xen->calls.unmap(map, count);
 	return NULL;
 }
 
@@ -118,7 +116,7 @@ static void unmap_pages(void *data, void *map, size_t count)
 	 * arch/x86/xen/mmu_pv.c).
 	 */
 	if (!reach->target->base.leave_mapped)
-		reach->target->xen.library.memory_unmap(reach->target->xen.memory, map, count);
+		reach->target->xen.calls.unmap(map, count);
 }
 
 static const struct memory_mapper_ops mapper_ops = {map_pages, unmap_pages, free};
@@ -210,10 +208,8 @@ static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memo
 static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory,
 				      struct memory_mapper *mapper)
 {
-	uint64_t frames;
+	uint64_t frames = xen_frame_hint(&xen->xen, xen->domain.id);
 
-	if (!xen_frame_hint(&xen->xen, xen->domain.id, &frames))
-		return &error_nomem;
 	if (!frames && ram_limit(xen) == UINT64_MAX)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "neither Xen nor the toolstack tells the size of its memory");

@@ -43,16 +43,7 @@ static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 {
 	struct xen_target *xen = data;
 
-	if (!xen->has_privcmd) {
-		int fd = xen->xen.library.privcmd_open();
-
-		if (fd < 0)
-			return error_create_errno(errno,
-						  "cannot open /dev/xen/privcmd for the guard");
-		xen->privcmd = fd;
-		xen->has_privcmd = true;
-	}
-	*ret = (struct guard_plan){.handle = xen->privcmd,
+	*ret = (struct guard_plan){.handle = xen->xen.driver,
 				   .kind = GUARD_XEN,
 				   .domctl = xen->xen.domctl,
 				   .domain = xen->domain.id};
@@ -86,9 +77,6 @@ void xen_pause_init(struct xen_target *xen)
 void xen_pause_deinit(struct xen_target *xen)
 {
 	undo_deinit(&xen->undo);
-	if (xen->has_privcmd)
-		close(xen->privcmd);
-	xen->has_privcmd = false;
 }
 
 static void note_repair(struct xen_target *xen, char *repaired)

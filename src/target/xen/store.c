@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* xenstore's protocol: xen/include/public/io/xs_wire.h, docs/misc/xenstore.txt of Xen. */
 #include "target/xen/store.h"
 
 #include "core/cleanup.h"
@@ -8,25 +9,44 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define PATIENCE_US (2 * CLOCK_US_PER_S)
-#define XS_READ     2
+/* XENSTORE_PAYLOAD_MAX. */
+#define MOST_DATA 4096
 
-/* struct xsd_sockmsg of xs_wire.h. */
+enum message_type {
+	XS_DIRECTORY = 1,
+	XS_READ = 2,
+	XS_WATCH = 4,
+	XS_WATCH_EVENT = 15,
+	XS_ERROR = 16
+};
+
+/* struct xsd_sockmsg. */
 struct head {
 	uint32_t type;
 	uint32_t request;
 	uint32_t transaction;
 	uint32_t length; /* of the data that follows */
 };
+
+struct xen_store {
+	int fd;
+	uint32_t request; /* number of the last request */
+	enum xen_store_state state;
+	char data[MOST_DATA + 1]; /* of the last message, with a NUL byte after it */
+};
+
+/* ---- Connecting ------------------------------------------------------------------------------ */
 
 static int connect_to(const char *path)
 {
@@ -54,11 +74,8 @@ static int open_way(const char *path)
 				    : open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-/*
- * Opens the first of the sockets and devices that libxenstore would try. -1 if there is none; *ret
- * says why.
- */
-static int open_store(const char *root, enum xen_store_state *ret)
+/* Opens the first of the ways that is there. -1 if there is none; *ret says why. */
+static int open_any(const char *root, enum xen_store_state *ret)
 {
 	static const char *const ways[] = {"/run/xenstored/socket", "/var/run/xenstored/socket",
 					   "/dev/xen/xenbus", "/proc/xen/xenbus"};
@@ -83,35 +100,164 @@ static int open_store(const char *root, enum xen_store_state *ret)
 	return -1;
 }
 
-static bool put(int fd, const void *data, size_t size)
+struct xen_store *xen_store_open(const char *root, enum xen_store_state *ret)
 {
-	ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+	_cleanup_close_ int fd = open_any(root, ret);
+	struct xen_store *store = fd < 0 ? NULL : calloc(1, sizeof(*store));
 
-	if (sent < 0 && errno == ENOTSOCK)
-		sent = write(fd, data, size);
-	return sent == (ssize_t)size;
+	if (!store)
+		return NULL;
+	store->fd = no_cleanup_fd(fd);
+	*ret = XEN_STORE_ANSWERS;
+	return store;
 }
 
-enum xen_store_state xen_store_check(const char *root)
+void xen_store_close(struct xen_store *store)
 {
-	static const char question[] = "/local/domain/0/name";
-	struct {
-		struct head head;
-		char path[sizeof(question)];
-	} message = {.head = {.type = XS_READ, .length = sizeof(question)}};
-	enum xen_store_state state;
-	_cleanup_close_ int fd = open_store(root, &state);
-	const size_t size = sizeof(message.head) + sizeof(question);
-	struct head answer;
+	if (!store)
+		return;
+	close(store->fd);
+	free(store);
+}
 
-	if (fd < 0)
-		return state;
-	memcpy(message.path, question, sizeof(question));
-	if (!put(fd, &message, size))
-		return XEN_STORE_NONE;
-	if (io_wait(fd, POLLIN, clock_us() + PATIENCE_US, NULL) != 1)
-		return XEN_STORE_SILENT;
-	/* An error that there is no such name is an answer, too. */
-	return read(fd, &answer, sizeof(answer)) == sizeof(answer) ? XEN_STORE_ANSWERS
-								   : XEN_STORE_NONE;
+enum xen_store_state xen_store_get_state(const struct xen_store *store)
+{
+	return store->state;
+}
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+/* Gives the connection up. Returns false. */
+static bool give_up(struct xen_store *store, enum xen_store_state why)
+{
+	store->state = why;
+	return false;
+}
+
+/* Reads exactly size bytes until the deadline. */
+static bool receive(struct xen_store *store, void *to, size_t size, uint64_t deadline)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t got = read(store->fd, (char *)to + done, size - done);
+
+		if (got > 0)
+			done += (size_t)got;
+		else if (!got || (errno != EAGAIN && errno != EINTR))
+			return give_up(store, XEN_STORE_NONE);
+		else if (clock_us() >= deadline || io_wait(store->fd, POLLIN, deadline, NULL) != 1)
+			return give_up(store, XEN_STORE_SILENT);
+	}
+	return true;
+}
+
+/* Receives a message into store->data. */
+static bool receive_message(struct xen_store *store, struct head *ret, uint64_t deadline)
+{
+	if (!receive(store, ret, sizeof(*ret), deadline))
+		return false;
+	if (ret->length > MOST_DATA)
+		return give_up(store, XEN_STORE_BAD);
+	store->data[ret->length] = '\0';
+	return receive(store, store->data, ret->length, deadline);
+}
+
+/* Sends what the buffer has room for at once, which any request of ours is smaller than. */
+static bool put(struct xen_store *store, const void *data, size_t size)
+{
+	ssize_t sent = send(store->fd, data, size, MSG_NOSIGNAL);
+
+	if (sent < 0 && errno == ENOTSOCK)
+		sent = write(store->fd, data, size);
+	return sent == (ssize_t)size || give_up(store, XEN_STORE_NONE);
+}
+
+/*
+ * Makes a request with one or two strings. True if it was carried out; the answer is in store->data
+ * then. Reports of watches that come before the answer are dropped.
+ */
+static bool ask(struct xen_store *store, enum message_type type, const char *one, const char *two,
+		size_t *ret_size)
+{
+	size_t size = strlen(one) + 1, more = two ? strlen(two) + 1 : 0;
+	struct head head = {.type = type, .length = (uint32_t)(size + more)};
+	uint64_t deadline = clock_us() + PATIENCE_US;
+	char message[sizeof(head) + PATH_MAX];
+
+	if (store->state != XEN_STORE_ANSWERS || size + more > PATH_MAX)
+		return false;
+	head.request = ++store->request;
+	memcpy(message, &head, sizeof(head));
+	memcpy(message + sizeof(head), one, size);
+	if (two)
+		memcpy(message + sizeof(head) + size, two, more);
+	if (!put(store, message, sizeof(head) + size + more))
+		return false;
+	do {
+		if (clock_us() >= deadline)
+			return give_up(store, XEN_STORE_SILENT);
+		if (!receive_message(store, &head, deadline))
+			return false;
+	} while (head.type == XS_WATCH_EVENT);
+	if (head.request != store->request || (head.type != type && head.type != XS_ERROR))
+		return give_up(store, XEN_STORE_BAD);
+	*ret_size = head.length;
+	return head.type == type;
+}
+
+static char *get(struct xen_store *store, enum message_type type, const char *path,
+		 size_t *ret_size)
+{
+	char *value;
+
+	if (!ask(store, type, path, NULL, ret_size))
+		return NULL;
+	value = malloc(*ret_size + 1);
+	if (value)
+		memcpy(value, store->data, *ret_size + 1);
+	return value;
+}
+
+char *xen_store_get(struct xen_store *store, const char *path, size_t *ret_size)
+{
+	return get(store, XS_READ, path, ret_size);
+}
+
+char *xen_store_get_names(struct xen_store *store, const char *path, size_t *ret_size)
+{
+	return get(store, XS_DIRECTORY, path, ret_size);
+}
+
+bool xen_store_watch(struct xen_store *store, const char *path, const char *token)
+{
+	size_t size;
+
+	return ask(store, XS_WATCH, path, token, &size);
+}
+
+int xen_store_fd(const struct xen_store *store)
+{
+	return store->fd;
+}
+
+/*
+ * Puts a descriptor that is never readable in the place of a connection that hung up: whoever waits
+ * for it would be woken for ever.
+ */
+static void silence(struct xen_store *store)
+{
+	_cleanup_close_ int quiet = eventfd(0, EFD_CLOEXEC);
+
+	if (quiet >= 0)
+		dup3(quiet, store->fd, O_CLOEXEC);
+}
+
+void xen_store_clear(struct xen_store *store)
+{
+	struct head head;
+
+	while (store->state == XEN_STORE_ANSWERS &&
+	       io_wait(store->fd, POLLIN, clock_us(), NULL) == 1)
+		receive_message(store, &head, clock_us() + PATIENCE_US);
+	if (store->state != XEN_STORE_ANSWERS)
+		silence(store);
 }

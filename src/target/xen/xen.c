@@ -112,13 +112,8 @@ static struct nunchi_error *nameless(const struct xen_hypervisor *xen, const cha
 			 "the names of domains are not known: %s, so \"%s\" cannot be looked up",
 			 xen->no_store, word);
 
-	return error_hint(
-	    error_of_host(err),
-	    xen->library.store_open
-		? "say xen:ID, as `nunchi list` shows it; for names: sudo service xen "
-		  "status (xenstored)"
-		: "say xen:ID, as `nunchi list` shows it, or for names install "
-		  "libxenstore4 (libxenstore3.0 up to Xen 4.15)");
+	return error_hint(error_of_host(err), "say xen:ID, as `nunchi list` shows it; for names: "
+					      "sudo service xen status (xenstored)");
 }
 
 /* Finds the only domain with this name. */
@@ -130,10 +125,10 @@ static struct nunchi_error *find_by_name(struct xen_hypervisor *xen, const char 
 	struct nunchi_error *err = xen_domains_get(xen, &domains, &count);
 	char name[XEN_NAME_SIZE];
 
-	if (!err && !xen_store(xen))
-		return nameless(xen, word);
 	for (size_t i = 0; !err && i < count; i++) {
 		xen_domain_name(xen, domains[i].id, name, sizeof(name));
+		if (xen->no_store)
+			return nameless(xen, word);
 		if (strcmp(name, word))
 			continue;
 		if (found++)
@@ -277,11 +272,11 @@ static const char *without_prefix(const char *word)
 	return strncmp(word, "xen:", 4) ? word : word + 4;
 }
 
-struct nunchi_error *xen_target_open_with(const struct xen_library *library, const char *word,
+struct nunchi_error *xen_target_open_with(const struct xen_calls *calls, const char *word,
 					  const struct target_options *options, struct target **ret)
 {
 	struct xen_hypervisor hypervisor;
-	struct nunchi_error *err = xen_hypervisor_open_with(library, &hypervisor);
+	struct nunchi_error *err = xen_hypervisor_open_with(calls, &hypervisor);
 
 	return err ? err : create(&hypervisor, without_prefix(word), options, ret);
 }

@@ -4,10 +4,10 @@
 #define NUNCHI_TARGET_XEN_XEN_H
 
 #include "target/kind.h"
-#include "target/xen/library.h"
+#include "target/xen/calls.h"
 
-/* Opens "xen:NAME" with a given table of functions (library.h), without checking the host. */
-struct nunchi_error *xen_target_open_with(const struct xen_library *library, const char *word,
+/* Opens "xen:NAME" with a given table of functions (calls.h), without checking the host. */
+struct nunchi_error *xen_target_open_with(const struct xen_calls *calls, const char *word,
 					  const struct target_options *options,
 					  struct target **ret);
 
@@ -17,7 +17,7 @@ struct nunchi_error *xen_target_open_with(const struct xen_library *library, con
  */
 struct nunchi_error *xen_list(bool ask, target_found_fn *found, void *data, bool *ret_stopped);
 /* Does the same with a given table of functions; for tests. */
-struct nunchi_error *xen_list_with(const struct xen_library *library, target_found_fn *found,
+struct nunchi_error *xen_list_with(const struct xen_calls *calls, target_found_fn *found,
 				   void *data, bool *ret_stopped);
 /* Whether exactly one domain has this name. */
 bool xen_has_guest(const char *name);
@@ -28,8 +28,7 @@ bool xen_has_guest(const char *name);
  */
 struct xen_watch;
 /* With a given table of functions; for tests. */
-struct nunchi_error *xen_watch_create_with(const struct xen_library *library,
-					   struct xen_watch **ret);
+struct nunchi_error *xen_watch_create_with(const struct xen_calls *calls, struct xen_watch **ret);
 void xen_watch_destroy(struct xen_watch *watch);
 /* The descriptor to poll; owned by the watch. */
 int xen_watch_fd(const struct xen_watch *watch);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Linux's driver for hypercalls and for memory of other domains: include/uapi/xen/privcmd.h and
+ * drivers/xen/privcmd.c, since Linux 3.8.
+ */
+#include "arch/address.h"
+#include "target/xen/calls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* IOCTL_PRIVCMD_MMAPBATCH_V2. */
+#define MAP_CALL _IOC(_IOC_NONE, 'P', 4, sizeof(struct map_request))
+
+/* struct privcmd_mmapbatch_v2. */
+struct map_request {
+	uint32_t count;
+	uint16_t domain;
+	uint64_t address;
+	uint64_t frames; /* address of an array of u64 */
+	uint64_t errors; /* address of an array of int, in which the driver stores */
+};
+
+static int driver_open(void)
+{
+	int fd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
+}
+
+static void driver_close(int driver)
+{
+	close(driver);
+}
+
+static int driver_call(int driver, uint64_t number, uint64_t one, uint64_t two)
+{
+	struct xen_raw_call call = {.number = number, .arguments = {one, two}};
+
+	return ioctl(driver, XEN_RAW_CALL, &call);
+}
+
+static void *buffer_alloc(size_t size)
+{
+	void *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (buffer == MAP_FAILED)
+		return NULL;
+	/*
+	 * If the kernel moves a page, a call fails with EFAULT and is repeated. Fork would make the
+	 * pages read-only, which the hypervisor sees and Linux would not mend.
+	 */
+	mlock(buffer, size);
+	madvise(buffer, size, MADV_DONTFORK);
+	return buffer;
+}
+
+static void buffer_free(void *buffer, size_t size)
+{
+	munmap(buffer, size);
+}
+
+static void *driver_map(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
+			int *errors)
+{
+	void *map = mmap(NULL, pages << PAGE_SHIFT, PROT_READ, MAP_SHARED, driver, 0);
+	struct map_request request = {.count = (uint32_t)pages,
+				      .domain = domain,
+				      .address = (uintptr_t)map,
+				      .frames = (uintptr_t)frames,
+				      .errors = (uintptr_t)errors};
+	int errnum;
+
+	if (map == MAP_FAILED)
+		return NULL;
+	/* ENOENT: the other pages are mapped, and those with that error are on the host's disk. */
+	if (!ioctl(driver, MAP_CALL, &request) || errno == ENOENT)
+		return map;
+	errnum = errno;
+	munmap(map, pages << PAGE_SHIFT);
+	errno = errnum;
+	return NULL;
+}
+
+static void driver_unmap(void *map, size_t pages)
+{
+	munmap(map, pages << PAGE_SHIFT);
+}
+
+const struct xen_calls xen_calls = {
+    .open = driver_open,
+    .close = driver_close,
+    .call = driver_call,
+    .alloc = buffer_alloc,
+    .free = buffer_free,
+    .map = driver_map,
+    .unmap = driver_unmap,
+    .store_open = xen_store_open,
+    .store_close = xen_store_close,
+    .store_read = xen_store_get,
+    .store_names = xen_store_get_names,
+    .store_state = xen_store_get_state,
+    .store_watch = xen_store_watch,
+    .store_fd = xen_store_fd,
+    .store_clear = xen_store_clear,
+};
