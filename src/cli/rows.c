@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 /* The size of the heap for some 400 processes; a multiple of the size of a page. */
-#define HEAP_TAKEN ((size_t)1 << 20)
+#define HEAP_TAKEN ((size_t)512 << 10)
 #define PAGE       ((uintptr_t)4096)
 
 struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,

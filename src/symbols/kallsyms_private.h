@@ -87,12 +87,13 @@ static inline bool kallsyms_next_name(const uint8_t *data, size_t *at, size_t en
 	if (p >= end)
 		return false;
 	size = data[p++];
-	if (size >= 0x80 && long_sizes) {
+	if (__builtin_expect(size >= 0x80, 0) && long_sizes) {
 		if (p >= end)
 			return false;
 		size = (size & 0x7f) | (size_t)data[p++] << 7;
 	}
-	if (!size || size > end - p)
+	/* Size 0, which becomes the greatest number, or more than there is. */
+	if (size - 1 >= end - p)
 		return false;
 	*ret = data + p;
 	*ret_size = size;
