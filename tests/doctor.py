@@ -806,9 +806,6 @@ class Bundles(unittest.TestCase):
                 ({"list/run": "xen\n", "command/xl list": None}, "xenstored"),
                 (xl_list_fails(errno.ETIMEDOUT), "xenstored"),
                 ({**xl_list_fails(errno.EIO), "probe/open-privcmd": "usable\n"}, "xenstored"),
-                ({"probe/xen-libraries": "libxencall.so.1 no\n"}, "libxencall.so.1"),
-                ({"probe/xen-libraries": "libxencall.so.1 yes\nlibxenforeignmemory.so.1 no\n"},
-                 "libxenforeignmemory.so.1"),
                 ({"command/xl info": "virt_caps : pv\nxen_commandline : \n"}, "hvm")):
             items = self.look(DOM0, members)
             self.assertEqual(verdict(items), "not-ready", need)
@@ -823,9 +820,7 @@ class Bundles(unittest.TestCase):
                  ("privcmd", "xenbus")),
                 ({"list/run": "xen\n"}, ("xenstored",)),
                 # Who may not make hypercalls learns nothing from xl, and looks at the files.
-                (xl_list_fails(errno.EIO), ("xenstored",)),
-                ({"probe/xen-libraries": "libxencall.so.1 yes\nlibxenstore.so.4 no\n"},
-                 ("libxencall.so.1",))):
+                (xl_list_fails(errno.EIO), ("xenstored",))):
             items = self.look(DOM0, members)
             self.assertEqual(verdict(items), "ready")
             for need in needs_ok:

@@ -10,7 +10,7 @@ are everybody's, and all that src/cli sees.
 
 Also checked: the table names each folder that there is and none that there is not, rooms do not
 permit each other in a circle, headers do not include each other in a circle, the library neither
-prints nor exits, and the doctor's list of Xen's libraries is the one of target/xen/.
+prints nor exits.
 """
 from __future__ import annotations
 
@@ -134,20 +134,9 @@ def check_quiet() -> list[str]:
             for match in FORBIDDEN.finditer(path.read_text())]
 
 
-def check_xen_libraries() -> list[str]:
-    """The doctor says which of Xen's libraries are missing, and includes nothing of target/."""
-    named = [set(re.findall(r'"(libxen\w+\.so\.[\d.]+)"', (SOURCE / path).read_text()))
-             for path in ("doctor/facts/probe.c", "target/xen/library.c")]
-    if named[0] and named[0] == named[1]:
-        return []
-    return [f"doctor/facts/probe.c looks for {sorted(named[0])}, target/xen/library.c loads "
-            f"{sorted(named[1])}"]
-
-
 def main() -> int:
     passed = failed = 0
-    for check in (check_table, check_includes, check_seam, check_circles, check_quiet,
-                  check_xen_libraries):
+    for check in (check_table, check_includes, check_seam, check_circles, check_quiet):
         wrong = check()
         for line in wrong:
             print(f"FAILED: {line}")

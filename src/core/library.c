@@ -7,11 +7,10 @@
 /* Words the error after what dlopen() says: the library may be installed and lack another one. */
 static struct nunchi_error *missing(const struct library *library)
 {
-	const char *why = dlerror(), *name = library->names[0];
-	const char *last = library->names[1] ? library->names[1] : name;
+	const char *why = dlerror(), *name = library->name;
 	struct nunchi_error *err;
 
-	if (!why || !strncmp(why, last, strlen(last)))
+	if (!why || !strncmp(why, name, strlen(name)))
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
 				   "%s is not installed; it is needed for %s", name,
 				   library->purpose);
@@ -25,7 +24,7 @@ static struct nunchi_error *missing(const struct library *library)
 static struct nunchi_error *lacking(const struct library *library, const char *function)
 {
 	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "%s lacks %s(); it is needed for %s", library->names[0],
+				       "%s lacks %s(); it is needed for %s", library->name,
 				       function, library->purpose),
 			  "install %s as the system's own packages have it", library->packages);
 }
@@ -36,11 +35,7 @@ static struct nunchi_error *lacking(const struct library *library, const char *f
  */
 static void *open_library(const struct library *library)
 {
-	void *handle = NULL;
-
-	for (size_t i = 0; !handle && i < ARRAY_SIZE(library->names) && library->names[i]; i++)
-		handle = dlopen(library->names[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	return handle;
+	return dlopen(library->name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 }
 
 struct nunchi_error *library_load(const struct library *library, void *table, void **ret)
@@ -62,15 +57,6 @@ struct nunchi_error *library_load(const struct library *library, void *table, vo
 	}
 	*ret = handle;
 	return NULL;
-}
-
-bool library_is_there(const struct library *library)
-{
-	void *handle = open_library(library);
-	bool there = handle;
-
-	library_unload(&handle);
-	return there;
 }
 
 void library_unload(void **handle)

@@ -37,7 +37,7 @@ struct library_function {
 };
 
 struct library {
-	const char *names[2]; /* SONAMEs, the newest first; the second may be NULL */
+	const char *name;     /* SONAME */
 	const char *purpose;  /* "reading logs": what it is needed for */
 	const char *packages; /* "libtoy1 (Debian, Ubuntu) or toy (Fedora)" */
 	const struct library_function *functions;
@@ -66,7 +66,7 @@ struct library {
 
 #define LIBRARY(variable, list, soname, what, from)                                                \
 	LIBRARY_NOTE(variable, "\"" soname "\"", what, "recommended");                             \
-	static const struct library variable = {.names = {soname},                                 \
+	static const struct library variable = {.name = soname,                                    \
 						.purpose = what,                                   \
 						.packages = from,                                  \
 						.functions = list,                                 \
@@ -78,8 +78,6 @@ struct library {
  * was.
  */
 struct nunchi_error *library_load(const struct library *library, void *table, void **ret);
-/* Whether it can be loaded, whatever it has. */
-bool library_is_there(const struct library *library);
 /* Gives up a handle, which may be NULL and is NULL then; the library stays in memory. */
 void library_unload(void **handle);
 

@@ -55,20 +55,6 @@ static void test_loads(void **state)
 	library_unload(&lib.handle);
 }
 
-static void test_second_name(void **state)
-{
-	struct library other = toy;
-	struct toy_library lib = {0};
-
-	(void)state;
-	other.names[0] = "libnunchi-nowhere.so.2";
-	other.names[1] = "libm.so.6";
-	assert_true(library_is_there(&other));
-	assert_null(library_load(&other, &lib, &lib.handle));
-	assert_true(lib.floor(2.5) == 2.0);
-	library_unload(&lib.handle);
-}
-
 static void test_not_there(void **state)
 {
 	struct library other = toy;
@@ -76,8 +62,7 @@ static void test_not_there(void **state)
 	struct nunchi_error *err;
 
 	(void)state;
-	other.names[0] = "libnunchi-nowhere.so.2";
-	assert_false(library_is_there(&other));
+	other.name = "libnunchi-nowhere.so.2";
 	err = library_load(&other, &lib, &lib.handle);
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_UNSUPPORTED);
 	assert_string_equal(nunchi_error_message(err),
@@ -363,7 +348,6 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_loads),
-	    cmocka_unit_test(test_second_name),
 	    cmocka_unit_test(test_not_there),
 	    cmocka_unit_test(test_lacks_a_function),
 	    cmocka_unit_test(test_says_so_in_its_notes),

@@ -168,27 +168,12 @@ doctor_says 'doctor: without xenfs' '^Verdict: ready' 'xen-dom0'
 mount -t xenfs xenfs /proc/xen
 
 section "libraries"
-for library in libxencall libxenforeignmemory; do
-	mv $libraries/$library.so.1 /tmp/
-	refused_by_host "no $library" "$library.so.1 is not installed" "install libxencall1, libxenforeignmemory1"
-	doctor_says "doctor: no $library" "missing: $library.so.1" 'apt install libxencall1'
-	mv /tmp/$library.so.1 $libraries/
-done
-mv $libraries/libxentoolcore.so.1 /tmp/
-refused_by_host 'a library of a library' 'libxencall.so.1 cannot be loaded \(libxentoolcore.so.1: ' 'install libxencall1'
-mv /tmp/libxentoolcore.so.1 $libraries/
-store=$(basename $libraries/libxenstore.so.*)
-mv "$libraries/$store" /tmp/
-works 'no libxenstore: the list' nunchi list
-has /tmp/out "^xen:$pvh .*no name: libxenstore is not installed"
+mkdir /tmp/libraries
+mv $libraries/libxen* /tmp/libraries/
+names_all "without any of Xen's libraries"
+works "without any of Xen's libraries: paused" nunchi ps --pause always xen:pvh
 verdict "$what"
-works 'no libxenstore: by id' nunchi ps "xen:$pvh"
-verdict "$what"
-refused 'no libxenstore: by name' 'libxenstore is not installed' 'say xen:ID.*install libxenstore4' nunchi ps xen:pvh --json
-has /tmp/err 'nunchi doctor'
-verdict "$what"
-doctor_says 'doctor: no libxenstore' 'missing: libxenstore.so.4'
-mv "/tmp/$store" $libraries/
+mv /tmp/libraries/* $libraries/
 
 section "xenstored"
 mv /run/xenstored/socket /tmp/
@@ -234,8 +219,7 @@ root=/tmp/inside
 mkdir -p $root/bin $root/$libraries $root/lib64 $root/xen
 cp /usr/local/bin/nunchi $root/bin/
 for library in $(LD_TRACE_LOADED_OBJECTS=1 /lib64/ld-linux-x86-64.so.2 /usr/local/bin/nunchi | grep -o '=> /[^ ]*' | cut -c4-) \
-	$libraries/libxencall.so.1 $libraries/libxenforeignmemory.so.1 $libraries/libxentool*.so.1 \
-	"$libraries/$store"; do
+; do
 	cp "$library" $root/$libraries/
 done
 cp -L /lib64/ld-linux-x86-64.so.2 $root/lib64/

@@ -48,7 +48,8 @@ static void collect_devices(struct tree *tree, struct facts *facts)
 {
 	static const char *const devices[] = {"privcmd", "evtchn", "gntdev", "xenbus"};
 	const struct tree_entry *folder = tree_get(tree, TREE_LIST, "/dev/xen");
-	/* xenfs has two of them under the same names, which Xen's libraries take as well. */
+	/* xenfs has two of them under the same names, which nunchi and Xen's libraries take as
+	 * well. */
 	const struct tree_entry *xenfs = tree_get(tree, TREE_LIST, "/proc/xen");
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
@@ -58,16 +59,6 @@ static void collect_devices(struct tree *tree, struct facts *facts)
 		facts_add(facts, FACT_XEN_DEVICE, old ? xenfs->name : folder->name, 0, "%s %s",
 			  devices[i], there || old ? "yes" : "no");
 	}
-}
-
-static void collect_libraries(struct tree *tree, struct facts *facts)
-{
-	const struct tree_entry *libraries = tree_get(tree, TREE_PROBE, "xen-libraries");
-	struct line line = {0};
-
-	while (host_next_line(libraries, &line))
-		facts_add(facts, FACT_XEN_LIBRARY, libraries->name, line.number, "%.*s",
-			  (int)line.size, line.text);
 }
 
 /* xen-init-dom0 gives dom0 its name in the store; before, xl lists it as "(null)". */
@@ -206,7 +197,6 @@ void host_collect_xen(struct tree *tree, struct facts *facts)
 	collect_info(tree, facts);
 	collect_xsm(tree, facts);
 	collect_devices(tree, facts);
-	collect_libraries(tree, facts);
 	collect_daemons(tree, facts);
 	collect_init(tree, facts);
 }

@@ -2,7 +2,6 @@
 #include "doctor/facts/probe.h"
 
 #include "core/cleanup.h"
-#include "core/library.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,25 +100,6 @@ static int probe_open_privcmd(struct buffer *ret)
 	return 0;
 }
 
-/*
- * The libraries that libnunchi loads to reach Xen's guests, each with the SONAME of older versions.
- * The doctor is another library and includes nothing of target/: this is a list of its own, which
- * tests/rooms.py compares with the one in target/xen/library.c.
- */
-static int probe_xen_libraries(struct buffer *ret)
-{
-	static const struct library libraries[] = {
-	    {.names = {"libxencall.so.1"}},
-	    {.names = {"libxenforeignmemory.so.1"}},
-	    {.names = {"libxenstore.so.4", "libxenstore.so.3.0"}},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
-		buffer_printf(ret, "%s %s\n", libraries[i].names[0],
-			      library_is_there(&libraries[i]) ? "yes" : "no");
-	return 0;
-}
-
 int probe_run(const char *name, struct buffer *ret)
 {
 	if (!strcmp(name, "cpuid"))
@@ -136,7 +116,5 @@ int probe_run(const char *name, struct buffer *ret)
 		return probe_open_kvm(ret);
 	if (!strcmp(name, "open-privcmd"))
 		return probe_open_privcmd(ret);
-	if (!strcmp(name, "xen-libraries"))
-		return probe_xen_libraries(ret);
 	return ENOENT;
 }

@@ -15,7 +15,6 @@
  *  release       the running kernel's release, as uname -r prints it
  *  open-kvm      "usable" if /dev/kvm can be opened
  *  open-privcmd  "usable" if /dev/xen/privcmd, Xen's device for hypercalls, can be opened
- *  xen-libraries lines of NAME yes|no: whether the Xen libraries that libnunchi loads are installed
  */
 int probe_run(const char *name, struct buffer *ret);
 

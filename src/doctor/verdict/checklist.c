@@ -235,10 +235,8 @@ static void check_xen(struct nunchi_diagnosis *diagnosis)
 	check_word(diagnosis, "dom0_mem", FACT_XEN_CMDLINE,
 		   "dom0_mem=", _("memory that dom0 leaves to the guests"),
 		   "GRUB_CMDLINE_XEN_DEFAULT=\"dom0_mem=4096M,max:4096M\"");
-	check_each(diagnosis, FACT_XEN_DEVICE, _("a device of Xen's that libraries open"),
+	check_each(diagnosis, FACT_XEN_DEVICE, _("a device of Xen's that tools open"),
 		   "sudo modprobe -a xen-privcmd xen-evtchn xen-gntdev xenfs");
-	check_each(diagnosis, FACT_XEN_LIBRARY, _("a library of Xen's that nunchi loads"),
-		   "sudo apt install libxencall1 libxenforeignmemory1 libxenstore4");
 	check_each(diagnosis, FACT_XEN_DAEMON, _("a daemon of Xen's"),
 		   "sudo systemctl restart xen || sudo service xen restart");
 	if (facts_is(&diagnosis->facts, FACT_XEN_XSM, "on"))

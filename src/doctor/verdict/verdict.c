@@ -65,10 +65,8 @@ static const char *blocker(const struct nunchi_diagnosis *diagnosis)
 /* What the first missing check says of those that introspection from dom0 needs, or NULL. */
 static const char *lacking(const struct nunchi_diagnosis *diagnosis)
 {
-	static const char *const needed[] = {"libxencall.so.1", "libxenforeignmemory.so.1",
-					     "privcmd",         "hvm",
-					     "evtchn",          "xenbus",
-					     "xenstored",       "xsm"};
+	static const char *const needed[] = {"privcmd", "hvm",       "evtchn",
+					     "xenbus",  "xenstored", "xsm"};
 
 	for (size_t i = 0; i < diagnosis->step_count; i++) {
 		const struct nunchi_step *step = &diagnosis->steps[i];
