@@ -277,6 +277,21 @@ static double hot_translations(struct nunchi_guest *guest, uint64_t address, siz
 	return (seconds() - start) / (double)count * 1e9;
 }
 
+/* The same by nunchi_translate_address(), which does not tell the levels. */
+static double hot_addresses(struct nunchi_guest *guest, uint64_t address, size_t count)
+{
+	double start = seconds();
+	uint64_t physical;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0,
+						   address + i % 64 * PAGE_SIZE};
+
+		check(nunchi_translate_address(guest, &place, &physical));
+	}
+	return (seconds() - start) / (double)count * 1e9;
+}
+
 /* Milliseconds for a list of all processes' ids and names. */
 static double list_processes(struct nunchi_guest *guest)
 {
@@ -335,6 +350,8 @@ static void bench_session(struct nunchi_context *context, const char *word, enum
 	say(row, hot_reads(guest, text.address, SESSION_READS), "ns");
 	snprintf(row, sizeof(row), "translate_%s", name);
 	say(row, hot_translations(guest, text.address, SESSION_READS), "ns");
+	snprintf(row, sizeof(row), "translate_address_%s", name);
+	say(row, hot_addresses(guest, text.address, SESSION_READS), "ns");
 	check(nunchi_session_close(session));
 	nunchi_guest_close(guest);
 }

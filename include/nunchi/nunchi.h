@@ -608,6 +608,15 @@ NUNCHI_API struct nunchi_error *nunchi_translate(struct nunchi_guest *guest,
 						 const struct nunchi_place *place,
 						 struct nunchi_translation *ret);
 
+/*
+ * Translates a virtual address to the physical one, without telling how: for many addresses in
+ * turn, since page tables that were walked before are not walked again in a session. Fails with
+ * NUNCHI_ERROR_FAULT if the address is not mapped. That there is RAM at *ret is not checked.
+ */
+NUNCHI_API struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
+							 const struct nunchi_place *place,
+							 uint64_t *ret);
+
 struct nunchi_symbol {
 	/*
 	 * name and module are owned by the guest, and valid until the next call for a symbol or a

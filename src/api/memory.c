@@ -133,22 +133,32 @@ static struct nunchi_error *read_alone(struct place_read *read)
 	return pause ? target_resume(guest->target) : NULL;
 }
 
+/* The error of a read, or of a translation (`done` says which), that a virtual address ended. */
+static struct nunchi_error *virtual_fault(const struct nunchi_guest *guest, uint64_t address,
+					  const char *done, enum memory_fault fault)
+{
+	struct nunchi_error *err =
+	    error_create_at(NUNCHI_ERROR_FAULT, address, "virtual address 0x%llx cannot be %s: %s",
+			    (unsigned long long)address, done, memory_fault_string(fault));
+
+	return guest_error(
+	    guest,
+	    error_hint(err, "nunchi translate %s 0x%llx shows at which table the translation ends",
+		       guest->target->name, (unsigned long long)address));
+}
+
 static struct nunchi_error *read_fault(const struct place_read *read)
 {
 	const struct nunchi_guest *guest = read->guest;
-	struct nunchi_error *err =
-	    error_create_at(NUNCHI_ERROR_FAULT, read->at, "%s address 0x%llx cannot be read: %s",
-			    read->is_virtual ? "virtual" : "physical", (unsigned long long)read->at,
-			    memory_fault_string(read->fault));
+	struct nunchi_error *err;
 
 	if (read->is_virtual)
-		err = error_hint(
-		    err, "nunchi translate %s 0x%llx shows at which table the translation ends",
-		    guest->target->name, (unsigned long long)read->at);
-	else
-		err = error_hint(err, "nunchi info %s lists the ranges of its memory",
-				 guest->target->name);
-	return guest_error(guest, err);
+		return virtual_fault(guest, read->at, "read", read->fault);
+	err = error_create_at(NUNCHI_ERROR_FAULT, read->at,
+			      "physical address 0x%llx cannot be read: %s",
+			      (unsigned long long)read->at, memory_fault_string(read->fault));
+	return guest_error(guest, error_hint(err, "nunchi info %s lists the ranges of its memory",
+					     guest->target->name));
 }
 
 struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi_place *place,
@@ -186,23 +196,29 @@ static const char *table_name(unsigned level)
 	return level < ARRAY_SIZE(names) ? names[level] : "";
 }
 
-/* The arguments of a translation, and its result. */
+/* The arguments of a translation, and its result: the address alone, or a walk. */
 struct place_walk {
 	struct nunchi_guest *guest;
 	const struct nunchi_place *place;
-	struct x86_walk walk;
-	enum x86_fault fault;
 	struct nunchi_error *err;
+	enum memory_fault address_fault;
+	gpa_t address;
+	struct x86_walk *walk; /* NULL: the address alone, by the cache */
+	enum x86_fault fault;
 };
 
 static void walk_tables(struct place_walk *walk, struct address_space *space)
 {
-	if (space)
-		walk->fault = address_space_walk(space, gva(walk->place->address), &walk->walk);
-	else
+	gva_t address = gva(walk->place->address);
+
+	if (!space)
 		walk->err = error_create(NUNCHI_ERROR_ARGUMENT,
 					 "%s: a guest-physical address needs no translation",
 					 walk->guest->target->name);
+	else if (walk->walk)
+		walk->fault = address_space_walk(space, address, walk->walk);
+	else
+		walk->address_fault = address_space_translate(space, address, &walk->address);
 }
 
 /* Finds the address space and walks its page tables; called by session_run(). */
@@ -241,10 +257,10 @@ static struct nunchi_error *walk_place(struct place_walk *walk)
 struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct nunchi_place *place,
 				      struct nunchi_translation *ret)
 {
-	struct place_walk made = {.guest = guest, .place = place};
+	struct x86_walk walk = {0};
+	struct place_walk made = {.guest = guest, .place = place, .walk = &walk};
 	struct nunchi_translation translation = {0};
 	struct nunchi_error *err = walk_place(&made);
-	const struct x86_walk walk = made.walk;
 	const enum x86_fault fault = made.fault;
 
 	if (err)
@@ -272,5 +288,19 @@ struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct n
 		translation.fault = x86_fault_string(fault);
 	}
 	*ret = translation;
+	return NULL;
+}
+
+struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
+					      const struct nunchi_place *place, uint64_t *ret)
+{
+	struct place_walk made = {.guest = guest, .place = place};
+	struct nunchi_error *err = walk_place(&made);
+
+	if (err)
+		return err;
+	if (made.address_fault != MEMORY_OK)
+		return virtual_fault(guest, place->address, "translated", made.address_fault);
+	*ret = made.address.v;
 	return NULL;
 }

@@ -199,6 +199,29 @@ static void test_read(void **state)
 	assert_null(nunchi_read(api->guest, &place, 0, NULL));
 }
 
+static void test_translate_address(void **state)
+{
+	struct api *api = *state;
+	struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0, WRITER_BASE + BANNER + 5};
+	struct nunchi_translation translation;
+	uint64_t physical = 0, at = 0;
+	struct nunchi_error *err;
+
+	open_guest(api);
+	assert_null(nunchi_translate(api->guest, &place, &translation));
+	assert_null(nunchi_translate_address(api->guest, &place, &physical));
+	assert_int_equal(physical, PHYSICAL + BANNER + 5);
+	assert_int_equal(physical, translation.physical);
+	place.address = 0x1000;
+	err = nunchi_translate_address(api->guest, &place, &physical);
+	assert_true(nunchi_error_address(err, &at));
+	assert_int_equal(at, 0x1000);
+	refused(err, NUNCHI_ERROR_FAULT, "cannot be translated");
+	place.space = NUNCHI_SPACE_PHYSICAL;
+	refused(nunchi_translate_address(api->guest, &place, &physical), NUNCHI_ERROR_ARGUMENT,
+		"needs no translation");
+}
+
 static void ignore_type(const struct nunchi_type_info *type, void *data)
 {
 	*(size_t *)data = type->member_count;
@@ -399,6 +422,7 @@ int main(void)
 	    TEST(timing),
 	    TEST(no_such_process),
 	    TEST(read),
+	    TEST(translate_address),
 	    TEST(type_of_endless_members),
 	    TEST(cancelled_for_good),
 	    TEST(session),

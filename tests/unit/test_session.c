@@ -262,7 +262,7 @@ static void test_checked_once(void **state)
 {
 	const struct nunchi_place place = {NUNCHI_SPACE_KERNEL, 0, WRITER_BASE + BANNER};
 	struct session_test *test = *state;
-	uint64_t bytes_read;
+	uint64_t bytes_read, physical;
 	unsigned checks;
 	char bytes[8];
 
@@ -278,6 +278,11 @@ static void test_checked_once(void **state)
 	/* Nothing but what is read. */
 	assert_int_equal(memory_stats(test->guest.target->memory).bytes_read - bytes_read,
 			 100 * sizeof(bytes));
+	bytes_read = memory_stats(test->guest.target->memory).bytes_read;
+	for (int i = 0; i < 100; i++)
+		assert_null(nunchi_translate_address(&test->guest, &place, &physical));
+	assert_int_equal(physical, PHYSICAL + BANNER);
+	assert_int_equal(memory_stats(test->guest.target->memory).bytes_read, bytes_read);
 	count_rows(open_symbols(test));
 	assert_int_equal(test->checks, checks);
 	assert_null(nunchi_guest_attach(&test->guest));
