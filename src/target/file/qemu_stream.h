@@ -28,8 +28,6 @@
 /* Limit of the RAM: 16 TiB. */
 #define QEMU_STREAM_RAM_LIMIT   ((uint64_t)16 << 40)
 #define QEMU_STREAM_BLOCK_LIMIT 256
-/* Limit of the number of times that a page is sent as a difference (XBZRLE). */
-#define QEMU_STREAM_DELTA_LIMIT 4096
 
 struct qemu_stream_info {
 	/* Why the pages end too early, in static storage; NULL: they end as they should. */
