@@ -138,10 +138,19 @@ static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token
 	return node;
 }
 
-/* Sets the bits of the tokens that lead from a node to another node than DEAD. */
+/* Sets the bits of the tokens that lead from a node after the type letter to another than DEAD. */
 static void fill_row(const struct matcher *matcher, uint32_t node, struct token_set *row)
 {
+	const struct kallsyms_tokens *tokens = matcher->tokens;
+	bool any = matcher->nodes[node].variant != NONE, letters[256] = {false};
+
+	for (uint32_t child = matcher->nodes[node].child; child != DEAD;
+	     child = matcher->nodes[child].sibling)
+		letters[(uint8_t)matcher->nodes[child].letter] = true;
 	for (unsigned token = 0; token < KALLSYMS_TOKENS; token++) {
+		/* Few tokens begin with a letter that leads on. */
+		if (!any && tokens->size[token] && !letters[(uint8_t)tokens->head[token][0]])
+			continue;
 		if (walk(matcher, node, (uint8_t)token) != DEAD)
 			row->bits[token / 32] |= 1U << token % 32;
 	}
