@@ -145,6 +145,19 @@ static void test_small_pages_and_gaps(void **state)
 	has(test, 15 * MIB, 8 * MIB, 12 * MIB);
 }
 
+/* A kernel with little data: .init, which was freed, shares a large page with the data's start. */
+static void test_data_begins_in_small_pages(void **state)
+{
+	struct image_test *test = *state;
+
+	start(test, X86_MODE_4LEVEL);
+	large(test, 0, 6 * MIB, RX);
+	large(test, 6 * MIB, 8 * MIB, RO);
+	small(test, 8 * MIB, 9 * MIB, RW);
+	large(test, 10 * MIB, 12 * MIB, RW);
+	has(test, 12 * MIB, 6 * MIB, 8 * MIB);
+}
+
 /* A read-only page in a gap of the text: the read-only data is said to begin there. */
 static void test_read_only_page_in_the_text(void **state)
 {
@@ -348,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(large_pages),
 	    TEST(small_pages_and_gaps),
+	    TEST(data_begins_in_small_pages),
 	    TEST(read_only_page_in_the_text),
 	    TEST(flags_tell_nothing),
 	    TEST(other_memory_behind),

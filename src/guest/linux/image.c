@@ -24,8 +24,9 @@ struct scan {
 	struct linux_image image;
 	uint64_t delta; /* virtual address minus physical address */
 	/*
-	 * The value for image.data_start if the image is mapped with small pages only: the first
-	 * writable page after the read-only data that lies at a multiple of 2 MiB.
+	 * The first small writable page after the read-only data that lies at a multiple of 2 MiB.
+	 * The data begins there if the image is mapped by small pages, and also if only the end of
+	 * the first 2 MiB of data was freed (.init in a kernel with little data).
 	 */
 	uint64_t small_data_start;
 	bool scattered;
@@ -107,7 +108,8 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 
 	if (!scan->started || image->virtual_end - image->virtual_start < MIN_IMAGE)
 		return false;
-	if (!image->data_start && scan->small_data_start)
+	if (scan->small_data_start &&
+	    (!image->data_start || scan->small_data_start < image->data_start))
 		image->data_start = image->rodata_end = scan->small_data_start;
 	if (!image->rodata_start || image->rodata_start >= image->rodata_end) {
 		image->rodata_start = image->virtual_start;
