@@ -95,6 +95,8 @@ static struct nunchi_error *kernel_modules_next(void *data, struct view_row *row
 		if (row_settle(row, &state->kernel->guest, ~(uint64_t)0, fill, state))
 			return NULL;
 	}
+	if (walk->none)
+		row_warn(row, "this kernel has no loadable modules");
 	if (walk->list.broken)
 		row_warn(row, "the list of modules is cut short after %llu: %s",
 			 (unsigned long long)walk->list.count,

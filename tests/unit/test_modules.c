@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "guest/linux/lookup.h"
+#include "guest/linux/module.h"
 #include "guest/linux/module_index.h"
 #include "symbols/symbol_index.h"
 #include "symbols/type_index.h"
@@ -296,9 +297,35 @@ static void test_types_limit(void **state)
 		     NUNCHI_ERROR_NOT_FOUND, "in the module m0");
 }
 
+/* A kernel with symbols, of which none is of loadable modules, and one of which they are unknown.
+ */
+static void test_no_modules(void **state)
+{
+	struct toy *toy = *state;
+	struct linux_module_index *index;
+	struct linux_modules walk;
+	struct object module = {0};
+
+	toy->kernel.symbol[LINUX_modules] = 0;
+	assert_fails(linux_modules_init(&walk, &toy->kernel), NUNCHI_ERROR_UNSUPPORTED,
+		     "the symbol modules is missing");
+	toy->kernel.symbol[LINUX_text] = TOY_BASE;
+	assert_null(linux_modules_init(&walk, &toy->kernel));
+	assert_true(walk.none);
+	assert_false(linux_modules_next(&walk, &module));
+	linux_modules_deinit(&walk);
+	assert_null(linux_module_index(&toy->kernel, &index));
+	find_fails(toy, "anything", NUNCHI_ERROR_NOT_FOUND, "anything");
+	/* A function of a kernel with modules: only the variable is unknown. */
+	toy->kernel.symbol[LINUX_module_put] = TOY_BASE;
+	assert_fails(linux_modules_init(&walk, &toy->kernel), NUNCHI_ERROR_UNSUPPORTED,
+		     "the symbol modules is missing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_no_modules, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_limit, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_left_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_in_vain, setup, teardown),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/machine.h"
 
+#include <string.h>
+
 /* COMMAND_LINE_SIZE of x86 is 2048; boot configuration can make it longer. */
 #define MAX_COMMAND_LINE 65536
 #define MAX_DMI_STRING   256
@@ -70,6 +72,11 @@ enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
 	int64_t online = 0;
 	unsigned cpus;
 
+	/* The version after the number of the build names CONFIG_SMP: "#1 SMP PREEMPT_DYNAMIC". */
+	if (!strstr(kernel->banner, " SMP ")) {
+		*ret = 1;
+		return READ_OK;
+	}
 	if (!mask)
 		return READ_NO_SYMBOL;
 	result = linux_cpu_count(kernel, &cpus);

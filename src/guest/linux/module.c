@@ -14,6 +14,11 @@ static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel)
 {
 	*walk = (struct linux_modules){.kernel = kernel};
+	walk->none = kernel->symbol[LINUX_text] && !kernel->symbol[LINUX_module_put] &&
+		     !kernel->symbol[LINUX_modules];
+	hash_map_init(&walk->seen);
+	if (walk->none)
+		return NULL;
 	if (!kernel->types || !linux_layout(kernel, LAYOUT_GROUP_module)->module_list.present)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 					       "modules cannot be walked: the layout of struct "
@@ -24,7 +29,6 @@ struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux
 					       "modules cannot be walked: the symbol modules is "
 					       "missing"),
 				  "give the kernel's System.map with --symbols");
-	hash_map_init(&walk->seen);
 	linux_list_init(&walk->list, kernel, kernel->symbol[LINUX_modules], MAX_MODULES,
 			&walk->seen);
 	return NULL;
@@ -39,7 +43,7 @@ bool linux_modules_next(struct linux_modules *walk, struct object *module)
 {
 	uint64_t node;
 
-	while (linux_list_next(&walk->list, &node)) {
+	while (!walk->none && linux_list_next(&walk->list, &node)) {
 		enum read_result result =
 		    linux_read_object(walk->kernel, LAYOUT_module,
 				      node - walk->kernel->layout.module_list.offset, module);

@@ -21,6 +21,7 @@ struct linux_modules {
 	struct linux_kernel *kernel;
 	struct linux_list list;
 	struct hash_map seen;
+	bool none;       /* the kernel was built without loadable modules */
 	uint64_t unread; /* modules on the list whose struct module cannot be read … */
 	enum read_result why_unread;
 };
