@@ -45,6 +45,16 @@ moment()
 	echo $((50000 + $1 * 7919 % 500 * 1000))
 }
 
+# Every other round: waits, at most some seconds, until the guest is paused. On a busy host no fixed
+# moment can be relied on to be within a pause.
+wait_for_pause()
+{
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		is_paused && return
+		usleep 20000
+	done
+}
+
 stays_paused()
 {
 	usleep 300000
@@ -71,6 +81,7 @@ while [ $round -lt "$rounds" ]; do
 	./pauser "xen:$guest" 20 2>/dev/null &
 	owner=$!
 	usleep "$(moment $round)"
+	[ $((round % 2)) = 1 ] && wait_for_pause
 	is_paused && met=$((met + 1))
 	case $((round % 3)) in
 	0)
