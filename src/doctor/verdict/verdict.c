@@ -14,7 +14,7 @@ static size_t crash_rank(const struct nunchi_finding *finding)
 {
 	static const enum rule_id crashes[] = {
 	    RULE_R39, RULE_R40, RULE_R41, RULE_R43, RULE_R70, RULE_R72, RULE_R74, RULE_R73,
-	    RULE_R71, RULE_R68, RULE_R61, RULE_R60, RULE_R66, RULE_R65, RULE_R64, RULE_R63};
+	    RULE_R71, RULE_R68, RULE_R61, RULE_R60, RULE_R66, RULE_R65, RULE_R64, RULE_R63, RULE_R75};
 	size_t i = 0;
 
 	while (i < ARRAY_SIZE(crashes) && (finding->weight != NUNCHI_WEIGHT_BLOCKER ||
@@ -164,6 +164,7 @@ static const char *evidence_of_work(const struct nunchi_diagnosis *diagnosis)
 	    {RULE_R92, N_("by these logs Xen runs, and HVM guests can be looked into")},
 	    {RULE_R95, N_("by these logs Xen runs, and HVM guests can be looked into")},
 	    {RULE_R96, N_("by these logs Xen runs, and HVM guests can be looked into")},
+	    {RULE_R144, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R118, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R112, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R105, N_("by these logs KVM is on: QEMU's guests can be looked into")},
