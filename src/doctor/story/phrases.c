@@ -64,6 +64,10 @@ static const char *const open_words[] = {
     "not a black", "never", "avoid", "afraid", "worried", "people", "others", "some report", "known to",
     "happens on", "supposed to", "expected a", "instead of", "하면", "라면", "으면", "만약", "없이", "없었",
     "걱정", "것 같", "될듯", "사람들", NULL};
+/* With one of these a sentence tells of no trouble that is there. */
+static const char *const no_fact_words[] = {
+    "if ", "no black", "without a black", "not a black", "avoid", "afraid", "worried", "people report",
+    "others report", "some report", "known to", "하면", "라면", "으면", "만약", "걱정", "사람들", NULL};
 /* The machine itself answers nobody, hangs or restarts. */
 static const char *const dead_words[] = {
     "resets itself", "reset itself", "resets by itself", "reboots itself", "reboots by itself", "reboots on its own",
@@ -140,7 +144,7 @@ bool phrases_trouble(const char *line)
 	char sentence[MOST_SENTENCE];
 
 	while (next_sentence(&line, sentence))
-		if (!phrases_any(sentence, open_words) && phrases_any(sentence, trouble_words) &&
+		if (!phrases_any(sentence, no_fact_words) && phrases_any(sentence, trouble_words) &&
 		    !phrases_any(sentence, no_trouble_words))
 			return true;
 	return false;

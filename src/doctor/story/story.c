@@ -479,13 +479,14 @@ static void prose(struct story *story, const char *line)
 					    "부팅", "하이퍼바이저", NULL};
 	static const char *const reached[] = {"work", "log in", "logged in",
 					      "접속", "로그인", NULL};
+	static const char *const systems[] = {"xen", "qubes", "xcp-ng", NULL};
 	struct story_reader *reader = story->reader;
 	char both[sizeof(reader->last) + 2 * MOST_LINE];
 
 	/* No phrase is shorter. */
 	if (strlen(line) < 4)
 		return;
-	if (strcasestr(line, "xen") && phrases_any(line, boots))
+	if (phrases_any(line, systems) && phrases_any(line, boots))
 		mark(story, MARK_XEN, line);
 	/* Lines are often broken where a sentence goes on. */
 	snprintf(both, sizeof(both), "%s %s", reader->last, line);
@@ -498,7 +499,8 @@ static void prose(struct story *story, const char *line)
 	    strstr(line, "603E9613-EF25-4338-A3D0-C46177516DB7"))
 		mark(story, MARK_WMI, line);
 	/* A kernel's whole configuration names it too. */
-	if ((strcasestr(line, "xen") && !strstr(line, "CONFIG_")) || strstr(line, "libxl"))
+	if ((phrases_any(line, systems) && !strstr(line, "CONFIG_")) || strstr(line, "libxl") ||
+	    strstr(line, "dom0"))
 		mark(story, MARK_NAMES_XEN, line);
 	if (phrases_dead(line))
 		mark(story, MARK_DEAD, line);

@@ -12,9 +12,10 @@
 /* Crashes come first of all, whatever else is found; of them those that name the cause. */
 static size_t crash_rank(const struct nunchi_finding *finding)
 {
-	static const enum rule_id crashes[] = {
-	    RULE_R39, RULE_R40, RULE_R41, RULE_R43, RULE_R70, RULE_R72, RULE_R74, RULE_R73,
-	    RULE_R71, RULE_R68, RULE_R61, RULE_R60, RULE_R66, RULE_R65, RULE_R64, RULE_R63, RULE_R75};
+	static const enum rule_id crashes[] = {RULE_R39, RULE_R40, RULE_R41,  RULE_R43, RULE_R70,
+					       RULE_R72, RULE_R74, RULE_R151, RULE_R73, RULE_R71,
+					       RULE_R68, RULE_R61, RULE_R60,  RULE_R66, RULE_R65,
+					       RULE_R64, RULE_R63, RULE_R75};
 	size_t i = 0;
 
 	while (i < ARRAY_SIZE(crashes) && (finding->weight != NUNCHI_WEIGHT_BLOCKER ||
