@@ -66,9 +66,8 @@ static struct hash_entry *slot(struct hash_entry *entries, size_t capacity, uint
 	return &entries[i];
 }
 
-static bool grow(struct hash_map *map)
+static bool grow(struct hash_map *map, size_t capacity)
 {
-	size_t capacity = map->capacity ? map->capacity * 2 : 64;
 	struct hash_entry *entries = calloc(capacity, sizeof(*entries));
 
 	if (!entries)
@@ -83,11 +82,22 @@ static bool grow(struct hash_map *map)
 	return true;
 }
 
+void hash_map_reserve(struct hash_map *map, size_t count)
+{
+	size_t capacity = map->capacity ? map->capacity : 64;
+
+	while ((map->count + count) * 4 >= capacity * 3)
+		capacity *= 2;
+	if (capacity > map->capacity)
+		grow(map, capacity);
+}
+
 enum hash_result hash_map_insert(struct hash_map *map, uint64_t key, uint64_t value)
 {
 	struct hash_entry *entry;
 
-	if (map->count * 4 >= map->capacity * 3 && !grow(map))
+	if (map->count * 4 >= map->capacity * 3 &&
+	    !grow(map, map->capacity ? map->capacity * 2 : 64))
 		return HASH_NOMEM;
 	entry = slot(map->entries, map->capacity, key);
 	if (entry->used)

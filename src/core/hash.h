@@ -30,6 +30,8 @@ void hash_map_init(struct hash_map *map);
 void hash_map_deinit(struct hash_map *map);
 /* Removes all entries; frees the storage too if it is far larger than they needed. */
 void hash_map_clear(struct hash_map *map);
+/* Makes room for so many more entries at once. If memory is short, hash_map_insert() says so. */
+void hash_map_reserve(struct hash_map *map, size_t count);
 /* Adds key with its value, unless the key is there; then the old value stays. */
 enum hash_result hash_map_insert(struct hash_map *map, uint64_t key, uint64_t value);
 /* A pointer to the value of key, or NULL; valid until the next insert. */

@@ -20,6 +20,7 @@ void fetched_drop(struct fetched *fetched, const struct memory_mapper_ops *ops, 
 	for (size_t i = 0; i < fetched->batch_count; i++)
 		drop_batch(&fetched->batches[i], ops, data);
 	fetched->batch_count = 0;
+	fetched->recent = 0;
 	hash_map_deinit(&fetched->index);
 	hash_map_init(&fetched->index);
 }
@@ -61,6 +62,7 @@ void fetched_add(struct fetched *fetched, const struct memory_mapper_ops *ops, v
 	}
 	if (!fetched->batch_count)
 		fetched->generation = generation;
+	hash_map_reserve(&fetched->index, count);
 	for (size_t i = 0; i < count; i++) {
 		if (faults[i] == MEMORY_OK)
 			hash_map_insert(&fetched->index, pages[i],
@@ -69,31 +71,36 @@ void fetched_add(struct fetched *fetched, const struct memory_mapper_ops *ops, v
 	fetched->batch_count++;
 }
 
-static const struct fetched_batch *find(const struct fetched *fetched, uint64_t generation,
-					uint64_t page, const uint8_t **ret)
+static const struct fetched_batch *find(struct fetched *fetched, uint64_t generation, uint64_t page,
+					const uint8_t **ret)
 {
 	const struct fetched_batch *batch;
 	const uint64_t *place;
 
 	if (!fetched->batch_count || is_stale(fetched, generation))
 		return NULL;
-	place = hash_map_find(&fetched->index, page);
-	if (!place)
-		return NULL;
-	batch = &fetched->batches[*place >> 32];
-	*ret = batch->map + ((*place & UINT32_MAX) << PAGE_SHIFT);
+	/* A structure is read in several parts. */
+	if (fetched->recent != page + 1) {
+		place = hash_map_find(&fetched->index, page);
+		if (!place)
+			return NULL;
+		fetched->recent = page + 1;
+		fetched->recent_place = *place;
+	}
+	batch = &fetched->batches[fetched->recent_place >> 32];
+	*ret = batch->map + ((fetched->recent_place & UINT32_MAX) << PAGE_SHIFT);
 	return atomic_load_explicit(&batch->gone, memory_order_relaxed) ? NULL : batch;
 }
 
-const uint8_t *fetched_find(const struct fetched *fetched, uint64_t generation, uint64_t page)
+const uint8_t *fetched_find(struct fetched *fetched, uint64_t generation, uint64_t page)
 {
 	const uint8_t *at;
 
 	return find(fetched, generation, page, &at) ? at : NULL;
 }
 
-bool fetched_read(const struct fetched *fetched, uint64_t generation, uint64_t address,
-		  void *buffer, size_t size)
+bool fetched_read(struct fetched *fetched, uint64_t generation, uint64_t address, void *buffer,
+		  size_t size)
 {
 	const uint8_t *at;
 	const struct fetched_batch *batch = find(fetched, generation, address >> PAGE_SHIFT, &at);

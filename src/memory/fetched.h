@@ -29,7 +29,9 @@ struct fetched {
 	struct hash_map index; /* page number → batch << 32 | index of the page in the batch */
 	struct fetched_batch batches[FETCHED_BATCHES];
 	size_t batch_count;
-	uint64_t generation; /* generation of the memory when the first page was mapped */
+	uint64_t recent;       /* number of the page that was found last, plus 1; 0: none */
+	uint64_t recent_place; /* its value in the index */
+	uint64_t generation;   /* generation of the memory when the first page was mapped */
 };
 
 /*
@@ -43,9 +45,9 @@ void fetched_add(struct fetched *fetched, const struct memory_mapper_ops *ops, v
 void fetched_drop(struct fetched *fetched, const struct memory_mapper_ops *ops, void *data);
 
 /* The address at which a page can be read in this generation; NULL if it was not fetched. */
-const uint8_t *fetched_find(const struct fetched *fetched, uint64_t generation, uint64_t page);
+const uint8_t *fetched_find(struct fetched *fetched, uint64_t generation, uint64_t page);
 /* Copies bytes of one page; false if the page was not fetched, or was replaced by zeros. */
-bool fetched_read(const struct fetched *fetched, uint64_t generation, uint64_t address,
-		  void *buffer, size_t size);
+bool fetched_read(struct fetched *fetched, uint64_t generation, uint64_t address, void *buffer,
+		  size_t size);
 
 #endif

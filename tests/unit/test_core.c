@@ -104,6 +104,27 @@ static void test_buffer_numbers(void **state)
 	}
 }
 
+static void test_hash_map_reserve(void **state)
+{
+	_cleanup_hash_map_ struct hash_map map;
+	size_t capacity;
+
+	(void)state;
+	hash_map_init(&map);
+	hash_map_reserve(&map, 1000);
+	capacity = map.capacity;
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_int_equal(hash_map_insert(&map, i, i), HASH_INSERTED);
+	assert_int_equal(map.capacity, capacity);
+	/* What is there stays, and a smaller number changes nothing. */
+	hash_map_reserve(&map, 100000);
+	capacity = map.capacity;
+	hash_map_reserve(&map, 1);
+	assert_int_equal(map.capacity, capacity);
+	for (uint64_t i = 0; i < 1000; i++)
+		assert_int_equal(*hash_map_find(&map, i), i);
+}
+
 static void test_hash_map_keeps_first_value(void **state)
 {
 	_cleanup_hash_map_ struct hash_map map;
@@ -318,6 +339,7 @@ int main(void)
 	    cmocka_unit_test(test_error_errno),
 	    cmocka_unit_test(test_buffer_stops_at_its_limit),
 	    cmocka_unit_test(test_buffer_numbers),
+	    cmocka_unit_test(test_hash_map_reserve),
 	    cmocka_unit_test(test_hash_map_keeps_first_value),
 	    cmocka_unit_test(test_hash_map_forgets_its_size),
 	    cmocka_unit_test(test_array_reserve),
