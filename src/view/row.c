@@ -18,6 +18,12 @@ void row_init(struct view_row *row, const struct view *view)
 {
 	memset(row, 0, sizeof(*row));
 	row->view = view;
+	for (size_t i = 0; i < view->schema.column_count; i++)
+		row->blank[i] = (struct nunchi_cell){
+		    .kind = NUNCHI_CELL_ABSENT,
+		    .type = view->schema.columns[i].type,
+		    .absence = NUNCHI_ABSENT_NOT_COMPUTED,
+		};
 	buffer_init(&row->text, ROW_TEXT_LIMIT);
 	row_reset(row);
 }
@@ -36,12 +42,8 @@ void row_reset(struct view_row *row)
 	row->torn = false;
 	row->changed = false;
 	row->no_memory = false;
-	for (size_t i = 0; i < row->view->schema.column_count; i++)
-		row->cells[i] = (struct nunchi_cell){
-		    .kind = NUNCHI_CELL_ABSENT,
-		    .type = row->view->schema.columns[i].type,
-		    .absence = NUNCHI_ABSENT_NOT_COMPUTED,
-		};
+	row->texts = 0;
+	memcpy(row->cells, row->blank, row->view->schema.column_count * sizeof(*row->cells));
 }
 
 void row_integer(struct view_row *row, unsigned column, int64_t value)
@@ -65,6 +67,7 @@ void row_address(struct view_row *row, unsigned column, uint64_t value)
 void row_text(struct view_row *row, unsigned column, const void *text, size_t size)
 {
 	row->text_offset[column] = row->text.size;
+	row->texts |= VIEW_COLUMN_BIT(column);
 	if (!buffer_append(&row->text, text, size)) {
 		row_absent(row, column, NUNCHI_ABSENT_LIMIT);
 		return;
@@ -180,11 +183,12 @@ struct nunchi_error *row_finish(struct view_row *row)
 {
 	if (row->no_memory || row->text.no_memory)
 		return &error_nomem;
-	for (size_t i = 0; i < row->view->schema.column_count; i++) {
-		struct nunchi_cell *cell = &row->cells[i];
+	for (uint64_t left = row->texts; left; left &= left - 1) {
+		int column = __builtin_ctzll(left);
+		struct nunchi_cell *cell = &row->cells[column];
 
-		if (cell->kind == NUNCHI_CELL_VALUE && cell->type == NUNCHI_TYPE_TEXT)
-			cell->text = buffer_string(&row->text) + row->text_offset[i];
+		if (cell->kind == NUNCHI_CELL_VALUE)
+			cell->text = buffer_string(&row->text) + row->text_offset[column];
 	}
 	return NULL;
 }

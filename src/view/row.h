@@ -10,6 +10,8 @@
 struct view_row {
 	const struct view *view;
 	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* by the index of the column in the schema */
+	struct nunchi_cell blank[VIEW_MAX_COLUMNS]; /* the cells of a row that is not filled yet */
+	uint64_t texts;                             /* bits of the columns that were given a text */
 	/* in the buffer `text`, whose address changes while it grows */
 	size_t text_offset[VIEW_MAX_COLUMNS];
 	struct buffer text;
