@@ -50,10 +50,12 @@ static size_t skip_closers(const struct redact_scan *scan, size_t at)
 	for (unsigned i = 0; i < 4; i++) {
 		char c = redact_at(scan, at);
 
-		if (c && strchr("\"'`])}*", c))
+		if (c && strchr("\"'`])}*#", c))
 			at++;
 		else if (c == '\\' && redact_at(scan, at + 1) == '"')
 			at += 2;
+		else if (c == '\\' && redact_at(scan, at + 1) == '=')
+			at++;
 		else if (redact_starts(scan, at, "&quot;"))
 			at += 6;
 		else if (redact_starts(scan, at, "&#34;"))
@@ -148,7 +150,8 @@ static bool find_name(struct redact_scan *scan, size_t at, struct name *ret)
 /* "=", ":=", "=>", "+=", ":" … at at: its size, 0 if none stands there. "::" belongs to a name. */
 static size_t separator(const struct redact_scan *scan, size_t at)
 {
-	static const char *const signs[] = {"::=", ":=", "=>", "==", "+=", "?=", "%3D", "=", ":"};
+	static const char *const signs[] = {
+	    "::=", ":=", "=>", "==", "+=", "?=", "%3D", "%3A", "=", ":"};
 
 	if (redact_starts(scan, at, "::") && !redact_starts(scan, at, "::="))
 		return 0;
@@ -318,11 +321,12 @@ static struct redact_cut spaced(struct redact_scan *scan, const struct name *nam
 	struct redact_cut cut = {.at = at, .kind = REDACT_SECRET};
 	unsigned words;
 
-	if (name->quoted || at == name->behind || name->class != CLASS_STRONG)
+	if (name->quoted || at == name->behind || name->class > CLASS_STRONG ||
+	    (name->class == CLASS_WEAK && !name->first))
 		return cut;
 	/* GRUB's "password USER PLAIN" and "password_pbkdf2 USER HASH"; "psk VALUE" of other files.
 	 */
-	words = name->first ? count_words(scan, at) : 0;
+	words = name->first && name->class == CLASS_STRONG ? count_words(scan, at) : 0;
 	if (words == 1 || (words == 2 && islower((unsigned char)scan->text[name->at])) ||
 	    (words == 3 && redact_starts(scan, at, "--"))) {
 		cut.size = redact_value(scan, at, FORM_LINE);

@@ -84,6 +84,7 @@ struct pair {
 };
 
 static const struct pair pairs[] = {{"private", "key", CLASS_STRONG},
+				    {"wireless", "key", CLASS_STRONG},
 				    {"secret", "key", CLASS_STRONG},
 				    {"api", "key", CLASS_STRONG},
 				    {"master", "key", CLASS_STRONG},

@@ -117,6 +117,9 @@ static size_t dotted_fours(const struct redact_scan *scan, size_t at)
 
 	if (!size)
 		size = grouped(scan, at, "444", '-', true);
+	/* A GUID of InfiniBand, the last half of an IPv6 address. */
+	if (!size && redact_before(scan, at) != ':')
+		return grouped(scan, at, "4444", ':', true);
 	for (size_t i = at; i < at + size; i++)
 		letters += isalpha((unsigned char)scan->text[i]) != 0;
 	/* Within a longer number, or a version. */
@@ -166,7 +169,9 @@ static bool is_bare_mac(const struct redact_scan *scan, size_t at)
 		if (at >= length && redact_starts(scan, at - length, not_before[i]))
 			return false;
 	}
-	return digits && digits < 12 && digit_value(scan->text[at + 1]) % 2 == 0 &&
+	/* "nunchi[1b23c,56277e294000+7c000]" of a crash is an address. */
+	return digits && digits < 12 && redact_at(scan, at + 12) != '+' &&
+	       digit_value(scan->text[at + 1]) % 2 == 0 &&
 	       !redact_is_name(redact_before(scan, at)) &&
 	       !redact_is_name(redact_at(scan, at + 12));
 }

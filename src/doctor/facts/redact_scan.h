@@ -115,11 +115,13 @@ static inline char redact_before(const struct redact_scan *scan, size_t at)
 /* Whether the text there begins with the word, whatever the case of its letters. */
 static inline bool redact_starts(const struct redact_scan *scan, size_t at, const char *word)
 {
-	size_t size = strlen(word);
+	size_t size;
 
-	return at < scan->size && scan->size - at >= size &&
-	       tolower((unsigned char)scan->text[at]) == tolower((unsigned char)*word) &&
-	       !strncasecmp(scan->text + at, word, size);
+	if (at >= scan->size ||
+	    tolower((unsigned char)scan->text[at]) != tolower((unsigned char)*word))
+		return false;
+	size = strlen(word);
+	return scan->size - at >= size && !strncasecmp(scan->text + at, word, size);
 }
 
 /* Where the mark stands at or behind from; the text's size if nowhere. */

@@ -223,6 +223,9 @@ static size_t mail_address(const struct redact_scan *scan, size_t at)
 {
 	size_t end = at, point = 0, name;
 
+	/* Most words have no '@' near: that is one look at up to 65 bytes. */
+	if (!memchr(scan->text + at, '@', scan->size - at < 65 ? scan->size - at : 65))
+		return 0;
 	while (end < scan->size && end - at < 64 &&
 	       ((redact_is_name(scan->text[end])) || scan->text[end] == '+'))
 		end++;
