@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/timerfd.h>
 
+/* If asking all monitors takes as long as this, the watch then rests for so many times as long. */
+#define LONG_US 50000
+#define REST    4
+
 /* A guest as last seen. */
 struct seen {
 	struct nunchi_found guest; /* its strings are in `text` */
@@ -35,7 +39,8 @@ struct event_watch {
 	size_t count, capacity;
 	int timer;
 	struct event_source *on_timer;
-	uint64_t asked_us; /* when monitors were last asked for states */
+	uint64_t asked_us; /* when monitors were last asked for states … */
+	uint64_t took_us;  /* … and how long that took */
 	bool news;         /* peek() found a guest that is new or changed */
 	bool first;
 	bool ended; /* changed() returned false */
@@ -207,6 +212,16 @@ static bool is_as_before(struct event_watch *watch)
 	return !failed && !watch->news;
 }
 
+/*
+ * Where monitors take long to answer, they are asked less often, whatever came or went: else
+ * whoever starts and ends processes that look like guests could keep the watch busy all the time.
+ * The news are seen again at the next look.
+ */
+static bool is_too_soon(const struct event_watch *watch, uint64_t now)
+{
+	return watch->took_us >= LONG_US && now - watch->asked_us < REST * watch->took_us;
+}
+
 static struct nunchi_error *look(struct event_watch *watch)
 {
 	struct nunchi_error *err;
@@ -214,12 +229,15 @@ static struct nunchi_error *look(struct event_watch *watch)
 
 	if (watch->ended)
 		return NULL;
+	if (!watch->first && is_too_soon(watch, now))
+		return NULL;
 	if (!watch->first && now - watch->asked_us < watch->source.ask_every_us &&
 	    is_as_before(watch))
 		return NULL;
 	watch->asked_us = now;
 	forget_there(watch);
 	err = watch->source.list(true, found, watch);
+	watch->took_us = clock_us() - now;
 	if (!err && watch->nomem)
 		err = &error_nomem;
 	if (!err && !watch->ended)

@@ -4,6 +4,7 @@
 #include "core/io.h"
 #include "event/watch.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -231,6 +232,47 @@ static void test_monitors_are_asked_in_time(void **state)
 	assert_string_equal(story.text, "there one running | changed one paused | ");
 }
 
+/* Each look finds another guest, and monitors take their time. */
+static struct nunchi_error *list_churning(bool ask, target_found_fn *found, void *data)
+{
+	char name[32];
+	const struct nunchi_found guest = {.target = name,
+					   .name = name,
+					   .hypervisor = "qemu",
+					   .pid = (int64_t)(clock_us() % 1000000),
+					   .state = "running",
+					   .access = "",
+					   .uuid = "",
+					   .user = ""};
+
+	snprintf(name, sizeof(name), "guest%" PRIu64, clock_us());
+	monitored.asked += ask;
+	if (ask)
+		usleep(60000);
+	found(&guest, data);
+	return NULL;
+}
+
+static void churning_life(struct story *story)
+{
+	story->text[0] = '\0';
+	story->over = story->step == 60;
+}
+
+static void test_slow_monitors_are_asked_less_often(void **state)
+{
+	struct story story = {.steps = churning_life,
+			      .source = {.list = list_churning,
+					 .every_us = 10000,
+					 .ask_every_us = 3600 * CLOCK_US_PER_S}};
+
+	(void)state;
+	memset(&monitored, 0, sizeof(monitored));
+	assert_null(watch(&story));
+	/* 60 looks of 10 ms, or more where the host is slow. */
+	assert_in_range(monitored.asked, 1, 20);
+}
+
 static bool is_readable(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
@@ -456,6 +498,7 @@ int main(void)
 	    TEST(ends),
 	    TEST(monitors_are_left_alone),
 	    TEST(monitors_are_asked_in_time),
+	    TEST(slow_monitors_are_asked_less_often),
 	    TEST(wake),
 	    TEST(loop),
 	    TEST(loop_within_itself),
