@@ -4,8 +4,8 @@
  * through xenstored (store.c). Tests put a simulated hypervisor behind this table.
  *
  * No library of Xen's is used: the driver's interface and xenstore's protocol are as stable as the
- * libraries', libxenstore has no deadline, and loading five libraries took as long as finding the
- * kernel of a guest.
+ * libraries', libxenstore has no deadline, and loading five libraries took a third of the time of
+ * finding a guest's kernel.
  */
 #ifndef NUNCHI_TARGET_XEN_CALLS_H
 #define NUNCHI_TARGET_XEN_CALLS_H
