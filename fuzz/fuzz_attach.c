@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Attaching to a guest with a kernel, after the input has overwritten parts of the guest's memory:
- * page tables, symbol table, variables, notes. The input is a sequence of patches: three bytes of
- * address in units of 8 bytes, one byte of length, then the bytes.
+ * Attaching to a guest with a crash kernel, after the input has overwritten parts of the guest's
+ * memory: page tables, symbol table, variables, notes. The input is a sequence of patches: three
+ * bytes of address in units of 8 bytes, one byte of length, then the bytes. If its size is odd, the
+ * target has registers: one vCPU runs the kernel, the other is in firmware.
  */
 #include "../tests/unit/kallsyms_writer.h"
 
 #include "guest/linux/attach.h"
 
+#include <elf.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MIB      ((uint64_t)1 << 20)
@@ -18,7 +21,10 @@
 #define BANNER    (WRITER_TABLE - 64)
 #define DATA      (4 * MIB)
 #define PHYS_BASE (DATA + 0x800)
+#define LINE      (DATA + 0x808) /* saved_command_line, which points to the text behind it */
 #define TOP       (DATA + 0x1000)
+/* The ELF header of /proc/vmcore, and the note of the kernel that crashed. */
+#define CORE      0x300000
 #define MAP_START 0xffffffff80000000ull
 
 #define MAX_PATCHES 64
@@ -53,6 +59,24 @@ static void put_tables(uint8_t *ram, uint64_t top)
 		    (PHYSICAL + i * 2 * MIB) | (i == 2 ? 0x8000000000000083 : 0x81));
 }
 
+static void put_core_header(uint8_t *ram)
+{
+	const Elf64_Ehdr header = {.e_ident = ELFMAG, .e_phoff = sizeof(header), .e_phnum = 1};
+	const Elf64_Phdr segment = {.p_type = PT_NOTE, .p_offset = CORE + 0x1000};
+	Elf64_Nhdr note = {.n_namesz = 11};
+	char *text = (char *)ram + CORE + 0x1000 + sizeof(note) + 12;
+
+	note.n_descsz = (uint32_t)snprintf(text, 1024,
+					   "OSRELEASE=6.1.0\nPAGESIZE=4096\n"
+					   "SYMBOL(init_top_pgt)=%llx\nNUMBER(phys_base)=%lld\n",
+					   (unsigned long long)(WRITER_BASE + TOP),
+					   (long long)(PHYSICAL - (WRITER_BASE - MAP_START)));
+	memcpy(ram + CORE, &header, sizeof(header));
+	memcpy(ram + CORE + sizeof(header), &segment, sizeof(segment));
+	memcpy(ram + CORE + 0x1000, &note, sizeof(note));
+	strcpy((char *)ram + CORE + 0x1000 + sizeof(note), "VMCOREINFO");
+}
+
 static const uint8_t *make_base(void)
 {
 	static const struct writer_layout layout = {
@@ -69,6 +93,7 @@ static const uint8_t *make_base(void)
 		abort();
 	writer_add_symbols(&w);
 	writer_add(&w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
+	writer_add(&w, 'D', WRITER_BASE + LINE, "saved_command_line");
 	writer_add(&w, 'D', WRITER_BASE + TOP, "init_top_pgt");
 	writer_compress(&w, tokens);
 	writer_put_again(&w, tokens);
@@ -76,6 +101,9 @@ static const uint8_t *make_base(void)
 	strcpy((char *)ram + PHYSICAL + BANNER, "Linux version 6.1.0 (a) (b) #1 SMP");
 	put(ram, PHYSICAL + DATA, 0x57ac6e9d);
 	put(ram, PHYSICAL + PHYS_BASE, PHYSICAL - (WRITER_BASE - MAP_START));
+	put(ram, PHYSICAL + LINE, WRITER_BASE + LINE + 8);
+	strcpy((char *)ram + PHYSICAL + LINE + 8, "quiet elfcorehdr=0x300000");
+	put_core_header(ram);
 	put_tables(ram, PHYSICAL + TOP);
 	put(ram, 0x98000 + 511 * 8, (PHYSICAL + TOP + 0x1000) | 3);
 	writer_deinit(&w);
@@ -120,13 +148,32 @@ static void take_patches(struct guest *guest, const uint8_t *data, size_t size)
 	}
 }
 
+static struct nunchi_error *get_registers(struct target *target, unsigned vcpu,
+					  struct x86_registers *ret)
+{
+	static const struct x86_registers vcpus[] = {
+	    {.has_rip = true, .has_general = true, .rip = 0xfff0, .cr0 = 0x60000010},
+	    {.has_rip = true,
+	     .has_general = true,
+	     .rip = WRITER_BASE + 0x1001,
+	     .cr0 = 0x80050033,
+	     .cr3 = PHYSICAL + TOP,
+	     .cr4 = 0x6f0,
+	     .efer = 0xd01},
+	};
+
+	(void)target;
+	*ret = vcpus[vcpu];
+	return NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t *base;
 	static const struct cancel cancel = {.requested = false};
 	const struct guest_attach_options options = {.cancel = &cancel};
-	static const struct target_ops ops = {.kind = "fuzz"};
-	struct target target = {.ops = &ops};
+	static const struct target_ops ops = {.kind = "fuzz", .get_registers = get_registers};
+	struct target target = {.ops = &ops, .name = (char *)"fuzz", .vcpu_count = 2};
 	struct guest guest = {0};
 	struct linux_kernel *kernel = NULL;
 	struct nunchi_error *err;
@@ -134,6 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!base)
 		base = make_base();
 	guest.base = base;
+	target.support[TARGET_REGISTERS].available = size % 2;
 	take_patches(&guest, data, size);
 	if (memory_create(false, &target.memory) ||
 	    memory_add_reader(target.memory, gpa(0), RAM, read_guest, NULL, &guest) ||
@@ -148,5 +196,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nunchi_error_destroy(err);
 	linux_kernel_destroy(kernel);
 	memory_destroy(target.memory);
+	for (size_t i = 0; i < target.note_count; i++)
+		free(target.notes[i]);
+	free(target.notes);
 	return 0;
 }

@@ -47,11 +47,14 @@ struct linux_followed {
 	size_t count;
 };
 
-/* The number of vCPUs whose registers are looked at, at most LINUX_MAX_VCPUS; more would give
- * nothing new. 0 if the target has no registers. */
+#define LINUX_MAX_VCPUS 1024
+
+/*
+ * The number of vCPUs whose registers are looked at, at most LINUX_MAX_VCPUS; 0 if the target has
+ * no registers.
+ */
 unsigned linux_vcpu_count(const struct target *target);
 
-#define LINUX_MAX_VCPUS 64
 /*
  * Reads the registers of a vCPU and follows its page table. False if it has no registers, because
  * it was never started.
