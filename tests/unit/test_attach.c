@@ -807,6 +807,23 @@ static void test_vcpus_in_two_kernels(void **state)
 	check_told(guest, 0, 32 * MIB, NULL);
 }
 
+/* The crash kernel of a large guest, on the last of its vCPUs. */
+static void test_many_vcpus(void **state)
+{
+	enum { COUNT = 200 };
+	struct guest *guest = *state;
+	struct x86_registers *vcpus = calloc(COUNT, sizeof(*vcpus));
+
+	put_kernel(guest, 16 * MIB);
+	put_kernel(guest, 32 * MIB);
+	for (size_t i = 0; i < COUNT; i++)
+		vcpus[i] = parked_in(guest, 16 * MIB);
+	vcpus[COUNT - 1] = (struct x86_registers)PAGED(32 * MIB + TOP);
+	set_vcpus(guest, vcpus, COUNT);
+	check_told(guest, 0, 32 * MIB, OTHER("0x1000000", HALTED, "0x2000000"));
+	free(vcpus);
+}
+
 /* The kernel that the user chose is shown on, though a vCPU runs another. */
 static void test_chosen_stays(void **state)
 {
@@ -1192,6 +1209,7 @@ int main(void)
 	    TEST(back_in_kernel),
 	    TEST(remains_stay),
 	    TEST(vcpus_in_two_kernels),
+	    TEST(many_vcpus),
 	    TEST(chosen_stays),
 	    TEST(chosen_kernel),
 	    TEST(crash_kernel),
