@@ -498,9 +498,11 @@ static void prose(struct story *story, const char *line)
 	if (strstr(line, "nvidia_wmi_ec_backlight") ||
 	    strstr(line, "603E9613-EF25-4338-A3D0-C46177516DB7"))
 		mark(story, MARK_WMI, line);
-	/* A kernel's whole configuration names it too. */
-	if ((phrases_any(line, systems) && !strstr(line, "CONFIG_")) || strstr(line, "libxl") ||
-	    strstr(line, "dom0"))
+	/* A kernel's whole configuration names it too, in its comments, and BASE64 does by chance.
+	 */
+	if ((phrases_any(line, systems) && strchr(line, ' ') && !strstr(line, "CONFIG_") &&
+	     strncmp(line, "# ", 2) != 0) ||
+	    strstr(line, "libxl") || strstr(line, "dom0"))
 		mark(story, MARK_NAMES_XEN, line);
 	if (phrases_dead(line))
 		mark(story, MARK_DEAD, line);
