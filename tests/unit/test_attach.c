@@ -807,6 +807,29 @@ static void test_vcpus_in_two_kernels(void **state)
 	check_told(guest, 0, 32 * MIB, NULL);
 }
 
+/* All vCPUs of a kernel are parked, and one is on the way to another kernel, after a kexec. */
+static void test_parked_only(void **state)
+{
+	struct guest *guest = *state;
+	struct x86_registers vcpus[2];
+
+	put_kernel(guest, 16 * MIB);
+	vcpus[0] = vcpus[1] = parked_in(guest, 16 * MIB);
+	set_vcpus(guest, vcpus, 2);
+	/* A kernel that halted, also beside a vCPU that was not started. */
+	not_denied(guest, "CR3");
+	vcpus[0] = (struct x86_registers)RESET;
+	not_denied(guest, "CR3");
+	vcpus[0].rip = 0x9000;
+	denied(guest, "no kernel runs: vCPU 0 is at 0x9000, paging off");
+	put_tables(guest, 0x10000, 32 * MIB);
+	vcpus[0] = (struct x86_registers)PAGED(0x10000);
+	denied(guest, "no kernel runs: vCPU 0 is in an image at physical 0x2000000 that is not "
+		      "confirmed as a kernel");
+	vcpus[1].rflags |= 0x200;
+	not_denied(guest, "CR3");
+}
+
 /* The crash kernel of a large guest, on the last of its vCPUs. */
 static void test_many_vcpus(void **state)
 {
@@ -1209,6 +1232,7 @@ int main(void)
 	    TEST(back_in_kernel),
 	    TEST(remains_stay),
 	    TEST(vcpus_in_two_kernels),
+	    TEST(parked_only),
 	    TEST(many_vcpus),
 	    TEST(chosen_stays),
 	    TEST(chosen_kernel),

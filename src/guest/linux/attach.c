@@ -134,7 +134,8 @@ struct search {
 	const struct guest_attach_options *options;
 	struct nunchi_error *reason;   /* why the best candidate was rejected, or NULL; owned */
 	unsigned reset_count;          /* the target's reset_count before the search */
-	enum linux_root_source source; /* the current source, and in the end that of the kernel */
+	enum linux_root_source source; /* the current source */
+	bool runs;                     /* a vCPU that is not parked led to the kernel */
 	struct linux_others others;
 	/*
 	 * The candidate to which the real-mode trampoline leads, if the VMCOREINFO note from the
@@ -299,6 +300,14 @@ static bool is_wanted(struct search *search, const struct linux_root *root)
 	return false;
 }
 
+static bool is_run(const struct linux_roots *roots, const struct linux_kernel *kernel)
+{
+	const struct linux_image image = {.virtual_start = kernel->text_virtual,
+					  .physical_start = kernel->text_physical};
+
+	return linux_roots_run(roots, &image);
+}
+
 /*
  * Chooses between two kernels that fit: the one that a vCPU runs, where the vCPUs of the other are
  * all parked. The other is destroyed. If neither is preferred, both are, and that is an error.
@@ -307,16 +316,9 @@ static struct nunchi_error *choose(struct search *search, const struct linux_roo
 				   struct linux_kernel **found, struct linux_kernel *kernel)
 {
 	struct linux_kernel *both[] = {*found, kernel};
-	bool runs[2];
-	unsigned vcpu;
+	bool runs[] = {is_run(roots, *found), is_run(roots, kernel)};
 	size_t i;
 
-	for (i = 0; i < 2; i++) {
-		const struct linux_image image = {.virtual_start = both[i]->text_virtual,
-						  .physical_start = both[i]->text_physical};
-
-		runs[i] = linux_roots_run(roots, &image, &vcpu);
-	}
 	if (runs[0] == runs[1]) {
 		struct nunchi_error *err =
 		    linux_attach_ambiguous(both[0]->text_physical, both[1]->text_physical);
@@ -384,6 +386,7 @@ static struct nunchi_error *attach_source(struct search *search, struct linux_ke
 	}
 	if (!found || search->rearranged)
 		return &error_not_found;
+	search->runs = is_run(&roots, found);
 	*ret = no_cleanup_ptr(found);
 	return NULL;
 }
@@ -504,7 +507,8 @@ struct nunchi_error *linux_kernel_attach(struct target *target,
 		return linux_attach_failed(target, options->kernel, search.reason);
 	}
 	nunchi_error_destroy(search.reason);
-	if (!err && search.source != LINUX_ROOTS_REGISTERS)
+	/* The user may choose a kernel whose vCPUs are all parked: that is not overwritten. */
+	if (!err && !search.runs && !(options->kernel && search.source == LINUX_ROOTS_REGISTERS))
 		err = linux_running_check(kernel, target, options->remains || options->kernel);
 	if (err) {
 		linux_kernel_destroy(kernel);

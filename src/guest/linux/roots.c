@@ -115,17 +115,14 @@ static void from_registers(struct linux_roots *roots, struct target *target)
 	}
 }
 
-bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image,
-		     unsigned *ret_vcpu)
+bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image)
 {
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct linux_root *root = &roots->items[i];
 
-		if (!root->runs || root->image.virtual_start != image->virtual_start ||
-		    root->image.physical_start != image->physical_start)
-			continue;
-		*ret_vcpu = root->vcpu;
-		return true;
+		if (root->runs && root->image.virtual_start == image->virtual_start &&
+		    root->image.physical_start == image->physical_start)
+			return true;
 	}
 	return false;
 }

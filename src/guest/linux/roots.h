@@ -51,10 +51,8 @@ void linux_roots_collect(struct linux_roots *roots, struct target *target,
 void linux_roots_add_note(struct linux_roots *roots, struct memory *memory,
 			  const struct vmcoreinfo *info, const char *how);
 
-/* Whether a vCPU that is not parked is among those that led to the image; *ret_vcpu is its number.
- */
-bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image,
-		     unsigned *ret_vcpu);
+/* Whether a vCPU that is not parked is among those that led to the image. */
+bool linux_roots_run(const struct linux_roots *roots, const struct linux_image *image);
 
 /*
  * Whether the page tables of the vCPUs lead to another image, and none of them to this one, or only

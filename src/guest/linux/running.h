@@ -8,9 +8,9 @@
 
 /*
  * Checks that a vCPU runs the kernel, which was found by something else than the vCPUs' page
- * tables. Succeeds if the registers do not tell. If they show that no vCPU runs it: where `remains`
- * is true, sets kernel->guest.remains and adds a note to the target; otherwise fails with
- * NUNCHI_ERROR_NO_KERNEL.
+ * tables, or by those of parked vCPUs alone. Succeeds if the registers do not tell. If they show
+ * that no vCPU runs it: where `remains` is true, sets kernel->guest.remains and adds a note to the
+ * target; otherwise fails with NUNCHI_ERROR_NO_KERNEL.
  */
 struct nunchi_error *linux_running_check(struct linux_kernel *kernel, struct target *target,
 					 bool remains);

@@ -6,6 +6,9 @@
 #define RFLAGS_IF ((uint64_t)1 << 9)
 #define HLT       0xf4
 
+/* IP after a reset or INIT, with which a vCPU waits to be started. */
+#define RESET_VECTOR 0xfff0
+
 /* The part of an entry of a page table that says where it leads. */
 #define LEADS ((uint64_t)0x000ffffffffff001)
 
@@ -150,9 +153,17 @@ static int weight(const struct linux_vcpu *vcpu)
 	return vcpu->lead_count ? 2 : vcpu->is_paged;
 }
 
+/* Whether a vCPU executes something: it neither is parked nor waits at the reset vector. */
+static bool executes(const struct linux_vcpu *vcpu)
+{
+	return vcpu->is_paged ? !vcpu->is_parked
+			      : vcpu->registers.has_rip && vcpu->registers.rip != RESET_VECTOR;
+}
+
 bool linux_vcpus_deny(struct target *target, const struct linux_image *image, struct buffer *text)
 {
 	unsigned count = linux_vcpu_count(target), known = 0;
+	bool is_parked_in = false, executes_elsewhere = false;
 	struct linux_vcpu told = {0};
 
 	for (unsigned i = 0; i < count; i++) {
@@ -160,12 +171,17 @@ bool linux_vcpus_deny(struct target *target, const struct linux_image *image, st
 
 		if (!linux_vcpu_read(target, i, &vcpu))
 			continue;
-		if (vcpu.is_unclear || leads_to(&vcpu, image))
+		if (vcpu.is_unclear || (leads_to(&vcpu, image) && !vcpu.is_parked))
 			return false;
+		if (leads_to(&vcpu, image)) {
+			is_parked_in = true;
+			continue;
+		}
+		executes_elsewhere |= executes(&vcpu);
 		if (!known++ || weight(&vcpu) > weight(&told))
 			told = vcpu;
 	}
-	if (!known)
+	if (!known || (is_parked_in && !executes_elsewhere))
 		return false;
 	say_where(&told, text);
 	if (known > 1)

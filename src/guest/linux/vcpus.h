@@ -68,7 +68,8 @@ void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
 /*
  * Whether the registers show that no vCPU runs the kernel with this image (NULL: any kernel): those
  * of at least one vCPU are known, and neither this one's page table nor that of any other leads to
- * the image. Appends to text where a vCPU is instead ("vCPU 0 is at 0xfff0, paging off").
+ * the image, but perhaps those of parked vCPUs while this one executes something else. Appends to
+ * text where a vCPU is instead ("vCPU 0 is at 0xfff0, paging off").
  */
 bool linux_vcpus_deny(struct target *target, const struct linux_image *image, struct buffer *text);
 
