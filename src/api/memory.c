@@ -263,6 +263,8 @@ struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct n
 	struct nunchi_error *err = walk_place(&made);
 	const enum x86_fault fault = made.fault;
 
+	if (!err)
+		err = check_process(guest, place);
 	if (err)
 		return err;
 	translation.level_count = walk.level_count;
@@ -297,6 +299,8 @@ struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
 	struct place_walk made = {.guest = guest, .place = place};
 	struct nunchi_error *err = walk_place(&made);
 
+	if (!err)
+		err = check_process(guest, place);
 	if (err)
 		return err;
 	if (made.address_fault != MEMORY_OK)

@@ -263,15 +263,12 @@ static struct nunchi_error *wake_ready(void *data, short events)
 {
 	struct wake *wake = data;
 
-	if (!(events & POLLIN)) {
-		/*
-		 * The connection has ended (xenstored ended); from now on only the timer is used.
-		 */
+	/* If the connection has ended (xenstored ended), only the timer is used from now on. */
+	if (!(events & POLLIN) || !wake->target.clear(wake->target.data)) {
 		event_source_remove(wake->source);
 		wake->source = NULL;
 		return NULL;
 	}
-	wake->target.clear(wake->target.data);
 	return look(wake->watch);
 }
 

@@ -142,7 +142,7 @@ static uint32_t walk(const struct matcher *matcher, uint32_t node, uint8_t token
 static void fill_row(const struct matcher *matcher, uint32_t node, struct token_set *row)
 {
 	const struct kallsyms_tokens *tokens = matcher->tokens;
-	bool any = matcher->nodes[node].variant != NONE, letters[256] = {false};
+	bool any = node == START || matcher->nodes[node].variant != NONE, letters[256] = {false};
 
 	for (uint32_t child = matcher->nodes[node].child; child != DEAD;
 	     child = matcher->nodes[child].sibling)

@@ -15,7 +15,9 @@
 struct target_wake {
 	/* becomes readable when there is news; -1: not available on this host */
 	int fd;
-	void (*clear)(void *data); /* makes fd not readable again */
+	/* Makes fd not readable again; false: it will report nothing more, and is to be left alone.
+	 */
+	bool (*clear)(void *data);
 	void (*destroy)(void *data);
 	void *data;
 };

@@ -164,6 +164,8 @@ static char *fake_store_names(struct xen_store *store, const char *path, size_t 
 {
 	assert_ptr_equal(store, (struct xen_store *)fake);
 	assert_string_equal(path, "/local/domain");
+	if (fake->store_state != XEN_STORE_ANSWERS)
+		return NULL;
 	return fake_copy(fake->names, fake->names_size, ret_size);
 }
 
@@ -182,13 +184,14 @@ static int fake_store_fd(const struct xen_store *store)
 	return fake->events[0];
 }
 
-static void fake_store_clear(struct xen_store *store)
+static bool fake_store_clear(struct xen_store *store)
 {
 	char event;
 
 	(void)store;
 	while (read(fake->events[0], &event, 1) == 1)
 		;
+	return fake->store_state == XEN_STORE_ANSWERS;
 }
 
 static inline void fake_event(void)

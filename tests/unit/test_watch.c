@@ -282,12 +282,20 @@ static bool is_readable(int fd)
 
 static int wakes[2];
 
-static void clear_wake(void *data)
+static bool clear_wake(void *data)
 {
 	char byte;
 
 	(void)data;
 	assert_int_equal(read(wakes[0], &byte, 1), 1);
+	return true;
+}
+
+/* As that of a xenstored that has ended, whose socket stays readable. */
+static bool leave_readable(void *data)
+{
+	(void)data;
+	return false;
 }
 
 /* What wakes a watch is dispatched at once; once it is gone the timer alone counts. */
@@ -323,6 +331,33 @@ static void test_wake(void **state)
 	event_watch_destroy(watching);
 	event_loop_destroy(loop);
 	close(wakes[0]);
+}
+
+/* A descriptor that stays readable is not dispatched for ever. */
+static void test_wake_that_has_ended(void **state)
+{
+	struct target_wake wake = {.clear = leave_readable};
+	const struct event_watch_source source = {
+	    .list = list, .every_us = 3600 * CLOCK_US_PER_S, .wakes = &wake, .wake_count = 1};
+	struct story story = {.steps = life};
+	struct event_loop *loop;
+	struct event_watch *watching;
+
+	(void)state;
+	assert_int_equal(pipe2(wakes, O_CLOEXEC | O_NONBLOCK), 0);
+	wake.fd = wakes[0];
+	assert_null(event_loop_create(&loop));
+	assert_null(event_watch_create_with(loop, &source, changed, &story, &watching));
+	assert_int_equal(io_wait(event_loop_fd(loop), POLLIN, CLOCK_NEVER, NULL), 1);
+	assert_null(event_loop_dispatch(loop));
+	assert_int_equal(write(wakes[1], "", 1), 1);
+	assert_true(is_readable(event_loop_fd(loop)));
+	assert_null(event_loop_dispatch(loop));
+	assert_false(is_readable(event_loop_fd(loop)));
+	event_watch_destroy(watching);
+	event_loop_destroy(loop);
+	close(wakes[0]);
+	close(wakes[1]);
 }
 
 /* Of two sources that are ready together the first removes the other, which is then not called. */
@@ -500,6 +535,7 @@ int main(void)
 	    TEST(monitors_are_asked_in_time),
 	    TEST(slow_monitors_are_asked_less_often),
 	    TEST(wake),
+	    TEST(wake_that_has_ended),
 	    TEST(loop),
 	    TEST(loop_within_itself),
 	    TEST(xenstore),

@@ -94,6 +94,7 @@ static void test_unknown_interface(void **state)
 	struct target *target;
 	enum target_state what;
 	uint64_t value;
+	bool stopped;
 
 	(void)state;
 	fake->domctl = 0x19;
@@ -118,6 +119,13 @@ static void test_unknown_interface(void **state)
 	assert_int_equal(what, TARGET_UNKNOWN);
 	assert_int_equal(memory_read(target->memory, gpa(0x3000), &value, 8, NULL), MEMORY_OK);
 	target_close(target);
+	/* Without xenstore no domain is known, and not whether one is PV. */
+	fake->store_state = XEN_STORE_SILENT;
+	err = xen_list_with(&fake_calls, note_guest, &listed, &stopped);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	assert_non_null(strstr(nunchi_error_message(err), "does not answer"));
+	nunchi_error_destroy(err);
+	refused("xen:5", NUNCHI_ERROR_UNSUPPORTED, "the type of domain 5");
 }
 
 static void test_refusals(void **state)
@@ -152,6 +160,7 @@ static void test_no_store(void **state)
 		assert_non_null(strstr(list().text, "xen:5||xen (PVH)|running|"));
 		assert_non_null(strstr(list().text, says[i]));
 		refused("xen:pvh", NUNCHI_ERROR_UNSUPPORTED, says[i]);
+		refused("xen:99", NUNCHI_ERROR_NOT_FOUND, "no domain 99");
 		target_close(open_word("xen:5"));
 	}
 	fake->store_state = XEN_STORE_ANSWERS;
@@ -165,7 +174,7 @@ static void test_again(void **state)
 	assert_int_equal(list().count, 3);
 	/* Not for ever. */
 	fake->again = 1000000;
-	refused("xen:pv", NUNCHI_ERROR_IO, "refuses");
+	refused("xen:pv", NUNCHI_ERROR_IO, "does not answer");
 	fake->again = 0;
 }
 

@@ -145,7 +145,8 @@ static void good_client(int one)
 {
 	uint32_t request = take(one, READ, "/a", 3);
 
-	give(one, READ, request, "xyz", 3);
+	/* Some kernels' device gives a number of its own. */
+	give(one, READ, request + 7, "xyz", 3);
 	request = take(one, READ, "/none", 6);
 	give(one, ERROR, request, "ENOENT", 7);
 	request = take(one, READ, "/empty", 7);
@@ -192,10 +193,9 @@ static void test_answers(void **state)
 	assert_int_equal(xen_store_get_state(store), XEN_STORE_ANSWERS);
 	assert_true(xen_store_watch(store, "@x", "t"));
 	finished(daemon);
-	/* The last report, and the end of the daemon: neither is left to be told again. */
+	/* The last report, and the end of the daemon. */
 	assert_true(is_readable(xen_store_fd(store)));
-	xen_store_clear(store);
-	assert_false(is_readable(xen_store_fd(store)));
+	assert_false(xen_store_clear(store));
 	assert_int_equal(xen_store_get_state(store), XEN_STORE_NONE);
 	says(store, "/a", NULL);
 	xen_store_close(store);
@@ -217,11 +217,6 @@ static void too_long(int one)
 		_exit(1);
 }
 
-static void of_another_request(int one)
-{
-	give(one, READ, take(one, READ, "/a", 3) + 1, "x", 1);
-}
-
 static void of_another_type(int one)
 {
 	give(one, DIRECTORY, take(one, READ, "/a", 3), "x", 1);
@@ -234,7 +229,7 @@ static void test_bad_answers(void **state)
 		enum xen_store_state state;
 	} bad[] = {{hanging_up, XEN_STORE_NONE},
 		   {too_long, XEN_STORE_BAD},
-		   {of_another_request, XEN_STORE_BAD},
+
 		   {of_another_type, XEN_STORE_BAD}};
 	_cleanup_close_ int fd = listening(1);
 
@@ -304,6 +299,26 @@ static void test_silent(void **state)
 		xen_store_close(store);
 		finished(daemon);
 	}
+}
+
+/* The kernel's device: a watch is never asked for there, where write() could wait for ever. */
+static void test_device(void **state)
+{
+	struct xen_store *store;
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dev", root);
+	mkdir(path, 0700);
+	strcat(path, "/xen");
+	mkdir(path, 0700);
+	strcat(path, "/xenbus");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	store = opened();
+	assert_false(xen_store_watch(store, "@x", "t"));
+	assert_false(is_readable(xen_store_fd(store)));
+	assert_int_equal(xen_store_get_state(store), XEN_STORE_ANSWERS);
+	xen_store_close(store);
 }
 
 /* So many wait that no more are let in: that is not waited for. */
@@ -410,8 +425,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(answers), TEST(bad_answers), TEST(silent),
-					   TEST(full),    TEST(none),        TEST(closed),
-					   TEST(host)};
+					   TEST(device),  TEST(full),        TEST(none),
+					   TEST(closed),  TEST(host)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,11 @@ without_store()
 	refused "$1: by name" "$2" 'say xen:ID.*xenstored' nunchi ps xen:pvh
 	has /tmp/err 'nunchi doctor'
 	verdict "$what"
+	timeout -s INT -k 20 5 nunchi list --watch >/tmp/out 2>/tmp/err
+	echo $? >/tmp/status
+	has /tmp/status '^(124|130|143)$'
+	has /tmp/out "xen:$pvh "
+	verdict "$1: list --watch goes on, and ends when asked to"
 }
 
 kill -STOP "$daemon"

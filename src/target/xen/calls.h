@@ -52,7 +52,7 @@ struct xen_calls {
 	enum xen_store_state (*store_state)(const struct xen_store *store);
 	bool (*store_watch)(struct xen_store *store, const char *path, const char *token);
 	int (*store_fd)(const struct xen_store *store);
-	void (*store_clear)(struct xen_store *store);
+	bool (*store_clear)(struct xen_store *store);
 };
 
 /* The host's own. */

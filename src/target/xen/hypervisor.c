@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/xen/hypervisor.h"
 
+#include "arch/address.h"
 #include "core/array.h"
 #include "core/bytes.h"
 #include "target/xen/cpu.h"
@@ -24,6 +25,16 @@ _Static_assert(XEN_PV_CPU_SIZE <= DATA_SIZE && XEN_HVM_CPU_SIZE <= DATA_SIZE, "a
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
+/* Writes to each page, so that the hypervisor finds it mapped and writable. */
+static void touch(struct xen_hypervisor *xen)
+{
+	for (size_t at = 0; at < ARGUMENT_SIZE + DATA_SIZE; at += PAGE_SIZE) {
+		volatile uint8_t *byte = xen->argument + at;
+
+		*byte = *byte;
+	}
+}
+
 /*
  * Makes a call whose argument is a structure, which is passed in memory that the hypervisor can
  * write to. Returns 0 or an errno. Repeats the call while Xen answers EAGAIN, and while the kernel
@@ -35,6 +46,7 @@ static int call_with(struct xen_hypervisor *xen, unsigned op, void *argument, si
 
 	for (unsigned i = 0; i < MOST_TRIES; i++) {
 		memcpy(xen->argument, argument, size);
+		touch(xen);
 		result = xen->calls.call(xen->driver, op, (uint64_t)(uintptr_t)xen->argument, 0);
 		errnum = result < 0 ? errno : 0;
 		if (errnum != EAGAIN && errnum != EINTR && errnum != EFAULT)
@@ -108,6 +120,9 @@ static struct nunchi_error *probe_domctl(struct xen_hypervisor *xen)
 				       "Xen does not permit this domain to control other domains"),
 		    "nunchi must run in the control domain (dom0), or in one that the security "
 		    "policy (XSM) allows to");
+	/* Domain 0, or the next one, is there; or none is (ESRCH). */
+	if (errnum != EACCES && errnum && errnum != ESRCH)
+		return error_create_errno(errnum, "Xen does not answer a question for a domain");
 	if (errnum != EACCES)
 		return NULL;
 	xen->domctl = 0;

@@ -66,7 +66,7 @@ static bool report(struct xen_hypervisor *xen, const struct xen_domain *domain, 
 	snprintf(hypervisor, sizeof(hypervisor), "xen (%s)", xen_type_string(domain->type));
 	format_uuid(domain->uuid, uuid);
 	describe_access(xen, domain, access, sizeof(access));
-	if (xen->no_store) {
+	if (xen->no_store && !*name) {
 		size_t length = strlen(access);
 
 		snprintf(access + length, sizeof(access) - length, "; no name: %s", xen->no_store);
@@ -93,10 +93,16 @@ static struct nunchi_error *domains_in_store(struct xen_hypervisor *xen, struct 
 {
 	size_t size = 0;
 	_cleanup_free_ char *names = xen_store_names(xen, "/local/domain", &size);
-	/* A name has at least one letter. */
-	struct xen_domain *domains = calloc(size / 2 + 1, sizeof(*domains));
+	struct xen_domain *domains;
 
 	*ret_count = 0;
+	if (!names)
+		return error_create(
+		    NUNCHI_ERROR_UNSUPPORTED, "%s; and in xenstore: %s", xen->no_control,
+		    xen->no_store ? xen->no_store
+				  : "there is no list of domains, or it is too long");
+	/* A name has at least one letter. */
+	domains = calloc(size / 2 + 1, sizeof(*domains));
 	if (!domains)
 		return &error_nomem;
 	for (char *name = names, *end; name && name < names + size; name += strlen(name) + 1) {

@@ -90,9 +90,12 @@ static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t 
 		return NULL;
 	map = xen->calls.map(xen->driver, reach->target->domain.id, count, pages, errors);
 	if (!map) {
-		note_access(reach->target, &(int){errno}, 1);
+		int errnum = errno;
+
+		if (errnum == EPERM || errnum == EACCES)
+			note_access(reach->target, &errnum, 1);
 		/* The call failed before any page was mapped. */
-		memset(faults, errno == ESRCH ? MEMORY_GONE : MEMORY_IO, count);
+		memset(faults, errnum == ESRCH ? MEMORY_GONE : MEMORY_IO, count);
 		return NULL;
 	}
 	note_access(reach->target, errors, count);
@@ -509,8 +512,7 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen)
 	struct nunchi_error *err;
 
 	/*
-	 * libxenforeignmemory waits without a limit for a page that is paged out, and mapping one
-	 * makes Xen read it back from the disk.
+	 * Mapping a page that is paged out makes Xen read it back from the disk.
 	 */
 	if (xen->domain.paged_out)
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,

@@ -28,7 +28,9 @@ static int driver_open(void)
 {
 	int fd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
 
-	return fd >= 0 ? fd : open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 || (errno != ENOENT && errno != ENXIO && errno != ENODEV))
+		return fd;
+	return open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
 }
 
 static void driver_close(int driver)
@@ -50,11 +52,14 @@ static void *buffer_alloc(size_t size)
 	if (buffer == MAP_FAILED)
 		return NULL;
 	/*
-	 * If the kernel moves a page, a call fails with EFAULT and is repeated. Fork would make the
-	 * pages read-only, which the hypervisor sees and Linux would not mend.
+	 * Fork would make the pages read-only. Where they cannot be locked, or the kernel moves one
+	 * all the same, a call fails with EFAULT and is repeated.
 	 */
+	if (madvise(buffer, size, MADV_DONTFORK)) {
+		munmap(buffer, size);
+		return NULL;
+	}
 	mlock(buffer, size);
-	madvise(buffer, size, MADV_DONTFORK);
 	return buffer;
 }
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -198,7 +197,11 @@ static bool ask(struct xen_store *store, enum message_type type, const char *one
 		if (!receive_message(store, &head, deadline))
 			return false;
 	} while (head.type == XS_WATCH_EVENT);
-	if (head.request != store->request || (head.type != type && head.type != XS_ERROR))
+	/*
+	 * The number of the request is not compared: some kernels' device gives its own number or 0
+	 * back, and there is one request at a time.
+	 */
+	if (head.type != type && head.type != XS_ERROR)
 		return give_up(store, XEN_STORE_BAD);
 	*ret_size = head.length;
 	return head.type == type;
@@ -229,8 +232,15 @@ char *xen_store_get_names(struct xen_store *store, const char *path, size_t *ret
 
 bool xen_store_watch(struct xen_store *store, const char *path, const char *token)
 {
+	struct stat st;
 	size_t size;
 
+	/*
+	 * Linux sets a watch within write(), and waits for xenstored without a limit
+	 * (xenbus_write_watch() of drivers/xen/xenbus/xenbus_dev_frontend.c).
+	 */
+	if (fstat(store->fd, &st) || !S_ISSOCK(st.st_mode))
+		return false;
 	return ask(store, XS_WATCH, path, token, &size);
 }
 
@@ -239,25 +249,12 @@ int xen_store_fd(const struct xen_store *store)
 	return store->fd;
 }
 
-/*
- * Puts a descriptor that is never readable in the place of a connection that hung up: whoever waits
- * for it would be woken for ever.
- */
-static void silence(struct xen_store *store)
-{
-	_cleanup_close_ int quiet = eventfd(0, EFD_CLOEXEC);
-
-	if (quiet >= 0)
-		dup3(quiet, store->fd, O_CLOEXEC);
-}
-
-void xen_store_clear(struct xen_store *store)
+bool xen_store_clear(struct xen_store *store)
 {
 	struct head head;
 
 	while (store->state == XEN_STORE_ANSWERS &&
 	       io_wait(store->fd, POLLIN, clock_us(), NULL) == 1)
 		receive_message(store, &head, clock_us() + PATIENCE_US);
-	if (store->state != XEN_STORE_ANSWERS)
-		silence(store);
+	return store->state == XEN_STORE_ANSWERS;
 }

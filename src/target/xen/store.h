@@ -2,7 +2,8 @@
 /*
  * A client of xenstored. libxenstore waits for ever where no xenstored answers: when xenstored has
  * ended, the kernel's device takes requests and passes them to nobody. Here each request has two
- * seconds; after the first that fails the connection is of no use, and all others fail at once.
+ * seconds (with the device, since Linux 4.11: before, it waited within write()); after the first
+ * that fails the connection is of no use, and all others fail at once.
  *
  * Not thread-safe. A child of fork() must not use it.
  */
@@ -47,12 +48,12 @@ char *xen_store_get_names(struct xen_store *store, const char *path, size_t *ret
 
 /*
  * Has xenstored report changes at a path: the descriptor is readable then. Each watch fires once at
- * the start. The token is not used, but must differ from that of another watch of the path.
+ * the start. The token is not used, but must differ from that of another watch of the path. False
+ * without a socket: with the kernel's device, setting a watch may wait for ever.
  */
 bool xen_store_watch(struct xen_store *store, const char *path, const char *token);
 int xen_store_fd(const struct xen_store *store);
-/* Takes the reports that have come. When xenstored has gone, the descriptor is silent from then on.
- */
-void xen_store_clear(struct xen_store *store);
+/* Takes the reports that have come. False when the connection has ended, which stays readable. */
+bool xen_store_clear(struct xen_store *store);
 
 #endif

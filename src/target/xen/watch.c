@@ -47,14 +47,14 @@ int xen_watch_fd(const struct xen_watch *watch)
 	return watch->calls.store_fd(watch->store);
 }
 
-void xen_watch_clear(struct xen_watch *watch)
+bool xen_watch_clear(struct xen_watch *watch)
 {
-	watch->calls.store_clear(watch->store);
+	return watch->calls.store_clear(watch->store);
 }
 
-static void wake_clear(void *data)
+static bool wake_clear(void *data)
 {
-	xen_watch_clear(data);
+	return xen_watch_clear(data);
 }
 
 static void wake_destroy(void *data)

@@ -156,6 +156,11 @@ static struct nunchi_error *find_in_store(struct xen_hypervisor *xen, const char
 				  "say xen:ID instead of the name (`xl list` shows the ids)");
 	snprintf(path, sizeof(path), "/libxl/%u/type", id);
 	xen_store_read(xen, path, type, sizeof(type));
+	/* The memory of a PV guest is read in another way. */
+	if (xen->no_store)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "the type of domain %u is not known: %s, and %s", id,
+				    xen->no_control, xen->no_store);
 	*ret = (struct xen_domain){.id = id, .type = XEN_TYPE_UNKNOWN};
 	if (!strcmp(type, "pv"))
 		ret->type = XEN_TYPE_PV;
@@ -169,7 +174,7 @@ static struct nunchi_error *find_in_store(struct xen_hypervisor *xen, const char
 static struct nunchi_error *find(struct xen_hypervisor *xen, const char *word,
 				 struct xen_domain *ret)
 {
-	struct nunchi_error *err;
+	struct nunchi_error *err, *by_name;
 	uint16_t id;
 
 	if (!word[0])
@@ -181,7 +186,13 @@ static struct nunchi_error *find(struct xen_hypervisor *xen, const char *word,
 		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
 			return err;
 		/* A name may consist of digits. */
-		nunchi_error_destroy(err);
+		by_name = find_by_name(xen, word, ret);
+		if (!xen->no_store) {
+			nunchi_error_destroy(err);
+			return by_name;
+		}
+		nunchi_error_destroy(by_name);
+		return err;
 	}
 	return find_by_name(xen, word, ret);
 }

@@ -32,8 +32,11 @@ struct nunchi_error *xen_watch_create_with(const struct xen_calls *calls, struct
 void xen_watch_destroy(struct xen_watch *watch);
 /* The descriptor to poll; owned by the watch. */
 int xen_watch_fd(const struct xen_watch *watch);
-/* Reads the events that have arrived, so that the descriptor is not readable any more. */
-void xen_watch_clear(struct xen_watch *watch);
+/*
+ * Reads the events that have arrived, so that the descriptor is not readable any more. False if
+ * xenstored has ended: it stays readable then, and must not be polled any more.
+ */
+bool xen_watch_clear(struct xen_watch *watch);
 /* The watch on this host; target_wake.fd is -1 if there is no Xen or no xenstore. */
 struct nunchi_error *xen_wake(struct target_wake *ret);
 
