@@ -329,6 +329,7 @@ static void test_full(void **state)
 	enum xen_store_state why;
 
 	(void)state;
+	assert_true(fd >= 0);
 	assert_null(xen_store_open(root, &why));
 	assert_int_equal(why, XEN_STORE_SILENT);
 	xen_store_close(waiting);
