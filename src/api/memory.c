@@ -293,18 +293,41 @@ struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct n
 	return NULL;
 }
 
-struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
-					      const struct nunchi_place *place, uint64_t *ret)
+/* Translates an address in any space, in a session or outside of one. */
+static struct nunchi_error *translate_place(struct nunchi_guest *guest,
+					    const struct nunchi_place *place, gpa_t *ret,
+					    enum memory_fault *ret_fault)
 {
 	struct place_walk made = {.guest = guest, .place = place};
 	struct nunchi_error *err = walk_place(&made);
 
-	if (!err)
-		err = check_process(guest, place);
-	if (err)
-		return err;
-	if (made.address_fault != MEMORY_OK)
-		return virtual_fault(guest, place->address, "translated", made.address_fault);
-	*ret = made.address.v;
+	*ret = made.address;
+	*ret_fault = made.address_fault;
+	return err ? err : check_process(guest, place);
+}
+
+struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
+					      const struct nunchi_place *place, uint64_t *ret)
+{
+	enum memory_fault fault;
+	struct nunchi_error *err;
+	gpa_t physical;
+
+	/* The usual call, often made for many addresses: nothing is to be set up. */
+	if (guest->session.open && !session_captures(guest) &&
+	    place->space == NUNCHI_SPACE_KERNEL) {
+		err = session_begin(guest);
+		if (err)
+			return err;
+		fault =
+		    address_space_translate(guest->kernel->space, gva(place->address), &physical);
+	} else {
+		err = translate_place(guest, place, &physical, &fault);
+		if (err)
+			return err;
+	}
+	if (fault != MEMORY_OK)
+		return virtual_fault(guest, place->address, "translated", fault);
+	*ret = physical.v;
 	return NULL;
 }

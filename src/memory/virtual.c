@@ -49,19 +49,14 @@ struct address_space {
 	uint64_t generation; /* generation of memory for which the cache is valid */
 	uint64_t epoch;
 	struct tables *tables; /* NULL until the first copy */
-	unsigned region_bits;
-	struct region regions[]; /* 1 << region_bits */
+	uint64_t region_mask;  /* number of regions, a power of 2, minus 1 */
+	struct region regions[];
 };
-
-static size_t regions_size(unsigned bits)
-{
-	return sizeof(struct region) << bits;
-}
 
 static struct nunchi_error *create(struct memory *memory, const struct x86_paging *paging,
 				   unsigned region_bits, struct address_space **ret)
 {
-	size_t size = sizeof(struct address_space) + regions_size(region_bits);
+	size_t size = sizeof(struct address_space) + (sizeof(struct region) << region_bits);
 	struct address_space *space = calloc(1, size);
 
 	if (!space)
@@ -72,7 +67,7 @@ static struct nunchi_error *create(struct memory *memory, const struct x86_pagin
 	space->leaf = x86_leaf_format(paging->mode);
 	space->generation = memory->generation;
 	space->epoch = 1;
-	space->region_bits = region_bits;
+	space->region_mask = ((uint64_t)1 << region_bits) - 1;
 	*ret = space;
 	return NULL;
 }
@@ -113,7 +108,7 @@ static void drop_regions(struct address_space *space)
 {
 	if (++space->epoch < EPOCH_END)
 		return;
-	memset(space->regions, 0, regions_size(space->region_bits));
+	memset(space->regions, 0, (space->region_mask + 1) * sizeof(*space->regions));
 	space->epoch = 1;
 }
 
@@ -163,9 +158,7 @@ static inline uint64_t load_entry(const struct x86_leaf *leaf, const void *table
 
 static struct region *region_slot(struct address_space *space, uint64_t number)
 {
-	uint64_t mask = ((uint64_t)1 << space->region_bits) - 1;
-
-	return &space->regions[(number ^ number >> space->region_bits) & mask];
+	return &space->regions[(number ^ number >> PROCESS_REGION_BITS) & space->region_mask];
 }
 
 static inline uint64_t region_tag(const struct address_space *space, uint64_t number)

@@ -34,9 +34,11 @@ void row_task_values(struct view_row *row, const struct view_request *request,
 		     const struct linux_value *const *values, size_t count, struct linux_task *task,
 		     struct buffer *text)
 {
-	for (unsigned i = 0; i < count; i++) {
-		if (view_wants(request, i))
-			fill_cell(row, i, values[i], task, text);
+	for (uint64_t left = request->columns; left; left &= left - 1) {
+		unsigned column = (unsigned)__builtin_ctzll(left);
+
+		if (column < count)
+			fill_cell(row, column, values[column], task, text);
 	}
 	if (task->has_root)
 		row_warn_of_root(row, task->root_result);
