@@ -8,6 +8,7 @@
 #include <nunchi/doctor.h>
 
 #include <stdio.h>
+#include <string.h>
 
 static int fail(struct nunchi_error *err)
 {
@@ -50,11 +51,14 @@ static void print_diagnosis(const struct nunchi_diagnosis *diagnosis)
 
 int main(int argc, char **argv)
 {
-	struct nunchi_doctor_options options = {sizeof(options), NULL, NULL, 0};
+	struct nunchi_doctor_options options;
 	struct nunchi_context *context = NULL;
 	struct nunchi_diagnosis *diagnosis = NULL;
 	struct nunchi_error *err = nunchi_context_create(0, &context);
 
+	/* Members that a later version adds are 0, too. */
+	memset(&options, 0, sizeof(options));
+	options.size = sizeof(options);
 	options.paths = (const char *const *)(argv + 1);
 	options.path_count = (size_t)(argc - 1);
 	if (!err)
