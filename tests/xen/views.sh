@@ -28,7 +28,12 @@ for guest in $NUNCHI_GUESTS; do
 	for view in $VIEWS; do
 		keeps "$guest/live always/$view" nunchi show "xen:$guest" "$view" --json --pause always
 	done
-	guest oracle "$guest" b >"$OUT/$guest/oracle-b.jsonl" || exit 1
+	if ! guest oracle "$guest" b >"$OUT/$guest/oracle-b.jsonl"; then
+		# Whether it was left paused, and what uses the processors.
+		xl list
+		xl vcpu-list "$guest"
+		exit 1
+	fi
 	keeps "$guest/state" xl list "$guest"
 	keep "$OUT/$guest"
 done
