@@ -107,8 +107,10 @@ class Documents(unittest.TestCase):
         script = (f"source {ROOT}/completion/nunchi.bash; COMP_WORDS=(\"$@\"); "
                   "COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; COMP_POINT=${#COMP_LINE}; "
                   "compopt() { :; }; _nunchi; printf '%s\\n' \"${COMPREPLY[@]}\"")
-        done = subprocess.run(["bash", "-c", script, "bash", NUNCHI, *words], check=True,
-                              capture_output=True, text=True, timeout=60)
+        # Elsewhere than in the build, whose files would be completed too.
+        with tempfile.TemporaryDirectory() as empty:
+            done = subprocess.run(["bash", "-c", script, "bash", os.path.abspath(NUNCHI), *words],
+                                  check=True, capture_output=True, text=True, timeout=60, cwd=empty)
         return set(done.stdout.split())
 
     def test_completion_after_a_value(self):
