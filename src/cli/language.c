@@ -36,7 +36,7 @@ static const char *texts_of_build(char *folder, size_t capacity)
 	slash = strrchr(folder, '/');
 	if (!slash || (size_t)(slash - folder) + sizeof("/po") > capacity)
 		return NULL;
-	strcpy(slash, "/po");
+	memcpy(slash, "/po", sizeof("/po"));
 	snprintf(text, sizeof(text), "%s/ko/LC_MESSAGES/nunchi.mo", folder);
 	return access(text, R_OK) ? NULL : folder;
 }
