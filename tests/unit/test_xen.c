@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "arch/x86/paging.h"
+#include "guest/linux/attach.h"
 #include "xen_setup.h"
 
 static void refused(const char *word, enum nunchi_error_code code, const char *says)
@@ -235,6 +236,23 @@ static void test_words(void **state)
 	/* What is no name at all. */
 	fake_value("/local/domain/5/name", "a\nb");
 	assert_non_null(strstr(list().text, "xen:5||"));
+}
+
+/* A guest that was created paused and has no kernel yet: the hint says to resume it. */
+static void test_paused_without_kernel(void **state)
+{
+	struct target *target = open_word("xen:pvh");
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->domains[2].info.flags = XEN_INFO_HVM | XEN_INFO_PAUSED;
+	err = linux_kernel_attach(target, &(struct guest_attach_options){0}, &kernel);
+	assert_non_null(err);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_NO_KERNEL);
+	assert_non_null(strstr(nunchi_error_hint(err), "xl unpause"));
+	nunchi_error_destroy(err);
+	target_close(target);
 }
 
 static void test_states(void **state)
@@ -854,6 +872,7 @@ int main(void)
 	    TEST(again),
 	    TEST(short_and_wrong_lists),
 	    TEST(words),
+	    TEST(paused_without_kernel),
 	    TEST(states),
 	    TEST(registers),
 	    TEST(pv_registers),

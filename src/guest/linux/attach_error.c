@@ -56,7 +56,7 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 {
 	enum target_state state = TARGET_UNKNOWN;
 	struct nunchi_error *err;
-	_cleanup_buffer_ struct buffer vcpus;
+	_cleanup_buffer_ struct buffer vcpus = {.limit = 1024};
 	uint64_t cr3;
 
 	if (target->live && !target->pause_depth)
@@ -72,7 +72,6 @@ static struct nunchi_error *no_kernel(struct target *target, struct nunchi_error
 		return error_hint(
 		    err, "the guest is paused, perhaps since it was created: resume it (Xen: xl "
 			 "unpause, QEMU: cont), and try again when it has booted");
-	buffer_init(&vcpus, 1024);
 	if (linux_vcpus_deny(target, NULL, &vcpus))
 		buffer_append_string(&vcpus, ": ");
 	if (target->live)
