@@ -406,7 +406,8 @@ NUNCHI_API bool nunchi_guest_remains(const struct nunchi_guest *guest);
 struct nunchi_timing {
 	size_t size; /* set by the caller: sizeof(struct nunchi_timing) */
 	double attach_ms;
-	double query_ms;        /* of cursors, and of nunchi_read() outside of a session */
+	/* Of opening cursors, of rows of saved guests, of nunchi_read() outside of a session. */
+	double query_ms;
 	uint64_t bytes_read;    /* copied out of the guest's memory */
 	uint64_t pages_touched; /* distinct pages read or copied; 0 unless count_pages is set */
 	uint64_t paused_us;     /* how long this library kept the guest paused, in microseconds */

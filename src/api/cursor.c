@@ -8,7 +8,7 @@ struct nunchi_cursor {
 	struct view_cursor *cursor;
 	/* number of the session in which it was opened; 0: outside of a session */
 	uint64_t session;
-	bool streams; /* each nunchi_cursor_next() reads the guest */
+	bool timed; /* the time of each nunchi_cursor_next() counts */
 };
 
 const struct nunchi_view *const *nunchi_views(size_t *ret_count)
@@ -76,7 +76,11 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 		return &error_nomem;
 	cursor->guest = guest;
 	cursor->session = guest->session.open ? guest->session.serial : 0;
-	cursor->streams = !guest->target->live || source.still;
+	/*
+	 * Rows of a running guest were read before, or the session holds it. In both cases reading
+	 * the clock may take longer than a row: in Xen's dom0 it is a system call.
+	 */
+	cursor->timed = !guest->target->live;
 	err = view_cursor_create(&source, own_view(view), &own_query, &cursor->cursor);
 	guest->query_ms += guest_clock_ms() - start;
 	if (err) {
@@ -104,8 +108,7 @@ struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "%s: the session of this cursor was closed",
 				    guest->target->name);
-	/* Getting a row that was read before takes less time than reading the clock. */
-	if (!cursor->streams)
+	if (!cursor->timed)
 		return view_cursor_next(cursor->cursor, ret_cells, ret_torn);
 	start = guest_clock_ms();
 	err = view_cursor_next(cursor->cursor, ret_cells, ret_torn);

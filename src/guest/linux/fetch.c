@@ -209,6 +209,21 @@ static void fetch_cmdlines(struct fetch *fetch)
 	address_space_fetch(kernel->guest.space, wants, count);
 }
 
+/* Whether an earlier list of this generation fetched all that this one needs. */
+static bool is_fetched(struct linux_kernel *kernel, unsigned what)
+{
+	uint64_t generation = memory_generation(kernel->guest.memory);
+	unsigned all = what | LINUX_FETCH_TASKS;
+
+	if (kernel->fetched_generation != generation)
+		kernel->fetched = 0;
+	kernel->fetched_generation = generation;
+	if ((kernel->fetched & all) == all)
+		return true;
+	kernel->fetched |= all;
+	return false;
+}
+
 void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)
 {
 	_cleanup_object_ struct object task = {0};
@@ -216,7 +231,7 @@ void linux_fetch_processes(struct linux_kernel *kernel, unsigned what)
 	struct linux_tasks walk;
 	struct nunchi_error *err;
 
-	if (!memory_can_fetch(kernel->guest.memory))
+	if (!memory_can_fetch(kernel->guest.memory) || is_fetched(kernel, what))
 		return;
 	err = linux_tasks_init(&walk, kernel, NULL);
 	fetch = err ? NULL : calloc(1, sizeof(*fetch));

@@ -4,13 +4,14 @@
 
 #include "guest/linux/linux.h"
 
-/* What to fetch in addition to the task_structs of the processes. */
+/* What to fetch; task_structs always. */
 enum linux_fetch {
 	LINUX_FETCH_NAMES = 1 << 0, /* of kernel threads */
 	LINUX_FETCH_CREDENTIALS = 1 << 1,
 	LINUX_FETCH_SIGNALS = 1 << 2,  /* signal_struct, which the threads of a process share */
 	LINUX_FETCH_MEMORY = 1 << 3,   /* mm_struct */
 	LINUX_FETCH_CMDLINES = 1 << 4, /* last pages of the command lines, and their page tables */
+	LINUX_FETCH_TASKS = 1 << 5,
 };
 
 /*

@@ -59,6 +59,9 @@ struct linux_kernel {
 	bool note_disagrees; /* the VMCOREINFO note from the file or hypervisor is of another one */
 	bool chosen_by_user; /* guest_attach_options.kernel: shown whatever the vCPUs run */
 	unsigned reset_count; /* the target's reset_count when the search for the kernel began */
+	/* What linux_fetch_processes() mapped, and in which generation of the memory. */
+	unsigned fetched;
+	uint64_t fetched_generation;
 	struct object chosen; /* the task that guest_system.process_space() found last */
 };
 
