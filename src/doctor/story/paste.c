@@ -268,6 +268,46 @@ static bool spell_bytes(const char *text, size_t size, struct buffer *out)
 	return true;
 }
 
+/*
+ * The same over many lines, as journalctl -o json-pretty has it: "MESSAGE" : [, a byte a line, ].
+ * The message stands in the line of its end, and the lines before it are empty. True if the line
+ * was taken.
+ */
+static bool spell_line(struct paste *paste, const char *text, size_t size, struct buffer *out)
+{
+	const char *mark = memmem(text, size, "\"MESSAGE\"", strlen("\"MESSAGE\"")),
+		   *end = text + size;
+	unsigned value = 0;
+
+	if (!paste->spells) {
+		paste->spells = mark && size && end[-1] == '[';
+		paste->spelled_size = 0;
+		if (paste->spells)
+			buffer_append_char(out, '\n');
+		return paste->spells;
+	}
+	while (text < end && (isspace((unsigned char)*text) || *text == ','))
+		text++;
+	if (text < end && *text == ']') {
+		paste->spells = false;
+		buffer_append_string(out, "\"MESSAGE\" : \"");
+		buffer_append(out, paste->spelled, paste->spelled_size);
+		buffer_append_string(out, "\",\n");
+		return true;
+	}
+	if (text < end && !isdigit((unsigned char)*text)) {
+		/* No array of bytes after all. */
+		paste->spells = false;
+		return false;
+	}
+	while (text < end && isdigit((unsigned char)*text) && value < 256)
+		value = value * 10 + (unsigned)(*text++ - '0');
+	if (value >= ' ' && value < 256 && paste->spelled_size < PASTE_SPELLED)
+		paste->spelled[paste->spelled_size++] = (char)value;
+	buffer_append_char(out, '\n');
+	return true;
+}
+
 /* "=3D" and so on; true if the line ends in "=", so that the next one goes on with it. */
 static bool unquote_printable(const char *text, size_t size, struct buffer *out)
 {
@@ -300,6 +340,11 @@ static void one_line(struct paste *paste, const char *text, size_t size, struct 
 {
 	size_t skip = before(text, size), start = out->size;
 
+	if (spell_line(paste, text, size, out)) {
+		paste->last = 0;
+		paste->key = false;
+		return;
+	}
 	text += skip;
 	size -= skip;
 	if (paste->key && size > 3 && !memcmp(text, "  ", 2)) {

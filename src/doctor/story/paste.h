@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes kept of a message that JSON spells one byte a line. */
+#define PASTE_SPELLED 1024
+
 enum paste_encoding { PASTE_UTF8, PASTE_UTF16LE, PASTE_UTF16BE };
 
 struct paste {
@@ -23,6 +26,10 @@ struct paste {
 	/* The line at the end of the output, which may go on. */
 	size_t last; /* its length; 0: it cannot */
 	bool key;    /* it is a key of YAML, without its value */
+	/* A message that JSON spells as bytes, one a line: what there is of it. */
+	char spelled[PASTE_SPELLED];
+	size_t spelled_size;
+	bool spells;
 };
 
 /* Learns from its first bytes what the text is. */
