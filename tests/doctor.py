@@ -294,8 +294,8 @@ class Page(unittest.TestCase):
 
     def test_terms_once(self) -> None:
         text = re.sub(r"\s+", " ", self.page(LOGS / "black-screen.txt"))
-        self.assertEqual(text.count("dom0 (the Linux that Xen starts first, and that runs the machine)"), 1)
-        self.assertLess(text.index("dom0 (the Linux"), text.index("What to do next"))
+        self.assertEqual(text.count("dom0: the Linux that Xen starts first, and that runs the machine"), 1)
+        self.assertLess(text.index("dom0: the Linux"), text.index("What to do next"))
 
     def test_brief(self) -> None:
         for name in sorted(path.name for path in LOGS.glob("*.txt")) + ["vtx-off.log"]:
@@ -400,6 +400,27 @@ class Kinds(unittest.TestCase):
         for text in ("It works.", "Everything works fine now, solved.", "성공! 화면이 잘 나옴. 해결됨",
                      "Xen boots fine and the desktop appears", "정상입니다", "works now. fixed"):
             self.assertEqual(verdict(self.look(text)), "unknown", text)
+
+    def test_whole_configuration(self) -> None:
+        """A robot's mail with a whole kernel configuration says nothing of this host's kernel."""
+        mail = "Hi, the robot noticed a warning in Xen's code on your branch.\n\n"
+        off = "# CONFIG_XEN_DOM0 is not set\n"
+        whole = "".join(f"CONFIG_OPTION_{i}={'ymn'[i % 2]}\n# CONFIG_OTHER_{i} is not set\n"
+                        for i in range(200))
+        self.assertEqual(verdict(self.look(mail + off)), "not-ready")
+        self.assertEqual(verdict(self.look(mail + whole + off)), "unknown")
+        self.assertEqual(verdict(self.look(mail + off + whole)), "unknown")
+
+    def test_topics(self) -> None:
+        """What is asked for is what the trouble is about, before what one speaks of."""
+        def asked(text: str) -> list[str]:
+            return [item["id"] for item in of_kind(self.look(text), "find-out")]
+        xen = "I installed Xen on Debian. "
+        self.assertEqual(asked(xen + "The wifi is broken.\n"), ["network", "xl-info", "xl-dmesg"])
+        self.assertEqual(asked(xen + "Suspend fails.\nI like my keyboard.\n")[0], "suspend")
+        self.assertEqual(asked(xen + "It has a fast ssd.\n")[0], "disk")
+        self.assertEqual(asked("My laptop freezes.\n"), ["crash-log", "kvm", "hypervisor"])
+        self.assertEqual(asked(xen), ["xl-info", "xl-dmesg", "kernel-log"])
 
     def test_trouble_is_not_ready(self) -> None:
         """A log that shows nothing wrong, from somebody who has trouble all the same."""
@@ -524,7 +545,10 @@ class Forms(unittest.TestCase):
         as_bytes = {"_TRANSPORT": "kernel", "MESSAGE": list(message.encode())}
         for text in (json.dumps(entry, separators=(",", ":")), json.dumps(entry, indent="\t"),
                      json.dumps(as_bytes, separators=(",", ":")), f"MESSAGE={message}",
-                     json.dumps(entry, indent="\t", separators=(",", " : "))):
+                     json.dumps(entry, indent="\t", separators=(",", " : ")),
+                     json.dumps(as_bytes, indent="\t", separators=(",", " : ")),
+                     json.dumps({"MESSAGE": [104, 105]}, indent=2) + "\n" +
+                     json.dumps(as_bytes, indent=2)):
             self.assertEqual(self.told(text.encode())[0], "not-ready", text)
 
 

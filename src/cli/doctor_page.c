@@ -82,42 +82,46 @@ static const char *find_term(const char *text, const char *term)
 	return NULL;
 }
 
-/* The text with terms explained that were not before. Freed by the caller. */
+/*
+ * The terms of the text that were not explained before: "(dom0: the Linux that …; PV: …)", or an
+ * empty text. Freed by the caller.
+ */
 static char *explain(struct page *page, const char *text)
 {
-	char *now = strdup(text);
+	char *all = strdup("");
 
-	for (size_t i = 0; page->explains && now && i < ARRAY_SIZE(terms); i++) {
-		const char *at = page->explained[i] ? NULL : find_term(now, terms[i].term);
+	for (size_t i = 0; page->explains && all && i < ARRAY_SIZE(terms); i++) {
 		char *longer;
-		size_t head;
 
-		if (!at)
+		if (page->explained[i] || !find_term(text, terms[i].term))
 			continue;
-		head = (size_t)(at - now) + strlen(terms[i].term);
-		if (asprintf(&longer, "%.*s (%s)%s", (int)head, now, _(terms[i].meaning),
-			     now + head) < 0)
-			break;
-		free(now);
-		now = longer;
 		page->explained[i] = true;
+		if (asprintf(&longer, "%s%s%s: %s", all, *all ? "; " : "(", terms[i].term,
+			     _(terms[i].meaning)) < 0)
+			break;
+		free(all);
+		all = longer;
 	}
-	return now;
+	return all;
 }
 
 /* ---- Pieces ---- */
 
-/* Text that may quote a file, wrapped behind what stands before it. */
+/* Text that may quote a file, wrapped behind what stands before it; then the terms in it. */
 static void print_text(struct page *page, const char *before, const char *text, int indent)
 {
-	char *longer = explain(page, text);
-	char *escaped = cli_escape(longer ? longer : text, strlen(longer ? longer : text));
+	char *explained = explain(page, text), *escaped = cli_escape(text, strlen(text)), *closed;
 
 	cli_printf(page->cli, "%*s%s", indent, "", before);
 	indent += cli_columns(before, (int)strlen(before));
 	cli_print_wrapped(page->cli, escaped, indent, indent);
+	if (explained && *explained && asprintf(&closed, "%s)", explained) >= 0) {
+		cli_printf(page->cli, "%*s", indent, "");
+		cli_print_wrapped(page->cli, closed, indent, indent);
+		free(closed);
+	}
 	free(escaped);
-	free(longer);
+	free(explained);
 }
 
 /* One line, cut where it would be longer. */
@@ -150,7 +154,7 @@ static size_t break_at(const char *command, size_t most)
 		else if (command[i] == '"' || command[i] == '\'')
 			quote = command[i];
 		else if (command[i] == '#')
-			break;
+			return i ? i - 1 : 0;
 		else if (command[i] == ' ' && i && strchr("&|;", command[i - 1]))
 			found = i;
 		else if (command[i] == ' ')
@@ -165,14 +169,17 @@ static void print_command(struct page *page, const char *command, int indent)
 	char *escaped = cli_escape(command, strlen(command)), *at = escaped;
 
 	for (;;) {
-		size_t most = (size_t)(WIDTH - indent - 2), size = 0;
+		size_t most = (size_t)(WIDTH - indent - 2), size = 0, text;
 
 		if (cli_columns(at, (int)strlen(at)) > WIDTH - indent)
 			size = break_at(at, most);
 		if (!size)
 			break;
-		cli_printf(page->cli, "%*s%.*s%s\n", indent, "", (int)size, at,
-			   strchr("&|;", at[size - 1]) ? "" : " \\");
+		text = size;
+		while (text > 1 && at[text - 1] == ' ')
+			text--;
+		cli_printf(page->cli, "%*s%.*s%s\n", indent, "", (int)text, at,
+			   strchr("&|;", at[text - 1]) || at[size + 1] == '#' ? "" : " \\");
 		at += size + 1;
 	}
 	cli_printf(page->cli, "%*s%s\n", indent, "", at);
@@ -255,7 +262,7 @@ static void print_next(struct next *next, const char *text, const char *command)
 		print_command(next->page, command, 7);
 }
 
-/* What findings ask for: blockers and problems, each remedy once; with none of them, advice. */
+/* What findings ask for: blockers and problems, each remedy once. */
 static void next_of_findings(struct next *next, const struct nunchi_diagnosis *diagnosis)
 {
 	const struct nunchi_finding *finding, *other;
@@ -287,6 +294,16 @@ static void next_of_steps(struct next *next, const struct nunchi_diagnosis *diag
 			print_next(next, step->text, step->command);
 }
 
+static bool has_step(const struct nunchi_diagnosis *diagnosis, enum nunchi_step_kind kind)
+{
+	const struct nunchi_step *step;
+
+	for (size_t i = 0; (step = nunchi_diagnosis_step(diagnosis, i)); i++)
+		if (step->kind == kind)
+			return true;
+	return false;
+}
+
 static void print_steps_next(struct page *page, const struct nunchi_diagnosis *diagnosis,
 			     enum nunchi_verdict verdict, unsigned most)
 {
@@ -294,9 +311,11 @@ static void print_steps_next(struct page *page, const struct nunchi_diagnosis *d
 
 	if (verdict == NUNCHI_VERDICT_READY)
 		return;
+	/* The steps of a black screen are about its findings, but not about what forbids all. */
+	if (verdict == NUNCHI_VERDICT_UNKNOWN && !has_step(diagnosis, NUNCHI_STEP_REMEDY))
+		next_of_findings(&next, diagnosis);
 	next_of_steps(&next, diagnosis, NUNCHI_STEP_FIND_OUT);
 	next_of_steps(&next, diagnosis, NUNCHI_STEP_REMEDY);
-	/* The steps are about the findings, but not about what forbids all. */
 	if (!next.number || verdict == NUNCHI_VERDICT_NOT_READY)
 		next_of_findings(&next, diagnosis);
 	if (verdict == NUNCHI_VERDICT_NOT_READY)

@@ -508,6 +508,7 @@ static void prose(struct story *story, const char *line)
 		mark(story, MARK_DEAD, line);
 	if (phrases_trouble(line))
 		mark(story, MARK_TROUBLE, line);
+	topics_of(line, story->topics);
 	if (phrases_edits_entry(line))
 		reader->edits_entry = true;
 	if (story->attempts[reader->attempt].firmware)

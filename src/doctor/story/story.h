@@ -10,6 +10,7 @@
 
 #include "doctor/facts/facts.h"
 #include "doctor/facts/settings.h"
+#include "doctor/story/topics.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +57,7 @@ struct story {
 	size_t attempt_count;
 	struct settings settings;
 	struct story_place marks[MARK_COUNT];
+	enum topic_told topics[TOPIC_COUNT];
 	enum outcome outcome; /* said last of all */
 	unsigned failures;
 	struct story_reader *reader;

@@ -51,10 +51,34 @@ static bool has_xen_log(const struct scan *scan)
 	return false;
 }
 
+/*
+ * What would show the cause of the trouble that the text tells of, at most two questions; where it
+ * complains of nothing, what it speaks of.
+ */
+static void ask_topics(struct nunchi_diagnosis *diagnosis, bool xen)
+{
+	const enum topic_told *told = diagnosis->story.topics;
+	enum topic_told least = TOPIC_NAMED;
+	unsigned asked = 0;
+
+	for (size_t i = 0; i < TOPIC_COUNT; i++)
+		if (told[i] == TOPIC_TROUBLE)
+			least = TOPIC_TROUBLE;
+	for (size_t i = 0; i < TOPIC_COUNT && asked < MOST_QUESTIONS - 1; i++) {
+		const char *command = xen ? topics[i].under_xen : topics[i].without;
+
+		if (told[i] < least || !command)
+			continue;
+		ask(diagnosis, topics[i].name, _(topics[i].text), command);
+		asked++;
+	}
+}
+
 static void ask_xen(struct nunchi_diagnosis *diagnosis)
 {
 	const struct scan *scan = &diagnosis->scan;
 
+	ask_topics(diagnosis, true);
 	if (!scan_seen(scan, RULE_R93))
 		ask(diagnosis, "xl-info",
 		    _("does Xen run, do its tools answer, and can it have HVM guests (virt_caps)?"),
@@ -72,6 +96,7 @@ static void ask_xen(struct nunchi_diagnosis *diagnosis)
 
 static void ask_any(struct nunchi_diagnosis *diagnosis)
 {
+	ask_topics(diagnosis, false);
 	ask(diagnosis, "kvm", _("can the processor virtualize, and is KVM there for this user?"),
 	    "lscpu | grep -i -E 'virtual|hyperv'; ls -l /dev/kvm; sudo dmesg | grep -i -E "
 	    "'kvm|vmx|svm'");

@@ -86,6 +86,9 @@ bool rules_now(const struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	       rules_apply(&rules[id], rules_present(diagnosis, boot));
 }
 
+/* Nobody looks up so many lines of a kernel's configuration by hand. */
+#define WHOLE_CONFIGURATION 100
+
 /* ---- What a message means here ---- */
 
 /*
@@ -163,6 +166,9 @@ static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot
 {
 	static const enum rule_id reasons[] = {RULE_R33, RULE_R34, RULE_R76, RULE_R77};
 
+	/* A whole configuration, as robots and developers send it. */
+	if (id == RULE_R91 && scan->results[RULE_R152].seen > WHOLE_CONFIGURATION)
+		return true;
 	if (rules[id].unless != RULE_NONE && scan_in_boot(scan, rules[id].unless, boot))
 		return true;
 	for (size_t i = 0; id == RULE_R35 && i < ARRAY_SIZE(reasons); i++)
