@@ -8,6 +8,7 @@
 #define NUNCHI_SYMBOLS_TYPE_INDEX_H
 
 #include "core/error.h"
+#include "symbols/build_id.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,6 +92,11 @@ uint32_t type_index_names_size(const struct type_index *index);
  * NUNCHI_ERROR_UNSUPPORTED names the feature that this build lacks.
  */
 struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret);
+/*
+ * Gets the build id of a file of types without reading the types; ret->size is 0 if the file has
+ * none. Fails only if the file cannot be opened.
+ */
+struct nunchi_error *type_index_file_build_id(const char *path, struct build_id *ret);
 struct type_index *type_index_ref(struct type_index *index);
 void type_index_unref(struct type_index *index);
 /* A description such as "BTF, 123,456 types". Owned by the index. */

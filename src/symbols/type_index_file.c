@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/buffer.h"
 #include "symbols/dwarf.h"
+#include "symbols/elf_file.h"
 #include "symbols/isf.h"
 #include "symbols/type_index_private.h"
 
@@ -12,41 +13,8 @@
 #include <sys/stat.h>
 
 /* Limit for files and sections that are read completely: BTF, JSON, .xz. */
-#define FILE_LIMIT  ((size_t)512 << 20)
-#define CHUNK       ((size_t)1 << 20)
-#define SECTION_MAX 65536
-
-/* A section header of a 32-bit or 64-bit file. */
-struct section {
-	uint32_t name, type;
-	uint64_t flags, offset, size;
-};
-
-struct elf {
-	int fd;
-	unsigned word_size;
-	bool relocatable;
-	uint64_t sections_offset;
-	uint64_t section_count;
-	uint32_t names; /* index of the section that contains the section names */
-};
-
-/* Reads exactly `size` bytes at offset; false at the end of the file or after an error. */
-static bool read_at(int fd, void *buf, size_t size, uint64_t offset)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t got = offset + done > INT64_MAX ? 0
-							: pread(fd, (char *)buf + done, size - done,
-								(off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		done += (size_t)got;
-	}
-	return true;
-}
+#define FILE_LIMIT ((size_t)512 << 20)
+#define CHUNK      ((size_t)1 << 20)
 
 static struct nunchi_error *read_whole(int fd, struct buffer *text)
 {
@@ -70,99 +38,8 @@ static struct nunchi_error *read_whole(int fd, struct buffer *text)
 	}
 }
 
-static bool read_section64(const struct elf *elf, uint64_t i, struct section *ret)
-{
-	Elf64_Shdr header;
-
-	if (!read_at(elf->fd, &header, sizeof(header), elf->sections_offset + i * sizeof(header)))
-		return false;
-	*ret = (struct section){header.sh_name, header.sh_type, header.sh_flags, header.sh_offset,
-				header.sh_size};
-	return true;
-}
-
-static bool read_section32(const struct elf *elf, uint64_t i, struct section *ret)
-{
-	Elf32_Shdr header;
-
-	if (!read_at(elf->fd, &header, sizeof(header), elf->sections_offset + i * sizeof(header)))
-		return false;
-	*ret = (struct section){header.sh_name, header.sh_type, header.sh_flags, header.sh_offset,
-				header.sh_size};
-	return true;
-}
-
-static bool read_section(const struct elf *elf, uint64_t i, struct section *ret)
-{
-	return elf->word_size == 8 ? read_section64(elf, i, ret) : read_section32(elf, i, ret);
-}
-
-static struct nunchi_error *damaged(const char *what)
-{
-	return error_create(NUNCHI_ERROR_DATA, "damaged ELF file: %s", what);
-}
-
-static struct nunchi_error *open_elf(int fd, struct elf *ret)
-{
-	struct elf elf = {.fd = fd};
-	union {
-		unsigned char ident[EI_NIDENT];
-		Elf64_Ehdr wide;
-		Elf32_Ehdr narrow;
-	} header = {0};
-	bool wide;
-
-	if (!read_at(fd, &header.narrow, sizeof(header.narrow), 0))
-		return damaged("it ends in its header");
-	wide = header.ident[EI_CLASS] == ELFCLASS64;
-	if (wide && !read_at(fd, &header.wide, sizeof(header.wide), 0))
-		return damaged("it ends in its header");
-	if (header.ident[EI_DATA] != ELFDATA2LSB)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED, "ELF file of a big-endian machine");
-	if ((wide ? header.wide.e_shentsize : header.narrow.e_shentsize) !=
-	    (wide ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
-		return damaged("it has no section headers of the usual size");
-	elf.word_size = wide ? 8 : 4;
-	elf.relocatable = (wide ? header.wide.e_type : header.narrow.e_type) == ET_REL;
-	elf.sections_offset = wide ? header.wide.e_shoff : header.narrow.e_shoff;
-	elf.section_count = wide ? header.wide.e_shnum : header.narrow.e_shnum;
-	elf.names = wide ? header.wide.e_shstrndx : header.narrow.e_shstrndx;
-	*ret = elf;
-	return NULL;
-}
-
-/*
- * Finds the section .BTF. *ret_found is false if there is none, or if its bytes are not in this
- * file.
- */
-static struct nunchi_error *find_btf(const struct elf *elf, struct section *ret, bool *ret_found)
-{
-	static const char wanted[] = ".BTF";
-	struct section names, section;
-
-	*ret_found = false;
-	if (!elf->section_count)
-		return NULL;
-	if (!read_section(elf, elf->names, &names))
-		return damaged("its section headers lie outside of it");
-	for (uint64_t i = 0; i < elf->section_count && i < SECTION_MAX; i++) {
-		char name[sizeof(wanted)];
-
-		if (!read_section(elf, i, &section))
-			return damaged("it ends in its section headers");
-		/* A debug file keeps the headers of sections that were left out (SHT_NOBITS). */
-		if (section.type == SHT_NOBITS || section.type == SHT_NULL ||
-		    !read_at(elf->fd, name, sizeof(name), names.offset + section.name) ||
-		    memcmp(name, wanted, sizeof(name)))
-			continue;
-		*ret = section;
-		*ret_found = true;
-		return NULL;
-	}
-	return NULL;
-}
-
-static struct nunchi_error *from_btf_section(const struct elf *elf, const struct section *section,
+static struct nunchi_error *from_btf_section(const struct elf_file *elf,
+					     const struct elf_section *section,
 					     struct type_index **ret)
 {
 	struct type_index_source source = {
@@ -172,11 +49,11 @@ static struct nunchi_error *from_btf_section(const struct elf *elf, const struct
 	if (section->flags & SHF_COMPRESSED)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "its .BTF section is compressed");
 	if (section->size > FILE_LIMIT)
-		return damaged("its .BTF section is too large");
+		return elf_file_damaged("its .BTF section is too large");
 	source.owner = malloc(section->size ? section->size : 1);
 	if (!source.owner)
 		return &error_nomem;
-	if (!read_at(elf->fd, source.owner, section->size, section->offset))
+	if (!elf_file_read(elf->fd, source.owner, section->size, section->offset))
 		err = error_create(NUNCHI_ERROR_TRUNCATED,
 				   "it ends inside of its .BTF section (%" PRIu64
 				   " bytes at %" PRIu64 ")",
@@ -190,14 +67,14 @@ static struct nunchi_error *from_btf_section(const struct elf *elf, const struct
 
 static struct nunchi_error *from_elf(int fd, struct type_index **ret)
 {
-	struct section section = {0};
+	struct elf_section section = {0};
 	struct nunchi_error *err;
-	struct elf elf = {0};
+	struct elf_file elf = {0};
 	bool found = false;
 
-	err = open_elf(fd, &elf);
+	err = elf_file_open(fd, &elf);
 	if (!err)
-		err = find_btf(&elf, &section, &found);
+		err = elf_file_find(&elf, ".BTF", &section, &found);
 	if (err)
 		return err;
 	if (found)
@@ -257,10 +134,16 @@ static struct nunchi_error *from_bytes(struct buffer *text, bool packed, struct 
 			  "Volatility 3 symbol table (.json, .json.xz)");
 }
 
+static bool is_elf(int fd)
+{
+	char magic[SELFMAG] = {0};
+
+	return elf_file_read(fd, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG);
+}
+
 static struct nunchi_error *from_fd(int fd, struct type_index **ret)
 {
 	_cleanup_buffer_ struct buffer text = {.limit = FILE_LIMIT};
-	char magic[SELFMAG] = {0};
 	struct nunchi_error *err;
 	struct stat st;
 
@@ -268,10 +151,26 @@ static struct nunchi_error *from_fd(int fd, struct type_index **ret)
 		return error_create_errno(errno, "cannot be examined");
 	if (!S_ISREG(st.st_mode))
 		return error_create(NUNCHI_ERROR_ARGUMENT, "not a regular file");
-	if (read_at(fd, magic, sizeof(magic), 0) && !memcmp(magic, ELFMAG, SELFMAG))
+	if (is_elf(fd))
 		return from_elf(fd, ret);
 	err = read_whole(fd, &text);
 	return err ? err : from_bytes(&text, false, ret);
+}
+
+struct nunchi_error *type_index_file_build_id(const char *path, struct build_id *ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_error_ struct nunchi_error *err = NULL;
+	struct elf_file elf = {0};
+
+	*ret = (struct build_id){0};
+	if (fd < 0)
+		return error_create_errno(errno, "%s", path);
+	if (is_elf(fd))
+		err = elf_file_open(fd, &elf);
+	if (!err)
+		elf_file_build_id(&elf, ret);
+	return NULL;
 }
 
 struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret)

@@ -19,11 +19,13 @@
 
 /* Where things are in the image. */
 #define BANNER    (WRITER_TABLE - 64)
-#define DATA      (4 * MIB) /* a large page; begins with the end-of-stack magic */
+#define NOTES     WRITER_SIZE /* 64 bytes, empty unless a test writes them */
+#define DATA      (4 * MIB)   /* a large page; begins with the end-of-stack magic */
 #define PHYS_BASE (DATA + 0x800)
 #define JIFFIES   (DATA + 0x808)
 #define LINE      (DATA + 0x810) /* a pointer to: */
 #define LINE_TEXT (DATA + 0x900)
+#define TASK      (DATA + 0x4000) /* init_task, empty unless a test writes it */
 #define TOP       (DATA + 0x1000) /* the kernel's own page table, and below it: */
 #define POINTERS  (DATA + 0x2000)
 #define DIRECTORY (DATA + 0x3000)
@@ -105,10 +107,13 @@ static inline void write_symbols(struct writer *w)
 	w->symbols = calloc(WRITER_SYMBOLS_MAX, sizeof(*w->symbols));
 	w->data = calloc(1, WRITER_SIZE);
 	writer_add_symbols(w);
+	writer_add(w, 'R', WRITER_BASE + NOTES, "__start_notes");
+	writer_add(w, 'R', WRITER_BASE + NOTES + 64, "__stop_notes");
 	writer_add(w, 'D', WRITER_BASE + PHYS_BASE, "phys_base");
 	writer_add(w, 'D', WRITER_BASE + JIFFIES, "jiffies_64");
 	writer_add(w, 'D', WRITER_BASE + LINE, "saved_command_line");
 	writer_add(w, 'D', WRITER_BASE + TOP, "init_top_pgt");
+	writer_add(w, 'D', WRITER_BASE + TASK, "init_task");
 	writer_compress(w, tokens);
 	writer_put_again(w, tokens);
 	strcpy((char *)w->data + BANNER, "Linux version 6.1.0-test (a) (b) #1 SMP today");

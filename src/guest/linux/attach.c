@@ -2,6 +2,7 @@
 #include "guest/linux/attach.h"
 #include "core/buffer.h"
 #include "guest/linux/attach_error.h"
+#include "guest/linux/given.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
 #include "guest/linux/module_index.h"
@@ -132,6 +133,9 @@ static void use_handed_note(struct linux_kernel *kernel, const struct target *ta
 struct search {
 	struct target *target;
 	const struct guest_attach_options *options;
+	struct linux_given given;
+	/* a file of the user does not fit a kernel that was found; owned, or NULL */
+	struct nunchi_error *misfit;
 	struct nunchi_error *reason;   /* why the best candidate was rejected, or NULL; owned */
 	unsigned reset_count;          /* the target's reset_count before the search */
 	enum linux_root_source source; /* the current source */
@@ -201,6 +205,21 @@ static struct nunchi_error *ask_ram(struct search *search, struct linux_kernel *
 	return error_create(NUNCHI_ERROR_NO_KERNEL, "the file has its RAM at other offsets");
 }
 
+/* Identifies a candidate: its symbols, its RAM, its banner and its types. */
+static struct nunchi_error *identify(struct search *search, const struct linux_root *root,
+				     const struct kernel_image *rodata, struct linux_kernel *kernel)
+{
+	struct nunchi_error *err = linux_identify_symbols(kernel, rodata, &search->given);
+
+	if (!err)
+		err = ask_ram(search, kernel);
+	if (err)
+		return err;
+	use_own_table(kernel, root);
+	err = linux_identify_banner(kernel, rodata);
+	return err ? err : linux_identify_types(kernel, rodata, &search->given, search->target);
+}
+
 static struct nunchi_error *attach_root(struct search *search, const struct linux_root *root,
 					struct linux_kernel **ret)
 {
@@ -228,19 +247,12 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 	if (!err)
 		err = linux_rodata_get(kernel, &rodata);
 	if (!err)
-		err = linux_identify_symbols(kernel, &rodata, options->symbols_path);
-	if (!err)
-		err = ask_ram(search, kernel);
-	if (!err) {
-		use_own_table(kernel, root);
-		err = linux_identify_types(kernel, &rodata, options->types_path);
-	}
+		err = identify(search, root, &rodata, kernel);
 	if (!err) {
 		use_handed_note(kernel, target);
 		linux_infer_symbols(kernel, root->image.data_start);
-		err =
-		    linux_identify_witnesses(kernel, root, target, &rodata,
-					     target->ops->arrange && !search->arrangement.certain);
+		err = linux_identify_witnesses(
+		    kernel, root, target, target->ops->arrange && !search->arrangement.certain);
 	}
 	if (err)
 		return err;
@@ -255,6 +267,33 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 static bool is_refusal(const struct nunchi_error *err)
 {
 	return error_is(err, NUNCHI_ERROR_NO_KERNEL) || error_is(err, NUNCHI_ERROR_FAULT);
+}
+
+/* Whether the search goes on: errors of the user's files may have the same code. */
+static bool is_nothing(const struct nunchi_error *err)
+{
+	return err == &error_not_found;
+}
+
+/*
+ * Remembers why a candidate was refused. A file of the user that does not fit it is remembered
+ * apart from other reasons. Returns the error if it ends the search.
+ */
+static struct nunchi_error *refuse(struct search *search, struct nunchi_error *err)
+{
+	bool is_misfit = error_is(err, NUNCHI_ERROR_DATA);
+	struct nunchi_error **kept = is_misfit ? &search->misfit : &search->reason;
+
+	if (!is_misfit && !is_refusal(err))
+		return err;
+	/* Candidates were identified before the arrangement changed. */
+	if (search->rearranged) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	nunchi_error_destroy(*kept);
+	*kept = err;
+	return NULL;
 }
 
 /* Remembers a candidate in case no better one is found. */
@@ -371,21 +410,14 @@ static struct nunchi_error *attach_source(struct search *search, struct linux_ke
 		     found->text_virtual == root->image.virtual_start))
 			continue;
 		err = attach_root(search, root, &kernel);
-		if (err && !is_refusal(err))
+		err = err ? refuse(search, err) : take(search, &roots, root, kernel, &found);
+		if (err)
 			return err;
-		if (err && search->rearranged) {
-			nunchi_error_destroy(err);
-		} else if (err) {
-			nunchi_error_destroy(search->reason);
-			search->reason = err;
-		} else {
-			err = take(search, &roots, root, kernel, &found);
-			if (err)
-				return err;
-		}
 	}
-	if (!found || search->rearranged)
+	if (search->rearranged)
 		return &error_not_found;
+	if (!found)
+		return search->misfit ? no_cleanup_ptr(search->misfit) : &error_not_found;
 	search->runs = is_run(&roots, found);
 	*ret = no_cleanup_ptr(found);
 	return NULL;
@@ -400,9 +432,8 @@ static struct nunchi_error *attach_sources(struct search *search, enum linux_roo
 
 		search->source = (enum linux_root_source)source;
 		err = attach_source(search, ret);
-		if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
+		if (!is_nothing(err))
 			return err;
-		nunchi_error_destroy(err);
 		if (cancel_requested(search->options->cancel))
 			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 	}
@@ -427,7 +458,7 @@ static struct nunchi_error *attach_arrangements(struct search *search, enum linu
 	while (!err) {
 		search->rearranged = false;
 		err = attach_sources(search, first, last, ret);
-		if (!search->rearranged && !error_is(err, NUNCHI_ERROR_NOT_FOUND))
+		if (!search->rearranged && !is_nothing(err))
 			return err;
 		nunchi_error_destroy(err);
 		err = NULL;
@@ -469,58 +500,65 @@ static void note_arrangement(const struct search *search, struct linux_kernel *k
 			    (unsigned long long)search->ram.end);
 }
 
+/* Tries all sources, the ones that scan the whole memory last. */
+static struct nunchi_error *attach_any(struct search *search, struct linux_kernel **ret)
+{
+	struct nunchi_error *err =
+	    attach_arrangements(search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+
+	if (is_nothing(err) && search->is_unnoted) {
+		search->source = LINUX_ROOTS_TRAMPOLINE;
+		err = attach_root(search, &search->unnoted, ret);
+	}
+	if (is_nothing(err))
+		err = attach_arrangements(search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
+	if (is_nothing(err))
+		err = attach_unsure(search, ret);
+	if (is_refusal(err)) {
+		nunchi_error_destroy(search->reason);
+		search->reason = err;
+		err = &error_not_found;
+	}
+	return is_nothing(err) ? linux_attach_failed(search->target, search->options->kernel,
+						     no_cleanup_ptr(search->reason))
+			       : err;
+}
+
+static void search_deinit(struct search *search)
+{
+	linux_given_deinit(&search->given);
+	nunchi_error_destroy(search->misfit);
+	nunchi_error_destroy(search->reason);
+}
+
 struct nunchi_error *linux_kernel_attach(struct target *target,
 					 const struct guest_attach_options *options,
 					 struct linux_kernel **ret)
 {
-	struct search search = {.target = target, .options = options};
-	struct linux_kernel *kernel = NULL;
+	_cleanup_(search_deinit) struct search search = {.target = target, .options = options};
+	_cleanup_(cleanup_linux_kernel_destroy_p) struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err = linux_given_init(&search.given, options);
 	enum target_state state;
-	struct nunchi_error *err;
 
+	if (err)
+		return err;
 	/* Ask for the state now, so that the target has counted all earlier resets. */
 	if (target->live)
 		nunchi_error_destroy(target_get_state(target, &state));
 	search.reset_count = target->reset_count;
-	err = attach_arrangements(&search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, &kernel);
-	if (error_is(err, NUNCHI_ERROR_NOT_FOUND) && search.is_unnoted) {
-		nunchi_error_destroy(err);
-		search.source = LINUX_ROOTS_TRAMPOLINE;
-		err = attach_root(&search, &search.unnoted, &kernel);
-	}
-	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-		/* These sources scan the whole memory. */
-		nunchi_error_destroy(err);
-		err = attach_arrangements(&search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, &kernel);
-	}
-	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-		nunchi_error_destroy(err);
-		err = attach_unsure(&search, &kernel);
-	}
-	if (is_refusal(err)) {
-		nunchi_error_destroy(search.reason);
-		search.reason = err;
-		err = &error_not_found;
-	}
-	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-		nunchi_error_destroy(err);
-		return linux_attach_failed(target, options->kernel, search.reason);
-	}
-	nunchi_error_destroy(search.reason);
+	err = attach_any(&search, &kernel);
 	/* The user may choose a kernel whose vCPUs are all parked: that is not overwritten. */
 	if (!err && !search.runs && !(options->kernel && search.source == LINUX_ROOTS_REGISTERS))
 		err = linux_running_check(kernel, target, options->remains || options->kernel);
-	if (err) {
-		linux_kernel_destroy(kernel);
+	if (err)
 		return err;
-	}
 	note_arrangement(&search, kernel);
 	kernel->chosen_by_user = options->kernel != 0;
 	if (search.is_unnoted)
 		linux_others_add(&search.others, search.unnoted.image.physical_start,
 				 "the real-mode trampoline leads to it");
 	linux_others_tell(&search.others, kernel, target);
-	*ret = kernel;
+	*ret = no_cleanup_ptr(kernel);
 	return NULL;
 }
 

@@ -4,17 +4,8 @@
 #include "symbols/symbol_variant.h"
 #include "symbols/vmcoreinfo.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-/* Limit of the size of a System.map; real ones have 5 – 10 MB. */
-#define MAX_MAP_FILE ((off_t)256 << 20)
-
-#define MAX_BANNER 512
 
 /* Limit of the tasks followed to find out whether the list of tasks is complete. */
 #define MAX_TASK_STEPS 65536
@@ -50,63 +41,6 @@ bool linux_image_physical(struct linux_kernel *kernel, uint64_t virtual, uint64_
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *read_map_file(const char *path, struct symbol_index **ret)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	ssize_t got;
-
-	if (fd < 0 || fstat(fd, &st))
-		return error_create_errno(errno, "symbols file %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_size > MAX_MAP_FILE)
-		return error_create(
-		    NUNCHI_ERROR_ARGUMENT,
-		    "symbols file %s is not a System.map (a text of %d MiB at most)", path,
-		    (int)(MAX_MAP_FILE >> 20));
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return &error_nomem;
-	got = pread(fd, text, (size_t)st.st_size, 0);
-	if (got != st.st_size)
-		return error_create_errno(got < 0 ? errno : EIO, "symbols file %s", path);
-	return error_context(symbol_index_parse_map(text, (size_t)st.st_size, ret),
-			     "symbols file %s", path);
-}
-
-/* Adds to the addresses of a symbol file the offset at which this guest's kernel runs. */
-static struct nunchi_error *relocate(const struct linux_kernel *kernel,
-				     const struct symbol_index *map, struct symbol_index **ret)
-{
-	struct symbol_index *moved = NULL;
-	struct nunchi_error *err;
-	uint64_t text, slide;
-	size_t at;
-
-	if (!symbol_index_find(map, "_text", &at) && !symbol_index_find(map, "_stext", &at))
-		return error_create(NUNCHI_ERROR_DATA, "it has neither _text nor _stext");
-	text = symbol_index_get(map, at).address;
-	slide = kernel->text_virtual - text;
-	err = symbol_index_create(&moved);
-	for (size_t i = 0; !err && i < symbol_index_count(map); i++) {
-		struct symbol symbol = symbol_index_get(map, i);
-
-		/* Per-CPU offsets and absolute values lie below the image and are not relocated. */
-		if (symbol.address >= text)
-			symbol.address += slide;
-		err = symbol_index_add(moved, symbol.name, strlen(symbol.name), symbol.address,
-				       symbol.type);
-	}
-	if (!err)
-		err = symbol_index_seal(moved);
-	if (err) {
-		symbol_index_unref(moved);
-		return err;
-	}
-	*ret = moved;
-	return NULL;
-}
-
 /* Finds the symbol with this name, or its variant if there is exactly one. */
 static bool find_symbol(const struct symbol_index *symbols, const char *name, size_t *ret)
 {
@@ -121,15 +55,40 @@ static bool find_symbol(const struct symbol_index *symbols, const char *name, si
 	return true;
 }
 
-static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel, const char *path)
+/*
+ * Finds in the read-only data the banner that has a build number. A kernel may also contain a
+ * banner without the number, made before it was linked, and the format string of /proc/version.
+ */
+static void find_banner(const struct kernel_image *rodata, struct linux_banner *ret)
 {
-	struct symbol_index *map = NULL;
-	struct nunchi_error *err = read_map_file(path, &map);
+	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
 
-	if (err)
-		return err;
-	err = error_context(relocate(kernel, map, &kernel->symbols), "symbols file %s", path);
-	symbol_index_unref(map);
+	*ret = (struct linux_banner){0};
+	while ((at = memmem(at, (size_t)(end - at), banner_start, sizeof(banner_start) - 1))) {
+		size_t left = (size_t)(end - at);
+		size_t size = left < sizeof(ret->text) ? left : sizeof(ret->text);
+		const uint8_t *stop = memchr(at, '\0', size);
+		const uint8_t *number = stop ? memmem(at, (size_t)(stop - at), ") #", 3) : NULL;
+
+		if (number && number[3] >= '0' && number[3] <= '9') {
+			ret->address = rodata->address.v + (uint64_t)(at - rodata->data);
+			memcpy(ret->text, at, (size_t)(stop - at));
+			ret->text[strcspn(ret->text, "\n")] = '\0';
+			return;
+		}
+		at++;
+	}
+}
+
+static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel,
+					      const struct kernel_image *rodata,
+					      struct linux_given *given)
+{
+	struct linux_banner banner;
+	struct nunchi_error *err;
+
+	find_banner(rodata, &banner);
+	err = linux_given_symbols(given, kernel, rodata, &banner);
 	for (size_t i = 0; !err && i < LINUX_SYMBOL_COUNT; i++) {
 		size_t at;
 
@@ -144,7 +103,7 @@ static struct nunchi_error *symbols_from_file(struct linux_kernel *kernel, const
 	}
 	if (!err)
 		linux_kernel_fact(kernel, "kernel", "symbols", NULL, "%zu, from %s",
-				  symbol_index_count(kernel->symbols), path);
+				  symbol_index_count(kernel->symbols), given->symbols_path);
 	return err;
 }
 
@@ -173,12 +132,13 @@ static struct nunchi_error *lookup_symbols(struct linux_kernel *kernel)
 }
 
 struct nunchi_error *linux_identify_symbols(struct linux_kernel *kernel,
-					    const struct kernel_image *rodata, const char *path)
+					    const struct kernel_image *rodata,
+					    struct linux_given *given)
 {
 	struct nunchi_error *err;
 
-	if (path)
-		return symbols_from_file(kernel, path);
+	if (given->map)
+		return symbols_from_file(kernel, rodata, given);
 	err = kallsyms_find(rodata, &kernel->kallsyms);
 	if (!err)
 		err = lookup_symbols(kernel);
@@ -435,46 +395,29 @@ static void ask_note(struct linux_kernel *kernel, struct witnesses *witnesses,
 		note_witness(kernel, witnesses, agrees, "the VMCOREINFO note's _stext");
 }
 
-/*
- * Finds in the read-only data the banner that has a build number. A kernel may also contain a
- * banner without the number, made before it was linked, and the format string of /proc/version.
- */
-static uint64_t banner_by_text(const struct kernel_image *rodata)
-{
-	const uint8_t *at = rodata->data, *end = rodata->data + rodata->size;
-
-	while ((at = memmem(at, (size_t)(end - at), banner_start, sizeof(banner_start) - 1))) {
-		size_t left = (size_t)(end - at), size = left < MAX_BANNER ? left : MAX_BANNER;
-		const uint8_t *stop = memchr(at, '\0', size);
-		const uint8_t *number = stop ? memmem(at, (size_t)(stop - at), ") #", 3) : NULL;
-
-		if (number && number[3] >= '0' && number[3] <= '9')
-			return rodata->address.v + (uint64_t)(at - rodata->data);
-		at++;
-	}
-	return 0;
-}
-
-/*
- * Reads the banner through the derived page tables: at the address of its symbol, or where its text
- * was found.
- */
-static bool read_banner(struct linux_kernel *kernel, const struct kernel_image *rodata)
+struct nunchi_error *linux_identify_banner(struct linux_kernel *kernel,
+					   const struct kernel_image *rodata)
 {
 	uint64_t address = kernel->symbol[LINUX_linux_banner];
-	size_t length;
+	size_t length = 0;
 
-	if (!address)
-		address = banner_by_text(rodata);
-	if (!address)
-		return false;
-	if (linux_read_string(kernel, address, kernel->banner, sizeof(kernel->banner) - 1,
-			      &length) != READ_OK)
-		return false;
+	if (!address) {
+		struct linux_banner banner;
+
+		find_banner(rodata, &banner);
+		address = banner.address;
+	}
+	if (address && linux_read_string(kernel, address, kernel->banner,
+					 sizeof(kernel->banner) - 1, &length) != READ_OK)
+		length = 0;
 	kernel->banner[length] = '\0';
 	if (length && kernel->banner[length - 1] == '\n')
 		kernel->banner[length - 1] = '\0';
-	return !strncmp(kernel->banner, banner_start, sizeof(banner_start) - 1);
+	if (!strncmp(kernel->banner, banner_start, sizeof(banner_start) - 1))
+		return NULL;
+	return error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
+			       "an image at 0x%llx has no \"Linux version\" banner",
+			       (unsigned long long)kernel->text_virtual);
 }
 
 /* Witnesses in the image itself, for a kernel without symbols. */
@@ -489,32 +432,26 @@ static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
-					      const struct kernel_image *rodata, bool whole_list)
+					      bool whole_list)
 {
 	struct witnesses witnesses = {0};
 	struct nunchi_error *err = NULL;
 
 	buffer_init(&witnesses.agree, 1024);
 	buffer_init(&witnesses.contradict, 1024);
-	if (!read_banner(kernel, rodata)) {
+	ask_symbols(kernel, &witnesses);
+	ask_init_task(kernel, &witnesses, whole_list);
+	ask_note(kernel, &witnesses, root, target);
+	ask_image(kernel, &witnesses, root);
+	if (witnesses.agree.no_memory || witnesses.contradict.no_memory)
+		err = &error_nomem;
+	else if (witnesses.count < 2 || witnesses.contradict.size)
 		err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
-				      "an image at 0x%llx has no \"Linux version\" banner",
-				      (unsigned long long)kernel->text_virtual);
-	} else {
-		ask_symbols(kernel, &witnesses);
-		ask_init_task(kernel, &witnesses, whole_list);
-		ask_note(kernel, &witnesses, root, target);
-		ask_image(kernel, &witnesses, root);
-		if (witnesses.agree.no_memory || witnesses.contradict.no_memory)
-			err = &error_nomem;
-		else if (witnesses.count < 2 || witnesses.contradict.size)
-			err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
-					      "an image at 0x%llx is not confirmed: %u witnesses "
-					      "agree (%s), these contradict it: %s",
-					      (unsigned long long)kernel->text_virtual,
-					      witnesses.count, buffer_string(&witnesses.agree),
-					      buffer_string(&witnesses.contradict));
-	}
+				      "an image at 0x%llx is not confirmed: %u witnesses "
+				      "agree (%s), these contradict it: %s",
+				      (unsigned long long)kernel->text_virtual, witnesses.count,
+				      buffer_string(&witnesses.agree),
+				      buffer_string(&witnesses.contradict));
 	if (!err) {
 		linux_kernel_fact(kernel, "kernel", "banner", NULL, "%s", kernel->banner);
 		linux_kernel_fact(kernel, "kernel", "found by", buffer_string(&witnesses.agree),
@@ -607,14 +544,13 @@ static struct nunchi_error *types_from_memory(struct linux_kernel *kernel,
 }
 
 struct nunchi_error *linux_identify_types(struct linux_kernel *kernel,
-					  const struct kernel_image *rodata, const char *path)
+					  const struct kernel_image *rodata,
+					  struct linux_given *given, const struct target *target)
 {
-	struct nunchi_error *err;
+	const char *path = given->types_path;
+	struct nunchi_error *err = path ? linux_given_types(given, kernel, rodata, target)
+					: types_from_memory(kernel, rodata);
 
-	if (path)
-		err = type_index_from_file(path, &kernel->types);
-	else
-		err = types_from_memory(kernel, rodata);
 	if (err || !kernel->types)
 		return err;
 	linux_kernel_fact(kernel, "kernel", "types", path ? path : "memory", "%s",
