@@ -125,7 +125,8 @@ static void test_forged_banner(void **state)
 	check_found(guest, 16 * MIB, TRAMPOLINE);
 	memset(guest->ram + 0x98000, 0, 4096);
 	memset(guest->ram + 16 * MIB + DATA, 0, 8);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL, "1 witnesses agree");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL,
+		"one agrees: the image's sections in the page table");
 }
 
 /*
@@ -141,7 +142,7 @@ static void test_forged_32_bits(void **state)
 		put(guest, 0x201000 + i * 8, (i * 2 * MIB) | P | PS | (i >= 8 && i < 12 ? 0 : RW));
 	strcpy((char *)guest->ram + 18 * MIB, "Linux version 9.9 (a) (b) #1 SMP never");
 	refused(guest, NUNCHI_ERROR_NO_KERNEL,
-		"1 witnesses agree (the linear map, the image's sections in the page table)");
+		"one agrees: the linear map, the image's sections in the page table");
 }
 
 static void *map_pages(void *data, const uint64_t *pages, size_t count, uint8_t *faults)
@@ -496,7 +497,8 @@ static void test_symbols_from_file(void **state)
 
 	put_kernel(guest, 16 * MIB);
 	memset(guest->ram + 16 * MIB + WRITER_TABLE, 0, WRITER_SIZE - WRITER_TABLE);
-	refused(guest, NUNCHI_ERROR_NO_KERNEL, "1 witnesses agree");
+	refused(guest, NUNCHI_ERROR_NO_KERNEL,
+		"one agrees: the image's sections in the page table");
 	fd = mkstemp(path);
 	file = fdopen(fd, "w");
 	/* As it was linked. */

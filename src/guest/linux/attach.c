@@ -291,6 +291,11 @@ static struct nunchi_error *refuse(struct search *search, struct nunchi_error *e
 		nunchi_error_destroy(err);
 		return NULL;
 	}
+	/* A kernel that cannot be used says more than something that is none. */
+	if (*kept && nunchi_error_hint(*kept) && !nunchi_error_hint(err)) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
 	nunchi_error_destroy(*kept);
 	*kept = err;
 	return NULL;
@@ -519,7 +524,7 @@ static struct nunchi_error *attach_any(struct search *search, struct linux_kerne
 		search->reason = err;
 		err = &error_not_found;
 	}
-	return is_nothing(err) ? linux_attach_failed(search->target, search->options->kernel,
+	return is_nothing(err) ? linux_attach_failed(search->target, search->options,
 						     no_cleanup_ptr(search->reason))
 			       : err;
 }

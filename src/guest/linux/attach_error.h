@@ -3,16 +3,19 @@
 #ifndef NUNCHI_GUEST_LINUX_ATTACH_ERROR_H
 #define NUNCHI_GUEST_LINUX_ATTACH_ERROR_H
 
+#include "guest/guest.h"
 #include "target/target.h"
 
 /* Two kernels fit, at these physical addresses, and none is preferred. */
 struct nunchi_error *linux_attach_ambiguous(uint64_t one, uint64_t other);
 
 /*
- * No kernel was found, or none at the physical address `chosen`, if that is not 0. reason says why
- * the best candidate was rejected, or is NULL; it is destroyed.
+ * No kernel was found, or none at the physical address that the user chose. reason says why the
+ * best candidate was rejected, or is NULL; it has a hint if there is a kernel, which cannot be
+ * used. Takes the reason over. Searches the memory of a saved guest for what it contains instead.
  */
-struct nunchi_error *linux_attach_failed(struct target *target, uint64_t chosen,
+struct nunchi_error *linux_attach_failed(struct target *target,
+					 const struct guest_attach_options *options,
 					 struct nunchi_error *reason);
 
 #endif

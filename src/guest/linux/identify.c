@@ -430,6 +430,52 @@ static void ask_image(struct linux_kernel *kernel, struct witnesses *witnesses,
 		      "the image's sections in the page table");
 }
 
+/* Says which of its symbols and types a kernel with too few witnesses lacks. */
+static struct nunchi_error *hint_missing(const struct linux_kernel *kernel,
+					 struct nunchi_error *err)
+{
+	if (kernel->symbols_missing)
+		return error_hint(
+		    err,
+		    "%s in its memory: give the System.map of exactly this "
+		    "build with --symbols FILE%s",
+		    kernel->types ? "there is no symbol table (kallsyms)"
+				  : "there are neither symbols (kallsyms) nor types "
+				    "(BTF)",
+		    kernel->types ? "" : ", and its types (vmlinux, BTF or ISF) with --types FILE");
+	if (!kernel->types)
+		return error_hint(err,
+				  "there are no types (BTF) in its memory: give those of "
+				  "exactly this build (vmlinux, BTF or ISF) with --types FILE");
+	if (kernel->kallsyms && !kernel->symbol[LINUX_init_task])
+		return error_hint(err, "its symbol table has functions only: give the System.map "
+				       "of exactly this build with --symbols FILE");
+	return error_hint(err, "a part of its memory is missing or was overwritten: dump the "
+			       "guest again, with its registers (as ELF)");
+}
+
+static struct nunchi_error *unconfirmed(const struct linux_kernel *kernel,
+					const struct witnesses *witnesses)
+{
+	const char *agree = witnesses->count ? buffer_string(&witnesses->agree) : "none";
+
+	if (witnesses->contradict.size)
+		return error_hint(
+		    error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
+				    "the kernel at physical 0x%llx (%s) is not confirmed: these "
+				    "contradict it: %s; these agree: %s",
+				    (unsigned long long)kernel->text_physical, kernel->banner,
+				    buffer_string(&witnesses->contradict), agree),
+		    "it is what remains of a kernel that ended, or the guest ran while it was "
+		    "saved: dump it again while it is paused");
+	return hint_missing(
+	    kernel, error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
+				    "the kernel at physical 0x%llx (%s) is not confirmed: two "
+				    "witnesses are needed, and %s: %s",
+				    (unsigned long long)kernel->text_physical, kernel->banner,
+				    witnesses->count ? "one agrees" : "none agrees", agree));
+}
+
 struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 					      const struct linux_root *root, struct target *target,
 					      bool whole_list)
@@ -446,12 +492,7 @@ struct nunchi_error *linux_identify_witnesses(struct linux_kernel *kernel,
 	if (witnesses.agree.no_memory || witnesses.contradict.no_memory)
 		err = &error_nomem;
 	else if (witnesses.count < 2 || witnesses.contradict.size)
-		err = error_create_at(NUNCHI_ERROR_NO_KERNEL, kernel->text_virtual,
-				      "an image at 0x%llx is not confirmed: %u witnesses "
-				      "agree (%s), these contradict it: %s",
-				      (unsigned long long)kernel->text_virtual, witnesses.count,
-				      buffer_string(&witnesses.agree),
-				      buffer_string(&witnesses.contradict));
+		err = unconfirmed(kernel, &witnesses);
 	if (!err) {
 		linux_kernel_fact(kernel, "kernel", "banner", NULL, "%s", kernel->banner);
 		linux_kernel_fact(kernel, "kernel", "found by", buffer_string(&witnesses.agree),

@@ -93,6 +93,7 @@ static struct nunchi_error *copy(struct linux_kernel *kernel)
 {
 	struct linux_rodata *rodata = &kernel->rodata;
 	enum memory_fault fault;
+	struct nunchi_error *err;
 	uint64_t at = 0;
 
 	if (rodata->size > MAX_RODATA)
@@ -111,10 +112,14 @@ static struct nunchi_error *copy(struct linux_kernel *kernel)
 	free(rodata->copy);
 	rodata->copy = NULL;
 	at += kernel->scattered ? rodata->start : rodata->physical;
-	return error_create_at(NUNCHI_ERROR_FAULT, at,
-			       "the kernel's read-only data at %s 0x%llx cannot be read: %s",
-			       kernel->scattered ? "virtual" : "physical", (unsigned long long)at,
-			       memory_fault_string(fault));
+	err = error_create_at(NUNCHI_ERROR_FAULT, at,
+			      "the kernel's read-only data at %s 0x%llx cannot be read: %s",
+			      kernel->scattered ? "virtual" : "physical", (unsigned long long)at,
+			      memory_fault_string(fault));
+	return fault == MEMORY_NOT_SAVED
+		   ? error_hint(err, "the file lacks pages of the kernel itself: dump all of the "
+				     "guest's RAM (makedumpfile keeps these pages at every -d)")
+		   : err;
 }
 
 /*
