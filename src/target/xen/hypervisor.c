@@ -148,9 +148,12 @@ struct nunchi_error *xen_need_control(const struct xen_hypervisor *xen)
 
 static struct nunchi_error *cannot_open(int errnum)
 {
-	struct nunchi_error *err =
-	    error_of_host(error_create_errno(errnum, "cannot open /dev/xen/privcmd"));
+	struct nunchi_error *err;
 
+	if (errnum == ENOTSUP)
+		return error_of_host(error_create(NUNCHI_ERROR_UNSUPPORTED,
+						  "guests of Xen can be read on x86 hosts only"));
+	err = error_of_host(error_create_errno(errnum, "cannot open /dev/xen/privcmd"));
 	if (errnum == EACCES || errnum == EPERM)
 		return error_hint(err, "run it as root: sudo nunchi …");
 	if (errnum == ENOENT || errnum == ENODEV || errnum == ENXIO)

@@ -24,10 +24,22 @@ struct map_request {
 	uint64_t errors; /* address of an array of int, in which the driver stores */
 };
 
+/* On other processors Xen's structures have other fields: xen/include/public/arch-arm.h. */
+#if defined(__x86_64__) || defined(__i386__)
+#define IS_X86 true
+#else
+#define IS_X86 false
+#endif
+
 static int driver_open(void)
 {
-	int fd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
+	int fd;
 
+	if (!IS_X86) {
+		errno = ENOTSUP;
+		return -1;
+	}
+	fd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
 	if (fd >= 0 || (errno != ENOENT && errno != ENXIO && errno != ENODEV))
 		return fd;
 	return open("/proc/xen/privcmd", O_RDWR | O_CLOEXEC);
