@@ -64,7 +64,7 @@ static struct nunchi_error *create(struct memory *memory, const struct x86_pagin
 	pages_take(space, size);
 	space->memory = memory;
 	space->paging = *paging;
-	space->leaf = x86_leaf_format(paging->mode);
+	space->leaf = x86_leaf_format(paging);
 	space->generation = memory->generation;
 	space->epoch = 1;
 	space->region_mask = ((uint64_t)1 << region_bits) - 1;

@@ -105,6 +105,11 @@ struct target {
 	enum target_frames frames;
 	/* in bytes, as reported by the hypervisor; 0: the sum of the memory's ranges */
 	uint64_t ram_size;
+	/*
+	 * "AMD SEV" …: why the host cannot read the guest's memory; NULL: it can, as far as is
+	 * known. Static.
+	 */
+	const char *encryption;
 	bool leave_mapped; /* the process ends soon, so leave unmapping to the kernel */
 	struct target_support support[TARGET_CAPABILITY_COUNT];
 	/* The VMCOREINFO note that the file or hypervisor provides, or NULL. Owned. Untrusted. */

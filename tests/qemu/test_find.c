@@ -118,6 +118,34 @@ static void test_list_says_what_runs(void **state)
 	machine_stop(&machine);
 }
 
+/* With DIMMs of the command line, and one that was plugged in, which only the monitor tells. */
+static void test_list_counts_dimms(void **state)
+{
+	const char *arguments[] = {"-machine", "pc",
+				   "-m",       "96,slots=2,maxmem=1G",
+				   "-object",  "memory-backend-ram,id=d0,size=128M",
+				   "-device",  "pc-dimm,memdev=d0",
+				   NULL};
+	struct observer first, second;
+	struct machine machine;
+
+	(void)state;
+	machine_start(&machine, arguments);
+	assert_int_equal(list(&machine).memory >> 20, 224);
+	observer_open(&first, machine.first);
+	observer_open(&second, machine.second);
+	assert_int_equal(list(&machine).memory >> 20, 224);
+	observer_ask(&first, "\"object-add\",\"arguments\":{\"qom-type\":\"memory-backend-ram\","
+			     "\"id\":\"d1\",\"size\":268435456}");
+	observer_ask(&first, "\"device_add\",\"arguments\":{\"driver\":\"pc-dimm\",\"id\":"
+			     "\"plugged\",\"memdev\":\"d1\"}");
+	observer_close(&second);
+	observer_close(&first);
+	usleep(50000);
+	assert_int_equal(list(&machine).memory >> 20, 480);
+	machine_stop(&machine);
+}
+
 static void test_guests_are_opened_by_name_process_and_socket(void **state)
 {
 	const char *arguments[] = {"-machine",      "pc", "-m", "64", "-S", "-name",
@@ -468,6 +496,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_list_says_what_runs),
+	    cmocka_unit_test(test_list_counts_dimms),
 	    cmocka_unit_test(test_guests_are_opened_by_name_process_and_socket),
 	    cmocka_unit_test(test_two_of_one_name_are_told_by_process),
 	    cmocka_unit_test(test_busy_socket),

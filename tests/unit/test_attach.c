@@ -552,6 +552,45 @@ static void test_root_outside(void **state)
 	_cleanup_error_ struct nunchi_error *err = attach_with(guest, NULL, &kernel);
 	assert_true(error_is(err, NUNCHI_ERROR_NO_KERNEL));
 	assert_non_null(strstr(nunchi_error_hint(err), "0x4005000 (CR3), is not in the file"));
+	nunchi_error_destroy(err);
+	/* The first table is there, the next is not. */
+	guest->cr3 = 0x5000;
+	put(guest, 0x5000 + 511 * 8, (RAM + 0x7000) | P | RW);
+	err = attach_with(guest, NULL, &kernel);
+	assert_non_null(strstr(nunchi_error_hint(err), "0x4007000, is not in the file"));
+}
+
+/* Sets AMD's C-bit in all entries of a kernel's tables, as SME and a dump of its host have it. */
+static void encrypt(struct guest *guest, uint64_t table, uint64_t bit)
+{
+	for (uint64_t at = table; at < table + 0x3000; at += 8) {
+		uint64_t entry;
+
+		memcpy(&entry, guest->ram + at, 8);
+		if (entry & P)
+			put(guest, at, entry | bit);
+	}
+}
+
+static void test_encryption_bit(void **state)
+{
+	struct guest *guest = *state;
+
+	for (unsigned shift = 43; shift <= 51; shift += 4) {
+		uint64_t bit = UINT64_C(1) << shift;
+
+		memset(guest->ram, 0, RAM);
+		put_kernel(guest, 16 * MIB);
+		encrypt(guest, 16 * MIB + TOP, bit);
+		check_found(guest, 16 * MIB, BOUNDARY);
+		put_trampoline(guest, 0x98000, 16 * MIB + TOP);
+		encrypt(guest, 0x98000, bit);
+		check_found(guest, 16 * MIB, TRAMPOLINE);
+		target_set_support(&guest->target, TARGET_REGISTERS, true, "test");
+		guest->cr3 = (16 * MIB + TOP) | bit;
+		check_found(guest, 16 * MIB, "CR3");
+		target_set_support(&guest->target, TARGET_REGISTERS, false, "test");
+	}
 }
 
 /* ---- A kernel that no vCPU runs -------------------------------------------------------------- */
@@ -1226,6 +1265,7 @@ int main(void)
 	    TEST(symbols_from_file),
 	    TEST(wrong_symbols),
 	    TEST(root_outside),
+	    TEST(encryption_bit),
 	    TEST(reset_vcpus),
 	    TEST(vcpu_elsewhere),
 	    TEST(parked_vcpus),

@@ -407,6 +407,33 @@ static void test_libvirt_command_line(void **state)
 	assert_null(cmdline_backend(&cmdline, "masterKey0"));
 }
 
+/* DIMMs that are there from the start; memory that -machine says is encrypted. */
+static void test_dimms_and_encryption(void **state)
+{
+	_cleanup_cmdline_ struct cmdline dimms = {0}, sev = {0}, snp = {0}, unused = {0};
+
+	(void)state;
+	parse("qemu\n-m\n1G,slots=4,maxmem=8G\n-device\npc-dimm,memdev=d0\n-object\n"
+	      "memory-backend-ram,id=d0,size=512M\n-object\nmemory-backend-ram,id=d1,size=256M\n"
+	      "-device\n{\"driver\":\"pc-dimm\",\"memdev\":\"d1\"}\n-object\n"
+	      "memory-backend-ram,id=v,size=2G\n-device\nvirtio-mem-pci,memdev=v\n"
+	      "-device\npc-dimm,memdev=none",
+	      &dimms);
+	assert_int_equal(dimms.memory >> 20, 1024);
+	assert_int_equal(dimms.plugged >> 20, 768);
+	assert_null(dimms.encryption);
+	parse("qemu\n-object\nsev-guest,id=sev0,cbitpos=47,reduced-phys-bits=1\n-machine\n"
+	      "q35,memory-encryption=sev0",
+	      &sev);
+	assert_string_equal(sev.encryption, "AMD SEV");
+	parse("qemu\n-machine\nq35,confidential-guest-support=lsec0\n-object\n"
+	      "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\",\"cbitpos\":51}",
+	      &snp);
+	assert_string_equal(snp.encryption, "AMD SEV-SNP");
+	parse("qemu\n-object\ntdx-guest,id=tdx\n-machine\nq35", &unused);
+	assert_null(unused.encryption);
+}
+
 /* The monitor before its chardev, NUMA nodes in any order, a fallback of accelerators. */
 static void test_other_command_lines(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
 	    cmocka_unit_test(test_mappings),
 	    cmocka_unit_test(test_plain_command_line),
 	    cmocka_unit_test(test_libvirt_command_line),
+	    cmocka_unit_test(test_dimms_and_encryption),
 	    cmocka_unit_test(test_other_command_lines),
 	    cmocka_unit_test(test_where_machines_have_their_memory),
 	};

@@ -116,6 +116,17 @@ static void test_contradicted(void **state)
 	refused(guest, "these contradict it: the variable phys_base", "while it is paused");
 }
 
+static void test_encrypted(void **state)
+{
+	struct guest *guest = *state;
+
+	guest->target.encryption = "AMD SEV-SNP";
+	put_random(guest, 0, RAM);
+	refused(guest,
+		"the guest's memory is encrypted (AMD SEV-SNP), so that its kernel cannot be read",
+		"look from inside of the guest");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +135,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_arm64, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_too_few, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_contradicted, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_encrypted, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ static uint64_t large_base(const struct x86_paging *paging, const struct level_f
 {
 	if (paging->mode == X86_MODE_32BIT)
 		return (entry & BITS(31, 22)) | (entry & BITS(20, 13)) << 19;
-	return entry & ADDRESS_MASK & ~(((uint64_t)1 << level->shift) - 1);
+	return entry & ADDRESS_MASK & ~paging->encryption & ~(((uint64_t)1 << level->shift) - 1);
 }
 
 static void add_permissions(const struct level_format *level, uint64_t entry, bool wide,
@@ -159,10 +159,15 @@ enum x86_fault x86_walk(const struct x86_paging *paging, x86_read_fn *read, void
 			set_page(ret, large_base(paging, level, entry), level->shift, address);
 			return X86_FAULT_NONE;
 		}
-		table = entry & mode->address_mask;
+		table = x86_entry_address(paging, entry).v;
 	}
 	set_page(ret, table, PAGE_SHIFT, address);
 	return X86_FAULT_NONE;
+}
+
+gpa_t x86_entry_address(const struct x86_paging *paging, uint64_t entry)
+{
+	return gpa(entry & modes[paging->mode].address_mask & ~paging->encryption);
 }
 
 struct x86_paging x86_paging_from_registers(uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
@@ -178,13 +183,15 @@ struct x86_paging x86_paging_from_registers(uint64_t cr0, uint64_t cr3, uint64_t
 	return paging;
 }
 
-struct x86_leaf x86_leaf_format(enum x86_mode mode)
+struct x86_leaf x86_leaf_format(const struct x86_paging *paging)
 {
+	const struct mode_format *mode = &modes[paging->mode];
+
 	return (struct x86_leaf){
-	    .table_shift = modes[mode].levels[1].shift,
-	    .entry_shift = modes[mode].entry_shift,
-	    .reserved = modes[mode].levels[0].reserved,
-	    .address_mask = modes[mode].address_mask,
+	    .table_shift = mode->levels[1].shift,
+	    .entry_shift = mode->entry_shift,
+	    .reserved = mode->levels[0].reserved,
+	    .address_mask = mode->address_mask & ~paging->encryption,
 	};
 }
 

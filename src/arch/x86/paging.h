@@ -30,6 +30,11 @@ struct x86_paging {
 	enum x86_mode mode;
 	bool pse;   /* 32-bit mode: 4 MiB pages allowed */
 	gpa_t root; /* of the top table: CR3 without its flag bits (12-bit aligned; PAE: 32) */
+	/*
+	 * AMD's C-bit: the bit of an entry that says that the page is encrypted, and is no part of
+	 * the address (APM volume 2, 7.10). 0 if the guest has none.
+	 */
+	uint64_t encryption;
 };
 
 struct x86_level {
@@ -53,6 +58,9 @@ typedef bool x86_read_fn(void *data, gpa_t address, size_t size, uint64_t *ret);
 enum x86_fault x86_walk(const struct x86_paging *paging, x86_read_fn *read, void *data,
 			gva_t address, struct x86_walk *ret);
 
+/* The address of the table, or page, to which an entry points. */
+gpa_t x86_entry_address(const struct x86_paging *paging, uint64_t entry);
+
 /* From control registers. CR3's flag and PCID bits are dropped; KPTI's bit 12 is the caller's. */
 struct x86_paging x86_paging_from_registers(uint64_t cr0, uint64_t cr3, uint64_t cr4,
 					    uint64_t efer);
@@ -68,7 +76,7 @@ struct x86_leaf {
 	uint64_t address_mask;
 };
 
-struct x86_leaf x86_leaf_format(enum x86_mode mode);
+struct x86_leaf x86_leaf_format(const struct x86_paging *paging);
 
 const char *x86_fault_string(enum x86_fault fault);
 const char *x86_mode_string(enum x86_mode mode);

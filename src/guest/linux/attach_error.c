@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/attach_error.h"
 #include "arch/x86/paging.h"
+#include "guest/linux/image.h"
 #include "guest/linux/traces.h"
 #include "guest/linux/vcpus.h"
+
+/* An address in every kernel's image: 16 MiB after the start of its mapping (PHYSICAL_START). */
+#define TEXT_64 (LINUX_KERNEL_MAP + ((uint64_t)16 << 20))
+#define TEXT_32 ((uint64_t)0xc1000000)
 
 struct nunchi_error *linux_attach_ambiguous(uint64_t one, uint64_t other)
 {
@@ -16,25 +21,41 @@ struct nunchi_error *linux_attach_ambiguous(uint64_t one, uint64_t other)
 			  (unsigned long long)one, (unsigned long long)other);
 }
 
-/* Whether the page table of a vCPU is not in the memory, as in a dump of a part of the RAM. */
-static bool is_root_outside(struct target *target, uint64_t *ret_cr3)
+static bool read_entry(void *data, gpa_t address, size_t size, uint64_t *ret)
+{
+	*ret = 0;
+	return memory_read(data, address, ret, size, NULL) == MEMORY_OK;
+}
+
+/*
+ * Whether a page table of a vCPU that leads to the kernel is not in the memory, as in a dump of a
+ * part of the RAM. *ret_is_root: it is the one in CR3.
+ */
+static bool is_table_outside(struct target *target, uint64_t *ret, bool *ret_is_root)
 {
 	struct x86_registers registers;
-	uint64_t entry;
 
 	for (unsigned i = 0; i < target->vcpu_count; i++) {
 		_cleanup_error_ struct nunchi_error *err =
 		    target_get_registers(target, i, &registers);
 		struct x86_paging paging;
+		struct x86_walk walk;
+		bool is_64;
 
 		if (err || !(registers.cr0 >> 31))
 			continue;
 		paging = x86_paging_from_registers(registers.cr0, registers.cr3, registers.cr4,
 						   registers.efer);
-		*ret_cr3 = paging.root.v;
-		if (memory_read(target->memory, paging.root, &entry, sizeof(entry), NULL) !=
-		    MEMORY_OK)
-			return true;
+		linux_find_encryption(target->memory, &paging);
+		is_64 = paging.mode == X86_MODE_4LEVEL || paging.mode == X86_MODE_5LEVEL;
+		if (x86_walk(&paging, read_entry, target->memory, gva(is_64 ? TEXT_64 : TEXT_32),
+			     &walk) != X86_FAULT_READ)
+			continue;
+		*ret_is_root = !walk.level_count;
+		*ret = *ret_is_root
+			   ? paging.root.v
+			   : x86_entry_address(&paging, walk.levels[walk.level_count - 1].entry).v;
+		return true;
 	}
 	return false;
 }
@@ -79,14 +100,14 @@ static struct nunchi_error *hint_saved(struct target *target, const struct cance
 				       struct nunchi_error *err)
 {
 	struct linux_traces traces;
-	uint64_t cr3;
+	uint64_t table;
+	bool is_root;
 
-	if (is_root_outside(target, &cr3))
-		return error_hint(
-		    err,
-		    "the page table of a vCPU, at physical 0x%llx (CR3), is not in the "
-		    "file: it holds a part of the guest's RAM; dump all of it",
-		    (unsigned long long)cr3);
+	if (is_table_outside(target, &table, &is_root))
+		return error_hint(err,
+				  "the page table of a vCPU, at physical 0x%llx%s, is not in the "
+				  "file: it holds a part of the guest's RAM; dump all of it",
+				  (unsigned long long)table, is_root ? " (CR3)" : "");
 	linux_traces_find(target->memory, cancel, &traces);
 	if (traces.is_arm64)
 		return error_hint(err,
@@ -118,6 +139,16 @@ static struct nunchi_error *no_kernel(struct target *target, const struct cancel
 {
 	struct nunchi_error *err;
 
+	if (target->encryption) {
+		nunchi_error_destroy(reason);
+		return error_hint(
+		    error_create(NUNCHI_ERROR_NO_KERNEL,
+				 "the guest's memory is encrypted (%s), so that its kernel cannot "
+				 "be read",
+				 target->encryption),
+		    "nothing outside of the guest can read it, the host neither: look from "
+		    "inside of the guest");
+	}
 	/* A kernel was found that cannot be used; the reason says why, and what to do. */
 	if (reason && nunchi_error_hint(reason))
 		return reason;

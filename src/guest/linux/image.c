@@ -29,6 +29,7 @@ struct scan {
 	 * the first 2 MiB of data was freed (.init in a kernel with little data).
 	 */
 	uint64_t small_data_start;
+	uint64_t frame; /* the part of an entry that is an address */
 	bool scattered;
 	bool started;
 };
@@ -90,13 +91,13 @@ static bool scan_entry(struct scan *scan, struct memory *memory, uint64_t virtua
 	if (!(entry & PRESENT))
 		return true;
 	if (entry & LARGE)
-		return scan_piece(scan, virtual, entry & FRAME & ~(LARGE_SIZE - 1), LARGE_SIZE,
-				  kind_of(entry));
-	if (!read_table(memory, entry & FRAME, table))
+		return scan_piece(scan, virtual, entry & scan->frame & ~(LARGE_SIZE - 1),
+				  LARGE_SIZE, kind_of(entry));
+	if (!read_table(memory, entry & scan->frame, table))
 		return false;
 	for (size_t i = 0; i < ENTRIES; i++) {
-		if (!scan_piece(scan, virtual + (i << PAGE_SHIFT), table[i] & FRAME, PAGE_SIZE,
-				kind_of(table[i])))
+		if (!scan_piece(scan, virtual + (i << PAGE_SHIFT), table[i] & scan->frame,
+				PAGE_SIZE, kind_of(table[i])))
 			return false;
 	}
 	return true;
@@ -119,6 +120,33 @@ static bool finish(struct scan *scan, struct linux_image *ret)
 	return true;
 }
 
+uint64_t linux_encryption_bit(const struct memory *memory, uint64_t entry)
+{
+	uint64_t frame = entry & FRAME, end = memory_end(memory).v, bit;
+
+	/* Processors have had it at 43, 47 and 51. A file of a part of the RAM ends lower, too. */
+	if (frame < end || frame >> 43 == 0)
+		return 0;
+	bit = (uint64_t)1 << (63 - __builtin_clzll(frame));
+	return (frame & ~bit) < end ? bit : 0;
+}
+
+void linux_find_encryption(struct memory *memory, struct x86_paging *paging)
+{
+	uint64_t entry;
+
+	if (paging->mode != X86_MODE_4LEVEL && paging->mode != X86_MODE_5LEVEL)
+		return;
+	/* CR3 has the bit, too. */
+	paging->encryption = linux_encryption_bit(memory, paging->root.v);
+	paging->root.v &= ~paging->encryption;
+	if (!paging->encryption &&
+	    memory_read(memory, gpa(paging->root.v + 511 * sizeof(entry)), &entry, sizeof(entry),
+			NULL) == MEMORY_OK &&
+	    entry & PRESENT)
+		paging->encryption = linux_encryption_bit(memory, entry);
+}
+
 /* Finds the image of a 64-bit kernel, which has a gigabyte of the address space for itself. */
 static bool find_64(struct memory *memory, const struct x86_paging *paging, bool scattered,
 		    struct linux_image *ret)
@@ -127,7 +155,7 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, bool
 	bool five = paging->mode == X86_MODE_5LEVEL;
 	const unsigned *path = five ? path_5 : path_4;
 	uint64_t table = paging->root.v, directory[ENTRIES];
-	struct scan scan = {.scattered = scattered};
+	struct scan scan = {.frame = FRAME & ~paging->encryption, .scattered = scattered};
 
 	for (size_t i = 0; i < (five ? 3 : 2); i++) {
 		uint64_t entry;
@@ -135,7 +163,7 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, bool
 		if (memory_read(memory, gpa(table + path[i] * 8), &entry, 8, NULL) != MEMORY_OK ||
 		    !(entry & PRESENT) || entry & LARGE)
 			return false;
-		table = entry & FRAME;
+		table = entry & scan.frame;
 	}
 	if (!read_table(memory, table, directory))
 		return false;

@@ -34,6 +34,15 @@ struct linux_image {
 uint64_t linux_split_below(uint64_t address);
 
 /*
+ * The bit by which an entry's address lies beyond the end of the memory, if it lies in the memory
+ * without that bit: AMD's C-bit (sme_me_mask of arch/x86/mm/mem_encrypt_amd.c); else 0. A dump of a
+ * host with SME has it in its page tables, although the memory in the dump is not encrypted.
+ */
+uint64_t linux_encryption_bit(const struct memory *memory, uint64_t entry);
+/* Sets paging->encryption, and removes the bit from the root. */
+void linux_find_encryption(struct memory *memory, struct x86_paging *paging);
+
+/*
  * Finds out whether a page table maps something that has the form of a kernel image: at least 4
  * MiB, physically contiguous, starting at a multiple of 2 MiB. Reads between a few hundred bytes
  * and 16 KiB.

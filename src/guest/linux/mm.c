@@ -66,6 +66,7 @@ static enum read_result decode_absent(const struct x86_paging *paging,
 		/* A 32-bit entry without PAE has no spare bits and is not inverted. */
 		uint64_t place = (narrow ? entry : ~entry) & PTE_ADDRESS & ~offset_mask;
 
+		place &= ~paging->encryption;
 		*ret = gpa(place | (address.v & offset_mask));
 		return READ_OK;
 	}

@@ -61,7 +61,9 @@ static void add_noted(struct linux_roots *roots, struct memory *memory,
 {
 	struct linux_root root = {.paging = *paging, .how = how, .note_stext = note_stext};
 
-	if (roots->count < LINUX_MAX_ROOTS && linux_image_find(memory, paging, false, &root.image))
+	linux_find_encryption(memory, &root.paging);
+	if (roots->count < LINUX_MAX_ROOTS &&
+	    linux_image_find(memory, &root.paging, false, &root.image))
 		add_found(roots, &root);
 }
 
@@ -210,10 +212,13 @@ static void from_data_at(struct linux_roots *roots, struct memory *memory, uint6
 
 	for (uint64_t page = data; page < data + MAX_DATA && roots->count == before;
 	     page += PAGE_SIZE) {
-		uint64_t entry;
+		uint64_t entry, frame;
 
-		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) == MEMORY_OK &&
-		    entry & PRESENT && (entry & FRAME) >= data && (entry & FRAME) < data + MAX_DATA)
+		if (memory_read(memory, gpa(page + 0xff8), &entry, 8, NULL) != MEMORY_OK ||
+		    !(entry & PRESENT))
+			continue;
+		frame = entry & FRAME & ~linux_encryption_bit(memory, entry);
+		if (frame >= data && frame < data + MAX_DATA)
 			add_64(roots, memory, page, "the start of .data and the page tables in it",
 			       0);
 	}

@@ -91,6 +91,8 @@ void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
 	vcpu->is_paged = true;
 	vcpu->paging = x86_paging_from_registers(registers->cr0, registers->cr3, registers->cr4,
 						 registers->efer);
+	if (target->frames != TARGET_FRAMES_MACHINE)
+		linux_find_encryption(target->memory, &vcpu->paging);
 	root = vcpu->paging.root.v;
 	add_lead(vcpu, target, followed, root, "CR3 of a vCPU");
 	/*

@@ -9,13 +9,12 @@
 #define DEFAULT_MEMORY   (128 * MIB) /* default of all of QEMU's PC machine types */
 #define CHARDEVS_MAX     32
 #define QMP_CHARDEVS_MAX 16
+#define PROTECTIONS_MAX  4
 /* A command line is anybody's text: the longest name or path kept, and all of them together. */
 #define TEXT_MAX     4096
 #define TEXT_ALL_MAX ((size_t)16 << 10)
 /* The most options parsed that nunchi knows. Guests of libvirt with 200 disks have 600. */
 #define OPTIONS_MAX 4096
-/* More RAM than the addresses of any processor reach is a lie: 4 PiB. */
-#define MEMORY_MAX ((uint64_t)1 << 52)
 
 /* A -chardev of type socket, kept until it is known which chardevs speak QMP. */
 struct chardev {
@@ -23,11 +22,22 @@ struct chardev {
 	struct cmdline_socket socket;
 };
 
+/* An -object that encrypts the guest's memory if -machine names it. */
+struct protection {
+	char *id;
+	const char *what; /* static */
+};
+
 struct parser {
 	struct cmdline cmdline;
 	struct chardev chardevs[CHARDEVS_MAX];
 	size_t chardev_count;
 	char *qmp_chardevs[QMP_CHARDEVS_MAX];
+	char *dimms[CMDLINE_BACKENDS_MAX]; /* memdev of each -device pc-dimm */
+	size_t dimm_count;
+	char *protection; /* confidential-guest-support of -machine, or NULL */
+	struct protection objects[PROTECTIONS_MAX];
+	size_t object_count;
 	size_t qmp_chardev_count;
 	size_t left;      /* how many bytes of text may be kept */
 	unsigned options; /* how many were parsed */
@@ -82,6 +92,9 @@ static void take_machine(struct parser *parser, const json_t *options)
 	replace(parser, &parser->cmdline.machine, options_string(options, "type"));
 	replace(parser, &parser->cmdline.main_backend, options_string(options, "memory-backend"));
 	options_size(options, "max-ram-below-4g", 1, &parser->cmdline.max_below_4g);
+	/* The second is the name until QEMU 5.2. */
+	replace(parser, &parser->protection, options_string(options, "confidential-guest-support"));
+	replace(parser, &parser->protection, options_string(options, "memory-encryption"));
 	parse_accel(parser, options_string(options, "accel"));
 }
 
@@ -89,7 +102,7 @@ static void take_memory(struct parser *parser, const json_t *options)
 {
 	/* A size in JSON does not occur here; a number without a unit is in MiB. */
 	options_size(options, "size", MIB, &parser->cmdline.memory);
-	if (parser->cmdline.memory > MEMORY_MAX)
+	if (parser->cmdline.memory > CMDLINE_MEMORY_MAX)
 		parser->cmdline.memory = 0;
 	if (options_string(options, "maxmem"))
 		parser->cmdline.has_slots = true;
@@ -117,6 +130,24 @@ static void take_smp(struct parser *parser, const json_t *options)
 	parser->cmdline.vcpus = value < 65536 ? (unsigned)value : 1;
 }
 
+static void add_protection(struct parser *parser, const char *type, const char *id)
+{
+	static const struct {
+		const char *type, *what;
+	} kinds[] = {
+	    {"sev-guest", "AMD SEV"},
+	    {"sev-snp-guest", "AMD SEV-SNP"},
+	    {"tdx-guest", "Intel TDX"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(type, kinds[i].type) || parser->object_count == PROTECTIONS_MAX)
+			continue;
+		parser->objects[parser->object_count++] =
+		    (struct protection){.id = copy(parser, id), .what = kinds[i].what};
+	}
+}
+
 static void take_object(struct parser *parser, const json_t *options)
 {
 	struct cmdline *cmdline = &parser->cmdline;
@@ -125,6 +156,8 @@ static void take_object(struct parser *parser, const json_t *options)
 	const char *path = options_string(options, "mem-path");
 	struct cmdline_backend *backend;
 
+	if (type && id)
+		add_protection(parser, type, id);
 	if (!type || !id || strncmp(type, "memory-backend-", 15) ||
 	    cmdline->backend_count == CMDLINE_BACKENDS_MAX)
 		return;
@@ -163,7 +196,12 @@ static void take_device(struct parser *parser, const json_t *options)
 	static const char *const drivers[] = {"pc-dimm", "nvdimm", "virtio-mem-pci",
 					      "virtio-pmem-pci"};
 	const char *driver = options_string(options, "driver");
+	const char *memory = options_string(options, "memdev");
 
+	/* The others are given to the guest in parts, or are not memory of its kernel. */
+	if (driver && memory && !strcmp(driver, "pc-dimm") &&
+	    parser->dimm_count < CMDLINE_BACKENDS_MAX)
+		parser->dimms[parser->dimm_count++] = copy(parser, memory);
 	for (size_t i = 0; driver && i < ARRAY_SIZE(drivers); i++) {
 		if (!strcmp(driver, drivers[i]))
 			parser->cmdline.has_slots = true;
@@ -298,6 +336,22 @@ static void resolve_chardevs(struct parser *parser)
 	}
 }
 
+static void resolve_objects(struct parser *parser)
+{
+	struct cmdline *cmdline = &parser->cmdline;
+
+	for (size_t i = 0; i < parser->dimm_count && !parser->failed; i++) {
+		const struct cmdline_backend *backend = cmdline_backend(cmdline, parser->dimms[i]);
+
+		if (backend && backend->size <= CMDLINE_MEMORY_MAX)
+			cmdline->plugged += backend->size;
+	}
+	for (size_t i = 0; i < parser->object_count && parser->protection && !parser->failed; i++) {
+		if (!strcmp(parser->objects[i].id, parser->protection))
+			cmdline->encryption = parser->objects[i].what;
+	}
+}
+
 static void parse_all(struct parser *parser, const char *arguments, size_t size)
 {
 	const char *at = arguments, *end = arguments + size;
@@ -324,9 +378,10 @@ static void parse_all(struct parser *parser, const char *arguments, size_t size)
 		}
 	}
 	resolve_chardevs(parser);
+	resolve_objects(parser);
 }
 
-static void forget_chardevs(struct parser *parser)
+static void forget(struct parser *parser)
 {
 	for (size_t i = 0; i < parser->chardev_count; i++) {
 		free(parser->chardevs[i].id);
@@ -334,6 +389,11 @@ static void forget_chardevs(struct parser *parser)
 	}
 	for (size_t i = 0; i < parser->qmp_chardev_count; i++)
 		free(parser->qmp_chardevs[i]);
+	for (size_t i = 0; i < parser->dimm_count; i++)
+		free(parser->dimms[i]);
+	for (size_t i = 0; i < parser->object_count; i++)
+		free(parser->objects[i].id);
+	free(parser->protection);
 }
 
 struct nunchi_error *cmdline_parse(const char *arguments, size_t size, struct cmdline *ret)
@@ -342,7 +402,7 @@ struct nunchi_error *cmdline_parse(const char *arguments, size_t size, struct cm
 				.left = TEXT_ALL_MAX};
 
 	parse_all(&parser, arguments, size);
-	forget_chardevs(&parser);
+	forget(&parser);
 	if (!parser.failed && !parser.cmdline.name)
 		parser.cmdline.name = copy(&parser, "");
 	if (!parser.failed && !parser.cmdline.machine)

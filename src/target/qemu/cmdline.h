@@ -16,6 +16,8 @@
 
 #define CMDLINE_SOCKETS_MAX  8
 #define CMDLINE_BACKENDS_MAX 32
+/* More RAM than the addresses of any processor reach is a lie: 4 PiB. */
+#define CMDLINE_MEMORY_MAX ((uint64_t)1 << 52)
 
 enum cmdline_accel { CMDLINE_ACCEL_UNKNOWN, CMDLINE_ACCEL_TCG, CMDLINE_ACCEL_KVM };
 
@@ -50,8 +52,10 @@ struct cmdline {
 	size_t socket_count;
 	/* there is a QMP monitor on TCP, stdio or the like, which nunchi does not use */
 	bool has_other_qmp;
-	bool has_slots; /* more memory than at start may be plugged in */
-	bool is_xen;    /* it is the device model of a Xen guest, not a guest of QEMU */
+	uint64_t plugged;       /* bytes of the DIMMs among the devices, beyond `memory` */
+	const char *encryption; /* "AMD SEV" …, static; NULL if not given */
+	bool has_slots;         /* more memory than at start may be plugged in */
+	bool is_xen;            /* it is the device model of a Xen guest, not a guest of QEMU */
 };
 
 /* Parses the arguments as /proc/PID/cmdline contains them, each with a NUL. */

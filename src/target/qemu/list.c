@@ -28,7 +28,22 @@ struct guest {
 	bool tried;
 	bool asked;
 	char state[32];
+	uint64_t memory; /* as QEMU says, with what was plugged in; 0: unknown */
 };
+
+/* Asks for the memory that the guest has now; what was plugged in is not on the command line. */
+static void ask_memory(struct guest *guest, struct qmp_client *client, const struct qmp_wait *wait)
+{
+	_cleanup_json_ json_t *value = NULL;
+	_cleanup_error_ struct nunchi_error *err =
+	    qmp_client_execute(client, "query-memory-size-summary", NULL, wait, &value);
+	json_int_t base = json_integer_value(json_object_get(value, "base-memory"));
+	json_int_t plugged = json_integer_value(json_object_get(value, "plugged-memory"));
+
+	if (!err && base > 0 && plugged >= 0 && base <= CMDLINE_MEMORY_MAX &&
+	    plugged <= CMDLINE_MEMORY_MAX)
+		guest->memory = (uint64_t)base + (uint64_t)plugged;
+}
 
 static void ask_state(struct guest *guest, struct qmp_client *client, const struct qmp_wait *wait)
 {
@@ -47,6 +62,7 @@ static void ask_state(struct guest *guest, struct qmp_client *client, const stru
 	guest->asked = true;
 	if (status)
 		snprintf(guest->state, sizeof(guest->state), "%s", status);
+	ask_memory(guest, client, wait);
 }
 
 /* Asks for the guest's state on a connection that is ready; else adds its connections to pfds. */
@@ -169,6 +185,10 @@ static void describe_access(const struct guest *guest, struct buffer *ret)
 			      guest->process->unread);
 		return;
 	}
+	if (cmdline->encryption) {
+		buffer_printf(ret, "no: its memory is encrypted (%s)", cmdline->encryption);
+		return;
+	}
 	for (size_t i = 0; i < cmdline->backend_count; i++)
 		shared |= cmdline->backends[i].share;
 	if (!guest->process->is_x86)
@@ -199,6 +219,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 {
 	_cleanup_free_ char *word = qemu_target_word(guest->process, all);
 	_cleanup_free_ char *name = qemu_name_shown(guest->process->cmdline.name);
+	const struct cmdline *cmdline = &guest->process->cmdline;
 	_cleanup_buffer_ struct buffer access = {0};
 	char hypervisor[32];
 	struct nunchi_found row;
@@ -212,8 +233,8 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	    .name = name ? name : "",
 	    .hypervisor = hypervisor,
 	    .pid = guest->process->pid,
-	    .memory = guest->process->cmdline.memory,
-	    .vcpus = guest->process->cmdline.vcpus,
+	    .memory = guest->memory ? guest->memory : cmdline->memory + cmdline->plugged,
+	    .vcpus = cmdline->vcpus,
 	    .state = guest->state[0] ? guest->state : "unknown",
 	    .access = buffer_string(&access),
 	    .uuid = "",

@@ -222,6 +222,7 @@ static struct nunchi_error *create(struct qemu_process *process, char *socket, c
 	qemu->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	qemu->base.live = true;
 	qemu->base.vcpu_count = process->cmdline.vcpus;
+	qemu->base.encryption = process->cmdline.encryption;
 	qemu_pause_init(qemu);
 	err = target_init(&qemu->base, &qemu_ops, word);
 	if (err)
