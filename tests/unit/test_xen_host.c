@@ -301,23 +301,42 @@ static void test_silent(void **state)
 	}
 }
 
-/* The kernel's device: a watch is never asked for there, where write() could wait for ever. */
-static void test_device(void **state)
+/* Makes the folder of the kernel's device; gives the device's path. */
+static const char *device_path(void)
 {
-	struct xen_store *store;
-	char path[128];
+	static char path[128];
 
-	(void)state;
 	snprintf(path, sizeof(path), "%s/dev", root);
 	mkdir(path, 0700);
 	strcat(path, "/xen");
 	mkdir(path, 0700);
-	strcat(path, "/xenbus");
-	assert_int_equal(mkfifo(path, 0600), 0);
+	return strcat(path, "/xenbus");
+}
+
+/* The kernel's device: a watch is never asked for there, where write() could wait for ever. */
+static void test_device(void **state)
+{
+	struct xen_store *store;
+
+	(void)state;
+	assert_int_equal(mkfifo(device_path(), 0600), 0);
 	store = opened();
 	assert_false(xen_store_watch(store, "@x", "t"));
 	assert_false(is_readable(xen_store_fd(store)));
 	assert_int_equal(xen_store_get_state(store), XEN_STORE_ANSWERS);
+	xen_store_close(store);
+}
+
+/* More reports than can be taken: taking them ends, and the connection is kept. */
+static void test_reports_without_end(void **state)
+{
+	struct xen_store *store;
+
+	(void)state;
+	/* An endless row of messages without data. */
+	assert_int_equal(symlink("/dev/zero", device_path()), 0);
+	store = opened();
+	assert_true(xen_store_clear(store));
 	xen_store_close(store);
 }
 
@@ -425,9 +444,9 @@ static void test_host(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(answers), TEST(bad_answers), TEST(silent),
-					   TEST(device),  TEST(full),        TEST(none),
-					   TEST(closed),  TEST(host)};
+	const struct CMUnitTest tests[] = {
+	    TEST(answers), TEST(bad_answers), TEST(silent), TEST(device), TEST(reports_without_end),
+	    TEST(full),    TEST(none),        TEST(closed), TEST(host)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,10 +251,12 @@ int xen_store_fd(const struct xen_store *store)
 
 bool xen_store_clear(struct xen_store *store)
 {
+	uint64_t deadline = clock_us() + PATIENCE_US;
 	struct head head;
 
-	while (store->state == XEN_STORE_ANSWERS &&
+	/* Where reports come faster than they are read, the rest stays for the next call. */
+	while (store->state == XEN_STORE_ANSWERS && clock_us() < deadline &&
 	       io_wait(store->fd, POLLIN, clock_us(), NULL) == 1)
-		receive_message(store, &head, clock_us() + PATIENCE_US);
+		receive_message(store, &head, deadline);
 	return store->state == XEN_STORE_ANSWERS;
 }
