@@ -262,15 +262,16 @@ static void print_next(struct next *next, const char *text, const char *command)
 		print_command(next->page, command, 7);
 }
 
-/* What findings ask for: blockers and problems, each remedy once. */
-static void next_of_findings(struct next *next, const struct nunchi_diagnosis *diagnosis)
+/* What findings of that weight or a heavier one ask for, each remedy once. */
+static void next_of_findings(struct next *next, const struct nunchi_diagnosis *diagnosis,
+			     enum nunchi_weight least)
 {
 	const struct nunchi_finding *finding, *other;
 
 	for (size_t i = 0; (finding = nunchi_diagnosis_finding(diagnosis, i)); i++) {
 		bool again = false;
 
-		if (!finding->remedy || finding->weight > NUNCHI_WEIGHT_PROBLEM)
+		if (!finding->remedy || finding->weight > least)
 			continue;
 		for (size_t j = 0; j < i && (other = nunchi_diagnosis_finding(diagnosis, j)); j++)
 			again = again || (other->remedy && !strcmp(other->remedy, finding->remedy));
@@ -313,11 +314,11 @@ static void print_steps_next(struct page *page, const struct nunchi_diagnosis *d
 		return;
 	/* The steps of a black screen are about its findings, but not about what forbids all. */
 	if (verdict == NUNCHI_VERDICT_UNKNOWN && !has_step(diagnosis, NUNCHI_STEP_REMEDY))
-		next_of_findings(&next, diagnosis);
+		next_of_findings(&next, diagnosis, NUNCHI_WEIGHT_ADVICE);
 	next_of_steps(&next, diagnosis, NUNCHI_STEP_FIND_OUT);
 	next_of_steps(&next, diagnosis, NUNCHI_STEP_REMEDY);
 	if (!next.number || verdict == NUNCHI_VERDICT_NOT_READY)
-		next_of_findings(&next, diagnosis);
+		next_of_findings(&next, diagnosis, NUNCHI_WEIGHT_PROBLEM);
 	if (verdict == NUNCHI_VERDICT_NOT_READY)
 		next_of_steps(&next, diagnosis, NUNCHI_STEP_CHECK);
 }

@@ -11,6 +11,7 @@
 #include "doctor/story/match.h"
 #include "doctor/words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ const struct rule rules[RULE_COUNT] = {
 };
 
 /* No pattern matches in fewer bytes. */
-#define SHORTEST 8
+#define SHORTEST 5
 
 static const char *const marks[SCAN_MARKS] = {
 #define SCAN_MARK(name, pattern) [SCAN_MARK_##name] = pattern,
@@ -80,6 +81,7 @@ void scan_begin(struct scan *scan, const char *source, enum scan_kind kind)
 	scan->kind = kind;
 	scan->line = 0;
 	scan->within = false;
+	scan->headline = NULL;
 	/* What stands before a boot's first line belongs to none that came before. */
 	if (scan->bytes)
 		begin_boot(scan);
@@ -147,6 +149,8 @@ static void note(struct scan *scan, size_t id, const char *text, size_t size)
 	for (size_t i = 0; i < length; i++)
 		hit->quote[i] = text[i] ? text[i] : ' ';
 	hit->quote[length] = '\0';
+	if (id == RULE_R63)
+		scan->headline = hit;
 }
 
 /*
@@ -191,6 +195,36 @@ static void look_at_marks(struct scan *scan, const char *text, size_t size, cons
 		boot->host = log_line_host(text, size);
 }
 
+/* "Panic on CPU 0:" says nothing; the line behind it has the reason. */
+static void take_reason(struct scan *scan, const char *text, size_t size)
+{
+	struct scan_hit *hit = scan->headline;
+	const char *words = memmem(text, size, "(XEN) ", 6);
+	char *longer;
+
+	if (words) {
+		words += 6;
+		size -= (size_t)(words - text);
+		/* Its time. */
+		if (size && *words == '[' && memchr(words, ']', size)) {
+			const char *end = (const char *)memchr(words, ']', size) + 1;
+
+			size -= (size_t)(end - words);
+			words = end;
+		}
+		for (; size && *words == ' '; size--)
+			words++;
+	}
+	scan->headline = NULL;
+	size = cut(words, words ? size : 0, SCAN_QUOTE / 2);
+	if (!size || memchr(words, '\0', size))
+		return;
+	if (asprintf(&longer, "%s %.*s", hit->quote, (int)size, words) < 0)
+		return;
+	free(hit->quote);
+	hit->quote = longer;
+}
+
 static void look_at_line(struct scan *scan, const char *text, size_t size)
 {
 	bool matched[SCAN_PATTERNS] = {false};
@@ -199,6 +233,8 @@ static void look_at_line(struct scan *scan, const char *text, size_t size)
 		size--;
 	if (size > SCAN_LINE)
 		size = SCAN_LINE;
+	if (scan->headline)
+		take_reason(scan, text, size);
 	if (size < SHORTEST)
 		return;
 	scan->matcher->engine->line(scan->matcher, text, size, matched);

@@ -111,6 +111,7 @@ struct scan {
 	enum scan_kind kind;
 	uint64_t line;
 	bool within; /* the piece before ended inside a line */
+	struct scan_hit *headline; /* what it is about stands in the next line */
 };
 
 /* All that is looked for: the patterns of the rules, then the marks. */

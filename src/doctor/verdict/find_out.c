@@ -6,6 +6,8 @@
 #include "doctor/verdict/rules.h"
 #include "doctor/words.h"
 
+#include <string.h>
+
 /* More would not be done. */
 #define MOST_QUESTIONS 3
 
@@ -15,7 +17,11 @@ static void ask(struct nunchi_diagnosis *diagnosis, const char *id, const char *
 	size_t asked = 0;
 
 	for (size_t i = 0; i < diagnosis->step_count; i++)
-		asked += diagnosis->steps[i].kind == NUNCHI_STEP_FIND_OUT;
+		if (diagnosis->steps[i].kind == NUNCHI_STEP_FIND_OUT) {
+			asked++;
+			if (!strcmp(diagnosis->steps[i].command, command))
+				return;
+		}
 	if (asked == MOST_QUESTIONS)
 		return;
 	diagnosis_add_step(diagnosis, (struct nunchi_step){.kind = NUNCHI_STEP_FIND_OUT,
@@ -106,12 +112,24 @@ static void ask_any(struct nunchi_diagnosis *diagnosis)
 	    "sudo nunchi doctor");
 }
 
+/* Whether what answers nobody is a guest or a device, and not the machine. */
+static bool is_of_a_part(const struct nunchi_diagnosis *diagnosis)
+{
+	static const enum topic_id parts[] = {TOPIC_GUEST, TOPIC_NETWORK, TOPIC_USB, TOPIC_DISK,
+					      TOPIC_PASSTHROUGH};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (diagnosis->story.topics[parts[i]] == TOPIC_TROUBLE)
+			return true;
+	return false;
+}
+
 void find_out(struct nunchi_diagnosis *diagnosis)
 {
 	const struct story_place *marks = diagnosis->story.marks;
 
 	if (findings_black_screen(diagnosis) ||
-	    (marks[MARK_DEAD].line && marks[MARK_NAMES_XEN].line))
+	    (marks[MARK_DEAD].line && marks[MARK_NAMES_XEN].line && !is_of_a_part(diagnosis)))
 		ask_black_screen(diagnosis);
 	else if (judge_under_xen(diagnosis) || marks[MARK_NAMES_XEN].line)
 		ask_xen(diagnosis);

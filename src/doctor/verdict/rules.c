@@ -125,6 +125,10 @@ static const char *meaning_of(struct nunchi_diagnosis *diagnosis, enum rule_id i
 	if (id == RULE_R60 && result->kept) {
 		more = strstr(result->hits[result->kept - 1].quote, "not syncing: ");
 		more = more ? more + strlen("not syncing: ") : NULL;
+	} else if ((id == RULE_R63 || id == RULE_R153) && result->kept) {
+		more = strstr(result->hits[result->kept - 1].quote, "Panic on CPU ");
+		more = more ? strstr(more, ": ") : NULL;
+		more = more ? more + 2 : NULL;
 	} else if (id == RULE_R61) {
 		more = crashed_function(diagnosis, boot);
 	}
@@ -158,7 +162,7 @@ static bool boot_of(const struct nunchi_diagnosis *diagnosis, enum rule_id id, u
 /* Of a host that is looked at itself, the facts say what works without KVM. */
 static bool is_of_kvm(enum rule_id id)
 {
-	return id >= RULE_R100 && id <= RULE_R117;
+	return (id >= RULE_R100 && id <= RULE_R117) || id == RULE_R183 || id == RULE_R184;
 }
 
 /* Whether another message of that boot says what this one only follows from. */
@@ -190,7 +194,7 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	    .seen = result->seen,
 	};
 	bool older = false;
-	unsigned boot;
+	unsigned boot = 0;
 
 	if (!boot_of(diagnosis, id, &boot, &older))
 		return;
@@ -202,6 +206,12 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 		finding.remedy = NULL;
 		finding.meaning = diagnosis_format(
 		    diagnosis, _("in an older boot, not in the newest: %s"), finding.meaning);
+	}
+	if (finding.weight == NUNCHI_WEIGHT_BLOCKER && rule->where == WHERE_KERNEL &&
+	    scan_in_boot(&diagnosis->scan, RULE_R185, boot)) {
+		finding.weight = NUNCHI_WEIGHT_PROBLEM;
+		finding.meaning = diagnosis_format(
+		    diagnosis, _("in a guest of Xen, not in dom0: %s"), finding.meaning);
 	}
 	if (diagnosis->host && is_of_kvm(id) && finding.weight == NUNCHI_WEIGHT_BLOCKER)
 		finding.weight = NUNCHI_WEIGHT_ADVICE;

@@ -171,15 +171,38 @@ static const char *evidence_of_work(const struct nunchi_diagnosis *diagnosis)
 	    {RULE_R105, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R107, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	    {RULE_R114, N_("by these logs KVM is on: QEMU's guests can be looked into")},
-	    {RULE_R116,
-	     N_("by these logs KVM is on, on ARM: memory of QEMU's guests can be looked into; "
-		"events and Xen's guests need x86")},
+	    {RULE_R156, N_("by these logs Xen runs, with guests that can be looked into")},
+	    {RULE_R183, N_("by these logs KVM is on: QEMU's guests can be looked into")},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (rules_now(diagnosis, all[i].rule))
 			return _(all[i].text);
 	return NULL;
+}
+
+/* What is known where nothing is wrong and nothing shows that all is well. */
+static const char *what_is_there(const struct nunchi_diagnosis *diagnosis)
+{
+	const struct scan *scan = &diagnosis->scan;
+	const struct scan_boot *last = &scan->boots[scan->boot];
+	bool native =
+	    !last->under_xen && last->marks & (1u << SCAN_MARK_NATIVE | 1u << SCAN_MARK_BOOT_LINUX);
+
+	if (rules_now(diagnosis, RULE_R115) || rules_now(diagnosis, RULE_R184))
+		return _("this is the log of a virtual machine: whether KVM works in it, its host "
+			 "decides, and "
+			 "the log does not say");
+	if (rules_now(diagnosis, RULE_R185))
+		return _("this is the log of a guest of Xen: what matters is dom0 and xl dmesg");
+	if (rules_now(diagnosis, RULE_R155))
+		return _(
+		    "Xen runs and its tools answer; whether it can have HVM guests is not known");
+	if (native && !trouble(diagnosis))
+		return _(
+		    "this log shows nothing wrong; whether KVM works it does not say: look whether "
+		    "/dev/kvm is there");
+	return _("nothing in these files says whether introspection works");
 }
 
 /* Logs alone say what failed, and little of what did not. */
@@ -206,8 +229,7 @@ static void judge_logs(struct nunchi_diagnosis *diagnosis)
 		    _("Xen runs, but without HVM: HVM guests cannot run; PV guests can, and their "
 		      "memory can be looked into"));
 	else
-		say(diagnosis, NUNCHI_VERDICT_UNKNOWN,
-		    _("nothing in these files says whether introspection works"));
+		say(diagnosis, NUNCHI_VERDICT_UNKNOWN, what_is_there(diagnosis));
 }
 
 void findings_verdict(struct nunchi_diagnosis *diagnosis)
