@@ -224,7 +224,7 @@ def rights(part: Part, account: Account) -> None:
 def kill(part: Part, account: Account) -> None:
     """Whoever paused a guest is killed."""
     here = part.lab.nunchi.parent / "tests/xen"
-    files = (here / "pauser", here / "nunchi-guard", ROOT / "tests/xen/kill.sh")
+    files = (here / "pauser", here / "nunchi-guard", here.parent / "confined/confined", ROOT / "tests/xen/kill.sh")
     script = "".join(f"sh ./kill.sh {guest} {rounds}\n"
                      for guest, rounds in KILL_ROUNDS.items()) + "echo done\n"
     with account.timed("kill"):

@@ -273,6 +273,27 @@ struct nunchi_guest_options {
 	bool remains;
 	/* leave aside the VMCOREINFO note that the file contains or the hypervisor provides */
 	bool no_note;
+	/*
+	 * Confines this process for good, once all is open and before a byte of the guest is read:
+	 * it loses its capabilities and may not open files, connect, execute programs, make threads
+	 * and processes, or reach other processes (seccomp and Landlock, as far as the host's
+	 * kernel has them). A call that is not permitted fails with EPERM. For a running guest a
+	 * second process is forked before, which keeps the privileges and, on request, pauses and
+	 * resumes the guest and asks for its state, registers and size. One guest in a process; the
+	 * process must have one thread, and be ready to live so to its end. nunchi_guest_info()
+	 * says what holds.
+	 */
+	bool confine;
+	/* With `confine`: the file that nunchi_snapshot() will be called for, which is made before.
+	 */
+	const char *snapshot_path;
+	/*
+	 * With `confine`: an action that needs privileges at the end, such as giving a file its
+	 * name. Called once in the second process: with true for nunchi_guest_finish(), whose
+	 * result is the errno that it returns; or with false when this process ends without.
+	 */
+	int (*finish)(bool done, void *data);
+	void *finish_data;
 };
 
 /*
@@ -292,6 +313,12 @@ NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context
  * cursors before. NULL is accepted.
  */
 NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
+
+/*
+ * Calls the action nunchi_guest_options.finish in the second process of a confined one; without
+ * `confine`, in this process.
+ */
+NUNCHI_API struct nunchi_error *nunchi_guest_finish(struct nunchi_guest *guest);
 
 /*
  * Finds the kernel in the guest's memory, or checks that a running guest still exists

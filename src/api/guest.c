@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/guest.h"
 #include "core/clock.h"
+#include "core/io.h"
 #include "core/options.h"
 #include "event/loop.h"
 #include "target/snapshot/snapshot.h"
 
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
 
 const char *nunchi_version(void)
@@ -87,7 +88,8 @@ static bool copy_string(const char *from, char **to)
 }
 
 static struct nunchi_error *take_options(struct nunchi_guest *guest,
-					 const struct nunchi_guest_options *from, bool *ret_no_note)
+					 const struct nunchi_guest_options *from,
+					 struct nunchi_guest_options *ret)
 {
 	struct nunchi_guest_options options = {0};
 	struct nunchi_error *err = NULL;
@@ -106,11 +108,27 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	guest->until_exit = options.until_exit;
 	guest->remains = options.remains;
 	guest->kernel_address = options.kernel;
-	*ret_no_note = options.no_note;
+	guest->finish = options.finish;
+	guest->finish_data = options.finish_data;
+	*ret = options;
 	if (!copy_string(options.symbols_path, &guest->symbols_path) ||
 	    !copy_string(options.types_path, &guest->types_path))
 		return &error_nomem;
 	return NULL;
+}
+
+struct opening {
+	struct nunchi_guest *guest;
+	struct nunchi_guest_options options;
+};
+
+static struct nunchi_error *opened(struct target *target, void *data)
+{
+	struct opening *opening = data;
+
+	if (!opening->options.confine)
+		return NULL;
+	return guest_confine(opening->guest, target, &opening->options);
 }
 
 struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const char *target,
@@ -121,19 +139,22 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	    .sigbus_guard = !(context->flags & NUNCHI_CONTEXT_NO_SIGBUS_GUARD),
 	};
 	struct nunchi_guest *guest = calloc(1, sizeof(*guest));
+	struct opening opening = {.guest = guest};
 	struct nunchi_error *err;
-	bool no_note = false;
 
 	if (!guest)
 		return &error_nomem;
+	guest->symbols_fd = guest->types_fd = guest->rollup_fd = -1;
 	guest->context = context;
 	guest->cancel.parent = &context->cancel;
 	guest->session.guest = guest;
 	target_options.cancel = &guest->cancel;
-	err = take_options(guest, options, &no_note);
+	target_options.opened = opened;
+	target_options.data = &opening;
+	err = take_options(guest, options, &opening.options);
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
-	if (!err && no_note) {
+	if (!err && opening.options.no_note) {
 		free(guest->target->vmcoreinfo);
 		guest->target->vmcoreinfo = NULL;
 		guest->target->vmcoreinfo_size = 0;
@@ -157,6 +178,7 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 		guest->target->leave_mapped = guest->until_exit;
 	guest_kernel_destroy(guest->kernel);
 	target_close(guest->target);
+	guest_confinement_destroy(guest);
 	free(guest->symbols_path);
 	free(guest->types_path);
 	free(guest);
@@ -179,6 +201,8 @@ static struct nunchi_error *get_kernel(struct nunchi_guest *guest, bool thorough
 	struct guest_attach_options options = {
 	    .symbols_path = guest->symbols_path,
 	    .types_path = guest->types_path,
+	    .symbols_fd = guest->symbols_fd >= 0 ? &guest->symbols_fd : NULL,
+	    .types_fd = guest->types_fd >= 0 ? &guest->types_fd : NULL,
 	    .kernel = guest->kernel_address,
 	    .remains = guest->remains,
 	    .cancel = &guest->cancel,
@@ -219,20 +243,20 @@ struct nunchi_error *guest_kernel_quickly(struct nunchi_guest *guest, struct gue
 }
 
 /* The anonymous memory of this process in KiB, without mapped pages of a guest or file. */
-static uint64_t private_kb(void)
+static uint64_t private_kb(const struct nunchi_guest *guest)
 {
-	unsigned long long value = 0;
-	char line[256];
-	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+	_cleanup_close_ int own =
+	    guest->rollup_fd >= 0 ? -1 : open(GUEST_ROLLUP, O_RDONLY | O_CLOEXEC);
+	static const char name[] = "\nAnonymous:";
+	char text[4096];
+	ssize_t size = io_pread_full(own >= 0 ? own : guest->rollup_fd, text, sizeof(text) - 1, 0);
+	const char *at;
 
-	if (!file)
+	if (size <= 0)
 		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Anonymous: %llu", &value) == 1)
-			break;
-	}
-	fclose(file);
-	return value;
+	text[size] = '\0';
+	at = strstr(text, name);
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing *ret)
@@ -245,7 +269,7 @@ void nunchi_guest_timing(const struct nunchi_guest *guest, struct nunchi_timing 
 	    .bytes_read = stats.bytes_read,
 	    .pages_touched = stats.pages_touched,
 	    .paused_us = target_paused_us(guest->target),
-	    .private_kb = private_kb(),
+	    .private_kb = private_kb(guest),
 	};
 
 	memcpy(ret, &timing, ret->size < sizeof(timing) ? ret->size : sizeof(timing));
@@ -264,7 +288,12 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 	if (!err && guest->target->live)
 		target_renew(guest->target);
 	if (!err) {
-		err = snapshot_write(guest->target, path, format, progress, data, &guest->cancel);
+		struct output *output = guest_confined_output(guest, path);
+
+		err = output ? snapshot_write_to(guest->target, output, format, progress, data,
+						 &guest->cancel)
+			     : snapshot_write(guest->target, path, format, progress, data,
+					      &guest->cancel);
 		if (pause) {
 			struct nunchi_error *resumed = target_resume(guest->target);
 

@@ -8,6 +8,9 @@
 #include "target/target.h"
 #include "view/moment.h"
 
+/* What private_kb of struct nunchi_timing is read from. */
+#define GUEST_ROLLUP "/proc/self/smaps_rollup"
+
 struct nunchi_context {
 	unsigned flags;
 	struct cancel cancel;
@@ -37,8 +40,24 @@ struct nunchi_guest {
 	bool count_pages, until_exit, remains;
 	uint64_t kernel_address; /* chosen by the user, or 0 */
 	char *symbols_path, *types_path;
+	int symbols_fd, types_fd;        /* of these files, open while confined; -1 otherwise */
+	int rollup_fd;                   /* /proc/self/smaps_rollup, likewise */
+	struct confinement *confinement; /* NULL: this process is not confined (confine.c) */
+	int (*finish)(bool done, void *data); /* NULL: none, or it was called */
+	void *finish_data;
 	double attach_ms, query_ms;
 };
+
+/* Confines the process if `options` ask for it; called when the target has been opened. */
+struct nunchi_error *guest_confine(struct nunchi_guest *guest, struct target *target,
+				   const struct nunchi_guest_options *options);
+/* Frees what guest_confine() has made. */
+void guest_confinement_destroy(struct nunchi_guest *guest);
+/* Tells by fact() what holds. */
+void guest_confinement_facts(const struct nunchi_guest *guest,
+			     void (*fact)(const struct nunchi_fact *fact, void *data), void *data);
+/* The file that was made for nunchi_snapshot() of this path, or NULL. */
+struct output *guest_confined_output(struct nunchi_guest *guest, const char *path);
 
 /*
  * Gets the kernel, and finds it if that was not done before. For a running guest, also checks that

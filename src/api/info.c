@@ -136,6 +136,7 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 	err = guest_kernel(guest, &kernel);
 	give_target(&info, guest->target);
 	give_memory(&info, guest->target);
+	guest_confinement_facts(guest, fact, data);
 	if (err)
 		give(&info, "missing", "kernel", nunchi_error_message(err), nunchi_error_hint(err));
 	else

@@ -32,6 +32,7 @@ enum {
 	OPTION_KERNEL,
 	OPTION_REMAINS,
 	OPTION_NO_NOTE,
+	OPTION_NO_SANDBOX,
 	OPTION_VERSION,
 	OPTION_COLUMNS,
 	OPTION_WHERE,
@@ -80,6 +81,7 @@ struct command {
 
 struct cli {
 	const struct command *command; /* NULL until it is known */
+	void *state;                   /* of the command; kept until the guest is closed */
 	struct nunchi_context *context;
 	struct nunchi_guest *guest;
 	struct nunchi_guest_options guest_options;

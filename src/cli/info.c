@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct nunchi_column columns[] = {
-    {"topic", NUNCHI_TYPE_TEXT, "target, memory, capability, kernel or missing"},
+    {"topic", NUNCHI_TYPE_TEXT, "target, memory, capability, process, kernel or missing"},
     {"name", NUNCHI_TYPE_TEXT, "name of the fact"},
     {"value", NUNCHI_TYPE_TEXT, "its value"},
     {"evidence", NUNCHI_TYPE_TEXT, "how it is known, or why it is so"},

@@ -103,7 +103,6 @@ static int no_such_command(struct cli *cli, const char *word)
 static int run(struct cli *cli, int argc, char **argv)
 {
 	int index, status;
-	void *state;
 
 	status = options_before(cli, argc, argv, &index);
 	if (status)
@@ -118,14 +117,18 @@ static int run(struct cli *cli, int argc, char **argv)
 	cli->command = command_find(argv[index]);
 	if (!cli->command)
 		return no_such_command(cli, argv[index]);
-	state = calloc(1, cli->command->state_size + 1);
-	if (!state)
+	cli->state = calloc(1, cli->command->state_size + 1);
+	if (!cli->state)
 		return cli_fail_with(cli, "out of memory");
-	status = run_command(cli, state, argc - index, argv + index);
-	if (cli->command->clean)
-		cli->command->clean(state);
-	free(state);
-	return status;
+	return run_command(cli, cli->state, argc - index, argv + index);
+}
+
+/* After the guest is closed, which may still use the state. */
+static void free_state(struct cli *cli)
+{
+	if (cli->state && cli->command->clean)
+		cli->command->clean(cli->state);
+	free(cli->state);
 }
 
 static void print_timing(const struct cli *cli)
@@ -193,6 +196,7 @@ int main(int argc, char **argv)
 
 	cli.guest_options.size = sizeof(cli.guest_options);
 	cli.guest_options.until_exit = true;
+	cli.guest_options.confine = true;
 	language_choose();
 	catch_signals();
 	look_at_terminal(&cli);
@@ -201,6 +205,7 @@ int main(int argc, char **argv)
 	if (cli.guest && cli.timing)
 		print_timing(&cli);
 	nunchi_guest_close(cli.guest);
+	free_state(&cli);
 	running_context = NULL;
 	nunchi_context_destroy(cli.context);
 	if (signal_number) {

@@ -28,6 +28,9 @@ static const struct cli_option common_options[] = {
      "if no vCPU runs a kernel (after a reset, or in the firmware or boot loader), show what "
      "remains in the memory of the kernel that ran before"},
     {"no-note", OPTION_NO_NOTE, NULL, "leave aside the VMCOREINFO note in the file"},
+    {"no-sandbox", OPTION_NO_SANDBOX, NULL,
+     "for debugging: keep privileges and system calls that reading a guest does not need; \"nunchi "
+     "info\" says what is given up otherwise"},
     {"timing", OPTION_TIMING, NULL,
      "print time spent, bytes read and time paused as a JSON object on standard error"},
     {"color", OPTION_COLOR, "auto|always|never",
@@ -130,6 +133,9 @@ static int take_common(struct cli *cli, int letter, const char *value)
 		break;
 	case OPTION_NO_NOTE:
 		cli->guest_options.no_note = true;
+		break;
+	case OPTION_NO_SANDBOX:
+		cli->guest_options.confine = false;
 		break;
 	case OPTION_REMAINS:
 		cli->guest_options.remains = true;

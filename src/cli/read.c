@@ -198,19 +198,42 @@ static int open_output(struct cli *cli, struct read_state *read)
 	return cli_fail_with(cli, "cannot make %s: %s", read->output, strerror(errno));
 }
 
+/* nunchi_guest_options.finish: the file gets its name, or is removed. */
+static int name_output(bool done, void *data)
+{
+	struct read_state *read = data;
+	int errnum = done && rename(read->temporary, read->output) ? errno : 0;
+
+	if (!done || errnum)
+		unlink(read->temporary);
+	return errnum;
+}
+
 static int close_output(struct cli *cli, struct read_state *read, int status)
 {
+	struct nunchi_error *err;
+
 	if (read->fd >= 0 && close(read->fd) && !status)
 		status = cli_fail_with(cli, "cannot write %s: %s", read->output, strerror(errno));
-	if (!read->temporary)
+	read->fd = -1;
+	if (!read->temporary || status)
 		return status;
-	if (!status && rename(read->temporary, read->output))
-		status = cli_fail_with(cli, "cannot make %s: %s", read->output, strerror(errno));
-	if (status)
+	err = nunchi_guest_finish(cli->guest);
+	if (err)
+		status = cli_fail_with(cli, "cannot make %s: %s", read->output,
+				       strerror(nunchi_error_errno(err)));
+	nunchi_error_destroy(err);
+	return status;
+}
+
+static void read_clean(void *state)
+{
+	struct read_state *read = state;
+
+	/* Only if no guest was opened; otherwise it is not there any more. */
+	if (read->temporary)
 		unlink(read->temporary);
 	free(read->temporary);
-	read->temporary = NULL;
-	return status;
 }
 
 static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
@@ -220,9 +243,7 @@ static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
 
 	if (!buffer)
 		return cli_fail_with(cli, "out of memory");
-	if (read->output)
-		status = open_output(cli, read);
-	else if (cli->output != NUNCHI_OUTPUT_TABLE)
+	if (!read->output && cli->output != NUNCHI_OUTPUT_TABLE)
 		status = cli_fail(
 		    cli, cli_list_writer(cli, columns, ARRAY_SIZE(columns), &read->writer));
 	else
@@ -248,6 +269,15 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, NULL,
 				  "\"%s\" is not a length; write it as 128, 0x80, 4k or 1M",
 				  arguments[2]);
+	if (read->output) {
+		status = open_output(cli, read);
+		if (status)
+			return status;
+	}
+	if (read->temporary) {
+		cli->guest_options.finish = name_output;
+		cli->guest_options.finish_data = read;
+	}
 	status = cli_open(cli, arguments[0]);
 	if (!status)
 		status = place_resolve(cli, arguments[1], &read->place);
@@ -281,4 +311,5 @@ const struct command command_read = {
     .state_size = sizeof(struct read_state),
     .option = read_option,
     .run = read_run,
+    .clean = read_clean,
 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 /* The size of the heap for some 400 processes; a multiple of the size of a page. */
 #define HEAP_TAKEN ((size_t)512 << 10)
@@ -70,15 +72,26 @@ static void print_notes(struct cli *cli)
 	}
 }
 
+/*
+ * Has the C library read what it would read when it is first asked: the time zone, and the texts of
+ * errors in the user's language. A confined process may not open these files.
+ */
+static void load_locale(void)
+{
+	tzset();
+	(void)strerror(EIO);
+}
+
 int cli_open(struct cli *cli, const char *target)
 {
 	struct nunchi_error *err;
 
-	take_heap();
+	load_locale();
 	cli->target = target;
 	err = nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest);
 	if (err)
 		return cli_fail(cli, err);
+	take_heap();
 	/*
 	 * Whatever the command is, it does not show remains without a mark. If there is no kernel,
 	 * the command says so itself, if it needs one.

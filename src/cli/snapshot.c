@@ -69,12 +69,14 @@ static int snapshot_run(struct cli *cli, void *state, char **arguments, int coun
 {
 	struct snapshot_state *snapshot = state;
 	struct nunchi_error *err;
-	int status = cli_open(cli, arguments[0]);
+	int status;
 
 	(void)count;
+	snapshot->terminal = isatty(STDERR_FILENO);
+	cli->guest_options.snapshot_path = arguments[1];
+	status = cli_open(cli, arguments[0]);
 	if (status)
 		return status;
-	snapshot->terminal = isatty(STDERR_FILENO);
 	snapshot->last = now();
 	err = nunchi_snapshot(cli->guest, arguments[1], snapshot->format, progress, snapshot);
 	if (snapshot->shown)

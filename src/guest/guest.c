@@ -22,3 +22,8 @@ void guest_kernel_destroy(struct guest_kernel *kernel)
 	if (kernel)
 		kernel->system->destroy(kernel);
 }
+
+void guest_prepare_types(int fd)
+{
+	type_index_prepare(fd);
+}

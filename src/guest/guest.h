@@ -22,6 +22,8 @@ struct guest_attach_options {
 	/* file with text of System.map or /proc/kallsyms; NULL: from memory */
 	const char *symbols_path;
 	const char *types_path; /* see type_index_from_file(); NULL: from memory */
+	/* descriptors of these files, if they are open already; NULL: not open */
+	const int *symbols_fd, *types_fd;
 	/* physical address of the _text of the kernel to be taken; 0: the one that runs */
 	uint64_t kernel;
 	/* accept a kernel that no vCPU runs; guest_kernel.remains then says so */
@@ -122,6 +124,8 @@ extern const struct guest_system guest_linux;
  */
 struct nunchi_error *guest_attach(struct target *target, const struct guest_attach_options *options,
 				  struct guest_kernel **ret);
+/* Loads the libraries that reading a file of types will need; see type_index_prepare(). */
+void guest_prepare_types(int fd);
 /* Frees the kernel. NULL is accepted. */
 void guest_kernel_destroy(struct guest_kernel *kernel);
 

@@ -576,7 +576,20 @@ struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
 	return err;
 }
 
+void dwarf_load_library(void)
+{
+	struct libdw_library lib;
+
+	/* It stays loaded (library.c). */
+	if (!library_load(&libdw, &lib, &lib.handle))
+		library_unload(&lib.handle);
+}
+
 #else
+
+void dwarf_load_library(void)
+{
+}
 
 struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret)
 {

@@ -11,5 +11,7 @@
  * if the file has no DWARF, and with NUNCHI_ERROR_UNSUPPORTED if this build cannot read DWARF.
  */
 struct nunchi_error *type_index_from_dwarf(int fd, struct type_index **ret);
+/* Loads libdw for good, if it is there. */
+void dwarf_load_library(void);
 
 #endif

@@ -20,5 +20,7 @@ struct nunchi_error *type_index_from_isf(const char *text, size_t size, struct t
  * build has no liblzma or if the decoder needs more than 128 MiB.
  */
 struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_t *ret_size);
+/* Loads liblzma for good, if it is there. */
+void isf_load_library(void);
 
 #endif

@@ -106,7 +106,20 @@ struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_
 	return err;
 }
 
+void isf_load_library(void)
+{
+	struct lzma_library lib;
+
+	/* It stays loaded (library.c). */
+	if (!library_load(&liblzma, &lib, &lib.handle))
+		library_unload(&lib.handle);
+}
+
 #else
+
+void isf_load_library(void)
+{
+}
 
 struct nunchi_error *isf_unpack(const void *data, size_t size, char **ret, size_t *ret_size)
 {

@@ -92,11 +92,15 @@ uint32_t type_index_names_size(const struct type_index *index);
  * NUNCHI_ERROR_UNSUPPORTED names the feature that this build lacks.
  */
 struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret);
+/* The same from a descriptor of the file, which is read from its start. */
+struct nunchi_error *type_index_from_fd(int fd, const char *path, struct type_index **ret);
+/* Gets the build id of a file of types without reading the types; ret->size is 0 if it has none. */
+void type_index_file_build_id(int fd, struct build_id *ret);
 /*
- * Gets the build id of a file of types without reading the types; ret->size is 0 if the file has
- * none. Fails only if the file cannot be opened.
+ * Loads the libraries that type_index_from_fd() will need for that file: later the process may not
+ * open files any more.
  */
-struct nunchi_error *type_index_file_build_id(const char *path, struct build_id *ret);
+void type_index_prepare(int fd);
 struct type_index *type_index_ref(struct type_index *index);
 void type_index_unref(struct type_index *index);
 /* A description such as "BTF, 123,456 types". Owned by the index. */

@@ -27,7 +27,7 @@ static struct nunchi_error *read_whole(int fd, struct buffer *text)
 			    NUNCHI_ERROR_DATA,
 			    "larger than %zu MiB, which is the limit for a file of types",
 			    FILE_LIMIT >> 20);
-		got = read(fd, room, CHUNK);
+		got = pread(fd, room, CHUNK, (off_t)text->size);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -157,20 +157,23 @@ static struct nunchi_error *from_fd(int fd, struct type_index **ret)
 	return err ? err : from_bytes(&text, false, ret);
 }
 
-struct nunchi_error *type_index_file_build_id(const char *path, struct build_id *ret)
+void type_index_file_build_id(int fd, struct build_id *ret)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_error_ struct nunchi_error *err = NULL;
 	struct elf_file elf = {0};
+	struct nunchi_error *err;
 
 	*ret = (struct build_id){0};
-	if (fd < 0)
-		return error_create_errno(errno, "%s", path);
-	if (is_elf(fd))
-		err = elf_file_open(fd, &elf);
+	if (!is_elf(fd))
+		return;
+	err = elf_file_open(fd, &elf);
 	if (!err)
 		elf_file_build_id(&elf, ret);
-	return NULL;
+	nunchi_error_destroy(err);
+}
+
+struct nunchi_error *type_index_from_fd(int fd, const char *path, struct type_index **ret)
+{
+	return error_context(from_fd(fd, ret), "%s", path);
 }
 
 struct nunchi_error *type_index_from_file(const char *path, struct type_index **ret)
@@ -179,5 +182,18 @@ struct nunchi_error *type_index_from_file(const char *path, struct type_index **
 
 	if (fd < 0)
 		return error_create_errno(errno, "%s", path);
-	return error_context(from_fd(fd, ret), "%s", path);
+	return type_index_from_fd(fd, path, ret);
+}
+
+void type_index_prepare(int fd)
+{
+	char magic[4] = {0};
+
+	if (is_elf(fd))
+		dwarf_load_library();
+	else if (elf_file_read(fd, magic, sizeof(magic), 0) && !memcmp(magic,
+								       "\xfd"
+								       "7zX",
+								       4))
+		isf_load_library();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/target.h"
+#include "target/controller.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ struct nunchi_error *target_init(struct target *target, const struct target_ops 
 				 const char *name)
 {
 	target->ops = ops;
+	target->device = -1;
 	for (unsigned i = 0; i < TARGET_CAPABILITY_COUNT; i++)
 		target->support[i] =
 		    (struct target_support){saved_support[i].available, saved_support[i].reason};
@@ -101,6 +103,7 @@ void target_close(struct target *target)
 	target->memory = NULL;
 	if (target->ops && target->ops->destroy)
 		target->ops->destroy(target);
+	controller_destroy(target->controller);
 	for (size_t i = 0; i < target->note_count; i++)
 		free(target->notes[i]);
 	free(target->notes);
@@ -130,10 +133,12 @@ struct nunchi_error *target_pause(struct target *target)
 		return NULL;
 	}
 	target->paused_since_us = clock_us();
-	err = target->ops->control->pause(target);
+	err = target->controller ? controller_pause(target->controller, target)
+				 : target->ops->control->pause(target);
 	if (err) {
 		target->paused_since_us = 0;
-		return error_context(err, "%s: cannot pause it", target->name);
+		return target->controller ? err
+					  : error_context(err, "%s: cannot pause it", target->name);
 	}
 	target->pause_depth = 1;
 	if (target->memory)
@@ -152,7 +157,8 @@ struct nunchi_error *target_resume(struct target *target)
 		target->pause_depth--;
 		return NULL;
 	}
-	err = target->ops->control->resume(target);
+	err = target->controller ? controller_resume(target->controller, target)
+				 : target->ops->control->resume(target);
 	/*
 	 * Even if resuming failed, this process no longer counts the guest as paused; the next
 	 * target_pause() pauses it again.
@@ -163,7 +169,7 @@ struct nunchi_error *target_resume(struct target *target)
 	target->paused_since_us = 0;
 	if (target->memory)
 		memory_new_generation(target->memory);
-	return error_context(err, "%s: cannot resume it", target->name);
+	return target->controller ? err : error_context(err, "%s: cannot resume it", target->name);
 }
 
 struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
@@ -174,6 +180,8 @@ struct nunchi_error *target_get_registers(struct target *target, unsigned vcpu,
 	if (target->vcpu_count && vcpu >= target->vcpu_count)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it has no vCPU %u, only 0 to %u",
 				    target->name, vcpu, target->vcpu_count - 1);
+	if (target->controller)
+		return controller_get_registers(target->controller, target, vcpu, ret);
 	return error_context(target->ops->get_registers(target, vcpu, ret), "%s: vCPU %u",
 			     target->name, vcpu);
 }
@@ -185,7 +193,10 @@ void target_get_all_registers(struct target *target, unsigned count, struct x86_
 
 	if (count > 1 && target->ops->get_all_registers &&
 	    target->support[TARGET_REGISTERS].available) {
-		err = target->ops->get_all_registers(target, count, ret, ret_known);
+		err = target->controller
+			  ? controller_get_all_registers(target->controller, target, count, ret,
+							 ret_known)
+			  : target->ops->get_all_registers(target, count, ret, ret_known);
 		if (!err)
 			return;
 		nunchi_error_destroy(err);
@@ -199,6 +210,8 @@ void target_get_all_registers(struct target *target, unsigned count, struct x86_
 
 struct nunchi_error *target_get_state(struct target *target, enum target_state *ret)
 {
+	if (target->controller)
+		return controller_get_state(target->controller, target, ret);
 	if (target->ops->get_state)
 		return target->ops->get_state(target, ret);
 	*ret = target->live ? TARGET_UNKNOWN : TARGET_SAVED;
@@ -212,9 +225,23 @@ uint64_t target_paused_us(const struct target *target)
 	return target->paused_us + now;
 }
 
+struct nunchi_error *target_measure(struct target *target, union target_size *ret)
+{
+	return target->controller ? controller_measure(target->controller, target, ret)
+				  : target->ops->measure(target, ret);
+}
+
 void target_renew(struct target *target)
 {
-	if (target->ops->refresh)
-		target->ops->refresh(target);
+	union target_size size = {{0}};
+	struct nunchi_error *err;
+
+	if (target->ops->measure) {
+		err = target_measure(target, &size);
+		if (!err)
+			target->ops->refresh(target, &size);
+		/* If the hypervisor does not answer, keep the ranges; the next query asks again. */
+		nunchi_error_destroy(err);
+	}
 	memory_renew(target->memory);
 }

@@ -67,6 +67,13 @@ struct target_control {
 	struct nunchi_error *(*resume)(struct target *target);
 };
 
+/* What a hypervisor says of the size of a guest; each kind of target has a form of its own. */
+union target_size {
+	uint64_t words[16];
+};
+
+struct controller;
+
 struct target_ops {
 	/* "qemu", "raw", "elf", "kdump", "lime", "avml", "xen-core", "xen-save" … */
 	const char *kind;
@@ -89,18 +96,39 @@ struct target_ops {
 	struct nunchi_error *(*get_state)(struct target *target, enum target_state *ret);
 	target_arrange_fn *arrange; /* for raw files only (arrangement.h); otherwise NULL */
 	/*
-	 * Updates the memory's ranges if the guest got or gave back pages; NULL if its pages do not
-	 * change.
+	 * Asks the hypervisor for the size of the guest, and updates the memory's ranges if that
+	 * has changed; both NULL if the guest's pages do not change.
 	 */
-	void (*refresh)(struct target *target);
+	struct nunchi_error *(*measure)(struct target *target, union target_size *ret);
+	void (*refresh)(struct target *target, const union target_size *size);
+	/*
+	 * Reads memory that only the process can reach that controls the guest (controller.h); NULL
+	 * if the confined process reads all of it.
+	 */
+	enum memory_fault (*read)(struct target *target, uint64_t address, void *buffer,
+				  size_t size);
+	/*
+	 * Called when there are two processes for this target, one confined and one that controls
+	 * the guest: each gives up what the other one is for, and gets what fork() did not copy.
+	 * forked() is false if that fails. confined() sets the device of struct target, and is
+	 * called without a second process too. Either may be NULL.
+	 */
+	bool (*forked)(struct target *target);
+	struct nunchi_error *(*confined)(struct target *target);
 };
 
 /* The first member of each kind of target. */
 struct target {
 	const struct target_ops *ops;
 	struct memory *memory; /* owned */
-	char *name;            /* as the user would write it: "qemu:demo", "/path/file"; owned */
-	unsigned vcpu_count;   /* 0: unknown */
+	/* The process that controls the guest in the place of this one, or NULL. Owned. */
+	struct controller *controller;
+	/* For a confined process: where it goes on to call ioctl(), and the request; -1: nowhere */
+	int device;
+	unsigned long device_request;
+	bool restricted;     /* the device reaches this guest only */
+	char *name;          /* as the user would write it: "qemu:demo", "/path/file"; owned */
+	unsigned vcpu_count; /* 0: unknown */
 	bool live;
 	enum target_frames frames;
 	/* in bytes, as reported by the hypervisor; 0: the sum of the memory's ranges */
@@ -138,6 +166,12 @@ struct target {
 struct target_options {
 	bool sigbus_guard;
 	const struct cancel *cancel; /* tested during waits; may be NULL */
+	/*
+	 * Called once, when the target has opened all that it will read from, before it reads a
+	 * byte of a saved or running guest. The target may have no memory yet. NULL: no call.
+	 */
+	struct nunchi_error *(*opened)(struct target *target, void *data);
+	void *data; /* for opened() */
 };
 
 /*
@@ -190,6 +224,8 @@ struct nunchi_error *target_get_state(struct target *target, enum target_state *
 /* The total time for which target_pause() stopped the guest, in microseconds. */
 uint64_t target_paused_us(const struct target *target);
 
+/* Calls target_ops.measure(), here or in the process that controls the guest. */
+struct nunchi_error *target_measure(struct target *target, union target_size *ret);
 /* Begins a query on a running guest: calls memory_renew(), and updates the ranges. */
 void target_renew(struct target *target);
 

@@ -124,11 +124,22 @@ def interrupted(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp
         path.unlink()
 
 
+def confined(nunchi: Nunchi, account: Account, guest: machine.Guest) -> None:
+    """What a confined process can do, and that its pause ends with it."""
+    tool = nunchi.path.parent / "tests/confined/confined"
+    for arguments in ([f"qemu:{guest.name}"], ["killed", f"qemu:{guest.name}"]):
+        done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=60,
+                              check=False)
+        account.check(done.returncode == 0, f"confined {arguments[0]}",
+                      (done.stdout + done.stderr)[-2000:])
+
+
 def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
     with Qmp(guest.control) as qmp:
         measure(nunchi, account, guest, qmp)
         kills(nunchi, account, guest, qmp, work)
         interrupted(nunchi, account, guest, qmp, work)
+        confined(nunchi, account, guest)
         account.check(is_running(qmp), "after all of it the guest does not run")
     # It still answers.
     account.check(machine.execute(guest, "echo alive") == b"alive\n", "the guest does not answer")

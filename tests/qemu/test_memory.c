@@ -262,7 +262,7 @@ static void test_private_file_with_old_content(void **state)
 	machine_start(&machine, arguments);
 	before = blocks("/tmp/nunchi-old-content");
 	target = open_by(&machine, RAM_ALLOW_ALL, true);
-	assert_non_null(strstr(target->support[TARGET_READ].reason, "process_vm_readv"));
+	assert_non_null(strstr(target->support[TARGET_READ].reason, "/proc/PID/mem"));
 	assert_int_equal(memory_read(target->memory, gpa(0x2345678), found, sizeof(found), NULL),
 			 MEMORY_OK);
 	assert_string_equal(found, content);

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static void test_outcomes(void **state)
 {
@@ -176,6 +177,32 @@ static void test_running_with_sigchld_ignored(void **state)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* A program that lies only in a folder of PATH: root does not run it, other users do. */
+static void test_root_ignores_path(void **state)
+{
+	char folder[] = "/tmp/nunchi-path-XXXXXX", program[64];
+	_cleanup_buffer_ struct buffer out = {0};
+	const char *path = getenv("PATH");
+	_cleanup_free_ char *before = path ? strdup(path) : NULL;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chmod(folder, 0755), 0);
+	snprintf(program, sizeof(program), "%s/nunchi-planted", folder);
+	file = fopen(program, "we");
+	assert_non_null(file);
+	fputs("#!/bin/sh\necho planted\n", file);
+	fclose(file);
+	assert_int_equal(chmod(program, 0755), 0);
+	setenv("PATH", folder, 1);
+	assert_int_equal(command_run("nunchi-planted", 10, NULL, &out), geteuid() ? 0 : ENOENT);
+	assert_int_equal(out.size > 0, geteuid() != 0);
+	setenv("PATH", before ? before : "", 1);
+	unlink(program);
+	rmdir(folder);
+}
+
 static void test_running(void **state)
 {
 	_cleanup_buffer_ struct buffer out = {0}, little = {.limit = 100};
@@ -255,6 +282,7 @@ int main(void)
 	    cmocka_unit_test(test_commands_of_lines),
 	    cmocka_unit_test(test_what_commands_do),
 	    cmocka_unit_test(test_running),
+	    cmocka_unit_test(test_root_ignores_path),
 	    cmocka_unit_test(test_tree),
 	    cmocka_unit_test(test_running_with_sigchld_ignored),
 	};

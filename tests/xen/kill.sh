@@ -136,6 +136,10 @@ answers_among_signals()
 }
 expect "30 queries that pause, among signals that are caught" answers_among_signals
 
+# What a confined process can do to the host and to this guest, and that its pause ends with it.
+expect "a confined process is confined" ./confined "xen:$guest"
+expect "a confined process that holds the guest is killed" ./confined killed "xen:$guest"
+
 # A child of the killed owner, with all its descriptors, lives on.
 ./pauser "xen:$guest" 100000 1 child &
 owner=$!

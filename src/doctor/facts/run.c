@@ -384,7 +384,11 @@ int command_run(const char *line, unsigned seconds, const struct nunchi_context 
 {
 	_cleanup_free_ char *copy = strdup(line);
 	const char *words[WORDS_MAX + 1];
-	_cleanup_(job_deinit) struct job job = {.arguments = words, .more = getenv("PATH")};
+	/* Whoever may set the variables of a process of root may not choose what root runs. */
+	_cleanup_(job_deinit) struct job job = {
+	    .arguments = words,
+	    .more = geteuid() ? getenv("PATH") : NULL,
+	};
 	_cleanup_buffer_ struct buffer messages;
 	size_t count = 0, before = ret->size;
 	int errnum = job_init(&job, NULL, 0, false);

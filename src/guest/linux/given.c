@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Limit of the size of a System.map; real ones have 5 – 10 MB. */
 #define MAX_MAP_FILE ((off_t)256 << 20)
@@ -21,14 +22,21 @@ static const char swapper[] = "swapper";
 
 /* ---- Reading the files ----------------------------------------------------------------------- */
 
-static struct nunchi_error *read_map(const char *path, struct symbol_index **ret)
+/* Opens a file, or duplicates the descriptor that is open already. */
+static struct nunchi_error *open_file(const char *path, const int *open_fd, int *ret)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	*ret = open_fd ? fcntl(*open_fd, F_DUPFD_CLOEXEC, 0)
+		       : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return *ret >= 0 ? NULL : error_create_errno(errno, "%s", path);
+}
+
+static struct nunchi_error *read_map(int fd, const char *path, struct symbol_index **ret)
+{
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 	ssize_t got;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (fstat(fd, &st))
 		return error_create_errno(errno, "%s", path);
 	if (!S_ISREG(st.st_mode) || st.st_size > MAX_MAP_FILE)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
@@ -55,7 +63,7 @@ static bool find_start(const struct symbol_index *map, uint64_t *ret)
 
 static struct nunchi_error *load_map(struct linux_given *given)
 {
-	struct nunchi_error *err = read_map(given->symbols_path, &given->map);
+	struct nunchi_error *err = read_map(given->symbols_fd, given->symbols_path, &given->map);
 	uint64_t start;
 
 	if (err)
@@ -77,12 +85,20 @@ struct nunchi_error *linux_given_init(struct linux_given *given,
 	struct nunchi_error *err = NULL;
 
 	*given = (struct linux_given){.symbols_path = options->symbols_path,
-				      .types_path = options->types_path};
-	if (given->symbols_path)
-		err = error_context(load_map(given), "symbols file");
-	if (!err && given->types_path)
-		err = error_context(type_index_file_build_id(given->types_path, &given->types_id),
-				    "types file");
+				      .types_path = options->types_path,
+				      .symbols_fd = -1,
+				      .types_fd = -1};
+	if (given->symbols_path) {
+		err = open_file(given->symbols_path, options->symbols_fd, &given->symbols_fd);
+		err = error_context(err ? err : load_map(given), "symbols file");
+	}
+	if (!err && given->types_path) {
+		err =
+		    error_context(open_file(given->types_path, options->types_fd, &given->types_fd),
+				  "types file");
+		if (!err)
+			type_index_file_build_id(given->types_fd, &given->types_id);
+	}
 	return err;
 }
 
@@ -90,6 +106,10 @@ void linux_given_deinit(struct linux_given *given)
 {
 	symbol_index_unref(given->map);
 	type_index_unref(given->types);
+	if (given->symbols_fd >= 0)
+		close(given->symbols_fd);
+	if (given->types_fd >= 0)
+		close(given->types_fd);
 }
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
@@ -347,7 +367,8 @@ static struct nunchi_error *compare_init_task(const struct fit *fit)
 static struct nunchi_error *load_types(struct linux_given *given)
 {
 	return given->types ? NULL
-			    : error_context(type_index_from_file(given->types_path, &given->types),
+			    : error_context(type_index_from_fd(given->types_fd, given->types_path,
+							       &given->types),
 					    "types file");
 }
 

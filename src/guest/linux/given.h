@@ -20,11 +20,12 @@ struct linux_banner {
 struct linux_given {
 	const char *symbols_path, *types_path; /* NULL: from memory; borrowed */
 	struct symbol_index *map;              /* the symbols with the addresses of the file */
+	int symbols_fd, types_fd;              /* of these files, owned; -1: none */
 	struct build_id types_id;              /* build id of the file of types, if it has one */
 	struct type_index *types;              /* NULL until a candidate needs them */
 };
 
-/* Reads the symbols, and checks that the file of types exists. */
+/* Reads the symbols, and opens the file of types. */
 struct nunchi_error *linux_given_init(struct linux_given *given,
 				      const struct guest_attach_options *options);
 void linux_given_deinit(struct linux_given *given);

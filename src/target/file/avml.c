@@ -5,7 +5,9 @@
 #include "core/bytes.h"
 #include "target/file/crc32c.h"
 #include "target/file/format.h"
+#include "target/file/kdump.h"
 #include "target/file/lime.h"
+#include "target/file/unpack.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -600,8 +602,16 @@ static struct nunchi_error *open_avml(struct file_target *file, struct source *s
 	return file_make_memory(file, &extents, &unpacked);
 }
 
+static void load_libraries(const void *start, size_t size)
+{
+	(void)start;
+	(void)size;
+	unpacker_preload(KDUMP_SNAPPY);
+}
+
 const struct file_format avml_format = {
     .format = {"avml", "AVML"},
     .matches = avml_matches,
+    .load = load_libraries,
     .open = open_avml,
 };

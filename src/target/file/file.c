@@ -124,7 +124,8 @@ void file_note_missing(struct file_target *file, uint64_t missing, uint64_t tota
 			    file->size, amount(missing).text, amount(total).text);
 }
 
-struct nunchi_error *file_open_source(struct file_target *file, struct source *source)
+/* The format that the first bytes show; loads the libraries that it needs. */
+static struct nunchi_error *find_format(const struct source *source, const struct file_format **ret)
 {
 	size_t size = source->size < FILE_START_SIZE ? (size_t)source->size : FILE_START_SIZE;
 	uint8_t start[FILE_START_SIZE];
@@ -136,8 +137,21 @@ struct nunchi_error *file_open_source(struct file_target *file, struct source *s
 	/* The last format, raw, matches every file. */
 	while (i + 1 < ARRAY_SIZE(formats) && !formats[i]->matches(start, size))
 		i++;
-	file->ops.kind = formats[i]->format.name;
-	return formats[i]->open(file, source);
+	if (formats[i]->load)
+		formats[i]->load(start, size);
+	*ret = formats[i];
+	return NULL;
+}
+
+struct nunchi_error *file_open_source(struct file_target *file, struct source *source)
+{
+	const struct file_format *format;
+	struct nunchi_error *err = find_format(source, &format);
+
+	if (err)
+		return err;
+	file->ops.kind = format->format.name;
+	return format->open(file, source);
 }
 
 static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t *ret_size)
@@ -203,6 +217,7 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 {
 	_cleanup_(cleanup_target) struct file_target *file = calloc(1, sizeof(*file));
 	_cleanup_source_ struct source source = {0};
+	const struct file_format *format;
 	struct nunchi_error *err;
 
 	if (!file)
@@ -222,7 +237,13 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	if (err)
 		return error_context(err, "%s", path);
 	source = source_of_fd(file->fd, file->size);
-	err = file_open_source(file, &source);
+	err = find_format(&source, &format);
+	if (!err && options->opened)
+		err = options->opened(&file->target, options->data);
+	if (err)
+		return error_context(err, "%s", path);
+	file->ops.kind = format->format.name;
+	err = format->open(file, &source);
 	if (err)
 		return error_context(hint_damaged(err), "%s", path);
 	*ret = &no_cleanup_ptr(file)->target;

@@ -6,6 +6,7 @@
 #include "target/file/format.h"
 #include "target/file/kdump.h"
 #include "target/file/spans.h"
+#include "target/file/unpack.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -222,8 +223,17 @@ static struct nunchi_error *open_flattened(struct file_target *file, struct sour
 	return file_open_source(file, &inner);
 }
 
+/* Which libraries the file inside needs, is known only later. */
+static void load_libraries(const void *start, size_t size)
+{
+	(void)start;
+	(void)size;
+	unpacker_preload(unpacker_supports());
+}
+
 const struct file_format flattened_format = {
     .format = {"flattened", "makedumpfile -F"},
     .matches = flattened_matches,
+    .load = load_libraries,
     .open = open_flattened,
 };

@@ -43,6 +43,11 @@ struct file_format {
 	/* Whether a file that starts with these bytes has this format. */
 	bool (*matches)(const void *start, size_t size);
 	/*
+	 * Loads the libraries that open() and reading will need for a file that starts with these
+	 * bytes: later the process may not open files any more. NULL if there are none.
+	 */
+	void (*load)(const void *start, size_t size);
+	/*
 	 * Sets the target's memory, notes and registers. May take over the source; the caller
 	 * releases what is left in *source, also on failure.
 	 */

@@ -618,8 +618,19 @@ static struct nunchi_error *open_kdump(struct file_target *file, struct source *
 	return file_make_memory(file, &extents, &pages);
 }
 
+/* Both layouts of the header are asked: a library too many is harmless. */
+static void load_libraries(const void *start, size_t size)
+{
+	const uint8_t *header = start;
+
+	if (size >= HEADER_SIZE)
+		unpacker_preload(load_le32(header + HEADER_STATUS_64) |
+				 load_le32(header + HEADER_STATUS_32));
+}
+
 const struct file_format kdump_format = {
     .format = {"kdump", "kdump-compressed: makedumpfile, virsh dump --memory-only --format"},
     .matches = kdump_matches,
+    .load = load_libraries,
     .open = open_kdump,
 };

@@ -584,9 +584,17 @@ static struct nunchi_error *open_qemu_stream(struct file_target *file, struct so
 	return raw_open(file, &ram);
 }
 
+static void load_libraries(const void *start, size_t size)
+{
+	(void)start;
+	(void)size;
+	unpacker_preload(KDUMP_ZLIB);
+}
+
 const struct file_format qemu_stream_format = {
     .format = {"qemu-stream",
 	       "QEMU's migration stream: virsh save, virsh dump, migrate, Proxmox vmstate"},
     .matches = qemu_stream_matches,
+    .load = load_libraries,
     .open = open_qemu_stream,
 };

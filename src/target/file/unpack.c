@@ -174,6 +174,16 @@ unsigned unpacker_supports(void)
 	return methods;
 }
 
+void unpacker_preload(unsigned methods)
+{
+	struct unpacker *unpacker = unpacker_create();
+
+	for (unsigned left = methods & unpacker_supports(); unpacker && left; left &= left - 1)
+		nunchi_error_destroy(unpacker_load(unpacker, left & -left));
+	/* A library that was loaded once stays loaded (library.c). */
+	unpacker_destroy(unpacker);
+}
+
 struct nunchi_error *unpacker_load(struct unpacker *unpacker, unsigned methods)
 {
 	unsigned left = methods & ~unpacker->loaded;

@@ -23,6 +23,8 @@ unsigned unpacker_supports(void);
  * NUNCHI_ERROR_UNSUPPORTED names the package to install if one is not.
  */
 struct nunchi_error *unpacker_load(struct unpacker *unpacker, unsigned methods);
+/* Loads the libraries for these methods for good; those that cannot be loaded are passed over. */
+void unpacker_preload(unsigned methods);
 /*
  * Decompresses in_size bytes to exactly out_size bytes; method is one bit of enum
  * kdump_compression. False if the bytes are damaged or have another size, or if the library cannot

@@ -8,6 +8,7 @@
 #include "target/qemu/process.h"
 #include "target/qemu/qemu.h"
 #include "target/qemu/qmp_client.h"
+#include "target/qemu/ram.h"
 #include "target/target.h"
 
 /* How long to wait for a busy QMP socket; another nunchi is done within this time. */
@@ -16,11 +17,12 @@
 struct qemu_target {
 	struct target base;
 	struct qemu_process process;
-	char *socket;           /* the socket that the user named, or NULL */
-	int pidfd;              /* -1: not available */
-	struct qmp_client *qmp; /* NULL: no connection, for the reason in no_qmp */
-	char *no_qmp;           /* owned */
-	unsigned resets_before; /* number of resets seen on connections that are closed now */
+	char *socket;               /* the socket that the user named, or NULL */
+	int pidfd;                  /* -1: not available */
+	struct qmp_client *qmp;     /* NULL: no connection, for the reason in no_qmp */
+	char *no_qmp;               /* owned */
+	struct ram_monitor monitor; /* reads over QMP, here or in the process that controls */
+	unsigned resets_before;     /* number of resets seen on connections that are closed now */
 	const struct cancel *cancel;
 	struct undo undo;
 };

@@ -127,10 +127,10 @@ static struct nunchi_error *add_asked(struct mapper *mapper, const struct mtree 
 				    "memory at 0x%" PRIx64 " is read through the monitor: %s",
 				    range->start, nunchi_error_message(err));
 			nunchi_error_destroy(err);
-			err = ram_add_monitor(mapper->memory, &qemu->qmp, range->start, range->size,
-					      &mapper->ways);
+			err = ram_add_monitor(mapper->memory, &qemu->monitor, range->start,
+					      range->size, &mapper->ways);
 		} else if (!err) {
-			err = ram_add(mapper->memory, mapper->host, &qemu->qmp, &piece,
+			err = ram_add(mapper->memory, mapper->host, &qemu->monitor, &piece,
 				      mapper->allow, &mapper->ways);
 		}
 		if (err)
@@ -231,7 +231,7 @@ static struct nunchi_error *add_overlap(struct mapper *mapper, const struct layo
 	piece = (struct ram_piece){.start = range->start + (start - range->offset),
 				   .size = end - start,
 				   .host = block->host + (start - base)};
-	return ram_add(mapper->memory, mapper->host, &mapper->qemu->qmp, &piece, mapper->allow,
+	return ram_add(mapper->memory, mapper->host, &mapper->qemu->monitor, &piece, mapper->allow,
 		       &mapper->ways);
 }
 
@@ -290,7 +290,7 @@ static void describe(struct mapper *mapper)
 	add_way(&text, mapper->ways.mapped, "shared memory, mapped without a copy");
 	add_way(&text, mapper->ways.file,
 		"reads of the file of its memory, whose holes cannot be detected");
-	add_way(&text, mapper->ways.process, "reads of QEMU's process memory (process_vm_readv)");
+	add_way(&text, mapper->ways.process, "reads of QEMU's process memory (/proc/PID/mem)");
 	add_way(&text, mapper->ways.monitor,
 		"QEMU's monitor (xp), slow: this user may not read QEMU's memory");
 	target_set_support(&mapper->qemu->base, TARGET_READ, true, "%s", buffer_string(&text));

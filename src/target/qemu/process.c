@@ -109,7 +109,7 @@ struct nunchi_error *process_check_access(pid_t pid)
 {
 	char path[64];
 
-	/* open() of /proc/PID/mem requires the same permission as process_vm_readv(2). */
+	/* Memory is read through this file (ram.c). */
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/qemu.h"
+#include "target/controller.h"
 #include "target/qemu/find.h"
 #include "target/qemu/internal.h"
 #include "target/qemu/monitor.h"
 
 #include "core/io.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +116,42 @@ static void destroy(struct target *target)
 	free(qemu->no_qmp);
 }
 
+/* Reads guest memory by QEMU's monitor, as struct ram_monitor has it. */
+static enum memory_fault read_monitor(struct target *target, uint64_t address, void *words,
+				      size_t size)
+{
+	const struct qmp_wait wait = {.deadline_us = clock_us() + QMP_COMMAND_US};
+	struct qemu_target *qemu = qemu_of(target);
+	_cleanup_free_ char *text = NULL;
+	struct nunchi_error *err;
+	enum memory_fault fault;
+	char line[64];
+
+	if (target->controller)
+		return controller_read(target->controller, target, address, words, size);
+	if (!qemu->qmp)
+		return MEMORY_IO;
+	snprintf(line, sizeof(line), "xp /%zugx 0x%" PRIx64, size / 8, address);
+	err = qmp_client_human(qemu->qmp, line, -1, &wait, &text);
+	if (!err)
+		err = monitor_parse_xp(text, strlen(text), address, words, size);
+	fault = error_is(err, NUNCHI_ERROR_GONE) ? MEMORY_GONE : MEMORY_IO;
+	if (!err)
+		return MEMORY_OK;
+	nunchi_error_destroy(err);
+	return fault;
+}
+
+/* The connection stays with the process that controls the guest. */
+static struct nunchi_error *confined(struct target *target)
+{
+	struct qemu_target *qemu = qemu_of(target);
+
+	qmp_client_destroy(qemu->qmp);
+	qemu->qmp = NULL;
+	return NULL;
+}
+
 static const struct target_control control = {.pause = qemu_pause, .resume = qemu_resume};
 
 static const struct target_ops qemu_ops = {
@@ -123,6 +161,8 @@ static const struct target_ops qemu_ops = {
     .get_registers = get_registers,
     .get_all_registers = get_all_registers,
     .get_state = get_state,
+    .read = read_monitor,
+    .confined = confined,
 };
 
 /*
@@ -250,7 +290,9 @@ static struct nunchi_error *set_up(struct qemu_target *qemu, const struct target
 		return err;
 	describe_capabilities(qemu);
 	qemu_repair(qemu);
-	return qemu_map_memory(qemu, options->sigbus_guard, limits);
+	qemu->monitor = (struct ram_monitor){qemu->qmp ? read_monitor : NULL, &qemu->base};
+	err = qemu_map_memory(qemu, options->sigbus_guard, limits);
+	return err || !options->opened ? err : options->opened(&qemu->base, options->data);
 }
 
 struct nunchi_error *qemu_target_open_limited(const char *word,

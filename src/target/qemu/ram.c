@@ -2,7 +2,6 @@
 #include "target/qemu/ram.h"
 
 #include "core/io.h"
-#include "target/qemu/monitor.h"
 #include "target/qemu/mounts.h"
 #include "target/qemu/process.h"
 
@@ -15,14 +14,10 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 
 #define HUGETLBFS_MAGIC 0x958458f6
 /* Number of pages that are looked up and read at once. */
-#define BATCH  512
-#define IOVECS 64
-/* Number of bytes requested from `xp` at once: QEMU's main loop is blocked while it prints. */
-#define MONITOR_BYTES ((size_t)16384)
+#define BATCH 512
 /* Bits of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
@@ -35,7 +30,10 @@ struct ram_host {
 	bool device_known, device_local;
 	char device_type[32];
 	int pagemap; /* -1: cannot be read */
-	/* /proc/PID/mem; -1: cannot be read, so that process_vm_readv(2) is not permitted either */
+	/*
+	 * /proc/PID/mem; -1: may not be read. The descriptor stays bound to the process for which
+	 * it was opened, and reads as empty when that has ended or executed another program.
+	 */
 	int memory;
 	bool has_maps;
 	struct maps maps;
@@ -246,83 +244,25 @@ static enum memory_fault read_whole_file(void *data, uint64_t offset, void *buff
 	return read_file(data, offset, buffer, size, fault_offset);
 }
 
-/*
- * Whether the process id still belongs to the process for which host->memory was opened, executing
- * the same program. process_vm_readv(2) takes the id, which may belong to another process by now,
- * whereas the descriptor stays bound to its process, and reads as empty when that process has ended
- * or executed another program.
+/* Reads pages that the process has. The kernel copies them page by page, up to one it cannot read.
  */
-static bool is_same_process(const struct ram_host *host, uint64_t address)
-{
-	char byte;
-
-	return pread(host->memory, &byte, 1, (off_t)address) != 0;
-}
-
-/* Reads a batch that failed as a whole again page by page, to find the address of the fault. */
-static enum memory_fault find_fault(const struct reader *reader, uint64_t offset, char *buffer,
-				    size_t size, uint64_t *fault_offset)
+static enum memory_fault read_present(const struct reader *reader, uint64_t offset, char *buffer,
+				      size_t size, uint64_t *fault_offset)
 {
 	size_t done = 0;
 
 	while (done < size) {
-		uint64_t address = reader->base + offset + done;
-		size_t left = size - done, page = PAGE_SIZE - (address & PAGE_MASK);
-		size_t part = page < left ? page : left;
-		struct iovec local = {buffer + done, part};
-		struct iovec remote = {(void *)(uintptr_t)address, part};
-		ssize_t n = process_vm_readv(reader->host->pid, &local, 1, &remote, 1, 0);
+		ssize_t n = pread(reader->host->memory, buffer + done, size - done,
+				  (off_t)(reader->base + offset + done));
 
-		if (n != (ssize_t)part) {
+		if (n > 0) {
+			done += (size_t)n;
+		} else if (!n || errno != EINTR) {
 			*fault_offset = offset + done;
-			return is_same_process(reader->host, address) ? MEMORY_IO : MEMORY_GONE;
+			return n ? MEMORY_IO : MEMORY_GONE;
 		}
-		done += part;
 	}
 	return MEMORY_OK;
-}
-
-/* Parts of one read that are in the process, collected to be read in one call. */
-struct gather {
-	struct iovec local[IOVECS], remote[IOVECS];
-	uint64_t offsets[IOVECS];
-	size_t count;
-	size_t bytes;
-};
-
-static enum memory_fault flush(const struct reader *reader, struct gather *gather,
-			       uint64_t *fault_offset)
-{
-	enum memory_fault fault = MEMORY_OK;
-	ssize_t n;
-
-	if (!gather->count)
-		return MEMORY_OK;
-	n = process_vm_readv(reader->host->pid, gather->local, gather->count, gather->remote,
-			     gather->count, 0);
-	for (size_t i = 0; n != (ssize_t)gather->bytes && !fault && i < gather->count; i++)
-		fault = find_fault(reader, gather->offsets[i], gather->local[i].iov_base,
-				   gather->local[i].iov_len, fault_offset);
-	/* Tested after the read: if the process is the same one now, it was so during the read. */
-	if (!fault && !is_same_process(reader->host, reader->base + gather->offsets[0])) {
-		*fault_offset = gather->offsets[0];
-		fault = MEMORY_GONE;
-	}
-	gather->count = gather->bytes = 0;
-	return fault;
-}
-
-static enum memory_fault add_present(const struct reader *reader, struct gather *gather,
-				     uint64_t offset, char *buffer, size_t size,
-				     uint64_t *fault_offset)
-{
-	size_t i = gather->count++;
-
-	gather->local[i] = (struct iovec){buffer, size};
-	gather->remote[i] = (struct iovec){(void *)(uintptr_t)(reader->base + offset), size};
-	gather->offsets[i] = offset;
-	gather->bytes += size;
-	return gather->count == IOVECS ? flush(reader, gather, fault_offset) : MEMORY_OK;
 }
 
 /* Reads pages that the process does not have. */
@@ -374,7 +314,6 @@ static enum memory_fault read_batch(const struct reader *reader, uint64_t offset
 {
 	uint64_t entries[BATCH], address = reader->base + offset;
 	size_t pages = (size_t)(((address & PAGE_MASK) + size + PAGE_MASK) / PAGE_SIZE);
-	struct gather gather = {.count = 0};
 	enum memory_fault fault = look_up(reader, address, pages, entries);
 	size_t done = 0;
 
@@ -389,17 +328,12 @@ static enum memory_fault read_batch(const struct reader *reader, uint64_t offset
 			;
 		end = (address & ~PAGE_MASK) + next * PAGE_SIZE - address;
 		part = (end < size ? (size_t)end : size) - done;
-		if (present)
-			fault = add_present(reader, &gather, offset + done, buffer + done, part,
-					    fault_offset);
-		else
-			fault =
-			    read_absent(reader, offset + done, buffer + done, part, fault_offset);
+		fault = present
+			    ? read_present(reader, offset + done, buffer + done, part, fault_offset)
+			    : read_absent(reader, offset + done, buffer + done, part, fault_offset);
 		done += part;
 	}
-	if (fault)
-		return fault;
-	return flush(reader, &gather, fault_offset);
+	return fault;
 }
 
 /*
@@ -411,9 +345,6 @@ static bool read_seen(const struct reader *reader, uint64_t offset, void *buffer
 
 	if ((offset + size - 1) / PAGE_SIZE != first || !(reader->seen[first / 8] & 1 << first % 8))
 		return false;
-	/*
-	 * The descriptor is bound to the process that was opened, whatever process has its id now.
-	 */
 	return pread(reader->host->memory, buffer, size, (off_t)(reader->base + offset)) ==
 	       (ssize_t)size;
 }
@@ -475,36 +406,15 @@ static struct nunchi_error *add_reader(struct memory *memory, struct ram_host *h
 /* ---- The monitor ----------------------------------------------------------------------------- */
 
 struct monitor_reader {
-	struct qmp_client **client;
+	const struct ram_monitor *monitor;
 	uint64_t start;
 };
-
-/* Reads at most MONITOR_BYTES, in whole words of 8 bytes. */
-static enum memory_fault read_words(const struct monitor_reader *reader, uint64_t offset,
-				    void *words, size_t size)
-{
-	const struct qmp_wait wait = {.deadline_us = clock_us() + QMP_COMMAND_US};
-	uint64_t address = reader->start + offset;
-	_cleanup_free_ char *text = NULL;
-	_cleanup_error_ struct nunchi_error *err = NULL;
-	char line[64];
-
-	if (!*reader->client)
-		return MEMORY_IO;
-	snprintf(line, sizeof(line), "xp /%zugx 0x%" PRIx64, size / 8, address);
-	err = qmp_client_human(*reader->client, line, -1, &wait, &text);
-	if (!err)
-		err = monitor_parse_xp(text, strlen(text), address, words, size);
-	if (!err)
-		return MEMORY_OK;
-	return error_is(err, NUNCHI_ERROR_GONE) ? MEMORY_GONE : MEMORY_IO;
-}
 
 static enum memory_fault read_monitor(void *data, uint64_t offset, void *buffer, size_t size,
 				      uint64_t *fault_offset)
 {
 	const struct monitor_reader *reader = data;
-	char words[MONITOR_BYTES], *to = buffer;
+	char words[RAM_MONITOR_BYTES], *to = buffer;
 	size_t done = 0;
 
 	while (done < size) {
@@ -514,9 +424,10 @@ static enum memory_fault read_monitor(void *data, uint64_t offset, void *buffer,
 		enum memory_fault fault;
 		size_t part;
 
-		if (want > MONITOR_BYTES)
-			want = MONITOR_BYTES;
-		fault = read_words(reader, first, words, want);
+		if (want > RAM_MONITOR_BYTES)
+			want = RAM_MONITOR_BYTES;
+		fault = reader->monitor->read(reader->monitor->target, reader->start + first, words,
+					      want);
 		if (fault) {
 			*fault_offset = offset + done;
 			return fault;
@@ -528,7 +439,7 @@ static enum memory_fault read_monitor(void *data, uint64_t offset, void *buffer,
 	return MEMORY_OK;
 }
 
-struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **client,
+struct nunchi_error *ram_add_monitor(struct memory *memory, const struct ram_monitor *monitor,
 				     uint64_t start, uint64_t size, struct ram_ways *ways)
 {
 	struct monitor_reader *reader = malloc(sizeof(*reader));
@@ -536,7 +447,7 @@ struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **
 
 	if (!reader)
 		return &error_nomem;
-	*reader = (struct monitor_reader){client, start};
+	*reader = (struct monitor_reader){monitor, start};
 	err = memory_add_reader(memory, gpa(start), size, read_monitor, free, reader);
 	if (err)
 		free(reader);
@@ -584,14 +495,14 @@ static struct nunchi_error *add_shared(struct memory *memory, struct ram_host *h
  * be read.
  */
 static struct nunchi_error *add_by_monitor(struct memory *memory, struct ram_host *host,
-					   struct qmp_client **client,
+					   const struct ram_monitor *monitor,
 					   const struct ram_piece *piece, unsigned allow,
 					   struct ram_ways *ways)
 {
 	struct nunchi_error *err;
 
-	if (*client && (allow & RAM_ALLOW_MONITOR))
-		return ram_add_monitor(memory, client, piece->start, piece->size, ways);
+	if (monitor->read && (allow & RAM_ALLOW_MONITOR))
+		return ram_add_monitor(memory, monitor, piece->start, piece->size, ways);
 	err = process_check_access(host->pid);
 	if (err)
 		return err;
@@ -622,16 +533,16 @@ static struct nunchi_error *add_process(struct memory *memory, struct ram_host *
 
 /* Adds a part that lies in one mapping. */
 static struct nunchi_error *add_part(struct memory *memory, struct ram_host *host,
-				     struct qmp_client **client, const struct ram_piece *piece,
-				     const struct mapping *mapping, unsigned allow,
-				     struct ram_ways *ways)
+				     const struct ram_monitor *monitor,
+				     const struct ram_piece *piece, const struct mapping *mapping,
+				     unsigned allow, struct ram_ways *ways)
 {
 	struct nunchi_error *err;
 	bool added = false;
 
 	if (!is_local(host, mapping)) {
-		if (*client && (allow & RAM_ALLOW_MONITOR))
-			return ram_add_monitor(memory, client, piece->start, piece->size, ways);
+		if (monitor->read && (allow & RAM_ALLOW_MONITOR))
+			return ram_add_monitor(memory, monitor, piece->start, piece->size, ways);
 		return error_create_at(
 		    NUNCHI_ERROR_UNSUPPORTED, piece->start,
 		    "the memory at 0x%" PRIx64 " is in a file on %s: to read it may mean to wait "
@@ -645,17 +556,17 @@ static struct nunchi_error *add_part(struct memory *memory, struct ram_host *hos
 	}
 	if (host->memory >= 0 && (allow & RAM_ALLOW_PROCESS))
 		return add_process(memory, host, piece, mapping, ways);
-	return add_by_monitor(memory, host, client, piece, allow, ways);
+	return add_by_monitor(memory, host, monitor, piece, allow, ways);
 }
 
 struct nunchi_error *ram_add(struct memory *memory, struct ram_host *host,
-			     struct qmp_client **client, const struct ram_piece *piece,
+			     const struct ram_monitor *monitor, const struct ram_piece *piece,
 			     unsigned allow, struct ram_ways *ways)
 {
 	uint64_t done = 0;
 
 	if (!host->has_maps)
-		return add_by_monitor(memory, host, client, piece, allow, ways);
+		return add_by_monitor(memory, host, monitor, piece, allow, ways);
 	while (done < piece->size) {
 		struct ram_piece part = {.start = piece->start + done, .host = piece->host + done};
 		const struct mapping *mapping = maps_find(&host->maps, part.host, 1);
@@ -670,7 +581,7 @@ struct nunchi_error *ram_add(struct memory *memory, struct ram_host *host,
 		part.size = mapping->end - part.host;
 		if (part.size > piece->size - done)
 			part.size = piece->size - done;
-		err = add_part(memory, host, client, &part, mapping, allow, ways);
+		err = add_part(memory, host, monitor, &part, mapping, allow, ways);
 		if (err)
 			return err;
 		done += part.size;

@@ -3,7 +3,7 @@
  * The ways to read a QEMU guest's RAM, the best first:
  *
  *  1. mapping its file or memfd (shared memory: zero-copy),
- *  2. reading it from QEMU's process with process_vm_readv(2),
+ *  2. reading it from QEMU's process through /proc/PID/mem,
  *  3. having QEMU's monitor print it (xp).
  *
  * The first two ways never make the guest use more memory: pages that the host has not allocated
@@ -16,11 +16,12 @@
 #include "core/error.h"
 #include "memory/memory.h"
 #include "target/qemu/maps.h"
-#include "target/qemu/qmp_client.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+struct target;
 
 /* A piece of RAM that is contiguous in the guest and in QEMU's process. */
 struct ram_piece {
@@ -59,16 +60,26 @@ void ram_host_unref(struct ram_host *host);
 /* NULL if the mappings could not be read. */
 const struct maps *ram_host_maps(const struct ram_host *host);
 
-/*
- * Adds a piece in the best way that is possible, in parts if it spans several mappings. client is
- * borrowed and must outlive the memory; *client may be NULL.
- */
+/* Limit of what is read by way 3 at once: QEMU's main loop is blocked while it prints. */
+#define RAM_MONITOR_BYTES ((size_t)16384)
+
+/* Way 3. Borrowed by the memory, which it must outlive. */
+struct ram_monitor {
+	/*
+	 * Reads at most RAM_MONITOR_BYTES, in whole words of 8 bytes; NULL: there is no connection.
+	 */
+	enum memory_fault (*read)(struct target *target, uint64_t address, void *words,
+				  size_t size);
+	struct target *target;
+};
+
+/* Adds a piece in the best way that is possible, in parts if it spans several mappings. */
 struct nunchi_error *ram_add(struct memory *memory, struct ram_host *host,
-			     struct qmp_client **client, const struct ram_piece *piece,
+			     const struct ram_monitor *monitor, const struct ram_piece *piece,
 			     unsigned allow, struct ram_ways *ways);
 
 /* Adds a range that is read in way 3. */
-struct nunchi_error *ram_add_monitor(struct memory *memory, struct qmp_client **client,
+struct nunchi_error *ram_add_monitor(struct memory *memory, const struct ram_monitor *monitor,
 				     uint64_t start, uint64_t size, struct ram_ways *ways);
 
 #endif

@@ -114,7 +114,7 @@ struct nunchi_error *output_create(const char *path, struct output *ret)
 
 void output_deinit(struct output *output)
 {
-	if (output->temporary)
+	if (output->temporary && !output->commit)
 		unlinkat(output->directory, output->temporary, 0);
 	if (output->fd >= 0)
 		close(output->fd);
@@ -171,6 +171,11 @@ struct nunchi_error *output_finish(struct output *output, uint64_t size)
 		return failed(output, size > INT64_MAX ? EFBIG : errno, "cannot be sized");
 	if (fsync(output->fd))
 		return failed(output, errno, "cannot be synced to the disk");
+	return output->commit ? output->commit(output->data) : output_commit(output);
+}
+
+struct nunchi_error *output_commit(struct output *output)
+{
 	if (give_name(output))
 		return errno == EEXIST ? exists(output)
 				       : failed(output, errno, "cannot be given its name");

@@ -16,6 +16,12 @@ struct output {
 	char *name; /* the last part of path */
 	/* name in the directory until the file is complete; NULL: it has no name */
 	char *temporary;
+	/*
+	 * Gives the file its name, and removes a temporary one, in the place of this process, which
+	 * is not permitted to; NULL: this process does it.
+	 */
+	struct nunchi_error *(*commit)(void *data);
+	void *data;
 };
 
 /*
@@ -30,6 +36,8 @@ struct nunchi_error *output_write(struct output *output, uint64_t offset, const 
 				  size_t size);
 /* Sets the size, writes everything to the disk and gives the file its name. */
 struct nunchi_error *output_finish(struct output *output, uint64_t size);
+/* Gives the file its name; the last part of output_finish(). */
+struct nunchi_error *output_commit(struct output *output);
 
 #define _cleanup_output_ _cleanup_(output_deinit)
 

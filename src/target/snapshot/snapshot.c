@@ -351,15 +351,13 @@ static const struct writer_ops *ops_of(enum nunchi_format format)
 	return NULL;
 }
 
-struct nunchi_error *snapshot_write(struct target *target, const char *path,
-				    enum nunchi_format format,
-				    bool (*progress)(uint64_t done, uint64_t total, void *data),
-				    void *data, const struct cancel *cancel)
+struct nunchi_error *snapshot_write_to(struct target *target, struct output *output,
+				       enum nunchi_format format,
+				       bool (*progress)(uint64_t done, uint64_t total, void *data),
+				       void *data, const struct cancel *cancel)
 {
 	_cleanup_(snapshot_deinit) struct snapshot snapshot = {
-	    .writer = {.ops = ops_of(format),
-		       .target = target,
-		       .output = {.fd = -1, .directory = -1}},
+	    .writer = {.ops = ops_of(format), .target = target, .output = *output},
 	    .memory = target->memory,
 	    .progress = progress,
 	    .data = data,
@@ -368,6 +366,7 @@ struct nunchi_error *snapshot_write(struct target *target, const char *path,
 	};
 	struct nunchi_error *err;
 
+	*output = (struct output){.fd = -1, .directory = -1};
 	if (!snapshot.writer.ops)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "there is no snapshot format %d",
 				    (int)format);
@@ -381,13 +380,22 @@ struct nunchi_error *snapshot_write(struct target *target, const char *path,
 	snapshot.buffer = malloc(CHUNK);
 	if (!snapshot.buffer)
 		return &error_nomem;
-	err = output_create(path, &snapshot.writer.output);
-	if (!err)
-		err = copy_all(&snapshot);
+	err = copy_all(&snapshot);
 	if (err)
 		return err;
 	if (progress)
 		progress(snapshot.done, snapshot.total, data);
 	note_missing(&snapshot);
 	return NULL;
+}
+
+struct nunchi_error *snapshot_write(struct target *target, const char *path,
+				    enum nunchi_format format,
+				    bool (*progress)(uint64_t done, uint64_t total, void *data),
+				    void *data, const struct cancel *cancel)
+{
+	struct output output;
+	struct nunchi_error *err = output_create(path, &output);
+
+	return err ? err : snapshot_write_to(target, &output, format, progress, data, cancel);
 }

@@ -5,6 +5,7 @@
 
 #include "core/cancel.h"
 #include "core/error.h"
+#include "target/snapshot/output.h"
 #include "target/target.h"
 
 #include <stdbool.h>
@@ -27,5 +28,10 @@ struct nunchi_error *snapshot_write(struct target *target, const char *path,
 				    enum nunchi_format format,
 				    bool (*progress)(uint64_t done, uint64_t total, void *data),
 				    void *data, const struct cancel *cancel);
+/* The same to a file that output_create() has made; takes it over, also on failure. */
+struct nunchi_error *snapshot_write_to(struct target *target, struct output *output,
+				       enum nunchi_format format,
+				       bool (*progress)(uint64_t done, uint64_t total, void *data),
+				       void *data, const struct cancel *cancel);
 
 #endif

@@ -24,10 +24,18 @@ struct xen_raw_call {
 /* IOCTL_PRIVCMD_HYPERCALL; needs sys/ioctl.h. */
 #define XEN_RAW_CALL _IOC(_IOC_NONE, 'P', 0, sizeof(struct xen_raw_call))
 
+/* IOCTL_PRIVCMD_MMAPBATCH_V2, by which map() maps. */
+#define XEN_MAP_CALL _IOC(_IOC_NONE, 'P', 4, 32)
+
 struct xen_calls {
 	/* Opens the driver: a descriptor, or -1 with errno. */
 	int (*open)(void);
 	void (*close)(int driver);
+	/*
+	 * Restricts the descriptor for good to mapping memory of one domain (since Linux 4.11).
+	 * False if that is not possible.
+	 */
+	bool (*restrict_to)(int driver, uint16_t domain);
 	/* Makes a hypercall. Its result, or -1 with errno. */
 	int (*call)(int driver, uint64_t number, uint64_t one, uint64_t two);
 	/*

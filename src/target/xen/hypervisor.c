@@ -205,6 +205,31 @@ void xen_hypervisor_close(struct xen_hypervisor *xen)
 	*xen = (struct xen_hypervisor){0};
 }
 
+bool xen_hypervisor_forked(struct xen_hypervisor *xen)
+{
+	xen->argument = xen->calls.alloc(ARGUMENT_SIZE + DATA_SIZE);
+	xen->data = xen->argument + ARGUMENT_SIZE;
+	return xen->argument != NULL;
+}
+
+bool xen_hypervisor_confine(struct xen_hypervisor *xen, uint16_t domain)
+{
+	int driver = xen->calls.open();
+
+	xen->calls.store_close(xen->store);
+	xen->store = NULL;
+	xen->no_store = "this process is confined";
+	if (driver < 0)
+		return false;
+	if (!xen->calls.restrict_to(driver, domain)) {
+		xen->calls.close(driver);
+		return false;
+	}
+	xen->calls.close(xen->driver);
+	xen->driver = driver;
+	return true;
+}
+
 /* ---- Domains --------------------------------------------------------------------------------- */
 
 static enum xen_type type_of(const struct xen_hypervisor *xen, const struct xen_domain_info *info)

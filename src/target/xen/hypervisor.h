@@ -5,7 +5,7 @@
  * tried from the newest on, and the version string, which vendors change, has no influence. If the
  * interface is newer than all candidates, memory and names can still be read.
  *
- * Not thread-safe. A child of fork() must not use it.
+ * Not thread-safe. A child of fork() calls xen_hypervisor_forked() before anything else.
  */
 #ifndef NUNCHI_TARGET_XEN_HYPERVISOR_H
 #define NUNCHI_TARGET_XEN_HYPERVISOR_H
@@ -60,6 +60,16 @@ struct nunchi_error *xen_hypervisor_open(struct xen_hypervisor *ret);
 struct nunchi_error *xen_hypervisor_open_with(const struct xen_calls *calls,
 					      struct xen_hypervisor *ret);
 void xen_hypervisor_close(struct xen_hypervisor *xen);
+/*
+ * Gives a child of fork() memory for its hypercalls, which fork() does not copy. From then on only
+ * one of the two processes may use xenstore. False if memory is short.
+ */
+bool xen_hypervisor_forked(struct xen_hypervisor *xen);
+/*
+ * Gives up xenstore and all hypercalls but those that map memory of this domain; what the driver
+ * does not permit to give up is kept. Returns whether it could be given up.
+ */
+bool xen_hypervisor_confine(struct xen_hypervisor *xen, uint16_t domain);
 
 /*
  * Fails with NUNCHI_ERROR_UNSUPPORTED and the reason if the version of the control interface is

@@ -9,10 +9,22 @@
 #include "target/xen/hypervisor.h"
 #include "target/xen/xen.h"
 
+/* What the hypervisor and the toolstack say of the size of a domain (target_ops.measure). */
+struct xen_size {
+	uint64_t pages;          /* as in struct xen_domain */
+	uint64_t most_pages;     /* as in struct xen_domain */
+	uint64_t static_max;     /* the toolstack's limit in KiB, 0: unknown */
+	uint64_t frame_hint;     /* xen_frame_hint(); 0 for PV guests */
+	uint64_t machine_frames; /* the host's; 0: unknown, or no PV guest */
+	uint64_t on_demand;      /* xen_pages_on_demand() */
+};
+
 struct xen_target {
 	struct target base;
 	struct xen_hypervisor xen;
 	struct xen_domain domain; /* as it was when the target was opened */
+	struct xen_size size;
+	uint64_t known_pages; /* size.pages for which the memory has its ranges */
 	struct undo undo;
 	struct memory_mapper *mapper; /* owned by the memory */
 	/* errno with which the hypervisor refused to map a page, or 0 */
@@ -52,7 +64,9 @@ void xen_pause_deinit(struct xen_target *xen);
 
 /* Makes and seals the target's memory. */
 struct nunchi_error *xen_map_memory(struct xen_target *xen);
+/* The functions of struct target_ops. */
+struct nunchi_error *xen_measure(struct target *target, union target_size *ret);
 /* Updates the ranges if the number of the domain's pages has changed. */
-void xen_refresh(struct target *target);
+void xen_refresh(struct target *target, const union target_size *size);
 
 #endif

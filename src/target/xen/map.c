@@ -10,6 +10,7 @@
 #include "core/bytes.h"
 #include "memory/virtual.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,9 +144,9 @@ static struct nunchi_error *add_mapper(struct xen_target *xen, struct memory *me
  * The greatest number of pages that the domain may own, according to the hypervisor; UINT64_MAX if
  * unknown.
  */
-static uint64_t page_limit(const struct xen_domain *domain)
+static uint64_t page_limit(const struct xen_size *size)
 {
-	uint64_t limit = domain->most_pages > domain->pages ? domain->most_pages : domain->pages;
+	uint64_t limit = size->most_pages > size->pages ? size->most_pages : size->pages;
 
 	return limit && limit < MOST_FRAMES ? limit : UINT64_MAX;
 }
@@ -157,18 +158,13 @@ static uint64_t page_limit(const struct xen_domain *domain)
  * maximum, UINT64_MAX if neither is known. The highest frame in use is no bound, because a guest
  * can map any frame.
  */
-static uint64_t ram_limit(struct xen_target *xen)
+static uint64_t ram_limit(const struct xen_target *xen)
 {
-	uint64_t pages = page_limit(&xen->domain), limit;
-	char path[64], text[32], *end;
-	unsigned long long kib;
+	uint64_t pages = page_limit(&xen->size), kib = xen->size.static_max, limit;
 
 	limit = pages == UINT64_MAX ? 0 : pages << PAGE_SHIFT;
-	snprintf(path, sizeof(path), "/local/domain/%u/memory/static-max", xen->domain.id);
-	xen_store_read(&xen->xen, path, text, sizeof(text));
-	kib = strtoull(text, &end, 10);
-	if (text[0] && !*end && kib && kib <= MOST_FRAMES << (PAGE_SHIFT - 10) && kib << 10 > limit)
-		limit = ((uint64_t)kib << 10 | PAGE_MASK) & ~PAGE_MASK;
+	if (kib && kib << 10 > limit)
+		limit = (kib << 10 | PAGE_MASK) & ~PAGE_MASK;
 	return limit ? limit : UINT64_MAX;
 }
 
@@ -211,7 +207,7 @@ static struct nunchi_error *add_guest_ranges(struct xen_target *xen, struct memo
 static struct nunchi_error *map_guest(struct xen_target *xen, struct memory *memory,
 				      struct memory_mapper *mapper)
 {
-	uint64_t frames = xen_frame_hint(&xen->xen, xen->domain.id);
+	uint64_t frames = xen->size.frame_hint;
 
 	if (!frames && ram_limit(xen) == UINT64_MAX)
 		return error_create(NUNCHI_ERROR_DATA,
@@ -347,7 +343,7 @@ static struct nunchi_error *read_list(struct xen_target *xen, struct memory *mem
 				      struct frames *frames, bool *ret)
 {
 	_cleanup_(frame_list_deinit) struct frame_list list = {0};
-	uint64_t most = page_limit(&xen->domain), found = 0, entries[PAGE_SIZE / 8];
+	uint64_t most = page_limit(&xen->size), found = 0, entries[PAGE_SIZE / 8];
 
 	*ret = false;
 	if (!find_list(xen, memory, &list))
@@ -423,15 +419,13 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 	struct memory *whole = NULL;
 	struct nunchi_error *err;
 	bool listed = false;
-	uint64_t count;
+	uint64_t count = xen->size.machine_frames;
 
-	err = xen_machine_frame_count(&xen->xen, &count);
-	if (!err && count > MOST_FRAMES)
+	if (count > MOST_FRAMES)
 		count = MOST_FRAMES;
-	if (!err && !frames_init(&frames, count))
-		err = &error_nomem;
-	if (!err)
-		err = whole_machine(xen, count, &whole);
+	if (!frames_init(&frames, count))
+		return &error_nomem;
+	err = whole_machine(xen, count, &whole);
 	if (!err)
 		err = read_list(xen, whole, &frames, &listed);
 	memory_destroy(whole);
@@ -455,7 +449,6 @@ static struct nunchi_error *map_pv(struct xen_target *xen, struct memory *memory
 static void describe(struct xen_target *xen)
 {
 	struct target *target = &xen->base;
-	uint64_t on_demand = 0;
 
 	if (target->frames == TARGET_FRAMES_MACHINE)
 		target_set_support(target, TARGET_READ, true,
@@ -466,13 +459,11 @@ static void describe(struct xen_target *xen)
 		target_set_support(target, TARGET_READ, true,
 				   "pages mapped by Xen %u.%u in windows of 256 KiB",
 				   xen->xen.major, xen->xen.minor);
-	if (target->frames == TARGET_FRAMES_GUEST)
-		on_demand = xen_pages_on_demand(&xen->xen, xen->domain.id);
-	if (on_demand)
+	if (xen->size.on_demand)
 		target_note(target,
 			    "%llu pages were never touched by the guest: reading them allocates "
 			    "them from the pool that Xen keeps for it (populate on demand)",
-			    (unsigned long long)on_demand);
+			    (unsigned long long)xen->size.on_demand);
 }
 
 /* Adds the ranges of memory that exist now, and seals the memory. */
@@ -509,6 +500,7 @@ static struct nunchi_error *check_access(struct xen_target *xen, struct memory *
 struct nunchi_error *xen_map_memory(struct xen_target *xen)
 {
 	struct memory *memory = NULL;
+	union target_size size;
 	struct nunchi_error *err;
 
 	/*
@@ -520,6 +512,10 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen)
 					       "them would change the guest",
 					       (unsigned long long)xen->domain.paged_out),
 				  "end its xenpaging, which reads them back");
+	err = target_measure(&xen->base, &size);
+	if (err)
+		return err;
+	memcpy(&xen->size, &size, sizeof(xen->size));
 	err = memory_create(xen->sigbus_guard, &memory);
 	if (err)
 		return err;
@@ -533,36 +529,75 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen)
 		return err;
 	}
 	xen->base.memory = memory;
+	xen->known_pages = xen->size.pages;
 	describe(xen);
 	return NULL;
 }
 
-void xen_refresh(struct target *target)
+/* The limit that the toolstack wrote to xenstore, in KiB; 0 if there is none. */
+static uint64_t static_max(struct xen_target *xen)
+{
+	char path[64], text[32], *end;
+	unsigned long long kib;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/memory/static-max", xen->domain.id);
+	xen_store_read(&xen->xen, path, text, sizeof(text));
+	kib = strtoull(text, &end, 10);
+	return text[0] && !*end && kib <= MOST_FRAMES << (PAGE_SHIFT - 10) ? kib : 0;
+}
+
+struct nunchi_error *xen_measure(struct target *target, union target_size *ret)
+{
+	struct xen_target *xen = xen_of(target);
+	struct xen_domain domain = xen->domain;
+	bool pv = target->frames == TARGET_FRAMES_MACHINE;
+	struct nunchi_error *err = NULL;
+	struct xen_size size;
+
+	static_assert(sizeof(size) <= sizeof(*ret), "no room for it");
+	if (xen->xen.domctl)
+		err = xen_still_there(xen, &domain);
+	if (err)
+		return err;
+	size = xen->size;
+	/* The rest is asked for if the number of pages has changed, and the first time. */
+	if (!size.most_pages || size.pages != domain.pages) {
+		size.pages = domain.pages;
+		size.most_pages = domain.most_pages;
+		size.static_max = static_max(xen);
+		size.frame_hint = pv ? 0 : xen_frame_hint(&xen->xen, domain.id);
+		size.on_demand = pv ? 0 : xen_pages_on_demand(&xen->xen, domain.id);
+		if (pv)
+			err = xen_machine_frame_count(&xen->xen, &size.machine_frames);
+		if (err)
+			return err;
+		xen->size = size;
+	}
+	memcpy(ret, &size, sizeof(size));
+	return NULL;
+}
+
+void xen_refresh(struct target *target, const union target_size *measured)
 {
 	struct xen_target *xen = xen_of(target);
 	struct memory *fresh = NULL;
-	struct xen_domain domain;
-	struct nunchi_error *err = NULL;
+	struct nunchi_error *err;
+	struct xen_size size;
 
-	if (!xen->xen.domctl)
+	memcpy(&size, measured, sizeof(size));
+	if (size.pages == xen->known_pages)
 		return;
-	err = xen_still_there(xen, &domain);
-	if (err || domain.pages == xen->domain.pages) {
-		nunchi_error_destroy(err);
-		return;
-	}
-	xen->domain.pages = domain.pages;
-	xen->domain.most_pages = domain.most_pages;
+	xen->size = size;
 	err = memory_create(xen->sigbus_guard, &fresh);
 	if (!err)
 		err = add_ranges(xen, fresh, xen->mapper);
 	if (!err)
 		err = memory_take_ranges(target->memory, fresh);
-	/* If the hypervisor does not answer, keep the ranges; the next query asks again. */
-	if (err)
-		xen->domain.pages = 0;
-	else
-		target->ram_size = domain.pages << PAGE_SHIFT;
+	/* After a failure keep the ranges; the next query tries again. */
+	if (!err) {
+		xen->known_pages = size.pages;
+		target->ram_size = size.pages << PAGE_SHIFT;
+	}
 	nunchi_error_destroy(err);
 	memory_destroy(fresh);
 }

@@ -6,14 +6,15 @@
 #include "arch/address.h"
 #include "target/xen/calls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* IOCTL_PRIVCMD_MMAPBATCH_V2. */
-#define MAP_CALL _IOC(_IOC_NONE, 'P', 4, sizeof(struct map_request))
+/* IOCTL_PRIVCMD_RESTRICT. */
+#define RESTRICT_CALL _IOC(_IOC_NONE, 'P', 6, sizeof(uint16_t))
 
 /* struct privcmd_mmapbatch_v2. */
 struct map_request {
@@ -23,6 +24,7 @@ struct map_request {
 	uint64_t frames; /* address of an array of u64 */
 	uint64_t errors; /* address of an array of int, in which the driver stores */
 };
+static_assert(sizeof(struct map_request) == 32, "its size is part of XEN_MAP_CALL");
 
 /* On other processors Xen's structures have other fields: xen/include/public/arch-arm.h. */
 #if defined(__x86_64__) || defined(__i386__)
@@ -48,6 +50,11 @@ static int driver_open(void)
 static void driver_close(int driver)
 {
 	close(driver);
+}
+
+static bool driver_restrict(int driver, uint16_t domain)
+{
+	return !ioctl(driver, RESTRICT_CALL, &domain);
 }
 
 static int driver_call(int driver, uint64_t number, uint64_t one, uint64_t two)
@@ -94,7 +101,7 @@ static void *driver_map(int driver, uint16_t domain, size_t pages, const uint64_
 	if (map == MAP_FAILED)
 		return NULL;
 	/* ENOENT: the other pages are mapped, and those with that error are on the host's disk. */
-	if (!ioctl(driver, MAP_CALL, &request) || errno == ENOENT)
+	if (!ioctl(driver, XEN_MAP_CALL, &request) || errno == ENOENT)
 		return map;
 	errnum = errno;
 	munmap(map, pages << PAGE_SHIFT);
@@ -110,6 +117,7 @@ static void driver_unmap(void *map, size_t pages)
 const struct xen_calls xen_calls = {
     .open = driver_open,
     .close = driver_close,
+    .restrict_to = driver_restrict,
     .call = driver_call,
     .alloc = buffer_alloc,
     .free = buffer_free,

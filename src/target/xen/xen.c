@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* ---- State ----------------------------------------------------------------------------------- */
 
@@ -70,6 +71,22 @@ static void destroy(struct target *target)
 	xen_hypervisor_close(&xen->xen);
 }
 
+static bool forked(struct target *target)
+{
+	return xen_hypervisor_forked(&xen_of(target)->xen);
+}
+
+/* Keeps a descriptor that maps memory of this domain and does nothing else. */
+static struct nunchi_error *confined(struct target *target)
+{
+	struct xen_target *xen = xen_of(target);
+
+	target->restricted = xen_hypervisor_confine(&xen->xen, xen->domain.id);
+	target->device = xen->xen.driver;
+	target->device_request = XEN_MAP_CALL;
+	return NULL;
+}
+
 static const struct target_control control = {.pause = xen_pause, .resume = xen_resume};
 
 static const struct target_ops xen_ops = {
@@ -78,7 +95,10 @@ static const struct target_ops xen_ops = {
     .control = &control,
     .get_registers = get_registers,
     .get_state = get_state,
+    .measure = xen_measure,
     .refresh = xen_refresh,
+    .forked = forked,
+    .confined = confined,
 };
 
 /* ---- Finding the domain ---------------------------------------------------------------------- */
@@ -249,7 +269,8 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 	xen_repair(xen);
 	xen->sigbus_guard = options->sigbus_guard;
 	xen->cancel = options->cancel;
-	return xen_map_memory(xen);
+	err = options->opened ? options->opened(&xen->base, options->data) : NULL;
+	return err ? err : xen_map_memory(xen);
 }
 
 /* Creates the target; takes over the hypervisor. */
