@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static int fail(struct nunchi_error *err)
 {
@@ -32,12 +33,16 @@ static void print_process(const struct nunchi_cell *cells, bool torn)
 static int list_processes(struct nunchi_guest *guest)
 {
 	const char *columns[] = {"pid", "parent", "name"};
-	struct nunchi_query query = {sizeof(query), columns, 3, NULL, 0, 0};
+	struct nunchi_query query;
 	const struct nunchi_cell *cells;
 	struct nunchi_cursor *cursor;
 	struct nunchi_error *err;
 	bool torn;
 
+	memset(&query, 0, sizeof(query));
+	query.size = sizeof(query);
+	query.columns = columns;
+	query.column_count = 3;
 	err = nunchi_cursor_open(guest, nunchi_view_find("processes"), &query, &cursor);
 	if (err)
 		return fail(err);

@@ -551,6 +551,19 @@ struct nunchi_query {
 	const struct nunchi_constraint *constraints;
 	size_t constraint_count;
 	uint64_t limit; /* greatest number of rows; 0: no limit */
+	/*
+	 * The time that reading a running guest may take, in milliseconds; 0: no limit. The rows
+	 * that were read until then are given, with a warning. A guest whose lists have no end
+	 * cannot make a query take longer.
+	 */
+	uint32_t max_ms;
+	/*
+	 * The memory that all rows together may take; 0: no limit for a saved guest, whose rows are
+	 * read one by one, and 96 MiB for a running one. When half of it is used, texts of
+	 * processes longer than 256 bytes are not read any more (NUNCHI_ABSENT_LIMIT). When it is
+	 * used up, the query ends with a warning, or, if this is 0, fails.
+	 */
+	size_t max_bytes;
 };
 
 struct nunchi_cursor;

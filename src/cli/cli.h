@@ -33,6 +33,7 @@ enum {
 	OPTION_REMAINS,
 	OPTION_NO_NOTE,
 	OPTION_NO_SANDBOX,
+	OPTION_MEMORY,
 	OPTION_VERSION,
 	OPTION_COLUMNS,
 	OPTION_WHERE,
@@ -90,6 +91,7 @@ struct cli {
 	bool help;
 	bool version;
 	bool timing;
+	uint64_t memory; /* bytes that the command may take; 0: the default */
 	bool color;
 	size_t notes_printed;
 	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */

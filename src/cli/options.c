@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MOST_OPTIONS 32
+#define MEMORY_LEAST ((uint64_t)16 << 20)
 
 static const struct cli_option common_options[] = {
     {"json", OPTION_JSON, NULL, "print one JSON object a line, numbers as they are"},
@@ -28,6 +29,10 @@ static const struct cli_option common_options[] = {
      "if no vCPU runs a kernel (after a reset, or in the firmware or boot loader), show what "
      "remains in the memory of the kernel that ran before"},
     {"no-note", OPTION_NO_NOTE, NULL, "leave aside the VMCOREINFO note in the file"},
+    {"memory", OPTION_MEMORY, "SIZE",
+     "how much memory the command may take to read a guest (default: 256M; 1G with --types), such "
+     "as "
+     "512M or 2G"},
     {"no-sandbox", OPTION_NO_SANDBOX, NULL,
      "for debugging: keep privileges and system calls that reading a guest does not need; \"nunchi "
      "info\" says what is given up otherwise"},
@@ -133,6 +138,13 @@ static int take_common(struct cli *cli, int letter, const char *value)
 		break;
 	case OPTION_NO_NOTE:
 		cli->guest_options.no_note = true;
+		break;
+	case OPTION_MEMORY:
+		if (!parse_size(value, &cli->memory) || cli->memory < MEMORY_LEAST)
+			return cli_misuse(cli, NULL,
+					  "--memory takes a size of 16M or more, such as 512M, not "
+					  "\"%s\"",
+					  value);
 		break;
 	case OPTION_NO_SANDBOX:
 		cli->guest_options.confine = false;

@@ -194,7 +194,10 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 	 * cancelled it. */
 	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
 		message = message_with_address(err);
-		print_message(cli, message ? message : "out of memory", nunchi_error_hint(err));
+		print_message(cli, message ? message : "out of memory",
+			      code == NUNCHI_ERROR_NOMEM && cli->guest
+				  ? "the memory of a command is limited: --memory SIZE permits more"
+				  : nunchi_error_hint(err));
 		free(message);
 		if (nunchi_error_is_host(err))
 			fputs("  `nunchi doctor` says what this host lacks\n", stderr);

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Limits of the memory for all processes, and of the time for reading a running guest. */
+#define MOST_BYTES ((size_t)96 << 20)
+#define MOST_MS    4000
+
 /* Descendants deeper than this are not indented further. */
 #define MOST_DEPTH 16
 
@@ -298,7 +302,8 @@ static int print_tree(struct cli *cli, struct tree *tree)
 	tree->pids = calloc(tree->count + 1, sizeof(*tree->pids));
 	tree->stack = calloc(tree->count + 1, sizeof(*tree->stack));
 	if (tree->failed || !tree->pids || !tree->stack)
-		return cli_fail_with(cli, "out of memory");
+		return cli_fail(cli,
+				nunchi_error_create(NUNCHI_ERROR_NOMEM, 0, "out of memory", NULL));
 	qsort(tree->all, tree->count, sizeof(*tree->all), compare_processes);
 	for (size_t i = 0; i < tree->count; i++) {
 		struct tm tm;
@@ -318,8 +323,11 @@ static int print_tree(struct cli *cli, struct tree *tree)
 
 static int ps_tree(struct cli *cli, const struct nunchi_view *view)
 {
-	const struct nunchi_query query = {
-	    .size = sizeof(query), .columns = wanted, .column_count = ARRAY_SIZE(wanted)};
+	const struct nunchi_query query = {.size = sizeof(query),
+					   .columns = wanted,
+					   .column_count = ARRAY_SIZE(wanted),
+					   .max_ms = MOST_MS,
+					   .max_bytes = MOST_BYTES};
 	struct tree tree = {0};
 	int status, printed;
 

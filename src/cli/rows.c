@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* The size of the heap for some 400 processes; a multiple of the size of a page. */
 #define HEAP_TAKEN ((size_t)512 << 10)
 #define PAGE       ((uintptr_t)4096)
+/* Memory that a command may take, unless the user says otherwise. */
+#define MEMORY_DEFAULT ((uint64_t)256 << 20)
+/* The files of --types may be larger than any guest's own types, and are the user's. */
+#define MEMORY_WITH_TYPES ((uint64_t)1 << 30)
 
 struct nunchi_error *cli_writer(struct cli *cli, const struct nunchi_column *const *columns,
 				size_t count, bool never_torn, const char *left_out_hint,
@@ -82,10 +87,36 @@ static void load_locale(void)
 	(void)strerror(EIO);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* What a sanitizer maps for itself is larger than any limit. */
+static void limit_memory(const struct cli *cli)
+{
+	(void)cli;
+}
+#else
+/*
+ * Has the kernel keep the limit of memory: private memory that can be written (RLIMIT_DATA), which
+ * files and guests that are mapped do not count for. A lower limit of the user stays.
+ */
+static void limit_memory(const struct cli *cli)
+{
+	uint64_t most = cli->guest_options.types_path ? MEMORY_WITH_TYPES : MEMORY_DEFAULT;
+	struct rlimit limit;
+
+	if (cli->memory)
+		most = cli->memory;
+	if (getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur <= most)
+		return;
+	limit.rlim_cur = most;
+	setrlimit(RLIMIT_DATA, &limit);
+}
+#endif
+
 int cli_open(struct cli *cli, const char *target)
 {
 	struct nunchi_error *err;
 
+	limit_memory(cli);
 	load_locale();
 	cli->target = target;
 	err = nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest);

@@ -113,6 +113,8 @@ struct guest_kernel {
 	bool remains;                /* no vCPU runs this kernel; see guest_attach_options */
 	bool live;                   /* the guest runs, so that memory may change during reads */
 	const struct cancel *cancel; /* ends long walks when requested; never NULL */
+	/* bytes; longer texts of processes are READ_LIMIT, and not read; 0: only their own limit */
+	size_t text_limit;
 };
 
 extern const struct guest_system guest_linux;

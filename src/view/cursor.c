@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/cursor.h"
 #include "core/array.h"
+#include "core/clock.h"
 #include "core/pages.h"
 #include "view/row.h"
 
@@ -10,8 +11,8 @@
  * The rows of a query on a running guest are kept in memory until the query is complete; this
  * limits their total size.
  */
-#define MAX_KEPT_BYTES ((size_t)512 << 20)
-/* When half of MAX_KEPT_BYTES is used, texts longer than this are left out. */
+#define MAX_KEPT_BYTES ((size_t)96 << 20)
+/* When half of the limit is used, texts longer than this are not read any more. */
 #define LONG_TEXT 256
 
 /*
@@ -57,6 +58,12 @@ struct view_cursor {
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
 	bool any_torn;
 	bool keeping;
+	size_t max_bytes;     /* of all rows; SIZE_MAX: no limit */
+	size_t given_bytes;   /* of the rows that were streamed */
+	bool ends_full;       /* a result that is too large ends with a warning */
+	bool short_texts;     /* long texts are not read any more */
+	uint64_t deadline_us; /* of reading a running guest */
+	bool ended_early;     /* because of that */
 	bool resume_failed;
 };
 
@@ -316,7 +323,9 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 		struct nunchi_error *err;
 
 		row_reset(&cursor->row);
+		cursor->source.kernel->text_limit = cursor->short_texts ? LONG_TEXT : 0;
 		err = cursor->provider->next(cursor->state, &cursor->row);
+		cursor->source.kernel->text_limit = 0;
 		if (!err)
 			err = row_finish(&cursor->row);
 		else if (err == &error_stop && cursor->row.no_memory)
@@ -405,19 +414,40 @@ static void copy_cells(const struct view_cursor *cursor, struct kept_row *kept)
 	}
 }
 
+/* Counts the row, and shortens it where half of the space is used. */
+static struct nunchi_error *take_space(struct view_cursor *cursor, size_t *used)
+{
+	size_t size = kept_size(cursor);
+
+	if (size > cursor->max_bytes / 2 || *used > cursor->max_bytes / 2 - size) {
+		cursor->short_texts = true;
+		drop_long_texts(cursor);
+		size = kept_size(cursor);
+	}
+	if (size <= cursor->max_bytes && *used <= cursor->max_bytes - size) {
+		*used += size;
+		return NULL;
+	}
+	if (!cursor->ends_full)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "the result is larger than %zu MiB",
+					       cursor->max_bytes >> 20),
+				  "ask for fewer columns, or set a limit or a constraint");
+	row_warn(&cursor->row, "rows are missing: those before take %zu MiB, which is the limit",
+		 cursor->max_bytes >> 20);
+	return &error_stop;
+}
+
 static struct nunchi_error *keep_row(struct view_cursor *cursor)
 {
+	struct nunchi_error *err;
 	struct kept_row *kept;
 	size_t size;
 
-	if (cursor->kept_bytes + kept_size(cursor) > MAX_KEPT_BYTES / 2)
-		drop_long_texts(cursor);
+	err = take_space(cursor, &cursor->kept_bytes);
+	if (err)
+		return err;
 	size = kept_size(cursor);
-	if (size > MAX_KEPT_BYTES - cursor->kept_bytes)
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "the result is larger than %zu MiB",
-					       MAX_KEPT_BYTES >> 20),
-				  "ask for fewer columns, or set a limit or a constraint");
 	/* The byte after the last text may be read. */
 	kept = make_room(cursor, size + 1);
 	if (!kept)
@@ -425,7 +455,6 @@ static struct nunchi_error *keep_row(struct view_cursor *cursor)
 	kept->torn = cursor->row.torn;
 	copy_cells(cursor, kept);
 	cursor->kept[cursor->kept_count++] = kept;
-	cursor->kept_bytes += size;
 	cursor->any_torn |= kept->torn;
 	return NULL;
 }
@@ -442,6 +471,7 @@ static struct nunchi_error *run_kept(void *data)
 	struct nunchi_error *err;
 
 	drop_kept(cursor);
+	cursor->short_texts = false;
 	row_deinit(&cursor->row);
 	row_init(&cursor->row, cursor->view);
 	kernel->live = !moment_is_still(&now);
@@ -450,6 +480,12 @@ static struct nunchi_error *run_kept(void *data)
 		err = next_match(cursor);
 		if (!err)
 			err = keep_row(cursor);
+		if (!err && clock_us() >= cursor->deadline_us) {
+			cursor->ended_early = true;
+			row_warn(&cursor->row,
+				 "rows are missing: reading the guest took longer than permitted");
+			err = &error_stop;
+		}
 	}
 	stop_provider(cursor);
 	kernel->live = true;
@@ -495,8 +531,8 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 		return error_context(run_captured(cursor), "with the guest paused");
 	memory_new_generation(target->memory);
 	err = run_kept(cursor);
-	if (err || !cursor->any_torn || cursor->source.pause != NUNCHI_PAUSE_AUTO ||
-	    !target->support[TARGET_PAUSE].available)
+	if (err || cursor->ended_early || !cursor->any_torn ||
+	    cursor->source.pause != NUNCHI_PAUSE_AUTO || !target->support[TARGET_PAUSE].available)
 		return err;
 	err = run_captured(cursor);
 	if (!may_stay_torn(cursor, err))
@@ -536,6 +572,14 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 	cursor->source = *source;
 	cursor->view = view;
 	cursor->request.limit = query ? query->limit : 0;
+	cursor->ends_full = query && query->max_bytes;
+	if (cursor->ends_full)
+		cursor->max_bytes = query->max_bytes;
+	else
+		cursor->max_bytes =
+		    source->target->live && !source->still ? MAX_KEPT_BYTES : SIZE_MAX;
+	cursor->deadline_us =
+	    query && query->max_ms ? clock_us() + query->max_ms * CLOCK_US_PER_MS : CLOCK_NEVER;
 	row_init(&cursor->row, view);
 	err = take_provider(cursor);
 	if (!err)
@@ -587,6 +631,8 @@ struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
 	if (!cursor->state || (cursor->request.limit && cursor->given == cursor->request.limit))
 		return &error_stop;
 	err = next_match(cursor);
+	if (!err)
+		err = take_space(cursor, &cursor->given_bytes);
 	if (err) {
 		stop_provider(cursor);
 		return err;

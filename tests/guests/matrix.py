@@ -49,7 +49,7 @@ CONFIGS = (
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False,
-           tests=("zeroed", "reset")),
+           tests=("zeroed", "reset", "endless")),
     Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",
            forms=("elf",)),
     Config("sid-amd64", "sid", "amd64", cpus=4, firmware="uefi", backing="memfd",

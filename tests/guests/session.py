@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import crash, damage, partial, pauses, reset, storm, types, zeroed
+from guests import crash, damage, endless, partial, pauses, reset, storm, types, zeroed
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
@@ -262,7 +262,9 @@ def plant_decoys(subject: Subject) -> None:
 
 
 AFTERWARDS = {"types": types.run, "partial": partial.run, "zeroed": zeroed.run,
-              "damage": damage.run, "decoys": plant_decoys}
+              "damage": damage.run, "decoys": plant_decoys,
+              # Last: it changes the file for good.
+              "endless": endless.run}
 
 
 def run(config: Config, nunchi: Nunchi, account: Account, work: Path, name: str) -> None:

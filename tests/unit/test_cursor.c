@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "view/cursor.h"
 
 #include <stdio.h>
@@ -777,7 +778,7 @@ static void test_long_texts(void **state)
 
 	guest->still = true;
 	guest->rows = 40;
-	guest->name_size = (size_t)12 << 20;
+	guest->name_size = (size_t)2 << 20;
 	run_live(guest);
 	cursor = open_cursor(guest, NUNCHI_PAUSE_AUTO, NULL);
 	for (int64_t i = 0; i < guest->rows; i++) {
@@ -789,9 +790,79 @@ static void test_long_texts(void **state)
 		limits += cells[COLUMN_name].kind == NUNCHI_CELL_ABSENT &&
 			  cells[COLUMN_name].absence == NUNCHI_ABSENT_LIMIT;
 	}
-	assert_int_equal(values, 21);
-	assert_int_equal(limits, 19);
+	assert_int_equal(values, 23);
+	assert_int_equal(limits, 17);
 	view_cursor_destroy(cursor);
+}
+
+/* The rows, until the end; how many of them have their name. */
+static size_t count_named(struct view_cursor *cursor, size_t *ret_named)
+{
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err;
+	size_t rows = 0;
+	bool torn;
+
+	*ret_named = 0;
+	while (!(err = view_cursor_next(cursor, &cells, &torn))) {
+		rows++;
+		*ret_named += cells[COLUMN_name].kind == NUNCHI_CELL_VALUE;
+	}
+	assert_ptr_equal(err, &error_stop);
+	return rows;
+}
+
+static void run_within(struct guest *guest, const struct nunchi_query *query, bool live,
+		       size_t rows, size_t named, const char *warning)
+{
+	struct view_cursor *cursor;
+	size_t found, got;
+
+	guest->target.live = live;
+	cursor = open_cursor(guest, NUNCHI_PAUSE_NEVER, query);
+	got = count_named(cursor, &found);
+	if (rows)
+		assert_int_equal(got, rows);
+	if (named)
+		assert_int_equal(found, named);
+	if (warning)
+		assert_non_null(strstr(view_cursor_warning(cursor, 0), warning));
+	else
+		assert_null(view_cursor_warning(cursor, 0));
+	view_cursor_destroy(cursor);
+}
+
+/* Half of the space for long texts, the rest for rows without; then the query ends. */
+static void test_max_bytes(void **state)
+{
+	const struct nunchi_query few = {.max_bytes = (size_t)16 << 20};
+	const struct nunchi_query many = {.max_bytes = (size_t)1 << 20};
+	struct guest *guest = *state;
+
+	guest->still = true;
+	run_live(guest);
+	for (unsigned live = 0; live < 2; live++) {
+		guest->rows = 40;
+		guest->name_size = (size_t)1 << 20;
+		run_within(guest, &few, live, 40, 7, NULL);
+		guest->rows = 1000000;
+		guest->name_size = 200;
+		run_within(guest, &many, live, 0, 0, "rows are missing");
+	}
+}
+
+/* A running guest whose list has no end. */
+static void test_max_ms(void **state)
+{
+	const struct nunchi_query query = {.max_ms = 50, .max_bytes = (size_t)512 << 20};
+	struct guest *guest = *state;
+	uint64_t start = clock_us();
+
+	guest->still = true;
+	guest->rows = INT64_MAX;
+	run_live(guest);
+	run_within(guest, &query, true, 0, 0, "longer than permitted");
+	assert_in_range(clock_us() - start, 50000, 3000000);
 }
 
 int main(void)
@@ -819,6 +890,8 @@ int main(void)
 	    TEST(resume_fails),
 	    TEST(cannot_be_paused),
 	    TEST(long_texts),
+	    TEST(max_bytes),
+	    TEST(max_ms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,9 @@ enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct
 		return READ_OK;
 	if (env_start != end || env_end < env_start)
 		env_end = end;
+	/* What will be left out is not read. */
+	if (kernel->guest.text_limit && end - start > kernel->guest.text_limit)
+		return READ_LIMIT;
 	fault = linux_process_read(kernel, pgd, end - 1, &last, 1, NULL);
 	if (fault == READ_OK && last)
 		return append_title(kernel, pgd, start, env_end, ret);
