@@ -3,9 +3,9 @@
  * Opens a guest as the command does, confined, and tries everything that a confined process must
  * not be able to do. Then it reads the guest, and pauses it if it runs.
  *
- *	confined TARGET         prints "passed N" and "failed NAME: …" lines; status 0 if none failed
- *	confined                the same with a file of its own
- *	confined killed TARGET  kills the confined process while it holds the guest paused
+ *	confined TARGET         prints "passed N" and "failed NAME: …" lines; status 0 if none
+ *failed confined                the same with a file of its own confined killed TARGET  kills the
+ *confined process while it holds the guest paused
  *
  * That each attempt can tell the difference is tried first, in a process that is not confined.
  */
@@ -145,7 +145,10 @@ static long try_x32(void)
 }
 #endif
 
-#define ATTEMPT(name) {#name, try_##name}
+#define ATTEMPT(name)                                                                              \
+	{                                                                                          \
+#name, try_##name                                                                  \
+	}
 static const struct attempt {
 	const char *name;
 	long (*try)(void);
@@ -267,11 +270,19 @@ static bool report(const char *name, struct nunchi_error *err)
 	return right;
 }
 
+/* The kernel's banner; address 0 of a file without a kernel. */
 static void read_guest(struct nunchi_guest *guest)
 {
-	const struct nunchi_place place = {.space = NUNCHI_SPACE_PHYSICAL};
-	uint8_t bytes[512];
+	struct nunchi_place place = {.space = NUNCHI_SPACE_PHYSICAL};
+	struct nunchi_symbol symbol;
+	struct nunchi_error *err = nunchi_symbol_find(guest, "linux_banner", &symbol);
+	uint8_t bytes[64];
 
+	if (!err) {
+		place.space = NUNCHI_SPACE_KERNEL;
+		place.address = symbol.address;
+	}
+	nunchi_error_destroy(err);
 	report("read", nunchi_read(guest, &place, sizeof(bytes), bytes));
 }
 
@@ -337,10 +348,10 @@ static void judge_status(pid_t pid)
 	size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	text[size < 0 ? 0 : size] = '\0';
 	close(fd);
-	judge("CapEff", status_number(text, "\nCapEff:", 16) == 0, text);
-	judge("CapPrm", status_number(text, "\nCapPrm:", 16) == 0, text);
-	judge("NoNewPrivs", status_number(text, "\nNoNewPrivs:", 10) == 1, text);
-	judge("Seccomp", status_number(text, "\nSeccomp:", 10) == 2, text);
+	judge("CapEff", status_number(text, "\nCapEff:", 16) == 0, "not 0");
+	judge("CapPrm", status_number(text, "\nCapPrm:", 16) == 0, "not 0");
+	judge("NoNewPrivs", status_number(text, "\nNoNewPrivs:", 10) == 1, "not 1");
+	judge("Seccomp", status_number(text, "\nSeccomp:", 10) == 2, "not 2");
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -382,7 +393,8 @@ static void be_confined(const char *target, const bool *forbidden, int ready, in
 
 static int run(const char *target)
 {
-	bool *forbidden = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool *forbidden =
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int ready[2], go[2], status = -1;
 	char byte = 0;
 	pid_t pid;
