@@ -21,7 +21,7 @@ from common import LabError, cache_root, locked, replace_directory, run, say, sc
 
 SUITES = ("bullseye", "bullseye-security", "bookworm", "bookworm-security",
           "bookworm-backports", "trixie", "trixie-security", "sid")
-FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "686-pae")
+FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "686", "686-pae")
 
 # Whatever of these a flavour has as modules is put into the guest, with what
 # they depend on.

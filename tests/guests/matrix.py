@@ -45,6 +45,8 @@ CONFIGS = (
     Config("6.1-cloud", "bookworm", "cloud-amd64", memory=5120, machine="q35", backing="memfd"),
     Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, forms=("raw",),
            tests=("zeroed", "decoys")),
+    Config("6.1-686", "bookworm", "686", vmcoreinfo=True,
+           forms=("raw", "elf", "elf-paging", "kdump-zlib"), tests=("partial", "zeroed", "types")),
     Config("6.1-686-pae", "bookworm", "686-pae", tests=("partial", "zeroed", "types")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys")),

@@ -221,6 +221,72 @@ static void test_small_mapped_image(void **state)
 	linux_kernel_destroy(kernel);
 }
 
+/* Where a 32-bit kernel without PAE is put: text, then data with its page directory. */
+#define NARROW_TEXT (16 * MIB)
+#define NARROW_DATA (24 * MIB)
+#define NARROW_TOP  (NARROW_DATA + 0x1000)
+#define NARROW_BASE UINT64_C(0xc0000000)
+
+static void put_narrow(struct guest *guest, uint64_t address, uint32_t value)
+{
+	memcpy(guest->ram + address, &value, 4);
+}
+
+static void put_narrow_kernel(struct guest *guest)
+{
+	_cleanup_free_ struct writer_tokens *tokens = calloc(1, sizeof(*tokens));
+	_cleanup_writer_ struct writer w = {
+	    .layout = {"narrow", 4, WRITE_ADDRESSES, WRITE_NO_SEQS, 4, 4, .count = 600},
+	    .base = NARROW_BASE + NARROW_TEXT};
+
+	w.symbols = calloc(WRITER_SYMBOLS_MAX, sizeof(*w.symbols));
+	w.data = calloc(1, WRITER_SIZE);
+	writer_add_symbols(&w);
+	writer_add(&w, 'D', NARROW_BASE + NARROW_TOP, "swapper_pg_dir");
+	writer_compress(&w, tokens);
+	writer_put_again(&w, tokens);
+	strcpy((char *)w.data + BANNER, "Linux version 6.1.0-686 (a) (b) #1 SMP today");
+	memcpy(guest->ram + NARROW_TEXT, w.data, WRITER_SIZE);
+	/* The linear map, by pages of 4 MiB. */
+	for (uint32_t at = 0; at < RAM; at += 4 * MIB)
+		put_narrow(guest, NARROW_TOP + ((NARROW_BASE + at) >> 22) * 4,
+			   at | P | PS | (at >= NARROW_TEXT && at < NARROW_DATA ? 0 : RW));
+}
+
+/* Found by a vCPU without CR4.PAE, by the note, and by its page directory alone. */
+static void test_without_pae(void **state)
+{
+	static const struct x86_registers vcpu = {
+	    .cr0 = 0x80050033, .cr3 = NARROW_TOP, .cr4 = 0x690};
+	struct guest *guest = *state;
+	struct linux_kernel *kernel = NULL;
+	struct nunchi_error *err;
+
+	for (unsigned i = 0; i < 3; i++) {
+		put_narrow_kernel(guest);
+		guest->vcpus = &vcpu;
+		target_set_support(&guest->target, TARGET_REGISTERS, i == 0, "test");
+		if (i == 1) {
+			guest->target.vmcoreinfo = calloc(1, 512);
+			snprintf(
+			    guest->target.vmcoreinfo, 512,
+			    "OSRELEASE=6.1.0-686\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)=%llx\n",
+			    (unsigned long long)(NARROW_BASE + NARROW_TOP));
+			guest->target.vmcoreinfo_size = strlen(guest->target.vmcoreinfo);
+		} else {
+			guest->target.vmcoreinfo_size = 0;
+		}
+		err = attach_with(guest, NULL, &kernel);
+		if (err)
+			fail_msg("%u: %s", i, nunchi_error_message(err));
+		assert_int_equal(kernel->word_size, 4);
+		assert_int_equal(kernel->text_virtual, NARROW_BASE + NARROW_TEXT);
+		assert_int_equal(kernel->text_physical, NARROW_TEXT);
+		assert_int_equal(address_space_paging(kernel->guest.space)->mode, X86_MODE_32BIT);
+		linux_kernel_destroy(kernel);
+	}
+}
+
 /* A kernel's image copied elsewhere with its variables, but tables of its own. */
 static void test_copied_image(void **state)
 {
@@ -1249,6 +1315,7 @@ int main(void)
 	    TEST(forged_banner),
 	    TEST(forged_32_bits),
 	    TEST(small_mapped_image),
+	    TEST(without_pae),
 	    TEST(copied_image),
 	    TEST(freed_page_not_saved),
 	    TEST(boundary),

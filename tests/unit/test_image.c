@@ -66,14 +66,16 @@ static void start(struct image_test *test, enum x86_mode mode)
 {
 	memset(test->ram, 0, RAM);
 	writer_init(&test->writer, mode, test->ram, RAM, TABLES);
-	test->text = mode == X86_MODE_PAE ? TEXT32 : TEXT;
-	test->place = mode == X86_MODE_PAE ? PLACE32 : PLACE;
+	test->text = mode <= X86_MODE_PAE ? TEXT32 : TEXT;
+	test->place = mode <= X86_MODE_PAE ? PLACE32 : PLACE;
 }
 
 /* Large pages from one offset in the image to another. */
 static void large(struct image_test *test, uint64_t from, uint64_t to, uint64_t flags)
 {
-	for (uint64_t at = from; at < to; at += 2 * MIB)
+	uint64_t step = test->writer.mode == X86_MODE_32BIT ? 4 * MIB : 2 * MIB;
+
+	for (uint64_t at = from; at < to; at += step)
 		writer_map(&test->writer, test->text + at, test->place + at, 2, flags);
 }
 
@@ -304,6 +306,37 @@ static void test_pae(void **state)
 	assert_int_equal(image.virtual_end, TEXT32 + (12 + 32) * MIB);
 }
 
+/* Without PAE: pages of 4 MiB, and no bit that tells text from read-only data. */
+static void test_without_pae(void **state)
+{
+	struct image_test *test = *state;
+	struct linux_image image;
+
+	start(test, X86_MODE_32BIT);
+	for (uint64_t at = 0; at < PLACE32; at += 4 * MIB)
+		writer_map(&test->writer, 0xc0000000 + at, at, 2, RW);
+	large(test, 0, 8 * MIB, RX);
+	small(test, 8 * MIB, 10 * MIB, RX);
+	small(test, 10 * MIB, 12 * MIB, RW);
+	large(test, 12 * MIB, 100 * MIB, RW);
+	assert_true(find(test, &image));
+	assert_int_equal(image.virtual_start, TEXT32);
+	assert_int_equal(image.physical_start, PLACE32);
+	assert_int_equal(image.data_start, TEXT32 + 10 * MIB);
+	assert_int_equal(image.rodata_start, TEXT32);
+	assert_int_equal(image.rodata_end, TEXT32 + 10 * MIB);
+	/* Read by the wrong mode it is none. */
+	assert_false(linux_image_find(
+	    test->memory, &(struct x86_paging){.mode = X86_MODE_PAE, .root = {test->writer.root}},
+	    false, &image));
+	/* In the half of user space it is none either. */
+	start(test, X86_MODE_32BIT);
+	test->text = 0x08000000;
+	large(test, 0, 8 * MIB, RX);
+	large(test, 8 * MIB, 12 * MIB, RW);
+	has_none(test);
+}
+
 /* A few read-only pages before the image, as free memory may have them, are no image. */
 static void test_pae_read_only_before(void **state)
 {
@@ -370,6 +403,7 @@ int main(void)
 	    TEST(broken_tables),
 	    TEST(depth),
 	    TEST(pae),
+	    TEST(without_pae),
 	    TEST(pae_read_only_before),
 	    TEST(pae_user_half),
 	    TEST(pae_without_data),

@@ -516,7 +516,7 @@ static struct nunchi_error *attach_any(struct search *search, struct linux_kerne
 		err = attach_root(search, &search->unnoted, ret);
 	}
 	if (is_nothing(err))
-		err = attach_arrangements(search, LINUX_ROOTS_DATA, LINUX_ROOTS_PAE_SCAN, ret);
+		err = attach_arrangements(search, LINUX_ROOTS_DATA, LINUX_ROOTS_SCAN_32, ret);
 	if (is_nothing(err))
 		err = attach_unsure(search, ret);
 	if (is_refusal(err)) {

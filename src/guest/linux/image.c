@@ -6,6 +6,8 @@
 #define LARGE_SHIFT 21
 #define LARGE_SIZE  ((uint64_t)1 << LARGE_SHIFT)
 #define ENTRIES     512
+/* of a table without PAE, whose entries have 4 bytes and no bit that forbids execution */
+#define NARROW_ENTRIES 1024
 
 /* Page-table entry bits, Intel SDM volume 3, table 4-20 and following. */
 #define PRESENT    ((uint64_t)1 << 0)
@@ -184,10 +186,12 @@ static bool find_64(struct memory *memory, const struct x86_paging *paging, bool
  */
 #define MAX_DATA_32 ((uint64_t)32 << 20)
 
+#define LOWEST_SPLIT 0x40000000
+
 uint64_t linux_split_below(uint64_t address)
 {
 	static const uint64_t splits[] = {0xc0000000, 0xb0000000, 0x80000000, 0x78000000,
-					  0x40000000};
+					  LOWEST_SPLIT};
 
 	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
 		if (address >= splits[i])
@@ -219,17 +223,33 @@ static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical
 							     : KIND_RODATA);
 }
 
-static bool scan_entry_32(struct scan *scan, struct memory *memory, uint64_t virtual,
+/* Reads a table of 1,024 entries of 4 bytes, or of 512 entries of 8 bytes. */
+static bool read_table_32(struct memory *memory, uint64_t address, bool narrow,
+			  uint64_t entries[NARROW_ENTRIES])
+{
+	uint32_t words[NARROW_ENTRIES];
+
+	if (!narrow)
+		return read_table(memory, address, entries);
+	if (memory_read(memory, gpa(address), words, sizeof(words), NULL) != MEMORY_OK)
+		return false;
+	for (size_t i = 0; i < NARROW_ENTRIES; i++)
+		entries[i] = words[i];
+	return true;
+}
+
+/* Scans an entry of a page directory, which maps 2 MiB with PAE, and 4 MiB without (narrow). */
+static bool scan_entry_32(struct scan *scan, struct memory *memory, bool narrow, uint64_t virtual,
 			  uint64_t entry)
 {
-	uint64_t table[ENTRIES];
+	uint64_t size = narrow ? LARGE_SIZE * 2 : LARGE_SIZE;
+	uint64_t table[NARROW_ENTRIES];
 
 	if (!(entry & PRESENT) || entry & LARGE)
-		return scan_piece_32(scan, virtual, entry & FRAME & ~(LARGE_SIZE - 1), LARGE_SIZE,
-				     entry);
-	if (!read_table(memory, entry & FRAME, table))
+		return scan_piece_32(scan, virtual, entry & FRAME & ~(size - 1), size, entry);
+	if (!read_table_32(memory, entry & FRAME, narrow, table))
 		return false;
-	for (size_t i = 0; i < ENTRIES; i++) {
+	for (size_t i = 0; i < size >> PAGE_SHIFT; i++) {
 		if (!scan_piece_32(scan, virtual + (i << PAGE_SHIFT), table[i] & FRAME, PAGE_SIZE,
 				   table[i]))
 			return false;
@@ -238,27 +258,46 @@ static bool scan_entry_32(struct scan *scan, struct memory *memory, uint64_t vir
 }
 
 /*
- * Finds the image of a 32-bit kernel with PAE. It lies in the linear map of low memory, at any
- * split of the address space, and is the first long read-only row of pages there
- * (mark_rodata_ro()).
+ * Scans a page directory from the lowest address at which a kernel may be mapped; false when the
+ * image is complete.
  */
-static bool find_pae(struct memory *memory, const struct x86_paging *paging,
-		     struct linux_image *ret)
+static bool scan_directory_32(struct scan *scan, struct memory *memory, bool narrow,
+			      uint64_t virtual, uint64_t address)
 {
-	uint64_t directory[ENTRIES], pointer;
-	struct scan scan = {0};
+	size_t count = narrow ? NARROW_ENTRIES : ENTRIES;
+	unsigned shift = narrow ? LARGE_SHIFT + 1 : LARGE_SHIFT;
+	uint64_t directory[NARROW_ENTRIES];
 
-	for (unsigned top = 1; top < 4; top++) {
-		if (memory_read(memory, gpa(paging->root.v + top * 8), &pointer, 8, NULL) !=
-			MEMORY_OK ||
-		    !(pointer & PRESENT) || !read_table(memory, pointer & FRAME, directory))
-			continue;
-		for (size_t i = 0; i < ENTRIES; i++) {
-			if (!scan_entry_32(&scan, memory,
-					   ((uint64_t)top << 30) + (i << LARGE_SHIFT),
-					   directory[i]))
-				return scan.image.data_start && finish(&scan, ret);
-		}
+	if (!read_table_32(memory, address, narrow, directory))
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t at = virtual + (i << shift);
+
+		if (at >= LOWEST_SPLIT && !scan_entry_32(scan, memory, narrow, at, directory[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Finds the image of a 32-bit kernel. It lies in the linear map of low memory, at any split of the
+ * address space, and is the first long read-only row of pages there (mark_rodata_ro()).
+ */
+static bool find_32(struct memory *memory, const struct x86_paging *paging, struct linux_image *ret)
+{
+	struct scan scan = {0};
+	uint64_t pointer;
+
+	if (paging->mode == X86_MODE_32BIT) {
+		scan_directory_32(&scan, memory, true, 0, paging->root.v);
+		return scan.image.data_start && finish(&scan, ret);
+	}
+	for (uint64_t top = 1; top < 4; top++) {
+		if (memory_read(memory, gpa(paging->root.v + top * 8), &pointer, 8, NULL) ==
+			MEMORY_OK &&
+		    pointer & PRESENT &&
+		    !scan_directory_32(&scan, memory, false, top << 30, pointer & FRAME))
+			break;
 	}
 	return scan.image.data_start && finish(&scan, ret);
 }
@@ -271,13 +310,12 @@ bool linux_image_find(struct memory *memory, const struct x86_paging *paging, bo
 	case X86_MODE_5LEVEL:
 		return find_64(memory, paging, scattered, ret);
 	case X86_MODE_PAE:
-		/*
-		 * A 32-bit image is recognised by the linear map, which is not contiguous in
-		 * machine frames.
-		 */
-		return !scattered && find_pae(memory, paging, ret);
 	case X86_MODE_32BIT:
 		break;
 	}
-	return false;
+	/*
+	 * A 32-bit image is recognised by the linear map, which is not contiguous in machine
+	 * frames.
+	 */
+	return !scattered && find_32(memory, paging, ret);
 }

@@ -21,10 +21,10 @@
 #define MAX_DATA ((uint64_t)32 << 20)
 
 /*
- * Limit of the candidates with PAE. Each costs a walk over a whole page table, and a hostile guest
- * may contain any number of them.
+ * Limit of the candidates of 32 bits. Each costs a walk over a whole page table, and a hostile
+ * guest may contain any number of them.
  */
-#define MAX_PAE_TRIES 1024
+#define MAX_TRIES_32 1024
 
 /*
  * Whether two images are the same in all respects. A forged table may have the start of the
@@ -78,6 +78,18 @@ static void add_64(struct linux_roots *roots, struct memory *memory, uint64_t ro
 
 	add_noted(roots, memory, &paging, how, note_stext);
 	paging.mode = X86_MODE_5LEVEL;
+	add_noted(roots, memory, &paging, how, note_stext);
+}
+
+/* Adds a root of a 32-bit kernel, with or without PAE: at most one of both leads to an image. */
+static void add_32(struct linux_roots *roots, struct memory *memory, uint64_t root, const char *how,
+		   uint64_t note_stext)
+{
+	struct x86_paging paging = {.mode = X86_MODE_PAE, .root = gpa(root)};
+
+	add_noted(roots, memory, &paging, how, note_stext);
+	paging.mode = X86_MODE_32BIT;
+	paging.pse = true;
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
@@ -184,12 +196,8 @@ void linux_roots_add_note(struct linux_roots *roots, struct memory *memory,
 			       stext);
 		return;
 	}
-	if (linux_split_below(virtual)) {
-		struct x86_paging paging = {.mode = X86_MODE_PAE,
-					    .root = gpa(virtual - linux_split_below(virtual))};
-
-		add_noted(roots, memory, &paging, how, stext);
-	}
+	if (linux_split_below(virtual))
+		add_32(roots, memory, virtual - linux_split_below(virtual), how, stext);
 }
 
 static void from_handed_note(struct linux_roots *roots, struct target *target)
@@ -293,30 +301,56 @@ static bool is_own_pointers(const uint64_t entries[8])
 	return some;
 }
 
-static void from_pae_scan(struct linux_roots *roots, struct memory *memory,
-			  const struct cancel *cancel)
+/*
+ * Whether a page looks like swapper_pg_dir of a 32-bit kernel without PAE: the entries of user
+ * space are empty, and the first of the kernel's maps the start of RAM, as a large page or through
+ * a page table. The start is read first, because few pages begin with zeros and are not empty.
+ */
+static bool is_own_directory(struct memory *memory, uint64_t page)
 {
+	static const uint64_t none[8];
+	uint64_t start[ARRAY_SIZE(none)];
+	uint32_t entries[PAGE_SIZE / sizeof(uint32_t)];
+	size_t i = 0;
+
+	if (memory_read(memory, gpa(page), start, sizeof(start), NULL) != MEMORY_OK ||
+	    memcmp(start, none, sizeof(start)) ||
+	    memory_read(memory, gpa(page), entries, sizeof(entries), NULL) != MEMORY_OK)
+		return false;
+	while (i < ARRAY_SIZE(entries) && !entries[i])
+		i++;
+	if (i == ARRAY_SIZE(entries) || linux_split_below((uint64_t)i << 22) != (uint64_t)i << 22)
+		return false;
+	return entries[i] & PRESENT && (!(entries[i] & LARGE) || !(entries[i] & FRAME));
+}
+
+static bool is_own_pointer_page(struct memory *memory, uint64_t page)
+{
+	uint64_t entries[8];
+
+	return memory_read(memory, gpa(page), entries, sizeof(entries), NULL) == MEMORY_OK &&
+	       is_own_pointers(entries);
+}
+
+static void from_scan_32(struct linux_roots *roots, struct memory *memory,
+			 const struct cancel *cancel)
+{
+	static const char how[] = "the page directory of a 32-bit kernel";
 	gpa_t start, end, at = gpa(0);
 	unsigned tries = 0;
 
-	/* CR3 has 32 bits with PAE. */
+	/* CR3 has 32 bits. */
 	while (!cancel_requested(cancel) && memory_next_data(memory, at, &start, &end) &&
 	       start.v < UINT32_MAX) {
 		uint64_t page = (start.v + PAGE_MASK) & ~PAGE_MASK;
 
 		for (; page < end.v && page < UINT32_MAX && !cancel_requested(cancel);
 		     page += PAGE_SIZE) {
-			struct x86_paging paging = {.mode = X86_MODE_PAE, .root = gpa(page)};
-			uint64_t entries[8];
-
-			if (memory_read(memory, gpa(page), entries, sizeof(entries), NULL) !=
-				MEMORY_OK ||
-			    !is_own_pointers(entries))
+			if (!is_own_pointer_page(memory, page) && !is_own_directory(memory, page))
 				continue;
-			if (tries++ == MAX_PAE_TRIES)
+			if (tries++ == MAX_TRIES_32)
 				return;
-			add_noted(roots, memory, &paging, "the page directory of a 32-bit kernel",
-				  0);
+			add_32(roots, memory, page, how, 0);
 		}
 		at = end;
 	}
@@ -344,8 +378,8 @@ void linux_roots_collect(struct linux_roots *roots, struct target *target,
 	case LINUX_ROOTS_NOTE_SCAN:
 		from_note_scan(roots, target->memory, cancel);
 		break;
-	case LINUX_ROOTS_PAE_SCAN:
-		from_pae_scan(roots, target->memory, cancel);
+	case LINUX_ROOTS_SCAN_32:
+		from_scan_32(roots, target->memory, cancel);
 		break;
 	case LINUX_ROOT_SOURCE_COUNT:
 		break;

@@ -36,7 +36,7 @@ enum linux_root_source {
 	/* start of .data at a multiple of 2 MiB, found by the end-of-stack magic number */
 	LINUX_ROOTS_DATA,
 	LINUX_ROOTS_NOTE_SCAN, /* VMCOREINFO notes at the start of pages */
-	LINUX_ROOTS_PAE_SCAN,  /* the page-directory pointers of a 32-bit kernel */
+	LINUX_ROOTS_SCAN_32,   /* the page directory of a 32-bit kernel */
 	LINUX_ROOT_SOURCE_COUNT
 };
 
