@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#define VMWARE_HINT                                                                                \
+	"its memory is in the .vmem file beside it: give that; where there is none, make a core: " \
+	"vmss2core -N FILE"
+
 static const struct {
 	const char *magic;
 	size_t size;
@@ -27,19 +31,15 @@ static const struct {
     {"ustar", 5, 257, "a tar archive", "unpack it: tar -xf FILE"},
     {"\x78\x9c", 2, 0, "a zlib stream, as LiME writes with compress=1",
      "unpack it: zlib-flate -uncompress <FILE >FILE.lime (package qpdf)"},
-    {"\xd0\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
-     "its memory is in the .vmem file beside it: give that"},
-    {"\xd1\xba\xd1\xba", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
-     "its memory is in the .vmem file beside it: give that"},
-    {"\xd2\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
-     "its memory is in the .vmem file beside it: give that"},
-    {"\xd3\xbe\xd3\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)",
-     "its memory is in the .vmem file beside it: give that"},
+    {"\xd0\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
+    {"\xd1\xba\xd1\xba", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
+    {"\xd2\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
+    {"\xd3\xbe\xd3\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
     {"\x7fVirtualBox SavedState", 22, 0, "a state that VirtualBox saved (.sav)",
      "start the guest again, then dump it: VBoxManage debugvm GUEST dumpvmcore --filename=FILE"},
-    {"HyperV", 6, 0, "a state that Hyper-V saved", "turn it into raw memory with Hyper-V's tools"},
-    {"VMRS", 4, 0, "a state that Hyper-V saved (.vmrs)",
-     "turn it into raw memory with Hyper-V's tools"},
+    {"\x14\x20\x28\x01", 4, 0, "a state or configuration of Hyper-V (.vmrs, .vmcx)",
+     "on Windows, with LeechCore's plugin hvsavedstate: pcileech dump -device "
+     "hvsavedstate://FILE -out FILE.raw"},
     {"EVF\x09\x0d\x0a\xff\0", 8, 0, "an EWF image (.E01)",
      "unpack it: ewfexport -f raw -t NAME FILE (package ewf-tools)"},
     {"EVF2\x0d\x0a\x81\0", 8, 0, "an EWF image (.Ex01)",
