@@ -7,8 +7,11 @@
 
 #include <cmocka.h>
 
+#include "guest/linux/environment.h"
 #include "guest/linux/files.h"
+#include "guest/linux/mounts.h"
 #include "guest/linux/rbtree.h"
+#include "guest/linux/task.h"
 #include "guest/linux/vma.h"
 
 #include "toy_kernel.h"
@@ -427,6 +430,25 @@ static void test_files_hostile(void **state)
 	linux_files_deinit(&walk);
 }
 
+/* Each walk that this kernel's types do not suffice for says how to get some that do. */
+static void test_lacking_fields(void **state)
+{
+	struct nunchi_error *(*const checks[])(struct linux_kernel * kernel) = {
+	    linux_files_check, linux_mappings_check, linux_mounts_check, linux_threads_check,
+	    linux_environment_check};
+	struct toy *toy = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+		struct nunchi_error *err = checks[i](&toy->kernel);
+
+		assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+		if (!strstr(nunchi_error_message(err), ": this kernel's types lack ") ||
+		    !nunchi_error_hint(err) || !strstr(nunchi_error_hint(err), "--types FILE"))
+			fail_msg("%s", nunchi_error_message(err));
+		nunchi_error_destroy(err);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -439,6 +461,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files_hostile, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_lacking_fields, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,9 +150,8 @@ struct nunchi_error *linux_environment_check(struct linux_kernel *kernel)
 	if (layout->task_mm.present && layout->mm_pgd.present && layout->mm_env_start.present &&
 	    layout->mm_env_end.present)
 		return NULL;
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "environments cannot be read: this kernel's types lack task_struct.mm "
-			    "or a field of mm_struct");
+	return linux_lacks_fields("environments cannot be read",
+				  "task_struct.mm or a field of mm_struct");
 }
 
 enum read_result linux_environment_of(struct linux_environment *environment,

@@ -60,9 +60,8 @@ struct nunchi_error *linux_files_check(struct linux_kernel *kernel)
 	if (layout->task_files.present && layout->files_fdt.present && layout->fdtable_fd.present &&
 	    layout->fdtable_open_fds.present && linux_has_field(kernel, &layout->file_path))
 		return NULL;
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "open files cannot be walked: this kernel's types lack a field of "
-			    "task_struct, files_struct, fdtable or file");
+	return linux_lacks_fields("open files cannot be walked",
+				  "a field of task_struct, files_struct, fdtable or file");
 }
 
 void linux_files_deinit(struct linux_files *walk)

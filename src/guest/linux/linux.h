@@ -107,6 +107,11 @@ enum read_result linux_read_object(struct linux_kernel *kernel, enum layout_stru
  * it.
  */
 uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type);
+/*
+ * Makes the error for a walk whose fields this kernel's types lack: what cannot be done, and the
+ * fields.
+ */
+struct nunchi_error *linux_lacks_fields(const char *what, const char *fields);
 /* Whether this kernel has a field of the layout; looks up the field's group. */
 bool linux_has_field(struct linux_kernel *kernel, const struct field *field);
 /*

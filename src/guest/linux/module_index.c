@@ -325,8 +325,10 @@ static struct nunchi_error *find_btf(struct linux_kernel *kernel, const struct l
 				    "this kernel has no types of modules (before 5.11, or built "
 				    "without CONFIG_DEBUG_INFO_BTF_MODULES)");
 	if (!kernel->symbol[LINUX_btf_modules])
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the types of modules cannot be found: no symbol btf_modules");
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "the types of modules cannot be found: the symbol "
+					       "btf_modules is missing"),
+				  "give the kernel's System.map with --symbols");
 	hash_map_init(&seen);
 	linux_list_init(&list, kernel, kernel->symbol[LINUX_btf_modules], MAX_BTF_MODULES, &seen);
 	while (linux_list_next(&list, &node)) {

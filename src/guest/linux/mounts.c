@@ -195,9 +195,9 @@ static struct nunchi_error *collect(struct linux_mounts *mounts)
 	if (layout->mnt_namespace_root.present && layout->mount_mounts.present &&
 	    layout->mount_child.present)
 		return collect_children(mounts);
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "mounts cannot be walked: this kernel's mnt_namespace has neither the "
-			    "tree mounts, the list nor root");
+	return linux_lacks_fields(
+	    "mounts cannot be walked",
+	    "mnt_namespace.mounts, mnt_namespace.list and mnt_namespace.root");
 }
 
 struct nunchi_error *linux_mounts_collect(struct linux_mounts *mounts, uint64_t namespace)
@@ -231,9 +231,8 @@ struct nunchi_error *linux_mounts_check(struct linux_kernel *kernel)
 	if (layout->task_nsproxy.present && linux_has_field(kernel, &layout->nsproxy_mnt_ns) &&
 	    layout->mount_root.present)
 		return NULL;
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "mounts cannot be walked: this kernel's types lack a field of "
-			    "task_struct, nsproxy or mount");
+	return linux_lacks_fields("mounts cannot be walked",
+				  "a field of task_struct, nsproxy or mount");
 }
 
 enum read_result linux_task_mounts(struct linux_kernel *kernel, const struct object *task,

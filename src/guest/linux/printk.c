@@ -116,7 +116,8 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 		if (result == READ_NO_MEMORY)
 			return &error_nomem;
 		return error_create_at(NUNCHI_ERROR_FAULT, kernel->symbol[LINUX_prb],
-				       "the kernel's log cannot be read");
+				       "the kernel's log cannot be read: %s",
+				       read_result_string(result));
 	}
 	if (object_u64(&log->ring, &layout->printk_ring_count_bits) > MAX_COUNT_BITS ||
 	    object_u64(&log->ring, &layout->printk_ring_size_bits) > MAX_LOG_BITS) {

@@ -24,6 +24,14 @@ uint32_t linux_used_size(struct linux_kernel *kernel, enum layout_struct type)
 	return kernel->layout.used[type];
 }
 
+struct nunchi_error *linux_lacks_fields(const char *what, const char *fields)
+{
+	return error_hint(
+	    error_create(NUNCHI_ERROR_UNSUPPORTED, "%s: this kernel's types lack %s", what, fields),
+	    "give types that have them, of exactly this build, with --types FILE (a "
+	    "vmlinux with DWARF has all); `nunchi info` lists what is missing");
+}
+
 bool linux_has_field(struct linux_kernel *kernel, const struct field *field)
 {
 	enum layout_group group;

@@ -25,10 +25,9 @@ struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_ker
 				 kernel->symbols_missing ? kernel->symbols_missing : ""),
 		    "give the kernel's System.map with --symbols");
 	if (!layout->task_tasks.present || !layout->task_pid.present)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "processes cannot be walked: this kernel's task_struct has no "
-				    "field %s",
-				    layout->task_tasks.present ? "pid" : "tasks");
+		return linux_lacks_fields("processes cannot be walked", layout->task_tasks.present
+									    ? "task_struct.pid"
+									    : "task_struct.tasks");
 	hash_map_init(&walk->seen);
 	linux_list_init(&walk->list, kernel,
 			kernel->symbol[LINUX_init_task] + layout->task_tasks.offset,
@@ -78,10 +77,9 @@ struct nunchi_error *linux_threads_check(struct linux_kernel *kernel)
 	if (layout->task_signal.present && layout->signal_thread_head.present &&
 	    layout->task_thread_node.present)
 		return NULL;
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "threads cannot be walked: this kernel's types lack "
-			    "task_struct.signal, task_struct.thread_node or "
-			    "signal_struct.thread_head");
+	return linux_lacks_fields("threads cannot be walked",
+				  "task_struct.signal, task_struct.thread_node or "
+				  "signal_struct.thread_head");
 }
 
 bool linux_threads_init(struct linux_threads *walk, struct linux_kernel *kernel,

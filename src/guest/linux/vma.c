@@ -370,9 +370,9 @@ struct nunchi_error *linux_mappings_check(struct linux_kernel *kernel)
 	if (layout->task_mm.present && layout->vma_start.present &&
 	    (layout->mm_mm_mt.present || layout->mm_mmap.present))
 		return NULL;
-	return error_create(NUNCHI_ERROR_UNSUPPORTED,
-			    "mappings cannot be walked: this kernel's types lack task_struct.mm, "
-			    "vm_area_struct, or both mm_struct.mm_mt and mm_struct.mmap");
+	return linux_lacks_fields(
+	    "mappings cannot be walked",
+	    "task_struct.mm, vm_area_struct, or both mm_struct.mm_mt and mm_struct.mmap");
 }
 
 enum read_result linux_mappings_init(struct linux_mappings *walk, struct linux_kernel *kernel,
