@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "symbols/build_id.h"
 #include "symbols/vmcoreinfo.h"
 
 #include <stdlib.h>
@@ -8,12 +9,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct build_id id = {0}, again;
 	struct vmcoreinfo info;
 	const char *text;
 	uint64_t value;
 	int64_t number;
 	size_t length;
 
+	/* The kernel's ELF notes are the other thing by which it is identified. */
+	if (build_id_from_notes(data, size, &id)) {
+		struct build_id_text spelled = build_id_spell(&id);
+
+		if (!id.size || id.size > BUILD_ID_MAX ||
+		    !build_id_parse(spelled.text, strlen(spelled.text), &again) ||
+		    !build_id_equal(&id, &again))
+			abort();
+	}
 	if (!vmcoreinfo_parse(data, size, &info))
 		return 0;
 	if (info.text != (const char *)data || info.size > size || !info.size ||
