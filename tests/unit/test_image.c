@@ -325,6 +325,15 @@ static void test_without_pae(void **state)
 	assert_int_equal(image.data_start, TEXT32 + 10 * MIB);
 	assert_int_equal(image.rodata_start, TEXT32);
 	assert_int_equal(image.rodata_end, TEXT32 + 10 * MIB);
+	/* What a process maps below: a table that is not in the file, and a large page. */
+	writer_put(&test->writer, writer_entry(&test->writer, 0x80000000, 2),
+		   UINT64_C(0x7ffff000) | WRITER_P | WRITER_US);
+	writer_map(&test->writer, 0xb0000000, 0x400000, 2, RX | WRITER_US);
+	writer_map(&test->writer, 0xb0400000, 0x800000, 2, RX | WRITER_US);
+	writer_map(&test->writer, 0xb0800000, 0xc00000, 2, RW | WRITER_US);
+	assert_true(find(test, &image));
+	assert_int_equal(image.virtual_start, TEXT32);
+	assert_int_equal(image.data_start, TEXT32 + 10 * MIB);
 	/* Read by the wrong mode it is none. */
 	assert_false(linux_image_find(
 	    test->memory, &(struct x86_paging){.mode = X86_MODE_PAE, .root = {test->writer.root}},

@@ -12,6 +12,7 @@
 /* Page-table entry bits, Intel SDM volume 3, table 4-20 and following. */
 #define PRESENT    ((uint64_t)1 << 0)
 #define WRITABLE   ((uint64_t)1 << 1)
+#define USER       ((uint64_t)1 << 2)
 #define LARGE      ((uint64_t)1 << 7)
 #define NO_EXECUTE ((uint64_t)1 << 63)
 #define FRAME      ((uint64_t)0x000ffffffffff000)
@@ -204,7 +205,8 @@ uint64_t linux_split_below(uint64_t address)
 static bool scan_piece_32(struct scan *scan, uint64_t virtual, uint64_t physical, uint64_t size,
 			  uint64_t entry)
 {
-	bool writable = entry & WRITABLE || !(entry & PRESENT);
+	/* A split may be below: then what processes map at higher addresses comes before. */
+	bool writable = entry & (WRITABLE | USER) || !(entry & PRESENT);
 
 	if (!scan->image.data_start && writable && scan->started) {
 		if (scan->image.virtual_end - scan->image.virtual_start >= MIN_IMAGE)
@@ -247,8 +249,12 @@ static bool scan_entry_32(struct scan *scan, struct memory *memory, bool narrow,
 
 	if (!(entry & PRESENT) || entry & LARGE)
 		return scan_piece_32(scan, virtual, entry & FRAME & ~(size - 1), size, entry);
+	/*
+	 * Tables of processes may be in high memory, which a dump with paging leaves out. One of
+	 * the kernel's is missing in a file that was cut off; the image goes on behind it.
+	 */
 	if (!read_table_32(memory, entry & FRAME, narrow, table))
-		return false;
+		return true;
 	for (size_t i = 0; i < size >> PAGE_SHIFT; i++) {
 		if (!scan_piece_32(scan, virtual + (i << PAGE_SHIFT), table[i] & FRAME, PAGE_SIZE,
 				   table[i]))
