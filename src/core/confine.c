@@ -86,8 +86,7 @@ static void add(struct program *program, struct sock_filter instruction)
 
 static void load(struct program *program, size_t offset)
 {
-	add(program,
-	    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned int)offset));
+	add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned int)offset));
 }
 
 /* The low 32 bits of an argument: descriptors, requests and flags have no more. */
@@ -117,7 +116,8 @@ static void add_mmap(struct program *program)
 {
 	expect(program, SYS_mmap, 9);
 	load_argument(program, 2);
-	add(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, PROT_WRITE | PROT_EXEC));
+	add(program,
+	    (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, PROT_WRITE | PROT_EXEC));
 	add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0));
 	expect(program, PROT_WRITE, 4);
 	load_argument(program, 3);
@@ -166,9 +166,9 @@ static bool set_filter(const struct confine_options *options)
 	load(&program, offsetof(struct seccomp_data, nr));
 	/* Each comparison jumps to the verdict behind the last of them. */
 	for (unsigned char left = sizeof(permitted) / sizeof(permitted[0]); left; left--)
-		add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							   (unsigned int)permitted[left - 1],
-							   left, 0));
+		add(&program,
+		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						 (unsigned int)permitted[left - 1], left, 0));
 	add(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0));
 	give(&program, SECCOMP_RET_ALLOW);
 	add_mmap(&program);
@@ -196,9 +196,9 @@ static bool set_filter(const struct confine_options *options)
 /* ---- Landlock -------------------------------------------------------------------------------- */
 
 /* Not by <linux/landlock.h>, which systems with older headers lack. */
-#define SYS_LANDLOCK_CREATE_RULESET   444
-#define SYS_LANDLOCK_RESTRICT_SELF    446
-#define LANDLOCK_ASK_VERSION          1
+#define SYS_LANDLOCK_CREATE_RULESET 444
+#define SYS_LANDLOCK_RESTRICT_SELF  446
+#define LANDLOCK_ASK_VERSION        1
 /* struct landlock_ruleset_attr: what is forbidden unless a rule permits it. */
 struct landlock_rights {
 	uint64_t files;

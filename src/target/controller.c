@@ -153,10 +153,10 @@ static void handle(const struct controller_setup *setup, const struct request *r
 		break;
 	case OP_READ:
 		answer->size = request->count <= READ_MAX ? request->count : 0;
-		answer->fault = target->ops->read && answer->size
-				    ? target->ops->read(target, request->address, result->bytes,
-							answer->size)
-				    : MEMORY_IO;
+		answer->fault =
+		    target->ops->read && answer->size
+			? target->ops->read(target, request->address, result->bytes, answer->size)
+			: MEMORY_IO;
 		break;
 	case OP_FINISH:
 		break;
@@ -209,8 +209,8 @@ static bool serve(const struct controller_setup *setup, int socket)
  */
 static void ignore_signals(void)
 {
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM,
-				      SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+				      SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -304,8 +304,7 @@ static struct nunchi_error *ask(struct controller *controller, struct target *ta
 	    io_read_full(controller->socket, answer, sizeof(*answer)) != sizeof(*answer))
 		return is_gone();
 	if (answer->size &&
-	    (answer->size != size ||
-	     io_read_full(controller->socket, ret, size) != (ssize_t)size))
+	    (answer->size != size || io_read_full(controller->socket, ret, size) != (ssize_t)size))
 		return is_gone();
 	if (target) {
 		target->paused_us = answer->paused_us;
@@ -346,9 +345,8 @@ struct nunchi_error *controller_get_state(struct controller *controller, struct 
 	return err;
 }
 
-struct nunchi_error *controller_get_registers(struct controller *controller,
-					      struct target *target, unsigned vcpu,
-					      struct x86_registers *ret)
+struct nunchi_error *controller_get_registers(struct controller *controller, struct target *target,
+					      unsigned vcpu, struct x86_registers *ret)
 {
 	const struct request request = {.op = OP_REGISTERS, .vcpu = vcpu};
 	struct answer answer;
@@ -392,8 +390,7 @@ struct nunchi_error *controller_measure(struct controller *controller, struct ta
 enum memory_fault controller_read(struct controller *controller, struct target *target,
 				  uint64_t address, void *buffer, size_t size)
 {
-	const struct request request = {
-	    .op = OP_READ, .address = address, .count = (uint32_t)size};
+	const struct request request = {.op = OP_READ, .address = address, .count = (uint32_t)size};
 	struct answer answer;
 	struct nunchi_error *err;
 
@@ -416,8 +413,7 @@ struct nunchi_error *controller_finish(struct controller *controller)
 
 /* ---- Both ------------------------------------------------------------------------------------ */
 
-struct nunchi_error *controller_start(const struct controller_setup *setup,
-				      struct controller **ret)
+struct nunchi_error *controller_start(const struct controller_setup *setup, struct controller **ret)
 {
 	struct controller *controller = calloc(1, sizeof(*controller));
 	int sockets[2];

@@ -41,9 +41,8 @@ struct nunchi_error *controller_pause(struct controller *controller, struct targ
 struct nunchi_error *controller_resume(struct controller *controller, struct target *target);
 struct nunchi_error *controller_get_state(struct controller *controller, struct target *target,
 					  enum target_state *ret);
-struct nunchi_error *controller_get_registers(struct controller *controller,
-					      struct target *target, unsigned vcpu,
-					      struct x86_registers *ret);
+struct nunchi_error *controller_get_registers(struct controller *controller, struct target *target,
+					      unsigned vcpu, struct x86_registers *ret);
 struct nunchi_error *controller_get_all_registers(struct controller *controller,
 						  struct target *target, unsigned count,
 						  struct x86_registers *ret, bool *ret_known);

@@ -94,6 +94,14 @@ static void end(struct open_files *state, struct view_row *row)
 		return;
 	process_walk_warn(&state->processes, row, state->walk.broken,
 			  "its list of open files is cut short");
+	if (!state->processes.kernel->guest.live && state->walk.reserved)
+		row_warn(row,
+			 "process %lld: %llu descriptors are in use, but the table has no file for "
+			 "them: a file is being opened, or the table is damaged",
+			 (long long)state->processes.pid, (unsigned long long)state->walk.reserved);
+	if (state->walk.odd_size)
+		row_warn(row, "process %lld: its table of open files has an impossible size",
+			 (long long)state->processes.pid);
 	if (!state->walk.broken && state->walk.limited)
 		row_warn(row, "process %lld: descriptors from %llu on are not shown",
 			 (long long)state->processes.pid, (unsigned long long)LINUX_MAX_FDS);

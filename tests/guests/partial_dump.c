@@ -5,9 +5,13 @@
  * and a row may be missing only where such a cell stands for it; or else the result must come with
  *a warning that was not there before, or as an error. All views of the registry are walked.
  *
- *	partial_dump FILE [SECONDS [TYPES SYMBOLS]]
+ * With "words", changes instead one word at a time of those that a view reads: to 0, to all ones,
+ *by one bit, or by 8. Then a cell may have another value, and a row more may come; but a row may be
+ * missing only with a warning or an error, or where an absent cell stands for it.
  *
- * Where a view reads more pages than there is time for, those are taken that a fixed seed chooses.
+ *	partial_dump [words] FILE [SECONDS [TYPES SYMBOLS]]
+ *
+ * Where a view reads more than there is time for, those places are taken that a fixed seed chooses.
  * Prints a line for each view and for each fault; 1 if there was a fault.
  */
 #include "core/clock.h"
@@ -34,9 +38,14 @@ struct guest {
 	struct range ranges[256];
 	struct hash_map touched; /* numbers of pages read, while recording */
 	bool recording;
-	uint64_t missing; /* number of the page that is not there, or UINT64_MAX */
+	uint64_t missing;       /* number of the page that is not there, or UINT64_MAX */
+	bool words;             /* words are changed, and no page is missing */
+	uint64_t changed;       /* address of the word that is changed, or UINT64_MAX */
+	unsigned change;        /* in which way */
+	uint64_t before, after; /* of the last change */
 	struct guest_kernel *kernel;
 	unsigned faults;
+	unsigned listed; /* differences that are listed as unseen */
 };
 
 struct result {
@@ -52,6 +61,48 @@ static void die(struct nunchi_error *err)
 	exit(2);
 }
 
+/* Of a long read, of texts or of a log, the first words stand for all. */
+static void record_words(struct guest *guest, uint64_t start, size_t size)
+{
+	uint64_t end = start + (size < 4096 ? size : 4096);
+
+	for (uint64_t word = start & ~(uint64_t)7; word < end; word += 8)
+		hash_map_insert(&guest->touched, word, 0);
+}
+
+static uint64_t changed_value(uint64_t value, unsigned change)
+{
+	switch (change % 4) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT64_MAX;
+	case 2:
+		return value ^ (uint64_t)1 << change / 4 % 64;
+	default:
+		return value + 8;
+	}
+}
+
+/* Puts the part of the changed word into what was read that lies in it. */
+static void change_word(struct guest *guest, uint64_t start, void *buffer, size_t size)
+{
+	uint8_t bytes[8];
+	uint64_t value;
+
+	if (guest->changed == UINT64_MAX || start >= guest->changed + 8 ||
+	    start + size <= guest->changed ||
+	    memory_read(guest->whole, gpa(guest->changed), &value, 8, NULL) != MEMORY_OK)
+		return;
+	guest->before = value;
+	guest->after = value = changed_value(value, guest->change);
+	memcpy(bytes, &value, 8);
+	for (size_t i = 0; i < 8; i++) {
+		if (guest->changed + i >= start && guest->changed + i < start + size)
+			((uint8_t *)buffer)[guest->changed + i - start] = bytes[i];
+	}
+}
+
 static enum memory_fault read_page(void *data, uint64_t offset, void *buffer, size_t size,
 				   uint64_t *fault_offset)
 {
@@ -60,9 +111,11 @@ static enum memory_fault read_page(void *data, uint64_t offset, void *buffer, si
 	gpa_t fault_at = gpa(range->start + offset);
 	enum memory_fault fault;
 
+	if (guest->recording && guest->words)
+		record_words(guest, range->start + offset, size);
 	for (uint64_t at = range->start + offset, end = at + size; at < end;
 	     at = (at | PAGE_MASK) + 1) {
-		if (guest->recording)
+		if (guest->recording && !guest->words)
 			hash_map_insert(&guest->touched, at >> PAGE_SHIFT, 0);
 		if (at >> PAGE_SHIFT == guest->missing) {
 			*fault_offset = at - range->start;
@@ -71,6 +124,8 @@ static enum memory_fault read_page(void *data, uint64_t offset, void *buffer, si
 	}
 	fault = memory_read(guest->whole, fault_at, buffer, size, &fault_at);
 	*fault_offset = fault_at.v - range->start;
+	if (fault == MEMORY_OK)
+		change_word(guest, range->start + offset, buffer, size);
 	return fault;
 }
 
@@ -85,7 +140,7 @@ static struct nunchi_error *wrap(struct guest *guest, struct target *from)
 	guest->target = *from;
 	guest->target.ops = &ops;
 	guest->whole = from->memory;
-	guest->missing = UINT64_MAX;
+	guest->missing = guest->changed = UINT64_MAX;
 	err = memory_create(true, &guest->target.memory);
 	ranges = memory_ranges(from->memory, &count);
 	if (count > ARRAY_SIZE(guest->ranges))
@@ -202,8 +257,13 @@ say(const struct guest *guest, const struct view *view, unsigned said, const cha
 
 	if (said >= MAX_SAID)
 		return;
-	printf("%s without page 0x%llx: ", view->schema.name,
-	       (unsigned long long)guest->missing << PAGE_SHIFT);
+	if (guest->words)
+		printf("%s with 0x%llx for 0x%llx at 0x%llx: ", view->schema.name,
+		       (unsigned long long)guest->after, (unsigned long long)guest->before,
+		       (unsigned long long)guest->changed);
+	else
+		printf("%s without page 0x%llx: ", view->schema.name,
+		       (unsigned long long)guest->missing << PAGE_SHIFT);
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
@@ -256,14 +316,71 @@ static bool all_known(const struct guest *guest, const struct view *view, const 
 	return true;
 }
 
+/* What no reader could see, and why. */
+static const struct {
+	const char *view, *why;
+} unseen[] = {
+    {"mounts", "a mount whose parents lead elsewhere is outside of the namespace's root, where the "
+	       "kernel shows none either"},
+};
+
+/* Whether all rows are among those of the whole: then no cell was changed. */
+static bool is_part(const struct result *got, const struct result *whole, size_t columns)
+{
+	_cleanup_hash_map_ struct hash_map known = {0};
+
+	for (size_t i = 0; i < whole->count; i++)
+		hash_map_insert(&known, hash_row(whole->rows[i], columns), 0);
+	for (size_t i = 0; i < got->count; i++) {
+		if (!hash_map_find(&known, hash_row(got->rows[i], columns)))
+			return false;
+	}
+	return true;
+}
+
+static size_t count_absent(const struct result *result, size_t columns)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < result->count; i++) {
+		const char *row = result->rows[i];
+
+		for (size_t j = 0; j < columns; j++, row += strlen(row) + 1)
+			count += *row == '-';
+	}
+	return count;
+}
+
+/* Whether a result with a changed word has all rows, or says what is missing. */
+static bool check_rows(struct guest *guest, const struct view *view, const struct result *got,
+		       const struct result *whole, unsigned said)
+{
+	size_t columns = view->schema.column_count;
+
+	if (got->count >= whole->count ||
+	    count_absent(got, columns) > count_absent(whole, columns) ||
+	    !is_part(got, whole, columns))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(unseen); i++) {
+		if (!strcmp(view->schema.name, unseen[i].view)) {
+			guest->listed++;
+			return true;
+		}
+	}
+	say(guest, view, said, "%zu rows, not %zu, and no warning", got->count, whole->count);
+	return false;
+}
+
 /* Whether a result without one page tells the truth. */
-static bool check(const struct guest *guest, const struct view *view, const struct result *got,
+static bool check(struct guest *guest, const struct view *view, const struct result *got,
 		  const struct result *whole, unsigned said)
 {
 	size_t columns = view->schema.column_count;
 
 	if (got->failed || !has_lines(whole->warnings, got->warnings))
 		return true;
+	if (guest->words)
+		return check_rows(guest, view, got, whole, said);
 	/*
 	 * A part that is missing may have been the ends of several rows, or the middle of one, as
 	 * of environment variables: what is left of it is then two rows.
@@ -318,6 +435,13 @@ static uint64_t *shuffled(const struct hash_map *touched)
 	return pages;
 }
 
+/* Another change for each place, whatever their order. */
+static void change_at(struct guest *guest, uint64_t address, unsigned number)
+{
+	guest->changed = address;
+	guest->change = number + (unsigned)(address >> 3);
+}
+
 static void try_view(struct guest *guest, const struct view *view, uint64_t budget_us)
 {
 	struct result whole = {0}, got = {0};
@@ -327,7 +451,7 @@ static void try_view(struct guest *guest, const struct view *view, uint64_t budg
 	size_t tried = 0;
 
 	hash_map_clear(&guest->touched);
-	guest->missing = UINT64_MAX;
+	guest->missing = guest->changed = UINT64_MAX;
 	guest->recording = true;
 	run(guest, view, &whole);
 	guest->recording = false;
@@ -338,15 +462,24 @@ static void try_view(struct guest *guest, const struct view *view, uint64_t budg
 	pages = shuffled(&guest->touched);
 	end = clock_us() + budget_us;
 	for (; tried < guest->touched.count && clock_us() < end; tried++) {
-		guest->missing = pages[tried];
+		if (guest->words)
+			change_at(guest, pages[tried], (unsigned)tried);
+		else
+			guest->missing = pages[tried];
 		run(guest, view, &got);
 		faults += !check(guest, view, &got, &whole, faults);
 		warned += got.failed || !has_lines(whole.warnings, got.warnings);
 	}
-	guest->missing = UINT64_MAX;
-	printf("%s: %zu rows, %zu of %zu pages taken out, %u told of by a warning or an error, "
+	guest->missing = guest->changed = UINT64_MAX;
+	printf("%s: %zu rows, %zu of %zu %s, %u told of by a warning or an error, "
 	       "%u in silence\n",
-	       view->schema.name, whole.count, tried, guest->touched.count, warned, faults);
+	       view->schema.name, whole.count, tried, guest->touched.count,
+	       guest->words ? "words changed" : "pages taken out", warned, faults);
+	for (size_t i = 0; guest->listed && i < ARRAY_SIZE(unseen); i++) {
+		if (!strcmp(view->schema.name, unseen[i].view))
+			printf("  and %u times: %s\n", guest->listed, unseen[i].why);
+	}
+	guest->listed = 0;
 	guest->faults += faults;
 	clear(&whole);
 	clear(&got);
@@ -367,8 +500,13 @@ int main(int argc, char **argv)
 	uint64_t seconds;
 	size_t count;
 
+	if (argc > 1 && !strcmp(argv[1], "words")) {
+		guest.words = true;
+		argc--;
+		argv++;
+	}
 	if (argc != 2 && argc != 3 && argc != 5) {
-		fprintf(stderr, "usage: partial_dump FILE [SECONDS [TYPES SYMBOLS]]\n");
+		fprintf(stderr, "usage: partial_dump [words] FILE [SECONDS [TYPES SYMBOLS]]\n");
 		return 2;
 	}
 	seconds = argc > 2 ? strtoull(argv[2], NULL, 10) : 60;

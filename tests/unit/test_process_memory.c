@@ -337,12 +337,18 @@ static void test_environment_limits(void **state)
 	}
 	expect_variable(&environment, NULL, NULL, READ_LIMIT);
 	assert_false(linux_environment_next(&environment, &variable));
-	/* None, or one that ends before it starts. */
-	linux_environment_clear(&environment);
-	toy_set(toy, mm.address, &L->mm_env_end, USER - 1);
-	linux_read_object(&toy->kernel, LAYOUT_mm, mm.address, &mm);
-	linux_environment_read(&environment, &toy->kernel, &mm);
-	assert_false(linux_environment_next(&environment, &variable));
+	/* None, or one that ends before it starts, or not where a variable ends. */
+	for (unsigned i = 0; i < 3; i++) {
+		const uint64_t ends[] = {USER, USER - 1, USER + 10};
+
+		linux_environment_clear(&environment);
+		toy_set(toy, mm.address, &L->mm_env_end, ends[i]);
+		linux_read_object(&toy->kernel, LAYOUT_mm, mm.address, &mm);
+		linux_environment_read(&environment, &toy->kernel, &mm);
+		if (i)
+			expect_variable(&environment, i > 1 ? "K" : NULL, NULL, READ_BAD_DATA);
+		assert_false(linux_environment_next(&environment, &variable));
+	}
 	linux_environment_deinit(&environment);
 }
 

@@ -42,9 +42,9 @@ struct nunchi_error *tool_run(const struct tool *tool, struct buffer *ret,
 
 /*
  * Runs a command line (words between single spaces, looked up in the system's own folders and, not
- * for root, then in PATH's), in English. Standard output is appended to ret, up to its limit, after which or after
- * `seconds` the command is killed. Gives 0, an errno if it could not be run or timed out (ENOENT:
- * there is no such command; ECANCELED), or EIO if it failed without printing anything.
+ * for root, then in PATH's), in English. Standard output is appended to ret, up to its limit, after
+ * which or after `seconds` the command is killed. Gives 0, an errno if it could not be run or timed
+ * out (ENOENT: there is no such command; ECANCELED), or EIO if it failed without printing anything.
  */
 int command_run(const char *line, unsigned seconds, const struct nunchi_context *context,
 		struct buffer *ret);

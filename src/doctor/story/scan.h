@@ -110,7 +110,7 @@ struct scan {
 	const char *source;
 	enum scan_kind kind;
 	uint64_t line;
-	bool within; /* the piece before ended inside a line */
+	bool within;               /* the piece before ended inside a line */
 	struct scan_hit *headline; /* what it is about stands in the next line */
 };
 

@@ -90,8 +90,11 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 	/*
 	 * There is no area before execve() has finished, or if the process removed it with prctl().
 	 */
-	if (!start || end <= start)
+	if (!start || end <= start) {
+		if (!kernel->guest.live && start != end)
+			environment->more = READ_BAD_DATA;
 		return;
+	}
 	environment->start = start;
 	environment->more = end - start > LINUX_MAX_ENVIRONMENT ? READ_LIMIT : READ_OK;
 	end = environment->more ? start + LINUX_MAX_ENVIRONMENT : end;
@@ -100,8 +103,15 @@ void linux_environment_read(struct linux_environment *environment, struct linux_
 		return;
 	}
 	environment->size = end - start;
-	if (read_pages(environment, kernel, object_u64(mm, &layout->mm_pgd)))
+	if (read_pages(environment, kernel, object_u64(mm, &layout->mm_pgd))) {
+		/* The area ends where a variable ends; else its end is wrong, and some are missing.
+		 */
+		if (!kernel->guest.live && !environment->more &&
+		    environment->fault[page_of(environment, environment->size - 1)] == READ_OK &&
+		    environment->data[environment->size - 1])
+			environment->more = READ_BAD_DATA;
 		return;
+	}
 	result = linux_vma_overlaps(kernel, mm->address, start, end, &mapped);
 	if (result != READ_OK) {
 		/* For this reason it is unknown whether the process unmapped the area. */
@@ -165,7 +175,7 @@ enum read_result linux_environment_of(struct linux_environment *environment,
 
 	linux_environment_clear(environment);
 	if (!address)
-		return READ_NONE;
+		return linux_task_lacks(kernel, task, true);
 	for (int tries = 0; tries < MAX_TRIES; tries++) {
 		enum read_result result;
 		uint64_t now;

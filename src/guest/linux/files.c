@@ -3,6 +3,8 @@
 
 #include "guest/linux/mm.h"
 
+#include <string.h>
+
 /*
  * Limit of consecutive descriptors that are in use but have no readable file. A descriptor is in
  * use without a file while a thread opens a file, so that a real table has at most one such
@@ -30,6 +32,8 @@ enum read_result linux_files_init(struct linux_files *walk, struct linux_kernel 
 		return READ_NO_LAYOUT;
 	count = object_u64(&walk->table, &layout->fdtable_max_fds);
 	walk->limited = count > LINUX_MAX_FDS;
+	/* A bitmap consists of whole words (alloc_fdtable() in fs/file.c). */
+	walk->odd_size = !count || count % (8 * kernel->word_size);
 	walk->count = walk->limited ? LINUX_MAX_FDS : count;
 	return READ_OK;
 }
@@ -38,7 +42,7 @@ enum read_result linux_task_files(struct linux_files *walk, struct linux_kernel 
 				  const struct object *task)
 {
 	uint64_t files = object_u64(task, &kernel->layout.task_files);
-	enum read_result result = READ_NONE;
+	enum read_result result = linux_task_lacks(kernel, task, false);
 
 	*walk = (struct linux_files){0};
 	if (files)
@@ -84,6 +88,30 @@ static bool read_bits(struct linux_files *walk)
 	return walk->has_bits;
 }
 
+/*
+ * Whether the table has a file for a descriptor whose bit says that it is not in use. On a running
+ * guest the two are not compared: the kernel changes one after the other.
+ */
+static bool has_file(struct linux_files *walk, uint64_t fd)
+{
+	const struct linux_kernel *kernel = walk->kernel;
+	uint64_t table = object_u64(&walk->table, &kernel->layout.fdtable_fd);
+	uint64_t first = fd - fd % LINUX_FILES_ENTRIES, left = walk->count - first;
+	size_t count = left < LINUX_FILES_ENTRIES ? (size_t)left : LINUX_FILES_ENTRIES;
+
+	if (kernel->guest.live || kernel->word_size != sizeof(walk->entries[0]))
+		return false;
+	if (!walk->has_entries || walk->first_entry != first) {
+		memset(walk->entries, 0, sizeof(walk->entries));
+		/* If they cannot be read, the bits decide. */
+		(void)linux_read(walk->kernel, table + first * kernel->word_size, walk->entries,
+				 count * kernel->word_size);
+		walk->first_entry = first;
+		walk->has_entries = true;
+	}
+	return walk->entries[fd % LINUX_FILES_ENTRIES];
+}
+
 bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 {
 	while (walk->next < walk->count && !walk->broken &&
@@ -96,11 +124,12 @@ bool linux_files_next(struct linux_files *walk, uint64_t *ret)
 		}
 		if (!walk->has_bits && !read_bits(walk))
 			return false;
-		/* Skip eight descriptors at once if none of them is in use. */
-		walk->next += walk->bits[place / 8] || place % 8 ? 1 : 8;
+		/* On a running guest skip eight descriptors at once if none of them is in use. */
+		walk->next +=
+		    walk->bits[place / 8] || place % 8 || !walk->kernel->guest.live ? 1 : 8;
 		if (walk->next % LINUX_FILES_BITS == 0)
 			walk->has_bits = false;
-		if (walk->bits[place / 8] >> place % 8 & 1) {
+		if (walk->bits[place / 8] >> place % 8 & 1 || has_file(walk, fd)) {
 			*ret = fd;
 			return true;
 		}
@@ -134,8 +163,10 @@ bool linux_files_get(struct linux_files *walk, uint64_t fd, struct object *file,
 	*ret = (struct linux_open_file){0};
 	walk->empty++;
 	ret->result = linux_read_word(kernel, place + fd * kernel->word_size, &ret->file);
-	if (ret->result == READ_OK && !ret->file)
+	if (ret->result == READ_OK && !ret->file) {
+		walk->reserved++;
 		return false;
+	}
 	if (ret->result == READ_OK)
 		ret->result = linux_read_object(kernel, LAYOUT_file, ret->file, file);
 	ret->flags_result = ret->inode_result = ret->result;

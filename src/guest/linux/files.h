@@ -11,6 +11,8 @@
 #define LINUX_O_CLOEXEC  02000000            /* include/uapi/asm-generic/fcntl.h */
 #define LINUX_FILES_BITS 4096                /* number of descriptors examined in one read */
 
+#define LINUX_FILES_ENTRIES 512 /* number of entries of the table read at once */
+
 struct linux_files {
 	struct linux_kernel *kernel;
 	uint64_t files; /* address of the files_struct */
@@ -22,6 +24,12 @@ struct linux_files {
 	enum read_result broken; /* why the table was not read to its end, or READ_OK */
 	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that contains the bit of `next` */
 	bool has_bits;
+	/* Some entries of the table, from this descriptor on; for a guest that stands still. */
+	uint64_t entries[LINUX_FILES_ENTRIES];
+	uint64_t first_entry;
+	bool has_entries;
+	uint64_t reserved; /* number of descriptors in use for which the table has no file */
+	bool odd_size;     /* the table has a size that the kernel does not make */
 };
 
 struct linux_open_file {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/mm.h"
 
+#include "guest/linux/task.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -153,6 +155,18 @@ bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
 	       now == object_u64(task, pid) &&
 	       linux_read_field(kernel, task->address, field, &now) == READ_OK &&
 	       now == object_u64(task, field);
+}
+
+enum read_result linux_task_lacks(const struct linux_kernel *kernel, const struct object *task,
+				  bool memory)
+{
+	/* include/linux/sched.h; a task that is exiting gives up one thing after the other. */
+	enum { PF_EXITING = 0x4 };
+	const struct field *flags = &kernel->layout.task_flags;
+
+	if (kernel->guest.live || !flags->present || object_u64(task, flags) & PF_EXITING)
+		return READ_NONE;
+	return memory && linux_task_is_kernel_thread(kernel, task) ? READ_NONE : READ_BAD_DATA;
 }
 
 bool linux_task_has_other_threads(struct linux_kernel *kernel, const struct object *task)

@@ -29,6 +29,14 @@ enum read_result linux_process_read(struct linux_kernel *kernel, uint64_t pgd, u
 bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
 		      const struct field *field);
 
+/*
+ * Why a task has none of what every task has until it exits, such as files: READ_NONE if it is
+ * exiting, or if the guest runs and that may be; otherwise READ_BAD_DATA. memory: what tasks of the
+ * kernel do not have.
+ */
+enum read_result linux_task_lacks(const struct linux_kernel *kernel, const struct object *task,
+				  bool memory);
+
 /* Whether the process of this thread-group leader has other threads. */
 bool linux_task_has_other_threads(struct linux_kernel *kernel, const struct object *task);
 

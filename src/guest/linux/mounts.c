@@ -64,6 +64,15 @@ static struct nunchi_error *collect_tree(struct linux_mounts *mounts)
 	return err;
 }
 
+/* A cursor, which a reader of /proc/PID/mounts leaves in the list, has no file system. */
+static bool has_root(struct linux_kernel *kernel, uint64_t mount)
+{
+	uint64_t root = 0;
+
+	return linux_read_field(kernel, mount, &kernel->layout.mount_root, &root) == READ_OK &&
+	       root;
+}
+
 static struct nunchi_error *collect_list(struct linux_mounts *mounts)
 {
 	struct linux_kernel *kernel = mounts->kernel;
@@ -83,7 +92,7 @@ static struct nunchi_error *collect_list(struct linux_mounts *mounts)
 		 * mount is read.
 		 */
 		if (linux_read_field(kernel, mount, &layout->mount_flags, &flags) != READ_OK ||
-		    !(flags & MNT_CURSOR))
+		    !(flags & MNT_CURSOR) || has_root(kernel, mount))
 			err = add(mounts, mount);
 	}
 	note_broken(mounts, walk.broken);
@@ -242,7 +251,7 @@ enum read_result linux_task_mounts(struct linux_kernel *kernel, const struct obj
 	enum read_result result;
 
 	if (!nsproxy)
-		return READ_NONE;
+		return linux_task_lacks(kernel, task, false);
 	result = linux_read_field(kernel, nsproxy, &kernel->layout.nsproxy_mnt_ns, ret);
 	/*
 	 * The process may have ended since its task was copied, and the nsproxy may have been
@@ -268,7 +277,7 @@ enum read_result linux_mounts_get(struct linux_mounts *mounts, size_t i, struct 
 	if (result != READ_OK)
 		return result;
 	if (layout->mount_ns.present && object_u64(copy, &layout->mount_ns) != mounts->namespace)
-		return READ_NONE;
+		return kernel->guest.live ? READ_NONE : READ_BAD_DATA;
 	path.dentry = object_u64(copy, &layout->mount_root);
 	*ret = (struct linux_mount){
 	    .super_block = object_u64(copy, &layout->mount_sb),

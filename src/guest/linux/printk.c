@@ -12,6 +12,9 @@
 
 /* A value of enum desc_state, which is in the two highest bits of prb_desc.state_var. */
 #define DESC_FINALIZED 2
+#define DESC_REUSABLE  3
+/* At either end of the log, descriptors that are being written or reused. */
+#define MAX_UNSETTLED 16
 
 /* Bit 0 of a position is set if the data block failed or has no text. */
 #define LPOS_DATALESS 1
@@ -94,6 +97,19 @@ static struct nunchi_error *init_plain(struct linux_log *log)
 	return NULL;
 }
 
+/* Whether the descriptor of this id has a finished record of it. */
+static bool has_record(const struct linux_log *log, uint64_t id)
+{
+	const struct layout *layout = &log->kernel->layout;
+	unsigned flag_shift = log->kernel->word_size * 8 - 2;
+	uint64_t address = object_u64(&log->ring, &layout->printk_ring_descs) +
+			   (id & (log->count - 1)) * layout->size[LAYOUT_prb_desc];
+	uint64_t state;
+
+	return linux_read_field(log->kernel, address, &layout->prb_desc_state, &state) == READ_OK &&
+	       state == ((uint64_t)DESC_FINALIZED << flag_shift | id);
+}
+
 struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *kernel)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_log);
@@ -130,6 +146,12 @@ struct nunchi_error *linux_log_init(struct linux_log *log, struct linux_kernel *
 	log->at = object_u64(&log->ring, &layout->printk_ring_tail_id) & id_mask;
 	log->end = (object_u64(&log->ring, &layout->printk_ring_head_id) + 1) & id_mask;
 	log->left = log->count;
+	/* Behind either end there must be no record of the same lap. */
+	if (!kernel->guest.live &&
+	    (has_record(log, (log->at - 1) & id_mask) || has_record(log, log->end))) {
+		log->unread++;
+		log->why_unread = READ_BAD_DATA;
+	}
 	return NULL;
 }
 
@@ -196,6 +218,24 @@ static enum read_result read_block(struct linux_log *log, uint64_t id, const str
 	return read_text(log->kernel, data + start + word, length, text);
 }
 
+/*
+ * What a descriptor without a finished record of this id means. The kernel leaves some at the ends
+ * of the log; between them the log of a guest that stands still has none.
+ */
+static enum read_result no_record(const struct linux_log *log, uint64_t id, uint64_t found,
+				  uint64_t state)
+{
+	uint64_t passed = log->count - log->left;
+
+	if (log->kernel->guest.live)
+		return READ_NONE;
+	if (found == id && state == DESC_REUSABLE && passed <= MAX_UNSETTLED)
+		return READ_NONE;
+	if (found == id && state < DESC_FINALIZED && log->end - id <= MAX_UNSETTLED)
+		return READ_NONE;
+	return READ_BAD_DATA;
+}
+
 /* Reads one descriptor. READ_NONE if it contains no finished record with this id. */
 static enum read_result read_descriptor(struct linux_log *log, uint64_t id,
 					struct linux_log_record *ret, struct buffer *text)
@@ -214,7 +254,8 @@ static enum read_result read_descriptor(struct linux_log *log, uint64_t id,
 	state = object_u64(&desc, &layout->prb_desc_state);
 	if (state >> flag_shift != DESC_FINALIZED ||
 	    (state & (((uint64_t)1 << flag_shift) - 1)) != id)
-		return READ_NONE;
+		return no_record(log, id, state & (((uint64_t)1 << flag_shift) - 1),
+				 state >> flag_shift);
 	if (object_u64(&desc, &layout->prb_desc_begin) == LPOS_FAILED &&
 	    object_u64(&desc, &layout->prb_desc_next) == LPOS_FAILED)
 		return READ_NONE;

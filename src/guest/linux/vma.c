@@ -383,7 +383,7 @@ enum read_result linux_mappings_init(struct linux_mappings *walk, struct linux_k
 
 	*walk = (struct linux_mappings){.kernel = kernel, .task = task};
 	if (!mm)
-		return READ_NONE;
+		return linux_task_lacks(kernel, task, true);
 	result = linux_read_object(kernel, LAYOUT_mm, mm, &walk->mm);
 	if (result == READ_OK)
 		result = linux_vmas_init(&walk->vmas, kernel, mm);
@@ -411,6 +411,11 @@ bool linux_mappings_next(struct linux_mappings *walk)
 		return false;
 	if (linux_task_keeps(walk->kernel, walk->task, &walk->kernel->layout.task_mm))
 		walk->broken = walk->vmas.broken;
+	/* The kernel counts them too. */
+	if (!walk->kernel->guest.live && !walk->broken &&
+	    walk->kernel->layout.mm_map_count.present &&
+	    walk->vmas.count != object_u64(&walk->mm, &walk->kernel->layout.mm_map_count))
+		walk->broken = READ_BAD_DATA;
 	walk->gate = linux_gate_vma(walk->kernel, &walk->mm, &walk->vma);
 	walk->in_gate = walk->walking = walk->gate == READ_OK;
 	return walk->walking;
