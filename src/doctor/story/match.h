@@ -8,6 +8,7 @@
  * quantifiers * + ? and {n}, "^" for the start of a line; "." is any byte but a newline. Text is
  * bytes, whatever its encoding. ".*" stands outside of groups and classes, and what stands before
  * it ends where its first match ends (PCRE2 looks for the parts around it one after the other).
+ * Each alternative of a pattern has a letter at least outside of groups and classes.
  */
 #ifndef NUNCHI_DOCTOR_STORY_MATCH_H
 #define NUNCHI_DOCTOR_STORY_MATCH_H

@@ -5,8 +5,8 @@
  * line each part is looked for behind the end of the one before. What is left to backtrack over is
  * short.
  *
- * A text is first searched for the first part of each pattern: lines are then searched for the
- * patterns alone whose first part is there.
+ * A pass for each pattern would be slow: lines are searched for a word of each, for all in one pass
+ * (literals.h), and for the patterns alone whose word they have.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 
 #include "core/array.h"
 #include "core/library.h"
+#include "doctor/story/literals.h"
 #include "doctor/story/match_engines.h"
 
 #include <assert.h>
@@ -53,7 +54,9 @@ struct alternative {
 	size_t pattern;
 	pcre2_code *parts[PARTS_MAX];
 	size_t count;
-	bool candidate; /* its first part is in the text at hand */
+	char word[LITERAL_MOST]; /* a line with a match has it */
+	size_t word_size;
+	uint64_t tried; /* in which line */
 };
 
 struct pcre2 {
@@ -63,6 +66,8 @@ struct pcre2 {
 	pcre2_match_data *data;
 	struct alternative *alternatives;
 	size_t count, capacity;
+	struct literals literals; /* the words of the alternatives, by their numbers */
+	uint64_t lines;
 };
 
 static void destroy(struct matcher *matcher)
@@ -73,6 +78,7 @@ static void destroy(struct matcher *matcher)
 		for (size_t j = 0; j < pcre2->alternatives[i].count; j++)
 			pcre2->lib.pcre2_code_free_8(pcre2->alternatives[i].parts[j]);
 	free(pcre2->alternatives);
+	literals_deinit(&pcre2->literals);
 	if (pcre2->lib.handle) {
 		pcre2->lib.pcre2_match_data_free_8(pcre2->data);
 		pcre2->lib.pcre2_compile_context_free_8(pcre2->context);
@@ -113,6 +119,8 @@ static struct nunchi_error *compile_part(struct pcre2 *pcre2, struct alternative
 					 const char *part, size_t length)
 {
 	PCRE2_UCHAR8 text[160] = "";
+	char word[LITERAL_MOST];
+	size_t size = literal_of(part, length, word);
 	PCRE2_SIZE offset;
 	pcre2_code *code;
 	int error;
@@ -130,6 +138,10 @@ static struct nunchi_error *compile_part(struct pcre2 *pcre2, struct alternative
 	/* Where code must not be made while a program runs, PCRE2 interprets the pattern. */
 	pcre2->lib.pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE);
 	alternative->parts[alternative->count++] = code;
+	if (size > alternative->word_size) {
+		memcpy(alternative->word, word, size);
+		alternative->word_size = size;
+	}
 	return NULL;
 }
 
@@ -150,6 +162,8 @@ compile_alternative(struct pcre2 *pcre2, struct alternative *alternative, const 
 
 static struct nunchi_error *compile_pattern(struct pcre2 *pcre2, size_t id, const char *pattern)
 {
+	const char *whole = pattern;
+
 	for (;;) {
 		struct nunchi_error *err;
 
@@ -157,10 +171,28 @@ static struct nunchi_error *compile_pattern(struct pcre2 *pcre2, size_t id, cons
 			return &error_nomem;
 		pcre2->alternatives[pcre2->count] = (struct alternative){.pattern = id};
 		err = compile_alternative(pcre2, &pcre2->alternatives[pcre2->count++], &pattern);
+		if (!err && !pcre2->alternatives[pcre2->count - 1].word_size)
+			err = error_create(NUNCHI_ERROR_UNSUPPORTED, "no word is in: %s", whole);
 		if (err || *pattern != '|')
 			return err;
 		pattern++;
 	}
+}
+
+static struct nunchi_error *gather_words(struct pcre2 *pcre2)
+{
+	char(*words)[LITERAL_MOST] = calloc(pcre2->count, sizeof(*words));
+	size_t *sizes = calloc(pcre2->count, sizeof(*sizes));
+	bool done = words && sizes;
+
+	for (size_t i = 0; done && i < pcre2->count; i++) {
+		memcpy(words[i], pcre2->alternatives[i].word, pcre2->alternatives[i].word_size);
+		sizes[i] = pcre2->alternatives[i].word_size;
+	}
+	done = done && literals_init(&pcre2->literals, words, sizes, pcre2->count);
+	free(words);
+	free(sizes);
+	return done ? NULL : &error_nomem;
 }
 
 static struct nunchi_error *create(const char *const *patterns, size_t count, struct matcher **ret)
@@ -182,6 +214,8 @@ static struct nunchi_error *create(const char *const *patterns, size_t count, st
 	}
 	for (size_t i = 0; i < count && !err; i++)
 		err = compile_pattern(pcre2, i, patterns[i]);
+	if (!err)
+		err = gather_words(pcre2);
 	if (err)
 		destroy(&pcre2->matcher);
 	else
@@ -201,35 +235,39 @@ static bool find(const struct pcre2 *pcre2, const pcre2_code *code, const char *
 	return true;
 }
 
+/* A pass over the text to learn that costs as much as the search of its lines. */
 static bool any(struct matcher *matcher, const char *text, size_t size)
 {
-	struct pcre2 *pcre2 = (struct pcre2 *)matcher;
-	bool found = false;
+	(void)matcher;
+	(void)text;
+	return size > 0;
+}
 
-	for (size_t i = 0; i < pcre2->count; i++) {
-		struct alternative *alternative = &pcre2->alternatives[i];
-		size_t at = 0;
+static void try(struct pcre2 *pcre2, struct alternative *alternative, const char *text, size_t size,
+		bool *matched)
+{
+	size_t at = 0, part = 0;
 
-		alternative->candidate = find(pcre2, alternative->parts[0], text, size, &at);
-		found |= alternative->candidate;
-	}
-	return found;
+	if (matched[alternative->pattern] || alternative->tried == pcre2->lines)
+		return;
+	alternative->tried = pcre2->lines;
+	while (part < alternative->count && find(pcre2, alternative->parts[part], text, size, &at))
+		part++;
+	matched[alternative->pattern] = part == alternative->count;
 }
 
 static void line(struct matcher *matcher, const char *text, size_t size, bool *matched)
 {
 	struct pcre2 *pcre2 = (struct pcre2 *)matcher;
+	const struct literals *literals = &pcre2->literals;
+	uint32_t state = 0;
 
-	for (size_t i = 0; i < pcre2->count; i++) {
-		const struct alternative *alternative = &pcre2->alternatives[i];
-		size_t at = 0, part = 0;
-
-		if (!alternative->candidate || matched[alternative->pattern])
-			continue;
-		while (part < alternative->count &&
-		       find(pcre2, alternative->parts[part], text, size, &at))
-			part++;
-		matched[alternative->pattern] = part == alternative->count;
+	pcre2->lines++;
+	for (size_t i = 0; i < size; i++) {
+		state = literals_step(literals, state, (unsigned char)text[i]);
+		for (unsigned word = literals_end(literals, state); word;
+		     word = literals->also[word - 1])
+			try(pcre2, &pcre2->alternatives[word - 1], text, size, matched);
 	}
 }
 
