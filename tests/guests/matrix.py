@@ -46,7 +46,7 @@ CONFIGS = (
     Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, forms=("raw",),
            tests=("zeroed", "decoys")),
     Config("6.1-686", "bookworm", "686", vmcoreinfo=True,
-           forms=("raw", "elf", "elf-paging", "kdump-zlib"), tests=("partial", "zeroed", "types")),
+           forms=("raw", "elf", "kdump-zlib"), tests=("partial", "zeroed", "types")),
     Config("6.1-686-pae", "bookworm", "686-pae", tests=("partial", "zeroed", "types")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys")),

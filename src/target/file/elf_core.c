@@ -266,6 +266,7 @@ static struct nunchi_error *read_batch(const struct source *source, const struct
 		} else if (segment.type == PT_LOAD) {
 			witness->physical |= segment.paddr != 0;
 			witness->virtual_only |= !segment.paddr && segment.vaddr;
+			core->is_mapped |= segment.vaddr && segment.vaddr != segment.paddr;
 			err = error_context(add_segment(source, &segment, core),
 					    "program header %" PRIu64, first + i);
 		}
@@ -320,6 +321,7 @@ static struct nunchi_error *open_elf(struct file_target *file, struct source *so
 	if (err)
 		return err;
 	missing = extents_missing(&core.extents);
+	file->incomplete = core.is_mapped;
 	if (core.cut_off)
 		file_note_missing(file, missing, extents_total(&core.extents));
 	else if (missing)

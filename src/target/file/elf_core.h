@@ -22,7 +22,12 @@
 #include <stdint.h>
 
 struct elf_core {
-	uint64_t cut_off;       /* bytes of segments that lie beyond the end of the file */
+	uint64_t cut_off; /* bytes of segments that lie beyond the end of the file */
+	/*
+	 * Segments have virtual addresses of their own: the core holds what was mapped when it was
+	 * written, and the guest may have more (QEMU's dump with paging, /proc/vmcore).
+	 */
+	bool is_mapped;
 	struct extents extents; /* normalized */
 	struct notes notes;
 };
