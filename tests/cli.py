@@ -243,6 +243,15 @@ class Failure(unittest.TestCase):
         self.assertIn(self.file.name, done.stderr)
         self.assertIn("\n  hint: ", done.stderr)
 
+    def test_missing_symbols_and_types(self):
+        self.file.truncate(16 << 20)
+        for option, what in (("--symbols", "symbols"), ("--types", "types")):
+            for more in ((), ("--no-sandbox",)):
+                done = run("ps", self.file.name, option, "/nonexistent/map", *more)
+                self.assertEqual((done.returncode, done.stderr), (
+                    1, f"nunchi: {self.file.name}: {what} file: /nonexistent/map: "
+                       "No such file or directory\n"))
+
     def test_cut_file_says_so(self):
         self.file.write(struct.pack("<IIQQQ", 0x4c694d45, 1, 0, (4 << 20) - 1, 0))
         self.file.truncate(32 + (1 << 20))

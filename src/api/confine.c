@@ -27,7 +27,7 @@ static struct nunchi_error *open_file(const char *path, const char *what, int *r
 	if (!path)
 		return NULL;
 	*ret = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	return *ret >= 0 ? NULL : error_create_errno(errno, "%s%s", what, path);
+	return *ret >= 0 ? NULL : error_create_errno(errno, "%s: %s", what, path);
 }
 
 /* Opens what would be opened later. */
@@ -37,11 +37,12 @@ static struct nunchi_error *open_all(struct nunchi_guest *guest,
 	struct confinement *confinement = guest->confinement;
 	struct nunchi_error *err;
 
-	err = open_file(guest->symbols_path, "symbols file ", &guest->symbols_fd);
+	err = open_file(guest->symbols_path, "symbols file", &guest->symbols_fd);
 	if (!err)
-		err = open_file(guest->types_path, "types file ", &guest->types_fd);
+		err = open_file(guest->types_path, "types file", &guest->types_fd);
+	/* The caller adds the guest's name; guest->target is not set yet. */
 	if (err)
-		return guest_error(guest, err);
+		return err;
 	if (guest->types_fd >= 0)
 		guest_prepare_types(guest->types_fd);
 	if (guest->count_pages)
