@@ -4,10 +4,8 @@
 #include "core/io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,125 +25,27 @@ struct guard {
 
 /* ---- Starting -------------------------------------------------------------------------------- */
 
-/* The descriptors with which the guard is started; -1: none. */
-struct start {
-	int null;
-	int fds[GUARD_FD_COUNT]; /* [GUARD_FD_OWNER] and on */
-	int program;
+const struct own_program guard_program = {
+    .name = "nunchi-guard",
+    .without = "install all of nunchi: without this program the guest could stay paused after "
+	       "nunchi has died, so nunchi does not pause it; --pause never works without it",
 };
-
-static void start_deinit(struct start *start)
-{
-	for (int i = GUARD_FD_OWNER; i < GUARD_FD_COUNT; i++) {
-		if (start->fds[i] >= 0)
-			close(start->fds[i]);
-	}
-	if (start->null >= 0)
-		close(start->null);
-	if (start->program >= 0)
-		close(start->program);
-}
-
-/* Moves the descriptors to their numbers and closes all others. Returns 0 or an errno. */
-static int add_actions(posix_spawn_file_actions_t *actions, const struct start *start)
-{
-	int errnum = 0;
-
-	for (int i = 0; i < GUARD_FD_OWNER && !errnum; i++)
-		errnum = posix_spawn_file_actions_adddup2(actions, start->null, i);
-	for (int i = GUARD_FD_OWNER; i < GUARD_FD_COUNT && !errnum; i++) {
-		if (start->fds[i] >= 0)
-			errnum = posix_spawn_file_actions_adddup2(actions, start->fds[i], i);
-	}
-	return errnum;
-}
-
-/*
- * Blocks all signals, so that Ctrl-C on the owner's terminal does not end the guard. Returns 0 or
- * an errno.
- */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all;
-	int errnum;
-
-	sigfillset(&all);
-	errnum = posix_spawnattr_setsigmask(attributes, &all);
-	if (!errnum)
-		errnum = posix_spawnattr_setflags(attributes,
-						  POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	return errnum;
-}
-
-/*
- * Executes the file that was checked, through its descriptor, because its path may name another
- * file by now. Returns 0 or an errno.
- */
-static int spawn(const struct start *start, pid_t *ret)
-{
-	char name[] = "nunchi-guard", path[64];
-	char *argv[] = {name, NULL}, *envp[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int errnum = posix_spawn_file_actions_init(&actions);
-
-	if (errnum)
-		return errnum;
-	errnum = posix_spawnattr_init(&attributes);
-	if (errnum) {
-		posix_spawn_file_actions_destroy(&actions);
-		return errnum;
-	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", start->program);
-	errnum = add_actions(&actions, start);
-	if (!errnum)
-		errnum = set_attributes(&attributes);
-	if (!errnum)
-		errnum = posix_spawn(ret, path, &actions, &attributes, argv, envp);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return errnum;
-}
-
-/*
- * Duplicates fd to a number from GUARD_FD_COUNT on, with close-on-exec, so that moving descriptors
- * to GUARD_FD_* overwrites none of them; -1 with errno.
- */
-static int copy_fd(int fd)
-{
-	return fcntl(fd, F_DUPFD_CLOEXEC, GUARD_FD_COUNT);
-}
 
 static struct nunchi_error *start_guard(const struct guard_plan *plan, int socket, char **ret_path,
 					bool *ret_pidfd, pid_t *ret)
 {
-	_cleanup_(start_deinit) struct start start = {
-	    .null = -1, .fds = {-1, -1, -1, -1, -1, -1}, .program = -1};
-	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC), program = -1;
+	static const char *const arguments[] = {"nunchi-guard", NULL}, *const environment[] = {
+									   NULL};
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	struct nunchi_error *err = guard_program_open(ret_path, &program);
-	int errnum;
+	const int fds[OWN_PROGRAM_FDS] = {
+	    [GUARD_FD_OWNER - OWN_PROGRAM_FD] = socket,
+	    [GUARD_FD_HANDLE - OWN_PROGRAM_FD] = plan->handle,
+	    [GUARD_FD_PIDFD - OWN_PROGRAM_FD] = pidfd,
+	};
 
-	if (err)
-		return err;
-	if (null < 0)
-		return error_create_errno(errno, "/dev/null");
-	start.null = copy_fd(null);
-	start.program = copy_fd(program);
-	start.fds[GUARD_FD_OWNER] = copy_fd(socket);
-	start.fds[GUARD_FD_HANDLE] = copy_fd(plan->handle);
-	if (pidfd >= 0)
-		start.fds[GUARD_FD_PIDFD] = copy_fd(pidfd);
-	if (start.null < 0 || start.program < 0 || start.fds[GUARD_FD_OWNER] < 0 ||
-	    start.fds[GUARD_FD_HANDLE] < 0 || (pidfd >= 0 && start.fds[GUARD_FD_PIDFD] < 0))
-		return error_create_errno(errno, "cannot start %s", *ret_path);
-	errnum = spawn(&start, ret);
-	if (errnum)
-		return error_hint(error_create_errno(errnum, "cannot start %s", *ret_path),
-				  "it must be executable, on a file system that is not mounted "
-				  "noexec");
 	*ret_pidfd = pidfd >= 0;
-	return NULL;
+	return own_program_start(&guard_program, fds, ARRAY_SIZE(fds), arguments, environment,
+				 ret_path, ret);
 }
 
 /* ---- Talking --------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #ifndef NUNCHI_JOURNAL_GUARD_H
 #define NUNCHI_JOURNAL_GUARD_H
 
+#include "core/own_program.h"
 #include "journal/protocol.h"
 
 #include <sys/types.h>
@@ -65,13 +66,7 @@ pid_t guard_process(const struct guard *guard);
 /* Ends the guard, waits for it and frees. NULL is accepted. */
 void guard_destroy(struct guard *guard);
 
-/* Opens the guard program; *ret_path is where it was found. */
-struct nunchi_error *guard_program_open(char **ret_path, int *ret);
-/*
- * Does the same for code that is in the file `own` (an absolute path; NULL: unknown), if the
- * program was configured to be installed as `installed`.
- */
-struct nunchi_error *guard_program_open_at(const char *own, const char *installed, char **ret_path,
-					   int *ret);
+/* The guard's program file. */
+extern const struct own_program guard_program;
 
 #endif

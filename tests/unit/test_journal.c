@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -809,6 +810,9 @@ static char *make_file(const char *name, mode_t mode)
 	char *path;
 	int fd;
 
+	assert_true(asprintf(&path, "%s/libexec", runtime) > 0);
+	mkdir(path, 0700);
+	free(path);
 	assert_true(asprintf(&path, "%s/%s", runtime, name) > 0);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
 	assert_true(fd >= 0);
@@ -821,42 +825,45 @@ static char *make_file(const char *name, mode_t mode)
 static void test_guard_program_of_others_is_not_started(void **state)
 {
 	_cleanup_free_ char *own = make_file("nunchi", 0755), *found = NULL, *path = NULL;
-	_cleanup_free_ char *installed = make_file("installed", 0755);
+	_cleanup_free_ char *installed = make_file("libexec/nunchi-guard", 0755);
 	_cleanup_error_ struct nunchi_error *missing = NULL, *distrusted = NULL;
+	char libexec[PATH_MAX];
 	int fd = -1;
 
 	(void)state;
-	missing = guard_program_open_at(own, "/nonexistent/nunchi-guard", &found, &fd);
+	snprintf(libexec, sizeof(libexec), "%s/libexec", runtime);
+	missing = own_program_open_at(&guard_program, own, "/nonexistent", &found, &fd);
 	assert_true(error_is(missing, NUNCHI_ERROR_UNSUPPORTED));
 	assert_non_null(strstr(nunchi_error_message(missing), "is not installed"));
 	assert_non_null(strstr(nunchi_error_message(missing), "/nonexistent/nunchi-guard"));
 	assert_non_null(strstr(nunchi_error_hint(missing), "install all of nunchi"));
 	path = make_file("nunchi-guard", 0755);
-	ok(guard_program_open_at(own, installed, &found, &fd));
+	ok(own_program_open_at(&guard_program, own, libexec, &found, &fd));
 	assert_string_equal(found, path);
 	close(fd);
 	free(found);
 	assert_int_equal(chmod(path, 0775), 0);
-	ok(guard_program_open_at(own, installed, &found, &fd));
+	ok(own_program_open_at(&guard_program, own, libexec, &found, &fd));
 	assert_string_equal(found, installed);
 	close(fd);
 	free(found);
 	found = NULL;
 	/* Where the group may write our own code too, it gains nothing. */
 	assert_int_equal(chmod(own, 0775), 0);
-	ok(guard_program_open_at(own, installed, &found, &fd));
+	ok(own_program_open_at(&guard_program, own, libexec, &found, &fd));
 	assert_string_equal(found, path);
 	close(fd);
 	free(found);
 	found = NULL;
 	assert_int_equal(chmod(path, 0777), 0);
 	assert_int_equal(chmod(installed, 0757), 0);
-	distrusted = guard_program_open_at(own, installed, &found, &fd);
+	distrusted = own_program_open_at(&guard_program, own, libexec, &found, &fd);
 	assert_true(error_is(distrusted, NUNCHI_ERROR_PERMISSION));
 	assert_non_null(strstr(nunchi_error_hint(distrusted), "chmod 755"));
 	unlink(own);
 	unlink(path);
 	unlink(installed);
+	rmdir(libexec);
 }
 
 int main(void)

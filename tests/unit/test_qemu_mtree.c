@@ -380,18 +380,21 @@ static void test_libvirt_command_line(void **state)
 	const struct cmdline_backend *backend;
 
 	(void)state;
-	parse("/usr/bin/qemu-system-x86_64\n-name\nguest=web,debug-threads=on\n-S\n-object\n"
-	      "{\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\"}\n-machine\n"
-	      "pc-q35-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram\n-accel\nkvm\n-cpu\n"
-	      "host,migratable=on\n-m\nsize=4194304k,slots=16,maxmem=8388608k\n-object\n"
-	      "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-	      "\"size\":4294967296}\n-overcommit\nmem-lock=off\n-smp\n"
-	      "2,sockets=2,cores=1,threads=1\n-chardev\n"
-	      "socket,id=charmonitor,fd=30,server=on,wait=off\n-mon\n"
-	      "chardev=charmonitor,id=monitor,mode=control\n-chardev\n"
-	      "socket,id=charchannel0,fd=31,server=on,wait=off",
-	      &cmdline);
+	parse(
+	    "/usr/bin/qemu-system-x86_64\n-name\nguest=web,debug-threads=on\n-S\n-object\n"
+	    "{\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\"}\n-machine\n"
+	    "pc-q35-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram\n-accel\nkvm\n-cpu\n"
+	    "host,migratable=on\n-m\nsize=4194304k,slots=16,maxmem=8388608k\n-object\n"
+	    "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+	    "\"size\":4294967296}\n-overcommit\nmem-lock=off\n-smp\n"
+	    "2,sockets=2,cores=1,threads=1\n-uuid\n288cc07e-0595-437e-ae91-db5c1bdfbe7b\n-chardev\n"
+	    "socket,id=charmonitor,fd=30,server=on,wait=off\n-mon\n"
+	    "chardev=charmonitor,id=monitor,mode=control\n-chardev\n"
+	    "socket,id=charchannel0,fd=31,server=on,wait=off",
+	    &cmdline);
 	assert_string_equal(cmdline.name, "web");
+	assert_string_equal(cmdline.uuid, "288cc07e-0595-437e-ae91-db5c1bdfbe7b");
+	assert_true(cmdline.has_libvirt_monitor);
 	assert_string_equal(cmdline.machine, "pc-q35-7.2");
 	assert_string_equal(cmdline.main_backend, "pc.ram");
 	assert_int_equal(cmdline.memory, (uint64_t)4 << 30);

@@ -174,6 +174,11 @@ static void take_object(struct parser *parser, const json_t *options)
 	    (!strcmp(type, "memory-backend-memfd") && !json_object_get(options, "share"));
 }
 
+static void take_uuid(struct parser *parser, const json_t *options)
+{
+	replace(parser, &parser->cmdline.uuid, options_string(options, "uuid"));
+}
+
 static void take_numa(struct parser *parser, const json_t *options)
 {
 	struct cmdline *cmdline = &parser->cmdline;
@@ -222,6 +227,9 @@ static void add_socket(struct parser *parser, const struct cmdline_socket *socke
 
 static void add_qmp_chardev(struct parser *parser, const char *id)
 {
+	/* src/qemu/qemu_command.c of libvirt, qemuBuildMonitorCommandLine(). */
+	if (id && !strcmp(id, "charmonitor"))
+		parser->cmdline.has_libvirt_monitor = true;
 	if (id && parser->qmp_chardev_count < QMP_CHARDEVS_MAX)
 		parser->qmp_chardevs[parser->qmp_chardev_count++] = copy(parser, id);
 }
@@ -286,7 +294,7 @@ static const struct {
     {"mon", "chardev", take_mon},      {"name", "guest", take_name},
     {"numa", "type", take_numa},       {"object", "qom-type", take_object},
     {"qmp", "where", take_qmp},        {"qmp-pretty", "where", take_qmp},
-    {"smp", "cpus", take_smp},
+    {"smp", "cpus", take_smp},         {"uuid", "uuid", take_uuid},
 };
 
 static void parse_option(struct parser *parser, const char *name, const char *value)
@@ -405,6 +413,8 @@ struct nunchi_error *cmdline_parse(const char *arguments, size_t size, struct cm
 	forget(&parser);
 	if (!parser.failed && !parser.cmdline.name)
 		parser.cmdline.name = copy(&parser, "");
+	if (!parser.failed && !parser.cmdline.uuid)
+		parser.cmdline.uuid = copy(&parser, "");
 	if (!parser.failed && !parser.cmdline.machine)
 		parser.cmdline.machine = copy(&parser, "");
 	if (parser.failed) {
@@ -428,6 +438,7 @@ void cmdline_deinit(struct cmdline *cmdline)
 	free(cmdline->main_backend);
 	free(cmdline->machine);
 	free(cmdline->name);
+	free(cmdline->uuid);
 	*cmdline = (struct cmdline){0};
 }
 

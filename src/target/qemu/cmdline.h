@@ -38,6 +38,7 @@ struct cmdline_backend {
 
 struct cmdline {
 	char *name;      /* "" if the guest has none */
+	char *uuid;      /* as written; "" if not given */
 	char *machine;   /* "pc", "pc-q35-7.2" …; "" if not given */
 	uint64_t memory; /* at start, in bytes */
 	unsigned vcpus;  /* at start, at least 1 */
@@ -50,6 +51,7 @@ struct cmdline {
 	size_t node_count;
 	struct cmdline_socket sockets[CMDLINE_SOCKETS_MAX];
 	size_t socket_count;
+	bool has_libvirt_monitor; /* one of its monitors has the name that libvirt gives */
 	/* there is a QMP monitor on TCP, stdio or the like, which nunchi does not use */
 	bool has_other_qmp;
 	uint64_t plugged;       /* bytes of the DIMMs among the devices, beyond `memory` */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/find.h"
+#include "target/qemu/libvirt.h"
 #include "target/qemu/mounts.h"
 #include "target/qemu/names.h"
 #include "target/qemu/scan.h"
@@ -303,11 +304,6 @@ static struct nunchi_error *no_socket(const struct qemu_process *process)
 	return error_hint(err, "start QEMU with -qmp unix:/PATH,server=on,wait=off");
 }
 
-static bool is_libvirt(const char *holder)
-{
-	return strstr(holder, "libvirtd") || strstr(holder, "virtqemud");
-}
-
 /*
  * The error that the socket is busy; it names the process that is connected to the first socket for
  * which this can be found out.
@@ -315,32 +311,28 @@ static bool is_libvirt(const char *holder)
 static struct nunchi_error *busy(const struct qemu_process *process, const char *socket)
 {
 	size_t paths = process->cmdline.socket_count + (socket ? 1 : 0);
-	_cleanup_buffer_ struct buffer holder = {0};
 
-	buffer_init(&holder, 256);
 	for (size_t i = 0; i < paths; i++) {
 		_cleanup_free_ char *path = nth_path(process, socket, i);
-		struct nunchi_error *err;
+		char name[64];
+		pid_t holder;
 
 		if (!path || !process_socket_holder(path, &holder))
 			continue;
-		err = error_create(NUNCHI_ERROR_BUSY, "its QMP socket %s is in use by %s", path,
-				   buffer_string(&holder));
-		if (is_libvirt(buffer_string(&holder)))
-			return error_hint(err,
-					  "libvirt keeps it: virsh qemu-monitor-command %s --hmp "
-					  "stop (and cont) works beside it; or give the guest a "
-					  "second -qmp socket through qemu:commandline",
-					  process->cmdline.name);
-		return error_hint(err, "end that program, or give QEMU a second -qmp socket");
+		process_name(holder, name, sizeof(name));
+		return error_hint(error_create(NUNCHI_ERROR_BUSY,
+					       "its QMP socket %s is in use by %s (pid %d)", path,
+					       name, holder),
+				  "end that program, or give QEMU a second -qmp socket");
 	}
 	return error_hint(
 	    error_create(NUNCHI_ERROR_BUSY, "its QMP socket is in use by another program"),
 	    "end that program, or give QEMU a second -qmp socket");
 }
 
-struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,
-				  const struct qmp_wait *wait, struct qmp_client **ret)
+/* Connects to QEMU itself. */
+static struct nunchi_error *connect_directly(const struct qemu_process *process, const char *socket,
+					     const struct qmp_wait *wait, struct qmp_client **ret)
 {
 	struct qmp_client *clients[CMDLINE_SOCKETS_MAX + 1];
 	struct nunchi_error *err = NULL, *connect_err;
@@ -367,4 +359,15 @@ struct nunchi_error *qemu_connect(const struct qemu_process *process, const char
 	if (!err)
 		*ret = clients[chosen];
 	return err;
+}
+
+struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,
+				  const struct qmp_wait *wait, struct qmp_client **ret)
+{
+	pid_t holder;
+
+	/* libvirt names the monitor that it holds for as long as the guest runs. */
+	if (!socket && process->cmdline.has_libvirt_monitor && qemu_libvirt_holds(process, &holder))
+		return qemu_libvirt_connect(process, holder, wait, ret);
+	return connect_directly(process, socket, wait, ret);
 }

@@ -17,7 +17,8 @@ struct nunchi_error *qemu_find(const char *word, struct qemu_process *ret, char 
 
 /*
  * Makes a QMP connection that accepts commands: on the given socket (may be NULL), or on any other
- * socket of the process. NUNCHI_ERROR_BUSY with the name of the client that uses the socket,
+ * socket of the process, or through libvirt where that holds the process's monitor (libvirt.h).
+ * NUNCHI_ERROR_BUSY with the name of the client that uses the socket,
  * _UNSUPPORTED if there is no socket.
  */
 struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,

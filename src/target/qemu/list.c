@@ -208,6 +208,8 @@ static void describe_access(const struct guest *guest, struct buffer *ret)
 		buffer_append_string(ret, ", QMP");
 	else if (guest->socket_error)
 		buffer_printf(ret, "; no QMP: %s", guest->socket_error);
+	else if (guest->client_count && cmdline->has_libvirt_monitor)
+		buffer_append_string(ret, ", QMP through libvirt");
 	else if (guest->client_count)
 		buffer_append_string(ret, "; QMP socket is in use by another program");
 	else
@@ -237,7 +239,7 @@ static bool report(const struct guest *guest, const struct qemu_processes *all,
 	    .vcpus = cmdline->vcpus,
 	    .state = guest->state[0] ? guest->state : "unknown",
 	    .access = buffer_string(&access),
-	    .uuid = "",
+	    .uuid = cmdline->uuid ? cmdline->uuid : "",
 	    .user = guest->process->trust.user,
 	};
 	more = found(&row, data);

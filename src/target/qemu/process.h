@@ -79,9 +79,9 @@ enum process_holds { PROCESS_HOLDS, PROCESS_HOLDS_NOT, PROCESS_HOLDS_UNKNOWN };
 enum process_holds process_holds_peer(pid_t pid, int fd);
 
 /*
- * Finds the client that is connected to the listening socket at path, as "virtqemud (pid 812)",
- * other than this process. False if that cannot be found out.
+ * Finds the process of the client that is connected to the listening socket at path. False if that
+ * cannot be found out.
  */
-bool process_socket_holder(const char *path, struct buffer *ret);
+bool process_socket_holder(const char *path, pid_t *ret);
 
 #endif

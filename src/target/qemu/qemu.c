@@ -147,7 +147,10 @@ static struct nunchi_error *confined(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
 
-	qmp_client_destroy(qemu->qmp);
+	if (target->controller)
+		qmp_client_leave(qemu->qmp);
+	else
+		qmp_client_destroy(qemu->qmp);
 	qemu->qmp = NULL;
 	return NULL;
 }
@@ -179,10 +182,11 @@ static void describe_capabilities(struct qemu_target *qemu)
 	    target, TARGET_EVENTS, false,
 	    "QEMU offers events only through its gdb stub, which stops the guest for each event");
 	if (qemu->qmp) {
-		target_set_support(target, TARGET_PAUSE, true,
-				   "stop and cont over QMP (QEMU %u.%u)",
+		const char *way = qmp_client_is_relayed(qemu->qmp) ? "through libvirt" : "over QMP";
+
+		target_set_support(target, TARGET_PAUSE, true, "stop and cont %s (QEMU %u.%u)", way,
 				   qmp_client_major(qemu->qmp), qmp_client_minor(qemu->qmp));
-		target_set_support(target, TARGET_REGISTERS, true, "info registers over QMP");
+		target_set_support(target, TARGET_REGISTERS, true, "info registers %s", way);
 	} else {
 		target_set_support(target, TARGET_PAUSE, false, "%s", qemu->no_qmp);
 		target_set_support(target, TARGET_REGISTERS, false, "%s", qemu->no_qmp);

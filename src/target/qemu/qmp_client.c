@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,8 @@
 #define SLICE_MS 20
 /* How often to try again if the queue of the socket is full. */
 #define RETRY_MS 2
+/* How long a process of ours may take to end. */
+#define HELPER_US 500000
 /* Limit of the connections that are waited for at once. */
 #define CLIENTS_MAX  4096
 #define RECEIVE_SIZE 16384
@@ -25,7 +28,8 @@
 
 struct qmp_client {
 	int fd;
-	int place; /* descriptor of the socket's file, opened by its path */
+	int place;    /* descriptor of the socket's file, opened by its path; -1: there is none */
+	pid_t helper; /* the process of ours at the other end; 0: QEMU itself is there */
 	enum qmp_phase phase;
 	pid_t peer;
 	unsigned major, minor;
@@ -64,6 +68,41 @@ static bool try_connect(struct qmp_client *client)
 	return true;
 }
 
+/* Takes over both descriptors if it succeeds. */
+static struct qmp_client *create(int fd, int place)
+{
+	struct qmp_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->fd = fd;
+	client->place = place;
+	client->next_id = CAPABILITIES_ID + 1;
+	client->answer.id = -1;
+	client->awaited = -1;
+	client->limits = QMP_LIMITS_EVENT;
+	buffer_init(&client->input, INPUT_MAX);
+	return client;
+}
+
+struct nunchi_error *qmp_client_attach(int fd, pid_t pid, struct qmp_client **ret)
+{
+	struct qmp_client *client = create(fd, -1);
+
+	if (!client) {
+		int status;
+
+		/* The process ends when its connection does. */
+		close(fd);
+		io_reap(pid, clock_us() + HELPER_US, NULL, &status);
+		return &error_nomem;
+	}
+	client->helper = pid;
+	client->phase = QMP_PHASE_GREETING;
+	*ret = client;
+	return NULL;
+}
+
 struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -74,16 +113,11 @@ struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret
 		return error_create_errno(errno, "QMP socket %s", path);
 	if (fd < 0)
 		return error_create_errno(errno, "cannot make a socket");
-	client = calloc(1, sizeof(*client));
+	client = create(fd, place);
 	if (!client)
 		return &error_nomem;
-	client->fd = no_cleanup_fd(fd);
-	client->place = no_cleanup_fd(place);
-	client->next_id = CAPABILITIES_ID + 1;
-	client->answer.id = -1;
-	client->awaited = -1;
-	client->limits = QMP_LIMITS_EVENT;
-	buffer_init(&client->input, INPUT_MAX);
+	no_cleanup_fd(fd);
+	no_cleanup_fd(place);
 	if (try_connect(client)) {
 		*ret = no_cleanup_ptr(client);
 		return NULL;
@@ -94,6 +128,17 @@ struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret
 	return error_create_errno(errno, "QMP socket %s", path);
 }
 
+/* Waits for a process whose connection was closed; kills it if it still waits for somebody else. */
+static void end_helper(pid_t pid)
+{
+	int status;
+
+	if (!pid || io_reap(pid, clock_us() + HELPER_US, NULL, &status) != 0)
+		return;
+	kill(pid, SIGKILL);
+	io_reap(pid, clock_us() + HELPER_US, NULL, &status);
+}
+
 void qmp_client_destroy(struct qmp_client *client)
 {
 	if (!client)
@@ -101,8 +146,17 @@ void qmp_client_destroy(struct qmp_client *client)
 	qmp_message_deinit(&client->answer);
 	buffer_deinit(&client->input);
 	close(client->fd);
-	close(client->place);
+	if (client->place >= 0)
+		close(client->place);
+	end_helper(client->helper);
 	free(client);
+}
+
+void qmp_client_leave(struct qmp_client *client)
+{
+	if (client)
+		client->helper = 0;
+	qmp_client_destroy(client);
 }
 
 int qmp_client_fd(const struct qmp_client *client)
@@ -113,6 +167,11 @@ int qmp_client_fd(const struct qmp_client *client)
 pid_t qmp_client_peer(const struct qmp_client *client)
 {
 	return client->peer;
+}
+
+bool qmp_client_is_relayed(const struct qmp_client *client)
+{
+	return client->helper;
 }
 
 enum qmp_phase qmp_client_phase(const struct qmp_client *client)
@@ -225,6 +284,11 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 	} else if (client->phase == QMP_PHASE_GREETING) {
 		if (message->kind != QMP_GREETING) {
 			client->phase = QMP_PHASE_DEAD;
+			/* A process of ours says why it cannot serve. */
+			if (message->kind == QMP_ERROR && client->helper) {
+				client->answer = *message;
+				*message = (struct qmp_message){.id = -1};
+			}
 			return;
 		}
 		client->major = message->major;
@@ -396,6 +460,9 @@ struct nunchi_error *qmp_client_negotiate(struct qmp_client *const *clients, siz
 			*ret = ready;
 			return NULL;
 		}
+		if (!alive && count == 1 && clients[0]->answer.text)
+			return error_create(NUNCHI_ERROR_UNSUPPORTED, "%s",
+					    clients[0]->answer.text);
 		if (!alive)
 			return error_create(NUNCHI_ERROR_UNSUPPORTED,
 					    "QMP: what answers there does not speak QMP");

@@ -40,8 +40,16 @@ struct qmp_wait {
  * queue is full; QEMU's has room for two clients.
  */
 struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret);
+/*
+ * Takes over a connected socket (SOCK_NONBLOCK) on which a process of ours, pid, speaks QMP in
+ * place of QEMU. The process ends when the connection does, and is waited for then.
+ */
+struct nunchi_error *qmp_client_attach(int fd, pid_t pid, struct qmp_client **ret);
 /* Closes the connection and frees. NULL is accepted. */
 void qmp_client_destroy(struct qmp_client *client);
+
+/* Frees without ending the connection, which a forked process goes on to use. NULL is accepted. */
+void qmp_client_leave(struct qmp_client *client);
 
 /* The descriptor of the connection, for poll(); owned by the client. */
 int qmp_client_fd(const struct qmp_client *client);
@@ -50,6 +58,8 @@ int qmp_client_fd(const struct qmp_client *client);
  * not visible in this PID namespace, or if the client is not connected yet.
  */
 pid_t qmp_client_peer(const struct qmp_client *client);
+/* Whether a process of ours speaks in place of QEMU (qmp_client_attach()). */
+bool qmp_client_is_relayed(const struct qmp_client *client);
 enum qmp_phase qmp_client_phase(const struct qmp_client *client);
 /* QEMU's version, 0.0 before the greeting. */
 unsigned qmp_client_major(const struct qmp_client *client);

@@ -288,10 +288,10 @@ static bool has_descriptor(const char *pid, const char *wanted, uint64_t deadlin
 	return found;
 }
 
-bool process_socket_holder(const char *path, struct buffer *ret)
+bool process_socket_holder(const char *path, pid_t *ret)
 {
 	uint64_t deadline = clock_us() + SEARCH_US;
-	char wanted[64], name[64];
+	char wanted[64];
 	struct dirent *entry;
 	bool found = false;
 	bool readable;
@@ -307,8 +307,8 @@ bool process_socket_holder(const char *path, struct buffer *ret)
 		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
 		    !has_descriptor(entry->d_name, wanted, deadline, &readable))
 			continue;
-		process_name((pid_t)strtol(entry->d_name, NULL, 10), name, sizeof(name));
-		found = buffer_printf(ret, "%s (pid %s)", name, entry->d_name);
+		*ret = (pid_t)strtol(entry->d_name, NULL, 10);
+		found = true;
 	}
 	if (dir)
 		closedir(dir);
