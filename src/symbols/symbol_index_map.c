@@ -4,8 +4,10 @@
  * follows the names of modules (scripts/mksysmap, kernel/kallsyms.c: s_show()).
  */
 #include "core/digit.h"
+#include "symbols/boot_image.h"
 #include "symbols/symbol_index_private.h"
 
+#include <elf.h>
 #include <string.h>
 
 struct line {
@@ -61,6 +63,21 @@ static struct nunchi_error *bad_line(size_t number)
 	    "/boot), or its /proc/kallsyms read as root");
 }
 
+/* Files of a kernel that users give in place of its map. */
+static struct nunchi_error *other_file(const char *text, size_t size)
+{
+	if (size >= SELFMAG && !memcmp(text, ELFMAG, SELFMAG))
+		return error_hint(
+		    error_create(NUNCHI_ERROR_DATA, "it is an ELF file, not a symbol map"),
+		    "make the map of a vmlinux: nm -n FILE >System.map");
+	if (is_boot_image(text, size))
+		return error_hint(error_create(NUNCHI_ERROR_DATA,
+					       "it is a kernel to boot (vmlinuz, bzImage), which "
+					       "has no names of symbols to read"),
+				  "give the System.map of the same build");
+	return NULL;
+}
+
 static struct nunchi_error *check_map(const struct symbol_index *index)
 {
 	if (!index->count)
@@ -81,8 +98,11 @@ struct nunchi_error *symbol_index_parse_map(const char *text, size_t size,
 					    struct symbol_index **ret)
 {
 	_cleanup_(cleanup_symbol_index_unref_p) struct symbol_index *index = NULL;
-	struct nunchi_error *err = symbol_index_create(&index);
+	struct nunchi_error *err = other_file(text, size);
 	size_t number = 0;
+
+	if (!err)
+		err = symbol_index_create(&index);
 
 	for (size_t at = 0; !err && at < size;) {
 		const char *end = memchr(text + at, '\n', size - at);

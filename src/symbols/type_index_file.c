@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/buffer.h"
+#include "symbols/boot_image.h"
 #include "symbols/dwarf.h"
 #include "symbols/elf_file.h"
 #include "symbols/isf.h"
@@ -129,6 +130,12 @@ static struct nunchi_error *from_bytes(struct buffer *text, bool packed, struct 
 		err = isf_unpack(text->data, text->size, &unpacked.data, &unpacked.size);
 		return err ? err : from_bytes(&unpacked, true, ret);
 	}
+	if (is_boot_image(text->data, text->size))
+		return error_hint(error_create(NUNCHI_ERROR_DATA,
+					       "it is a kernel to boot (vmlinuz, "
+					       "bzImage), which is compressed"),
+				  "take the vmlinux out of it: scripts/extract-vmlinux of the "
+				  "kernel's source does it");
 	return error_hint(error_create(NUNCHI_ERROR_DATA, "neither BTF, ELF nor a symbol table"),
 			  "types can come from a BTF file, a vmlinux with .BTF or DWARF, or a "
 			  "Volatility 3 symbol table (.json, .json.xz)");

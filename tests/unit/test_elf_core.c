@@ -352,7 +352,9 @@ static void test_refused(void **state)
 	refuse_elf(&(struct writer_elf){.segments = NULL, .count = 0}, NUNCHI_ERROR_UNSUPPORTED,
 		   "no segments");
 	blob.data[EI_DATA] = ELFDATA2MSB;
-	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "big-endian");
+	blob_put16(&blob, offsetof(Elf64_Ehdr, e_machine), EM_S390 << 8);
+	saved_refused(&blob, NUNCHI_ERROR_UNSUPPORTED, "s390 (machine 22, big-endian)");
+	blob_put16(&blob, offsetof(Elf64_Ehdr, e_machine), EM_X86_64);
 	blob.data[EI_DATA] = ELFDATA2LSB;
 	blob.data[EI_CLASS] = 3;
 	saved_refused(&blob, NUNCHI_ERROR_DATA, "class 3");

@@ -205,7 +205,11 @@ static void check_file(const void *data, size_t size, enum nunchi_error_code cod
 
 static void test_file_plain(void **state)
 {
+	static char boot[1024];
+
 	(void)state;
+	memcpy(boot + 514, "HdrS", 4);
+	check_file(boot, sizeof(boot), NUNCHI_ERROR_DATA, "kernel to boot");
 	check_file(table, sizeof(table) - 1, 0, NULL);
 	check_file("text", 4, NUNCHI_ERROR_DATA, "neither BTF, ELF nor a symbol table");
 	check_file("", 0, NUNCHI_ERROR_DATA, "neither BTF");

@@ -294,6 +294,9 @@ static void test_foreign(void **state)
 	    {"ustar", 5, "tar", 257},
 	    {"\x78\x9c", 2, "LiME", 0},
 	    {"S1SUSPEND", 9, "hibernation", 4086},
+	    {"PAGEDU64", 8, "crash dump of Windows", 0},
+	    {"MDMP\x93\xa7", 6, "program of Windows", 0},
+	    {"HdrS", 4, "kernel to boot", 514},
 	};
 	struct blob blob = {0};
 	char text[8192];

@@ -298,6 +298,25 @@ static void test_map_refused(void **state)
 	}
 }
 
+/* What lies beside a System.map in /boot, or in a build. */
+static void test_map_of_another_kind(void **state)
+{
+	static const char elf[] = "\177ELF\2\1\1";
+	static char boot[1024];
+	struct symbol_index *index = NULL;
+	_cleanup_error_ struct nunchi_error *first = parse(elf, sizeof(elf), &index);
+	_cleanup_error_ struct nunchi_error *second = NULL;
+
+	(void)state;
+	assert_true(error_is(first, NUNCHI_ERROR_DATA));
+	assert_non_null(strstr(nunchi_error_message(first), "ELF"));
+	assert_non_null(strstr(nunchi_error_hint(first), "nm -n"));
+	memcpy(boot + 514, "HdrS", 4);
+	second = parse(boot, sizeof(boot), &index);
+	assert_true(error_is(second, NUNCHI_ERROR_DATA));
+	assert_non_null(strstr(nunchi_error_message(second), "bzImage"));
+}
+
 static void test_map_names_its_bad_line(void **state)
 {
 	static const char map[] = "ffffffff81000000 T _stext\nffffffff81000000 T a\0b\n";
@@ -365,6 +384,7 @@ int main(void)
 	    cmocka_unit_test(test_suggestions),
 	    cmocka_unit_test(test_map_with_modules),
 	    cmocka_unit_test(test_map_refused),
+	    cmocka_unit_test(test_map_of_another_kind),
 	    cmocka_unit_test(test_map_names_its_bad_line),
 	};
 

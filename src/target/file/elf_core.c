@@ -57,19 +57,6 @@ static void decode_header(const uint8_t *p, struct header *ret)
 	}
 }
 
-static struct nunchi_error *check_ident(const uint8_t *p)
-{
-	if (p[EI_CLASS] != ELFCLASS64 && p[EI_CLASS] != ELFCLASS32)
-		return error_create(NUNCHI_ERROR_DATA,
-				    "the ELF header has class %u (neither 32 "
-				    "nor 64 bits)",
-				    p[EI_CLASS]);
-	if (p[EI_DATA] != ELFDATA2LSB)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "the ELF core is big-endian; only x86 guests can be read");
-	return NULL;
-}
-
 static const char *machine_name(uint16_t machine)
 {
 	switch (machine) {
@@ -92,6 +79,28 @@ static const char *machine_name(uint16_t machine)
 	}
 }
 
+static struct nunchi_error *machine_error(uint16_t machine, const char *order)
+{
+	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+				       "the ELF core is of %s (machine %u%s); only guests of "
+				       "x86-64 and i386 can be read",
+				       machine_name(machine), machine, order),
+			  "the file is not damaged; nunchi does not support that processor");
+}
+
+static struct nunchi_error *check_ident(const uint8_t *p)
+{
+	if (p[EI_CLASS] != ELFCLASS64 && p[EI_CLASS] != ELFCLASS32)
+		return error_create(NUNCHI_ERROR_DATA,
+				    "the ELF header has class %u (neither 32 "
+				    "nor 64 bits)",
+				    p[EI_CLASS]);
+	if (p[EI_DATA] != ELFDATA2LSB)
+		return machine_error(load_be16(p + offsetof(Elf64_Ehdr, e_machine)),
+				     ", big-endian");
+	return NULL;
+}
+
 static struct nunchi_error *check_header(const struct header *header)
 {
 	size_t phentsize = header->is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
@@ -103,12 +112,7 @@ static struct nunchi_error *check_header(const struct header *header)
 				  "give the dump of a guest; programs, libraries and vmlinux "
 				  "contain no memory of a guest");
 	if (header->machine != EM_X86_64 && header->machine != EM_386)
-		return error_hint(
-		    error_create(NUNCHI_ERROR_UNSUPPORTED,
-				 "the ELF core is of %s (machine %u); only guests of "
-				 "x86-64 and i386 can be read",
-				 machine_name(header->machine), header->machine),
-		    "the file is not damaged; nunchi does not support that processor");
+		return machine_error(header->machine, "");
 	if (header->phentsize != phentsize)
 		return error_create(NUNCHI_ERROR_DATA,
 				    "the ELF header gives program headers of %u bytes instead of "
@@ -139,7 +143,7 @@ static struct nunchi_error *read_header(const struct source *source, struct head
 	uint8_t bytes[sizeof(Elf64_Ehdr)] = {0};
 	struct nunchi_error *err;
 
-	err = source_read(source, 0, bytes, EI_NIDENT, "the ELF header");
+	err = source_read(source, 0, bytes, offsetof(Elf64_Ehdr, e_version), "the ELF header");
 	if (!err)
 		err = check_ident(bytes);
 	if (!err)

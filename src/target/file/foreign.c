@@ -10,6 +10,7 @@
 #define VMWARE_HINT                                                                                \
 	"its memory is in the .vmem file beside it: give that; where there is none, make a core: " \
 	"vmss2core -N FILE"
+#define LINUX_ALONE "nunchi reads the memory of Linux guests alone"
 
 static const struct {
 	const char *magic;
@@ -51,8 +52,8 @@ static const struct {
      "a hibernation image is compressed and without a layout of RAM: resume the machine from it, "
      "then dump it"},
     {"SWAPSPACE2", 10, 4086, "a swap area, not memory", "give the dump of a guest"},
-    {"hibr", 4, 0, "a hibernation file of Windows", NULL},
-    {"HIBR", 4, 0, "a hibernation file of Windows", NULL},
+    {"hibr", 4, 0, "a hibernation file of Windows", LINUX_ALONE},
+    {"HIBR", 4, 0, "a hibernation file of Windows", LINUX_ALONE},
     {"QFI\xfb", 4, 0, "a qcow2 disk image, not memory",
      "if it has an internal snapshot with memory (qemu-img snapshot -l FILE), start QEMU with "
      "-loadvm NAME -S and dump that guest: dump-guest-memory FILE.elf"},
@@ -60,8 +61,10 @@ static const struct {
     {"conectix", 8, 0, "a VHD disk image, not memory", "give the dump of a guest"},
     {"vhdxfile", 8, 0, "a VHDX disk image, not memory", "give the dump of a guest"},
     {"DISKDUMP", 8, 0, "a diskdump file, a format before kdump", NULL},
-    {"PAGEDU64", 8, 0, "a Windows crash dump", NULL},
-    {"PAGEDUMP", 8, 0, "a Windows crash dump", NULL},
+    {"PAGEDU64", 8, 0, "a crash dump of Windows", LINUX_ALONE},
+    {"PAGEDUMP", 8, 0, "a crash dump of Windows", LINUX_ALONE},
+    {"MDMP", 4, 0, "a dump of a program of Windows, not of a guest", LINUX_ALONE},
+    {"HdrS", 4, 514, "a kernel to boot (vmlinuz, bzImage), not memory", "give the dump of a guest"},
     {"!<arch>\n", 8, 0, "an ar archive", NULL},
     {"SQLite format 3", 15, 0, "an SQLite database", NULL},
 };
