@@ -247,13 +247,18 @@ static void test_broken_tables(void **state)
 	has_none(test);
 	test->writer.root = UINT64_MAX - 0xfff;
 	has_none(test);
-	/* One page table in the middle cannot be read: the image ends there. */
+	/* One page table in the middle cannot be read: the image goes on behind it. */
 	start(test, X86_MODE_4LEVEL);
 	large(test, 0, 6 * MIB, RX);
 	writer_put(&test->writer, writer_entry(&test->writer, test->text + 6 * MIB, 2),
 		   UINT64_C(0x7ffffff000) | WRITER_P);
-	large(test, 8 * MIB, 10 * MIB, RX);
-	has(test, 6 * MIB, 0, 0);
+	large(test, 8 * MIB, 10 * MIB, RO);
+	large(test, 10 * MIB, 12 * MIB, RW);
+	has(test, 12 * MIB, 8 * MIB, 10 * MIB);
+	/* The first one cannot: where the image begins is not known. */
+	writer_put(&test->writer, writer_entry(&test->writer, test->text, 2),
+		   UINT64_C(0x7ffffff000) | WRITER_P);
+	has_none(test);
 }
 
 /* Four levels are not taken for five, nor five for four. */

@@ -96,8 +96,12 @@ static bool scan_entry(struct scan *scan, struct memory *memory, uint64_t virtua
 	if (entry & LARGE)
 		return scan_piece(scan, virtual, entry & scan->frame & ~(LARGE_SIZE - 1),
 				  LARGE_SIZE, kind_of(entry));
+	/*
+	 * A file that was cut off lacks the end of RAM, which the kernel takes its first page tables
+	 * from, among them those of the 2 MiB in which sections meet. The image goes on behind them.
+	 */
 	if (!read_table(memory, entry & scan->frame, table))
-		return false;
+		return scan->started;
 	for (size_t i = 0; i < ENTRIES; i++) {
 		if (!scan_piece(scan, virtual + (i << PAGE_SHIFT), table[i] & scan->frame,
 				PAGE_SIZE, kind_of(table[i])))
