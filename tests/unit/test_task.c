@@ -295,6 +295,7 @@ static void test_few_columns_read_little(void **state)
 static void test_threads_without_layout(void **state)
 {
 	static const char *const known[] = {"tid", "task", NULL};
+	static const char *const alone[] = {"tid", "task", "cpu", NULL};
 	struct toy *toy = *state;
 	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)}, signal = toy_alloc(toy, 512);
 	struct view_source source = {.kernel = &toy->kernel.guest};
@@ -317,7 +318,11 @@ static void test_threads_without_layout(void **state)
 	toy_put(toy, signal + 40, tasks[1] + 136, 8);
 	toy_put(toy, tasks[1] + 136, signal + 32, 8);
 	toy_put(toy, tasks[1] + 144, signal + 32, 8);
+	snprintf(toy->kernel.banner, sizeof(toy->kernel.banner), "Linux version 6.1 #1 SMP today");
 	check_columns(toy, "threads", known);
+	/* Without SMP there is one CPU, and no field for it. */
+	snprintf(toy->kernel.banner, sizeof(toy->kernel.banner), "Linux version 6.1 #1 today");
+	check_columns(toy, "threads", alone);
 }
 
 static void test_modules_without_layout(void **state)

@@ -65,6 +65,11 @@ enum read_result linux_cpu_brand(struct linux_kernel *kernel, struct buffer *ret
 	return object_append_text(&cpu, &layout->cpuinfo_x86_model_id, ret);
 }
 
+bool linux_is_smp(const struct linux_kernel *kernel)
+{
+	return strstr(kernel->banner, " SMP ");
+}
+
 enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
 {
 	uint64_t mask = kernel->symbol[LINUX_cpu_online_mask];
@@ -72,8 +77,7 @@ enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
 	int64_t online = 0;
 	unsigned cpus;
 
-	/* The version after the number of the build names CONFIG_SMP: "#1 SMP PREEMPT_DYNAMIC". */
-	if (!strstr(kernel->banner, " SMP ")) {
+	if (!linux_is_smp(kernel)) {
 		*ret = 1;
 		return READ_OK;
 	}

@@ -3,6 +3,7 @@
 
 #include "guest/linux/cgroup.h"
 #include "guest/linux/fetch.h"
+#include "guest/linux/machine.h"
 
 /* task_struct.static_prio of nice 0: include/linux/sched/prio.h */
 #define DEFAULT_PRIO 120
@@ -88,6 +89,10 @@ static enum read_result get_tgid(struct linux_task *task, int64_t *ret)
 
 static enum read_result get_cpu(struct linux_task *task, int64_t *ret)
 {
+	if (!linux_is_smp(task->kernel)) {
+		*ret = 0;
+		return READ_OK;
+	}
 	return of_task(task, &task->kernel->layout.task_cpu, ret);
 }
 

@@ -341,8 +341,6 @@ enum read_result linux_gate_vma(struct linux_kernel *kernel, const struct object
 	uint32_t value;
 	bool offered;
 
-	if (!gate || !mode)
-		return READ_NONE;
 	if (layout->mm_context_flags.present)
 		offered = object_u64(mm, &layout->mm_context_flags) & HAS_VSYSCALL;
 	else
@@ -350,6 +348,12 @@ enum read_result linux_gate_vma(struct linux_kernel *kernel, const struct object
 		    layout->mm_ia32_compat.present && !object_u64(mm, &layout->mm_ia32_compat);
 	if (!offered)
 		return READ_NONE;
+	/* Kernels without the page have none of the three; a table of functions alone has the
+	 * third. */
+	if (!gate || !mode)
+		return kernel->symbol[LINUX_stext] && !kernel->symbol[LINUX_emulate_vsyscall]
+			   ? READ_NONE
+			   : READ_NO_SYMBOL;
 	result = linux_read_u32(kernel, mode, &value);
 	if (result == READ_OK && value == VSYSCALL_NONE)
 		return READ_NONE;
