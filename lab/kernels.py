@@ -251,7 +251,7 @@ def _read_module(path: Path) -> bytes:
     raise LabError(f"{path.name}: unknown compression")
 
 
-def _collect_modules(tree: Path, target: Path, names: tuple[str, ...]) -> list[str]:
+def collect_modules(tree: Path, target: Path, names: tuple[str, ...]) -> list[str]:
     """Copy the wanted modules and all they need; returns them in insmod order."""
     files = {_plain(path.name.split(".ko")[0]): path
              for path in tree.rglob("*.ko*") if path.is_file()}
@@ -293,7 +293,7 @@ def _assemble(tree: Path, result: Path, wanted: tuple[str, ...]) -> dict[str, ob
                 break
     trees = [path for path in (tree / "lib/modules" / version,
                                tree / "usr/lib/modules" / version) if path.is_dir()]
-    modules = _collect_modules(trees[0], result / "modules", wanted) if trees else []
+    modules = collect_modules(trees[0], result / "modules", wanted) if trees else []
     return {"version": version, "wanted": wanted, "modules": modules}
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import built
 import initramfs
 import kernels
 from common import LabError, cache_root, locked, say, uninterrupted, write_atomic
@@ -294,12 +295,19 @@ def _start(guest: Guest, kernel: kernels.Kernel) -> None:
         guest.pid_start = _start_time(process.pid)
 
 
+def find_kernel(options: Options) -> kernels.Kernel:
+    """The kernel OPTIONS ask for: one of our own, or the distribution's."""
+    if options.flavour in built.RECIPES:
+        return built.fetch(options.flavour)
+    return kernels.fetch(options.suite, options.flavour, mirror=options.mirror)
+
+
 def boot(name: str, options: Options) -> Guest:
     """Boot a guest and wait until it is ready; a failure leaves nothing behind."""
     directory = run_root() / _valid_name(name)
     if len(str(directory / "commands")) > SOCKET_PATH_LIMIT:
         raise LabError(f"{directory} is too long for a socket: set XDG_CACHE_HOME to a shorter path")
-    kernel = kernels.fetch(options.suite, options.flavour, mirror=options.mirror)
+    kernel = find_kernel(options)
     run_root().mkdir(parents=True, exist_ok=True)
     with locked(run_root() / f".{name}.lock", 1.0):
         if directory.exists():

@@ -150,6 +150,11 @@ def expect_system(row: Row, meta: Row) -> Row:
                 hardware_serial=row.get("dmi_product_serial"))
 
 
+def expect_without_dmi(row: Row, meta: Row) -> Row:
+    return {column: value for column, value in expect_system(row, meta).items()
+            if not column.startswith("hardware_")}
+
+
 EXPECT: dict[str, Callable[[Row, Row], Row]] = {
     "processes": expect_process,
     "threads": expect_thread,
@@ -167,7 +172,8 @@ EXPECT: dict[str, Callable[[Row, Row], Row]] = {
 class Oracle:
     """One pass: rows by view, the oracle's own processes left out."""
 
-    def __init__(self, lines: Iterable[str]):
+    def __init__(self, lines: Iterable[str], tells_dmi: bool = True):
+        self.tells_dmi = tells_dmi
         self.rows: dict[str, list[Row]] = collections.defaultdict(list)
         self.observers: set[int] = set()
         self.meta: Row = {}
@@ -187,6 +193,8 @@ class Oracle:
 
     def view(self, name: str, observers: set[int]) -> list[Row]:
         expect = EXPECT.get(name, lambda row, meta: row)
+        if name == "system_info" and not self.tells_dmi:
+            expect = expect_without_dmi
         return [expect(row, self.meta) for row in self.rows[name]
                 if row.get("pid") not in observers or "pid" not in row
                 or name == "mounts"]

@@ -8,6 +8,9 @@ something zeroed, decoys, damaged files, a fork storm, kills, a reset and a cras
 of the guests.
 
 Two guests at a time, each in a process of its own. Results also go to guests.json beside nunchi.
+
+With --kernels these are the guests of the second matrix, whose kernels lab/built.py builds
+(kernels.json): none unless all of them are in the cache, or --build builds them first.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(1, str(ROOT / "lab"))
 
+import built  # noqa: E402
 import machine  # noqa: E402
 from common import LabError  # noqa: E402
 
@@ -188,19 +192,48 @@ def clear_left_behind() -> None:
     runs.clear_places()
 
 
-def run_all(nunchi: Path, names: list[str], keep: bool) -> int:
+def build(names: list[str], account: Account) -> list[str]:
+    """Builds kernels of our own that are not in the cache; those of NAMES that are there then."""
+    wanted = built.missing([name for name in names if name in built.RECIPES])
+    for i, name in enumerate(wanted):
+        print(f"{name}: its kernel is built ({i + 1} of {len(wanted)})", flush=True)
+        started = time.monotonic()
+        try:
+            built.fetch(name)
+            print(f"{name}: built in {time.monotonic() - started:.0f} s", flush=True)
+        except LabError as error:
+            account.check(False, f"building the kernel of {name}", *str(error).split("\n")[-6:])
+    lost = built.missing(wanted)
+    if wanted and not built.missing(list(built.RECIPES)):
+        built.clear_objects()
+    return [name for name in names if name not in lost]
+
+
+def skip(names: list[str]) -> int:
+    """Nothing runs: some of the kernels would have to be built."""
+    missing = built.missing(names)
+    for name in names:
+        why = "not in the cache" if name in missing else f"{missing[0]} is not in the cache"
+        print(f"  {name}: skipped: {why}; `make check-kernels` builds what is missing")
+    print(f"0 passed, 0 failed, {len(names)} skipped")
+    return 0
+
+
+def run_all(nunchi: Path, names: list[str], keep: bool, record: str) -> int:
     clear_left_behind()
     command = [sys.executable, str(Path(__file__).resolve()), str(nunchi)]
     workers, started = Workers(command + ["--keep"] * keep), time.monotonic()
     runs.end_in_order()
+    builds = Account("builds")
     try:
+        names = build(names, builds)
         workers.run(names)
     except KeyboardInterrupt as interrupt:
         print(f"ended by {interrupt}; the guests are ended too", flush=True)
         return 130
-    results = [workers.results[name] for name in names]
+    results = [workers.results[name] for name in names] + [builds.result()] * bool(builds.failed)
     took = f"{len(results)} guests in {time.monotonic() - started:.0f} s"
-    return runs.finish(results, "guest", took, nunchi.parent / "guests.json")
+    return runs.finish(results, "guest", took, nunchi.parent / record)
 
 
 def main() -> int:
@@ -210,21 +243,28 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these guests alone")
     parser.add_argument("--list", action="store_true", help="the guests there are")
     parser.add_argument("--keep", action="store_true", help="keep what was saved")
+    parser.add_argument("--kernels", action="store_true",
+                        help="guests with kernels of our own, if all of these are built")
+    parser.add_argument("--build", action="store_true", help="the same; builds what is missing")
     parser.add_argument("--worker", metavar="NAME", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    configs = matrix.KERNELS if args.kernels or args.build else matrix.CONFIGS
     if args.list:
-        for config in matrix.CONFIGS:
+        for config in configs:
             print(f"{config.name:<14} {config.suite} {config.flavour}, {config.memory} MiB, "
                   f"{config.cpus} vCPU, {config.machine}, {config.backing}; "
                   f"{' '.join(config.tests)}")
         return 0
-    names = args.only or [config.name for config in matrix.CONFIGS]
+    names = args.only or [config.name for config in configs]
     for name in [*names, *([args.worker] if args.worker else [])]:
         if not matrix.find(name):
             parser.error(f"there is no guest {name}; --list shows them")
     if args.worker:
         return work_on(matrix.find(args.worker), Nunchi(args.nunchi.resolve()), args.keep)
-    return run_all(args.nunchi.resolve(), names, args.keep)
+    if args.kernels and not args.build and not args.only and built.missing(names):
+        return skip(names)
+    record = "kernels.json" if configs is matrix.KERNELS else "guests.json"
+    return run_all(args.nunchi.resolve(), names, args.keep, record)
 
 
 if __name__ == "__main__":

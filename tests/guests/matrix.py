@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The guests that the tests boot, and which tests run on which."""
+"""The guests that the tests boot, and which tests run on which.
+
+CONFIGS have the distribution's kernels, KERNELS those that lab/built.py builds.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,11 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One guest. `forms` is what QEMU saves it as, `tests` what runs beyond the comparison."""
+    """One guest. `forms` is what QEMU saves it as, `tests` what runs beyond the comparison.
+
+    `files` are the options that every run of nunchi gets the kernel's own files by. Without
+    `tells_dmi` the guest's programs cannot read its DMI strings (CONFIG_DMIID), which nunchi can.
+    """
 
     name: str
     suite: str
@@ -23,6 +30,8 @@ class Config:
     vmcoreinfo: bool = False
     workload: str = "full"
     append: str = ""
+    files: tuple[str, ...] = ()
+    tells_dmi: bool = True
     forms: tuple[str, ...] = ("raw", "elf")
     tests: tuple[str, ...] = ("zeroed",)
 
@@ -32,6 +41,7 @@ class Config:
 
 
 LA57 = "max,la57=on"
+BOTH = ("--types", "--symbols")
 
 CONFIGS = (
     Config("5.10-amd64", "bullseye", "amd64", cpus=4, tests=("partial", "zeroed", "pauses")),
@@ -45,9 +55,10 @@ CONFIGS = (
     Config("6.1-cloud", "bookworm", "cloud-amd64", memory=5120, machine="q35", backing="memfd"),
     Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, forms=("raw",),
            tests=("zeroed", "decoys")),
-    Config("6.1-686", "bookworm", "686", vmcoreinfo=True,
+    Config("6.1-686", "bookworm", "686", vmcoreinfo=True, files=BOTH,
            forms=("raw", "elf", "kdump-zlib"), tests=("partial", "zeroed", "types")),
-    Config("6.1-686-pae", "bookworm", "686-pae", tests=("partial", "zeroed", "types")),
+    Config("6.1-686-pae", "bookworm", "686-pae", files=BOTH,
+           tests=("partial", "zeroed", "types")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False,
@@ -66,6 +77,22 @@ CONFIGS = (
     Config("storm", "bookworm", "amd64", cpus=2, workload="none", forms=(), tests=("storm",)),
 )
 
+KERNELS = (
+    Config("tiny", "own", "tiny", memory=512, tells_dmi=False, files=("--symbols",),
+           tests=("files", "speed")),
+    Config("tiny-bare", "own", "tiny-bare", memory=512, tells_dmi=False, files=BOTH,
+           tests=("files",)),
+    Config("tiny-kallsyms", "own", "tiny-kallsyms", memory=512, files=BOTH,
+           tests=("files",)),
+    Config("686-tiny", "own", "686-tiny", memory=512, tests=("speed",)),
+    Config("clang", "own", "clang", memory=512, cpus=2, tests=("speed",)),
+    Config("randstruct", "own", "randstruct", memory=512, files=("--types",), tests=("shuffled",)),
+    Config("fixed", "own", "fixed", memory=512, cpus=2, tests=("speed",)),
+    Config("rt", "own", "rt", memory=512, cpus=2, tests=("speed",)),
+    Config("kasan", "own", "kasan", cpus=2, tests=("speed",)),
+    Config("modules", "own", "modules", memory=512, cpus=2, tests=("speed",)),
+)
+
 
 def find(name: str) -> Config | None:
-    return next((config for config in CONFIGS if config.name == name), None)
+    return next((config for config in (*CONFIGS, *KERNELS) if config.name == name), None)

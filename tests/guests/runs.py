@@ -70,17 +70,19 @@ def told(result: dict[str, Any]) -> str:
 
 
 def print_matrix(results: list[dict[str, Any]], title: str) -> None:
-    """Rows compared and wrong, of each result by form."""
+    """Rows compared and wrong, and views rightly refused, of each result by form."""
     width = max(len(title), *(len(result["name"]) for result in results))
-    print(f"\n{title:<{width}} {'form':<24} {'views':>5} {'rows':>9} {'wrong':>6}")
+    print(f"\n{title:<{width}} {'form':<24} {'views':>5} {'rows':>9} {'wrong':>6} {'refused':>7}")
     for result in results:
         forms: dict[str, list[int]] = {}
         for cell in result["cells"]:
-            total = forms.setdefault(cell["form"], [0, 0, 0])
-            for i, count in enumerate((1, cell["rows"], cell["wrong"])):
+            total = forms.setdefault(cell["form"], [0, 0, 0, 0])
+            refused = cell.get("refused", 0)
+            for i, count in enumerate((1, cell["rows"], cell["wrong"], refused)):
                 total[i] += count
-        for form, (views, rows, wrong) in forms.items():
-            print(f"{result['name']:<{width}} {form:<24} {views:>5} {rows:>9} {wrong:>6}")
+        for form, (views, rows, wrong, refused) in forms.items():
+            print(f"{result['name']:<{width}} {form:<24} {views:>5} {rows:>9} {wrong:>6} "
+                  f"{refused:>7}")
 
 
 def finish(results: list[dict[str, Any]], title: str, took: str, record: Path) -> int:

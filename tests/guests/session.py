@@ -20,7 +20,8 @@ from qmp import Qmp
 
 import decoys
 
-from guests import crash, damage, endless, partial, pauses, reset, storm, types, zeroed
+from guests import (crash, damage, endless, files, partial, pauses, reset, shuffled, speed, storm,
+                    types, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical)
 
@@ -41,22 +42,26 @@ class Subject:
         self.views = VIEWS
         self.a = self.b = compare.Oracle([])
         self.reference: dict[str, Done] = {}  # as nunchi showed it, stopped
+        self.partly: files.Shown = {}  # the same, with some of the files alone
 
     @property
     def raw(self) -> Path:
         return self.work / "own.raw"
 
 
-@contextlib.contextmanager
-def booted(config: Config, name: str, account: Account) -> Iterator[machine.Guest]:
-    """A running guest, ended whatever happens."""
-    options = machine.Options(
+def options_of(config: Config) -> machine.Options:
+    return machine.Options(
         suite=config.suite, flavour=config.flavour, memory=config.memory, cpus=config.cpus,
         cpu=config.cpu, kaslr=config.kaslr, machine=config.machine, firmware=config.firmware,
         backing=config.backing, vmcoreinfo=config.vmcoreinfo, workload=config.workload,
         crash="crash" in config.tests, append=config.append, timeout=BOOT_SECONDS)
+
+
+@contextlib.contextmanager
+def booted(config: Config, name: str, account: Account) -> Iterator[machine.Guest]:
+    """A running guest, ended whatever happens."""
     with account.timed("boot"):
-        guest = machine.boot(name, options)
+        guest = machine.boot(name, options_of(config))
     try:
         yield guest
     finally:
@@ -113,6 +118,8 @@ def look_while_stopped(subject: Subject, guest: machine.Guest, qmp: Qmp) -> dict
     subject.reference = nunchi.shows(target, subject.views, *subject.options)
     always = nunchi.shows(target, FEW, "--pause", "always", *subject.options)
     identical(account, "live stopped, always", always, subject.reference)
+    if "files" in subject.config.tests:
+        subject.partly = files.show(subject, target)
     with Qmp(guest.qmp):
         busy = nunchi.shows(target, FEW, *subject.options)
     for form in OWN_FORMATS:
@@ -191,6 +198,7 @@ def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[s
     for form, got in live.items():
         against_oracle(account, form, got, subject.a, subject.b)
     against_oracle(account, "live stopped", subject.reference, subject.a, subject.b)
+    files.check(subject, "live stopped", subject.partly)
     identical(account, "live, QMP busy", busy, subject.reference)
     views = FEW if subject.options else subject.views
     for form, path in saved_forms(subject).items():
@@ -201,23 +209,27 @@ def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[s
 def oracle(subject: Subject, guest: machine.Guest, name: str, extra: str = "") -> compare.Oracle:
     with subject.account.timed("oracle"):
         text = snapshot.oracle(guest, name, extra).decode("utf-8", "surrogateescape")
-        return compare.Oracle(text.splitlines())
+        return compare.Oracle(text.splitlines(), subject.config.tells_dmi)
 
 
-def use_debug_image(subject: Subject) -> bool:
+def use_files(subject: Subject) -> bool:
     """Types and symbols for a kernel that has none of its own; False: not to be had."""
     config = subject.config
     try:
         with subject.account.timed("debug data"):
-            kernel = kernels.fetch(config.suite, config.flavour)
+            kernel = machine.find_kernel(options_of(config))
             vmlinux = kernels.debug_image(kernel)
-            symbols = types.system_map(vmlinux, subject.work / "System.map")
+            symbols = kernel.path / "System.map"
+            if not symbols.exists():
+                symbols = types.system_map(vmlinux, subject.work / "System.map")
     except LabError as error:
         subject.account.skip(f"the kernel's debug data: {error}")
         return False
-    subject.options = ("--types", str(vmlinux), "--symbols", str(symbols))
+    given = {"--types": str(vmlinux), "--symbols": str(symbols)}
+    subject.options = tuple(part for option in config.files for part in (option, given[option]))
     # The file has other symbols than the kernel itself; they are compared without it.
-    subject.views = tuple(view for view in VIEWS if view != "symbols")
+    if "--symbols" in config.files:
+        subject.views = tuple(view for view in VIEWS if view != "symbols")
     return True
 
 
@@ -262,7 +274,7 @@ def plant_decoys(subject: Subject) -> None:
 
 
 AFTERWARDS = {"types": types.run, "partial": partial.run, "zeroed": zeroed.run,
-              "damage": damage.run, "decoys": plant_decoys,
+              "damage": damage.run, "decoys": plant_decoys, "files": files.run, "speed": speed.run,
               # Last: it changes the file for good.
               "endless": endless.run}
 
@@ -277,7 +289,10 @@ def run(config: Config, nunchi: Nunchi, account: Account, work: Path, name: str)
         if "crash" in config.tests:
             crash.run(nunchi, account, guest, work)
             return
-        if config.is_32bit and not use_debug_image(subject):
+        if config.files and not use_files(subject):
+            return
+        if "shuffled" in config.tests:
+            shuffled.run(subject, guest)
             return
         look(subject, guest)
     for test, action in AFTERWARDS.items():
