@@ -1118,6 +1118,28 @@ class Bundles(unittest.TestCase):
                      if item["id"] == "package"]
             self.assertEqual(facts, text.splitlines())
 
+    def test_distributions(self) -> None:
+        """Commands are those of the host's distribution."""
+        for ids, family, install in (
+                ("ID=ubuntu\nID_LIKE=debian", "debian", "sudo apt install qemu-system-x86"),
+                ("ID=fedora", "fedora", "sudo dnf install qemu-system-x86"),
+                ('ID="rocky"\nID_LIKE="rhel centos fedora"', "fedora", "sudo dnf install qemu-system-x86"),
+                ('ID="opensuse-leap"\nID_LIKE="suse opensuse"', "suse", "sudo zypper install qemu-x86"),
+                ("ID=manjaro\nID_LIKE=arch", "arch", "sudo pacman -S qemu-system-x86"),
+                ("ID=gentoo", "other", "sudo apt install qemu-system-x86")):
+            with self.subTest(ids), tempfile.TemporaryDirectory() as folder:
+                root = pathlib.Path(folder)
+                (root / "etc").mkdir()
+                (root / "usr/bin").mkdir(parents=True)
+                (root / "etc/os-release").write_text(f"NAME=x\n{ids}\n")
+                items = rows("--all", "--root", root)
+                [fact] = [item for item in of_kind(items, "fact") if item["id"] == "os.family"]
+                self.assertEqual(fact["text"], family)
+                commands = {item["remedy"] for item in of_kind(items, "check")}
+                self.assertIn(install, commands)
+                if family not in ("debian", "other"):
+                    self.assertFalse([text for text in commands if text and " apt " in text])
+
     def test_software_of_a_root(self) -> None:
         """An initramfs and dpkg's status as they are on disk, there and through a bundle."""
         root = pathlib.Path(self.folder.name) / "root"

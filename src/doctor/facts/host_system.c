@@ -95,6 +95,30 @@ static void collect_hypervisor(struct tree *tree, struct facts *facts)
 	}
 }
 
+/* "ID_LIKE" names the distributions that one is made from. */
+static void collect_family(const struct tree_entry *os, struct facts *facts)
+{
+	static const char *const families[][4] = {{"debian", "debian", "ubuntu", NULL},
+						  {"fedora", "fedora", "rhel", "centos"},
+						  {"suse", "suse", "sles", NULL},
+						  {"arch", "arch", NULL, NULL}};
+	char ids[600], id[256] = "", like[256] = "";
+	const char *family = "other";
+	unsigned line;
+
+	if (!host_field(os, "ID", id, sizeof(id), &line) && !os->text) {
+		host_unknown(facts, FACT_OS_FAMILY, os);
+		return;
+	}
+	host_field(os, "ID_LIKE", like, sizeof(like), &line);
+	snprintf(ids, sizeof(ids), "%s %s", id, like);
+	for (size_t i = ARRAY_SIZE(families); i-- > 0;)
+		for (size_t j = 1; j < 4 && families[i][j]; j++)
+			if (strstr(ids, families[i][j]))
+				family = families[i][0];
+	facts_add(facts, FACT_OS_FAMILY, os->name, 0, "%s", family);
+}
+
 void host_collect_system(struct tree *tree, struct facts *facts)
 {
 	const struct tree_entry *meminfo = tree_get(tree, TREE_FILE, "/proc/meminfo");
@@ -107,6 +131,7 @@ void host_collect_system(struct tree *tree, struct facts *facts)
 		facts_add(facts, FACT_OS, os->name, line, "%s", value);
 	else
 		host_unknown(facts, FACT_OS, os);
+	collect_family(os, facts);
 	if (host_field(meminfo, "MemTotal", value, sizeof(value), &line))
 		facts_add(facts, FACT_MEMORY_KB, meminfo->name, line, "%llu",
 			  strtoull(value, NULL, 10));

@@ -93,6 +93,7 @@ void diagnosis_add_finding(struct nunchi_diagnosis *diagnosis, struct nunchi_fin
 		finding.evidence = copy;
 		finding.evidence_count = evidence_count;
 	}
+	finding.remedy = diagnosis_for_family(diagnosis, finding.remedy);
 	if (!finding.seen)
 		finding.seen = evidence_count;
 	APPEND(diagnosis, findings, finding_count, finding);
@@ -102,6 +103,7 @@ void diagnosis_add_step(struct nunchi_diagnosis *diagnosis, struct nunchi_step s
 {
 	if (!step.state)
 		step.state = "";
+	step.command = diagnosis_for_family(diagnosis, step.command);
 	APPEND(diagnosis, steps, step_count, step);
 }
 

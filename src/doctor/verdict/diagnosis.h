@@ -63,6 +63,9 @@ const char *diagnosis_keep(struct nunchi_diagnosis *diagnosis, const char *text,
 const char *diagnosis_format(struct nunchi_diagnosis *diagnosis, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The text with the commands of the host's distribution; the text itself if that is Debian's. */
+const char *diagnosis_for_family(struct nunchi_diagnosis *diagnosis, const char *text);
+
 /* What follows copies nothing but the structures; texts are static or kept. */
 void diagnosis_add_finding(struct nunchi_diagnosis *diagnosis, struct nunchi_finding finding,
 			   const struct nunchi_evidence *evidence, size_t evidence_count);
