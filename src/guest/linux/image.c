@@ -97,8 +97,9 @@ static bool scan_entry(struct scan *scan, struct memory *memory, uint64_t virtua
 		return scan_piece(scan, virtual, entry & scan->frame & ~(LARGE_SIZE - 1),
 				  LARGE_SIZE, kind_of(entry));
 	/*
-	 * A file that was cut off lacks the end of RAM, which the kernel takes its first page tables
-	 * from, among them those of the 2 MiB in which sections meet. The image goes on behind them.
+	 * A file that was cut off lacks the end of RAM, which the kernel takes its first page
+	 * tables from, among them those of the 2 MiB in which sections meet. The image goes on
+	 * behind them.
 	 */
 	if (!read_table(memory, entry & scan->frame, table))
 		return scan->started;
