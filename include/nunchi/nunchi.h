@@ -24,6 +24,11 @@
  * Errors: a function that can fail returns a pointer to an error object, or NULL for success. The
  * caller frees the object by nunchi_error_destroy(). Output parameters come last, have names that
  * begin with `ret`, and are left unchanged when the function fails.
+ *
+ * Misuse: a pointer may be NULL only where its comment says so (`data` always may). Otherwise a
+ * function that returns an error fails with NUNCHI_ERROR_ARGUMENT, as it does for options whose
+ * size is 0, too small or above 4096. A cursor that is still open when its guest is closed gives
+ * that error too, and can only be closed. Anything else that was freed must not be used.
  */
 #ifndef NUNCHI_NUNCHI_H
 #define NUNCHI_NUNCHI_H
@@ -570,9 +575,10 @@ struct nunchi_cursor;
 
 /*
  * Starts a query on a view of nunchi_views(). query may be NULL for all columns and rows. The
- * caller frees the cursor by nunchi_cursor_close(), before its session and its guest are closed.
- * Fails with NUNCHI_ERROR_ARGUMENT for an unknown column or an invalid constraint, and with
- * NUNCHI_ERROR_UNSUPPORTED if the view does not exist for the guest's operating system.
+ * caller frees the cursor by nunchi_cursor_close(); once its session or its guest is closed, it
+ * gives no more rows. Fails with NUNCHI_ERROR_ARGUMENT for an unknown column or an invalid
+ * constraint, and with NUNCHI_ERROR_UNSUPPORTED if the view does not exist for the guest's
+ * operating system.
  */
 NUNCHI_API struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest,
 						   const struct nunchi_view *view,

@@ -88,6 +88,8 @@ static struct nunchi_error *commit(void *data)
 
 struct nunchi_error *nunchi_guest_finish(struct nunchi_guest *guest)
 {
+	API_REQUIRE(guest);
+
 	struct nunchi_error *err;
 
 	if (!guest->finish)

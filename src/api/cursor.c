@@ -8,8 +8,41 @@ struct nunchi_cursor {
 	struct view_cursor *cursor;
 	/* number of the session in which it was opened; 0: outside of a session */
 	uint64_t session;
-	bool timed; /* the time of each nunchi_cursor_next() counts */
+	bool timed;                            /* the time of each nunchi_cursor_next() counts */
+	struct nunchi_cursor *before, *behind; /* other cursors of the guest */
 };
+
+static void link_cursor(struct nunchi_cursor *cursor)
+{
+	struct nunchi_guest *guest = cursor->guest;
+
+	cursor->behind = guest->cursors;
+	if (guest->cursors)
+		guest->cursors->before = cursor;
+	guest->cursors = cursor;
+}
+
+static void unlink_cursor(struct nunchi_cursor *cursor)
+{
+	if (cursor->before)
+		cursor->before->behind = cursor->behind;
+	else if (cursor->guest)
+		cursor->guest->cursors = cursor->behind;
+	if (cursor->behind)
+		cursor->behind->before = cursor->before;
+}
+
+void guest_leave_cursors(struct nunchi_guest *guest)
+{
+	while (guest->cursors) {
+		struct nunchi_cursor *cursor = guest->cursors;
+
+		unlink_cursor(cursor);
+		view_cursor_destroy(cursor->cursor);
+		/* What is left can only be closed. */
+		*cursor = (struct nunchi_cursor){.guest = NULL};
+	}
+}
 
 const struct nunchi_view *const *nunchi_views(size_t *ret_count)
 {
@@ -20,7 +53,7 @@ const struct nunchi_view *const *nunchi_views(size_t *ret_count)
 
 const struct nunchi_view *nunchi_view_find(const char *name)
 {
-	const struct view *view = view_find(name);
+	const struct view *view = name ? view_find(name) : NULL;
 
 	return view ? &view->schema : NULL;
 }
@@ -54,6 +87,8 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 					const struct nunchi_query *query,
 					struct nunchi_cursor **ret)
 {
+	API_REQUIRE(guest && ret);
+
 	struct nunchi_query own_query = {0};
 	struct nunchi_error *err = NULL;
 	struct nunchi_cursor *cursor;
@@ -87,6 +122,7 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 		free(cursor);
 		return guest_error(guest, err);
 	}
+	link_cursor(cursor);
 	*ret = cursor;
 	return NULL;
 }
@@ -94,16 +130,21 @@ struct nunchi_error *nunchi_cursor_open(struct nunchi_guest *guest, const struct
 const struct nunchi_column *const *nunchi_cursor_columns(const struct nunchi_cursor *cursor,
 							 size_t *ret_count)
 {
-	return view_cursor_columns(cursor->cursor, ret_count);
+	*ret_count = 0;
+	return cursor->cursor ? view_cursor_columns(cursor->cursor, ret_count) : NULL;
 }
 
 struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 					const struct nunchi_cell **ret_cells, bool *ret_torn)
 {
+	API_REQUIRE(cursor && ret_cells && ret_torn);
+
 	struct nunchi_guest *guest = cursor->guest;
 	struct nunchi_error *err;
 	double start;
 
+	if (!guest)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "the guest of this cursor was closed");
 	if (cursor->session && !(guest->session.open && guest->session.serial == cursor->session))
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "%s: the session of this cursor was closed",
@@ -118,13 +159,14 @@ struct nunchi_error *nunchi_cursor_next(struct nunchi_cursor *cursor,
 
 const char *nunchi_cursor_warning(const struct nunchi_cursor *cursor, size_t index)
 {
-	return view_cursor_warning(cursor->cursor, index);
+	return cursor->cursor ? view_cursor_warning(cursor->cursor, index) : NULL;
 }
 
 void nunchi_cursor_close(struct nunchi_cursor *cursor)
 {
 	if (!cursor)
 		return;
+	unlink_cursor(cursor);
 	view_cursor_destroy(cursor->cursor);
 	free(cursor);
 }

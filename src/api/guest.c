@@ -16,6 +16,8 @@ const char *nunchi_version(void)
 
 struct nunchi_error *nunchi_context_create(unsigned flags, struct nunchi_context **ret)
 {
+	API_REQUIRE(ret);
+
 	struct nunchi_context *context;
 
 	if (flags & ~(unsigned)NUNCHI_CONTEXT_NO_SIGBUS_GUARD)
@@ -37,7 +39,8 @@ void nunchi_context_destroy(struct nunchi_context *context)
 
 void nunchi_context_cancel(struct nunchi_context *context)
 {
-	cancel_request(&context->cancel);
+	if (context)
+		cancel_request(&context->cancel);
 }
 
 bool nunchi_context_cancelled(const struct nunchi_context *context)
@@ -63,6 +66,8 @@ struct nunchi_error *nunchi_list(struct nunchi_context *context,
 				 bool (*found)(const struct nunchi_found *guest, void *data),
 				 void *data)
 {
+	API_REQUIRE(context && found);
+
 	struct listing listing = {.context = context, .found = found, .data = data};
 	struct nunchi_error *err = target_list(true, give_found, &listing);
 
@@ -135,6 +140,8 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 				       const struct nunchi_guest_options *options,
 				       struct nunchi_guest **ret)
 {
+	API_REQUIRE(context && target && ret);
+
 	struct target_options target_options = {
 	    .sigbus_guard = !(context->flags & NUNCHI_CONTEXT_NO_SIGBUS_GUARD),
 	};
@@ -173,6 +180,7 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 {
 	if (!guest)
 		return;
+	guest_leave_cursors(guest);
 	nunchi_error_destroy(nunchi_session_close(&guest->session));
 	if (guest->target)
 		guest->target->leave_mapped = guest->until_exit;
@@ -186,6 +194,8 @@ void nunchi_guest_close(struct nunchi_guest *guest)
 
 struct nunchi_error *nunchi_guest_attach(struct nunchi_guest *guest)
 {
+	API_REQUIRE(guest);
+
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 
@@ -280,6 +290,8 @@ struct nunchi_error *nunchi_snapshot(struct nunchi_guest *guest, const char *pat
 				     bool (*progress)(uint64_t done, uint64_t total, void *data),
 				     void *data)
 {
+	API_REQUIRE(guest && path);
+
 	bool pause = guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS;
 	struct nunchi_error *err = session_begin(guest);
 

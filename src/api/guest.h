@@ -42,12 +42,15 @@ struct nunchi_guest {
 	char *symbols_path, *types_path;
 	int symbols_fd, types_fd;        /* of these files, open while confined; -1 otherwise */
 	int rollup_fd;                   /* /proc/self/smaps_rollup, likewise */
+	struct nunchi_cursor *cursors;   /* that are open, the last first */
 	struct confinement *confinement; /* NULL: this process is not confined (confine.c) */
 	int (*finish)(bool done, void *data); /* NULL: none, or it was called */
 	void *finish_data;
 	double attach_ms, query_ms;
 };
 
+/* Takes their guest from the cursors that are still open. */
+void guest_leave_cursors(struct nunchi_guest *guest);
 /* Confines the process if `options` ask for it; called when the target has been opened. */
 struct nunchi_error *guest_confine(struct nunchi_guest *guest, struct target *target,
 				   const struct nunchi_guest_options *options);
@@ -86,6 +89,17 @@ static inline bool session_captures(const struct nunchi_guest *guest)
 {
 	return guest->target->live && guest->pause == NUNCHI_PAUSE_ALWAYS && !guest->session.holds;
 }
+
+/*
+ * The first line of a function of the public header: returns NUNCHI_ERROR_ARGUMENT unless all
+ * pointers that it needs are given.
+ */
+#define API_REQUIRE(given)                                                                         \
+	do {                                                                                       \
+		if (!(given))                                                                      \
+			return error_create(NUNCHI_ERROR_ARGUMENT,                                 \
+					    "%s() was given NULL; it needs %s", __func__, #given); \
+	} while (0)
 
 /* A monotonic clock, in milliseconds. */
 double guest_clock_ms(void);

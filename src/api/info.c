@@ -128,6 +128,8 @@ struct nunchi_error *nunchi_guest_info(struct nunchi_guest *guest,
 				       void (*fact)(const struct nunchi_fact *fact, void *data),
 				       void *data)
 {
+	API_REQUIRE(guest && fact);
+
 	struct info info = {fact, data};
 	struct guest_kernel *kernel;
 	struct nunchi_error *err;

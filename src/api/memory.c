@@ -164,6 +164,8 @@ static struct nunchi_error *read_fault(const struct place_read *read)
 struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi_place *place,
 				 size_t size, void *buffer)
 {
+	API_REQUIRE(guest && place && (buffer || !size));
+
 	struct place_read read = {.guest = guest, .place = place, .buffer = buffer, .size = size};
 	struct nunchi_error *err;
 	double start;
@@ -257,6 +259,8 @@ static struct nunchi_error *walk_place(struct place_walk *walk)
 struct nunchi_error *nunchi_translate(struct nunchi_guest *guest, const struct nunchi_place *place,
 				      struct nunchi_translation *ret)
 {
+	API_REQUIRE(guest && place && ret);
+
 	struct x86_walk walk = {0};
 	struct place_walk made = {.guest = guest, .place = place, .walk = &walk};
 	struct nunchi_translation translation = {0};
@@ -309,6 +313,8 @@ static struct nunchi_error *translate_place(struct nunchi_guest *guest,
 struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
 					      const struct nunchi_place *place, uint64_t *ret)
 {
+	API_REQUIRE(guest && place && ret);
+
 	enum memory_fault fault;
 	struct nunchi_error *err;
 	gpa_t physical;

@@ -10,6 +10,8 @@ struct nunchi_error *nunchi_session_open(struct nunchi_guest *guest,
 					 const struct nunchi_session_options *options,
 					 struct nunchi_session **ret)
 {
+	API_REQUIRE(guest && ret);
+
 	struct nunchi_session *session = &guest->session;
 	struct nunchi_session_options own = {0};
 	struct nunchi_error *err = NULL;

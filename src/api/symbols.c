@@ -15,6 +15,8 @@ static void give(const struct guest_symbol *found, uint64_t offset, struct nunch
 struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *name,
 					struct nunchi_symbol *ret)
 {
+	API_REQUIRE(guest && name && ret);
+
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	struct guest_symbol found;
@@ -31,6 +33,8 @@ struct nunchi_error *nunchi_symbol_find(struct nunchi_guest *guest, const char *
 struct nunchi_error *nunchi_symbol_at(struct nunchi_guest *guest, uint64_t address,
 				      struct nunchi_symbol *ret)
 {
+	API_REQUIRE(guest && ret);
+
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel_quickly(guest, &kernel);
 	struct guest_symbol found;

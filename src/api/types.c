@@ -125,6 +125,8 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		   void (*give_type)(const struct nunchi_type_info *type, void *data),
 		   void (*member)(const struct nunchi_member *member, void *data), void *data)
 {
+	API_REQUIRE(guest && name && give_type && member);
+
 	struct layout_print print = {
 	    .member = member, .data = data, .left = MAX_MEMBERS, .counting = true};
 	struct nunchi_type_info info = {0};

@@ -23,6 +23,8 @@ static struct nunchi_error *cancelled(void)
 
 struct nunchi_error *nunchi_context_fd(struct nunchi_context *context, int *ret)
 {
+	API_REQUIRE(context && ret);
+
 	struct event_loop *loop;
 	struct nunchi_error *err = get_loop(context, &loop);
 
@@ -33,6 +35,8 @@ struct nunchi_error *nunchi_context_fd(struct nunchi_context *context, int *ret)
 
 struct nunchi_error *nunchi_context_dispatch(struct nunchi_context *context)
 {
+	API_REQUIRE(context);
+
 	if (cancel_requested(&context->cancel))
 		return cancelled();
 	return context->loop ? event_loop_dispatch(context->loop) : NULL;
@@ -44,6 +48,8 @@ struct nunchi_error *nunchi_watch_create(struct nunchi_context *context,
 							 void *data),
 					 void *data, struct nunchi_watch **ret)
 {
+	API_REQUIRE(context && changed && ret);
+
 	struct event_watch *watch;
 	struct event_loop *loop;
 	struct nunchi_error *err = get_loop(context, &loop);
@@ -66,6 +72,8 @@ struct nunchi_error *nunchi_list_watch(struct nunchi_context *context,
 						       enum nunchi_list_change change, void *data),
 				       void *data)
 {
+	API_REQUIRE(context && changed);
+
 	struct event_watch *watch;
 	struct event_loop *loop;
 	struct nunchi_error *err = get_loop(context, &loop);

@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
+/* No structure of options will be larger; more is a size that was not set. */
+#define OPTIONS_SIZE_MAX 4096
+
 struct nunchi_error *options_take(const char *name, const void *from, size_t size, size_t first,
 				  void *ret, size_t ret_size)
 {
@@ -11,6 +14,9 @@ struct nunchi_error *options_take(const char *name, const void *from, size_t siz
 
 	if (size <= first)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s.size is not set", name);
+	if (size > OPTIONS_SIZE_MAX)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "%s.size is %zu, which no version has",
+				    name, size);
 	for (size_t i = ret_size; i < size; i++) {
 		if (bytes[i])
 			return error_create(NUNCHI_ERROR_ARGUMENT,

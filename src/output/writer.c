@@ -154,7 +154,7 @@ struct nunchi_error *nunchi_writer_create(const struct nunchi_writer_options *op
 	_cleanup_(cleanup_nunchi_writer_destroy_p) struct nunchi_writer *writer = NULL;
 	struct nunchi_error *err;
 
-	if (!write || !column_count)
+	if (!write || !column_count || !columns || !ret)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "a writer needs columns and somewhere to write");
 	writer = calloc(1, sizeof(*writer));
@@ -179,6 +179,8 @@ struct nunchi_error *nunchi_writer_create(const struct nunchi_writer_options *op
 struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
 				       const struct nunchi_cell *cells, bool torn)
 {
+	if (!writer || !cells)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "the writer or the row is NULL");
 	if (writer->finished)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "the writer has finished");
 	if (torn)
@@ -188,6 +190,8 @@ struct nunchi_error *nunchi_writer_row(struct nunchi_writer *writer,
 
 struct nunchi_error *nunchi_writer_finish(struct nunchi_writer *writer)
 {
+	if (!writer)
+		return error_create(NUNCHI_ERROR_ARGUMENT, "the writer is NULL");
 	if (writer->finished)
 		return NULL;
 	writer->finished = true;

@@ -413,6 +413,109 @@ static void test_child_with_its_own_context(void **state)
 	assert_true(count_rows(cursor) > 100);
 }
 
+#define NULL_REFUSED(call) refused(call, NUNCHI_ERROR_ARGUMENT, "NULL")
+
+/* An argument that must not be NULL. */
+static void test_null_arguments(void **state)
+{
+	const struct nunchi_place place = {.space = NUNCHI_SPACE_PHYSICAL};
+	const struct nunchi_view *view = nunchi_view_find("symbols");
+	const struct nunchi_column *const *columns;
+	struct api *api = *state;
+	struct nunchi_guest *guest, *opened = NULL;
+	struct nunchi_translation translation;
+	struct nunchi_cursor *cursor = NULL;
+	struct nunchi_session *session;
+	struct nunchi_symbol symbol;
+	uint64_t address;
+	char bytes[8];
+	size_t count;
+
+	open_guest(api);
+	guest = api->guest;
+	NULL_REFUSED(nunchi_context_create(0, NULL));
+	NULL_REFUSED(nunchi_context_fd(NULL, NULL));
+	NULL_REFUSED(nunchi_context_dispatch(NULL));
+	NULL_REFUSED(nunchi_list(api->context, NULL, NULL));
+	NULL_REFUSED(nunchi_list_watch(api->context, NULL, NULL));
+	NULL_REFUSED(nunchi_watch_create(api->context, NULL, NULL, NULL));
+	NULL_REFUSED(nunchi_guest_open(NULL, api->path, NULL, &opened));
+	NULL_REFUSED(nunchi_guest_open(api->context, NULL, NULL, &opened));
+	NULL_REFUSED(nunchi_guest_open(api->context, api->path, NULL, NULL));
+	NULL_REFUSED(nunchi_guest_attach(NULL));
+	NULL_REFUSED(nunchi_guest_finish(NULL));
+	NULL_REFUSED(nunchi_guest_info(guest, NULL, NULL));
+	NULL_REFUSED(nunchi_session_open(guest, NULL, NULL));
+	NULL_REFUSED(nunchi_session_open(NULL, NULL, &session));
+	NULL_REFUSED(nunchi_cursor_open(guest, view, NULL, NULL));
+	NULL_REFUSED(nunchi_cursor_open(NULL, view, NULL, &cursor));
+	NULL_REFUSED(nunchi_read(guest, NULL, 8, bytes));
+	NULL_REFUSED(nunchi_read(guest, &place, 8, NULL));
+	NULL_REFUSED(nunchi_translate(guest, NULL, &translation));
+	NULL_REFUSED(nunchi_translate(guest, &place, NULL));
+	NULL_REFUSED(nunchi_translate_address(guest, NULL, &address));
+	NULL_REFUSED(nunchi_symbol_find(guest, NULL, &symbol));
+	NULL_REFUSED(nunchi_symbol_find(guest, "_text", NULL));
+	NULL_REFUSED(nunchi_symbol_at(guest, 0, NULL));
+	NULL_REFUSED(nunchi_type_layout(guest, NULL, NULL, NULL, NULL));
+	NULL_REFUSED(nunchi_type_layout(guest, "task_struct", NULL, NULL, NULL));
+	NULL_REFUSED(nunchi_snapshot(guest, NULL, NUNCHI_FORMAT_RAW, NULL, NULL));
+	assert_null(nunchi_view_find(NULL));
+	assert_null(nunchi_cursor_open(guest, view, NULL, &cursor));
+	NULL_REFUSED(nunchi_cursor_next(cursor, NULL, NULL));
+	NULL_REFUSED(nunchi_cursor_next(NULL, NULL, NULL));
+	columns = nunchi_cursor_columns(cursor, &count);
+	assert_non_null(columns);
+	nunchi_cursor_close(cursor);
+	assert_null(opened);
+	nunchi_guest_close(NULL);
+	nunchi_cursor_close(NULL);
+	nunchi_context_cancel(NULL);
+}
+
+/* A cursor outlives its guest: it has no rows any more, and can only be closed. */
+static void test_cursor_outlives_its_guest(void **state)
+{
+	const struct nunchi_view *view = nunchi_view_find("symbols");
+	struct nunchi_cursor *cursors[3];
+	const struct nunchi_cell *cells;
+	struct api *api = *state;
+	size_t count = 99;
+	bool torn;
+
+	open_guest(api);
+	for (size_t i = 0; i < 3; i++)
+		assert_null(nunchi_cursor_open(api->guest, view, NULL, &cursors[i]));
+	assert_null(nunchi_cursor_next(cursors[0], &cells, &torn));
+	nunchi_cursor_close(cursors[1]);
+	nunchi_guest_close(api->guest);
+	api->guest = NULL;
+	for (size_t i = 0; i < 3; i += 2) {
+		refused(nunchi_cursor_next(cursors[i], &cells, &torn), NUNCHI_ERROR_ARGUMENT,
+			"guest of this cursor was closed");
+		assert_null(nunchi_cursor_columns(cursors[i], &count));
+		assert_int_equal(count, 0);
+		assert_null(nunchi_cursor_warning(cursors[i], 0));
+		nunchi_cursor_close(cursors[i]);
+	}
+}
+
+/* A size that no structure of options has: the memory behind it is not read. */
+static void test_odd_option_sizes(void **state)
+{
+	const size_t odd[] = {0, 1, sizeof(size_t), 70000, SIZE_MAX / 2, SIZE_MAX};
+	struct api *api = *state;
+	struct nunchi_guest *opened = NULL;
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		const struct nunchi_guest_options options = {.size = odd[i]};
+
+		refused(nunchi_guest_open(api->context, api->path, &options, &opened),
+			NUNCHI_ERROR_ARGUMENT, "size");
+		assert_null(opened);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -430,6 +533,9 @@ int main(void)
 	    TEST(error_and_writer_outlive_the_guest),
 	    TEST(descriptors_are_closed_on_exec),
 	    TEST(child_with_its_own_context),
+	    TEST(null_arguments),
+	    TEST(cursor_outlives_its_guest),
+	    TEST(odd_option_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
