@@ -40,7 +40,7 @@ _nunchi_value()
 	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
-	--kernel | --limit | --pid | --cr3 | --minutes) ;;
+	--kernel | --limit | --memory | --pid | --cr3 | --minutes) ;;
 	--symbols | --types | --output | -o | --collect | --root)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -112,7 +112,7 @@ _nunchi()
 	# The command, and how many arguments it has so far.
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
-		--pause | --symbols | --types | --kernel | --color | --columns | --where | --limit | \
+		--pause | --symbols | --types | --kernel | --color | --columns | --where | --limit | --memory | \
 			--pid | --cr3 | --format | --output | -o | --collect | --root | --minutes)
 			((i++))
 			;;

@@ -9,12 +9,14 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import select
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -379,6 +381,40 @@ class Read(unittest.TestCase):
                 done = run(*args, stdout=full)
             self.assertEqual(done.returncode, 1, args)
             self.assertEqual(done.stderr.count("No space left"), 1, done.stderr)
+
+    def test_limit_of_file_sizes(self):
+        """By ulimit -f, whose signal would end the program with its file left behind."""
+        with open(self.path, "r+b") as file:
+            file.seek(0x1000)
+            file.write(os.urandom(8 << 20))
+        target = os.path.join(self.directory.name, "copy")
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        for args in (["snapshot", self.path, target, "--format", "raw"],
+                     ["read", self.path, "0", "8M", "--phys", "-o", target]):
+            done = run(*args, preexec_fn=limit)
+            self.assertEqual(done.returncode, 1, (args, done.stderr))
+            self.assertIn("File too large", done.stderr)
+            self.assertEqual(os.listdir(self.directory.name), ["memory"])
+
+    def test_closed_standard_error(self):
+        """No message goes into a file that got its number; on a small stack."""
+        target = os.path.join(self.directory.name, "pipe")
+        os.mkfifo(target)
+        got = []
+        reader = threading.Thread(target=lambda: got.append(pathlib.Path(target).read_bytes()))
+        reader.start()
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_STACK, (128 << 10, 128 << 10))
+            os.close(2)
+
+        done = run("read", self.path, "0", "17M", "--phys", "-o", target, preexec_fn=limit)
+        reader.join(timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(got, [pathlib.Path(self.path).read_bytes()])
 
     def test_closed_standard_output(self):
         done = run("version", stdout=None, preexec_fn=lambda: os.close(1))

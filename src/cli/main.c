@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -41,12 +42,27 @@ static void catch_signals(void)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction old;
 
-	/* With SIGPIPE ignored write() fails with EPIPE, so that a paused guest is still resumed.
+	/*
+	 * With SIGPIPE and SIGXFSZ ignored write() fails, so that a paused guest is still resumed,
+	 * and a file that is not complete is removed.
 	 */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
 		if (!sigaction(caught[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(caught[i], &action, NULL);
+}
+
+/*
+ * Opens what is closed of standard input, output and error, so that no other file gets their
+ * numbers; in the wrong direction, so that using them still fails.
+ */
+static void occupy_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
 }
 
 static void look_at_terminal(struct cli *cli)
@@ -197,6 +213,7 @@ int main(int argc, char **argv)
 	cli.guest_options.size = sizeof(cli.guest_options);
 	cli.guest_options.until_exit = true;
 	cli.guest_options.confine = true;
+	occupy_standard_descriptors();
 	language_choose();
 	catch_signals();
 	look_at_terminal(&cli);

@@ -483,7 +483,8 @@ static struct nunchi_error *run_kept(void *data)
 		if (!err && clock_us() >= cursor->deadline_us) {
 			cursor->ended_early = true;
 			row_warn(&cursor->row,
-				 "rows are missing: reading the guest took longer than permitted");
+				 "rows are missing: reading the guest took longer than the limit "
+				 "for this query");
 			err = &error_stop;
 		}
 	}

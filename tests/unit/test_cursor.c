@@ -861,7 +861,7 @@ static void test_max_ms(void **state)
 	guest->still = true;
 	guest->rows = INT64_MAX;
 	run_live(guest);
-	run_within(guest, &query, true, 0, 0, "longer than permitted");
+	run_within(guest, &query, true, 0, 0, "longer than the limit");
 	assert_in_range(clock_us() - start, 50000, 3000000);
 }
 

@@ -195,7 +195,7 @@ static void die_with(pid_t parent)
 
 __attribute__((noreturn)) static void supervise(struct job *job, pid_t parent)
 {
-	static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD};
+	static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ, SIGCHLD};
 	pid_t self = getpid(), pid;
 	sigset_t none;
 	int status = 0;
