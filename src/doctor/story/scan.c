@@ -202,21 +202,21 @@ static void take_reason(struct scan *scan, const char *text, size_t size)
 	const char *words = memmem(text, size, "(XEN) ", 6);
 	char *longer;
 
-	if (words) {
-		words += 6;
-		size -= (size_t)(words - text);
-		/* Its time. */
-		if (size && *words == '[' && memchr(words, ']', size)) {
-			const char *end = (const char *)memchr(words, ']', size) + 1;
-
-			size -= (size_t)(end - words);
-			words = end;
-		}
-		for (; size && *words == ' '; size--)
-			words++;
-	}
 	scan->headline = NULL;
-	size = cut(words, words ? size : 0, SCAN_QUOTE / 2);
+	if (!words)
+		return;
+	words += 6;
+	size -= (size_t)(words - text);
+	/* Its time. */
+	if (size && *words == '[' && memchr(words, ']', size)) {
+		const char *end = (const char *)memchr(words, ']', size) + 1;
+
+		size -= (size_t)(end - words);
+		words = end;
+	}
+	for (; size && *words == ' '; size--)
+		words++;
+	size = cut(words, size, SCAN_QUOTE / 2);
 	if (!size || memchr(words, '\0', size))
 		return;
 	if (asprintf(&longer, "%s %.*s", hit->quote, (int)size, words) < 0)
