@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *count_path;
+/* Opened first, because the command takes from itself the right to open files. */
+static FILE *counts;
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *fail = getenv("NOMEM_FAIL");
 	bool and_on = getenv("NOMEM_AND_ON") != NULL;
 
-	count_path = getenv("NOMEM_COUNT");
+	if (getenv("NOMEM_COUNT"))
+		counts = fopen(getenv("NOMEM_COUNT"), "we");
 	/* What the command starts is no part of the test. */
 	unsetenv("LD_PRELOAD");
 	allocations_init(NULL);
@@ -27,13 +29,11 @@ __attribute__((constructor)) static void begin(void)
 __attribute__((destructor)) static void end(void)
 {
 	uint64_t count = allocations_end();
-	FILE *file;
 
 	if (getenv("NOMEM_PLACE"))
 		allocations_print_place(STDERR_FILENO);
-	file = count_path ? fopen(count_path, "we") : NULL;
-	if (file) {
-		fprintf(file, "%lu\n", (unsigned long)count);
-		fclose(file);
+	if (counts) {
+		fprintf(counts, "%lu\n", (unsigned long)count);
+		fclose(counts);
 	}
 }
