@@ -137,6 +137,8 @@ struct search {
 	/* a file of the user does not fit a kernel that was found; owned, or NULL */
 	struct nunchi_error *misfit;
 	struct nunchi_error *reason;   /* why the best candidate was rejected, or NULL; owned */
+	bool reason_is_kernel;         /* that candidate is a kernel, which cannot be used */
+	bool is_kernel;                /* so is the current candidate */
 	unsigned reset_count;          /* the target's reset_count before the search */
 	enum linux_root_source source; /* the current source */
 	bool runs;                     /* a vCPU that is not parked led to the kernel */
@@ -254,6 +256,8 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		err = linux_identify_witnesses(
 		    kernel, root, target, target->ops->arrange && !search->arrangement.certain);
 	}
+	/* Without a banner, an image whose bytes cannot be read is one nevertheless. */
+	search->is_kernel = *kernel->banner || error_is(err, NUNCHI_ERROR_FAULT);
 	if (err)
 		return err;
 	if (kernel->facts_lost)
@@ -292,10 +296,12 @@ static struct nunchi_error *refuse(struct search *search, struct nunchi_error *e
 		return NULL;
 	}
 	/* A kernel that cannot be used says more than something that is none. */
-	if (*kept && nunchi_error_hint(*kept) && !nunchi_error_hint(err)) {
+	if (!is_misfit && search->reason_is_kernel && !search->is_kernel) {
 		nunchi_error_destroy(err);
 		return NULL;
 	}
+	if (!is_misfit)
+		search->reason_is_kernel = search->is_kernel;
 	nunchi_error_destroy(*kept);
 	*kept = err;
 	return NULL;
@@ -522,11 +528,13 @@ static struct nunchi_error *attach_any(struct search *search, struct linux_kerne
 	if (is_refusal(err)) {
 		nunchi_error_destroy(search->reason);
 		search->reason = err;
+		search->reason_is_kernel = search->is_kernel;
 		err = &error_not_found;
 	}
-	return is_nothing(err) ? linux_attach_failed(search->target, search->options,
-						     no_cleanup_ptr(search->reason))
-			       : err;
+	if (!is_nothing(err))
+		return err;
+	return linux_attach_failed(search->target, search->options, no_cleanup_ptr(search->reason),
+				   search->reason_is_kernel);
 }
 
 static void search_deinit(struct search *search)

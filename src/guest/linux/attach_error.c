@@ -135,7 +135,7 @@ static struct nunchi_error *hint_saved(struct target *target, const struct cance
 }
 
 static struct nunchi_error *no_kernel(struct target *target, const struct cancel *cancel,
-				      struct nunchi_error *reason)
+				      struct nunchi_error *reason, bool is_kernel)
 {
 	struct nunchi_error *err;
 
@@ -149,8 +149,7 @@ static struct nunchi_error *no_kernel(struct target *target, const struct cancel
 		    "nothing outside of the guest can read it, the host neither: look from "
 		    "inside of the guest");
 	}
-	/* A kernel was found that cannot be used; the reason says why, and what to do. */
-	if (reason && nunchi_error_hint(reason))
+	if (reason && is_kernel)
 		return reason;
 	err = error_create(NUNCHI_ERROR_NO_KERNEL,
 			   "no Linux kernel found (tried: page tables of the vCPUs, the "
@@ -164,8 +163,8 @@ static struct nunchi_error *no_kernel(struct target *target, const struct cancel
 
 struct nunchi_error *linux_attach_failed(struct target *target,
 					 const struct guest_attach_options *options,
-					 struct nunchi_error *reason)
+					 struct nunchi_error *reason, bool is_kernel)
 {
 	return options->kernel ? not_there(options->kernel, reason)
-			       : no_kernel(target, options->cancel, reason);
+			       : no_kernel(target, options->cancel, reason, is_kernel);
 }
