@@ -137,7 +137,7 @@ static struct nunchi_error *start_controller(struct nunchi_guest *guest, struct 
 		return err;
 	confinement->owns_controller = !setup.target;
 	if (setup.target)
-		target->controller = confinement->controller;
+		setup.target->controller = confinement->controller;
 	if (confinement->output.fd >= 0) {
 		confinement->output.commit = commit;
 		confinement->output.data = confinement;
