@@ -67,6 +67,6 @@ struct nunchi_error *xen_map_memory(struct xen_target *xen);
 /* The functions of struct target_ops. */
 struct nunchi_error *xen_measure(struct target *target, union target_size *ret);
 /* Updates the ranges if the number of the domain's pages has changed. */
-void xen_refresh(struct target *target, const union target_size *size);
+void xen_refresh(struct target *target, const union target_size *measured);
 
 #endif
