@@ -367,8 +367,8 @@ const struct command command_ps = {
 	"brackets]; where a process gives itself such a name, it is in quotes. Where the "
 	"guest has paged a command line out, the kernel's name for the process is shown with "
 	"that reason. With --json and --csv the result is that of \"nunchi show TARGET "
-	"processes\". The tree of a running guest ends after 4 s, and any tree after 96 MiB, with "
-	"a warning.",
+	"processes\", which takes as long as it needs. The tree of a running guest ends after 4 s, "
+	"and any tree after 96 MiB, with a warning.",
     .examples = "  nunchi ps xen:web\n"
 		"  nunchi ps qemu:demo\n"
 		"  nunchi ps memory.raw\n"
