@@ -352,11 +352,13 @@ static void ask_init_task(struct linux_kernel *kernel, struct witnesses *witness
 	ask_task_list(kernel, witnesses, whole_list);
 	/*
 	 * active_mm of a kernel thread may be the memory of the process that ran before it; use it
-	 * only if it is init_mm.
+	 * only if it is init_mm. Where a 32-bit image ends is not known exactly: the page table of
+	 * a process may lie in what is taken for it.
 	 */
 	if (linux_read_field(kernel, object_u64(&task, &layout->task_active_mm), &layout->mm_pgd,
 			     &pgd) == READ_OK &&
 	    pgd >= kernel->text_virtual && pgd < kernel->image_end &&
+	    (kernel->word_size == 8 || pgd == kernel->symbol[LINUX_top_pgt]) &&
 	    address_space_translate(kernel->guest.space, gva(pgd), &root) == MEMORY_OK)
 		witness(witnesses, root.v == address_space_paging(kernel->guest.space)->root.v,
 			"the page table of init_mm");
