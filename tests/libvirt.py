@@ -119,6 +119,15 @@ def processes(text: str) -> list[tuple]:
     return sorted((row["pid"], row["parent"], row["name"], row["cmdline"]) for row in rows)
 
 
+def claim_uuid(process: int, own: str, other: str) -> None:
+    """Writes another UUID over the process's argument, as the process could itself."""
+    arguments = Path(f"/proc/{process}/cmdline").read_bytes()
+    start = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[45])
+    with open(f"/proc/{process}/mem", "r+b", buffering=0) as memory:
+        memory.seek(start + arguments.index(own.encode()))
+        memory.write(other.encode())
+
+
 class Libvirt(unittest.TestCase):
     daemon: subprocess.Popen
     folder: Path
@@ -222,6 +231,42 @@ class Libvirt(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertRegex(run.stdout, r"pause +no +\(libvirt \(qemu:///system\): ")
         self.assertEqual(virsh("domstate", NAME), "running")
+
+    def test_libvirt_hangs_while_paused(self) -> None:
+        """What was sent when nobody could wait any more still resumes the guest."""
+        qemu = int(Path(f"/run/libvirt/qemu/{NAME}.pid").read_text())
+        process = subprocess.Popen(
+            [NUNCHI, "snapshot", "--pause", "always", f"qemu:{NAME}", self.folder / "snap.elf"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for("the pause", lambda: virsh("domstate", NAME) == "paused" or
+                     process.poll() is not None)
+            os.kill(qemu, signal.SIGSTOP)
+            self.assertIsNone(process.poll(), "the snapshot was made before it was seen paused")
+            process.kill()
+            process.wait(30)
+            # Longer than the second process, the guard and the end of the connection wait.
+            time.sleep(25)
+        finally:
+            os.kill(qemu, signal.SIGCONT)
+        wait_for("the end of the pause", lambda: virsh("domstate", NAME) == "running", 30)
+
+    def test_process_of_another_guest(self) -> None:
+        """A guest's QEMU, held by this libvirt, that writes another guest's UUID in its arguments."""
+        other = DOMAIN.format(name="claim", uuid="11111111-2222-3333-4444-555555555555",
+                              folder=self.folder).replace("/console", "/console2")
+        other = other.replace("/commands", "/commands2").replace("/output", "/output2")
+        (self.folder / "claim.xml").write_text(other)
+        virsh("create", "--paused", self.folder / "claim.xml", seconds=400)
+        try:
+            qemu = int(Path("/run/libvirt/qemu/claim.pid").read_text())
+            claim_uuid(qemu, "11111111-2222-3333-4444-555555555555", UUID)
+            info = nunchi("info", f"qemu:{qemu}")
+            self.assertRegex(info.stdout, "pause +no .*is another process, by libvirt's own record")
+            nunchi("ps", "--pause", "always", f"qemu:{qemu}")
+            self.assertEqual(virsh("domstate", NAME, "--reason").split()[0], "running")
+        finally:
+            virsh("destroy", "claim")
 
     def test_domain_of_another_name(self) -> None:
         """A process of a person's that claims this guest's UUID has no way to libvirt's system."""

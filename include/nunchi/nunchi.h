@@ -559,7 +559,8 @@ struct nunchi_query {
 	/*
 	 * The time that reading a running guest may take, in milliseconds; 0: no limit. The rows
 	 * that were read until then are given, with a warning. A guest whose lists have no end
-	 * cannot make a query take longer.
+	 * cannot make a query take longer; with NUNCHI_PAUSE_ALWAYS, which reads it twice, twice as
+	 * long. With NUNCHI_PAUSE_AUTO torn rows stay torn if reading took a fifth of the time.
 	 */
 	uint32_t max_ms;
 	/*

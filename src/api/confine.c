@@ -37,6 +37,10 @@ static struct nunchi_error *open_all(struct nunchi_guest *guest,
 	struct confinement *confinement = guest->confinement;
 	struct nunchi_error *err;
 
+	if (options->snapshot_path && guest->finish)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "snapshot_path and finish are two last actions, of which the "
+				    "second process of a confined guest has one");
 	err = open_file(guest->symbols_path, "symbols file", &guest->symbols_fd);
 	if (!err)
 		err = open_file(guest->types_path, "types file", &guest->types_fd);
@@ -112,11 +116,15 @@ struct output *guest_confined_output(struct nunchi_guest *guest, const char *pat
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* A guest that cannot be paused, and whose registers are not known, needs no second process. */
+/*
+ * A guest that cannot be paused, whose registers are not known, and whose size is not asked for
+ * needs no second process.
+ */
 static bool is_controlled(const struct target *target)
 {
-	return target->ops->control && (target->support[TARGET_PAUSE].available ||
-					target->support[TARGET_REGISTERS].available);
+	return target->ops->control &&
+	       (target->support[TARGET_PAUSE].available ||
+		target->support[TARGET_REGISTERS].available || target->ops->measure);
 }
 
 static struct nunchi_error *start_controller(struct nunchi_guest *guest, struct target *target)

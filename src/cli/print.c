@@ -195,7 +195,7 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
 		message = message_with_address(err);
 		print_message(cli, message ? message : "out of memory",
-			      code == NUNCHI_ERROR_NOMEM && cli->guest
+			      code == NUNCHI_ERROR_NOMEM
 				  ? "the memory of a command is limited: --memory SIZE permits more"
 				  : nunchi_error_hint(err));
 		free(message);

@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* Limits of the memory for all processes, and of the time for reading a running guest. */
-#define MOST_BYTES ((size_t)96 << 20)
+#define MOST_BYTES ((size_t)64 << 20)
 #define MOST_MS    4000
 
 /* Descendants deeper than this are not indented further. */
@@ -77,7 +77,7 @@ static bool copy_texts(struct process *process)
 
 static bool grow(struct tree *tree)
 {
-	size_t capacity = tree->capacity ? tree->capacity * 2 : 256;
+	size_t capacity = tree->capacity ? tree->capacity + tree->capacity / 2 : 256;
 	struct process *all;
 
 	if (tree->count < tree->capacity)
@@ -368,7 +368,7 @@ const struct command command_ps = {
 	"guest has paged a command line out, the kernel's name for the process is shown with "
 	"that reason. With --json and --csv the result is that of \"nunchi show TARGET "
 	"processes\", which takes as long as it needs. The tree of a running guest ends after 4 s, "
-	"and any tree after 96 MiB, with a warning.",
+	"and any tree after 64 MiB, with a warning.",
     .examples = "  nunchi ps xen:web\n"
 		"  nunchi ps qemu:demo\n"
 		"  nunchi ps memory.raw\n"

@@ -221,7 +221,8 @@ static int close_output(struct cli *cli, struct read_state *read, int status)
 	err = nunchi_guest_finish(cli->guest);
 	if (err)
 		status = cli_fail_with(cli, "cannot make %s: %s", read->output,
-				       strerror(nunchi_error_errno(err)));
+				       nunchi_error_errno(err) ? strerror(nunchi_error_errno(err))
+							       : nunchi_error_message(err));
 	nunchi_error_destroy(err);
 	return status;
 }

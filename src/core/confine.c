@@ -29,6 +29,9 @@
 
 #ifdef OWN_ARCH
 
+/* cachestat() of Linux 6.5, which older headers lack: which pages of an open file are in memory. */
+#define SYS_CACHESTAT 451
+
 /* Calls that are permitted whatever their arguments are. */
 static const int permitted[] = {
     SYS_read,
@@ -69,6 +72,7 @@ static const int permitted[] = {
     SYS_wait4,
     SYS_exit,
     SYS_exit_group,
+    SYS_CACHESTAT,
 };
 
 #define PROGRAM_SIZE 128
@@ -154,7 +158,8 @@ static void add_ioctl(struct program *program, const struct confine_options *opt
 	add_checked(program, SYS_ioctl, 1, TCGETS, TIOCGWINSZ);
 }
 
-static bool set_filter(const struct confine_options *options)
+/* *ret is false where the kernel has no filters. */
+static struct nunchi_error *set_filter(const struct confine_options *options, bool *ret)
 {
 	struct program program = {.size = 0};
 	struct sock_fprog filter;
@@ -180,15 +185,23 @@ static bool set_filter(const struct confine_options *options)
 	add_checked(&program, SYS_tgkill, 0, (unsigned int)getpid(), (unsigned int)getpid());
 	give(&program, DENY);
 	filter = (struct sock_fprog){program.size, program.code};
-	return !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter)) {
+		*ret = true;
+		return NULL;
+	}
+	/* A kernel without seccomp, or without its filters. */
+	if (errno == ENOSYS || errno == EINVAL)
+		return NULL;
+	return error_create_errno(errno, "cannot set the filter of system calls");
 }
 
 #else
 
-static bool set_filter(const struct confine_options *options)
+static struct nunchi_error *set_filter(const struct confine_options *options, bool *ret)
 {
 	(void)options;
-	return false;
+	(void)ret;
+	return NULL;
 }
 
 #endif
@@ -252,6 +265,7 @@ struct nunchi_error *confine_process(const struct confine_options *options,
 				     struct confine_result *ret)
 {
 	struct confine_result result = {.landlock = 0};
+	struct nunchi_error *err;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return error_create_errno(errno, "cannot set no_new_privs");
@@ -259,7 +273,7 @@ struct nunchi_error *confine_process(const struct confine_options *options,
 	result.capabilities = drop_capabilities();
 	if (!result.capabilities)
 		return error_create_errno(errno, "cannot drop the capabilities");
-	result.filter = set_filter(options);
+	err = set_filter(options, &result.filter);
 	*ret = result;
-	return NULL;
+	return err;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * nunchi-libvirt URI UUID: the QMP monitor of a guest that libvirt keeps, which only the library
- * starts (target/qemu/libvirt.h). A QEMU serves one client of its monitor, and that is libvirt. So
- * this program greets its owner on descriptor OWN_PROGRAM_FD as a QEMU would, and hands each
- * command to libvirt (virDomainQemuMonitorCommand(), libvirt-qemu.h, since 0.8.3). There are no
- * events.
+ * nunchi-libvirt URI UUID PID: the QMP monitor of a guest that libvirt keeps, which only the
+ * library starts (target/qemu/libvirt.h). A QEMU serves one client of its monitor, and that is
+ * libvirt. So this program greets its owner on descriptor OWN_PROGRAM_FD as a QEMU would, and hands
+ * each command to libvirt (virDomainQemuMonitorCommand(), libvirt-qemu.h, since 0.8.3). There are
+ * no events.
  *
- * It ends when the owner, and the guard that shares the connection, are gone, when the connection
- * to libvirt is lost, and when libvirt does not answer for a minute.
+ * It ends when the owner, and the guard that shares the connection, are gone and all that they sent
+ * is carried out; when the connection to libvirt is lost; and when libvirt does not answer for ten
+ * minutes: a `cont` that waits behind another command must not be lost.
  */
 #include "config.h"
 
@@ -19,13 +20,16 @@
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60
+#define GREETING_S 60
+#define COMMAND_S  600
 /* The library sends short commands. */
 #define LINE_MAX_SIZE 65536
 
@@ -33,6 +37,7 @@
 	FUNCTION(virConnectOpen)                                                                   \
 	FUNCTION(virConnectIsAlive)                                                                \
 	FUNCTION(virDomainLookupByUUIDString)                                                      \
+	FUNCTION(virDomainGetName)                                                                 \
 	FUNCTION(virGetLastErrorMessage)                                                           \
 	FUNCTION(virSetErrorFunc)
 
@@ -68,15 +73,15 @@ struct relay {
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-/* Sends the message as a line; gives its reference up. False if the owner is gone. */
-static bool say(json_t *message)
+/* Sends the message as a line, if anybody still takes it; gives its reference up. */
+static void say(json_t *message)
 {
 	char *text = json_dumps(message, JSON_COMPACT);
 	size_t size = text ? strlen(text) : 0, sent = 0;
 
 	json_decref(message);
 	if (!text)
-		return false;
+		return;
 	text[size++] = '\n'; /* in place of the NUL */
 	while (sent < size) {
 		ssize_t n = send(OWN_PROGRAM_FD, text + sent, size - sent, MSG_NOSIGNAL);
@@ -88,17 +93,16 @@ static bool say(json_t *message)
 		sent += (size_t)n;
 	}
 	free(text);
-	return sent == size;
 }
 
-static bool say_error(json_t *id, const char *why)
+static void say_error(json_t *id, const char *why)
 {
 	json_t *message =
 	    json_pack("{s:{s:s, s:s}}", "error", "class", "GenericError", "desc", why);
 
 	if (id)
 		json_object_set(message, "id", id);
-	return say(message);
+	say(message);
 }
 
 /* ---- Commands -------------------------------------------------------------------------------- */
@@ -111,7 +115,7 @@ static json_t *execute(struct relay *relay, const char *command)
 	json_t *answer;
 	int failed;
 
-	alarm(PATIENCE_S);
+	alarm(COMMAND_S);
 	failed = relay->qemu.virDomainQemuMonitorCommand(relay->domain, command, &said, 0);
 	alarm(0);
 	answer = failed ? NULL : json_loads(said, 0, NULL);
@@ -119,12 +123,15 @@ static json_t *execute(struct relay *relay, const char *command)
 	return answer;
 }
 
-/* libvirt gives each command an id of its own, so ours is put back. */
+/*
+ * libvirt gives each command an id of its own, so ours is put back. Where nobody takes the answer
+ * any more, the next command may still resume the guest. False if the connection to libvirt is
+ * lost.
+ */
 static bool carry_out(struct relay *relay, json_t *command)
 {
 	json_t *id = json_incref(json_object_get(command, "id")), *answer = NULL;
 	const char *name = json_string_value(json_object_get(command, "execute"));
-	bool sent;
 
 	if (name && !strcmp(name, "qmp_capabilities")) {
 		answer = json_pack("{s:{}}", "return");
@@ -144,12 +151,12 @@ static bool carry_out(struct relay *relay, json_t *command)
 		json_object_del(answer, "id");
 		if (id)
 			json_object_set(answer, "id", id);
-		sent = say(answer);
+		say(answer);
 	} else {
-		sent = say_error(id, relay->lib.virGetLastErrorMessage());
+		say_error(id, relay->lib.virGetLastErrorMessage());
 	}
 	json_decref(id);
-	return sent;
+	return true;
 }
 
 /* Carries out each complete line of the input. False if there is nothing left to do. */
@@ -198,13 +205,39 @@ static void be_silent(void *data, virErrorPtr error)
 	(void)error;
 }
 
+/*
+ * Whether libvirt has noted this process for the guest: in NAME.pid of its folder for QEMU's state
+ * (stateDir of src/qemu/qemu_conf.c).
+ */
+static bool is_process(const struct relay *relay, const char *uri, long pid)
+{
+	bool session = strcmp(uri, "qemu:///system");
+	const char *name = relay->lib.virDomainGetName(relay->domain);
+	const char *runtime = session ? getenv("XDG_RUNTIME_DIR") : "/run";
+	char path[PATH_MAX];
+	long noted = -1;
+	FILE *file;
+
+	if (!name || !runtime ||
+	    snprintf(path, sizeof(path), "%s/libvirt/qemu/%s%s.pid", runtime, session ? "run/" : "",
+		     name) >= (int)sizeof(path))
+		return false;
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%ld", &noted) != 1)
+		noted = -1;
+	fclose(file);
+	return noted == pid;
+}
+
 /* Connects to libvirt, and greets as QEMU does. Returns NULL, or why not. */
-static const char *greet(struct relay *relay, const char *uri, const char *uuid)
+static const char *greet(struct relay *relay, const char *uri, const char *uuid, long pid)
 {
 	json_t *answer;
 
 	relay->lib.virSetErrorFunc(NULL, be_silent);
-	alarm(PATIENCE_S);
+	alarm(GREETING_S);
 	relay->connection = relay->lib.virConnectOpen(uri);
 	if (relay->connection)
 		relay->domain = relay->lib.virDomainLookupByUUIDString(relay->connection, uuid);
@@ -212,6 +245,10 @@ static const char *greet(struct relay *relay, const char *uri, const char *uuid)
 	answer = relay->domain ? execute(relay, "{\"execute\":\"query-version\"}") : NULL;
 	if (!answer)
 		return relay->lib.virGetLastErrorMessage();
+	if (!is_process(relay, uri, pid)) {
+		json_decref(answer);
+		return "the guest with this UUID is another process, by libvirt's own record";
+	}
 	say(json_pack("{s:{s:O?, s:[]}}", "QMP", "version", json_object_get(answer, "return"),
 		      "capabilities"));
 	json_decref(answer);
@@ -232,8 +269,12 @@ int main(int argc, char **argv)
 	const char *why;
 	sigset_t alarms;
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
+	/* What the owner inherited from others is not ours. */
+	close_range(OWN_PROGRAM_FD + 1, ~0U, 0);
+	/* What the owner ignores is inherited. */
+	signal(SIGALRM, SIG_DFL);
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &alarms, NULL);
@@ -243,7 +284,7 @@ int main(int argc, char **argv)
 		nunchi_error_destroy(err);
 		return 1;
 	}
-	why = greet(&relay, argv[1], argv[2]);
+	why = greet(&relay, argv[1], argv[2], strtol(argv[3], NULL, 10));
 	if (why)
 		say_error(NULL, why);
 	else

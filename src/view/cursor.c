@@ -58,12 +58,12 @@ struct view_cursor {
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
 	bool any_torn;
 	bool keeping;
-	size_t max_bytes;     /* of all rows; SIZE_MAX: no limit */
-	size_t given_bytes;   /* of the rows that were streamed */
-	bool ends_full;       /* a result that is too large ends with a warning */
-	bool short_texts;     /* long texts are not read any more */
-	uint64_t deadline_us; /* of reading a running guest */
-	bool ended_early;     /* because of that */
+	size_t max_bytes;   /* of all rows; SIZE_MAX: no limit */
+	size_t given_bytes; /* of the rows that were streamed */
+	bool ends_full;     /* a result that is too large ends with a warning */
+	bool short_texts;   /* long texts are not read any more */
+	uint64_t limit_us;  /* for reading a running guest once; CLOCK_NEVER: none */
+	bool ended_early;   /* because of that */
 	bool resume_failed;
 };
 
@@ -468,8 +468,11 @@ static struct nunchi_error *run_kept(void *data)
 	struct view_cursor *cursor = data;
 	const struct moment now = {.target = cursor->source.target};
 	struct guest_kernel *kernel = cursor->source.kernel;
+	uint64_t deadline = cursor->limit_us;
 	struct nunchi_error *err;
 
+	if (deadline != CLOCK_NEVER)
+		deadline += clock_us();
 	drop_kept(cursor);
 	cursor->short_texts = false;
 	row_deinit(&cursor->row);
@@ -480,7 +483,7 @@ static struct nunchi_error *run_kept(void *data)
 		err = next_match(cursor);
 		if (!err)
 			err = keep_row(cursor);
-		if (!err && clock_us() >= cursor->deadline_us) {
+		if (!err && clock_us() >= deadline) {
 			cursor->ended_early = true;
 			row_warn(&cursor->row,
 				 "rows are missing: reading the guest took longer than the limit "
@@ -514,6 +517,21 @@ static struct nunchi_error *run_captured(struct view_cursor *cursor)
 	return err;
 }
 
+/*
+ * Whether there is time to read the guest again, into copies and then from these, after reading it
+ * once took took_us. Each of both gets half of the time that is left; else the limit would cut off
+ * rows that were read already.
+ */
+static bool is_time_left(struct view_cursor *cursor, uint64_t took_us)
+{
+	if (cursor->limit_us == CLOCK_NEVER)
+		return true;
+	if (took_us > cursor->limit_us / 5)
+		return false;
+	cursor->limit_us = (cursor->limit_us - took_us) / 2;
+	return true;
+}
+
 /* Whether torn rows are better than this error, which occurred in an attempt to avoid them. */
 static bool may_stay_torn(const struct view_cursor *cursor, const struct nunchi_error *err)
 {
@@ -525,6 +543,7 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 {
 	struct target *target = cursor->source.target;
 	_cleanup_error_ struct nunchi_error *reason = NULL;
+	uint64_t start = clock_us();
 	struct nunchi_error *err;
 
 	cursor->keeping = true;
@@ -533,7 +552,8 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 	memory_new_generation(target->memory);
 	err = run_kept(cursor);
 	if (err || cursor->ended_early || !cursor->any_torn ||
-	    cursor->source.pause != NUNCHI_PAUSE_AUTO || !target->support[TARGET_PAUSE].available)
+	    cursor->source.pause != NUNCHI_PAUSE_AUTO || !target->support[TARGET_PAUSE].available ||
+	    !is_time_left(cursor, clock_us() - start))
 		return err;
 	err = run_captured(cursor);
 	if (!may_stay_torn(cursor, err))
@@ -579,8 +599,7 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 	else
 		cursor->max_bytes =
 		    source->target->live && !source->still ? MAX_KEPT_BYTES : SIZE_MAX;
-	cursor->deadline_us =
-	    query && query->max_ms ? clock_us() + query->max_ms * CLOCK_US_PER_MS : CLOCK_NEVER;
+	cursor->limit_us = query && query->max_ms ? query->max_ms * CLOCK_US_PER_MS : CLOCK_NEVER;
 	row_init(&cursor->row, view);
 	err = take_provider(cursor);
 	if (!err)

@@ -40,6 +40,7 @@ struct guest {
 	enum nunchi_error_code pause_fails, resume_fails; /* 0: they do not */
 	/* The provider. */
 	int64_t rows;
+	unsigned row_ms;  /* how long a row takes */
 	size_t name_size; /* instead of its number in words */
 	int64_t cancel_at, cut_at, shrink_at, new_page_at;
 	int fd; /* of the file behind the memory, or -1 */
@@ -115,6 +116,8 @@ static struct nunchi_error *things_next(void *data, struct view_row *row)
 	struct things *state = data;
 	struct guest *guest = state->guest;
 
+	if (guest->row_ms)
+		usleep(guest->row_ms * 1000);
 	if (state->next == guest->cancel_at)
 		cancel_request(&guest->cancel);
 	if (state->next == guest->shrink_at)
@@ -865,6 +868,22 @@ static void test_max_ms(void **state)
 	assert_in_range(clock_us() - start, 50000, 3000000);
 }
 
+/* What was read is not lost when the guest is read again, into copies and from these. */
+static void test_max_ms_in_a_capture(void **state)
+{
+	const struct nunchi_query query = {.max_ms = 500};
+	struct guest *guest = *state;
+
+	run_live(guest);
+	guest->row_ms = 60;
+	has_rows(guest, NUNCHI_PAUSE_AUTO, &query, 5, 5);
+	assert_int_equal(guest->pauses, 0);
+	has_rows(guest, NUNCHI_PAUSE_ALWAYS, &query, 5, 0);
+	guest->row_ms = 0;
+	has_rows(guest, NUNCHI_PAUSE_AUTO, &query, 5, 0);
+	assert_int_equal(guest->pauses, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
@@ -892,6 +911,7 @@ int main(void)
 	    TEST(long_texts),
 	    TEST(max_bytes),
 	    TEST(max_ms),
+	    TEST(max_ms_in_a_capture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,12 +226,14 @@ static enum read_result no_record(const struct linux_log *log, uint64_t id, uint
 				  uint64_t state)
 {
 	uint64_t passed = log->count - log->left;
+	/* Ids wrap below the two flags of the state. */
+	uint64_t id_mask = ((uint64_t)1 << (log->kernel->word_size * 8 - 2)) - 1;
 
 	if (log->kernel->guest.live)
 		return READ_NONE;
 	if (found == id && state == DESC_REUSABLE && passed <= MAX_UNSETTLED)
 		return READ_NONE;
-	if (found == id && state < DESC_FINALIZED && log->end - id <= MAX_UNSETTLED)
+	if (found == id && state < DESC_FINALIZED && ((log->end - id) & id_mask) <= MAX_UNSETTLED)
 		return READ_NONE;
 	return READ_BAD_DATA;
 }

@@ -364,10 +364,19 @@ static struct nunchi_error *connect_directly(const struct qemu_process *process,
 struct nunchi_error *qemu_connect(const struct qemu_process *process, const char *socket,
 				  const struct qmp_wait *wait, struct qmp_client **ret)
 {
+	struct nunchi_error *err, *other;
 	pid_t holder;
 
 	/* libvirt names the monitor that it holds for as long as the guest runs. */
-	if (!socket && process->cmdline.has_libvirt_monitor && qemu_libvirt_holds(process, &holder))
-		return qemu_libvirt_connect(process, holder, wait, ret);
-	return connect_directly(process, socket, wait, ret);
+	if (socket || !process->cmdline.has_libvirt_monitor ||
+	    !qemu_libvirt_holds(process, &holder))
+		return connect_directly(process, socket, wait, ret);
+	err = qemu_libvirt_connect(process, holder, wait, ret);
+	if (!err || process->cmdline.socket_count < 2 || error_is(err, NUNCHI_ERROR_CANCELLED))
+		return err;
+	/* It may have a monitor more, which libvirt does not hold. */
+	other = connect_directly(
+	    process, NULL, &(struct qmp_wait){clock_us() + CLOCK_US_PER_S, wait->cancel}, ret);
+	nunchi_error_destroy(other ? other : err);
+	return other ? err : NULL;
 }

@@ -37,9 +37,10 @@ bool qemu_libvirt_holds(const struct qemu_process *process, pid_t *ret_holder)
 }
 
 /*
- * Whose libvirt it is. The daemon finds the guest by its UUID, which anybody may write in a command
- * line: so the system's daemon is asked about processes of the system's users alone, and one of a
- * session only by its user about that user's processes.
+ * Whose libvirt it is. The system's daemon is asked about processes of the system's users alone,
+ * and one of a session only by its user about that user's processes. The daemon finds the guest by
+ * its UUID, which a process may write into its command line: so nunchi-libvirt also compares the
+ * process with the one that libvirt has noted for the guest.
  */
 static struct nunchi_error *choose_daemon(const struct qemu_process *process, pid_t holder,
 					  const char **ret_uri)
@@ -87,14 +88,17 @@ static void fill_environment(struct environment *environment, bool session)
 	environment->list[count] = NULL;
 }
 
-static struct nunchi_error *start(const char *uri, const char *uuid, int socket, pid_t *ret)
+static struct nunchi_error *start(const char *uri, const struct qemu_process *process, int socket,
+				  pid_t *ret)
 {
-	const char *const arguments[] = {program.name, uri, uuid, NULL};
+	char pid[16];
+	const char *const arguments[] = {program.name, uri, process->cmdline.uuid, pid, NULL};
 	_cleanup_free_ struct environment *environment = calloc(1, sizeof(*environment));
 	_cleanup_free_ char *path = NULL;
 
 	if (!environment)
 		return &error_nomem;
+	snprintf(pid, sizeof(pid), "%d", process->pid);
 	fill_environment(environment, !strcmp(uri, "qemu:///session"));
 	return own_program_start(&program, &socket, 1, arguments, environment->list, &path, ret);
 }
@@ -124,7 +128,7 @@ struct nunchi_error *qemu_libvirt_connect(const struct qemu_process *process, pi
 	theirs = sockets[1];
 	if (fcntl(ours, F_SETFL, O_NONBLOCK))
 		return error_create_errno(errno, "cannot make a socket");
-	err = start(uri, uuid, theirs, &pid);
+	err = start(uri, process, theirs, &pid);
 	if (err)
 		return err;
 	close(no_cleanup_fd(theirs));

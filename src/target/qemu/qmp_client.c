@@ -28,7 +28,9 @@
 
 struct qmp_client {
 	int fd;
-	int place;    /* descriptor of the socket's file, opened by its path; -1: there is none */
+	int place; /* descriptor of the socket's file, opened by its path; -1: there is none */
+	/* `stop` was sent, and no `cont` was answered since */
+	bool stopping;
 	pid_t helper; /* the process of ours at the other end; 0: QEMU itself is there */
 	enum qmp_phase phase;
 	pid_t peer;
@@ -128,12 +130,15 @@ struct nunchi_error *qmp_client_create(const char *path, struct qmp_client **ret
 	return error_create_errno(errno, "QMP socket %s", path);
 }
 
-/* Waits for a process whose connection was closed; kills it if it still waits for somebody else. */
-static void end_helper(pid_t pid)
+/*
+ * Waits for a process whose connection was closed, and kills it if it still waits for somebody
+ * else; but not while the guest may be paused: the guard, or a `cont` on its way, needs it.
+ */
+static void end_helper(pid_t pid, bool needed)
 {
 	int status;
 
-	if (!pid || io_reap(pid, clock_us() + HELPER_US, NULL, &status) != 0)
+	if (!pid || io_reap(pid, clock_us() + HELPER_US, NULL, &status) != 0 || needed)
 		return;
 	kill(pid, SIGKILL);
 	io_reap(pid, clock_us() + HELPER_US, NULL, &status);
@@ -148,7 +153,7 @@ void qmp_client_destroy(struct qmp_client *client)
 	close(client->fd);
 	if (client->place >= 0)
 		close(client->place);
-	end_helper(client->helper);
+	end_helper(client->helper, client->stopping);
 	free(client);
 }
 
@@ -498,6 +503,7 @@ struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *c
 	if (client->phase != QMP_PHASE_READY)
 		return closed(client);
 	client->awaited = client->next_id++;
+	client->stopping |= !strcmp(command, "stop");
 	/* A larger answer to an earlier command, for which nobody waits any more, may still come.
 	 */
 	limits = qmp_limits(command);
@@ -513,6 +519,8 @@ struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *c
 				   client->answer.text);
 	else if (ret)
 		*ret = json_incref((json_t *)client->answer.value);
+	if (!err && !strcmp(command, "cont"))
+		client->stopping = false;
 	if (client->answered)
 		client->limits = QMP_LIMITS_EVENT;
 	forget_answer(client);
