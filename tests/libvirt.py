@@ -3,8 +3,8 @@
 """nunchi beside libvirt, which holds the monitor of its guests: libvirt.py path/to/nunchi.
 
 A guest of the lab is started by the libvirtd of this machine's packages, as a host's are. libvirtd
-and the guest live in a mount namespace of their own, with empty folders for libvirt's files, so
-nothing of it is left. Needs root.
+and the guest live in a mount and a network namespace of their own, with empty folders for libvirt's
+files, so nothing of it is left and a libvirtd of the host is not disturbed. Needs root.
 """
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import unittest
+import uuid
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -27,8 +28,9 @@ import initramfs  # noqa: E402
 import kernels  # noqa: E402
 
 NUNCHI: Path
-NAME = "nunchi-libvirt-test"
-UUID = "6f1d2c3a-8e44-4b7d-9a51-0c5e7d9b2f10"
+# Of this run alone: two may run on one machine.
+NAME = f"nunchi-test-{os.getpid()}"
+UUID, CLAIM_UUID = str(uuid.uuid4()), str(uuid.uuid4())
 FOLDERS = ("/etc/libvirt", "/run/libvirt", "/var/lib/libvirt", "/var/log/libvirt",
            "/var/cache/libvirt")
 # libvirt runs its guests as this user, whom the package libvirt-daemon-system makes.
@@ -67,8 +69,9 @@ time.sleep(300)
 """
 
 
-def mount_own_files() -> None:
-    """In the mount namespace of this process alone."""
+def mount_own_files() -> list[str]:
+    """In the mount namespace of this process alone; which folders were made for it."""
+    made = [folder for folder in FOLDERS if not os.path.isdir(folder)]
     for folder in FOLDERS:
         os.makedirs(folder, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "nunchi", folder], check=True)
@@ -78,6 +81,18 @@ def mount_own_files() -> None:
         subprocess.run(["mount", "--bind", own, f"/etc/{name}"], check=True)
     Path("/etc/libvirt/qemu.conf").write_text(SETTINGS)
     Path("/etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n')
+    return made
+
+
+def remove(made: list[str]) -> None:
+    for name in ("passwd", "group"):
+        subprocess.run(["umount", f"/etc/{name}"], check=False)
+    for folder in made:
+        subprocess.run(["umount", "-l", folder], check=False)
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass  # another run uses it
 
 
 def virsh(*args: str | Path, seconds: float = 60) -> str:
@@ -102,16 +117,17 @@ def nunchi(*args: str | Path) -> subprocess.CompletedProcess:
 
 
 def relays() -> list[str]:
-    """Processes that nunchi started to speak to libvirt."""
+    """Processes that nunchi started to speak to libvirt about this run's guest."""
     return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()
-            and is_relay(entry / "comm")]
+            and is_relay(entry / "cmdline")]
 
 
-def is_relay(comm: Path) -> bool:
+def is_relay(arguments: Path) -> bool:
     try:
-        return comm.read_text() == "nunchi-libvirt\n"
+        words = arguments.read_bytes().split(b"\0")
     except OSError:
         return False
+    return words[0] == b"nunchi-libvirt" and UUID.encode() in words
 
 
 def processes(text: str) -> list[tuple]:
@@ -141,10 +157,15 @@ class Libvirt(unittest.TestCase):
         initramfs.build(kernel, "services", cls.folder / "initrd")
         shutil.copy(kernel.image, cls.folder / "vmlinuz")
         log = open(cls.folder / "libvirtd.log", "w")
-        cls.daemon = subprocess.Popen(["/usr/sbin/libvirtd"], stdin=subprocess.DEVNULL, stdout=log,
+        # The file of process ids would be the host's.
+        cls.daemon = subprocess.Popen(["/usr/sbin/libvirtd", "--pid-file",
+                                       "/run/libvirt/libvirtd.pid"], stdin=subprocess.DEVNULL, stdout=log,
                                       stderr=log)
         cls.addClassCleanup(cls.end)
-        wait_for("libvirtd's socket", Path("/run/libvirt/libvirt-sock").exists)
+        try:
+            wait_for("libvirtd's socket", Path("/run/libvirt/libvirt-sock").exists)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{(cls.folder / 'libvirtd.log').read_text()}") from None
         (cls.folder / "domain.xml").write_text(
             DOMAIN.format(name=NAME, uuid=UUID, folder=cls.folder))
         # libvirtd first asks this QEMU what it can do, which takes a minute on a busy host.
@@ -253,20 +274,20 @@ class Libvirt(unittest.TestCase):
 
     def test_process_of_another_guest(self) -> None:
         """A guest's QEMU, held by this libvirt, that writes another guest's UUID in its arguments."""
-        other = DOMAIN.format(name="claim", uuid="11111111-2222-3333-4444-555555555555",
+        other = DOMAIN.format(name=f"{NAME}-claim", uuid=CLAIM_UUID,
                               folder=self.folder).replace("/console", "/console2")
         other = other.replace("/commands", "/commands2").replace("/output", "/output2")
         (self.folder / "claim.xml").write_text(other)
         virsh("create", "--paused", self.folder / "claim.xml", seconds=400)
         try:
-            qemu = int(Path("/run/libvirt/qemu/claim.pid").read_text())
-            claim_uuid(qemu, "11111111-2222-3333-4444-555555555555", UUID)
+            qemu = int(Path(f"/run/libvirt/qemu/{NAME}-claim.pid").read_text())
+            claim_uuid(qemu, CLAIM_UUID, UUID)
             info = nunchi("info", f"qemu:{qemu}")
             self.assertRegex(info.stdout, "pause +no .*is another process, by libvirt's own record")
             nunchi("ps", "--pause", "always", f"qemu:{qemu}")
             self.assertEqual(virsh("domstate", NAME, "--reason").split()[0], "running")
         finally:
-            virsh("destroy", "claim")
+            virsh("destroy", f"{NAME}-claim")
 
     def test_domain_of_another_name(self) -> None:
         """A process of a person's that claims this guest's UUID has no way to libvirt's system."""
@@ -310,13 +331,14 @@ def main() -> int:
         return 0
     NUNCHI = Path(sys.argv[1]).resolve()
     if "--inside" not in sys.argv:
-        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable,
+        os.execvp("unshare", ["unshare", "-m", "-n", "--propagation", "private", sys.executable,
                               __file__, str(NUNCHI), "--inside"])
-    mount_own_files()
+    made = mount_own_files()
     result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(
         unittest.defaultTestLoader.loadTestsFromTestCase(Libvirt))
+    remove(made)
     failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
+    print(f"{max(0, result.testsRun - failed)} passed, {failed} failed")
     return 1 if failed else 0
 
 
