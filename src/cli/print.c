@@ -182,6 +182,8 @@ static char *message_with_address(const struct nunchi_error *err)
 	return strdup(message);
 }
 
+static const char memory_hint[] = "the memory of a command is limited: --memory SIZE permits more";
+
 int cli_fail(struct cli *cli, struct nunchi_error *err)
 {
 	enum nunchi_error_code code;
@@ -195,9 +197,7 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
 		message = message_with_address(err);
 		print_message(cli, message ? message : "out of memory",
-			      code == NUNCHI_ERROR_NOMEM
-				  ? "the memory of a command is limited: --memory SIZE permits more"
-				  : nunchi_error_hint(err));
+			      code == NUNCHI_ERROR_NOMEM ? memory_hint : nunchi_error_hint(err));
 		free(message);
 		if (nunchi_error_is_host(err))
 			fputs("  `nunchi doctor` says what this host lacks\n", stderr);
@@ -257,6 +257,8 @@ static void say(struct cli *cli, const char *what, const char *text)
 void cli_warn(struct cli *cli, const char *text)
 {
 	say(cli, "warning", text);
+	if (strstr(text, "out of memory"))
+		fprintf(stderr, "  hint: %s\n", memory_hint);
 }
 
 void cli_note(struct cli *cli, const char *text)

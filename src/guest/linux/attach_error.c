@@ -149,6 +149,11 @@ static struct nunchi_error *no_kernel(struct target *target, const struct cancel
 		    "nothing outside of the guest can read it, the host neither: look from "
 		    "inside of the guest");
 	}
+	if (reason && is_kernel && !nunchi_error_hint(reason))
+		reason = error_hint(reason, target->live
+						? "the guest may be starting or ending: try again"
+						: "the file was cut off, or holds a part of the "
+						  "guest's RAM: dump all of it again");
 	if (reason && is_kernel)
 		return reason;
 	err = error_create(NUNCHI_ERROR_NO_KERNEL,
