@@ -5,6 +5,10 @@
 
 libraries=/usr/lib/x86_64-linux-gnu
 
+# Debian has a wrapper of xl there; the lab has the tool alone, in a folder of PATH, and root's doctor
+# runs what is in the system's folders.
+[ -e /usr/sbin/xl ] || ln -s "$(command -v xl)" /usr/sbin/xl
+
 section()
 {
 	echo "== $1, $(cut -d. -f1 /proc/uptime) s after boot"
