@@ -189,10 +189,15 @@ class Libvirt(unittest.TestCase):
     def tearDown(self) -> None:
         wait_for("the end of nunchi-libvirt", lambda: not relays(), 30)
 
-    def test_list_and_info(self) -> None:
+    def listed(self) -> dict:
         row, = (json.loads(line) for line in nunchi("list", "--json").stdout.splitlines()
                 if json.loads(line)["name"] == NAME)
-        self.assertEqual((row["target"], row["uuid"]), (f"qemu:{NAME}", UUID))
+        return row
+
+    def test_list_and_info(self) -> None:
+        row = self.listed()
+        self.assertEqual((row["target"], row["uuid"], row["state"]),
+                         (f"qemu:{NAME}", UUID, "running"))
         self.assertIn("QMP through libvirt", row["access"])
         info = nunchi("info", f"qemu:{NAME}")
         self.assertEqual((info.returncode, info.stderr), (0, ""))
@@ -224,9 +229,10 @@ class Libvirt(unittest.TestCase):
         # A guest that the administrator stopped stays as it is.
         virsh("suspend", NAME)
         run = nunchi("ps", "--pause", "always", f"qemu:{NAME}")
-        state = virsh("domstate", NAME)
+        state, row = virsh("domstate", NAME), self.listed()
         virsh("resume", NAME)
-        self.assertEqual((run.returncode, state), (0, "paused"))
+        self.assertEqual((run.returncode, state, row["state"]), (0, "paused", "paused"))
+        self.assertEqual(self.listed()["state"], "running")
 
     def test_killed(self) -> None:
         for number in (signal.SIGKILL, signal.SIGINT):
@@ -318,6 +324,12 @@ class Libvirt(unittest.TestCase):
                 process.communicate()
 
 
+def fetch() -> None:
+    """Fills the cache with what the guest is made of: there is no network inside."""
+    with tempfile.TemporaryDirectory() as folder:
+        initramfs.build(kernels.fetch("bookworm", "cloud-amd64"), "services", Path(folder, "initrd"))
+
+
 def main() -> int:
     global NUNCHI
     if len(sys.argv) < 2:
@@ -331,6 +343,7 @@ def main() -> int:
         return 0
     NUNCHI = Path(sys.argv[1]).resolve()
     if "--inside" not in sys.argv:
+        fetch()
         os.execvp("unshare", ["unshare", "-m", "-n", "--propagation", "private", sys.executable,
                               __file__, str(NUNCHI), "--inside"])
     made = mount_own_files()

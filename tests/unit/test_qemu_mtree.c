@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What QEMU and /proc print, and what a QEMU command line says. */
+/* What QEMU, libvirt and /proc print, and what a QEMU command line says. */
 #include "target/qemu/cmdline.h"
 #include "target/qemu/layout.h"
+#include "target/qemu/libvirt.h"
 #include "target/qemu/maps.h"
 #include "target/qemu/monitor.h"
 #include "target/qemu/mtree.h"
@@ -10,7 +11,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -525,6 +528,73 @@ static void test_where_machines_have_their_memory(void **state)
 	assert_true(error_is(odd, NUNCHI_ERROR_DATA));
 }
 
+/* ---- The file that libvirt keeps of a running guest ---------------------------------------------
+ */
+
+#define NOTED_HEAD                                                                                 \
+	"<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"          \
+	"OVERWRITTEN AND LOST. Changes to this xml configuration should be made using:\n"          \
+	"  virsh edit web\nor other application using the libvirt API.\n-->\n\n"
+#define NOTED_REST "\n  <taint flag='high-privileges'/>\n  <monitor path='/a' type='unix'/>\n"
+
+/* "" if the text is not taken for a note of the state of process 4242. */
+static const char *noted_state(const char *text)
+{
+	char path[] = "/tmp/nunchi-noted-XXXXXX";
+	static char state[16];
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	if (!qemu_libvirt_read_state(path, 4242, state, sizeof(state)))
+		state[0] = 0;
+	unlink(path);
+	return state;
+}
+
+static void test_libvirt_state(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    noted_state(NOTED_HEAD
+			"<domstatus state='running' reason='booted' pid='4242'>" NOTED_REST),
+	    "running");
+	assert_string_equal(
+	    noted_state(NOTED_HEAD
+			"<domstatus state='paused' reason='user' pid='4242'>" NOTED_REST),
+	    "paused");
+	/* Of another process; of none; cut; not a word; longer than any. */
+	assert_string_equal(
+	    noted_state(NOTED_HEAD
+			"<domstatus state='running' reason='booted' pid='42421'>" NOTED_REST),
+	    "");
+	assert_string_equal(
+	    noted_state(NOTED_HEAD "<domstatus state='running' reason='booted'>" NOTED_REST), "");
+	assert_string_equal(noted_state(NOTED_HEAD "<domstatus state='running' pid='4242'"), "");
+	assert_string_equal(noted_state(NOTED_HEAD "<domstatus state='a\033[1m' pid='4242'>"), "");
+	assert_string_equal(noted_state(NOTED_HEAD "<domstatus state='' pid='4242'>"), "");
+	assert_string_equal(
+	    noted_state(NOTED_HEAD "<domstatus state='runningrunningrunning' pid='4242'>"), "");
+	/* A guest whose name is such an element, which the comment has. */
+	assert_string_equal(
+	    noted_state("<!--\n  virsh edit <domstatus state='paused' pid='4242'>\n-->\n\n"
+			"<domstatus state='running' reason='booted' pid='4242'>" NOTED_REST),
+	    "running");
+	assert_string_equal(noted_state(""), "");
+}
+
+static void test_libvirt_state_files(void **state)
+{
+	struct qemu_process process = {.pid = getpid(), .cmdline = {.name = (char *)"../../etc/x"}};
+	char text[16];
+
+	(void)state;
+	assert_false(qemu_libvirt_read_state("/nunchi/no/such/file", 4242, text, sizeof(text)));
+	assert_false(qemu_libvirt_read_state("/tmp", 4242, text, sizeof(text)));
+	assert_false(qemu_libvirt_state(&process, text, sizeof(text)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +609,8 @@ int main(void)
 	    cmocka_unit_test(test_mappings),
 	    cmocka_unit_test(test_plain_command_line),
 	    cmocka_unit_test(test_libvirt_command_line),
+	    cmocka_unit_test(test_libvirt_state),
+	    cmocka_unit_test(test_libvirt_state_files),
 	    cmocka_unit_test(test_dimms_and_encryption),
 	    cmocka_unit_test(test_other_command_lines),
 	    cmocka_unit_test(test_where_machines_have_their_memory),

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/qemu/libvirt.h"
 
+#include "core/io.h"
 #include "core/own_program.h"
+#include "target/qemu/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Loading libvirt's libraries and connecting to its daemon take a second on a busy host. */
 #define START_US 10000000
 /* "HOME=" and the like, with a path. */
 #define VARIABLE_MAX 4200
+/* The state stands behind a comment of some lines, which has the guest's name in it. */
+#define STATE_HEAD_MAX 4096
 
 static const struct own_program program = {
     .name = "nunchi-libvirt",
@@ -139,4 +145,66 @@ struct nunchi_error *qemu_libvirt_connect(const struct qemu_process *process, pi
 		return error_context(err, "libvirt (%s)", uri);
 	*ret = no_cleanup_ptr(client);
 	return NULL;
+}
+
+/* ---- The state of a guest -------------------------------------------------------------------- */
+
+/* The value of NAME='VALUE' in the element. */
+static bool find_attribute(struct scan element, const char *name, struct scan *ret)
+{
+	return scan_find(&element, name) && scan_literal(&element, "='") &&
+	       scan_until(&element, '\'', ret);
+}
+
+/* An element <domstatus state='running' reason='booted' pid='4242'>, after a comment. */
+static bool parse_state(struct scan text, pid_t pid, char *ret, size_t size)
+{
+	struct scan element, state, number;
+	uint64_t noted;
+
+	/* At the start of a line: a guest's name, which the comment has, cannot contain one. */
+	if (!scan_find(&text, "\n<domstatus ") || !scan_until(&text, '>', &element) ||
+	    !find_attribute(element, "state", &state) ||
+	    !find_attribute(element, " pid", &number) || !scan_decimal(&number, &noted) ||
+	    number.at != number.end || noted != (uint64_t)pid)
+		return false;
+	for (const char *at = state.at; at < state.end; at++) {
+		if (*at < 'a' || *at > 'z')
+			return false;
+	}
+	if (state.at == state.end || (size_t)(state.end - state.at) >= size)
+		return false;
+	snprintf(ret, size, "%.*s", (int)(state.end - state.at), state.at);
+	return true;
+}
+
+bool qemu_libvirt_read_state(const char *path, pid_t pid, char *ret, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char text[STATE_HEAD_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+	    (st.st_uid && st.st_uid != geteuid()))
+		return false;
+	n = io_read_full(fd, text, sizeof(text));
+	return n > 0 && parse_state((struct scan){text, text + n}, pid, ret, size);
+}
+
+/* stateDir of libvirt's src/qemu/qemu_conf.c: of the system, and of this user's session. */
+bool qemu_libvirt_state(const struct qemu_process *process, char *ret, size_t size)
+{
+	const char *name = process->cmdline.name, *runtime = getenv("XDG_RUNTIME_DIR");
+	char path[PATH_MAX];
+
+	if (!name || strchr(name, '/'))
+		return false;
+	if (snprintf(path, sizeof(path), "/run/libvirt/qemu/%s.xml", name) < (int)sizeof(path) &&
+	    qemu_libvirt_read_state(path, process->pid, ret, size))
+		return true;
+	return runtime &&
+	       snprintf(path, sizeof(path), "%s/libvirt/qemu/run/%s.xml", runtime, name) <
+		   (int)sizeof(path) &&
+	       qemu_libvirt_read_state(path, process->pid, ret, size);
 }

@@ -20,4 +20,13 @@ bool qemu_libvirt_holds(const struct qemu_process *process, pid_t *ret_holder);
 struct nunchi_error *qemu_libvirt_connect(const struct qemu_process *process, pid_t holder,
 					  const struct qmp_wait *wait, struct qmp_client **ret);
 
+/*
+ * Gets the guest's state as libvirt has noted it: "running", "paused". It is found by the guest's
+ * name and counts if it was noted for this very process. False if there is none, or this user may
+ * not read it.
+ */
+bool qemu_libvirt_state(const struct qemu_process *process, char *ret, size_t size);
+/* Does the same for one file of libvirt's. */
+bool qemu_libvirt_read_state(const char *path, pid_t pid, char *ret, size_t size);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lists QEMU guests from /proc, with their state if a QMP socket is free. */
+/* Lists QEMU guests from /proc, with their state if QMP or a note of libvirt's tells it. */
 #include "target/qemu/find.h"
+#include "target/qemu/libvirt.h"
 #include "target/qemu/names.h"
 #include "target/qemu/qemu.h"
 
@@ -168,6 +169,20 @@ static void ask_states(struct guest *guests, size_t count)
 					    "answer";
 }
 
+/*
+ * Guests whose monitor libvirt holds, which answers nobody else: libvirt has noted their states. To
+ * ask libvirt itself would take a process and a connection for each.
+ */
+static void read_states(struct guest *guests, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct guest *guest = &guests[i];
+
+		if (!guest->asked && guest->process->cmdline.has_libvirt_monitor)
+			qemu_libvirt_state(guest->process, guest->state, sizeof(guest->state));
+	}
+}
+
 /* Describes how opening the guest would reach its memory, without opening it. */
 static void describe_access(const struct guest *guest, struct buffer *ret)
 {
@@ -278,8 +293,10 @@ struct nunchi_error *qemu_list(bool ask, target_found_fn *found, void *data, boo
 		return &error_nomem;
 	for (size_t i = 0; i < all.count; i++)
 		guests[i].process = &all.entries[i];
-	if (ask)
+	if (ask) {
 		ask_states(guests, all.count);
+		read_states(guests, all.count);
+	}
 	for (size_t i = 0; i < all.count; i++) {
 		if (more)
 			more = report(&guests[i], &all, found, data);
