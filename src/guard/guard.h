@@ -11,6 +11,10 @@
 
 /* Sends the bytes and waits for the answer. data is a struct guard_setup. */
 struct nunchi_error *send_undo(void *data);
+/* Whether the guest is gone; that is all the guard finds out. */
+struct nunchi_error *send_look(void *data, enum undo_seen *ret);
+/* The CPU time of the guest's threads. */
+bool send_ran(void *data, struct undo_ran *ret);
 
 /* ---- xen.c: a domain that is paused and unpaused by hypercalls ---- */
 
@@ -21,6 +25,8 @@ struct xen_call *xen_call_create(const struct guard_setup *setup);
 int xen_call_make(struct xen_call *call, bool undo);
 /* Unpauses the domain, for a replay. data is a struct xen_call. */
 struct nunchi_error *xen_call_undo(void *data);
+/* Gets the CPU time of the domain. data is a struct xen_call. */
+bool xen_call_ran(void *data, struct undo_ran *ret);
 
 /* ---- privcmd.c, which tests replace ---- */
 

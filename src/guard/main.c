@@ -51,7 +51,9 @@ static int arm(struct duty *duty, const struct guard_order *order)
  */
 static void act(struct duty *duty, unsigned entry)
 {
+	struct undo_ran ran;
 	int errnum = ECANCELED;
+	bool ran_known;
 
 	/* Without the log nobody could undo the pause. */
 	if (duty->log && duty->xen && undo_log_is_there(duty->log))
@@ -59,21 +61,28 @@ static void act(struct duty *duty, unsigned entry)
 	if (!errnum)
 		errnum = xen_call_make(duty->xen, false);
 	answer(errnum);
-	if (duty->log)
-		undo_log_append(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_LOGGED : UNDO_DONE);
+	if (!duty->log)
+		return;
+	ran_known = !errnum && xen_call_ran(duty->xen, &ran);
+	undo_log_append_ran(duty->log, entry, UNDO_PAUSE, errnum ? UNDO_LOGGED : UNDO_DONE,
+			    ran_known ? &ran.ns : NULL);
 }
 
 /*
- * Resumes the guest. The log is written before the answer is sent, because the owner writes to the
- * log after the answer.
+ * Resumes the guest, unless somebody has done so since. The log is written before the answer is
+ * sent, because the owner writes to the log after the answer.
  */
 static void undo(struct duty *duty, unsigned entry)
 {
+	const struct undo_actor xen = {.ran = xen_call_ran, .data = duty->xen};
 	int errnum = ECANCELED;
 
 	if (duty->log && duty->xen) {
+		struct undo_entry paused = undo_log_entry(duty->log, entry);
+		bool ended = undo_prove(&xen, &paused) == UNDO_PROOF_SOMEBODY;
+
 		undo_log_append(duty->log, entry, UNDO_PAUSE, UNDO_UNDOING);
-		errnum = xen_call_make(duty->xen, true);
+		errnum = ended ? 0 : xen_call_make(duty->xen, true);
 		/*
 		 * Somebody else has resumed the guest already (EINVAL), or the domain is gone
 		 * (ESRCH).
@@ -147,8 +156,10 @@ static void wait_for_owner_end(struct duty *duty)
 
 static void undo_everything(struct duty *duty)
 {
-	const struct undo_actor xen = {.counted = true, .clear = xen_call_undo, .data = duty->xen};
-	const struct undo_actor sender = {.clear = send_undo, .data = &duty->setup};
+	const struct undo_actor xen = {
+	    .counted = true, .clear = xen_call_undo, .ran = xen_call_ran, .data = duty->xen};
+	const struct undo_actor sender = {
+	    .look = send_look, .clear = send_undo, .ran = send_ran, .data = &duty->setup};
 	uint64_t deadline = clock_us() + UNDO_US;
 	struct replay result;
 	bool failed;

@@ -66,3 +66,18 @@ struct nunchi_error *send_undo(void *data)
 		return NULL;
 	return error_create(NUNCHI_ERROR_GONE, "the hypervisor does not answer");
 }
+
+struct nunchi_error *send_look(void *data, enum undo_seen *ret)
+{
+	const struct guard_setup *setup = data;
+
+	*ret = undo_threads_are_gone(&setup->threads) ? UNDO_SEEN_GONE : UNDO_SEEN_UNKNOWN;
+	return NULL;
+}
+
+bool send_ran(void *data, struct undo_ran *ret)
+{
+	const struct guard_setup *setup = data;
+
+	return undo_threads_ran(&setup->threads, ret);
+}

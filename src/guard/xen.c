@@ -31,14 +31,15 @@ struct xen_call *xen_call_create(const struct guard_setup *setup)
 	return call;
 }
 
-int xen_call_make(struct xen_call *call, bool undo)
+/* Makes a call, whose answer is in call->argument. Returns 0 or an errno. */
+static int make(struct xen_call *call, uint32_t command)
 {
 	int errnum = EFAULT;
 
 	for (int i = 0; i < MOST_TRIES && (errnum == EFAULT || errnum == EAGAIN || errnum == EINTR);
 	     i++) {
 		memset(&call->argument, 0, sizeof(call->argument));
-		call->argument.command = undo ? XEN_OP_UNPAUSE : XEN_OP_PAUSE;
+		call->argument.command = command;
 		call->argument.version = call->version;
 		call->argument.domain = call->domain;
 		call->raw =
@@ -47,6 +48,22 @@ int xen_call_make(struct xen_call *call, bool undo)
 		errnum = privcmd_call(GUARD_FD_HANDLE, &call->raw) < 0 ? errno : 0;
 	}
 	return errnum;
+}
+
+int xen_call_make(struct xen_call *call, bool undo)
+{
+	return make(call, undo ? XEN_OP_UNPAUSE : XEN_OP_PAUSE);
+}
+
+bool xen_call_ran(void *data, struct undo_ran *ret)
+{
+	struct xen_call *call = data;
+
+	/* Of an id that is not used, Xen tells about the next one. */
+	if (make(call, XEN_OP_DOMAIN_INFO) || call->argument.domain != call->domain)
+		return false;
+	*ret = (struct undo_ran){.ns = call->argument.u.info.cpu_time};
+	return true;
 }
 
 struct nunchi_error *xen_call_undo(void *data)

@@ -134,6 +134,8 @@ static struct nunchi_error *set_up(const struct guard *guard, const struct guard
 	if (plan->undo) {
 		memcpy(setup.undo, plan->undo, plan->undo_size);
 		memcpy(setup.done, plan->done, strlen(plan->done));
+		if (plan->threads)
+			setup.threads = *plan->threads;
 	}
 	answer = send_packet(guard, &setup, sizeof(setup)) ? -1 : receive_answer(guard, START_US);
 	if (answer == EPROTO)

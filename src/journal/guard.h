@@ -33,8 +33,9 @@ struct guard_plan {
 	enum guard_kind kind;
 	const char *undo; /* GUARD_SEND: at most GUARD_UNDO_MAX bytes */
 	size_t undo_size;
-	const char *done; /* less than GUARD_DONE_MAX bytes */
-	uint32_t domctl;  /* GUARD_XEN */
+	const char *done;                   /* less than GUARD_DONE_MAX bytes */
+	const struct undo_threads *threads; /* GUARD_SEND */
+	uint32_t domctl;                    /* GUARD_XEN */
 	uint16_t domain;
 };
 

@@ -7,6 +7,7 @@
 #ifndef NUNCHI_JOURNAL_PROTOCOL_H
 #define NUNCHI_JOURNAL_PROTOCOL_H
 
+#include "journal/threads.h"
 #include "journal/undo_log.h"
 
 /* The library and the guard are built together; the guard refuses a library of another build. */
@@ -39,6 +40,7 @@ struct guard_setup {
 	char undo[GUARD_UNDO_MAX];
 	size_t undo_size;
 	char done[GUARD_DONE_MAX];
+	struct undo_threads threads; /* those of the guest, which are watched for its CPU time */
 	/* For GUARD_XEN. */
 	uint32_t domctl; /* version of the domctl interface */
 	uint16_t domain;

@@ -12,25 +12,37 @@ enum undo_seen undo_look(const struct undo_actor *actor)
 	return seen;
 }
 
-/*
- * Whether an entry has to be undone. If not, *ret_settled is true if nothing is left to undo, and
- * false if it is unknown whether the entry was carried out.
- */
-static bool is_due(const struct undo_entry *entry, const struct undo_actor *actor,
-		   bool *ret_settled)
+enum undo_proof undo_prove(const struct undo_actor *actor, const struct undo_entry *entry)
 {
+	struct undo_ran now;
+	uint64_t most;
+
+	if (!entry->has_ran || !actor->ran || !actor->ran(actor->data, &now) || now.ns < entry->ran)
+		return UNDO_PROOF_NONE;
+	most = entry->state == UNDO_DOING ? now.stopping : now.noise;
+	return now.ns - entry->ran <= most ? UNDO_PROOF_OURS : UNDO_PROOF_SOMEBODY;
+}
+
+enum due { DUE, SETTLED, SOMEBODY, UNSURE };
+
+/* Whether an entry has to be undone. */
+static enum due is_due(const struct undo_entry *entry, const struct undo_actor *actor)
+{
+	enum undo_proof proof;
 	enum undo_seen seen;
 
-	*ret_settled = true;
 	if (entry->state == UNDO_LOGGED)
-		return false;
+		return SETTLED;
 	seen = undo_look(actor);
 	if (seen == UNDO_SEEN_CLEAR || seen == UNDO_SEEN_GONE)
-		return false;
-	if (!actor->counted || entry->state == UNDO_DONE)
-		return true;
-	*ret_settled = false;
-	return false;
+		return SETTLED;
+	/* Of a count, a call that may have been made or not cannot be told by the guest's time. */
+	if (actor->counted && entry->state != UNDO_DONE)
+		return UNSURE;
+	proof = undo_prove(actor, entry);
+	if (proof == UNDO_PROOF_SOMEBODY)
+		return SOMEBODY;
+	return proof == UNDO_PROOF_OURS || !actor->needs_proof ? DUE : UNSURE;
 }
 
 void replay(struct undo_log *log, const struct undo_actor *actor, struct replay *ret)
@@ -45,14 +57,14 @@ void replay(struct undo_log *log, const struct undo_actor *actor, struct replay 
 	}
 	for (size_t i = entries.count; i-- > 0;) {
 		const struct undo_entry *entry = &entries.entries[i];
-		bool settled, due;
+		enum due due;
 
 		if (entry->type == UNDO_UNKNOWN_TYPE) {
 			ret->unknown++;
 			continue;
 		}
-		due = is_due(entry, actor, &settled);
-		if (due) {
+		due = is_due(entry, actor);
+		if (due == DUE) {
 			undo_log_append(log, entry->number, entry->type, UNDO_UNDOING);
 			ret->error = actor->clear(actor->data);
 			if (ret->error) {
@@ -65,9 +77,10 @@ void replay(struct undo_log *log, const struct undo_actor *actor, struct replay 
 			}
 			ret->undone++;
 		}
-		if (due || settled)
-			undo_log_append(log, entry->number, entry->type, UNDO_UNDONE);
-		else
+		ret->somebody += due == SOMEBODY;
+		if (due == UNSURE)
 			ret->unsure++;
+		else
+			undo_log_append(log, entry->number, entry->type, UNDO_UNDONE);
 	}
 }

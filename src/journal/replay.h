@@ -16,6 +16,22 @@ enum undo_seen {
 	UNDO_SEEN_UNKNOWN, /* the guest does not answer; assume that it is paused */
 };
 
+/*
+ * CPU time that a guest has used. A guest that stands still uses none, but for `noise`: the
+ * hypervisor's own work in its name, such as reading its registers. `stopping` is what it may use
+ * between the line UNDO_DOING and its stop.
+ */
+struct undo_ran {
+	uint64_t ns, noise, stopping;
+};
+
+/* Whose the pause of a guest is, by its CPU time. */
+enum undo_proof {
+	UNDO_PROOF_OURS,     /* it has stood still since ours */
+	UNDO_PROOF_SOMEBODY, /* it has run since ours, so somebody has resumed it */
+	UNDO_PROOF_NONE,     /* its CPU time, or the one of our pause, is unknown */
+};
+
 /* The functions that look at and undo an entry on one kind of target. */
 struct undo_actor {
 	/*
@@ -32,6 +48,13 @@ struct undo_actor {
 	 */
 	struct nunchi_error *(*clear)(void *data);
 	void *data;
+	/* Gets the CPU time of the guest; false if it is unknown. NULL: it always is. */
+	bool (*ran)(void *data, struct undo_ran *ret);
+	/*
+	 * Whether a pause without proof is left alone. The guard and the owner, who act while the
+	 * pause is theirs, do without.
+	 */
+	bool needs_proof;
 };
 
 /* The result of a replay. */
@@ -39,6 +62,8 @@ struct replay {
 	unsigned undone; /* number of entries that clear() undid */
 	/* number of entries left because it is unknown whether they were carried out */
 	unsigned unsure;
+	/* number of entries whose pause somebody has ended, while somebody has the guest paused */
+	unsigned somebody;
 	unsigned unknown; /* number of entries left because only a newer nunchi knows their type */
 	/* why it stopped before the oldest entry; owned by the caller */
 	struct nunchi_error *error;
@@ -46,6 +71,9 @@ struct replay {
 
 /* Gets the state of the guest; UNDO_SEEN_UNKNOWN if that fails. */
 enum undo_seen undo_look(const struct undo_actor *actor);
+
+/* Says whose the pause of the guest is that the entry tells of. */
+enum undo_proof undo_prove(const struct undo_actor *actor, const struct undo_entry *entry);
 
 /* Undoes all entries, the newest first, and writes the results into the log. */
 void replay(struct undo_log *log, const struct undo_actor *actor, struct replay *ret);

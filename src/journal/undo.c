@@ -10,12 +10,14 @@
 
 /* How many guards are started for one pause, if each is killed before it has paused the guest. */
 #define GUARDS_MAX 3
+/* How much of the boot id is in a key. */
+#define BOOT_SIZE 8
 
 void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const char *kind,
 	       const char *format, ...)
 {
 	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char boot[9] = "", name[80];
+	char boot[BOOT_SIZE + 1] = "", name[80];
 	va_list args;
 
 	*undo = (struct undo){.ops = ops, .data = data};
@@ -23,12 +25,14 @@ void undo_init(struct undo *undo, const struct undo_ops *ops, void *data, const 
 	 * A log in /tmp may be older than the last boot, after which ids begin anew. So the key
 	 * contains the boot id.
 	 */
-	if (fd < 0 || io_read_full(fd, boot, 8) != 8)
+	if (fd < 0 || io_read_full(fd, boot, BOOT_SIZE) != BOOT_SIZE)
 		snprintf(boot, sizeof(boot), "0");
 	va_start(args, format);
 	vsnprintf(name, sizeof(name), format, args);
 	va_end(args);
 	snprintf(undo->key, sizeof(undo->key), "%s-%s-%s", kind, boot, name);
+	undo->kind = strlen(kind) + 1;
+	undo->boot = undo->kind + strlen(boot) + 1;
 }
 
 void undo_deinit(struct undo *undo)
@@ -45,6 +49,14 @@ static struct undo_actor actor_of(const struct undo *undo)
 
 	actor.data = undo->data;
 	return actor;
+}
+
+/* The CPU time of the guest, for the log; NULL if it is unknown. */
+static const uint64_t *ran_now(const struct undo *undo, struct undo_ran *ret)
+{
+	const struct undo_actor *actor = &undo->ops->actor;
+
+	return actor->ran && actor->ran(undo->data, ret) ? &ret->ns : NULL;
 }
 
 /* Whether the guest is paused, or may be. */
@@ -95,13 +107,18 @@ static void leave_to_guard(struct undo *undo)
 
 /* ---- The log --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *mark(struct undo *undo, enum undo_state state)
+static struct nunchi_error *mark_ran(struct undo *undo, enum undo_state state, const uint64_t *ran)
 {
-	int errnum = undo_log_append(undo->log, undo->entry, UNDO_PAUSE, state);
+	int errnum = undo_log_append_ran(undo->log, undo->entry, UNDO_PAUSE, state, ran);
 
 	return errnum ? error_create_errno(errnum, "cannot write the undo log %s",
 					   undo_log_path(undo->log))
 		      : NULL;
+}
+
+static struct nunchi_error *mark(struct undo *undo, enum undo_state state)
+{
+	return mark_ran(undo, state, NULL);
 }
 
 /*
@@ -196,7 +213,8 @@ static struct nunchi_error *set_by_guard(struct undo *undo)
 /* Pauses the guest from this process, on a target that does not count pauses. */
 static struct nunchi_error *set_alone(struct undo *undo)
 {
-	struct nunchi_error *err = mark(undo, UNDO_DOING), *undone;
+	struct undo_ran ran;
+	struct nunchi_error *err = mark_ran(undo, UNDO_DOING, ran_now(undo, &ran)), *undone;
 
 	if (!err)
 		err = undo->ops->set(undo->data);
@@ -204,7 +222,7 @@ static struct nunchi_error *set_alone(struct undo *undo)
 		/*
 		 * If UNDO_DONE cannot be written, UNDO_DOING is in the log and is undone as well.
 		 */
-		nunchi_error_destroy(mark(undo, UNDO_DONE));
+		nunchi_error_destroy(mark_ran(undo, UNDO_DONE, ran_now(undo, &ran)));
 		return NULL;
 	}
 	/* The guest may be paused, or be paused in a moment, although no answer came. */
@@ -268,17 +286,29 @@ struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repai
 
 /* ---- Undoing --------------------------------------------------------------------------------- */
 
+/* Whether somebody has ended the pause: another one, if there is one, is not ours. */
+static bool is_ended(struct undo *undo, const struct undo_entry *entry)
+{
+	struct undo_actor actor = actor_of(undo);
+
+	return undo_prove(&actor, entry) == UNDO_PROOF_SOMEBODY &&
+	       (!undo->ops->was_resumed || undo->ops->was_resumed(undo->data));
+}
+
 /* Undoes the pause without a guard; the log says how far the guard came. */
 static struct nunchi_error *clear_alone(struct undo *undo)
 {
 	struct undo_actor actor = actor_of(undo);
-	enum undo_state state = undo_log_state(undo->log, undo->entry);
+	struct undo_entry entry = undo_log_entry(undo->log, undo->entry);
+	enum undo_state state = entry.state;
 
 	if (state == UNDO_UNDONE)
 		return NULL;
 	/* DOING means done here, because the guard's answer was received. */
 	if (actor.counted && state != UNDO_DONE && state != UNDO_DOING)
 		return may_be_set(undo) ? cannot_tell(undo, "resumed") : NULL;
+	if (is_ended(undo, &entry))
+		return NULL;
 	nunchi_error_destroy(mark(undo, UNDO_UNDOING));
 	return actor.clear(undo->data);
 }
@@ -314,6 +344,19 @@ struct nunchi_error *undo_undo(struct undo *undo)
 
 /* ---- What was left behind -------------------------------------------------------------------- */
 
+/* Whether the guest of a log is gone. Of another kind only those of an earlier boot are. */
+static bool is_dead(void *data, const char *guest)
+{
+	const struct undo *undo = data;
+	const char *boot = strchr(guest, '-'), *own = undo->key + undo->kind;
+
+	if (boot && strcspn(boot + 1, "-") == BOOT_SIZE && strcspn(own, "-") == BOOT_SIZE &&
+	    strncmp(boot + 1, own, BOOT_SIZE) != 0)
+		return true;
+	return !strncmp(guest, undo->key, undo->boot) && strcmp(guest, undo->key) != 0 &&
+	       undo->ops->is_dead && undo->ops->is_dead(undo->data, guest + undo->boot);
+}
+
 static char *describe(struct undo *undo, const struct replay *result)
 {
 	char advice[256];
@@ -335,6 +378,10 @@ static char *describe(struct undo *undo, const struct replay *result)
 				"this guest is paused, either by a nunchi that was killed while it "
 				"paused or resumed the guest, or by somebody else: %s",
 				advice);
+	else if (result->somebody)
+		size = asprintf(&text, "a nunchi that was killed had left this guest paused; it "
+				       "has run since, and somebody else has paused it since: it "
+				       "is left as it is");
 	else if (result->undone)
 		size = asprintf(&text, "a nunchi that was killed had left this guest paused: it "
 				       "was resumed");
@@ -349,6 +396,7 @@ void undo_repair(struct undo *undo, char **ret)
 	struct replay result;
 
 	*ret = NULL;
+	undo_log_sweep(is_dead, undo);
 	if (undo_log_look(undo->key) == UNDO_LOG_NONE)
 		return;
 	err = undo_log_take(undo->key, false, &log);
@@ -358,6 +406,7 @@ void undo_repair(struct undo *undo, char **ret)
 	nunchi_error_destroy(err);
 	if (!log)
 		return;
+	actor.needs_proof = true;
 	replay(log, &actor, &result);
 	*ret = describe(undo, &result);
 	undo->unsure = result.unsure || result.unknown;

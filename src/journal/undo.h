@@ -23,6 +23,16 @@ struct undo_ops {
 	struct nunchi_error *(*set)(void *data);
 	/* Fills in the plan for a guard. */
 	struct nunchi_error *(*plan)(void *data, struct guard_plan *ret);
+	/*
+	 * Whether somebody has resumed the guest since set(), after its CPU time said so. NULL, or
+	 * true, where the CPU time has to be enough.
+	 */
+	bool (*was_resumed)(void *data);
+	/*
+	 * Whether the guest that undo_init() gave this name is gone, or its number is another
+	 * guest's now. False if that is unknown.
+	 */
+	bool (*is_dead)(void *data, const char *name);
 	/* Writes what the user can do by hand if it is unknown whether the guest is paused. */
 	void (*advise)(void *data, char *ret, size_t size);
 };
@@ -30,7 +40,8 @@ struct undo_ops {
 struct undo {
 	const struct undo_ops *ops;
 	void *data;
-	char key[100]; /* identifies the guest, for undo_log_take() */
+	char key[100];     /* identifies the guest, for undo_log_take() */
+	size_t kind, boot; /* length of its beginnings: KIND-, KIND-BOOT- */
 	struct guard *guard;
 	struct undo_log *log; /* not NULL while there is a change */
 	unsigned entry;       /* number of the change in the log */
@@ -72,7 +83,8 @@ static inline bool undo_is_pending(const struct undo *undo)
 /*
  * Undoes what a nunchi left behind that was killed together with its guard. *ret is a text for the
  * user about what was undone or could not be decided, owned by the caller; NULL if there was
- * nothing.
+ * nothing. A pause is undone only with proof that it is ours (enum undo_proof). Also removes the
+ * logs of guests of this kind that are gone, and of all that an earlier boot had.
  */
 void undo_repair(struct undo *undo, char **ret);
 

@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,6 +22,8 @@
  * lock.
  */
 #define LOCK_TRIES 64
+/* How many files of a directory are looked at when logs of dead guests are removed. */
+#define SWEEP_MAX 4096
 /* How long to wait for a guard that is undoing what its owner left. */
 #define GUARD_US (2 * CLOCK_US_PER_S)
 
@@ -232,7 +235,7 @@ static enum undo_type parse_type(const char *name)
  */
 static struct undo_entry parse_entry(unsigned number, const char *type, const char *state)
 {
-	struct undo_entry entry = {number, parse_type(type), UNDO_DONE};
+	struct undo_entry entry = {.number = number, .type = parse_type(type), .state = UNDO_DONE};
 	bool known = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(state_names); i++) {
@@ -265,6 +268,10 @@ static int put_entry(struct undo_entries *entries, struct undo_entry entry)
 	}
 	if (at == UNDO_LOG_ENTRIES_MAX)
 		return EFBIG;
+	if (at < entries->count && !entry.has_ran) {
+		entry.has_ran = entries->entries[at].has_ran;
+		entry.ran = entries->entries[at].ran;
+	}
 	entries->entries[at] = entry;
 	entries->count += at == entries->count;
 	return 0;
@@ -283,8 +290,8 @@ static int parse(const struct text *text, struct undo_entries *ret, uint64_t *re
 		char line[LINE_MAX_SIZE], type[32], state[32];
 		size_t size = (size_t)(end - at);
 		unsigned number;
-		uint64_t owner;
-		int errnum;
+		uint64_t owner, ran;
+		int errnum, fields;
 
 		if (size >= sizeof(line))
 			return EBADMSG;
@@ -293,8 +300,15 @@ static int parse(const struct text *text, struct undo_entries *ret, uint64_t *re
 		at = end + 1;
 		if (sscanf(line, "owner %16" SCNx64, &owner) == 1) {
 			*ret_owner = owner;
-		} else if (sscanf(line, "%9u %31s %31s", &number, type, state) == 3) {
-			errnum = put_entry(ret, parse_entry(number, type, state));
+			continue;
+		}
+		fields = sscanf(line, "%9u %31s %31s ran %" SCNu64, &number, type, state, &ran);
+		if (fields >= 3) {
+			struct undo_entry entry = parse_entry(number, type, state);
+
+			entry.has_ran = fields == 4;
+			entry.ran = fields == 4 ? ran : 0;
+			errnum = put_entry(ret, entry);
 			if (errnum)
 				return errnum;
 		}
@@ -588,25 +602,39 @@ int undo_log_read(const struct undo_log *log, struct undo_entries *ret)
 	return read_log(log->fd, ret, &owner);
 }
 
-enum undo_state undo_log_state(const struct undo_log *log, unsigned number)
+struct undo_entry undo_log_entry(const struct undo_log *log, unsigned number)
 {
 	struct undo_entries entries;
 
 	if (undo_log_read(log, &entries))
-		return UNDO_DOING;
+		return (struct undo_entry){.number = number, .state = UNDO_DOING};
 	for (size_t i = 0; i < entries.count; i++) {
 		if (entries.entries[i].number == number)
-			return entries.entries[i].state;
+			return entries.entries[i];
 	}
-	return UNDO_UNDONE;
+	return (struct undo_entry){.number = number, .state = UNDO_UNDONE};
+}
+
+enum undo_state undo_log_state(const struct undo_log *log, unsigned number)
+{
+	return undo_log_entry(log, number).state;
 }
 
 int undo_log_append(struct undo_log *log, unsigned number, enum undo_type type,
 		    enum undo_state state)
 {
-	char line[LINE_MAX_SIZE];
+	return undo_log_append_ran(log, number, type, state, NULL);
+}
 
-	snprintf(line, sizeof(line), "%u %s %s\n", number, type_names[type], state_names[state]);
+int undo_log_append_ran(struct undo_log *log, unsigned number, enum undo_type type,
+			enum undo_state state, const uint64_t *ran)
+{
+	char line[LINE_MAX_SIZE], argument[32] = "";
+
+	if (ran)
+		snprintf(argument, sizeof(argument), " ran %" PRIu64, *ran);
+	snprintf(line, sizeof(line), "%u %s %s%s\n", number, type_names[type], state_names[state],
+		 argument);
 	return append_text(log->fd, line);
 }
 
@@ -638,4 +666,50 @@ void undo_log_erase(struct undo_log *log)
 	if (undo_log_is_there(log))
 		unlinkat(log->directory, name_of(log->path), 0);
 	undo_log_leave(log);
+}
+
+/* ---- Logs of dead guests --------------------------------------------------------------------- */
+
+/* Removes a log, unless somebody looks after it or it is not one of ours. */
+static void remove_left(int directory, const char *name)
+{
+	_cleanup_close_ int fd =
+	    openat(directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd >= 0 && is_own_file(fd) && !lock(fd, OWNER_LOCK) && !is_locked(fd, GUARD_LOCK, 1) &&
+	    still_named(fd, directory, name))
+		unlinkat(directory, name, 0);
+}
+
+static void sweep_in(int directory, bool (*is_dead)(void *data, const char *guest), void *data)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (unsigned n = 0; n < SWEEP_MAX && (entry = readdir(dir)); n++) {
+		if (valid_key(entry->d_name) && is_dead(data, entry->d_name))
+			remove_left(directory, entry->d_name);
+	}
+	closedir(dir);
+}
+
+void undo_log_sweep(bool (*is_dead)(void *data, const char *guest), void *data)
+{
+	char *directory;
+
+	for (unsigned n = 0; candidate(n, &directory); n++) {
+		_cleanup_free_ char *owned = directory;
+		_cleanup_close_ int fd = -1;
+		_cleanup_error_ struct nunchi_error *untrusted =
+		    owned ? open_trusted(owned, &fd) : &error_not_found;
+
+		if (!untrusted)
+			sweep_in(fd, is_dead, data);
+	}
 }

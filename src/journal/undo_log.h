@@ -11,12 +11,13 @@
  *	owner 0123456789abcdef
  *	1 pause logged
  *	1 pause doing
- *	1 pause done
+ *	1 pause done ran 123456789
  *
  * "owner" is a random number that each process draws when it takes the log. A line "NUMBER TYPE
- * STATE [ARGUMENTS]" sets the newest state of an entry. A last line without a newline was not
- * written completely and is ignored. An entry of a type that this nunchi does not know (a newer one
- * wrote it) is not undone: the log is kept, and the user is told.
+ * STATE [ARGUMENTS]" sets the newest state of an entry. "ran" is the CPU time, in nanoseconds, that
+ * the guest had used then: if it has used more, somebody has resumed it. A last line without a
+ *newline was not written completely and is ignored. An entry of a type that this nunchi does not
+ *know (a newer one wrote it) is not undone: the log is kept, and the user is told.
  *
  * Two locks on the file say whether somebody looks after it: byte 0 is locked by the owner, byte 1
  * by the guard. They are open file description locks and end with the process that took them,
@@ -73,6 +74,8 @@ struct undo_entry {
 	unsigned number;
 	enum undo_type type;
 	enum undo_state state;
+	bool has_ran;
+	uint64_t ran; /* CPU time of the guest in nanoseconds, from the newest line that tells it */
 };
 
 /* The content of a log: the entries that are not undone, the oldest first. */
@@ -112,11 +115,22 @@ bool undo_log_is_there(const struct undo_log *log);
  * more entries than nunchi writes.
  */
 int undo_log_read(const struct undo_log *log, struct undo_entries *ret);
-/* The state of one entry; UNDO_UNDONE if it is not in the log. */
+/* Reads one entry; UNDO_UNDONE if it is not in the log, UNDO_DOING if the log cannot be read. */
+struct undo_entry undo_log_entry(const struct undo_log *log, unsigned number);
+/* The state of that entry. */
 enum undo_state undo_log_state(const struct undo_log *log, unsigned number);
 /* Appends a line with the new state of an entry. Returns 0 or an errno. */
 int undo_log_append(struct undo_log *log, unsigned number, enum undo_type type,
 		    enum undo_state state);
+/* Does the same with the CPU time that the guest has used; ran is NULL if that is unknown. */
+int undo_log_append_ran(struct undo_log *log, unsigned number, enum undo_type type,
+			enum undo_state state, const uint64_t *ran);
+
+/*
+ * Removes the logs that nobody looks after and of which is_dead() says that their guest is gone;
+ * `guest` is the key.
+ */
+void undo_log_sweep(bool (*is_dead)(void *data, const char *guest), void *data);
 
 /* Removes the file and frees the object. For use when everything is undone. NULL is accepted. */
 void undo_log_erase(struct undo_log *log);

@@ -327,6 +327,116 @@ static void test_both_killed_the_next_one_repairs(void **state)
 	machine_stop(&machine);
 }
 
+/* How many logs there are. */
+static unsigned records(void)
+{
+	struct dirent *entry;
+	unsigned count = 0;
+	DIR *dir = opendir(logs);
+
+	while (dir && (entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+/* An administrator has the guest run for a while and then stops it. */
+static void stop_anew(struct observer *observer)
+{
+	observer_ask(observer, "\"cont\"");
+	usleep(1000000);
+	observer_ask(observer, "\"stop\"");
+	assert_false(observer_is_running(observer));
+}
+
+/* A stop that an administrator made after ours was over is left as it is, by whoever comes. */
+static void test_stop_of_an_administrator_stays(void **state)
+{
+	struct observer observer;
+	struct machine machine;
+	struct target *target;
+	unsigned before = guards();
+	pid_t guard, owner;
+
+	(void)state;
+	machine_start(&machine, plain);
+	observer_open(&observer, machine.second);
+	/* Nunchi and guard were killed: the next nunchi. */
+	kill_both(&machine, false);
+	stop_anew(&observer);
+	target = open_pid(&machine);
+	assert_false(observer_is_running(&observer));
+	assert_int_equal(target->note_count, 1);
+	assert_non_null(strstr(target->notes[0], "somebody else has paused it since"));
+	assert_int_equal(records(), 0);
+	target_close(target);
+	observer_ask(&observer, "\"cont\"");
+	/* Nunchi was killed: its guard. */
+	owner = start_pauser(&machine, &guard);
+	stop_anew(&observer);
+	kill(owner, SIGKILL);
+	waitpid(owner, NULL, 0);
+	assert_true(no_guards_within(before, 5000));
+	assert_false(observer_is_running(&observer));
+	assert_int_equal(records(), 0);
+	observer_ask(&observer, "\"cont\"");
+	/* Nunchi itself, which has paused the guest. */
+	target = open_pid(&machine);
+	ok(target_pause(target));
+	stop_anew(&observer);
+	ok(target_resume(target));
+	assert_false(observer_is_running(&observer));
+	assert_int_equal(records(), 0);
+	/* And once more, where events did not tell. */
+	observer_ask(&observer, "\"cont\"");
+	ok(target_pause(target));
+	shutdown(qmp_client_fd(qemu_of(target)->qmp), SHUT_RDWR);
+	stop_anew(&observer);
+	ok(target_resume(target));
+	assert_false(observer_is_running(&observer));
+	target_close(target);
+	observer_close(&observer);
+	machine_stop(&machine);
+}
+
+/* Logs of guests that are gone are removed by the next nunchi that opens any guest. */
+static void test_logs_of_dead_guests_go(void **state)
+{
+	struct machine machine, other;
+	struct target *target;
+	char path[200], boot[9] = "";
+	FILE *file;
+
+	(void)state;
+	machine_start(&machine, plain);
+	kill_both(&machine, false);
+	machine_stop(&machine);
+	assert_int_equal(records(), 1);
+	machine_start(&other, plain);
+	/* Of a process that has the id of another one now, of an earlier boot, of another kind. */
+	file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	assert_true(fgets(boot, sizeof(boot), file) != NULL);
+	fclose(file);
+	for (int i = 0; i < 3; i++) {
+		static const char *const kinds[] = {"qemu", "xen", "xen"};
+
+		snprintf(path, sizeof(path), "%s/%s-%s-%d-12", logs, kinds[i],
+			 i == 1 ? "01234567" : boot, other.pid);
+		file = fopen(path, "we");
+		fprintf(file, "nunchi undo log 1\nguest x\n1 pause done\n");
+		fclose(file);
+	}
+	assert_int_equal(records(), 4);
+	target = open_pid(&other);
+	assert_int_equal(target->note_count, 0);
+	/* Of Xen's guests this boot only Xen can tell. */
+	assert_int_equal(records(), 1);
+	assert_int_equal(unlink(path), 0);
+	target_close(target);
+	machine_stop(&other);
+}
+
 /* While its owner lives, nobody touches its pause. */
 static void test_pause_of_a_living_nunchi_is_left_alone(void **state)
 {
@@ -635,6 +745,8 @@ int main(void)
 	    cmocka_unit_test(test_pause_of_somebody_else_stays),
 	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
+	    cmocka_unit_test(test_stop_of_an_administrator_stays),
+	    cmocka_unit_test(test_logs_of_dead_guests_go),
 	    cmocka_unit_test(test_pause_of_a_living_nunchi_is_left_alone),
 	    cmocka_unit_test(test_signals_leave_no_guest_paused),
 	    cmocka_unit_test(test_ignored_sigchld_breaks_no_pause),

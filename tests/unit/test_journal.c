@@ -393,6 +393,7 @@ static void test_environment_does_not_move_the_logs_of_root(void **state)
 struct toy {
 	int pauses;
 	bool fails;
+	uint64_t ran; /* CPU time; 0: unknown */
 };
 
 static struct nunchi_error *toy_look(void *data, enum undo_seen *ret)
@@ -427,7 +428,10 @@ static void test_replay_undoes_what_was_done(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct undo_log *log = take(true);
 		struct toy toy = {.pauses = 2};
-		const struct undo_actor actor = {cases[i].counted, toy_look, toy_clear, &toy};
+		const struct undo_actor actor = {.counted = cases[i].counted,
+						 .look = toy_look,
+						 .clear = toy_clear,
+						 .data = &toy};
 		struct undo_entries entries;
 		struct replay result;
 
@@ -444,11 +448,70 @@ static void test_replay_undoes_what_was_done(void **state)
 	}
 }
 
+static bool toy_ran(void *data, struct undo_ran *ret)
+{
+	*ret = (struct undo_ran){.ns = ((struct toy *)data)->ran, .noise = 10, .stopping = 1000};
+	return ret->ns;
+}
+
+/* A guest that has run since the log was written was resumed by somebody. */
+static void test_replay_wants_proof(void **state)
+{
+	static const struct {
+		enum undo_state state;
+		bool counted, careful;
+		uint64_t logged, now;
+		unsigned undone, somebody, unsure;
+	} cases[] = {
+	    {UNDO_DONE, false, true, 5000, 5000, 1, 0, 0},
+	    {UNDO_DONE, false, true, 5000, 5010, 1, 0, 0},
+	    {UNDO_DONE, false, true, 5000, 5011, 0, 1, 0},
+	    {UNDO_UNDOING, false, true, 5000, 5011, 0, 1, 0},
+	    {UNDO_DOING, false, true, 5000, 6000, 1, 0, 0},
+	    {UNDO_DOING, false, true, 5000, 6001, 0, 1, 0},
+	    {UNDO_DONE, false, true, 5000, 0, 0, 0, 1},
+	    {UNDO_DONE, false, true, 5000, 4999, 0, 0, 1},
+	    {UNDO_DONE, false, true, 0, 5000, 0, 0, 1},
+	    {UNDO_DONE, false, false, 0, 5000, 1, 0, 0},
+	    {UNDO_DONE, false, false, 5000, 5011, 0, 1, 0},
+	    {UNDO_DONE, true, true, 5000, 5010, 1, 0, 0},
+	    {UNDO_DONE, true, true, 5000, 5011, 0, 1, 0},
+	    {UNDO_DOING, true, true, 5000, 5000, 0, 0, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct undo_log *log = take(true);
+		struct toy toy = {.pauses = 1, .ran = cases[i].now};
+		const struct undo_actor actor = {.counted = cases[i].counted,
+						 .look = toy_look,
+						 .clear = toy_clear,
+						 .data = &toy,
+						 .ran = toy_ran,
+						 .needs_proof = cases[i].careful};
+		struct replay result;
+
+		assert_int_equal(undo_log_append_ran(log, 1, UNDO_PAUSE, UNDO_DONE,
+						     cases[i].logged ? &cases[i].logged : NULL),
+				 0);
+		/* A later line without a time keeps the time. */
+		add(log, 1, cases[i].state);
+		replay(log, &actor, &result);
+		assert_null(result.error);
+		assert_int_equal(result.undone, cases[i].undone);
+		assert_int_equal(result.somebody, cases[i].somebody);
+		assert_int_equal(result.unsure, cases[i].unsure);
+		assert_int_equal(toy.pauses, !cases[i].undone);
+		undo_log_erase(log);
+	}
+}
+
 static void test_replay_keeps_what_it_does_not_know(void **state)
 {
 	struct undo_log *log = take(true);
 	struct toy toy = {.pauses = 1};
-	const struct undo_actor actor = {true, toy_look, toy_clear, &toy};
+	const struct undo_actor actor = {
+	    .counted = true, .look = toy_look, .clear = toy_clear, .data = &toy};
 	struct undo_entries entries;
 	struct replay result;
 
@@ -468,7 +531,8 @@ static void test_replay_that_fails_can_be_repeated(void **state)
 {
 	struct undo_log *log = take(true);
 	struct toy toy = {.pauses = 1, .fails = true};
-	const struct undo_actor actor = {true, toy_look, toy_clear, &toy};
+	const struct undo_actor actor = {
+	    .counted = true, .look = toy_look, .clear = toy_clear, .data = &toy};
 	struct replay result;
 
 	(void)state;
@@ -883,6 +947,7 @@ int main(void)
 	    TEST(test_log_of_others_is_refused),
 	    TEST(test_environment_does_not_move_the_logs_of_root),
 	    TEST(test_replay_undoes_what_was_done),
+	    TEST(test_replay_wants_proof),
 	    TEST(test_replay_keeps_what_it_does_not_know),
 	    TEST(test_replay_that_fails_can_be_repeated),
 	    TEST(test_guard_undoes_when_its_owner_is_killed),

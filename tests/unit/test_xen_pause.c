@@ -476,6 +476,75 @@ static void mark_log(const char *state)
 	fclose(file);
 }
 
+/* A pause that somebody made after ours was over is left as it is. */
+static void test_pause_of_an_administrator(void **state)
+{
+	struct target *target;
+	pid_t guard, owner;
+
+	(void)state;
+	/* The next nunchi. */
+	owner = pausing_process(&guard);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	end_process(owner);
+	fake->domains[2].info.cpu_time += 1000;
+	target = open_word("xen:pvh");
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	assert_int_equal(target->note_count, 1);
+	assert_non_null(strstr(target->notes[0], "somebody else has paused it since"));
+	/* The guard that is asked to resume. */
+	fake->domains[2].pauses = 0;
+	assert_null(target_pause(target));
+	poll(NULL, 0, 50);
+	fake->domains[2].info.cpu_time += 1000;
+	assert_null(target_resume(target));
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+	target_close(target);
+	/* The guard whose nunchi was killed. */
+	fake->domains[2].pauses = 0;
+	owner = pausing_process(&guard);
+	fake->domains[2].info.cpu_time += 1000;
+	end_process(owner);
+	wait_gone(guard);
+	assert_int_equal(pauses(), 1);
+	assert_int_equal(records(), 0);
+}
+
+/* The log of a domain that is gone goes, also where another domain has its number now. */
+static void test_dead_domains(void **state)
+{
+	pid_t guard, owner;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		owner = pausing_process(&guard);
+		kill(guard, SIGKILL);
+		poll(NULL, 0, 50);
+		end_process(owner);
+		assert_int_equal(records(), 1);
+		if (i)
+			fake->domains[2].info.handle[0] ^= 1;
+		else
+			fake->domains[2].there = false;
+		target_close(open_word("xen:hvm"));
+		assert_int_equal(records(), 0);
+		assert_int_equal(pauses(), 1);
+		fake->domains[2].there = true;
+		fake->domains[2].pauses = 0;
+	}
+	/* That of a domain that lives stays. */
+	owner = pausing_process(&guard);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	end_process(owner);
+	target_close(open_word("xen:hvm"));
+	assert_int_equal(records(), 1);
+	assert_int_equal(pauses(), 1);
+}
+
 /* Where it cannot be told whose the pause is, it stays, and every run says so until it is over. */
 static void test_cannot_tell(void **state)
 {
@@ -538,6 +607,8 @@ int main(void)
 	    TEST(left_to_another),
 	    TEST(left_in_the_midst),
 	    TEST(left_before),
+	    TEST(pause_of_an_administrator),
+	    TEST(dead_domains),
 	    TEST(cannot_tell),
 	};
 

@@ -4,6 +4,7 @@
 #define NUNCHI_TARGET_QEMU_INTERNAL_H
 
 #include "core/cancel.h"
+#include "journal/threads.h"
 #include "journal/undo.h"
 #include "target/qemu/process.h"
 #include "target/qemu/qemu.h"
@@ -24,6 +25,8 @@ struct qemu_target {
 	struct ram_monitor monitor; /* reads over QMP, here or in the process that controls */
 	unsigned resets_before;     /* number of resets seen on connections that are closed now */
 	const struct cancel *cancel;
+	struct undo_threads threads; /* of the vCPUs, as far as QEMU says */
+	uint64_t stopped_us;         /* time of the event STOP of our pause, by QEMU's clock */
 	struct undo undo;
 };
 

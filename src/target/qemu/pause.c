@@ -33,9 +33,12 @@ static struct nunchi_error *set(void *data)
 {
 	struct qemu_target *qemu = data;
 	const struct qmp_wait wait = qemu_wait(qemu);
+	struct nunchi_error *err;
 
 	qemu->base.paused_since_us = clock_us();
-	return qmp_client_execute(qemu->qmp, "stop", NULL, &wait, NULL);
+	err = qmp_client_execute(qemu->qmp, "stop", NULL, &wait, NULL);
+	qemu->stopped_us = qmp_client_stopped_us(qemu->qmp);
+	return err;
 }
 
 static struct nunchi_error *send_cont(struct qemu_target *qemu)
@@ -85,6 +88,43 @@ static struct nunchi_error *clear(void *data)
 	return err;
 }
 
+static bool ran(void *data, struct undo_ran *ret)
+{
+	const struct qemu_target *qemu = data;
+
+	return undo_threads_ran(&qemu->threads, ret);
+}
+
+/* By QEMU's events, which come before the answer to a command. */
+static bool was_resumed(void *data)
+{
+	struct qemu_target *qemu = data;
+	enum undo_seen seen;
+	struct nunchi_error *err = look(qemu, &seen);
+	bool unknown = err || qmp_client_is_relayed(qemu->qmp);
+
+	nunchi_error_destroy(err);
+	return unknown || seen == UNDO_SEEN_CLEAR ||
+	       qmp_client_resumed_us(qemu->qmp) > qemu->stopped_us;
+}
+
+/* name is "PID-START", as undo_init() got it. */
+static bool is_dead(void *data, const char *name)
+{
+	uint64_t started, start;
+	struct nunchi_error *err;
+	bool gone;
+	int pid;
+
+	(void)data;
+	if (sscanf(name, "%9d-%" SCNu64, &pid, &started) != 2)
+		return false;
+	err = process_start_time(pid, &start);
+	gone = error_is(err, NUNCHI_ERROR_GONE) || (!err && start != started);
+	nunchi_error_destroy(err);
+	return gone;
+}
+
 static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 {
 	static const char undo[] = QMP_RESYNC "{\"execute\":\"cont\",\"id\":\"" GUARD_ID "\"}\n";
@@ -94,7 +134,8 @@ static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 				   .kind = GUARD_SEND,
 				   .undo = undo,
 				   .undo_size = sizeof(undo) - 1,
-				   .done = "\"" GUARD_ID "\""};
+				   .done = "\"" GUARD_ID "\"",
+				   .threads = &qemu->threads};
 	return NULL;
 }
 
@@ -107,9 +148,11 @@ static void advise(void *data, char *ret, size_t size)
 }
 
 static const struct undo_ops undo_ops = {
-    .actor = {.look = look, .clear = clear},
+    .actor = {.look = look, .clear = clear, .ran = ran},
     .set = set,
     .plan = plan,
+    .was_resumed = was_resumed,
+    .is_dead = is_dead,
     .advise = advise,
 };
 

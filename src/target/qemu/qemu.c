@@ -209,6 +209,29 @@ static struct nunchi_error *explain_no_qmp(struct qemu_target *qemu,
 	return &error_nomem;
 }
 
+/*
+ * Notes which threads of QEMU's are vCPUs. A QEMU with process ids of its own (in a container) says
+ * other numbers, which lead nowhere.
+ */
+static void note_threads(struct qemu_target *qemu, const json_t *vcpus)
+{
+	struct undo_threads *threads = &qemu->threads;
+	const json_t *vcpu;
+	struct undo_ran ran;
+	size_t i;
+
+	*threads = (struct undo_threads){.pid = qemu->process.pid};
+	json_array_foreach(vcpus, i, vcpu)
+	{
+		json_int_t id = json_integer_value(json_object_get(vcpu, "thread-id"));
+
+		if (id > 0 && id <= INT32_MAX && threads->count < UNDO_THREADS_MAX)
+			threads->ids[threads->count++] = (pid_t)id;
+	}
+	if (!undo_threads_ran(threads, &ran))
+		threads->count = 0;
+}
+
 static void count_vcpus(struct qemu_target *qemu)
 {
 	const struct qmp_wait wait = qemu_wait(qemu);
@@ -219,6 +242,7 @@ static void count_vcpus(struct qemu_target *qemu)
 	count = json_array_size(value);
 	if (count && count < 65536)
 		qemu->base.vcpu_count = (unsigned)count;
+	note_threads(qemu, value);
 }
 
 static struct nunchi_error *connect_qmp(struct qemu_target *qemu, const struct qemu_limits *limits)

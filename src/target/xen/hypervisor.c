@@ -252,6 +252,7 @@ static struct xen_domain take(const struct xen_hypervisor *xen, const struct xen
 	    .most_pages = info->max_pages,
 	    .paged_out = info->paged_pages,
 	    .shared_info_frame = info->shared_info_frame,
+	    .cpu_time = info->cpu_time,
 	    .vcpus = info->max_vcpu_id == XEN_NO_VCPU ? 0 : info->max_vcpu_id + 1,
 	};
 

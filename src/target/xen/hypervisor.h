@@ -50,6 +50,7 @@ struct xen_domain {
 	uint64_t most_pages; /* greatest number of pages that it may have */
 	uint64_t paged_out;  /* of `pages`, those that are on disk */
 	uint64_t shared_info_frame;
+	uint64_t cpu_time; /* in nanoseconds */
 	uint32_t vcpus;
 	uint8_t uuid[16];
 };

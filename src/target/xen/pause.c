@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct nunchi_error *look(void *data, enum undo_seen *ret)
 {
@@ -39,6 +40,49 @@ static struct nunchi_error *clear(void *data)
 	return err;
 }
 
+static bool ran(void *data, struct undo_ran *ret)
+{
+	struct xen_target *xen = data;
+	struct xen_domain domain;
+	struct nunchi_error *err = xen_still_there(xen, &domain);
+
+	if (!err)
+		*ret = (struct undo_ran){.ns = domain.cpu_time};
+	nunchi_error_destroy(err);
+	return !err;
+}
+
+/* Writes what undo_init() gets: "ID-UUID". */
+static void name_domain(const struct xen_domain *domain, char *ret, size_t size)
+{
+	char uuid[2 * sizeof(domain->uuid) + 1];
+
+	for (size_t i = 0; i < sizeof(domain->uuid); i++)
+		snprintf(uuid + 2 * i, 3, "%02x", domain->uuid[i]);
+	snprintf(ret, size, "%u-%s", domain->id, uuid);
+}
+
+static bool is_dead(void *data, const char *name)
+{
+	struct xen_target *xen = data;
+	struct xen_domain domain;
+	struct nunchi_error *err;
+	char now[64];
+	bool gone;
+	unsigned id;
+
+	if (sscanf(name, "%5u-", &id) != 1 || id >= XEN_FIRST_RESERVED)
+		return false;
+	err = xen_domain_get(&xen->xen, (uint16_t)id, &domain);
+	gone = error_is(err, NUNCHI_ERROR_NOT_FOUND);
+	if (!err) {
+		name_domain(&domain, now, sizeof(now));
+		gone = strcmp(now, name) != 0;
+	}
+	nunchi_error_destroy(err);
+	return gone;
+}
+
 static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 {
 	struct xen_target *xen = data;
@@ -60,18 +104,18 @@ static void advise(void *data, char *ret, size_t size)
 }
 
 static const struct undo_ops undo_ops = {
-    .actor = {.counted = true, .look = look, .clear = clear},
+    .actor = {.counted = true, .look = look, .clear = clear, .ran = ran},
     .plan = plan,
+    .is_dead = is_dead,
     .advise = advise,
 };
 
 void xen_pause_init(struct xen_target *xen)
 {
-	char uuid[2 * sizeof(xen->domain.uuid) + 1];
+	char name[64];
 
-	for (size_t i = 0; i < sizeof(xen->domain.uuid); i++)
-		snprintf(uuid + 2 * i, 3, "%02x", xen->domain.uuid[i]);
-	undo_init(&xen->undo, &undo_ops, xen, "xen", "%u-%s", xen->domain.id, uuid);
+	name_domain(&xen->domain, name, sizeof(name));
+	undo_init(&xen->undo, &undo_ops, xen, "xen", "%s", name);
 }
 
 void xen_pause_deinit(struct xen_target *xen)
