@@ -14,6 +14,11 @@
 #define MAX_KEPT_BYTES ((size_t)96 << 20)
 /* When half of the limit is used, texts longer than this are not read any more. */
 #define LONG_TEXT 256
+/*
+ * A row can be torn in copies too: the guest was paused while its kernel wrote the structure, such
+ * as the timekeeper. So many moments are tried.
+ */
+#define MAX_MOMENTS 3
 
 /*
  * Memory for kept rows is allocated in blocks, and the pages of a block are populated at once
@@ -56,7 +61,8 @@ struct view_cursor {
 	struct kept_row **kept;
 	struct kept_block *blocks; /* the block allocated last comes first */
 	size_t kept_count, kept_capacity, kept_bytes, kept_next;
-	bool any_torn;
+	bool any_torn;  /* a row that is kept */
+	bool walk_torn; /* the provider could not read to the end, because the guest changed */
 	bool keeping;
 	size_t max_bytes;   /* of all rows; SIZE_MAX: no limit */
 	size_t given_bytes; /* of the rows that were streamed */
@@ -346,7 +352,7 @@ static void drop_kept(struct view_cursor *cursor)
 	}
 	cursor->kept_count = 0;
 	cursor->kept_bytes = 0;
-	cursor->any_torn = false;
+	cursor->any_torn = cursor->walk_torn = false;
 }
 
 static size_t kept_size(const struct view_cursor *cursor)
@@ -495,26 +501,8 @@ static struct nunchi_error *run_kept(void *data)
 	kernel->live = true;
 	if (err != &error_stop)
 		return err;
-	/* The provider could not read to the end, because the guest changed too fast. */
-	cursor->any_torn |= cursor->row.torn;
+	cursor->walk_torn = cursor->row.torn;
 	return NULL;
-}
-
-/*
- * Runs the query on copies of one moment. If the moment is the session's, the session keeps the
- * copies.
- */
-static struct nunchi_error *run_captured(struct view_cursor *cursor)
-{
-	struct moment own = {.target = cursor->source.target};
-	struct moment *moment = cursor->source.moment ? cursor->source.moment : &own;
-	struct nunchi_error *err =
-	    moment_run(moment, cursor->source.pause == NUNCHI_PAUSE_ALWAYS, run_kept, cursor);
-
-	cursor->resume_failed = moment->resume_failed;
-	if (!cursor->source.moment)
-		moment_end(moment);
-	return err;
 }
 
 /*
@@ -530,6 +518,34 @@ static bool is_time_left(struct view_cursor *cursor, uint64_t took_us)
 		return false;
 	cursor->limit_us = (cursor->limit_us - took_us) / 2;
 	return true;
+}
+
+/*
+ * Runs the query on copies of one moment. If the moment is the session's, the session keeps the
+ * copies.
+ */
+static struct nunchi_error *run_captured(struct view_cursor *cursor)
+{
+	struct moment own = {.target = cursor->source.target};
+	struct moment *moment = cursor->source.moment ? cursor->source.moment : &own;
+	struct nunchi_error *err;
+	uint64_t number, start;
+
+	for (unsigned i = 1;; i++) {
+		number = moment->number;
+		start = clock_us();
+		err = moment_run(moment, cursor->source.pause == NUNCHI_PAUSE_ALWAYS, run_kept,
+				 cursor);
+		/* Copies that the moment had before are what other cursors show too. */
+		if (err || !cursor->any_torn || moment->number == number || i == MAX_MOMENTS ||
+		    !is_time_left(cursor, clock_us() - start))
+			break;
+		moment_end(moment);
+	}
+	cursor->resume_failed = moment->resume_failed;
+	if (!cursor->source.moment)
+		moment_end(moment);
+	return err;
 }
 
 /* Whether torn rows are better than this error, which occurred in an attempt to avoid them. */
@@ -551,7 +567,7 @@ static struct nunchi_error *run_live(struct view_cursor *cursor)
 		return error_context(run_captured(cursor), "with the guest paused");
 	memory_new_generation(target->memory);
 	err = run_kept(cursor);
-	if (err || cursor->ended_early || !cursor->any_torn ||
+	if (err || cursor->ended_early || !(cursor->any_torn || cursor->walk_torn) ||
 	    cursor->source.pause != NUNCHI_PAUSE_AUTO || !target->support[TARGET_PAUSE].available ||
 	    !is_time_left(cursor, clock_us() - start))
 		return err;

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "view/cursor.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,7 +44,8 @@ struct guest {
 	unsigned row_ms;  /* how long a row takes */
 	size_t name_size; /* instead of its number in words */
 	int64_t cancel_at, cut_at, shrink_at, new_page_at;
-	int fd; /* of the file behind the memory, or -1 */
+	unsigned torn_moments; /* the first ones, in which the kernel writes row 2 */
+	int fd;                /* of the file behind the memory, or -1 */
 	unsigned opened, closed, runs;
 	uint64_t columns_wanted;
 	bool filtered; /* there was a filter for `number`, of that size and lower bound */
@@ -131,6 +133,8 @@ static struct nunchi_error *things_next(void *data, struct view_row *row)
 	if (cancel_requested(&guest->cancel) || state->next == guest->rows)
 		return &error_stop;
 	row_settle(row, &guest->kernel, ~(uint64_t)0, things_fill, state);
+	if (state->next == 2 && guest->torn_moments && guest->pauses <= guest->torn_moments)
+		row_torn(row);
 	state->next++;
 	return NULL;
 }
@@ -625,6 +629,22 @@ static void test_torn_rows_make_a_capture(void **state)
 	assert_int_equal(guest->pauses, 2);
 }
 
+/* The guest was paused while its kernel wrote what a row shows: another moment is taken. */
+static void test_torn_moments(void **state)
+{
+	struct guest *guest = *state;
+
+	guest->torn_moments = 2;
+	run_live(guest);
+	has_rows(guest, NUNCHI_PAUSE_ALWAYS, NULL, 5, 0);
+	assert_int_equal(guest->pauses, 3);
+	guest->torn_moments = UINT_MAX;
+	has_rows(guest, NUNCHI_PAUSE_ALWAYS, NULL, 5, 1);
+	assert_int_equal(guest->pauses, 6);
+	has_rows(guest, NUNCHI_PAUSE_AUTO, NULL, 5, 1);
+	assert_int_equal(guest->pauses, 9);
+}
+
 /* Cursors of one session see one moment, unless one of them wants more than was copied for it. */
 static void test_cursors_of_one_moment(void **state)
 {
@@ -901,6 +921,7 @@ int main(void)
 	    TEST(memory_goes),
 	    TEST(settled_rows_need_no_pause),
 	    TEST(torn_rows_make_a_capture),
+	    TEST(torn_moments),
 	    TEST(cursors_of_one_moment),
 	    TEST(cut_list_makes_a_capture),
 	    TEST(pages_that_nobody_knew_of),
