@@ -412,6 +412,35 @@ static void test_files(void **state)
 	linux_files_deinit(&walk);
 }
 
+/* A file of the table is shown, whatever the bitmap says of it. */
+static void test_files_without_bits(void **state)
+{
+	static const unsigned sizes[] = {8, 4};
+	struct toy *toy = *state;
+	uint64_t files = toy_alloc(toy, 64), table = toy_alloc(toy, 64), fd;
+	struct linux_files walk;
+
+	files_layout(toy);
+	toy_put(toy, files + 32, table, 8);
+	toy_put(toy, table, 1024, 4);
+	toy_put(toy, table + 24, toy_alloc(toy, 1024 / 8), 8);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint64_t array = toy_alloc(toy, 1024 * sizes[i]);
+
+		toy->kernel.word_size = sizes[i];
+		toy_put(toy, table + 8, array, 8);
+		toy_put(toy, array + 3 * sizes[i], files, sizes[i]);
+		toy_put(toy, array + 600 * sizes[i], files, sizes[i]);
+		assert_int_equal(linux_files_init(&walk, &toy->kernel, files), MEMORY_OK);
+		assert_true(linux_files_next(&walk, &fd));
+		assert_int_equal(fd, 3);
+		assert_true(linux_files_next(&walk, &fd));
+		assert_int_equal(fd, 600);
+		assert_false(linux_files_next(&walk, &fd));
+		linux_files_deinit(&walk);
+	}
+}
+
 static void test_files_hostile(void **state)
 {
 	struct toy *toy = *state;
@@ -460,6 +489,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_vmas_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_files_without_bits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files_hostile, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_lacking_fields, setup, teardown),
 	};

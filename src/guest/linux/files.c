@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/files.h"
-
+#include "core/bytes.h"
 #include "guest/linux/mm.h"
 
 #include <string.h>
@@ -98,8 +98,9 @@ static bool has_file(struct linux_files *walk, uint64_t fd)
 	uint64_t table = object_u64(&walk->table, &kernel->layout.fdtable_fd);
 	uint64_t first = fd - fd % LINUX_FILES_ENTRIES, left = walk->count - first;
 	size_t count = left < LINUX_FILES_ENTRIES ? (size_t)left : LINUX_FILES_ENTRIES;
+	const uint8_t *entry;
 
-	if (kernel->guest.live || kernel->word_size != sizeof(walk->entries[0]))
+	if (kernel->guest.live)
 		return false;
 	if (!walk->has_entries || walk->first_entry != first) {
 		memset(walk->entries, 0, sizeof(walk->entries));
@@ -109,7 +110,8 @@ static bool has_file(struct linux_files *walk, uint64_t fd)
 		walk->first_entry = first;
 		walk->has_entries = true;
 	}
-	return walk->entries[fd % LINUX_FILES_ENTRIES];
+	entry = walk->entries + fd % LINUX_FILES_ENTRIES * kernel->word_size;
+	return kernel->word_size == 4 ? load_le32(entry) : load_le64(entry);
 }
 
 bool linux_files_next(struct linux_files *walk, uint64_t *ret)

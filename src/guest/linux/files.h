@@ -25,7 +25,7 @@ struct linux_files {
 	uint8_t bits[LINUX_FILES_BITS / 8]; /* of the block that contains the bit of `next` */
 	bool has_bits;
 	/* Some entries of the table, from this descriptor on; for a guest that stands still. */
-	uint64_t entries[LINUX_FILES_ENTRIES];
+	uint8_t entries[LINUX_FILES_ENTRIES * sizeof(uint64_t)];
 	uint64_t first_entry;
 	bool has_entries;
 	uint64_t reserved; /* number of descriptors in use for which the table has no file */
