@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest/linux/mm.h"
 #include "view/linux_cells.h"
 
 #define COLUMNS(X)                                                                                 \
@@ -104,11 +103,11 @@ static struct nunchi_error *threads_next(void *data, struct view_row *row)
 		state->walking = state->left && process_walk_next(processes, row) &&
 				 linux_threads_init(&state->walk, processes->kernel,
 						    &processes->task, &state->seen);
-		if (state->left && !processes->ended && !state->walking)
-			process_walk_warn(
-			    processes, row,
-			    linux_task_lacks(processes->kernel, &processes->task, false),
-			    "its threads cannot be found");
+		/* Each process of the list has a signal_struct, also one that has ended. */
+		if (state->left && !processes->ended && !state->walking &&
+		    !processes->kernel->guest.live)
+			process_walk_warn(processes, row, READ_BAD_DATA,
+					  "its threads cannot be found");
 	} while (state->left && !processes->ended);
 	if (!state->left)
 		row_warn(row, "more than %llu threads are not shown",

@@ -326,6 +326,32 @@ static void test_threads_without_layout(void **state)
 	check_columns(toy, "threads", alone);
 }
 
+/* A process that has ended keeps its signal_struct: without one its threads are missing. */
+static void test_threads_of_a_damaged_zombie(void **state)
+{
+	enum { PF_EXITING = 4 };
+	struct toy *toy = *state;
+	uint64_t tasks[] = {toy_alloc(toy, 512), toy_alloc(toy, 512)};
+	struct target target = {0};
+	struct view_source source = {.kernel = &toy->kernel.guest, .target = &target};
+	const struct nunchi_cell *cells;
+	struct view_cursor *cursor;
+	bool torn;
+
+	toy_task_layout(toy);
+	toy_link_tasks(toy, tasks, 2);
+	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
+	toy_field(toy, LAYOUT_task, &L->task_signal, 128, 8);
+	toy_field(toy, LAYOUT_task, &L->task_thread_node, 136, 16);
+	toy_field(toy, LAYOUT_signal, &L->signal_thread_head, 32, 16);
+	toy_set(toy, tasks[1], &L->task_flags, PF_EXITING);
+	assert_null(view_cursor_create(&source, view_find("threads"), NULL, &cursor));
+	assert_ptr_equal(view_cursor_next(cursor, &cells, &torn), &error_stop);
+	assert_non_null(view_cursor_warning(cursor, 0));
+	assert_non_null(strstr(view_cursor_warning(cursor, 0), "its threads cannot be found"));
+	view_cursor_destroy(cursor);
+}
+
 static void test_modules_without_layout(void **state)
 {
 	static const char *const known[] = {"module", NULL};
@@ -768,6 +794,7 @@ int main(void)
 	    TEST(each_column_alone),
 	    TEST(few_columns_read_little),
 	    TEST(threads_without_layout),
+	    TEST(threads_of_a_damaged_zombie),
 	    TEST(modules_without_layout),
 	    TEST(numbers_at_the_edge),
 	    TEST(resident_counters),
