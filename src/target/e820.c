@@ -62,11 +62,52 @@ bool e820_decode(const void *entries, size_t size, size_t count, struct target_r
 	return true;
 }
 
-bool e820_is_first(const void *entry)
+static bool is_first(const uint8_t *entry)
 {
-	const uint8_t *bytes = entry;
-	uint64_t size = load_le64(bytes + ENTRY_SIZE_AT);
+	uint64_t size = load_le64(entry + ENTRY_SIZE_AT);
 
-	return !load_le64(bytes) && size >= 0x80000 && size <= 0xa0000 &&
-	       load_le32(bytes + ENTRY_TYPE_AT) == TYPE_RAM;
+	return !load_le64(entry) && size >= 0x80000 && size <= 0xa0000 &&
+	       load_le32(entry + ENTRY_TYPE_AT) == TYPE_RAM;
+}
+
+#define BLOCK_WORDS 64
+
+/*
+ * Whether an entry that begins in this block may be a first one. A loop without a branch, from
+ * which the compiler makes one that looks at several words at once: a whole memory is searched.
+ */
+static bool may_have_first(const uint8_t *block)
+{
+	uint32_t some = 0;
+
+	for (size_t i = 0; i < BLOCK_WORDS; i++) {
+		const uint8_t *entry = block + i * sizeof(uint32_t);
+		uint32_t wrong = load_le32(entry) | load_le32(entry + 4) |
+				 load_le32(entry + ENTRY_SIZE_AT + 4) |
+				 (load_le32(entry + ENTRY_TYPE_AT) ^ TYPE_RAM);
+
+		some |= wrong == 0;
+	}
+	return some;
+}
+
+bool e820_find_first(const void *bytes, size_t size, size_t *at)
+{
+	const size_t block = BLOCK_WORDS * sizeof(uint32_t);
+	const uint8_t *start = bytes;
+	size_t i = *at;
+
+	while (i + E820_ENTRY_SIZE <= size) {
+		if (i % block == 0 && i + block + E820_ENTRY_SIZE <= size &&
+		    !may_have_first(start + i)) {
+			i += block;
+			continue;
+		}
+		if (is_first(start + i)) {
+			*at = i;
+			return true;
+		}
+		i += sizeof(uint32_t);
+	}
+	return false;
 }

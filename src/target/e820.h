@@ -27,9 +27,9 @@ enum {
 bool e820_decode(const void *entries, size_t size, size_t count, struct target_ram *ret);
 
 /*
- * Whether an entry can be the first of a map: RAM from 0 to the start of the firmware's data below
- * 640 KiB. Used to search memory for maps.
+ * Moves *at, a multiple of 4, to the next entry in size bytes that can be the first of a map: RAM
+ * from 0 to the start of the firmware's data below 640 KiB. False if there is none.
  */
-bool e820_is_first(const void *entry);
+bool e820_find_first(const void *bytes, size_t size, size_t *at);
 
 #endif

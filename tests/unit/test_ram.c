@@ -57,8 +57,6 @@ static void test_decode(void **state)
 	(void)state;
 	assert_true(e820_decode(map, size, count, &ram));
 	check_pc(&ram);
-	assert_true(e820_is_first(map));
-	assert_false(e820_is_first(map + E820_ENTRY_SIZE));
 	assert_false(e820_decode(map, size - 1, count, &ram));
 	assert_false(e820_decode(map, E820_MAP_SIZE, E820_ENTRIES_MAX + 1, &ram));
 	/* Without a count it ends where an entry is none. */
@@ -88,6 +86,42 @@ static void test_decode(void **state)
 	encode(table, entries, ARRAY_SIZE(pc));
 	assert_true(e820_decode(map, size, count, &ram));
 	assert_int_equal(ram.low_end, 2 * GIB);
+}
+
+/* A first entry is found wherever it begins, if it is whole; parts of one are not. */
+static void test_find_first(void **state)
+{
+	uint8_t table[4 + E820_MAP_SIZE + E820_ENTRY_SIZE] = {0}, memory[1024];
+	const uint8_t *map = table + 4;
+
+	(void)state;
+	encode(table, pc, ARRAY_SIZE(pc));
+	for (size_t place = 0; place + E820_ENTRY_SIZE <= sizeof(memory); place += 4) {
+		size_t at = 0;
+
+		memset(memory, 0, sizeof(memory));
+		memcpy(memory + place, map, E820_ENTRY_SIZE);
+		assert_true(e820_find_first(memory, sizeof(memory), &at));
+		assert_int_equal(at, place);
+		at = place + 4;
+		assert_false(e820_find_first(memory, sizeof(memory), &at));
+		at = 0;
+		assert_false(e820_find_first(memory, place + E820_ENTRY_SIZE - 1, &at));
+		/* Another type; a start that is not 0; a size that no first entry has. */
+		for (size_t i = 0; i < E820_ENTRY_SIZE; i++) {
+			memory[place + i] ^= 0x20;
+			at = 0;
+			assert_int_equal(e820_find_first(memory, sizeof(memory), &at),
+					 i == 8 || i == 9);
+			memory[place + i] ^= 0x20;
+		}
+	}
+	/* Of several the next one, and not the second entry of a map. */
+	memset(memory, 0, sizeof(memory));
+	memcpy(memory + 100, map, sizeof(pc) / sizeof(pc[0]) * E820_ENTRY_SIZE);
+	memcpy(memory + 700, map, E820_ENTRY_SIZE);
+	for (size_t at = 0, n = 0; e820_find_first(memory, sizeof(memory), &at); at += 4, n++)
+		assert_int_equal(at, n ? 700 : 100);
 }
 
 /* By the pointer of 4.10 and later, by the structure itself before that, by max_pfn alone. */
@@ -139,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_decode),
+	    cmocka_unit_test(test_find_first),
 	    cmocka_unit_test(test_read),
 	};
 

@@ -255,10 +255,10 @@ static void find_maps(struct raw *raw)
 			   : SCAN_SIZE + E820_MAP_SIZE;
 		if (raw->source.read(raw->source.data, at, buffer, size, &fault) != MEMORY_OK)
 			continue;
-		for (size_t i = 0; i + E820_ENTRY_SIZE <= size && i < SCAN_SIZE; i += 4) {
-			if (e820_is_first(buffer + i) && raw->map_count < MAPS_MAX)
-				add_map(raw, buffer + i, size - i);
-		}
+		for (size_t i = 0; raw->map_count < MAPS_MAX && e820_find_first(buffer, size, &i) &&
+				   i < SCAN_SIZE;
+		     i += sizeof(uint32_t))
+			add_map(raw, buffer + i, size - i);
 	}
 }
 
