@@ -35,6 +35,7 @@ struct target_arrangement {
 	const char *name; /* for messages; static storage */
 	uint64_t lacking; /* bytes of the RAM that the file does not contain */
 	bool certain;     /* the size of the file fits this arrangement of the RAM and no other */
+	bool sole; /* the only guess by the file's size; for another it is searched for maps */
 };
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "attach_guest.h"
 #include "guest/linux/identify.h"
+#include "target/arrangement.h"
 
 #include <elf.h>
 #include <sys/mman.h>
@@ -340,6 +341,36 @@ static void test_boundary(void **state)
 
 	put_kernel(guest, 16 * MIB);
 	check_found(guest, 16 * MIB, BOUNDARY);
+}
+
+static unsigned maps_searched;
+
+/* A raw file whose size suggests one arrangement; for others it would be searched for maps. */
+static struct nunchi_error *arrange_sole(struct target *target, const struct target_ram *ram,
+					 unsigned n, struct target_arrangement *ret)
+{
+	(void)target, (void)ram;
+	*ret = (struct target_arrangement){.name = "flat", .sole = !n};
+	maps_searched += n > 0;
+	return n ? &error_not_found : NULL;
+}
+
+/* All of the memory is looked through before the file is searched for maps of RAM. */
+static void test_sole_arrangement(void **state)
+{
+	static const struct target_ops raw_ops = {
+	    .kind = "test", .get_state = get_state, .arrange = arrange_sole};
+	struct guest *guest = *state;
+
+	guest->target.ops = &raw_ops;
+	put_kernel(guest, 16 * MIB);
+	maps_searched = 0;
+	check_found(guest, 16 * MIB, BOUNDARY);
+	assert_int_equal(maps_searched, 0);
+	/* Where there is none, they are what is left. */
+	memset(guest->ram, 0, RAM);
+	refused(guest, NUNCHI_ERROR_NO_KERNEL, "no Linux kernel found");
+	assert_int_not_equal(maps_searched, 0);
 }
 
 /* Below the kernel a page of anybody's that looks like the start of .data, with tables in it. */
@@ -1319,6 +1350,7 @@ int main(void)
 	    TEST(copied_image),
 	    TEST(freed_page_not_saved),
 	    TEST(boundary),
+	    TEST(sole_arrangement),
 	    TEST(forged_boundary_below),
 	    TEST(two_boundaries),
 	    TEST(huge_image),

@@ -177,6 +177,8 @@ static void test_arrangements(void **state)
 	assert_null(target->ops->arrange(target, NULL, 0, &arrangement));
 	assert_true(arrangement.changed);
 	assert_false(arrangement.certain);
+	/* One of this size may also be without the PCI hole. */
+	assert_false(arrangement.sole);
 	read_mark(target, 3 * GIB, 3 * GIB);
 	assert_null(target->ops->arrange(target, &whole, 0, &arrangement));
 	assert_true(arrangement.certain);
@@ -186,6 +188,25 @@ static void test_arrangements(void **state)
 	assert_true(error_is(err, NUNCHI_ERROR_NOT_FOUND));
 	nunchi_error_destroy(err);
 	target_close(target);
+}
+
+/* A file that ends below the PCI hole of any machine, unless it is packed. */
+static void test_sole(void **state)
+{
+	struct target_arrangement arrangement;
+
+	(void)state;
+	for (size_t odd = 0; odd < 2; odd++) {
+		struct blob blob = {0};
+		struct target *target;
+
+		blob_put32(&blob, 4 * MIB + odd * 0xc00 - 4, 0);
+		target = saved_open(&blob);
+		assert_null(target->ops->arrange(target, NULL, 0, &arrangement));
+		assert_int_equal(arrangement.sole, !odd);
+		target_close(target);
+		blob_free(&blob);
+	}
 }
 
 /* LiME's raw format: offsets of pages are no multiples of the page size. */
@@ -321,9 +342,13 @@ static void test_foreign(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_flat),    cmocka_unit_test(test_guesses),
-	    cmocka_unit_test(test_fits),    cmocka_unit_test(test_arrangements),
-	    cmocka_unit_test(test_packed),  cmocka_unit_test(test_no_regular_file),
+	    cmocka_unit_test(test_flat),
+	    cmocka_unit_test(test_guesses),
+	    cmocka_unit_test(test_fits),
+	    cmocka_unit_test(test_arrangements),
+	    cmocka_unit_test(test_sole),
+	    cmocka_unit_test(test_packed),
+	    cmocka_unit_test(test_no_regular_file),
 	    cmocka_unit_test(test_foreign),
 	};
 

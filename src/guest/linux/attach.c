@@ -511,12 +511,30 @@ static void note_arrangement(const struct search *search, struct linux_kernel *k
 			    (unsigned long long)search->ram.end);
 }
 
+/*
+ * Tries all sources in the only arrangement that the size of a raw file suggests, before others are
+ * searched for: that would read the whole file.
+ */
+static struct nunchi_error *attach_sole(struct search *search, struct linux_kernel **ret)
+{
+	struct nunchi_error *err = arrange(search, false, 0);
+
+	if (err || !search->arrangement.sole)
+		return err ? err : &error_not_found;
+	err = attach_sources(search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+	if (is_nothing(err) && !search->is_unnoted)
+		err = attach_sources(search, LINUX_ROOTS_DATA, LINUX_ROOTS_SCAN_32, ret);
+	return err;
+}
+
 /* Tries all sources, the ones that scan the whole memory last. */
 static struct nunchi_error *attach_any(struct search *search, struct linux_kernel **ret)
 {
-	struct nunchi_error *err =
-	    attach_arrangements(search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
+	struct nunchi_error *err = attach_sole(search, ret);
 
+	if (is_nothing(err))
+		err =
+		    attach_arrangements(search, LINUX_ROOTS_REGISTERS, LINUX_ROOTS_VMCOREINFO, ret);
 	if (is_nothing(err) && search->is_unnoted) {
 		search->source = LINUX_ROOTS_TRAMPOLINE;
 		err = attach_root(search, &search->unnoted, ret);

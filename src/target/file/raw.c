@@ -357,11 +357,12 @@ static struct nunchi_error *raw_arrange(struct target *target, const struct targ
 	size_t count;
 	const struct memory_range *ranges = memory_ranges(target->memory, &count);
 	bool packed = count && ranges[0].start.v == PACKED_START;
-	struct raw_layout layout;
+	struct raw_layout layout, other;
 	unsigned guesses = 0;
 	struct nunchi_error *err;
 	bool found;
 
+	arrangement.sole = !ram && !n && !raw_guess(raw->source.size, 1, &other);
 	while (!ram && guesses <= n && raw_guess(raw->source.size, guesses, &layout))
 		guesses++;
 	if (ram)
