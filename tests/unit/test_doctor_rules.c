@@ -748,6 +748,68 @@ static void test_engines_agree_on_repetition(void **state)
 	}
 }
 
+/* Typed off a photograph, or read by a program; and what only resembles it. */
+static void test_misread(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned rule;
+	} lines[] = {
+	    {"(XEN) Pan1c on CPU O;", RULE_R153},
+	    {"Panic on CPU 3", RULE_R153},
+	    {"Xen is re1inquishing VCA console", RULE_NONE},
+	    {"Xen is re1inquishing VGAconso1e", RULE_R32},
+	    {"Kemel panic- not syncing; VFS", RULE_R154},
+	    {"KerneI panic - not synclng: Attempted to kill init!", RULE_R154},
+	    {"Cou1d not construct dornain 0", RULE_R71},
+	    {"Could not construct domain O", RULE_R71},
+	    {"VFS: Unab1e to mount root fs on unknown-b1ock(O,O)", RULE_R68},
+	    {"10-APIC + timer doesn't work!", RULE_R70},
+	    {"Hardware DomO crashed: rebootlng rnachine", RULE_R64},
+	    {"CPUO: VMX disabIed by BlOS", RULE_R33},
+	    {"What is a panic on CPU load?", RULE_NONE},
+	    {"panic_on_oops=1 on the command line", RULE_NONE},
+	    {"The kernel did not panic; it is syncing", RULE_NONE},
+	    {"I could not construct the guest", RULE_NONE},
+	    {"mounted root fs on vda1", RULE_NONE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		size_t found = misread_find(lines[i].line, strlen(lines[i].line));
+		unsigned rule = found < MISREAD_COUNT ? misread_rules[found] : RULE_NONE;
+
+		if (rule != lines[i].rule)
+			fail_msg("%s: rule %u", lines[i].line, rule);
+	}
+}
+
+/* It is looked for at the beginning of a text alone, and never in a log that is known to be one. */
+static void test_misread_bounds(void **state)
+{
+	static const char line[] = "what I see: Kemel panic - not syncing\n";
+	_cleanup_buffer_ struct buffer text = {0};
+	struct scan scan;
+
+	(void)state;
+	start(&scan);
+	scan_begin(&scan, "log", SCAN_KERNEL);
+	scan_lines(&scan, line, strlen(line), true);
+	assert_null(scan.misread[1].quote);
+	while (text.size < MISREAD_BYTES)
+		buffer_append_string(&text, "a line\n");
+	buffer_append_string(&text, line);
+	scan_begin(&scan, "long", SCAN_ANY);
+	assert_int_equal(scan_lines(&scan, text.data, text.size, true), text.size);
+	assert_null(scan.misread[1].quote);
+	scan_begin(&scan, "typed", SCAN_ANY);
+	scan_lines(&scan, "one\n", 4, false);
+	scan_lines(&scan, line, strlen(line), true);
+	assert_string_equal(scan.misread[1].source, "typed");
+	assert_int_equal(scan.misread[1].line, 2);
+	scan_deinit(&scan);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest without[] = {cmocka_unit_test(test_without)};
@@ -757,12 +819,13 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_engines_agree_on_repetition),
 	};
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_rule), cmocka_unit_test(test_forms),
-	    cmocka_unit_test(test_xen_forms),  cmocka_unit_test(test_bare_boots),
-	    cmocka_unit_test(test_prose),      cmocka_unit_test(test_known_kind),
-	    cmocka_unit_test(test_boots),      cmocka_unit_test(test_pieces),
-	    cmocka_unit_test(test_bounds),     cmocka_unit_test(test_needs),
-	    cmocka_unit_test(test_newest),
+	    cmocka_unit_test(test_every_rule),     cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_xen_forms),      cmocka_unit_test(test_bare_boots),
+	    cmocka_unit_test(test_prose),          cmocka_unit_test(test_known_kind),
+	    cmocka_unit_test(test_boots),          cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_bounds),         cmocka_unit_test(test_needs),
+	    cmocka_unit_test(test_newest),         cmocka_unit_test(test_misread),
+	    cmocka_unit_test(test_misread_bounds),
 	};
 
 	int failed = 0;

@@ -219,8 +219,16 @@ static bool is_bare(const struct rest *rest)
 	    "Hypervisor detected: ",
 	    "nvme nvme",
 	    "DMAR: [",
+	    "DMAR: VT-d detected ",
 	    "dmar: DMAR:",
 	    "AMD-Vi: ",
+	    "vfio_iommu_type1_attach_group: ",
+	    "xen:",
+	    "clocksource: ",
+	    "Out of memory: Killed process ",
+	    "NETDEV WATCHDOG: ",
+	    "blk_update_request: ",
+	    "ACPI BIOS Error (bug): ",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)

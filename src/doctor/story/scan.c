@@ -64,6 +64,8 @@ void scan_deinit(struct scan *scan)
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		for (size_t j = 0; j < scan->results[i].kept; j++)
 			free(scan->results[i].hits[j].quote);
+	for (size_t i = 0; i < MISREAD_COUNT; i++)
+		free(scan->misread[i].quote);
 	match_destroy(scan->matcher);
 	*scan = (struct scan){0};
 }
@@ -81,6 +83,7 @@ void scan_begin(struct scan *scan, const char *source, enum scan_kind kind)
 	scan->kind = kind;
 	scan->line = 0;
 	scan->within = false;
+	scan->looked = 0;
 	scan->headline = NULL;
 	/* What stands before a boot's first line belongs to none that came before. */
 	if (scan->bytes)
@@ -128,10 +131,23 @@ static struct scan_hit *place_of(struct scan *scan, struct scan_result *result)
 	return last;
 }
 
+static char *quote_of(const char *text, size_t size)
+{
+	size_t length = cut(text, size, SCAN_QUOTE);
+	char *quote = malloc(length + 1);
+
+	if (!quote)
+		return NULL;
+	/* A NUL would end the quote for whoever prints it. */
+	for (size_t i = 0; i < length; i++)
+		quote[i] = text[i] ? text[i] : ' ';
+	quote[length] = '\0';
+	return quote;
+}
+
 static void note(struct scan *scan, size_t id, const char *text, size_t size)
 {
 	struct scan_result *result = &scan->results[id];
-	size_t length = cut(text, size, SCAN_QUOTE);
 	struct scan_hit *hit = place_of(scan, result);
 
 	result->seen++;
@@ -139,16 +155,12 @@ static void note(struct scan *scan, size_t id, const char *text, size_t size)
 	if (!hit)
 		return;
 	*hit = (struct scan_hit){.source = scan->source, .line = scan->line, .boot = scan->boot};
-	hit->quote = malloc(length + 1);
+	hit->quote = quote_of(text, size);
 	if (!hit->quote) {
 		result->kept--;
 		scan->failed = true;
 		return;
 	}
-	/* A NUL would end the quote for whoever prints it. */
-	for (size_t i = 0; i < length; i++)
-		hit->quote[i] = text[i] ? text[i] : ' ';
-	hit->quote[length] = '\0';
 	if (id == RULE_R63)
 		scan->headline = hit;
 }
@@ -276,6 +288,39 @@ static void look_at_lines(struct scan *scan, const char *text, size_t size)
 	}
 }
 
+/* The lines at a text's beginning, if it may be one that somebody typed. */
+static void look_for_misread(struct scan *scan, const char *text, size_t size)
+{
+	size_t room = MISREAD_BYTES - scan->looked;
+	const char *end = text + (size < room ? size : room);
+	uint64_t line = scan->line - scan->within;
+
+	if (scan->kind != SCAN_ANY)
+		return;
+	scan->looked += (size_t)(end - text);
+	while (text < end) {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+		struct scan_hit *hit;
+		size_t found;
+
+		if (!stop)
+			stop = end;
+		line++;
+		found = misread_find(text, (size_t)(stop - text));
+		hit = found < MISREAD_COUNT ? &scan->misread[found] : NULL;
+		if (hit && !hit->quote) {
+			*hit = (struct scan_hit){
+			    .source = scan->source,
+			    .line = line,
+			    .boot = scan->boot,
+			    .quote = quote_of(text, (size_t)(stop - text)),
+			};
+			scan->failed = scan->failed || !hit->quote;
+		}
+		text = stop + 1;
+	}
+}
+
 size_t scan_lines(struct scan *scan, const char *text, size_t size, bool last)
 {
 	const char *newline = memrchr(text, '\n', size);
@@ -283,6 +328,8 @@ size_t scan_lines(struct scan *scan, const char *text, size_t size, bool last)
 
 	if (last || (!whole && size >= SCAN_LINE))
 		whole = size;
+	if (whole && scan->looked < MISREAD_BYTES)
+		look_for_misread(scan, text, whole);
 	if (whole && scan->matcher && scan->matcher->engine->any(scan->matcher, text, whole)) {
 		look_at_lines(scan, text, whole);
 	} else {

@@ -7,6 +7,7 @@
 #define NUNCHI_DOCTOR_STORY_SCAN_H
 
 #include "core/error.h"
+#include "doctor/story/misread.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -101,6 +102,7 @@ struct scan_result {
 
 struct scan {
 	struct scan_result results[RULE_COUNT];
+	struct scan_hit misread[MISREAD_COUNT]; /* the first of each; no quote: none */
 	unsigned boot; /* the one at hand; 0 is what stands before any boot's first line */
 	struct scan_boot boots[SCAN_BOOTS];
 	bool failed;             /* out of memory */
@@ -112,6 +114,7 @@ struct scan {
 	uint64_t line;
 	bool within;               /* the piece before ended inside a line */
 	struct scan_hit *headline; /* what it is about stands in the next line */
+	size_t looked;             /* bytes looked at for misread letters */
 };
 
 /* All that is looked for: the patterns of the rules, then the marks. */

@@ -222,6 +222,34 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	diagnosis_add_finding(diagnosis, finding, evidence, result->kept);
 }
 
+/* A fatal message with misread letters, where none was found that is as it should be. */
+static void find_misread(struct nunchi_diagnosis *diagnosis, size_t which)
+{
+	const struct scan_hit *hit = &diagnosis->scan.misread[which];
+	const struct rule *rule = &rules[misread_rules[which]];
+	struct nunchi_evidence evidence = {
+	    .source = hit->source, .line = hit->line, .quote = hit->quote};
+
+	if (!hit->quote || scan_seen(&diagnosis->scan, misread_rules[which]) ||
+	    !rules_apply(rule, rules_present(diagnosis, hit->boot)) ||
+	    (rule->unless != RULE_NONE && scan_seen(&diagnosis->scan, rule->unless)))
+		return;
+	diagnosis_add_finding(
+	    diagnosis,
+	    (struct nunchi_finding){
+		.id = rule->id,
+		.weight =
+		    rule->weight == NUNCHI_WEIGHT_NOTE ? NUNCHI_WEIGHT_NOTE : NUNCHI_WEIGHT_PROBLEM,
+		.confidence = NUNCHI_CONFIDENCE_LOW,
+		.meaning = diagnosis_format(
+		    diagnosis, _("as far as the letters can be read, for they are no log's: %s"),
+		    _(rule->meaning)),
+		.remedy = rule->remedy ? _(rule->remedy) : NULL,
+		.seen = 1,
+	    },
+	    &evidence, 1);
+}
+
 void findings_of_rules(struct nunchi_diagnosis *diagnosis)
 {
 	size_t machines = scan_machines(&diagnosis->scan);
@@ -229,6 +257,8 @@ void findings_of_rules(struct nunchi_diagnosis *diagnosis)
 	for (size_t i = 0; i < RULE_COUNT; i++)
 		if (scan_seen(&diagnosis->scan, (enum rule_id)i))
 			find_rule(diagnosis, (enum rule_id)i);
+	for (size_t i = 0; i < MISREAD_COUNT; i++)
+		find_misread(diagnosis, i);
 	if (machines > 1)
 		diagnosis_warn(diagnosis,
 			       diagnosis_format(
