@@ -1225,6 +1225,42 @@ class Bundles(unittest.TestCase):
         self.assertEqual(run("--root", root, "--collect", self.path).returncode, 1)  # is there
 
     @needs("libarchive")
+    def test_collect_killed(self) -> None:
+        """Nothing is left of it, and what an older one left is no obstacle."""
+        root = pathlib.Path(self.folder.name) / "root"
+        (root / "var/log").mkdir(parents=True)
+        with open(root / "var/log/kern.log", "wb") as log:
+            for i in range(60000):
+                log.write(b"[%5d.000000] eth0: 52:54:00:ab:cd:%02x %s\n"
+                          % (i, i % 256, random.randbytes(20).hex().encode()))
+        folder = pathlib.Path(self.folder.name) / "out"
+        folder.mkdir()
+        bundle = folder / "b.tar.gz"
+        begin = time.monotonic()
+        self.assertEqual(run("--root", root, "--collect", bundle).returncode, 0)
+        whole = time.monotonic() - begin
+        bundle.unlink()
+        for i in range(12):
+            process = subprocess.Popen([NUNCHI, "doctor", "--root", root, "--collect", bundle],
+                                       stdout=subprocess.DEVNULL)
+            time.sleep(whole * (0.3 + i * 0.05))
+            process.kill()
+            process.wait()
+            left = [path.name for path in folder.iterdir() if path != bundle]
+            self.assertFalse(left, f"killed after {0.3 + i * 0.05:.2f} of its time")
+            bundle.unlink(missing_ok=True)
+        # Of a file system where such a file has a name from the start.
+        part = folder / "b.tar.gz.part"
+        part.write_bytes(b"x")
+        self.assertEqual(run("--root", root, "--collect", bundle).returncode, 0)
+        self.assertEqual(list(folder.iterdir()), [bundle])
+        # What is no file of ours stays.
+        bundle.unlink()
+        part.symlink_to(root / "var/log/kern.log")
+        self.assertEqual(run("--root", root, "--collect", bundle).returncode, 0)
+        self.assertTrue(part.is_symlink() and (root / "var/log/kern.log").stat().st_size > 1000)
+
+    @needs("libarchive")
     def test_collect_says_what_it_removed(self) -> None:
         root = pathlib.Path(self.folder.name) / "root"
         grub = ("set superusers=\"bob\"\npassword bob zebra\nmenuentry 'Linux' {\n"

@@ -410,6 +410,44 @@ def test_busy(account: Account, root: Root) -> None:
     same(account, root, before, "two at once")
 
 
+def fill(root: Root) -> Path:
+    """Takes all that the file system has left."""
+    path = root.path / "root/full"
+    with open(path, "wb") as handle:
+        for step in (64 << 20, 1 << 20, 4096, 512):
+            at = handle.tell()
+            while True:
+                try:
+                    os.posix_fallocate(handle.fileno(), at, step)
+                except OSError:
+                    break
+                at += step
+            handle.seek(at)
+    return path
+
+
+def test_full_disk(account: Account, root: Root) -> None:
+    """apply takes back what it began; undo frees what is ours first, and can be run again."""
+    before = root.state()
+    for words in (("apply",), ("apply", "--trial")):
+        full = fill(root)
+        fails(account, root, root.doctor(*words), before, f"{words} on a full disk", "No space")
+        full.unlink()
+    applied(account, root, "for a full disk", "--trial")
+    # Longer than what undo frees.
+    with open(root.path / CFG, "ab") as handle:
+        handle.write(b"#" * 4096 + b"\n")
+    full = fill(root)
+    done = root.doctor("undo")
+    account.check(done.status == 0 or (done.status == 1 and "\n  hint: " in done.err),
+                  "undo on a full disk", done.err, str(done.status))
+    account.check(not (root.path / OWN).exists(), "undo on a full disk leaves our entries")
+    account.check(not (root.path / ENV).exists() or "next_entry" not in root.read(ENV),
+                  "undo on a full disk leaves a one-shot")
+    full.unlink()
+    undo(account, root, before, "a full disk")
+
+
 # ---- Ended in the middle -----------------------------------------------------------------------
 
 
@@ -473,7 +511,7 @@ def test_undo_ended(account: Account, root: Root) -> None:
 
 TESTS = (test_plan, test_apply, test_trial, test_environment, test_xen_by_default,
          test_saved_default, test_refusals, test_btrfs, test_no_xen, test_plan_by_nobody,
-         test_korean, test_inputs_changed, test_busy, test_ended, test_undo_ended)
+         test_korean, test_inputs_changed, test_busy, test_full_disk, test_ended, test_undo_ended)
 
 
 def main() -> int:

@@ -7,6 +7,7 @@
 #include "doctor/change/trial.h"
 #include "doctor/words.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,29 @@ void told_say(const struct told *told, const char *format, ...)
 
 /* ---- Undoing --------------------------------------------------------------------------------- */
 
+static bool is_full(const struct nunchi_error *err)
+{
+	int errnum = err ? nunchi_error_errno(err) : 0;
+
+	return errnum == ENOSPC || errnum == EDQUOT;
+}
+
+static struct nunchi_error *advise_room(struct nunchi_error *err)
+{
+	return is_full(err) ? error_hint(err, _("make room there, then try again")) : err;
+}
+
+/* On a full file system it is overwritten, as GRUB itself does. */
+static struct nunchi_error *write_env(const struct root *root, const void *data, size_t size)
+{
+	struct nunchi_error *err = root_write(root, GRUB_ENV, data, size, 0644);
+
+	if (!is_full(err))
+		return err;
+	nunchi_error_destroy(err);
+	return root_overwrite(root, GRUB_ENV, data, size);
+}
+
 /*
  * The environment as it was: the saved bytes if nothing but the one-shot differs, else today's
  * without the one-shot.
@@ -54,13 +78,12 @@ static struct nunchi_error *restore_env(const struct root *root, const struct re
 		return NULL;
 	if (record->had_grub_env && grub_env_same_without(now.data, now.size, record->grub_env.data,
 							  record->grub_env.size, "next_entry"))
-		return root_write(root, GRUB_ENV, record->grub_env.data, record->grub_env.size,
-				  0644);
+		return write_env(root, record->grub_env.data, record->grub_env.size);
 	if (!grub_env_without(now.data, now.size, "next_entry", &without))
 		return &error_nomem;
 	if (!record->had_grub_env && grub_env_empty(without.data, without.size))
 		return root_remove(root, GRUB_ENV);
-	return root_write(root, GRUB_ENV, without.data, without.size, 0644);
+	return write_env(root, without.data, without.size);
 }
 
 static struct nunchi_error *put_config(const struct root *root, const struct buffer *config)
@@ -120,7 +143,8 @@ static struct nunchi_error *remove_own(const struct root *root, const struct tol
 
 /*
  * Called with the lock held. Each step may be repeated, so that an undo that was killed can be run
- * again.
+ * again. What needs room on the disks comes last: without the one-shot and our files the next boot
+ * is native, and the next grub.cfg that anybody makes has none of ours.
  */
 static struct nunchi_error *undo(const struct root *root, const struct told *told, bool *ret_undone)
 {
@@ -133,9 +157,9 @@ static struct nunchi_error *undo(const struct root *root, const struct told *tol
 	if (!err && exists)
 		err = restore_env(root, &record);
 	if (!err && exists)
-		err = restore_config(root, &record, told);
-	if (!err && exists)
 		err = remove_own(root, told);
+	if (!err && exists)
+		err = restore_config(root, &record, told);
 	if (!err)
 		err = record_remove(root);
 	if (!err)
@@ -159,7 +183,9 @@ struct nunchi_error *apply_undo(const struct root *root, const struct told *told
 
 	if (!err)
 		err = record_lock(root, &lock);
-	return err ? err : undo(root, told, ret_undone);
+	if (!err)
+		err = undo(root, told, ret_undone);
+	return advise_room(err);
 }
 
 /* ---- Applying -------------------------------------------------------------------------------- */
@@ -289,8 +315,8 @@ struct nunchi_error *apply_plan(const struct root *root, const struct plan *plan
 	if (!err)
 		err = save_state(root, plan, &record);
 	if (err)
-		return err;
-	err = change(root, plan, &record, context, told);
+		return advise_room(err);
+	err = advise_room(change(root, plan, &record, context, told));
 	return err ? roll_back(root, told, err) : NULL;
 }
 

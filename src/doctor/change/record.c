@@ -133,12 +133,10 @@ static struct nunchi_error *write_text(const struct root *root, const char *path
 	return root_write(root, path, text.data, text.size, 0600);
 }
 
-struct nunchi_error *record_store(const struct root *root, const struct record *record)
+static struct nunchi_error *prepare(const struct root *root, const struct record *record)
 {
-	struct nunchi_error *err = root_remove_directory(root, PREPARED);
+	struct nunchi_error *err = root_make_directory(root, PREPARED);
 
-	if (!err)
-		err = root_make_directory(root, PREPARED);
 	if (!err)
 		err = root_write(root, PREPARED "/grub.cfg", buffer_string(&record->grub_cfg),
 				 record->grub_cfg.size, 0600);
@@ -149,6 +147,17 @@ struct nunchi_error *record_store(const struct root *root, const struct record *
 		err = write_text(root, PREPARED "/record", record);
 	if (!err)
 		err = root_rename(root, PREPARED, APPLIED);
+	return err;
+}
+
+struct nunchi_error *record_store(const struct root *root, const struct record *record)
+{
+	struct nunchi_error *err = root_remove_directory(root, PREPARED);
+
+	if (!err)
+		err = prepare(root, record);
+	if (err)
+		nunchi_error_destroy(root_remove_directory(root, PREPARED));
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "core/buffer.h"
 #include "core/hash.h"
+#include "doctor/facts/new_file.h"
 #include "doctor/facts/redact.h"
 #include "doctor/facts/redact_people.h"
 
@@ -247,8 +248,7 @@ bundle_write(const struct tree *tree, const char *path, bool anonymous,
 	     const struct nunchi_context *context,
 	     void (*took)(const char *name, uint64_t size, const char *why, void *data), void *data)
 {
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
+	_cleanup_new_file_ struct new_file file = {.fd = -1};
 	_cleanup_(bundle_deinit) struct bundle bundle = {.path = path,
 							 .redaction = {.context = context}};
 	struct nunchi_error *err = archive_library_load(&bundle.lib);
@@ -259,21 +259,11 @@ bundle_write(const struct tree *tree, const char *path, bool anonymous,
 	if (err)
 		return err;
 	bundle.redaction.people = bundle.people;
-	if (asprintf(&temporary, "%s.part", path) < 0) {
-		temporary = NULL;
-		return &error_nomem;
-	}
 	/* What is in it is the user's to show. */
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_create_errno(errno, "cannot make %s", temporary);
-	err = write_archive(tree, &bundle, fd, took, data);
-	if (!err && fsync(fd))
-		err = error_create_errno(errno, "cannot write %s", path);
-	if (!err && link(temporary, path))
-		err = error_create_errno(errno, "cannot make %s", path);
-	unlink(temporary);
-	return err;
+	err = new_file_create(path, &file);
+	if (!err)
+		err = write_archive(tree, &bundle, file.fd, took, data);
+	return err ? err : new_file_finish(&file);
 }
 
 /* ---- Reading ---- */

@@ -315,6 +315,23 @@ struct nunchi_error *root_write(const struct root *root, const char *path, const
 	return err;
 }
 
+struct nunchi_error *root_overwrite(const struct root *root, const char *path, const void *data,
+				    size_t size)
+{
+	_cleanup_close_ int fd =
+	    root_open(root, path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return advise(error_create_errno(errno, _("cannot open %s%s"), above(root), path));
+	if (!S_ISREG(st.st_mode) || st.st_size != (off_t)size)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, _("%s has another size"), path);
+	errno = -io_write_full(fd, data, size);
+	if (errno || fsync(fd))
+		return advise(error_create_errno(errno, _("cannot write %s%s"), above(root), path));
+	return NULL;
+}
+
 static struct nunchi_error *remove_names(const struct root *root, const char *path, bool file_too)
 {
 	_cleanup_free_ char *temporary = NULL;

@@ -4,7 +4,7 @@
  * host and the change to Xen read files through these functions and no others. Paths are absolute
  * in that root; symbolic links, ".." included, never lead out of it (inside.h). Writes are whole or
  * not at all: a temporary file beside the target is synced and renamed over it, and the directory
- * synced.
+ * synced. The exception is root_overwrite().
  */
 #ifndef NUNCHI_DOCTOR_FACTS_ROOT_H
 #define NUNCHI_DOCTOR_FACTS_ROOT_H
@@ -79,6 +79,12 @@ bool root_stat(const struct root *root, const char *path, struct stat *ret);
  */
 struct nunchi_error *root_write(const struct root *root, const char *path, const void *data,
 				size_t size, mode_t mode);
+/*
+ * Writes into a file that has this size already, for a file system without room for a second one.
+ * Whoever ends this process or the machine meanwhile may leave a part of each.
+ */
+struct nunchi_error *root_overwrite(const struct root *root, const char *path, const void *data,
+				    size_t size);
 /* Removes what a root_write() that was killed left beside the file. */
 struct nunchi_error *root_clean(const struct root *root, const char *path);
 /* The same, and removes the file. */
