@@ -58,6 +58,8 @@ static const int permitted[] = {
     SYS_futex,
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
+    SYS_rt_sigpending,
+    SYS_rt_sigtimedwait,
     SYS_rt_sigreturn,
     SYS_sigaltstack,
     SYS_restart_syscall,

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* How long a child is left alone between two looks where its end cannot be polled for. */
 #define REAP_US 5000
@@ -100,6 +101,29 @@ int io_write_full(int fd, const void *data, size_t size)
 			return -errno;
 	}
 	return 0;
+}
+
+int io_write_quietly(int fd, const void *data, size_t size)
+{
+	const struct timespec at_once = {0};
+	sigset_t pipe_signal, before, pending;
+	int result;
+
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	sigemptyset(&pending);
+	/* On Linux the mask is that of this thread alone. */
+	if (sigprocmask(SIG_BLOCK, &pipe_signal, &before))
+		return io_write_full(fd, data, size);
+	sigpending(&pending);
+	result = io_write_full(fd, data, size);
+	/* Take the signal that the write caused; one that was pending before is somebody else's. */
+	if (result == -EPIPE && !sigismember(&pending, SIGPIPE)) {
+		while (sigtimedwait(&pipe_signal, NULL, &at_once) < 0 && errno == EINTR)
+			;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return result;
 }
 
 int io_read_all(int fd, struct buffer *buf)

@@ -40,6 +40,11 @@ ssize_t io_read_full(int fd, void *buffer, size_t size);
 ssize_t io_pread_full(int fd, void *buffer, size_t size, uint64_t offset);
 /* Writes all: 0, or a negative errno, of which it is then not known how much was written. */
 int io_write_full(int fd, const void *data, size_t size);
+/*
+ * The same for a pipe or socket whose other end may be gone: -EPIPE then, and no SIGPIPE for this
+ * thread, whatever the process does with that signal.
+ */
+int io_write_quietly(int fd, const void *data, size_t size);
 
 /*
  * Appends all that is left in the file to buf: 0; -EFBIG when that is more than buf has room for

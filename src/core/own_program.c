@@ -73,7 +73,8 @@ struct nunchi_error *own_program_open_at(const struct own_program *program, cons
 {
 	char beside[PATH_MAX] = "", elsewhere[PATH_MAX] = "";
 	const char *const paths[] = {beside, elsewhere};
-	const char *distrusted = NULL;
+	const char *distrusted = NULL, *unopened = NULL;
+	int why = 0;
 	struct stat st = {.st_uid = geteuid()};
 
 	if (own && !stat(own, &st) &&
@@ -89,6 +90,8 @@ struct nunchi_error *own_program_open_at(const struct own_program *program, cons
 
 		if (errnum == EPERM)
 			distrusted = paths[i];
+		else if (errnum && !unopened && errnum != ENOENT && errnum != ENOTDIR)
+			unopened = paths[i], why = errnum;
 		if (errnum)
 			continue;
 		copy = strdup(paths[i]);
@@ -106,6 +109,8 @@ struct nunchi_error *own_program_open_at(const struct own_program *program, cons
 					       distrusted),
 				  "sudo chown root:root %s && sudo chmod 755 %s", distrusted,
 				  distrusted);
+	if (unopened)
+		return error_create_errno(why, "the program %s cannot be opened", unopened);
 	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
 				       "the program %s is not installed (looked for %s%s%s)",
 				       program->name, beside, beside[0] ? " and " : "", elsewhere),

@@ -293,24 +293,14 @@ static bool wait_for_answer(struct controller *controller)
 	return ready > 0;
 }
 
-/*
- * Whether the second process has ended: nothing comes before a request but the end of the
- * connection. Writing would cause SIGPIPE, and send(), which can do without, is forbidden here.
- */
-static bool has_ended(const struct controller *controller)
-{
-	struct pollfd end = {.fd = controller->socket, .events = POLLIN};
-
-	return poll(&end, 1, 0) > 0;
-}
-
 /* Sends a request and takes the answer, and `size` bytes of result if it succeeded. */
 static struct nunchi_error *ask(struct controller *controller, struct target *target,
 				const struct request *request, struct answer *answer, void *ret,
 				size_t size)
 {
 	cancel_clear(controller->shared);
-	if (has_ended(controller) || io_write_full(controller->socket, request, sizeof(*request)) ||
+	/* send() with MSG_NOSIGNAL is forbidden here. */
+	if (io_write_quietly(controller->socket, request, sizeof(*request)) ||
 	    !wait_for_answer(controller) ||
 	    io_read_full(controller->socket, answer, sizeof(*answer)) != sizeof(*answer))
 		return is_gone();

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -134,12 +136,50 @@ def confined(nunchi: Nunchi, account: Account, guest: machine.Guest) -> None:
                       (done.stdout + done.stderr)[-2000:])
 
 
+# Limits of the host's, each with whether all commands have to succeed within it.
+LIMITS = (("a stack of 256 KiB", resource.RLIMIT_STACK, 256 << 10, True),
+          ("a stack of 64 KiB", resource.RLIMIT_STACK, 64 << 10, True),
+          ("24 descriptors", resource.RLIMIT_NOFILE, 24, True),
+          ("14 descriptors", resource.RLIMIT_NOFILE, 14, False),
+          ("60 MB of addresses", resource.RLIMIT_AS, 60 << 20, False),
+          ("20 MB of addresses", resource.RLIMIT_AS, 20 << 20, False),
+          ("files of 100 KiB", resource.RLIMIT_FSIZE, 100 << 10, False))
+LIMIT_SECONDS = 30
+
+
+def limits(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work: Path) -> None:
+    """Each command ends well or with a word within small limits, and the guest runs on."""
+    target, saved = f"qemu:{guest.name}", work / "limited.elf"
+    commands = (["list"], ["info", target], ["ps", target], ["modules", target], ["log", target],
+                ["show", target, "processes", "--pause", "always"], ["symbol", target, "init_task"],
+                ["type", target, "list_head"], ["translate", target, "init_task"],
+                ["read", target, "init_task", "64"], ["views"], ["doctor", "--brief"],
+                ["snapshot", target, saved])
+    for what, limit, value, whole in LIMITS:
+        for command in commands:
+            with tempfile.TemporaryFile() as out:
+                done = subprocess.run(
+                    [nunchi.path, *command], stdin=subprocess.DEVNULL, stdout=out, text=True,
+                    stderr=subprocess.PIPE, timeout=LIMIT_SECONDS, check=False,
+                    preexec_fn=lambda: resource.setrlimit(limit, (value, value)))
+            name = f"{command[0]} within {what}"
+            account.check(done.returncode == 0 or (done.returncode == 1 and not whole),
+                          f"{name} ends with {done.returncode}", done.stderr)
+            account.check(done.returncode == 0 or "nunchi: " in done.stderr,
+                          f"{name} does not say why it fails")
+            account.check("is not installed" not in done.stderr,
+                          f"{name} says that something is missing", done.stderr)
+            saved.unlink(missing_ok=True)
+        account.check(wait_running(qmp), f"within {what}, nunchi left the guest stopped")
+
+
 def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
     with Qmp(guest.control) as qmp:
         measure(nunchi, account, guest, qmp)
         kills(nunchi, account, guest, qmp, work)
         interrupted(nunchi, account, guest, qmp, work)
         confined(nunchi, account, guest)
+        limits(nunchi, account, guest, qmp, work)
         account.check(is_running(qmp), "after all of it the guest does not run")
     # It still answers.
     account.check(machine.execute(guest, "echo alive") == b"alive\n", "the guest does not answer")

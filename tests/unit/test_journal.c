@@ -890,7 +890,8 @@ static void test_guard_program_of_others_is_not_started(void **state)
 {
 	_cleanup_free_ char *own = make_file("nunchi", 0755), *found = NULL, *path = NULL;
 	_cleanup_free_ char *installed = make_file("libexec/nunchi-guard", 0755);
-	_cleanup_error_ struct nunchi_error *missing = NULL, *distrusted = NULL;
+	_cleanup_error_ struct nunchi_error *missing = NULL, *distrusted = NULL, *full = NULL;
+	struct rlimit limit, none;
 	char libexec[PATH_MAX];
 	int fd = -1;
 
@@ -906,6 +907,14 @@ static void test_guard_program_of_others_is_not_started(void **state)
 	assert_string_equal(found, path);
 	close(fd);
 	free(found);
+	/* Where no descriptor is left, that is said. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){0, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	full = own_program_open_at(&guard_program, own, libexec, &found, &fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(nunchi_error_errno(full), EMFILE);
+	assert_non_null(strstr(nunchi_error_message(full), path));
 	assert_int_equal(chmod(path, 0775), 0);
 	ok(own_program_open_at(&guard_program, own, libexec, &found, &fd));
 	assert_string_equal(found, installed);

@@ -116,6 +116,8 @@ struct nunchi_error *process_check_access(pid_t pid)
 		return NULL;
 	if (errno == ENOENT || errno == ESRCH)
 		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
+	if (errno != EACCES && errno != EPERM)
+		return error_create_errno(errno, "%s", path);
 	return error_hint(error_of_host(error_create(NUNCHI_ERROR_PERMISSION,
 						     "the memory of process %d may not be read by "
 						     "this user",
