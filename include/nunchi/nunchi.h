@@ -672,8 +672,8 @@ struct nunchi_symbol {
 	 */
 	const char *name;
 	uint64_t address;
-	uint64_t offset;    /* of the given address from the symbol's address, in bytes */
-	char type;          /* letter as nm(1) prints it, '?' if unknown */
+	uint64_t offset; /* of the given address from the symbol's address, in bytes */
+	char type; /* letter as nm(1) prints it, of a module's symbol a small one; '?' if unknown */
 	const char *module; /* module that contains the symbol; NULL: the kernel itself */
 };
 

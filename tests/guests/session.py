@@ -192,6 +192,23 @@ def makedumpfile(subject: Subject) -> None:
             repack(subject, name, target)
 
 
+def check_module_symbols(subject: Subject, path: Path) -> None:
+    """Each symbol of a module that is listed is found by its address and by its name."""
+    modules = {row["name"] for row in subject.a.rows["kernel_modules"]}
+    # Besides modules there are programs of BPF and trampolines, in brackets too.
+    listed = [f"{row['address']:x} {row['type']} {row['module']} {row['name']}"
+              for row in subject.a.rows["module_symbols"] if row["module"] in modules]
+    options = dict(zip(subject.options[::2], subject.options[1::2]))
+    tool = subject.nunchi.path.parent / "tests" / "module_symbols"
+    done = subprocess.run([tool, path, options.get("--types", ""), options.get("--symbols", "")],
+                          input="\n".join(listed), capture_output=True, text=True, timeout=120,
+                          check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    subject.account.check(done.returncode == 0 and bool(modules) == bool(listed),
+                          "symbols of modules", *lines[-1:], *lines[:5])
+    subject.account.say(f"symbols of modules: {lines[-1]}")
+
+
 def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[str, Done]) -> None:
     """Live and stopped against the guest's own word; saved against stopped."""
     account = subject.account
@@ -201,6 +218,7 @@ def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[s
     files.check(subject, "live stopped", subject.partly)
     identical(account, "live, QMP busy", busy, subject.reference)
     views = FEW if subject.options else subject.views
+    check_module_symbols(subject, subject.raw)
     for form, path in saved_forms(subject).items():
         identical(account, form, subject.nunchi.shows(path, views, *subject.options),
                   subject.reference)

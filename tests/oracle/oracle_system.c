@@ -301,17 +301,22 @@ void emit_symbols(void)
 		return;
 	for (char *line = strtok_r(text.data, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
+		/* Of a module's symbol: its name, a tab, and the module in brackets. */
+		char *module = strchr(line, '\t');
 		unsigned long long address;
 		char type[2] = "";
 		int name = 0;
 
-		/* The modules' symbols follow the kernel's own. */
-		if (strchr(line, '\t'))
-			break;
 		if (sscanf(line, "%llx %1s %n", &address, type, &name) != 2)
 			continue;
-		row_begin("symbols");
+		if (module)
+			*module++ = '\0';
+		row_begin(module ? "module_symbols" : "symbols");
 		row_text("name", line + name);
+		if (module) {
+			module[strcspn(module, "]")] = '\0';
+			row_text("module", module + 1);
+		}
 		row_text("type", type);
 		row_unsigned("address", address);
 		row_end();
