@@ -341,9 +341,10 @@ static unsigned records(void)
 	return count;
 }
 
-/* An administrator has the guest run for a while and then stops it. */
+/* An administrator has the guest run for a while, its firmware at work, and then stops it. */
 static void stop_anew(struct observer *observer)
 {
+	observer_ask(observer, "\"system_reset\"");
 	observer_ask(observer, "\"cont\"");
 	usleep(1000000);
 	observer_ask(observer, "\"stop\"");
