@@ -57,6 +57,12 @@ static bool has_xen_log(const struct scan *scan)
 	return false;
 }
 
+/* These words are about the matter itself, wherever they stand in a complaint. */
+static bool is_always_meant(size_t topic)
+{
+	return topic == TOPIC_PASSTHROUGH || topic == TOPIC_WINDOWS;
+}
+
 /*
  * What would show the cause of the trouble that the text tells of, at most two questions; where it
  * complains of nothing, what it speaks of.
@@ -73,7 +79,7 @@ static void ask_topics(struct nunchi_diagnosis *diagnosis, bool xen)
 	for (size_t i = 0; i < TOPIC_COUNT && asked < MOST_QUESTIONS - 1; i++) {
 		const char *command = xen ? topics[i].under_xen : topics[i].without;
 
-		if (told[i] < least || !command)
+		if (!told[i] || (told[i] < least && !is_always_meant(i)) || !command)
 			continue;
 		ask(diagnosis, topics[i].name, _(topics[i].text), command);
 		asked++;
