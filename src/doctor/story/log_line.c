@@ -213,6 +213,7 @@ static bool is_bare(const struct rest *rest)
 	    "riscv: ",
 	    "CPU: ARMv",
 	    "WARNING: CPU: ",
+	    "---[ end trace ",
 	    "IO_PAGE_FAULT device=",
 	    "INVALID_DEVICE_REQUEST device=",
 	    "DMI: ",

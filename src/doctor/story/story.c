@@ -18,6 +18,8 @@
 #define MOST_LINE 4096
 /* Names of files that commands remove; each is compared with all settings. */
 #define MOST_REMOVED 4096
+/* Nobody pastes so much of a log into a story: a blank line in it is the kernel's own. */
+#define LONG_LOG 100
 
 struct gpu {
 	uint64_t line; /* 0: none is being read */
@@ -33,6 +35,7 @@ struct story_reader {
 	bool edits_entry; /* what is typed goes onto GRUB's entry */
 	bool edits_file;  /* what follows is typed into `file` */
 	bool in_log;      /* of a kernel, without times */
+	uint64_t log_lines;
 	char file[512];
 	char end[64];         /* of the here-document being read */
 	enum place grub_line; /* which variable of GRUB's is being edited */
@@ -601,10 +604,13 @@ static bool is_log(struct story_reader *reader, const char *line)
 {
 	size_t size = strlen(line);
 
-	if (log_line_is_banner(line, size))
+	if (log_line_is_banner(line, size)) {
 		reader->in_log = true;
-	else if (!size || shell_command(line))
+		reader->log_lines = 0;
+	} else if ((!size && reader->log_lines < LONG_LOG) || shell_command(line)) {
 		reader->in_log = false;
+	}
+	reader->log_lines += reader->in_log;
 	return reader->in_log || log_line_writer(line, size) != LOG_NOBODY ||
 	       log_line_host(line, size);
 }

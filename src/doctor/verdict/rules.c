@@ -129,7 +129,7 @@ static const char *meaning_of(struct nunchi_diagnosis *diagnosis, enum rule_id i
 		more = strstr(result->hits[result->kept - 1].quote, "Panic on CPU ");
 		more = more ? strstr(more, ": ") : NULL;
 		more = more ? more + 2 : NULL;
-	} else if (id == RULE_R61) {
+	} else if (id == RULE_R61 || id == RULE_R251) {
 		more = crashed_function(diagnosis, boot);
 	}
 	return more && *more ? diagnosis_format(diagnosis, "%s: %s", _(rules[id].meaning), more)
@@ -174,6 +174,9 @@ static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot
 	if (id == RULE_R91 && scan->results[RULE_R152].seen > WHOLE_CONFIGURATION)
 		return true;
 	if (rules[id].unless != RULE_NONE && scan_in_boot(scan, rules[id].unless, boot))
+		return true;
+	/* Of a warning, which goes on. */
+	if (id == RULE_R251 && scan_in_boot(scan, RULE_R194, boot))
 		return true;
 	for (size_t i = 0; id == RULE_R35 && i < ARRAY_SIZE(reasons); i++)
 		if (scan_in_boot(scan, reasons[i], boot))
