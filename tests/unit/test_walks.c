@@ -350,6 +350,40 @@ static void test_vmas_tree(void **state)
 	assert_true(broken);
 }
 
+/* A link of a namespace's tree is lost: the namespace's count tells. */
+static void test_mounts_counted(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t namespace = toy_alloc(toy, 64), mount[3];
+	struct linux_mounts mounts;
+
+	rb_layout(toy);
+	toy_field(toy, LAYOUT_mount, &L->mount_node, 0, 24);
+	toy_field(toy, LAYOUT_mnt_namespace, &L->mnt_namespace_inum, 0, 4);
+	toy_field(toy, LAYOUT_mnt_namespace, &L->mnt_namespace_tree, 8, 8);
+	toy_field(toy, LAYOUT_mnt_namespace, &L->mnt_namespace_count, 16, 4);
+	for (unsigned i = 0; i < ARRAY_SIZE(mount); i++)
+		mount[i] = toy_alloc(toy, 24);
+	rb_put(toy, mount[1], 0, mount[0], mount[2]);
+	rb_put(toy, mount[0], mount[1], 0, 0);
+	rb_put(toy, mount[2], mount[1], 0, 0);
+	toy_put(toy, namespace + 8, mount[1], 8);
+	toy_put(toy, namespace + 16, 3, 4);
+	linux_mounts_init(&mounts, &toy->kernel);
+	assert_null(linux_mounts_collect(&mounts, namespace));
+	assert_int_equal(mounts.count, 3);
+	assert_int_equal(mounts.broken, READ_OK);
+	rb_put(toy, mount[1], 0, 0, mount[2]);
+	assert_null(linux_mounts_collect(&mounts, namespace));
+	assert_int_equal(mounts.count, 2);
+	assert_int_equal(mounts.broken, READ_BAD_DATA);
+	/* While the guest runs the count may be ahead of the tree. */
+	toy->kernel.guest.live = true;
+	assert_null(linux_mounts_collect(&mounts, namespace));
+	assert_int_equal(mounts.broken, READ_OK);
+	linux_mounts_deinit(&mounts);
+}
+
 static void files_layout(struct toy *toy)
 {
 	toy_field(toy, LAYOUT_files, &L->files_fdt, 32, 8);
@@ -488,6 +522,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_rbtree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_mounts_counted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files_without_bits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files_hostile, setup, teardown),

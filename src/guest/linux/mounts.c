@@ -46,6 +46,20 @@ static void note_broken(struct linux_mounts *mounts, enum read_result result)
 		mounts->broken = result;
 }
 
+/*
+ * Whether the tree has fewer mounts than the namespace counts: a link of the tree that is lost takes
+ * all below it along. On a running guest the kernel changes one after the other.
+ */
+static bool lacks_some(const struct linux_mounts *mounts)
+{
+	const struct field *field = &mounts->kernel->layout.mnt_namespace_count;
+	uint64_t count;
+
+	return !mounts->kernel->guest.live && field->present &&
+	       linux_read_field(mounts->kernel, mounts->namespace, field, &count) == READ_OK &&
+	       mounts->count < count;
+}
+
 static struct nunchi_error *collect_tree(struct linux_mounts *mounts)
 {
 	struct linux_kernel *kernel = mounts->kernel;
@@ -61,6 +75,8 @@ static struct nunchi_error *collect_tree(struct linux_mounts *mounts)
 	while (!err && linux_rbtree_next(&walk, &node))
 		err = add(mounts, node - layout->mount_node.offset);
 	note_broken(mounts, walk.broken);
+	if (lacks_some(mounts))
+		note_broken(mounts, READ_BAD_DATA);
 	return err;
 }
 
