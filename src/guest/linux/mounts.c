@@ -47,8 +47,8 @@ static void note_broken(struct linux_mounts *mounts, enum read_result result)
 }
 
 /*
- * Whether the tree has fewer mounts than the namespace counts: a link of the tree that is lost takes
- * all below it along. On a running guest the kernel changes one after the other.
+ * Whether the tree has fewer mounts than the namespace counts: a link of the tree that is lost
+ * takes all below it along. On a running guest the kernel changes one after the other.
  */
 static bool lacks_some(const struct linux_mounts *mounts)
 {
