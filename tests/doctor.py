@@ -1193,6 +1193,42 @@ class Bundles(unittest.TestCase):
             items = self.look(DOM0, native, {"file/boot/grub/grub.cfg": menu.format(default)})
             self.assertEqual("C6" in findings(items), is_xen, default)
 
+    @needs("libarchive")
+    def test_memory(self) -> None:
+        """What is larger than the memory it may take ends with a word, by a bound that the kernel holds."""
+        with subprocess.Popen([NUNCHI, "doctor", "-"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as process:
+            process.stdin.write(b"x" * (4 << 20))  # it reads, so it has begun
+            limits = pathlib.Path(f"/proc/{process.pid}/limits").read_text()
+            process.stdin.close()
+        self.assertIn(str(256 << 20), re.search("Max data size.*", limits)[0])
+        line = b"[    1.000000] (XEN) %d iommu: x\n"
+        log = b"".join(line % i for i in range(900000))[:31 << 20]
+        logs = {f"file/var/log/kern.log.{i}": log for i in range(9)}
+        bundle_of(self.path, logs)
+        done = run(self.path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"128 MiB of them, are not taken", done.stderr)
+        bundle_of(self.path, {"file/var/log/kern.log": log, "file/var/log/syslog": log})
+        self.assertEqual(run(self.path).returncode, 0)
+        done = run("--memory", "32M", self.path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"out of memory\n  hint: the memory of a command is limited: --memory SIZE",
+                      done.stderr)
+
+    def test_endless_log(self) -> None:
+        packed = gzip.compress((b"A" * 4095 + b"\n") * 25600)  # 100 MiB
+        self.path.write_bytes(packed * 20)
+        done = run(self.path)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"only its first 1024 MiB were looked at", done.stderr)
+        with subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE) as endless:
+            done = subprocess.run([NUNCHI, "doctor", "-"], stdin=endless.stdout, timeout=120,
+                                  capture_output=True)
+            endless.kill()
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"standard input: only its first 1024 MiB", done.stderr)
+
     @needs("Hyperscan and PCRE2")
     def test_collect_without_secrets(self) -> None:
         root = pathlib.Path(self.folder.name) / "root"

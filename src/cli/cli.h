@@ -201,6 +201,11 @@ int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunch
 	     cli_row *row, void *data);
 /* Prints the rows of a query as they come. */
 int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query);
+/*
+ * Has the kernel keep the limit of memory: private memory that can be written (RLIMIT_DATA), which
+ * files and guests that are mapped do not count for. A lower limit of the user stays.
+ */
+void cli_limit_memory(const struct cli *cli);
 /* Opens cli->guest; prints why if it cannot. */
 int cli_open(struct cli *cli, const char *target);
 

@@ -268,6 +268,8 @@ static int doctor_run(struct cli *cli, void *state, char **arguments, int count)
 	struct nunchi_error *err;
 	int status;
 
+	/* The commands that it runs have the same limit. */
+	cli_limit_memory(cli);
 	if (count && doctor_change_is(arguments[0]))
 		return doctor_change_run(cli, doctor->root, doctor->trial, doctor->minutes,
 					 arguments, count);

@@ -30,9 +30,8 @@ static const struct cli_option common_options[] = {
      "remains in the memory of the kernel that ran before"},
     {"no-note", OPTION_NO_NOTE, NULL, "leave aside the VMCOREINFO note in the file"},
     {"memory", OPTION_MEMORY, "SIZE",
-     "how much memory the command may take to read a guest (default: 256M; 1G with --types), such "
-     "as "
-     "512M or 2G"},
+     "how much memory the command may take to read a guest or, as doctor, a host and its logs "
+     "(default: 256M; 1G with --types), such as 512M or 2G"},
     {"no-sandbox", OPTION_NO_SANDBOX, NULL,
      "for debugging: keep privileges and system calls that reading a guest does not need; \"nunchi "
      "info\" says what is given up otherwise"},

@@ -89,16 +89,12 @@ static void load_locale(void)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /* What a sanitizer maps for itself is larger than any limit. */
-static void limit_memory(const struct cli *cli)
+void cli_limit_memory(const struct cli *cli)
 {
 	(void)cli;
 }
 #else
-/*
- * Has the kernel keep the limit of memory: private memory that can be written (RLIMIT_DATA), which
- * files and guests that are mapped do not count for. A lower limit of the user stays.
- */
-static void limit_memory(const struct cli *cli)
+void cli_limit_memory(const struct cli *cli)
 {
 	uint64_t most = cli->guest_options.types_path ? MEMORY_WITH_TYPES : MEMORY_DEFAULT;
 	struct rlimit limit;
@@ -116,7 +112,7 @@ int cli_open(struct cli *cli, const char *target)
 {
 	struct nunchi_error *err;
 
-	limit_memory(cli);
+	cli_limit_memory(cli);
 	load_locale();
 	cli->target = target;
 	err = nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest);

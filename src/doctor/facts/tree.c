@@ -20,7 +20,7 @@
 #define MOST_ENTRIES    8192
 #define MOST_FILE       (4u << 20)
 #define MOST_LOG        (32u << 20)
-#define MOST_ALL        (256u << 20) /* bytes of text in all */
+#define MOST_ALL        (128u << 20) /* bytes of text in all */
 #define COMMAND_SECONDS 10
 
 /* An entry, and the next one whose name has the same hash. */

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define PIECE (1u << 20)
+/* The most bytes of one file that are looked at, unpacked. */
+#define MOST_BYTES ((uint64_t)1 << 30)
 
 static bool cancelled(const struct nunchi_diagnosis *diagnosis)
 {
@@ -121,6 +123,7 @@ static struct nunchi_error *read_pieces(struct nunchi_diagnosis *diagnosis, cons
 					struct unpack *unpack)
 {
 	_cleanup_intake_ struct intake intake = {.raw = malloc(PIECE)};
+	uint64_t bytes = 0;
 	bool end = false;
 
 	if (!intake.raw)
@@ -136,6 +139,15 @@ static struct nunchi_error *read_pieces(struct nunchi_diagnosis *diagnosis, cons
 		if (err)
 			return err;
 		end = got < PIECE - intake.raw_size;
+		bytes += got;
+		if (!end && bytes >= MOST_BYTES) {
+			diagnosis_warn(diagnosis,
+				       diagnosis_format(diagnosis,
+							_("%s: only its first 1024 MiB were looked "
+							  "at: cut out the last boots"),
+							path));
+			end = true;
+		}
 		intake.raw_size += got;
 		decode(diagnosis, &intake, path);
 		err = take_lines(diagnosis, &intake, end);
