@@ -115,6 +115,9 @@ struct guest_kernel {
 	const struct cancel *cancel; /* ends long walks when requested; never NULL */
 	/* bytes; longer texts of processes are READ_LIMIT, and not read; 0: only their own limit */
 	size_t text_limit;
+	uint64_t
+	    until_us; /* when walks of lists end; then `late` is set. 0 or CLOCK_NEVER: never */
+	bool late;
 };
 
 extern const struct guest_system guest_linux;

@@ -484,12 +484,14 @@ static struct nunchi_error *run_kept(void *data)
 	row_deinit(&cursor->row);
 	row_init(&cursor->row, cursor->view);
 	kernel->live = !moment_is_still(&now);
+	kernel->until_us = deadline;
+	kernel->late = false;
 	err = start_provider(cursor);
 	while (!err && !(cursor->request.limit && cursor->kept_count == cursor->request.limit)) {
 		err = next_match(cursor);
 		if (!err)
 			err = keep_row(cursor);
-		if (!err && clock_us() >= deadline) {
+		if ((!err && clock_us() >= deadline) || (err == &error_stop && kernel->late)) {
 			cursor->ended_early = true;
 			row_warn(&cursor->row,
 				 "rows are missing: reading the guest took longer than the limit "
@@ -499,6 +501,7 @@ static struct nunchi_error *run_kept(void *data)
 	}
 	stop_provider(cursor);
 	kernel->live = true;
+	kernel->until_us = 0;
 	if (err != &error_stop)
 		return err;
 	cursor->walk_torn = cursor->row.torn;

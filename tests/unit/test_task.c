@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
+#include "guest/linux/path.h"
 #include "guest/linux/process.h"
 #include "guest/linux/task.h"
 #include "guest/linux/time.h"
@@ -80,6 +82,61 @@ static void test_filtered_walk(void **state)
 	/* On a running guest the walk goes on: an exec may put another task in the place of one. */
 	toy->kernel.guest.live = true;
 	assert_true(walk_filtered(toy, &equal, one, 1) > whole + 39 * 4);
+}
+
+/* ---- Lists without end -------------------------------------------------------------------------
+ */
+
+enum { LONG_LIST = 6000 };
+
+/* A list of processes that is longer than any that is looked through for process 1. */
+static void make_long_list(struct toy *toy)
+{
+	static uint64_t tasks[LONG_LIST];
+
+	toy_task_layout(toy);
+	for (size_t i = 0; i < LONG_LIST; i++)
+		tasks[i] = toy_alloc(toy, 256);
+	toy_link_tasks(toy, tasks, LONG_LIST);
+	/* Process 1, which the kernel makes first, is the last one here. */
+	for (size_t i = 0; i < LONG_LIST; i++)
+		toy_set(toy, tasks[i], &L->task_pid, i == LONG_LIST - 1 ? 1 : i + 2);
+}
+
+/* The first row's path needs the root of process 1: the time of ps must not go into that. */
+static void test_init_is_not_sought_for_ever(void **state)
+{
+	struct toy *toy = *state;
+	struct linux_path root;
+	uint64_t before;
+
+	make_long_list(toy);
+	before = memory_stats(toy->memory).bytes_read;
+	assert_int_equal(linux_init_root(&toy->kernel, &root), READ_LIMIT);
+	/* A step reads 16 bytes of links and 4 of the id. */
+	assert_in_range(memory_stats(toy->memory).bytes_read - before, 1, 5000 * 20);
+}
+
+/* A walk ends when the query's time is over, whether it has given anything or not. */
+static void test_walk_ends_in_time(void **state)
+{
+	const struct number_filter none = NUMBER_FILTER_EQUAL(-1);
+	struct toy *toy = *state;
+	_cleanup_object_ struct object task = {0};
+	struct linux_tasks walk;
+
+	make_long_list(toy);
+	for (int i = 0; i < 2; i++) {
+		toy->kernel.guest.live = true;
+		toy->kernel.guest.until_us = i ? 1 : CLOCK_NEVER;
+		toy->kernel.guest.late = false;
+		assert_null(linux_tasks_init(&walk, &toy->kernel, &none));
+		assert_false(linux_tasks_next(&walk, &task));
+		assert_int_equal(toy->kernel.guest.late, i);
+		assert_int_equal(walk.list.broken, i ? READ_LIMIT : READ_OK);
+		assert_true(i ? walk.list.count < 100 : walk.list.count == LONG_LIST - 1);
+		linux_tasks_deinit(&walk);
+	}
 }
 
 /* ---- State ----------------------------------------------------------------------------------- */
@@ -788,6 +845,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, toy_setup, toy_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(filtered_walk),
+	    TEST(init_is_not_sought_for_ever),
+	    TEST(walk_ends_in_time),
 	    TEST(states),
 	    TEST(processes_without_layout),
 	    TEST(processes_with_pointers_alone),

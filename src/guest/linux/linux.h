@@ -153,6 +153,7 @@ struct linux_list {
 	uint64_t passed; /* of those, the number met again since the last restart */
 	uint64_t limit;
 	unsigned starts;       /* restarts at the head */
+	unsigned steps;        /* links followed, for looks at the clock */
 	struct hash_map *seen; /* borrowed */
 	/*
 	 * Why the walk did not reach the end of the list. READ_BAD_DATA: the links contradict each

@@ -449,6 +449,12 @@ enum read_result linux_fs_pwd(struct linux_kernel *kernel, uint64_t fs, struct l
 	return read_path_field(kernel, fs, &kernel->layout.fs_pwd, ret);
 }
 
+/*
+ * How many processes are looked through for process 1. The kernel makes it first, so that it is the
+ * first on the list; a list on which it is not must not take the time of the rows.
+ */
+#define INIT_WITHIN 4096
+
 enum read_result linux_init_root(struct linux_kernel *kernel, struct linux_path *ret)
 {
 	_cleanup_object_ struct object task = {0};
@@ -462,6 +468,7 @@ enum read_result linux_init_root(struct linux_kernel *kernel, struct linux_path 
 		nunchi_error_destroy(err);
 		return READ_NO_LAYOUT;
 	}
+	walk.list.limit = INIT_WITHIN;
 	if (linux_tasks_next(&walk, &task))
 		result = linux_fs_root(kernel, object_u64(&task, &kernel->layout.task_fs), ret);
 	else if (walk.list.broken || walk.unread)

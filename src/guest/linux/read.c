@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/clock.h"
 #include "core/hash.h"
 #include "guest/linux/linux.h"
 
@@ -275,6 +276,17 @@ static enum read_result mark_seen(struct linux_list *list, bool *ret_new)
 	return list->kernel->guest.live && list->passed++ < list->count ? READ_OK : READ_BAD_DATA;
 }
 
+/* Whether the time of the query is over; the clock is read at the first of 64 calls. */
+static bool is_late(struct linux_list *list)
+{
+	struct guest_kernel *guest = &list->kernel->guest;
+
+	if (!guest->until_us || list->steps++ % 64 || clock_us() < guest->until_us)
+		return false;
+	guest->late = true;
+	return true;
+}
+
 bool linux_list_next(struct linux_list *list, uint64_t *ret)
 {
 	bool is_new = false;
@@ -283,6 +295,10 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 		enum read_result result = READ_BAD_DATA;
 		uint64_t next, before;
 
+		if (is_late(list)) {
+			list->broken = READ_LIMIT;
+			break;
+		}
 		/* On a running guest most changes of a list are complete after a moment. */
 		for (int tries = 0; tries < 4 && result != READ_OK; tries++)
 			result = follow(list, &next, &before);
