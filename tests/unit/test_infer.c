@@ -192,6 +192,19 @@ static void test_without_layout(void **state)
 	finds(toy, task, 0);
 }
 
+/* A kernel without loadable modules has none, whatever its data looks like. */
+static void test_without_modules(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t modules = DATA + 5 * PAGE_SIZE + 0x10;
+
+	put_module(toy, modules, "ext4");
+	toy->kernel.symbol[LINUX_text] = DATA;
+	finds(toy, 0, 0);
+	toy->kernel.symbol[LINUX_module_put] = DATA + 0x100;
+	finds(toy, 0, modules);
+}
+
 static void test_page_that_cannot_be_read(void **state)
 {
 	struct toy *toy = *state;
@@ -321,6 +334,7 @@ int main(void)
 	    TEST(lists_of_other_things),
 	    TEST(known),
 	    TEST(without_layout),
+	    TEST(without_modules),
 	    TEST(page_that_cannot_be_read),
 	    TEST(cancelled),
 	    TEST(note),

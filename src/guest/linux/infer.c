@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/infer.h"
 #include "guest/linux/identify.h"
+#include "guest/linux/module.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -120,7 +121,8 @@ static void search_page(struct linux_kernel *kernel, const uint8_t *page, uint64
 static struct wanted find_wanted(struct linux_kernel *kernel)
 {
 	bool task = !kernel->symbol[LINUX_init_task];
-	bool modules = !kernel->symbol[LINUX_modules];
+	/* Kernels without modules have struct module among their types, too. */
+	bool modules = !kernel->symbol[LINUX_modules] && !linux_without_modules(kernel);
 
 	return (struct wanted){
 	    .task = task && linux_layout(kernel, LAYOUT_GROUP_task)->task_comm.present,

@@ -11,11 +11,16 @@
 /* The letter of each taint flag, by bit number (include/linux/panic.h). */
 static const char taint_letters[] = "PFSRMBUDAWCIOELKXTNJ";
 
+bool linux_without_modules(const struct linux_kernel *kernel)
+{
+	return kernel->symbol[LINUX_text] && !kernel->symbol[LINUX_module_put] &&
+	       !kernel->symbol[LINUX_modules];
+}
+
 struct nunchi_error *linux_modules_init(struct linux_modules *walk, struct linux_kernel *kernel)
 {
 	*walk = (struct linux_modules){.kernel = kernel};
-	walk->none = kernel->symbol[LINUX_text] && !kernel->symbol[LINUX_module_put] &&
-		     !kernel->symbol[LINUX_modules];
+	walk->none = linux_without_modules(kernel);
 	hash_map_init(&walk->seen);
 	if (walk->none)
 		return NULL;

@@ -26,6 +26,9 @@ struct linux_modules {
 	enum read_result why_unread;
 };
 
+/* Whether the kernel's symbols tell that it was built without loadable modules. */
+bool linux_without_modules(const struct linux_kernel *kernel);
+
 /*
  * Begins a walk over the list of modules. NUNCHI_ERROR_UNSUPPORTED names the symbol or type that is
  * missing.
