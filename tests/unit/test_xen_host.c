@@ -301,6 +301,51 @@ static void test_silent(void **state)
 	}
 }
 
+/* Answers, but takes its time for each. */
+static void slow(int one)
+{
+	const struct timespec wait = {.tv_nsec = 400000000};
+	uint32_t head[4];
+	char data[8];
+
+	signal(SIGPIPE, SIG_IGN);
+	while (recv(one, head, sizeof(head), MSG_WAITALL) == sizeof(head) &&
+	       recv(one, data, head[3], MSG_WAITALL) == (ssize_t)head[3]) {
+		nanosleep(&wait, NULL);
+		if (send(one, (uint32_t[4]){READ, head[1]}, 16, 0) != 16)
+			break;
+	}
+}
+
+/* Many requests in a row take no longer than one may; later ones have time again. */
+static void test_slow(void **state)
+{
+	_cleanup_close_ int fd = listening(0);
+	pid_t daemon = serve(fd, slow);
+	struct xen_store *store = opened();
+	struct timespec before, after;
+
+	(void)state;
+	says(store, "/a", "");
+	says(store, "/a", "");
+	/* 0.8 s of 2 s are gone, and come back. */
+	sleep(1);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < 4; i++)
+		says(store, "/a", "");
+	assert_int_equal(xen_store_get_state(store), XEN_STORE_ANSWERS);
+	for (int i = 0; i < 30; i++) {
+		size_t size;
+
+		free(xen_store_get(store, "/a", &size));
+	}
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_int_equal(xen_store_get_state(store), XEN_STORE_SILENT);
+	assert_in_range(after.tv_sec - before.tv_sec, 1, 4);
+	xen_store_close(store);
+	finished(daemon);
+}
+
 /* Makes the folder of the kernel's device; gives the device's path. */
 static const char *device_path(void)
 {
@@ -447,9 +492,11 @@ static void test_host(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = {
-	    TEST(answers), TEST(bad_answers), TEST(silent), TEST(device), TEST(reports_without_end),
-	    TEST(full),    TEST(none),        TEST(closed), TEST(host)};
+	const struct CMUnitTest tests[] = {TEST(answers), TEST(bad_answers),
+					   TEST(silent),  TEST(slow),
+					   TEST(device),  TEST(reports_without_end),
+					   TEST(full),    TEST(none),
+					   TEST(closed),  TEST(host)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/*
+ * How long a request may take. Requests in a row have that together, so that a list of many
+ * domains takes no longer; it comes back while nothing is asked.
+ */
 #define PATIENCE_US (2 * CLOCK_US_PER_S)
 /* XENSTORE_PAYLOAD_MAX. */
 #define MOST_DATA 4096
@@ -42,6 +46,8 @@ struct xen_store {
 	int fd;
 	uint32_t request; /* number of the last request */
 	enum xen_store_state state;
+	uint64_t patience_us;     /* what was left of it … */
+	uint64_t answered_us;     /* … when the last request was answered */
 	char data[MOST_DATA + 1]; /* of the last message, with a NUL byte after it */
 };
 
@@ -107,6 +113,8 @@ struct xen_store *xen_store_open(const char *root, enum xen_store_state *ret)
 	if (!store)
 		return NULL;
 	store->fd = no_cleanup_fd(fd);
+	store->patience_us = PATIENCE_US;
+	store->answered_us = clock_us();
 	*ret = XEN_STORE_ANSWERS;
 	return store;
 }
@@ -170,6 +178,17 @@ static bool put(struct xen_store *store, const void *data, size_t size)
 	return sent == (ssize_t)size || give_up(store, XEN_STORE_NONE);
 }
 
+/* Until when the next request may take. */
+static uint64_t next_deadline(struct xen_store *store)
+{
+	uint64_t now = clock_us();
+
+	store->patience_us += now - store->answered_us;
+	if (store->patience_us > PATIENCE_US)
+		store->patience_us = PATIENCE_US;
+	return now + store->patience_us;
+}
+
 /*
  * Makes a request with one or two strings. True if it was carried out; the answer is in store->data
  * then. Reports of watches that come before the answer are dropped.
@@ -179,7 +198,7 @@ static bool ask(struct xen_store *store, enum message_type type, const char *one
 {
 	size_t size = strlen(one) + 1, more = two ? strlen(two) + 1 : 0;
 	struct head head = {.type = type, .length = (uint32_t)(size + more)};
-	uint64_t deadline = clock_us() + PATIENCE_US;
+	uint64_t deadline = next_deadline(store);
 	char message[sizeof(head) + PATH_MAX];
 
 	if (store->state != XEN_STORE_ANSWERS || size + more > PATH_MAX)
@@ -203,6 +222,8 @@ static bool ask(struct xen_store *store, enum message_type type, const char *one
 	 */
 	if (head.type != type && head.type != XS_ERROR)
 		return give_up(store, XEN_STORE_BAD);
+	store->answered_us = clock_us();
+	store->patience_us = deadline > store->answered_us ? deadline - store->answered_us : 0;
 	*ret_size = head.length;
 	return head.type == type;
 }
