@@ -16,6 +16,7 @@ from pathlib import Path
 import machine
 from qmp import Qmp
 
+from guests import flicker
 from guests.tool import Account, Nunchi, good_run
 
 ROUNDS = 9
@@ -180,6 +181,7 @@ def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> N
         interrupted(nunchi, account, guest, qmp, work)
         confined(nunchi, account, guest)
         limits(nunchi, account, guest, qmp, work)
+        flicker.run(nunchi, account, guest, qmp)
         account.check(is_running(qmp), "after all of it the guest does not run")
     # It still answers.
     account.check(machine.execute(guest, "echo alive") == b"alive\n", "the guest does not answer")
