@@ -278,20 +278,39 @@ static unsigned count_words(struct redact_scan *scan, size_t at)
 	return count;
 }
 
-/* "password is x", "password to x", "password for bob: x" */
+/* "is ", "has been set to " … at at: where what comes behind begins; at if none stands there. */
+static size_t skip_verb(const struct redact_scan *scan, size_t at)
+{
+	/* Longer ones before those that they begin with. */
+	static const char *const verbs[] = {
+	    "is now ",     "is set to ", "is ",     "was set to ",      "was changed to ",
+	    "was ",        "to ",        "set to ", "has been set to ", "has been changed to ",
+	    "changed to ", "will be ",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (redact_starts(scan, at, verbs[i]))
+			return skip_blanks(scan, at + strlen(verbs[i]));
+	return at;
+}
+
+/* "password is x", "password for bob: x", "password of the disk is x" */
 static size_t skip_link(const struct redact_scan *scan, size_t at)
 {
-	static const char *const links[] = {"is ", "was ", "to ", "set to ", "changed to ", "of "};
+	size_t behind = skip_verb(scan, at);
 
-	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-		if (redact_starts(scan, at, links[i]))
-			return skip_blanks(scan, at + strlen(links[i]));
+	if (behind > at)
+		return behind;
 	if (!redact_starts(scan, at, "for ") && !redact_starts(scan, at, "of "))
 		return at;
-	for (size_t i = at; i < at + 80 && i < scan->size && scan->text[i] != '\n'; i++)
+	for (size_t i = at; i < at + 80 && i < scan->size && scan->text[i] != '\n'; i++) {
 		if (scan->text[i] == ':' && redact_is_blank(redact_at(scan, i + 1)))
 			return skip_blanks(scan, i + 1);
-	return at;
+		behind = redact_is_blank(scan->text[i]) ? skip_verb(scan, i + 1) : 0;
+		if (behind > i + 1)
+			return behind;
+	}
+	return redact_starts(scan, at, "of ") ? skip_blanks(scan, at + strlen("of ")) : at;
 }
 
 /* An option's argument. One that has the form of an option is none: the name was a flag. */
@@ -322,7 +341,8 @@ static struct redact_cut spaced(struct redact_scan *scan, const struct name *nam
 	unsigned words;
 
 	if (name->quoted || at == name->behind || name->class > CLASS_STRONG ||
-	    (name->class == CLASS_WEAK && !name->first))
+	    (name->class == CLASS_WEAK && !name->first &&
+	     !(class_of_two(scan, name) == CLASS_STRONG && skip_verb(scan, at) > at)))
 		return cut;
 	/* GRUB's "password USER PLAIN" and "password_pbkdf2 USER HASH"; "psk VALUE" of other files.
 	 */
@@ -337,6 +357,65 @@ static struct redact_cut spaced(struct redact_scan *scan, const struct name *nam
 	cut.at = skip_link(scan, at);
 	size = simple_word(scan, cut.at);
 	cut.size = looks_secret(scan, cut.at, size) ? size : 0;
+	return cut;
+}
+
+/* ---- A value in parentheses, and of an option of one letter ---- */
+
+/* "password(x)": what is quoted, or looks secret. */
+static struct redact_cut called(struct redact_scan *scan, const struct name *name)
+{
+	struct redact_cut cut = {.at = name->behind + 1, .kind = REDACT_SECRET};
+	size_t quoted, end = cut.at;
+
+	if (name->class != CLASS_STRONG || redact_at(scan, name->behind) != '(')
+		return cut;
+	quoted = redact_quoted(scan, cut.at);
+	while (end < scan->size && !isspace((unsigned char)scan->text[end]) &&
+	       !strchr(",)(", scan->text[end]))
+		end++;
+	if (quoted > 2)
+		cut.size = quoted;
+	else if (!quoted && redact_at(scan, end) == ')' && looks_secret(scan, cut.at, end - cut.at))
+		cut.size = end - cut.at;
+	return cut;
+}
+
+/* Programs whose -p is something else and takes such names. */
+static bool is_innocent(const struct redact_scan *scan)
+{
+	static const char *const programs[] = {"mkdir", "cp", "install", "tar", "rmdir", "git"};
+	size_t size = scan->last_end - scan->last_word;
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (size == strlen(programs[i]) &&
+		    !memcmp(scan->text + scan->last_word, programs[i], size))
+			return true;
+	return false;
+}
+
+/* "-p x" of a program that is not known: only what has letters and digits, and is no path or port.
+ */
+static struct redact_cut letter_value(struct redact_scan *scan, const struct name *name)
+{
+	struct redact_cut cut = {.at = name->end + 1, .kind = REDACT_SECRET};
+	size_t digits = 0, letters = 0, end = cut.at;
+
+	if (name->end - name->at != 1 || scan->text[name->at] != 'p' || !name->dashed ||
+	    scan->text[name->at - 1] != '-' || (name->at > 1 && scan->text[name->at - 2] == '-') ||
+	    is_innocent(scan) ||
+	    !(redact_is_blank(redact_at(scan, name->end)) ||
+	      (scan->arguments && name->end < scan->size && !scan->text[name->end])))
+		return cut;
+	for (; end < scan->size && scan->text[end] && !isspace((unsigned char)scan->text[end]);
+	     end++) {
+		if (strchr("/.:,=", scan->text[end]))
+			return cut;
+		digits += isdigit((unsigned char)scan->text[end]) != 0;
+		letters += isalpha((unsigned char)scan->text[end]) != 0;
+	}
+	if (digits && letters && end - cut.at >= 6 && scan->text[cut.at] != '[')
+		cut.size = end - cut.at;
 	return cut;
 }
 
@@ -406,8 +485,12 @@ struct redact_cut redact_key(struct redact_scan *scan, size_t at)
 		if (!cut.size && name.dashed && name.class <= CLASS_STRONG &&
 		    (redact_at(scan, value) == ' ' || (scan->arguments && !redact_at(scan, value))))
 			cut = option_value(scan, &name);
+		if (!cut.size)
+			cut = called(scan, &name);
 		if (!cut.size && !separator(scan, skip_blanks(scan, value)))
 			cut = spaced(scan, &name);
+	} else if (name.class == CLASS_NONE) {
+		cut = letter_value(scan, &name);
 	}
 	if (!cut.size)
 		note_pair(scan, &name);
