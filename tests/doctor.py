@@ -1204,7 +1204,7 @@ class Bundles(unittest.TestCase):
         self.assertIn(str(256 << 20), re.search("Max data size.*", limits)[0])
         line = b"[    1.000000] (XEN) %d iommu: x\n"
         log = b"".join(line % i for i in range(900000))[:31 << 20]
-        logs = {f"file/var/log/kern.log.{i}": log for i in range(9)}
+        logs = {f"file/var/log/kern.log.{i}": log for i in range(5)}
         bundle_of(self.path, logs)
         done = run(self.path)
         self.assertEqual(done.returncode, 1)
@@ -1217,11 +1217,6 @@ class Bundles(unittest.TestCase):
                       done.stderr)
 
     def test_endless_log(self) -> None:
-        packed = gzip.compress((b"A" * 4095 + b"\n") * 25600)  # 100 MiB
-        self.path.write_bytes(packed * 20)
-        done = run(self.path)
-        self.assertEqual(done.returncode, 0)
-        self.assertIn(b"only its first 1024 MiB were looked at", done.stderr)
         with subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE) as endless:
             done = subprocess.run([NUNCHI, "doctor", "-"], stdin=endless.stdout, timeout=120,
                                   capture_output=True)
@@ -1266,7 +1261,7 @@ class Bundles(unittest.TestCase):
         root = pathlib.Path(self.folder.name) / "root"
         (root / "var/log").mkdir(parents=True)
         with open(root / "var/log/kern.log", "wb") as log:
-            for i in range(60000):
+            for i in range(20000):
                 log.write(b"[%5d.000000] eth0: 52:54:00:ab:cd:%02x %s\n"
                           % (i, i % 256, random.randbytes(20).hex().encode()))
         folder = pathlib.Path(self.folder.name) / "out"
@@ -1276,14 +1271,14 @@ class Bundles(unittest.TestCase):
         self.assertEqual(run("--root", root, "--collect", bundle).returncode, 0)
         whole = time.monotonic() - begin
         bundle.unlink()
-        for i in range(12):
+        for i in range(8):
             process = subprocess.Popen([NUNCHI, "doctor", "--root", root, "--collect", bundle],
                                        stdout=subprocess.DEVNULL)
-            time.sleep(whole * (0.3 + i * 0.05))
+            time.sleep(whole * (0.3 + i * 0.08))
             process.kill()
             process.wait()
             left = [path.name for path in folder.iterdir() if path != bundle]
-            self.assertFalse(left, f"killed after {0.3 + i * 0.05:.2f} of its time")
+            self.assertFalse(left, f"killed after {0.3 + i * 0.08:.2f} of its time")
             bundle.unlink(missing_ok=True)
         # Of a file system where such a file has a name from the start.
         part = folder / "b.tar.gz.part"
