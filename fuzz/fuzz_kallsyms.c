@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Any bytes as a kernel's image: the symbol table is searched for, looked up in and decoded, and
- *once more after some bytes of the image changed, as in a running guest.
+ * once more after some bytes of the image changed, as in a running guest.
  *
  *	u8   bit 0: words of 4 bytes; bits 4-7: number of changes
  *	u64  address of the image

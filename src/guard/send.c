@@ -79,12 +79,5 @@ bool send_ran(void *data, struct undo_ran *ret)
 {
 	const struct guard_setup *setup = data;
 
-	if (!undo_threads_ran(&setup->threads, ret))
-		return false;
-	/*
-	 * The owner has QEMU's events to tell as well, the guard has not: it undoes somebody's stop
-	 * rather than leave a guest paused for ever.
-	 */
-	ret->noise = ret->stopping;
-	return true;
+	return undo_threads_ran(&setup->threads, ret);
 }

@@ -15,12 +15,16 @@ enum undo_seen undo_look(const struct undo_actor *actor)
 enum undo_proof undo_prove(const struct undo_actor *actor, const struct undo_entry *entry)
 {
 	struct undo_ran now;
-	uint64_t most;
+	bool stopping = entry->state == UNDO_DOING;
+	uint64_t more;
 
 	if (!entry->has_ran || !actor->ran || !actor->ran(actor->data, &now) || now.ns < entry->ran)
 		return UNDO_PROOF_NONE;
-	most = entry->state == UNDO_DOING ? now.stopping : now.noise;
-	return now.ns - entry->ran <= most ? UNDO_PROOF_OURS : UNDO_PROOF_SOMEBODY;
+	more = now.ns - entry->ran;
+	if (more <= (stopping ? now.doubt : now.noise))
+		return UNDO_PROOF_OURS;
+	/* Of a guest that was still running when its time was noted, more time tells nothing. */
+	return stopping || more <= now.doubt ? UNDO_PROOF_NONE : UNDO_PROOF_SOMEBODY;
 }
 
 enum due { DUE, SETTLED, SOMEBODY, UNSURE };

@@ -18,18 +18,19 @@ enum undo_seen {
 
 /*
  * CPU time that a guest has used. A guest that stands still uses none, but for `noise`: the
- * hypervisor's own work in its name, such as reading its registers. `stopping` is what it may use
- * between the line UNDO_DOING and its stop.
+ * hypervisor's own work in its name, such as reading its registers. More than `doubt` it has only
+ * used if it ran.
  */
 struct undo_ran {
-	uint64_t ns, noise, stopping;
+	uint64_t ns, noise, doubt;
 };
 
 /* Whose the pause of a guest is, by its CPU time. */
 enum undo_proof {
 	UNDO_PROOF_OURS,     /* it has stood still since ours */
 	UNDO_PROOF_SOMEBODY, /* it has run since ours, so somebody has resumed it */
-	UNDO_PROOF_NONE,     /* its CPU time, or the one of our pause, is unknown */
+	/* its CPU time, or the one of our pause, is unknown, or they differ by too little */
+	UNDO_PROOF_NONE,
 };
 
 /* The functions that look at and undo an entry on one kind of target. */

@@ -11,12 +11,12 @@
 
 /*
  * A vCPU thread that stands still uses nothing, but for the first reading of its registers under
- * KVM. Where the host itself is a guest, the time that is taken from it may count as the thread's.
- * A BIOS that waits for its next try to boot uses 540 us in a second (QEMU 7.2 without KVM).
+ * KVM. Where the host itself is a guest, the time that is taken from it may count as the thread's,
+ * and the kernel adds up a running thread's time at its ticks alone. A BIOS that waits for its next
+ * try to boot uses 540 us in a second (QEMU 7.2 without KVM).
  */
 #define NOISE_NS ((uint64_t)1000 * 1000)
-/* What a vCPU may use until it stops, which takes far less than a slice of the scheduler. */
-#define STOPPING_NS ((uint64_t)10 * 1000 * 1000)
+#define DOUBT_NS ((uint64_t)10 * 1000 * 1000)
 
 static int open_schedstat(const struct undo_threads *threads, unsigned i)
 {
@@ -28,7 +28,7 @@ static int open_schedstat(const struct undo_threads *threads, unsigned i)
 
 bool undo_threads_ran(const struct undo_threads *threads, struct undo_ran *ret)
 {
-	*ret = (struct undo_ran){0, threads->count * NOISE_NS, threads->count * STOPPING_NS};
+	*ret = (struct undo_ran){0, threads->count * NOISE_NS, threads->count * DOUBT_NS};
 	for (unsigned i = 0; i < threads->count; i++) {
 		_cleanup_close_ int fd = open_schedstat(threads, i);
 		char text[64];
@@ -40,7 +40,8 @@ bool undo_threads_ran(const struct undo_threads *threads, struct undo_ran *ret)
 			return false;
 		ret->ns += ns;
 	}
-	return threads->count > 0;
+	/* Linux before 5.14 may have the file and count nothing. */
+	return ret->ns > 0;
 }
 
 bool undo_threads_are_gone(const struct undo_threads *threads)

@@ -290,9 +290,12 @@ struct nunchi_error *undo_do(struct undo *undo, bool *ret_ours, char **ret_repai
 static bool is_ended(struct undo *undo, const struct undo_entry *entry)
 {
 	struct undo_actor actor = actor_of(undo);
+	enum undo_proof proof = undo_prove(&actor, entry);
+	bool by_time = proof == UNDO_PROOF_SOMEBODY;
 
-	return undo_prove(&actor, entry) == UNDO_PROOF_SOMEBODY &&
-	       (!undo->ops->was_resumed || undo->ops->was_resumed(undo->data));
+	if (proof == UNDO_PROOF_OURS)
+		return false;
+	return undo->ops->was_resumed ? undo->ops->was_resumed(undo->data, by_time) : by_time;
 }
 
 /* Undoes the pause without a guard; the log says how far the guard came. */

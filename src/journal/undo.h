@@ -24,10 +24,10 @@ struct undo_ops {
 	/* Fills in the plan for a guard. */
 	struct nunchi_error *(*plan)(void *data, struct guard_plan *ret);
 	/*
-	 * Whether somebody has resumed the guest since set(), after its CPU time said so. NULL, or
-	 * true, where the CPU time has to be enough.
+	 * Whether somebody has resumed the guest since set(); by_time, what its CPU time says,
+	 * where nothing else tells. NULL: nothing else does.
 	 */
-	bool (*was_resumed)(void *data);
+	bool (*was_resumed)(void *data, bool by_time);
 	/*
 	 * Whether the guest that undo_init() gave this name is gone, or its number is another
 	 * guest's now. False if that is unknown.

@@ -268,7 +268,8 @@ static int put_entry(struct undo_entries *entries, struct undo_entry entry)
 	}
 	if (at == UNDO_LOG_ENTRIES_MAX)
 		return EFBIG;
-	if (at < entries->count && !entry.has_ran) {
+	/* The time of a guest that was about to be stopped is not that of its stop. */
+	if (at < entries->count && !entry.has_ran && entries->entries[at].state != UNDO_DOING) {
 		entry.has_ran = entries->entries[at].has_ran;
 		entry.ran = entries->entries[at].ran;
 	}

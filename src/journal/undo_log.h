@@ -16,8 +16,8 @@
  * "owner" is a random number that each process draws when it takes the log. A line "NUMBER TYPE
  * STATE [ARGUMENTS]" sets the newest state of an entry. "ran" is the CPU time, in nanoseconds, that
  * the guest had used then: if it has used more, somebody has resumed it. A last line without a
- *newline was not written completely and is ignored. An entry of a type that this nunchi does not
- *know (a newer one wrote it) is not undone: the log is kept, and the user is told.
+ * newline was not written completely and is ignored. An entry of a type that this nunchi does not
+ * know (a newer one wrote it) is not undone: the log is kept, and the user is told.
  *
  * Two locks on the file say whether somebody looks after it: byte 0 is locked by the owner, byte 1
  * by the guard. They are open file description locks and end with the process that took them,
@@ -29,7 +29,7 @@
  * directory must belong to the user and be closed to everybody else. It is opened once for each log
  * that is taken, its owner and mode are checked by fstat(), and the log is opened, compared and
  * removed by that descriptor alone; the guard does the same. A log that others could have written
- *is refused.
+ * is refused.
  */
 #ifndef NUNCHI_JOURNAL_UNDO_LOG_H
 #define NUNCHI_JOURNAL_UNDO_LOG_H

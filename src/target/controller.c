@@ -293,20 +293,36 @@ static bool wait_for_answer(struct controller *controller)
 	return ready > 0;
 }
 
+/* Whether the request was sent and its whole answer came. */
+static bool exchange(struct controller *controller, const struct request *request,
+		     struct answer *answer, void *ret, size_t size)
+{
+	/* send() with MSG_NOSIGNAL is forbidden here. */
+	if (io_write_quietly(controller->socket, request, sizeof(*request)) ||
+	    !wait_for_answer(controller) ||
+	    io_read_full(controller->socket, answer, sizeof(*answer)) != sizeof(*answer))
+		return false;
+	return !answer->size || (answer->size == size &&
+				 io_read_full(controller->socket, ret, size) == (ssize_t)size);
+}
+
 /* Sends a request and takes the answer, and `size` bytes of result if it succeeded. */
 static struct nunchi_error *ask(struct controller *controller, struct target *target,
 				const struct request *request, struct answer *answer, void *ret,
 				size_t size)
 {
 	cancel_clear(controller->shared);
-	/* send() with MSG_NOSIGNAL is forbidden here. */
-	if (io_write_quietly(controller->socket, request, sizeof(*request)) ||
-	    !wait_for_answer(controller) ||
-	    io_read_full(controller->socket, answer, sizeof(*answer)) != sizeof(*answer))
+	if (controller->socket < 0)
 		return is_gone();
-	if (answer->size &&
-	    (answer->size != size || io_read_full(controller->socket, ret, size) != (ssize_t)size))
+	if (!exchange(controller, request, answer, ret, size)) {
+		/*
+		 * An answer that comes late would be taken for that to the next request. At the end
+		 * of the connection the second process resumes the guest and ends.
+		 */
+		close(controller->socket);
+		controller->socket = -1;
 		return is_gone();
+	}
 	if (target) {
 		target->paused_us = answer->paused_us;
 		target->paused_since_us = answer->paused_since_us;
@@ -455,7 +471,8 @@ void controller_destroy(struct controller *controller)
 	if (!controller)
 		return;
 	/* The end of the connection is its order to end. */
-	close(controller->socket);
+	if (controller->socket >= 0)
+		close(controller->socket);
 	while (controller->pid > 0 && waitpid(controller->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	munmap(controller->shared, sizeof(*controller->shared));

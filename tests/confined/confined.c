@@ -3,9 +3,9 @@
  * Opens a guest as the command does, confined, and tries everything that a confined process must
  * not be able to do. Then it reads the guest, and pauses it if it runs.
  *
- *	confined TARGET         prints "passed N" and "failed NAME: …" lines; status 0 if none
- *failed confined                the same with a file of its own confined killed TARGET  kills the
- *confined process while it holds the guest paused
+ *	confined TARGET         prints "passed N", "failed NAME: …"; status 0 if none failed
+ *	confined                the same with a file of its own
+ *	confined killed TARGET  kills the confined process while it holds the guest paused
  *
  * That each attempt can tell the difference is tried first, in a process that is not confined.
  */

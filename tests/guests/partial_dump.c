@@ -3,11 +3,11 @@
  * Takes out of a saved guest, one at a time, the pages that a view reads, and runs the view again:
  * each row must be as it was, or differ only by cells that are absent since a page was not saved,
  * and a row may be missing only where such a cell stands for it; or else the result must come with
- *a warning that was not there before, or as an error. All views of the registry are walked.
+ * a warning that was not there before, or as an error. All views of the registry are walked.
  *
  * With "words", changes instead one word at a time of those that a view reads: to 0, to all ones,
- *by one bit, or by 8. Then a cell may have another value, and a row more may come; but a row may be
- * missing only with a warning or an error, or where an absent cell stands for it.
+ * by one bit, or by 8. Then a cell may have another value, and a row more may come; but a row may
+ * be missing only with a warning or an error, or where an absent cell stands for it.
  *
  *	partial_dump [words] FILE [SECONDS [TYPES SYMBOLS]]
  *

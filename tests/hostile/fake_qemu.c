@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What tests/hostile.py runs under the name qemu-system-x86_64, as another user: a process that
- *looks like QEMU and answers on its QMP socket as it is told by the variable FAKE_QEMU:
+ * looks like QEMU and answers on its QMP socket as it is told by the variable FAKE_QEMU:
  *
  *	silent   says nothing          flood    sends events without end
  *	huge     an answer without end nested   an answer of brackets
@@ -9,7 +9,7 @@
  *	unasked  answers that nobody asked for  good     answers as QEMU does, and counts `stop`
  *
  * The socket is that of -qmp unix:PATH,…; with FAKE_SOCKET=no it is not made, since the command
- *line names another's. With FAKE_MAP=PATH the file is mapped over what looks like the guest's RAM.
+ * line names another's. With FAKE_MAP=PATH the file is mapped over what looks like the guest's RAM.
  */
 #include <fcntl.h>
 #include <stdbool.h>

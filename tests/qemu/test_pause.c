@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -407,6 +408,7 @@ static void test_logs_of_dead_guests_go(void **state)
 	struct machine machine, other;
 	struct target *target;
 	char path[200], boot[9] = "";
+	struct stat namespace;
 	FILE *file;
 
 	(void)state;
@@ -415,6 +417,7 @@ static void test_logs_of_dead_guests_go(void **state)
 	machine_stop(&machine);
 	assert_int_equal(records(), 1);
 	machine_start(&other, plain);
+	assert_int_equal(stat("/proc/self/ns/pid", &namespace), 0);
 	/* Of a process that has the id of another one now, of an earlier boot, of another kind. */
 	file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	assert_true(fgets(boot, sizeof(boot), file) != NULL);
@@ -422,8 +425,9 @@ static void test_logs_of_dead_guests_go(void **state)
 	for (int i = 0; i < 3; i++) {
 		static const char *const kinds[] = {"qemu", "xen", "xen"};
 
-		snprintf(path, sizeof(path), "%s/%s-%s-%d-12", logs, kinds[i],
-			 i == 1 ? "01234567" : boot, other.pid);
+		snprintf(path, sizeof(path), "%s/%s-%s-%d-12-%llu", logs, kinds[i],
+			 i == 1 ? "01234567" : boot, other.pid,
+			 (unsigned long long)namespace.st_ino);
 		file = fopen(path, "we");
 		fprintf(file, "nunchi undo log 1\nguest x\n1 pause done\n");
 		fclose(file);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The second process is killed: the process that asks it gets an error, and no signal. */
+/* The second process is killed, or answers too late: the process that asks it gets an error. */
 #include "target/controller.h"
 
 #include <errno.h>
@@ -19,6 +19,9 @@
 #include <cmocka.h>
 
 static pid_t to_kill;
+/* The time until an answer has to be there passes at once. */
+static bool time_flies;
+static uint64_t seconds_flown;
 
 static void kill_second(void)
 {
@@ -39,16 +42,30 @@ static void kill_second(void)
 int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	struct timespec time = {timeout / 1000, timeout % 1000 * 1000000L};
-	int ready = (int)syscall(SYS_ppoll, fds, count, timeout < 0 ? NULL : &time, NULL, 0);
+	int ready;
 
+	if (time_flies) {
+		seconds_flown += 100;
+		return 0;
+	}
+	ready = (int)syscall(SYS_ppoll, fds, count, timeout < 0 ? NULL : &time, NULL, 0);
 	kill_second();
 	return ready;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int result = (int)syscall(SYS_clock_gettime, clock, ret);
+
+	ret->tv_sec += (time_t)seconds_flown;
+	return result;
 }
 
 static struct nunchi_error *finish(bool done, void *data)
 {
 	(void)done;
-	(void)data;
+	if (data)
+		usleep(*(const useconds_t *)data);
 	return NULL;
 }
 
@@ -131,10 +148,30 @@ static void test_no_sigpipe(void **state)
 		ask_the_dead(late);
 }
 
+/* What comes after the time limit is no answer to the next request. */
+static void test_late_answer(void **state)
+{
+	useconds_t delay = 300000;
+	const struct controller_setup setup = {.finish = finish, .data = &delay};
+	struct controller *controller;
+
+	(void)state;
+	assert_null(controller_start(&setup, &controller));
+	time_flies = true;
+	_cleanup_error_ struct nunchi_error *err = controller_finish(controller);
+	time_flies = false;
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	usleep(2 * delay);
+	_cleanup_error_ struct nunchi_error *again = controller_finish(controller);
+	assert_true(error_is(again, NUNCHI_ERROR_GONE));
+	controller_destroy(controller);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_sigpipe),
+	    cmocka_unit_test(test_late_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

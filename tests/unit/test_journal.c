@@ -450,7 +450,7 @@ static void test_replay_undoes_what_was_done(void **state)
 
 static bool toy_ran(void *data, struct undo_ran *ret)
 {
-	*ret = (struct undo_ran){.ns = ((struct toy *)data)->ran, .noise = 10, .stopping = 1000};
+	*ret = (struct undo_ran){.ns = ((struct toy *)data)->ran, .noise = 10, .doubt = 1000};
 	return ret->ns;
 }
 
@@ -465,17 +465,21 @@ static void test_replay_wants_proof(void **state)
 	} cases[] = {
 	    {UNDO_DONE, false, true, 5000, 5000, 1, 0, 0},
 	    {UNDO_DONE, false, true, 5000, 5010, 1, 0, 0},
-	    {UNDO_DONE, false, true, 5000, 5011, 0, 1, 0},
-	    {UNDO_UNDOING, false, true, 5000, 5011, 0, 1, 0},
+	    {UNDO_DONE, false, true, 5000, 5011, 0, 0, 1},
+	    {UNDO_DONE, false, true, 5000, 6001, 0, 1, 0},
+	    {UNDO_UNDOING, false, true, 5000, 6001, 0, 1, 0},
+	    /* It ran on until it was stopped: that it ran tells nothing. */
 	    {UNDO_DOING, false, true, 5000, 6000, 1, 0, 0},
-	    {UNDO_DOING, false, true, 5000, 6001, 0, 1, 0},
+	    {UNDO_DOING, false, true, 5000, 6001, 0, 0, 1},
+	    {UNDO_DOING, false, false, 5000, 6001, 1, 0, 0},
 	    {UNDO_DONE, false, true, 5000, 0, 0, 0, 1},
 	    {UNDO_DONE, false, true, 5000, 4999, 0, 0, 1},
 	    {UNDO_DONE, false, true, 0, 5000, 0, 0, 1},
 	    {UNDO_DONE, false, false, 0, 5000, 1, 0, 0},
-	    {UNDO_DONE, false, false, 5000, 5011, 0, 1, 0},
+	    {UNDO_DONE, false, false, 5000, 5011, 1, 0, 0},
+	    {UNDO_DONE, false, false, 5000, 6001, 0, 1, 0},
 	    {UNDO_DONE, true, true, 5000, 5010, 1, 0, 0},
-	    {UNDO_DONE, true, true, 5000, 5011, 0, 1, 0},
+	    {UNDO_DONE, true, true, 5000, 6001, 0, 1, 0},
 	    {UNDO_DOING, true, true, 5000, 5000, 0, 0, 1},
 	};
 
@@ -502,6 +506,27 @@ static void test_replay_wants_proof(void **state)
 		assert_int_equal(result.somebody, cases[i].somebody);
 		assert_int_equal(result.unsure, cases[i].unsure);
 		assert_int_equal(toy.pauses, !cases[i].undone);
+		undo_log_erase(log);
+	}
+}
+
+/* The time of a guest that was about to be stopped is not taken for that of its stop. */
+static void test_time_before_a_stop(void **state)
+{
+	static const enum undo_state states[] = {UNDO_DONE, UNDO_UNDOING};
+	const uint64_t before = 5000;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		struct undo_log *log = take(true);
+		struct undo_entry entry;
+
+		assert_int_equal(undo_log_append_ran(log, 1, UNDO_PAUSE, UNDO_DOING, &before), 0);
+		assert_true(undo_log_entry(log, 1).has_ran);
+		add(log, 1, states[i]);
+		entry = undo_log_entry(log, 1);
+		assert_int_equal(entry.state, states[i]);
+		assert_false(entry.has_ran);
 		undo_log_erase(log);
 	}
 }
@@ -957,6 +982,7 @@ int main(void)
 	    TEST(test_environment_does_not_move_the_logs_of_root),
 	    TEST(test_replay_undoes_what_was_done),
 	    TEST(test_replay_wants_proof),
+	    TEST(test_time_before_a_stop),
 	    TEST(test_replay_keeps_what_it_does_not_know),
 	    TEST(test_replay_that_fails_can_be_repeated),
 	    TEST(test_guard_undoes_when_its_owner_is_killed),

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* Resuming has a longer time limit than all other commands, and cannot be cancelled. */
 #define RESUME_US 10000000
@@ -96,7 +97,7 @@ static bool ran(void *data, struct undo_ran *ret)
 }
 
 /* By QEMU's events, which come before the answer to a command. */
-static bool was_resumed(void *data)
+static bool was_resumed(void *data, bool by_time)
 {
 	struct qemu_target *qemu = data;
 	enum undo_seen seen;
@@ -104,20 +105,30 @@ static bool was_resumed(void *data)
 	bool unknown = err || qmp_client_is_relayed(qemu->qmp);
 
 	nunchi_error_destroy(err);
-	return unknown || seen == UNDO_SEEN_CLEAR ||
-	       qmp_client_resumed_us(qemu->qmp) > qemu->stopped_us;
+	if (unknown)
+		return by_time;
+	return seen == UNDO_SEEN_CLEAR || qmp_client_resumed_us(qemu->qmp) > qemu->stopped_us;
 }
 
-/* name is "PID-START", as undo_init() got it. */
+/* Process ids mean the same in processes of one pid namespace alone. */
+static uint64_t pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : st.st_ino;
+}
+
+/* name is "PID-START-NAMESPACE", as undo_init() got it. */
 static bool is_dead(void *data, const char *name)
 {
-	uint64_t started, start;
+	uint64_t started, start, namespace;
 	struct nunchi_error *err;
 	bool gone;
 	int pid;
 
 	(void)data;
-	if (sscanf(name, "%9d-%" SCNu64, &pid, &started) != 2)
+	if (sscanf(name, "%9d-%" SCNu64 "-%" SCNu64, &pid, &started, &namespace) != 3 ||
+	    namespace != pid_namespace())
 		return false;
 	err = process_start_time(pid, &start);
 	gone = error_is(err, NUNCHI_ERROR_GONE) || (!err && start != started);
@@ -158,8 +169,8 @@ static const struct undo_ops undo_ops = {
 
 void qemu_pause_init(struct qemu_target *qemu)
 {
-	undo_init(&qemu->undo, &undo_ops, qemu, "qemu", "%d-%" PRIu64, qemu->process.pid,
-		  qemu->process.start_time);
+	undo_init(&qemu->undo, &undo_ops, qemu, "qemu", "%d-%" PRIu64 "-%" PRIu64,
+		  qemu->process.pid, qemu->process.start_time, pid_namespace());
 }
 
 static void note_repair(struct qemu_target *qemu, char *repaired)

@@ -63,6 +63,8 @@ struct nunchi_error *process_start_time(pid_t pid, uint64_t *ret)
 
 	buffer_init(&text, 0);
 	err = process_read(pid, "stat", &text);
+	if (err && nunchi_error_errno(err) != ENOENT && nunchi_error_errno(err) != ESRCH)
+		return err;
 	if (err) {
 		nunchi_error_destroy(err);
 		return error_create(NUNCHI_ERROR_GONE, "process %d is gone", pid);
