@@ -173,6 +173,37 @@ def no_worse(account: Account, done: Done, whole: Done, key: str, what: str) -> 
     return len(done.rows) == len(want)
 
 
+def lost(row: dict[str, Any], full: dict[str, Any]) -> list[str]:
+    """Cells of the full row that are absent, and not for want of a page."""
+    before = full.get("absent", {})
+    return [f"{column}: {why}" for column, why in row.get("absent", {}).items()
+            if why not in ("not saved", before.get(column))]
+
+
+def variables_against(rows: list[dict[str, Any]], whole: list[dict[str, Any]]) -> list[str]:
+    """What is left of a process's variables may be any part of them."""
+    pids = {row["pid"] for row in whole}
+    texts = {(row["pid"], row["key"], row["value"]) for row in whole}
+    return [str(row) for row in rows
+            if row["pid"] not in pids or lost(row, {})
+            or not (row.get("absent") or (row["pid"], row["key"], row["value"]) in texts)]
+
+
+def incomplete(account: Account, form: str, got: dict[str, Done], first: dict[str, Done]) -> None:
+    """The rows of another form of the same moment, of which some pages were not saved."""
+    for view, done in got.items():
+        rows, whole = done.rows, first[view].rows
+        if view == "process_envs":
+            wrong = variables_against(rows, whole)
+        else:
+            wrong = [text for row, full in zip(rows, whole)
+                     for text in cells_against(row, full) + lost(row, full)]
+            wrong += [f"{len(rows)} rows, not {len(whole)}"] * (len(rows) != len(whole))
+        account.compared(form, view, len(rows), len(wrong))
+        account.check(done.status == 0 and not wrong, f"{form}: {view} is not a part of the first",
+                      done.first_error, *wrong)
+
+
 def differing(done: Done, want: Done) -> int:
     return len(set(done.out.splitlines()) ^ set(want.out.splitlines()))
 
