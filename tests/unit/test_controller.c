@@ -26,13 +26,14 @@ static uint64_t seconds_flown;
 static void kill_second(void)
 {
 	pid_t pid = to_kill;
+	siginfo_t ended;
 
 	to_kill = 0;
 	if (!pid)
 		return;
 	kill(pid, SIGKILL);
 	/* Dead, but left to be waited for by the controller. */
-	assert_int_equal(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
 }
 
 /*
