@@ -421,6 +421,8 @@ class Kinds(unittest.TestCase):
         self.assertEqual(asked(xen + "It has a fast ssd.\n")[0], "disk")
         self.assertEqual(asked("My laptop freezes.\n"), ["crash-log", "kvm", "hypervisor"])
         self.assertEqual(asked(xen), ["xl-info", "xl-dmesg", "kernel-log"])
+        self.assertEqual(asked("WSL2 crashes.\n")[0], "windows")
+        self.assertNotIn("windows", asked("The newsletter crashes.\n"))
 
     def test_trouble_is_not_ready(self) -> None:
         """A log that shows nothing wrong, from somebody who has trouble all the same."""
@@ -430,6 +432,10 @@ class Kinds(unittest.TestCase):
         for text in ("My guests crash after a minute.", "그런데 게스트가 자꾸 멈춥니다.",
                      "It is not working.", "Die Gäste funktionieren nicht."):
             self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+        for text in ("My guest does not start", "A lock prevents the guest from booting."):
+            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+        for text in ("Not starting NFS kernel daemon: no exports.", "This prevents flicker."):
+            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "ready", text)
 
 
 @needs("Hyperscan and PCRE2")

@@ -195,7 +195,7 @@ static const struct {
     {RULE_R39, X "PVH hardware domain iommu must be set in 'strict' mode",
      X "*** Building a PVH Dom0 ***"},
     /* panic("Not enough RAM for domain 0 allocation\n"), "Domain 0 allocation is too small …" */
-    {RULE_R40, X "Not enough RAM for domain 0 allocation", X "Dom0 alloc.:   0000000240000000"},
+    {RULE_R254, X "Not enough RAM for domain 0 allocation", X "Dom0 alloc.:   0000000240000000"},
     {RULE_R40, X "Domain 0 allocation is too small for kernel image", X "Xen  kernel: 64-bit, lsb"},
     /* panic("IOMMU requests xAPIC mode, but x2APIC already enabled by firmware\n") */
     {RULE_R41, X "IOMMU requests xAPIC mode, but x2APIC already enabled by firmware",
@@ -763,6 +763,7 @@ static void test_misread(void **state)
 	    {"KerneI panic - not synclng: Attempted to kill init!", RULE_R154},
 	    {"Cou1d not construct dornain 0", RULE_R71},
 	    {"Could not construct domain O", RULE_R71},
+	    {"Cou1d not construct d0", RULE_R71},
 	    {"VFS: Unab1e to mount root fs on unknown-b1ock(O,O)", RULE_R68},
 	    {"10-APIC + timer doesn't work!", RULE_R70},
 	    {"Hardware DomO crashed: rebootlng rnachine", RULE_R64},
@@ -771,6 +772,8 @@ static void test_misread(void **state)
 	    {"panic_on_oops=1 on the command line", RULE_NONE},
 	    {"The kernel did not panic; it is syncing", RULE_NONE},
 	    {"I could not construct the guest", RULE_NONE},
+	    {"Could not construct default PennyLane device", RULE_NONE},
+	    {"Could not construct domain objects", RULE_NONE},
 	    {"mounted root fs on vda1", RULE_NONE},
 	};
 

@@ -17,7 +17,8 @@
 static const char *const words[MISREAD_COUNT] = {
     "Panic on CPU #",
     "Kernel panic - not syncing",
-    "Could not construct d",
+    "Could not construct d#",
+    "Could not construct domain #",
     "Could not set up DOM0 guest",
     "Unable to mount root fs on",
     "IO-APIC + timer doesn't work",
@@ -31,8 +32,8 @@ static const char *const words[MISREAD_COUNT] = {
     "Xen is relinquishing VGA console",
 };
 const unsigned short misread_rules[MISREAD_COUNT] = {
-    RULE_R153, RULE_R154, RULE_R71, RULE_R71, RULE_R68, RULE_R70, RULE_R72,
-    RULE_R64,  RULE_R64,  RULE_R73, RULE_R40, RULE_R33, RULE_R76, RULE_R32,
+    RULE_R153, RULE_R154, RULE_R71, RULE_R71,  RULE_R71, RULE_R68, RULE_R70, RULE_R72,
+    RULE_R64,  RULE_R64,  RULE_R73, RULE_R254, RULE_R33, RULE_R76, RULE_R32,
 };
 
 static char letter(char c)

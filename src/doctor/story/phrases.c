@@ -77,7 +77,7 @@ static const char *const dead_words[] = {
     "무한재부팅", "재부팅 반복", "재부팅이 반복", "멈춤", "멈춰", "멈춥", "멈추", "프리징", "응답이 없", "응답 없", "응답하지 않",
     "フリーズ", "固まる", "再起動を繰り返", "死机", "卡死", "自动重启", "不断重启", "friert ein", "startet neu", "startet sich neu", "hängt", NULL};
 static const char *const trouble_words[] = {
-    "crash", "hang", "hung", "freez", "froze", "panic", "not work", "n't work", "not boot", "n't boot", "not start", "n't start", "stopped start", "prevents ", "illegal opcode", "fails",
+    "crash", "hang", "hung", "freez", "froze", "panic", "not work", "n't work", "not boot", "n't boot", "not start ", "not start.", "not start,", "does not start", "do not start", "did not start", "will not start", "is not start", "are not start", "n't start", "stopped start", "prevents the ", "prevents my ", "prevents xen", "illegal opcode", "fails",
     "failed", "failure", "unable to", "cannot ", "can't ", "broken", " bug", "regression", "problem", "error",
     "stuck", "reboots", "unstable", "trouble", "wrong", " issue", "no longer", "unsuccessful", "is gone", "black screen", "blank screen",
     "worked before", "used to work", "문제", "오류", "에러", "안 되", "안되", "안 돼", "안돼", "안 됨", "안됨", "않습니다", "않아", "못 ", "실패",

@@ -184,6 +184,26 @@ static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot
 	return false;
 }
 
+/* What a guest's kernel or initramfs says on its console forbids nothing on its host. */
+static void weigh_guest(struct nunchi_diagnosis *diagnosis, enum rule_id id, unsigned boot,
+			struct nunchi_finding *finding)
+{
+	const struct scan *scan = &diagnosis->scan;
+
+	if (finding->weight != NUNCHI_WEIGHT_BLOCKER ||
+	    (rules[id].where != WHERE_KERNEL && id != RULE_R210))
+		return;
+	if (scan_in_boot(scan, RULE_R185, boot)) {
+		finding->weight = NUNCHI_WEIGHT_PROBLEM;
+		finding->meaning = diagnosis_format(
+		    diagnosis, _("in a guest of Xen, not in dom0: %s"), finding->meaning);
+	} else if (id == RULE_R210 && scan_in_boot(scan, RULE_R115, boot)) {
+		finding->weight = NUNCHI_WEIGHT_PROBLEM;
+		finding->meaning = diagnosis_format(
+		    diagnosis, _("in a virtual machine, not on its host: %s"), finding->meaning);
+	}
+}
+
 static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 {
 	const struct scan_result *result = &diagnosis->scan.results[id];
@@ -210,12 +230,7 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 		finding.meaning = diagnosis_format(
 		    diagnosis, _("in an older boot, not in the newest: %s"), finding.meaning);
 	}
-	if (finding.weight == NUNCHI_WEIGHT_BLOCKER && rule->where == WHERE_KERNEL &&
-	    scan_in_boot(&diagnosis->scan, RULE_R185, boot)) {
-		finding.weight = NUNCHI_WEIGHT_PROBLEM;
-		finding.meaning = diagnosis_format(
-		    diagnosis, _("in a guest of Xen, not in dom0: %s"), finding.meaning);
-	}
+	weigh_guest(diagnosis, id, boot, &finding);
 	if (diagnosis->host && is_of_kvm(id) && finding.weight == NUNCHI_WEIGHT_BLOCKER)
 		finding.weight = NUNCHI_WEIGHT_ADVICE;
 	for (size_t i = 0; i < result->kept; i++)
@@ -225,16 +240,22 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	diagnosis_add_finding(diagnosis, finding, evidence, result->kept);
 }
 
-/* A fatal message with misread letters, where none was found that is as it should be. */
+/*
+ * A message with misread letters, where none was found that is as it should be. Linux and people
+ * say some of Xen's words too: these need Xen's name, or its prefix.
+ */
 static void find_misread(struct nunchi_diagnosis *diagnosis, size_t which)
 {
 	const struct scan_hit *hit = &diagnosis->scan.misread[which];
 	const struct rule *rule = &rules[misread_rules[which]];
+	unsigned present = rules_present(diagnosis, hit->boot);
 	struct nunchi_evidence evidence = {
 	    .source = hit->source, .line = hit->line, .quote = hit->quote};
 
 	if (!hit->quote || scan_seen(&diagnosis->scan, misread_rules[which]) ||
-	    !rules_apply(rule, rules_present(diagnosis, hit->boot)) ||
+	    !rules_apply(rule, present) ||
+	    (rule->where == WHERE_XEN && !(present & NEEDS_XEN_NAMED) &&
+	     !strcasestr(hit->quote, "(XEN)")) ||
 	    (rule->unless != RULE_NONE && scan_seen(&diagnosis->scan, rule->unless)))
 		return;
 	diagnosis_add_finding(
@@ -245,7 +266,8 @@ static void find_misread(struct nunchi_diagnosis *diagnosis, size_t which)
 		    rule->weight == NUNCHI_WEIGHT_NOTE ? NUNCHI_WEIGHT_NOTE : NUNCHI_WEIGHT_PROBLEM,
 		.confidence = NUNCHI_CONFIDENCE_LOW,
 		.meaning = diagnosis_format(
-		    diagnosis, _("as far as the letters can be read, for they are no log's: %s"),
+		    diagnosis,
+		    _("the letters are not just those of a log; as far as they can be read: %s"),
 		    _(rule->meaning)),
 		.remedy = rule->remedy ? _(rule->remedy) : NULL,
 		.seen = 1,

@@ -144,7 +144,8 @@ static struct nunchi_error *read_pieces(struct nunchi_diagnosis *diagnosis, cons
 			diagnosis_warn(diagnosis,
 				       diagnosis_format(diagnosis,
 							_("%s: only its first 1024 MiB were looked "
-							  "at: cut out the last boots"),
+							  "at: give the doctor the last boots "
+							  "alone"),
 							path));
 			end = true;
 		}

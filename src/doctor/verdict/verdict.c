@@ -13,10 +13,10 @@
 static size_t crash_rank(const struct nunchi_finding *finding)
 {
 	static const enum rule_id crashes[] = {
-	    RULE_R39,  RULE_R40,  RULE_R41,  RULE_R43,  RULE_R70,  RULE_R72,  RULE_R74,
-	    RULE_R151, RULE_R196, RULE_R197, RULE_R198, RULE_R199, RULE_R200, RULE_R201,
-	    RULE_R202, RULE_R73,  RULE_R71,  RULE_R210, RULE_R68,  RULE_R61,  RULE_R60,
-	    RULE_R66,  RULE_R65,  RULE_R64,  RULE_R63,  RULE_R75};
+	    RULE_R39,  RULE_R40,  RULE_R254, RULE_R41,  RULE_R43,  RULE_R70,  RULE_R72,
+	    RULE_R74,  RULE_R151, RULE_R196, RULE_R197, RULE_R198, RULE_R199, RULE_R200,
+	    RULE_R201, RULE_R202, RULE_R73,  RULE_R71,  RULE_R210, RULE_R68,  RULE_R61,
+	    RULE_R60,  RULE_R66,  RULE_R65,  RULE_R64,  RULE_R63,  RULE_R75};
 	size_t i = 0;
 
 	while (i < ARRAY_SIZE(crashes) && (finding->weight != NUNCHI_WEIGHT_BLOCKER ||
