@@ -26,7 +26,7 @@ struct qemu_target {
 	unsigned resets_before;     /* number of resets seen on connections that are closed now */
 	const struct cancel *cancel;
 	struct undo_threads threads; /* of the vCPUs, as far as QEMU says */
-	uint64_t stopped_us;         /* time of the event STOP of our pause, by QEMU's clock */
+	uint64_t resumed_us;         /* time of the last event RESUME before our pause, or 0 */
 	struct undo undo;
 };
 

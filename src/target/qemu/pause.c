@@ -38,7 +38,7 @@ static struct nunchi_error *set(void *data)
 
 	qemu->base.paused_since_us = clock_us();
 	err = qmp_client_execute(qemu->qmp, "stop", NULL, &wait, NULL);
-	qemu->stopped_us = qmp_client_stopped_us(qemu->qmp);
+	qemu->resumed_us = qmp_client_resumed_us(qemu->qmp);
 	return err;
 }
 
@@ -96,18 +96,22 @@ static bool ran(void *data, struct undo_ran *ret)
 	return undo_threads_ran(&qemu->threads, ret);
 }
 
-/* By QEMU's events, which come before the answer to a command. */
+/*
+ * By QEMU's events, which come before the answer to a command. Their times are only compared for
+ * being the same: the host's clock may be set back. A connection that is new has seen none.
+ */
 static bool was_resumed(void *data, bool by_time)
 {
 	struct qemu_target *qemu = data;
 	enum undo_seen seen;
 	struct nunchi_error *err = look(qemu, &seen);
+	uint64_t resumed = qmp_client_resumed_us(qemu->qmp);
 	bool unknown = err || qmp_client_is_relayed(qemu->qmp);
 
 	nunchi_error_destroy(err);
 	if (unknown)
 		return by_time;
-	return seen == UNDO_SEEN_CLEAR || qmp_client_resumed_us(qemu->qmp) > qemu->stopped_us;
+	return seen == UNDO_SEEN_CLEAR || (resumed && resumed != qemu->resumed_us);
 }
 
 /* Process ids mean the same in processes of one pid namespace alone. */
