@@ -96,7 +96,7 @@ static struct nunchi_error *kernel_modules_next(void *data, struct view_row *row
 			return NULL;
 	}
 	if (walk->none)
-		row_warn(row, "this kernel has no loadable modules");
+		row_warn(row, LINUX_NO_MODULES);
 	if (walk->list.broken)
 		row_warn(row, "the list of modules is cut short after %llu: %s",
 			 (unsigned long long)walk->list.count,

@@ -5,6 +5,7 @@
 #include "guest/linux/given.h"
 #include "guest/linux/identify.h"
 #include "guest/linux/infer.h"
+#include "guest/linux/module.h"
 #include "guest/linux/module_index.h"
 #include "guest/linux/others.h"
 #include "guest/linux/ram.h"
@@ -79,14 +80,20 @@ static void add_missing(const char *path, void *data)
 
 void linux_kernel_note_missing(struct linux_kernel *kernel)
 {
+	bool no_modules = linux_without_modules(kernel);
+
 	if (kernel->missing_noted || !kernel->types)
 		return;
 	kernel->missing_noted = true;
+	if (no_modules)
+		linux_kernel_fact(kernel, "kernel", "modules", NULL, LINUX_NO_MODULES);
 	for (int group = 0; group < LAYOUT_GROUP_COUNT; group++) {
 		enum layout_group id = (enum layout_group)group;
 		_cleanup_buffer_ struct buffer missing = {0};
 		char evidence[160];
 
+		if (no_modules && (id == LAYOUT_GROUP_module || id == LAYOUT_GROUP_module_symbols))
+			continue;
 		layout_missing(linux_layout(kernel, id), id, add_missing, &missing);
 		kernel->facts_lost = kernel->facts_lost || missing.failed;
 		if (!missing.size)

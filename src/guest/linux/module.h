@@ -26,6 +26,8 @@ struct linux_modules {
 	enum read_result why_unread;
 };
 
+#define LINUX_NO_MODULES "this kernel has no loadable modules"
+
 /* Whether the kernel's symbols tell that it was built without loadable modules. */
 bool linux_without_modules(const struct linux_kernel *kernel);
 
