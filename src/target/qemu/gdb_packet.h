@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The text of the gdb remote protocol, as QEMU's stub speaks it: finds and decodes packets, writes
+ * packets, and parses replies. Pure functions; the connection is in gdb_client.h. Source: the
+ * appendix "gdb Remote Serial Protocol" of the manual of gdb, and gdbstub.c of QEMU 5.2 to 10.
+ */
+#ifndef NUNCHI_TARGET_QEMU_GDB_PACKET_H
+#define NUNCHI_TARGET_QEMU_GDB_PACKET_H
+
+#include "arch/x86/registers.h"
+#include "core/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Most bytes of a packet that is decoded. QEMU's have 4096 at most. */
+#define GDB_PACKET_MAX 16384
+/* Most bytes of one document of a target description; QEMU's largest for x86 has 9 KiB. */
+#define GDB_DOCUMENT_MAX ((size_t)256 << 10)
+
+/*
+ * These bytes end debugging in whatever state the stub is: they stop the guest, and end a packet
+ * that was sent in part ("#00" is a wrong checksum). They make the stub attach once more, for
+ * QEMU crashes at a D without it when D was sent before. D removes all breakpoints and resumes the
+ * guest. Packet "~" is unknown to all versions, so its empty reply, followed by the OK of D, cannot
+ * be the end of an earlier exchange. In front of each packet stands the acknowledgement without
+ * which the stub would take nothing but a packet; none may come after D, for the guest runs then,
+ * and any byte would stop it.
+ *
+ * The first byte is 0x03, because QEMU since 8.1 ends a single step only where it reports the stop,
+ * and it reports one only when it was asked by 0x03.
+ */
+#define GDB_DETACH   "\x03+#00\x03$vAttach;1#37+$~#7e+$D#44"
+#define GDB_DETACHED "$#00+$OK#9a"
+
+/* ---- Framing --------------------------------------------------------------------------------- */
+
+enum gdb_piece {
+	GDB_MORE,         /* all bytes are used, and nothing is complete */
+	GDB_ACK,          /* "+" */
+	GDB_NAK,          /* "-" */
+	GDB_PACKET,       /* data and size of the parser are the packet */
+	GDB_NOTIFICATION, /* the same, of a packet that is not to be acknowledged ("%") */
+	GDB_CORRUPT,      /* a packet with a wrong checksum, or one that is too large */
+};
+
+enum gdb_parser_state {
+	GDB_OUTSIDE,
+	GDB_BODY,
+	GDB_ESCAPE,
+	GDB_REPEAT,
+	GDB_SUM_HIGH,
+	GDB_SUM_LOW,
+};
+
+/* Zeroed storage is a parser at the start. */
+struct gdb_parser {
+	enum gdb_parser_state state;
+	bool notification, too_large, bad_sum;
+	uint8_t sum, given;
+	size_t size;
+	char data[GDB_PACKET_MAX];
+};
+
+/*
+ * Goes over bytes up to the end of the next piece, and returns how many it used. Bytes between
+ * packets that mean nothing are passed over. A packet that begins within another one ends that.
+ */
+size_t gdb_parse(struct gdb_parser *parser, const char *bytes, size_t size, enum gdb_piece *ret);
+
+/* Appends a packet with this text. False if memory is short. */
+bool gdb_write_packet(struct buffer *out, const char *text, size_t size);
+
+/* ---- Replies --------------------------------------------------------------------------------- */
+
+enum gdb_reply {
+	GDB_REPLY_OK,
+	GDB_REPLY_EMPTY, /* the request is unknown */
+	GDB_REPLY_ERROR, /* "E22", "E.text" */
+	GDB_REPLY_STOP,  /* why the guest has stopped, or that it has ended */
+	GDB_REPLY_DATA,
+};
+
+enum gdb_reply gdb_reply(const char *data, size_t size);
+
+enum gdb_stop_kind {
+	GDB_STOP_SIGNAL,
+	GDB_STOP_ENDED, /* the guest exited or was terminated: QEMU ends */
+};
+
+enum gdb_stop_reason { GDB_STOP_UNSAID, GDB_STOP_SWBREAK, GDB_STOP_HWBREAK, GDB_STOP_WATCH };
+
+/* gdb's numbers of signals, as QEMU uses them. */
+#define GDB_SIGNAL_INT  2 /* paused by the monitor or by 0x03 */
+#define GDB_SIGNAL_QUIT 3 /* the guest has shut down, and QEMU was told to stay */
+#define GDB_SIGNAL_TRAP 5 /* a breakpoint, or the end of a single step */
+
+struct gdb_stop {
+	enum gdb_stop_kind kind;
+	enum gdb_stop_reason reason;
+	unsigned signal;  /* or the exit status */
+	uint32_t thread;  /* 0: not said */
+	uint64_t address; /* for GDB_STOP_WATCH */
+};
+
+/* False if it is not a well-formed stop reply ("S05", "T05thread:01;", "W00", "X09"). */
+bool gdb_parse_stop(const char *data, size_t size, struct gdb_stop *ret);
+
+/* What the stub supports, from its answer to qSupported. */
+struct gdb_features {
+	size_t packet_size; /* most bytes of a packet that it takes; 0: not said */
+	bool no_ack;        /* QStartNoAckMode */
+	bool description;   /* qXfer:features:read */
+	bool vcont;
+};
+
+void gdb_parse_features(const char *data, size_t size, struct gdb_features *ret);
+
+/* A part of what qXfer reads. False if the reply is none. */
+bool gdb_parse_chunk(const char *data, size_t size, const char **ret, size_t *ret_size,
+		     bool *ret_last);
+
+/*
+ * The threads of an answer to qfThreadInfo or qsThreadInfo. *ret_last: it says that there are no
+ * more. Returns how many were stored, at most `most`; -1 if the reply is none, or has more.
+ */
+int gdb_parse_threads(const char *data, size_t size, uint32_t *ret, size_t most, bool *ret_last);
+
+/* ---- Registers ------------------------------------------------------------------------------- */
+
+/* The registers that are used. */
+enum gdb_register {
+	GDB_RAX,
+	GDB_RBX,
+	GDB_RCX,
+	GDB_RDX,
+	GDB_RSI,
+	GDB_RDI,
+	GDB_RBP,
+	GDB_RSP,
+	GDB_R8,
+	GDB_R9,
+	GDB_R10,
+	GDB_R11,
+	GDB_R12,
+	GDB_R13,
+	GDB_R14,
+	GDB_R15,
+	GDB_RIP,
+	GDB_FLAGS,
+	GDB_FS_BASE,
+	GDB_GS_BASE,
+	GDB_KERNEL_GS_BASE,
+	GDB_CR0,
+	GDB_CR2,
+	GDB_CR3,
+	GDB_CR4,
+	GDB_EFER,
+	GDB_REGISTER_COUNT
+};
+
+/* Where registers lie in the answer to "g", in bytes. Zeroed storage knows none yet. */
+struct gdb_layout {
+	uint32_t next;  /* number for the next register that gives none */
+	uint32_t bytes; /* of all registers so far */
+	unsigned documents;
+	struct {
+		uint32_t number, offset;
+		uint8_t size; /* 4 or 8; 0: the description does not have it */
+	} registers[GDB_REGISTER_COUNT];
+};
+
+/*
+ * Called for a document that another one includes (xi:include); the name has letters, digits, '-',
+ * '_' and '.' only. Returns false if it cannot be had.
+ */
+typedef bool gdb_include_fn(const char *name, void *data);
+
+/*
+ * Adds the registers of a document, in their order. False if it is malformed, if one of its
+ * registers has a number that is smaller than the one before, or if include() fails.
+ */
+bool gdb_layout_add(struct gdb_layout *layout, const char *text, size_t size,
+		    gdb_include_fn *include, void *data);
+/* Whether rip, rsp, cr0, cr3 and cr4 are in it, without which no address can be translated. */
+bool gdb_layout_is_useful(const struct gdb_layout *layout);
+
+/*
+ * Gets the registers from an answer to "g". A register that the stub does not know ("xx…") is
+ * missing. False if one is missing that gdb_layout_is_useful() asks for.
+ */
+bool gdb_layout_read(const struct gdb_layout *layout, const char *hex, size_t size,
+		     struct x86_registers *ret);
+
+/* A value in the guest's byte order, of `size` (4 or 8) bytes. */
+bool gdb_parse_value(const char *hex, size_t size, uint64_t *ret);
+/* Appends it. */
+bool gdb_write_value(struct buffer *out, uint64_t value, unsigned size);
+
+#endif
