@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""src/target/xen/layout.h against the public headers of Xen 4.14, 4.17 and 4.20.
+"""src/target/xen/layout.h and ring_layout.def against the public headers of Xen 4.14, 4.17 and 4.20.
 
 The headers are Debian's libxen-dev, fetched into the cache as the lab fetches kernels; a check is
 that tests/xen/layout.c, which consists of static assertions, compiles with them. That it can fail
@@ -20,6 +20,8 @@ sys.path.insert(1, str(ROOT / "lab"))
 from common import LabError, cache_root, locked, replace_directory, run, scratch  # noqa: E402
 from kernels import PrivateApt  # noqa: E402
 
+# Files of assertions → what makes one of them wrong.
+FILES = {"layout.c": "-Dmsr_lstar=msr_star", "ring.c": "-Dmsr_lstar=msr_star"}
 RELEASES = {"4.14": "bullseye", "4.17": "bookworm", "4.20": "trixie"}
 
 
@@ -38,11 +40,11 @@ def headers(release: str) -> Path:
     return target / "include"
 
 
-def compiles(include: Path, *options: str) -> tuple[bool, str]:
+def compiles(name: str, include: Path, *options: str) -> tuple[bool, str]:
     done = subprocess.run(
         [os.environ.get("CC", "cc"), "-fsyntax-only", "-std=gnu17", "-w", "-D_GNU_SOURCE",
          *options, f"-I{ROOT / 'src'}", f"-I{ROOT / 'include'}", f"-I{include}",
-         str(ROOT / "tests/xen/layout.c")],
+         str(ROOT / "tests/xen" / name)],
         capture_output=True, text=True, timeout=120, check=False)
     return done.returncode == 0, done.stderr
 
@@ -56,15 +58,16 @@ def main() -> int:
             print(f"FAIL: headers of Xen {release}: {error}")
             failed += 1
             continue
-        good, output = compiles(include)
-        wrong, _ = compiles(include, "-Dmsr_lstar=msr_star")
-        print(f"{'ok' if good else 'FAIL'}: layouts as in the headers of Xen {release}")
-        if not good:
-            print(output)
-        if wrong:
-            print(f"FAIL: a wrong layout is not noticed with the headers of Xen {release}")
-        passed += good + (not wrong)
-        failed += (not good) + wrong
+        for name, mistake in FILES.items():
+            good, output = compiles(name, include)
+            wrong, _ = compiles(name, include, mistake)
+            print(f"{'ok' if good else 'FAIL'}: {name} agrees with the headers of Xen {release}")
+            if not good:
+                print(output)
+            if wrong:
+                print(f"FAIL: {name} does not notice a mistake with the headers of Xen {release}")
+            passed += good + (not wrong)
+            failed += (not good) + wrong
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
