@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct target_ram ram;
 	struct raw_layout layout;
 
-	nunchi_error_destroy(foreign_file_error(data, size));
+	nunchi_error_destroy(foreign_file_error("a file", data, size));
 	memcpy(&file_size, data, size < sizeof(file_size) ? size : sizeof(file_size));
 	/* No file is larger. */
 	file_size &= INT64_MAX;

@@ -3,6 +3,7 @@
 """What the command says and how it ends, without a guest: cli.py path/to/nunchi."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import pty
 import re
 import resource
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
@@ -299,6 +302,101 @@ class Failure(unittest.TestCase):
                                           "private_kb", "query_ms"])
         self.assertGreaterEqual(timing["bytes_read"], 16)
         self.assertEqual(timing["paused_us"], 0)
+
+
+class Packed(unittest.TestCase):
+    """Files that are packed: what the hint says is run by a shell, and unpacks them."""
+
+    NAME = "a guest's \"dump\" $HOME (1) & `id`; [x] \ub208\uce58"
+    CONTENT = struct.pack("<IIQQQ", 0x4c694d45, 1, 0, 0xfffff, 0) + \
+        b"".join(b"%d\n" % (i * i) for i in range(99999))[:1 << 20]
+    # The program that unpacks, and how a file is made with content from "content".
+    PACKERS = (
+        ("gunzip", ".gz", "gzip -c content"), ("gunzip", "", "gzip -c content"),
+        ("xz", ".xz", "xz -c content"), ("xz", "", "xz -c content"),
+        ("zstd", ".zst", "zstd -qc content"), ("zstd", "", "zstd -qc content"),
+        ("zstd", ".zst", "zstd -qc --long=31 content"),
+        ("pzstd", ".zst", "pzstd -qc content"),
+        ("lz4", ".lz4", "lz4 -qc content"), ("lz4", "", "lz4 -qcl content"),
+        ("lzop", ".lzo", "lzop -c content"), ("lzop", "", "lzop -c content"),
+        ("bunzip2", ".bz2", "bzip2 -c content"), ("bunzip2", "", "bzip2 -c content"),
+        ("tar", ".tar", "tar -c content"), ("unzip", ".zip", "zip -q - content"),
+        ("7z", ".7z", "7z a packed.7z content >/dev/null; cat packed.7z; rm packed.7z"),
+    )
+
+    def setUp(self):
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.place = pathlib.Path(place.name)
+
+    def hint(self, name):
+        done = run("ps", "--", name, cwd=self.place)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        match = re.search(r"^  hint: unpack (it|the stream): (.*?)( \(package .*\))?$", done.stderr,
+                          re.M)
+        self.assertTrue(match, done.stderr)
+        return match[2]
+
+    def check(self, name):
+        """The command makes one file, with the content."""
+        before = set(os.listdir(self.place))
+        command = self.hint(name)
+        done = subprocess.run(["sh", "-c", command], cwd=self.place, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        self.assertEqual(done.returncode, 0, (command, done.stdout))
+        made = set(os.listdir(self.place)) - before
+        self.assertEqual(len(made), 1, (command, made))
+        self.assertEqual((self.place / made.pop()).read_bytes(), self.CONTENT)
+
+    def test_commands(self):
+        done = 0
+        for program, suffix, command in self.PACKERS:
+            if not shutil.which(program) or not shutil.which(command.split()[0]):
+                print(f"  no {program} here: not tried", file=sys.stderr)
+                continue
+            for old in self.place.iterdir():
+                old.unlink()
+            (self.place / "content").write_bytes(self.CONTENT)
+            packed = subprocess.run(["sh", "-c", command], cwd=self.place, timeout=60, check=True,
+                                    stdout=subprocess.PIPE).stdout
+            (self.place / "content").unlink()
+            (self.place / (self.NAME + suffix)).write_bytes(packed)
+            with self.subTest(command=command):
+                self.check(self.NAME + suffix)
+            done += 1
+        self.assertGreaterEqual(done, 8)
+
+    def test_tar_in_gzip(self):
+        """Two commands, one after the other."""
+        (self.place / "content").write_bytes(self.CONTENT)
+        subprocess.run(["tar", "-czf", self.NAME, "content"], cwd=self.place, check=True)
+        (self.place / "content").unlink()
+        subprocess.run(["sh", "-c", self.hint(self.NAME)], cwd=self.place, check=True)
+        self.check(self.NAME + ".raw")
+
+    @unittest.skipUnless(shutil.which("zlib-flate"), "no zlib-flate (package qpdf)")
+    def test_lime(self):
+        # As LiME makes its stream with compress=1, and as others do.
+        for window, memory in ((11, 5), (15, 8)):
+            packer = zlib.compressobj(-1, zlib.DEFLATED, window, memory)
+            (self.place / self.NAME).write_bytes(packer.compress(self.CONTENT) + packer.flush())
+            self.check(self.NAME)
+            (self.place / (self.NAME + ".raw")).unlink()
+
+    def test_libvirt(self):
+        header = struct.pack("<16sIIIII56x", b"LibvirtQemudSave", 2, 30, 1, 1, 0)
+        (self.place / self.NAME).write_bytes(header + b"<domain/>".ljust(30, b"\0") +
+                                             gzip.compress(self.CONTENT))
+        self.check(self.NAME)
+
+    def test_names(self):
+        """What needs no quotes has none; what looks like an option, or cannot be printed."""
+        for name, command in (("dump.gz", "gunzip -c dump.gz >dump.gz.raw"),
+                              ("-d.gz", "gunzip -c ./-d.gz >./-d.gz.raw"),
+                              ("FILE", "gunzip -c FILE >FILE.raw"),
+                              ("a\\b\n", "gunzip -c FILE >FILE.raw")):
+            (self.place / name).write_bytes(gzip.compress(self.CONTENT))
+            self.assertEqual(self.hint(name), command)
 
 
 class Read(unittest.TestCase):

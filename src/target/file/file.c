@@ -237,6 +237,7 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	if (err)
 		return error_context(err, "%s", path);
 	source = source_of_fd(file->fd, file->size);
+	source.name = file->target.name;
 	err = find_format(&source, &format);
 	if (!err && options->opened)
 		err = options->opened(&file->target, options->data);

@@ -2,6 +2,7 @@
 #include "target/file/foreign.h"
 
 #include "arch/address.h"
+#include "target/file/hint.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,6 +11,9 @@
 #define VMWARE_HINT                                                                                \
 	"its memory is in the .vmem file beside it: give that; where there is none, make a core: " \
 	"vmss2core -N FILE"
+#define ZLIB_HINT "unpack it: zlib-flate -uncompress <FILE >FILE.raw (package qpdf)"
+/* With the window that `zstd --long=31` makes, too. */
+#define ZSTD_HINT   "unpack it: zstd -d --long=31 FILE -o FILE.raw"
 #define LINUX_ALONE "nunchi reads the memory of Linux guests alone"
 
 static const struct {
@@ -21,7 +25,9 @@ static const struct {
 } foreign[] = {
     {"\x1f\x8b\x08", 3, 0, "a gzip file", "unpack it: gunzip -c FILE >FILE.raw"},
     {"\xfd\x37zXZ", 6, 0, "an xz file", "unpack it: xz -dc FILE >FILE.raw"},
-    {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file", "unpack it: zstd -d FILE -o FILE.raw"},
+    {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file", ZSTD_HINT},
+    /* A frame to be skipped, which holds the size of the next one: of pzstd. */
+    {"\x50\x2a\x4d\x18", 4, 0, "a zstd file", ZSTD_HINT},
     {"\x04\x22\x4d\x18", 4, 0, "an lz4 file", "unpack it: lz4 -d FILE FILE.raw"},
     {"\x02\x21\x4c\x18", 4, 0, "an lz4 file (legacy format)", "unpack it: lz4 -d FILE FILE.raw"},
     {"\x89LZO\0\r\n\x1a\n", 9, 0, "an lzop file", "unpack it: lzop -dc FILE >FILE.raw"},
@@ -30,21 +36,22 @@ static const struct {
     {"Rar!\x1a\x07", 6, 0, "a RAR archive", "unpack it: unrar x FILE"},
     {"PK\x03\x04", 4, 0, "a zip archive", "unpack it: unzip FILE"},
     {"ustar", 5, 257, "a tar archive", "unpack it: tar -xf FILE"},
-    {"\x78\x9c", 2, 0, "a zlib stream, as LiME writes with compress=1",
-     "unpack it: zlib-flate -uncompress <FILE >FILE.lime (package qpdf)"},
+    {"\x38\x8d", 2, 0, "a zlib stream, as LiME writes with compress=1", ZLIB_HINT},
+    {"\x78\x9c", 2, 0, "a zlib stream", ZLIB_HINT},
     {"\xd0\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
     {"\xd1\xba\xd1\xba", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
     {"\xd2\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
     {"\xd3\xbe\xd3\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
     {"\x7fVirtualBox SavedState", 22, 0, "a state that VirtualBox saved (.sav)",
-     "start the guest again, then dump it: VBoxManage debugvm GUEST dumpvmcore --filename=FILE"},
+     "start the guest again, then dump it: VBoxManage debugvm GUEST dumpvmcore "
+     "--filename=GUEST.elf"},
     {"\x14\x20\x28\x01", 4, 0, "a state or configuration of Hyper-V (.vmrs, .vmcx)",
      "on Windows, with LeechCore's plugin hvsavedstate: pcileech dump -device "
-     "hvsavedstate://FILE -out FILE.raw"},
+     "hvsavedstate://STATE -out GUEST.raw"},
     {"EVF\x09\x0d\x0a\xff\0", 8, 0, "an EWF image (.E01)",
-     "unpack it: ewfexport -f raw -t NAME FILE (package ewf-tools)"},
+     "unpack it: ewfexport -u -f raw -t FILE FILE (package ewf-tools)"},
     {"EVF2\x0d\x0a\x81\0", 8, 0, "an EWF image (.Ex01)",
-     "unpack it: ewfexport -f raw -t NAME FILE (package ewf-tools)"},
+     "unpack it: ewfexport -u -f raw -t FILE FILE (package ewf-tools)"},
     {"S1SUSPEND", 9, 4086, "a swap area with a hibernation image",
      "a hibernation image is compressed and without a layout of RAM: resume the machine from it, "
      "then dump it"},
@@ -56,7 +63,7 @@ static const struct {
     {"HIBR", 4, 0, "a hibernation file of Windows", LINUX_ALONE},
     {"QFI\xfb", 4, 0, "a qcow2 disk image, not memory",
      "if it has an internal snapshot with memory (qemu-img snapshot -l FILE), start QEMU with "
-     "-loadvm NAME -S and dump that guest: dump-guest-memory FILE.elf"},
+     "-loadvm NAME -S and dump that guest: dump-guest-memory GUEST.elf"},
     {"KDMV", 4, 0, "a VMware disk image, not memory", "give the .vmem file instead"},
     {"conectix", 8, 0, "a VHD disk image, not memory", "give the dump of a guest"},
     {"vhdxfile", 8, 0, "a VHDX disk image, not memory", "give the dump of a guest"},
@@ -83,7 +90,7 @@ static bool is_text(const uint8_t *start, size_t size)
 	return size > 0;
 }
 
-struct nunchi_error *foreign_file_error(const void *start, size_t size)
+struct nunchi_error *foreign_file_error(const char *name, const void *start, size_t size)
 {
 	struct nunchi_error *err = NULL;
 
@@ -94,8 +101,8 @@ struct nunchi_error *foreign_file_error(const void *start, size_t size)
 		    memcmp(at, foreign[i].magic, foreign[i].size))
 			continue;
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED, "it is %s", foreign[i].what);
-		return foreign[i].hint ? error_hint(err, "%s", foreign[i].hint)
-				       : error_hint(err, "give the dump of a guest");
+		return file_hint(err, name,
+				 foreign[i].hint ? foreign[i].hint : "give the dump of a guest");
 	}
 	if (is_text(start, size))
 		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "it is text"),

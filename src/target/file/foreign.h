@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 /*
- * If the start of a file shows that it is not a memory image that nunchi can read (a disk image, a
- * compressed file, text …), returns an error that says what it is and what to do instead; otherwise
- * NULL.
+ * If the start of the file of this name shows that it is not a memory image that nunchi can read (a
+ * disk image, a compressed file, text …), returns an error that says what it is and what to do
+ * instead; otherwise NULL.
  */
-struct nunchi_error *foreign_file_error(const void *start, size_t size);
+struct nunchi_error *foreign_file_error(const char *name, const void *start, size_t size);
 
 #endif

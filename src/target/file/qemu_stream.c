@@ -4,12 +4,14 @@
 #include "arch/address.h"
 #include "core/bytes.h"
 #include "target/file/format.h"
+#include "target/file/hint.h"
 #include "target/file/kdump.h"
 #include "target/file/qemu_device.h"
 #include "target/file/qemu_pages.h"
 #include "target/file/raw.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LIBVIRT_MAGIC "LibvirtQemudSave"
@@ -130,6 +132,7 @@ static struct nunchi_error *skip_libvirt(struct reader *reader)
 						"xz -dc", "lzop -dc", "zstd -dc"};
 	const uint8_t *header = take(reader, LIBVIRT_HEADER_SIZE);
 	uint32_t version, xml, packed;
+	char hint[96];
 
 	if (!header)
 		return error_create(NUNCHI_ERROR_TRUNCATED,
@@ -142,12 +145,14 @@ static struct nunchi_error *skip_libvirt(struct reader *reader)
 				    "libvirt's header has version %" PRIu32 "; known are 1 to %d",
 				    version, LIBVIRT_VERSION_MAX);
 	reader->at += xml;
-	if (packed && packed < ARRAY_SIZE(unpackers))
-		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-					       "a libvirt save file whose stream is "
-					       "compressed"),
-				  "unpack the stream: tail -c +%" PRIu64 " FILE | %s >FILE.stream",
-				  reader->at + 1, unpackers[packed]);
+	if (packed && packed < ARRAY_SIZE(unpackers)) {
+		snprintf(hint, sizeof(hint),
+			 "unpack the stream: tail -c +%" PRIu64 " FILE | %s >FILE.stream",
+			 reader->at + 1, unpackers[packed]);
+		return file_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					      "a libvirt save file whose stream is compressed"),
+				 reader->pages->file.name, hint);
+	}
 	return NULL;
 }
 

@@ -406,7 +406,7 @@ static struct nunchi_error *open_raw(struct file_target *file, struct source *so
 	struct nunchi_error *err = source_read(source, 0, start, size, "the start of the file");
 
 	if (!err)
-		err = foreign_file_error(start, size);
+		err = foreign_file_error(source->name, start, size);
 	if (err)
 		return err;
 	if (file->size < PAGE_SIZE)

@@ -24,6 +24,7 @@ struct source {
 	uint64_t size;
 	/* a file that contains exactly these bytes at these offsets (owned by the caller), or -1 */
 	int fd;
+	const char *name; /* of that file, for hints (owned by the caller), or NULL */
 };
 
 /*
