@@ -423,6 +423,22 @@ class Kinds(unittest.TestCase):
         self.assertEqual(asked(xen), ["xl-info", "xl-dmesg", "kernel-log"])
         self.assertEqual(asked("WSL2 crashes.\n")[0], "windows")
         self.assertNotIn("windows", asked("The newsletter crashes.\n"))
+        self.assertEqual(asked("The installer of Qubes fails.\n")[0], "boot-console")
+        self.assertEqual(asked(xen + "Since then the boot fails.\n")[0], "boot-console")
+        self.assertNotIn("boot-console", asked("My virtual machine does not boot.\n"))
+        self.assertNotIn("boot-console", asked("I boot from a disk.\nThe wifi is broken.\n"))
+        self.assertEqual(asked("The bridge is broken.\nI use cpu mode='host-passthrough'.\n")[0], "network")
+        self.assertEqual(asked("A vm freezes with a device passed through.\n")[0], "passthrough")
+
+    def test_managers(self) -> None:
+        """Programs that start guests keep their logs elsewhere than libvirt."""
+        for name, topic in (("Incus", "incus-log"), ("LXD", "incus-log"), ("Proxmox", "proxmox-log"),
+                            ("KubeVirt", "kubevirt-log"), ("Multipass", "multipass-log"),
+                            ("OpenStack", "nova-log"), ("CloudStack", "cloud-log"), ("Kata Containers", "kata-log")):
+            items = self.look(f"I have {name} on my server.\nA VM does not start.\n")
+            asked = [item["id"] for item in of_kind(items, "find-out")]
+            self.assertEqual(asked[0], topic)
+            self.assertNotIn("guest-log", asked)
 
     def test_trouble_is_not_ready(self) -> None:
         """A log that shows nothing wrong, from somebody who has trouble all the same."""

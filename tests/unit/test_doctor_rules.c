@@ -700,14 +700,20 @@ static void test_engines_agree_on_logs(void **state)
 	assert_true(files >= 8 && total >= 20);
 }
 
-/* Every line of the rules above, and halves of them put together, many lines with many matches. */
+/* So that the time grows with the number of rules, and not with its square. */
+#define OTHERS (ARRAY_SIZE(rows) / 64)
+
+/*
+ * Every line of the rules above, and halves of it put together with those of 64 others, many lines
+ * with many matches.
+ */
 static void test_engines_agree_on_rules(void **state)
 {
 	_cleanup_buffer_ struct buffer text = {0};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		for (size_t j = 0; j < ARRAY_SIZE(rows); j++) {
+		for (size_t j = i % OTHERS; j < ARRAY_SIZE(rows); j += OTHERS) {
 			const char *a = rows[i].fires, *b = rows[j].silent;
 			size_t cut = strlen(a) * (1 + (i + j) % 4) / 4;
 

@@ -189,6 +189,8 @@ static const char *const bare_starts[] = {
     "video: unknown parameter ",
     "Kernel is locked down from ",
     "Kernel panic - not syncing: ",
+    "Kernel Offset: ",
+    "Kernel command line: ",
     "Oops: ",
     "BUG: ",
     "kernel BUG at ",

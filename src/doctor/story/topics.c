@@ -27,12 +27,21 @@ static const char *const complaints[] = {
     "blank", "dead", "kills", "killed", "refuse", "denied", "timeout", "timed out", "안 ", "못", "없", "않", "できない", "ない", "没有", "kein", NULL};
 /* clang-format on */
 
+/* "cpu mode='host-passthrough'" is about the processor. */
+static bool is_of_processor(const char *line, size_t topic)
+{
+	static const char *const modes[] = {"host-passthrough", "host passthrough",
+					    "cpu passthrough", "cpu-passthrough", NULL};
+
+	return topic == TOPIC_PASSTHROUGH && phrases_any(line, modes);
+}
+
 void topics_of(const char *line, enum topic_told told[TOPIC_COUNT])
 {
 	enum topic_told how =
 	    phrases_trouble(line) || phrases_any(line, complaints) ? TOPIC_TROUBLE : TOPIC_NAMED;
 
 	for (size_t i = 0; i < TOPIC_COUNT; i++)
-		if (told[i] < how && phrases_any(line, words[i]))
+		if (told[i] < how && phrases_any(line, words[i]) && !is_of_processor(line, i))
 			told[i] = how;
 }

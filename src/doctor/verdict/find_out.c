@@ -57,10 +57,38 @@ static bool has_xen_log(const struct scan *scan)
 	return false;
 }
 
-/* These words are about the matter itself, wherever they stand in a complaint. */
-static bool is_always_meant(size_t topic)
+/* Programs that start guests, and keep their logs elsewhere than libvirt. */
+static bool is_manager(size_t topic)
 {
-	return topic == TOPIC_PASSTHROUGH || topic == TOPIC_WINDOWS;
+	return topic == TOPIC_INCUS || topic == TOPIC_PROXMOX || topic == TOPIC_KUBEVIRT ||
+	       topic == TOPIC_MULTIPASS || topic == TOPIC_OPENSTACK || topic == TOPIC_CLOUD ||
+	       topic == TOPIC_KATA;
+}
+
+/*
+ * These words are about the matter itself, wherever they stand in a complaint. What does not boot
+ * is a guest, where one is spoken of; under Xen that is everywhere.
+ */
+static bool is_meant(const enum topic_told *told, size_t topic, bool xen)
+{
+	return topic == TOPIC_PASSTHROUGH || topic == TOPIC_WINDOWS || topic == TOPIC_VMWARE ||
+	       is_manager(topic) ||
+	       (topic == TOPIC_GUEST && told[TOPIC_BOOT] == TOPIC_TROUBLE && !xen);
+}
+
+/*
+ * A boot is asked about where it fails, and is this machine's, not a guest's; a guest's logs where
+ * no manager keeps them elsewhere.
+ */
+static bool is_moot(const enum topic_told *told, size_t topic, bool xen)
+{
+	if (topic == TOPIC_BOOT)
+		return told[topic] < TOPIC_TROUBLE || told[TOPIC_GUEST] == TOPIC_TROUBLE ||
+		       told[TOPIC_PASSTHROUGH] == TOPIC_TROUBLE;
+	for (size_t i = 0; topic == TOPIC_GUEST && !xen && i < TOPIC_COUNT; i++)
+		if (told[i] && is_manager(i))
+			return true;
+	return false;
 }
 
 /*
@@ -79,7 +107,8 @@ static void ask_topics(struct nunchi_diagnosis *diagnosis, bool xen)
 	for (size_t i = 0; i < TOPIC_COUNT && asked < MOST_QUESTIONS - 1; i++) {
 		const char *command = xen ? topics[i].under_xen : topics[i].without;
 
-		if (!told[i] || (told[i] < least && !is_always_meant(i)) || !command)
+		if (!told[i] || (told[i] < least && !is_meant(told, i, xen)) || !command ||
+		    is_moot(told, i, xen))
 			continue;
 		ask(diagnosis, topics[i].name, _(topics[i].text), command);
 		asked++;

@@ -165,6 +165,28 @@ static bool is_of_kvm(enum rule_id id)
 	return (id >= RULE_R100 && id <= RULE_R117) || id == RULE_R183 || id == RULE_R184;
 }
 
+/*
+ * "QEMU ended", "libvirt refuses something": whether another message of that boot says why. What
+ * says more comes first; the general ones are explained by all that stand before them.
+ */
+static bool is_general(const struct scan *scan, enum rule_id id, unsigned boot)
+{
+	static const enum rule_id reasons[] = {
+	    RULE_R110, RULE_R111, RULE_R150, RULE_R161, RULE_R163, RULE_R164, RULE_R165, RULE_R166,
+	    RULE_R167, RULE_R171, RULE_R212, RULE_R213, RULE_R214, RULE_R215, RULE_R250, RULE_R252,
+	    RULE_R257, RULE_R260, RULE_R265, RULE_R266, RULE_R258, RULE_R168, RULE_R262, RULE_R259};
+	size_t i = ARRAY_SIZE(reasons);
+
+	while (i && reasons[i - 1] != id)
+		i--;
+	if (id != RULE_R258 && id != RULE_R168 && id != RULE_R262 && id != RULE_R259)
+		return false;
+	for (i--; i; i--)
+		if (scan_in_boot(scan, reasons[i - 1], boot))
+			return true;
+	return false;
+}
+
 /* Whether another message of that boot says what this one only follows from. */
 static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot)
 {
@@ -175,6 +197,8 @@ static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot
 		return true;
 	if (rules[id].unless != RULE_NONE && scan_in_boot(scan, rules[id].unless, boot))
 		return true;
+	if (is_general(scan, id, boot))
+		return true;
 	/* Of a warning, which goes on. */
 	if (id == RULE_R251 && scan_in_boot(scan, RULE_R194, boot))
 		return true;
@@ -182,6 +206,23 @@ static bool is_explained(const struct scan *scan, enum rule_id id, unsigned boot
 		if (scan_in_boot(scan, reasons[i], boot))
 			return true;
 	return false;
+}
+
+/* A report of the kernel of which only a part is here, without the line that says what it is about.
+ */
+static void weigh_part(struct nunchi_diagnosis *diagnosis, unsigned boot,
+		       struct nunchi_finding *finding)
+{
+	static const enum rule_id heads[] = {RULE_R60, RULE_R61,  RULE_R66,  RULE_R67,
+					     RULE_R69, RULE_R194, RULE_R251, RULE_R261};
+
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++)
+		if (scan_in_boot(&diagnosis->scan, heads[i], boot))
+			return;
+	finding->weight = NUNCHI_WEIGHT_PROBLEM;
+	finding->confidence = rules[RULE_R251].confidence;
+	finding->meaning = meaning_of(diagnosis, RULE_R251, boot);
+	finding->remedy = _(rules[RULE_R251].remedy);
 }
 
 /* What a guest's kernel or initramfs says on its console forbids nothing on its host. */
@@ -222,6 +263,8 @@ static void find_rule(struct nunchi_diagnosis *diagnosis, enum rule_id id)
 	if (!boot_of(diagnosis, id, &boot, &older))
 		return;
 	finding.meaning = meaning_of(diagnosis, id, boot);
+	if (id == RULE_R62)
+		weigh_part(diagnosis, boot, &finding);
 	if (is_explained(&diagnosis->scan, id, boot))
 		finding.weight = NUNCHI_WEIGHT_NOTE;
 	if (older && finding.weight != NUNCHI_WEIGHT_NOTE) {
