@@ -67,7 +67,8 @@ class Help(unittest.TestCase):
                                  "PATH"])
         formats = re.findall(r"^    ([a-z-]+) +\S", text, re.M)
         self.assertEqual(sorted(formats), ["avml", "elf", "flattened", "kdump", "lime",
-                                           "qemu-stream", "raw", "xen-core", "xen-save"])
+                                           "qemu-stream", "raw", "vmware", "xen-core",
+                                           "xen-save"])
 
     def test_overview_lists_every_command(self):
         text = self.check_help("--help")

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,8 @@ static void file_destroy(struct target *target)
 
 	if (file->fd >= 0)
 		close(file->fd);
+	if (file->beside_fd >= 0)
+		close(file->beside_fd);
 	if (file->destroy_own)
 		file->destroy_own(file->own);
 	free(file->vcpus);
@@ -192,6 +195,20 @@ static struct nunchi_error *open_regular(const char *path, int *ret_fd, uint64_t
 	return NULL;
 }
 
+/* Opens the second file of the format, if it has one and that is there. */
+static struct nunchi_error *open_beside(struct file_target *file, const struct file_format *format,
+					const char *path)
+{
+	char beside[PATH_MAX];
+	struct nunchi_error *err;
+
+	if (!format->name_beside || !format->name_beside(path, beside, sizeof(beside)) ||
+	    (access(beside, F_OK) && errno == ENOENT))
+		return NULL;
+	err = open_regular(beside, &file->beside_fd, &file->beside_size);
+	return error_context(err, "%s", beside);
+}
+
 /*
  * Adds a hint to an error of a format's parser: whatever the parser rejects, the file is damaged or
  * unknown.
@@ -223,6 +240,7 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	if (!file)
 		return &error_nomem;
 	file->fd = -1;
+	file->beside_fd = -1;
 	file->sigbus_guard = options->sigbus_guard;
 	file->ops = (struct target_ops){
 	    .kind = "file",
@@ -239,6 +257,8 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	source = source_of_fd(file->fd, file->size);
 	source.name = file->target.name;
 	err = find_format(&source, &format);
+	if (!err)
+		err = open_beside(file, format, path);
 	if (!err && options->opened)
 		err = options->opened(&file->target, options->data);
 	if (err)

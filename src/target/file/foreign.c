@@ -38,10 +38,8 @@ static const struct {
     {"ustar", 5, 257, "a tar archive", "unpack it: tar -xf FILE"},
     {"\x38\x8d", 2, 0, "a zlib stream, as LiME writes with compress=1", ZLIB_HINT},
     {"\x78\x9c", 2, 0, "a zlib stream", ZLIB_HINT},
-    {"\xd0\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
-    {"\xd1\xba\xd1\xba", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
-    {"\xd2\xbe\xd2\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
-    {"\xd3\xbe\xd3\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn)", VMWARE_HINT},
+    {"\xd0\xbe\xd0\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn) of an old version",
+     VMWARE_HINT},
     {"\x7fVirtualBox SavedState", 22, 0, "a state that VirtualBox saved (.sav)",
      "start the guest again, then dump it: VBoxManage debugvm GUEST dumpvmcore "
      "--filename=GUEST.elf"},

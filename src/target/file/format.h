@@ -26,6 +26,8 @@ struct file_target {
 	struct target_ops ops; /* ops.kind is the name of the format */
 	int fd;
 	uint64_t size; /* bytes of the file */
+	int beside_fd; /* of the second file, see name_beside(), or -1 */
+	uint64_t beside_size;
 	bool sigbus_guard;
 	/*
 	 * the guest may have had more RAM than the file shows, because the file is damaged or cut
@@ -47,6 +49,11 @@ struct file_format {
 	 * bytes: later the process may not open files any more. NULL if there are none.
 	 */
 	void (*load)(const void *start, size_t size);
+	/*
+	 * Stores the path of a second file that open() reads if it is there; false: there is no
+	 * such name. NULL if the format has no second file.
+	 */
+	bool (*name_beside)(const char *path, char *ret, size_t size);
 	/*
 	 * Sets the target's memory, notes and registers. May take over the source; the caller
 	 * releases what is left in *source, also on failure.
