@@ -26,7 +26,7 @@ enum guard_kind {
 	GUARD_XEN,
 };
 
-#define GUARD_UNDO_MAX 512
+#define GUARD_UNDO_MAX 8192
 #define GUARD_DONE_MAX 64
 
 struct guard_setup {

@@ -109,7 +109,7 @@ static void leave_to_guard(struct undo *undo)
 
 static struct nunchi_error *mark_ran(struct undo *undo, enum undo_state state, const uint64_t *ran)
 {
-	int errnum = undo_log_append_ran(undo->log, undo->entry, UNDO_PAUSE, state, ran);
+	int errnum = undo_log_append_ran(undo->log, undo->entry, undo->ops->type, state, ran);
 
 	return errnum ? error_create_errno(errnum, "cannot write the undo log %s",
 					   undo_log_path(undo->log))
@@ -368,9 +368,8 @@ static char *describe(struct undo *undo, const struct replay *result)
 
 	undo->ops->advise(undo->data, advice, sizeof(advice));
 	if (result->error)
-		size = asprintf(&text,
-				"a nunchi that was killed left this guest paused; resuming it "
-				"failed: %s",
+		size = asprintf(&text, "a nunchi that was killed left this guest %s; %s failed: %s",
+				undo->ops->words.state, undo->ops->words.undoing,
 				nunchi_error_message(result->error));
 	else if (result->unknown)
 		size = asprintf(
@@ -386,8 +385,8 @@ static char *describe(struct undo *undo, const struct replay *result)
 				       "has run since, and somebody else has paused it since: it "
 				       "is left as it is");
 	else if (result->undone)
-		size = asprintf(&text, "a nunchi that was killed had left this guest paused: it "
-				       "was resumed");
+		size = asprintf(&text, "a nunchi that was killed had left this guest %s",
+				undo->ops->words.undone);
 	return size < 0 ? NULL : text;
 }
 
@@ -409,7 +408,7 @@ void undo_repair(struct undo *undo, char **ret)
 	nunchi_error_destroy(err);
 	if (!log)
 		return;
-	actor.needs_proof = true;
+	actor.needs_proof = !undo->ops->certain;
 	replay(log, &actor, &result);
 	*ret = describe(undo, &result);
 	undo->unsure = result.unsure || result.unknown;

@@ -5,7 +5,7 @@
  * log. The process, its guard, or both may be killed at each step, and whoever is left completes
  * the work (undo_log.h, guard.h, replay.h).
  *
- * Today the only change is a pause.
+ * A change is a pause, or that the guest is watched by a debugger's stub.
  */
 #ifndef NUNCHI_JOURNAL_UNDO_H
 #define NUNCHI_JOURNAL_UNDO_H
@@ -13,12 +13,21 @@
 #include "journal/guard.h"
 #include "journal/replay.h"
 
-/* The functions of a kind of target. `actor` has no data. */
+/* For texts: "left this guest STATE; UNDOING failed", "had left this guest UNDONE". */
+struct undo_words {
+	const char *state, *undoing, *undone;
+};
+
+/* The functions of a kind of target, for one type of change. `actor` has no data. */
 struct undo_ops {
+	enum undo_type type;
+	struct undo_words words;
+	/* Whether actor.look() tells a change of nunchi's from those of others. */
+	bool certain;
 	struct undo_actor actor;
 	/*
-	 * Pauses the guest; NULL if the guard does that (actor.counted). If it fails, the guest may
-	 * be paused or not.
+	 * Makes the change: pauses the guest; NULL if the guard does that (actor.counted). If it
+	 * fails, the guest may be paused or not.
 	 */
 	struct nunchi_error *(*set)(void *data);
 	/* Fills in the plan for a guard. */
@@ -83,7 +92,8 @@ static inline bool undo_is_pending(const struct undo *undo)
 /*
  * Undoes what a nunchi left behind that was killed together with its guard. *ret is a text for the
  * user about what was undone or could not be decided, owned by the caller; NULL if there was
- * nothing. A pause is undone only with proof that it is ours (enum undo_proof). Also removes the
+ * nothing. A pause is undone only with proof that it is ours (enum undo_proof), unless that is
+ * certain. Also removes the
  * logs of guests of this kind that are gone, and of all that an earlier boot had.
  */
 void undo_repair(struct undo *undo, char **ret);

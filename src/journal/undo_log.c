@@ -38,7 +38,7 @@ struct undo_log {
 	off_t before; /* size of the file when this owner took it; 0: this owner created it */
 };
 
-static const char *const type_names[] = {[UNDO_PAUSE] = "pause"};
+static const char *const type_names[] = {[UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub"};
 static const char *const state_names[] = {
     [UNDO_LOGGED] = "logged",   [UNDO_DOING] = "doing",   [UNDO_DONE] = "done",
     [UNDO_UNDOING] = "undoing", [UNDO_UNDONE] = "undone",
@@ -226,7 +226,11 @@ static bool is_fragment(int fd)
 
 static enum undo_type parse_type(const char *name)
 {
-	return strcmp(name, type_names[UNDO_PAUSE]) ? UNDO_UNKNOWN_TYPE : UNDO_PAUSE;
+	for (size_t i = 0; i < UNDO_UNKNOWN_TYPE; i++) {
+		if (!strcmp(name, type_names[i]))
+			return (enum undo_type)i;
+	}
+	return UNDO_UNKNOWN_TYPE;
 }
 
 /*

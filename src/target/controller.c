@@ -2,6 +2,7 @@
 #include "target/controller.h"
 
 #include "core/io.h"
+#include "target/stops.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@ enum op {
 	OP_ALL_REGISTERS,
 	OP_MEASURE,
 	OP_READ,
+	OP_WATCH,
+	OP_UNWATCH,
 	OP_FINISH,
 };
 
@@ -114,6 +117,16 @@ static void put_all_registers(struct target *target, unsigned count, struct answ
 	answer->size = count * (uint32_t)sizeof(*ret);
 }
 
+static struct nunchi_error *watch(struct target *target, bool watch)
+{
+	if (!target->ops->stops)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be watched");
+	if (watch)
+		return target->ops->stops->open(target);
+	target->ops->stops->close(target);
+	return NULL;
+}
+
 static void handle(const struct controller_setup *setup, const struct request *request,
 		   struct answer *answer, union result *result)
 {
@@ -157,6 +170,10 @@ static void handle(const struct controller_setup *setup, const struct request *r
 		    target->ops->read && answer->size
 			? target->ops->read(target, request->address, result->bytes, answer->size)
 			: MEMORY_IO;
+		break;
+	case OP_WATCH:
+	case OP_UNWATCH:
+		put_error(answer, watch(target, request->op == OP_WATCH));
 		break;
 	case OP_FINISH:
 		break;
@@ -393,6 +410,15 @@ struct nunchi_error *controller_get_all_registers(struct controller *controller,
 		ret_known[i] = registers[i].known;
 	}
 	return err;
+}
+
+struct nunchi_error *controller_watch(struct controller *controller, struct target *target,
+				      bool watch)
+{
+	const struct request request = {.op = watch ? OP_WATCH : OP_UNWATCH};
+	struct answer answer;
+
+	return ask(controller, target, &request, &answer, NULL, 0);
 }
 
 struct nunchi_error *controller_measure(struct controller *controller, struct target *target,

@@ -51,6 +51,12 @@ struct nunchi_error *controller_measure(struct controller *controller, struct ta
 /* Reads guest memory that only the second process can reach (target_ops.read). */
 enum memory_fault controller_read(struct controller *controller, struct target *target,
 				  uint64_t address, void *buffer, size_t size);
+/*
+ * Calls target_stops_ops.open() or close() in the second process. Everything between these two is
+ * done by the confined process itself.
+ */
+struct nunchi_error *controller_watch(struct controller *controller, struct target *target,
+				      bool watch);
 /* Calls setup.finish(true) in the second process. */
 struct nunchi_error *controller_finish(struct controller *controller);
 

@@ -21,7 +21,7 @@
 /* All pieces of the bytes, fed in parts of that size: "+" "-" "!" (corrupt), "[packet]". */
 static const char *pieces(const char *bytes, size_t size, size_t part)
 {
-	static char text[4096];
+	static char text[8192];
 	static struct gdb_parser parser;
 	size_t length = 0, at = 0;
 
@@ -106,8 +106,12 @@ static void test_what_is_written_is_read(void **state)
 	assert_true(gdb_write_packet(&out, "", 0));
 	assert_string_equal(buffer_string(&out), "$#00");
 	/* The bytes that the guard sends are packets with right checksums. */
-	assert_string_equal(pieces(GDB_DETACH, sizeof(GDB_DETACH) - 1, 1), "+[vAttach;1]+[~]+[D]");
+	assert_string_equal(pieces(GDB_DETACH, sizeof(GDB_DETACH) - 1, 1) + sizeof(GDB_PLUS_4096),
+			    "[vAttach;1]+[~]+[D]");
 	assert_string_equal(pieces(GDB_DETACHED, sizeof(GDB_DETACHED) - 1, 1), "[]+[OK]");
+	assert_string_equal(pieces(GDB_UNDO, sizeof(GDB_UNDO) - 1, 1) + sizeof(GDB_PLUS_4096),
+			    "[vAttach;1]+[~]+[~]+[D]");
+	assert_string_equal(pieces(GDB_UNDONE, sizeof(GDB_UNDONE) - 1, 1), "[]+[]+[OK]");
 }
 
 static void test_replies_are_told_apart(void **state)

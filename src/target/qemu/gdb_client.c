@@ -603,6 +603,23 @@ struct nunchi_error *gdb_client_poll(struct gdb_client *client, bool *ret_stoppe
 	return NULL;
 }
 
+struct nunchi_error *gdb_client_renew(struct gdb_client *client, const struct gdb_wait *wait)
+{
+	/* Ends a packet that was sent in part; the answer to "~" is empty, as that to no other. */
+	struct nunchi_error *err = send_bytes(client, "+#00$~#7e", 9);
+
+	client->parser.state = GDB_OUTSIDE;
+	client->register_thread = client->step_thread = 0;
+	while (!err) {
+		enum gdb_piece piece;
+
+		err = await_piece(client, wait, CLOCK_NEVER, sizeof(client->input), &piece);
+		if (!err && piece == GDB_PACKET && !client->parser.size)
+			return NULL;
+	}
+	return error_context(err, "~");
+}
+
 /* ---- Detaching ------------------------------------------------------------------------------- */
 
 struct nunchi_error *gdb_client_detach(struct gdb_client *client, const struct gdb_wait *wait)

@@ -86,6 +86,11 @@ bool gdb_client_has_stopped_it(const struct gdb_client *client);
 bool gdb_client_vcpu(const struct gdb_client *client, const struct gdb_stop *stop, unsigned *ret);
 
 /*
+ * Begins anew while the guest stands still, whatever exchange was broken off, by whatever client.
+ */
+struct nunchi_error *gdb_client_renew(struct gdb_client *client, const struct gdb_wait *wait);
+
+/*
  * Removes all breakpoints and resumes the guest, in whatever state the stub is; nothing can be
  * asked afterwards.
  */

@@ -19,6 +19,16 @@
 /* Most bytes of one document of a target description; QEMU's largest for x86 has 9 KiB. */
 #define GDB_DOCUMENT_MAX ((size_t)256 << 10)
 
+#define GDB_PLUS_16 "++++++++++++++++"
+#define GDB_PLUS_256                                                                               \
+	GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16        \
+	    GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16 GDB_PLUS_16    \
+		GDB_PLUS_16 GDB_PLUS_16
+#define GDB_PLUS_4096                                                                              \
+	GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 \
+	    GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256          \
+		GDB_PLUS_256 GDB_PLUS_256 GDB_PLUS_256
+
 /*
  * These bytes end debugging in whatever state the stub is: they stop the guest, and end a packet
  * that was sent in part ("#00" is a wrong checksum). They make the stub attach once more, for
@@ -30,9 +40,19 @@
  *
  * The first byte is 0x03, because QEMU since 8.1 ends a single step only where it reports the stop,
  * and it reports one only when it was asked by 0x03.
+ *
+ * QEMU reads 4096 bytes at once, so the plus signs, which mean nothing, have D come in a later turn
+ * of its main loop than the stop. In between it looks whether another vCPU has met a breakpoint
+ * while all were being stopped. If it did so after D, it would stop the guest again, for good.
  */
-#define GDB_DETACH   "\x03+#00\x03$vAttach;1#37+$~#7e+$D#44"
+#define GDB_DETACH   "\x03+#00\x03" GDB_PLUS_4096 "$vAttach;1#37+$~#7e+$D#44"
 #define GDB_DETACHED "$#00+$OK#9a"
+/*
+ * The same for the guard, with another answer: if its owner was killed at the end of an exchange
+ * that detached, the answer to that still comes, and is not to be taken for that to the guard.
+ */
+#define GDB_UNDO   "\x03+#00\x03" GDB_PLUS_4096 "$vAttach;1#37+$~#7e+$~#7e+$D#44"
+#define GDB_UNDONE "$#00+$#00+$OK#9a"
 
 /* ---- Framing --------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "core/cancel.h"
 #include "journal/threads.h"
 #include "journal/undo.h"
+#include "target/qemu/gdb_client.h"
 #include "target/qemu/process.h"
 #include "target/qemu/qemu.h"
 #include "target/qemu/qmp_client.h"
@@ -14,6 +15,23 @@
 
 /* How long to wait for a busy QMP socket; another nunchi is done within this time. */
 #define QEMU_GREETING_US 1000000
+
+/* What processes share that watch a guest together (stub.c). */
+struct qemu_stub_page;
+
+/* A guest that is watched by QEMU's gdb stub. */
+struct qemu_stub {
+	int fd;   /* our end of the connection, or -1 */
+	int peer; /* QEMU's end, until QEMU has it, or -1 */
+	/* QEMU may have begun to serve gdb there; for who has the QMP connection */
+	bool attached;
+	struct gdb_client *client;   /* NULL unless it is watched */
+	struct qemu_stub_page *page; /* NULL until qemu_stub_prepare() */
+	struct undo undo;            /* of who has the QMP connection */
+	unsigned stops;              /* so far */
+	/* somebody paused the guest while it went on from a breakpoint, which next() has to say */
+	bool paused_unsaid;
+};
 
 struct qemu_target {
 	struct target base;
@@ -28,6 +46,7 @@ struct qemu_target {
 	struct undo_threads threads; /* of the vCPUs, as far as QEMU says */
 	uint64_t resumed_us;         /* time of the last event RESUME before our pause, or 0 */
 	struct undo undo;
+	struct qemu_stub stub;
 };
 
 static inline struct qemu_target *qemu_of(struct target *target)
@@ -53,8 +72,27 @@ struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_runni
 struct nunchi_error *qemu_pause(struct target *target);
 struct nunchi_error *qemu_resume(struct target *target);
 void qemu_pause_init(struct qemu_target *qemu);
-/* Resumes a guest that was left paused when a nunchi and its guard were killed, and adds a note. */
+/* Sets up the undo log for a change of the guest's process. */
+void qemu_undo_init(struct qemu_target *qemu, struct undo *undo, const struct undo_ops *ops,
+		    const char *kind);
+/* See struct undo_ops. */
+bool qemu_is_dead(void *data, const char *name);
+/*
+ * Undoes what was left when a nunchi and its guard were killed, a pause and breakpoints, and adds
+ * notes.
+ */
 void qemu_repair(struct qemu_target *qemu);
+
+/* ---- stub.c ---- */
+
+extern const struct target_stops_ops qemu_stops;
+void qemu_stub_init(struct qemu_target *qemu);
+/* Makes the sockets and the memory that a confined process shares with the one that controls. */
+struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu);
+/* Gives up what the process is for that controls the guest. */
+void qemu_stub_confined(struct qemu_target *qemu);
+/* Ends watching, if this process has the QMP connection, and frees. */
+void qemu_stub_destroy(struct qemu_target *qemu);
 
 /* ---- map.c ---- */
 

@@ -123,7 +123,7 @@ static uint64_t pid_namespace(void)
 }
 
 /* name is "PID-START-NAMESPACE", as undo_init() got it. */
-static bool is_dead(void *data, const char *name)
+bool qemu_is_dead(void *data, const char *name)
 {
 	uint64_t started, start, namespace;
 	struct nunchi_error *err;
@@ -163,18 +163,26 @@ static void advise(void *data, char *ret, size_t size)
 }
 
 static const struct undo_ops undo_ops = {
+    .type = UNDO_PAUSE,
+    .words = {"paused", "resuming it", "paused: it was resumed"},
     .actor = {.look = look, .clear = clear, .ran = ran},
     .set = set,
     .plan = plan,
     .was_resumed = was_resumed,
-    .is_dead = is_dead,
+    .is_dead = qemu_is_dead,
     .advise = advise,
 };
 
+void qemu_undo_init(struct qemu_target *qemu, struct undo *undo, const struct undo_ops *ops,
+		    const char *kind)
+{
+	undo_init(undo, ops, qemu, kind, "%d-%" PRIu64 "-%" PRIu64, qemu->process.pid,
+		  qemu->process.start_time, pid_namespace());
+}
+
 void qemu_pause_init(struct qemu_target *qemu)
 {
-	undo_init(&qemu->undo, &undo_ops, qemu, "qemu", "%d-%" PRIu64 "-%" PRIu64,
-		  qemu->process.pid, qemu->process.start_time, pid_namespace());
+	qemu_undo_init(qemu, &qemu->undo, &undo_ops, "qemu");
 }
 
 static void note_repair(struct qemu_target *qemu, char *repaired)
@@ -235,7 +243,10 @@ void qemu_repair(struct qemu_target *qemu)
 	if (qemu->qmp) {
 		undo_repair(&qemu->undo, &repaired);
 		note_repair(qemu, repaired);
-	} else if (undo_log_look(qemu->undo.key) == UNDO_LOG_LEFT) {
+		undo_repair(&qemu->stub.undo, &repaired);
+		note_repair(qemu, repaired);
+	} else if (undo_log_look(qemu->undo.key) == UNDO_LOG_LEFT ||
+		   undo_log_look(qemu->stub.undo.key) == UNDO_LOG_LEFT) {
 		target_note(&qemu->base,
 			    "a nunchi that was killed may have left this guest paused, which only "
 			    "QMP could tell and undo: %s",

@@ -107,6 +107,7 @@ static void destroy(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
 
+	qemu_stub_destroy(qemu);
 	undo_deinit(&qemu->undo);
 	qmp_client_destroy(qemu->qmp);
 	if (qemu->pidfd >= 0)
@@ -152,6 +153,7 @@ static struct nunchi_error *confined(struct target *target)
 	else
 		qmp_client_destroy(qemu->qmp);
 	qemu->qmp = NULL;
+	qemu_stub_confined(qemu);
 	return NULL;
 }
 
@@ -161,6 +163,7 @@ static const struct target_ops qemu_ops = {
     .kind = "qemu",
     .destroy = destroy,
     .control = &control,
+    .stops = &qemu_stops,
     .get_registers = get_registers,
     .get_all_registers = get_all_registers,
     .get_state = get_state,
@@ -178,18 +181,23 @@ static void describe_capabilities(struct qemu_target *qemu)
 
 	target_set_support(target, TARGET_WRITE, false,
 			   "nunchi only reads the memory of QEMU's guests");
-	target_set_support(
-	    target, TARGET_EVENTS, false,
-	    "QEMU offers events only through its gdb stub, which stops the guest for each event");
 	if (qemu->qmp) {
 		const char *way = qmp_client_is_relayed(qemu->qmp) ? "through libvirt" : "over QMP";
 
 		target_set_support(target, TARGET_PAUSE, true, "stop and cont %s (QEMU %u.%u)", way,
 				   qmp_client_major(qemu->qmp), qmp_client_minor(qemu->qmp));
 		target_set_support(target, TARGET_REGISTERS, true, "info registers %s", way);
+		if (qmp_client_is_relayed(qemu->qmp))
+			target_set_support(target, TARGET_EVENTS, false,
+					   "the gdb stub is opened by a descriptor that QEMU gets "
+					   "over QMP; through libvirt none can be sent");
+		else
+			target_set_support(target, TARGET_EVENTS, true,
+					   "gdb stub, opened through QMP");
 	} else {
 		target_set_support(target, TARGET_PAUSE, false, "%s", qemu->no_qmp);
 		target_set_support(target, TARGET_REGISTERS, false, "%s", qemu->no_qmp);
+		target_set_support(target, TARGET_EVENTS, false, "%s", qemu->no_qmp);
 	}
 }
 
@@ -292,6 +300,7 @@ static struct nunchi_error *create(struct qemu_process *process, char *socket, c
 	qemu->base.vcpu_count = process->cmdline.vcpus;
 	qemu->base.encryption = process->cmdline.encryption;
 	qemu_pause_init(qemu);
+	qemu_stub_init(qemu);
 	err = target_init(&qemu->base, &qemu_ops, word);
 	if (err)
 		target_close(&qemu->base);
@@ -320,6 +329,8 @@ static struct nunchi_error *set_up(struct qemu_target *qemu, const struct target
 	qemu_repair(qemu);
 	qemu->monitor = (struct ram_monitor){qemu->qmp ? read_monitor : NULL, &qemu->base};
 	err = qemu_map_memory(qemu, options->sigbus_guard, limits);
+	if (!err && options->events)
+		err = qemu_stub_prepare(qemu);
 	return err || !options->opened ? err : options->opened(&qemu->base, options->data);
 }
 

@@ -231,13 +231,34 @@ static struct nunchi_error *closed(struct qmp_client *client)
 	return error_create(NUNCHI_ERROR_GONE, "QMP: QEMU closed the connection");
 }
 
+/* Sends as much as there is room for, with a descriptor, or -1. */
+static ssize_t send_some(struct qmp_client *client, const char *data, size_t size, int passed)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	struct iovec part = {(void *)data, size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (passed >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &passed, sizeof(int));
+	}
+	return sendmsg(client->fd, &message, MSG_NOSIGNAL);
+}
+
 static struct nunchi_error *send_all(struct qmp_client *client, const char *data, size_t size,
-				     const struct qmp_wait *wait)
+				     int passed, const struct qmp_wait *wait)
 {
 	size_t sent = 0;
 
 	while (sent < size) {
-		ssize_t n = send(client->fd, data + sent, size - sent, MSG_NOSIGNAL);
+		ssize_t n = send_some(client, data + sent, size - sent, sent ? -1 : passed);
 		struct nunchi_error *err;
 
 		if (n > 0) {
@@ -256,7 +277,8 @@ static struct nunchi_error *send_all(struct qmp_client *client, const char *data
 }
 
 static struct nunchi_error *send_command(struct qmp_client *client, int64_t id, const char *name,
-					 const json_t *arguments, const struct qmp_wait *wait)
+					 const json_t *arguments, int passed,
+					 const struct qmp_wait *wait)
 {
 	_cleanup_buffer_ struct buffer out = {0};
 
@@ -265,7 +287,7 @@ static struct nunchi_error *send_command(struct qmp_client *client, int64_t id, 
 		buffer_append_string(&out, QMP_RESYNC);
 	if (!qmp_command(&out, id, name, arguments))
 		return &error_nomem;
-	return send_all(client, out.data, out.size, wait);
+	return send_all(client, out.data, out.size, passed, wait);
 }
 
 /* ---- Receiving ------------------------------------------------------------------------------- */
@@ -301,7 +323,7 @@ static void handle(struct qmp_client *client, struct qmp_message *message)
 		client->phase = QMP_PHASE_CAPABILITIES;
 		/* The socket's send buffer is still empty, so this does not block. */
 		nunchi_error_destroy(
-		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, &at_once));
+		    send_command(client, CAPABILITIES_ID, "qmp_capabilities", NULL, -1, &at_once));
 	} else if (client->phase == QMP_PHASE_CAPABILITIES) {
 		client->phase = message->kind == QMP_RETURN ? QMP_PHASE_READY : QMP_PHASE_DEAD;
 	} else if ((message->kind == QMP_RETURN || message->kind == QMP_ERROR) &&
@@ -493,9 +515,9 @@ static void forget_answer(struct qmp_client *client)
 	client->awaited = -1;
 }
 
-struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *command,
-					const json_t *arguments, const struct qmp_wait *wait,
-					json_t **ret)
+static struct nunchi_error *execute(struct qmp_client *client, const char *command,
+				    const json_t *arguments, int passed,
+				    const struct qmp_wait *wait, json_t **ret)
 {
 	struct qmp_limits limits;
 	struct nunchi_error *err;
@@ -509,7 +531,7 @@ struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *c
 	limits = qmp_limits(command);
 	if (limits.bytes > client->limits.bytes)
 		client->limits = limits;
-	err = send_command(client, client->awaited, command, arguments, wait);
+	err = send_command(client, client->awaited, command, arguments, passed, wait);
 	if (!err)
 		err = await_answer(client, wait);
 	if (err)
@@ -525,6 +547,20 @@ struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *c
 		client->limits = QMP_LIMITS_EVENT;
 	forget_answer(client);
 	return err;
+}
+
+struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *command,
+					const json_t *arguments, const struct qmp_wait *wait,
+					json_t **ret)
+{
+	return execute(client, command, arguments, -1, wait, ret);
+}
+
+struct nunchi_error *qmp_client_execute_with_fd(struct qmp_client *client, const char *command,
+						const json_t *arguments, int fd,
+						const struct qmp_wait *wait)
+{
+	return execute(client, command, arguments, fd, wait, NULL);
 }
 
 struct nunchi_error *qmp_client_human(struct qmp_client *client, const char *line, int vcpu,

@@ -96,6 +96,11 @@ struct nunchi_error *qmp_client_execute(struct qmp_client *client, const char *c
 					const json_t *arguments, const struct qmp_wait *wait,
 					json_t **ret);
 
+/* The same for a command that takes a descriptor, of which QEMU gets a copy. */
+struct nunchi_error *qmp_client_execute_with_fd(struct qmp_client *client, const char *command,
+						const json_t *arguments, int fd,
+						const struct qmp_wait *wait);
+
 /*
  * Executes a command of the human monitor on a vCPU (-1: any vCPU). *ret is its output, which the
  * caller frees.

@@ -104,6 +104,8 @@ static void advise(void *data, char *ret, size_t size)
 }
 
 static const struct undo_ops undo_ops = {
+    .type = UNDO_PAUSE,
+    .words = {"paused", "resuming it", "paused: it was resumed"},
     .actor = {.counted = true, .look = look, .clear = clear, .ran = ran},
     .plan = plan,
     .is_dead = is_dead,
