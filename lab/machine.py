@@ -179,9 +179,11 @@ def qemu_command(guest: Guest, kernel: kernels.Kernel) -> list[str]:
         append.append("nokaslr")
     if options.append:
         append.append(options.append)
+    # SeaBIOS's table of processors, all that a kernel without ACPI has, names one of each socket.
+    cpus = f"{options.cpus},sockets={options.cpus}"
     program = "qemu-system-i386" if kernel.is_32bit else "qemu-system-x86_64"
     command = [program, "-name", guest.name, "-accel", "tcg", *_memory_arguments(options, directory),
-               "-m", str(options.memory), "-smp", str(options.cpus),
+               "-m", str(options.memory), "-smp", cpus,
                "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none",
                "-qmp", f"unix:{guest.qmp},server=on,wait=off",
                "-qmp", f"unix:{guest.control},server=on,wait=off",

@@ -23,8 +23,8 @@ import decoys
 from guests import (crash, damage, endless, files, partial, pauses, raw, reset, shuffled, speed,
                     storm, types, zeroed)
 from guests.matrix import Config
-from guests.tool import (FEW, VIEWS, Account, Done, Nunchi, against_oracle, good_run, identical,
-                         incomplete)
+from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
+                         identical, incomplete)
 
 # The slowest takes 20 s on two idle cores of 2020.
 BOOT_SECONDS = 180.0
@@ -41,6 +41,7 @@ class Subject:
         self.name = name
         self.options: tuple[str, ...] = ()  # of every run of nunchi on this guest
         self.views = VIEWS
+        self.modules: tuple[str, ...] = ()  # that were built for its kernel
         self.a = self.b = compare.Oracle([])
         self.reference: dict[str, Done] = {}  # as nunchi showed it, stopped
         self.partly: files.Shown = {}  # the same, with some of the files alone
@@ -101,6 +102,20 @@ def look_while_running(subject: Subject, target: str) -> dict[str, dict[str, Don
         "live auto": nunchi.shows(target, FEW, *options),
         "live always": nunchi.shows(target, subject.views, "--pause", "always", *options),
     }
+
+
+def check_boot(subject: Subject) -> None:
+    """The guest is as it was meant: fewer processors or modules would be less to compare."""
+    account, config = subject.account, subject.config
+    up = [row["cpu_logical_cores"] for row in subject.a.rows["system_info"]]
+    account.check(up == [config.cpus], f"processors of the guest: {up} of {config.cpus}")
+    subject.modules = machine.find_kernel(options_of(config)).modules
+    loaded = {row["name"] for row in subject.a.rows["kernel_modules"]}
+    lost = sorted(set(subject.modules) - loaded)
+    account.check(not lost, f"modules that the guest did not load: {lost}")
+    account.check(bool(loaded) == bool(subject.modules), "modules of a kernel without modules")
+    if not loaded:
+        account.say("its kernel has no modules, so none are expected")
 
 
 def check_list(subject: Subject, guest: machine.Guest) -> None:
@@ -218,9 +233,19 @@ def check_module_symbols(subject: Subject, path: Path) -> None:
                           input="\n".join(listed), capture_output=True, text=True, timeout=120,
                           check=False)
     lines = (done.stdout + done.stderr).splitlines()
-    subject.account.check(done.returncode == 0 and bool(modules) == bool(listed),
-                          "symbols of modules", *lines[-1:], *lines[:5])
+    subject.account.check(done.returncode == 0 and bool(listed), "symbols of modules",
+                          *lines[-1:], *lines[:5])
     subject.account.say(f"symbols of modules: {lines[-1]}")
+
+
+def check_facts(subject: Subject) -> None:
+    """A kernel without modules lacks nothing that only modules need."""
+    facts = subject.nunchi.facts(subject.raw, *subject.options)
+    told = facts.get(("kernel", "modules"))
+    subject.account.check(told == (None if subject.modules else NO_MODULES),
+                          "info: what it says of modules", str(told))
+    subject.account.check(bool(subject.modules) or ("missing", "module") not in facts,
+                          "info: a kernel without modules lacks their layout", str(facts))
 
 
 def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[str, Done]) -> None:
@@ -232,7 +257,9 @@ def compare_all(subject: Subject, live: dict[str, dict[str, Done]], busy: dict[s
     files.check(subject, "live stopped", subject.partly)
     identical(account, "live, QMP busy", busy, subject.reference)
     views = FEW if subject.options else subject.views
-    check_module_symbols(subject, subject.raw)
+    check_facts(subject)
+    if subject.modules:
+        check_module_symbols(subject, subject.raw)
     for form, path in saved_forms(subject).items():
         judge = incomplete if form.endswith("-d31") else identical
         judge(account, form, subject.nunchi.shows(path, views, *subject.options),
@@ -270,6 +297,7 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     """Everything that needs the guest to run, and then the comparison."""
     account, target = subject.account, f"qemu:{guest.name}"
     subject.a = oracle(subject, guest, "a", "--symbols")
+    check_boot(subject)
     time.sleep(snapshot.SETTLE_SECONDS)
     check_list(subject, guest)
     with account.timed("look, running"):
