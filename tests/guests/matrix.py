@@ -68,7 +68,7 @@ CONFIGS = (
     Config("sid-amd64", "sid", "amd64", cpus=4, firmware="uefi", backing="memfd",
            tests=("partial", "zeroed", "pauses")),
     Config("sid-cloud", "sid", "cloud-amd64", memory=512, machine="q35", vmcoreinfo=True,
-           forms=("raw", "elf", "elf-paging")),
+           forms=("raw", "elf", "elf-paging"), tests=("zeroed", "vmware")),
     Config("sid-rt", "sid", "rt-amd64", memory=5120, kaslr=False, forms=("raw",)),
     Config("sid-la57", "sid", "amd64", cpus=4, cpu=LA57, forms=("raw", "elf"),
            tests=("zeroed", "decoys")),
@@ -90,7 +90,7 @@ KERNELS = (
     Config("fixed", "own", "fixed", memory=512, cpus=2, tests=("speed",)),
     Config("rt", "own", "rt", memory=512, cpus=2, tests=("speed",)),
     Config("kasan", "own", "kasan", cpus=2, tests=("speed",)),
-    Config("modules", "own", "modules", memory=512, cpus=2, tests=("speed",)),
+    Config("modules", "own", "modules", memory=512, cpus=2, tests=("speed", "vmware")),
 )
 
 

@@ -21,7 +21,7 @@ from qmp import Qmp
 import decoys
 
 from guests import (crash, damage, endless, files, partial, pauses, raw, reset, shuffled, speed,
-                    storm, types, zeroed)
+                    storm, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -155,6 +155,10 @@ def hold(subject: Subject, guest: machine.Guest) -> dict[str, Done]:
         try:
             with subject.account.timed("look, stopped"):
                 busy = look_while_stopped(subject, guest, qmp)
+            if "vmware" in subject.config.tests:
+                path = subject.work / "guest.vmss"
+                vmware.write(qmp, subject.raw, path)
+                vmware.check_registers(subject.nunchi, subject.account, path, f"qemu:{guest.name}")
             with subject.account.timed("saved by QEMU"):
                 snapshot.take(guest, qmp, subject.work, subject.config.forms)
         finally:
@@ -165,9 +169,10 @@ def hold(subject: Subject, guest: machine.Guest) -> dict[str, Done]:
 def saved_forms(subject: Subject) -> dict[str, Path]:
     """Every file the guest was saved in."""
     paths = sorted(path for path in subject.work.iterdir()
-                   if path.name.startswith(("own.", "memory.", "core", "kdump")))
+                   if path.name.startswith(("own.", "memory.", "core", "kdump",
+                                                            "guest.vmss")))
     return {("nunchi " + path.suffix[1:] if path.stem == "own" else
-             {"memory.raw": "raw", "core.elf": "elf", "core-paging.elf": "elf-paging"}.get(
+             {"memory.raw": "raw", "guest.vmss": "vmware", "core.elf": "elf", "core-paging.elf": "elf-paging"}.get(
                  path.name, path.name)): path for path in paths}
 
 
