@@ -474,6 +474,47 @@ static void test_pauses_of_others(void **state)
 	world_stop(&world);
 }
 
+/*
+ * As QEMU since 8.1, which does not tell a breakpoint that the guest meets after somebody else has
+ * paused and resumed it: it has none then, until nunchi has seen that it runs.
+ */
+static void test_pauses_of_others_without_telling(void **state)
+{
+	const struct target_stops_ops *stops;
+	struct target *target;
+	struct world world;
+
+	(void)state;
+	world_start(&world, NULL);
+	target = open_target(&world);
+	qemu_of(target)->stub.mute = true;
+	stops = target->ops->stops;
+	ok(stops->open(target));
+	/* One that is never met, so that the guest is not stopped when somebody pauses it. */
+	insert(target, guest_begin + 0x20);
+	for (int i = 0; i < 5; i++) {
+		observer_ask(&world.observer, "\"stop\"");
+		assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
+		insert(target, work);
+		assert_false(observer_is_running(&world.observer));
+		observer_ask(&world.observer, "\"cont\"");
+		/* It is not met before next() has seen that the guest runs. */
+		assert_true(all_advance(&world));
+		assert_true(observer_is_running(&world.observer));
+		take_stops(target, work, 20);
+		take_away(target, work);
+	}
+	observer_ask(&world.observer, "\"stop\"");
+	assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
+	stops->close(target);
+	assert_false(observer_is_running(&world.observer));
+	observer_ask(&world.observer, "\"cont\"");
+	assert_free(&world);
+	target_close(target);
+	assert_free(&world);
+	world_stop(&world);
+}
+
 /* Somebody resumes the guest while it is held, or while it stands at a breakpoint. */
 static void test_resumed_by_others(void **state)
 {
@@ -784,6 +825,7 @@ int main(void)
 	    cmocka_unit_test(test_stops_go_on_elsewhere),
 	    cmocka_unit_test(test_who_else_uses_the_guest),
 	    cmocka_unit_test(test_pauses_of_others),
+	    cmocka_unit_test(test_pauses_of_others_without_telling),
 	    cmocka_unit_test(test_resumed_by_others),
 	    cmocka_unit_test(test_reset_and_end),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),

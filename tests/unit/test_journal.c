@@ -510,6 +510,22 @@ static void test_replay_wants_proof(void **state)
 	}
 }
 
+static void test_types_are_kept(void **state)
+{
+	struct undo_log *log = take(true);
+	struct undo_entries entries;
+
+	(void)state;
+	assert_int_equal(undo_log_append(log, 1, UNDO_PAUSE, UNDO_DONE), 0);
+	assert_int_equal(undo_log_append(log, 2, UNDO_STUB, UNDO_DOING), 0);
+	assert_int_equal(undo_log_read(log, &entries), 0);
+	assert_int_equal(entries.count, 2);
+	assert_int_equal(entries.entries[0].type, UNDO_PAUSE);
+	assert_int_equal(entries.entries[1].type, UNDO_STUB);
+	assert_int_equal(entries.entries[1].state, UNDO_DOING);
+	undo_log_erase(log);
+}
+
 /* The time of a guest that was about to be stopped is not taken for that of its stop. */
 static void test_time_before_a_stop(void **state)
 {
@@ -982,6 +998,7 @@ int main(void)
 	    TEST(test_environment_does_not_move_the_logs_of_root),
 	    TEST(test_replay_undoes_what_was_done),
 	    TEST(test_replay_wants_proof),
+	    TEST(test_types_are_kept),
 	    TEST(test_time_before_a_stop),
 	    TEST(test_replay_keeps_what_it_does_not_know),
 	    TEST(test_replay_that_fails_can_be_repeated),

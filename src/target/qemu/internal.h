@@ -23,6 +23,12 @@ struct qemu_stub_page;
 struct qemu_stub {
 	int fd;   /* our end of the connection, or -1 */
 	int peer; /* QEMU's end, until QEMU has it, or -1 */
+	/*
+	 * QEMU since 8.1 tells no stop after somebody else has paused and resumed the guest. There
+	 * are a timer, and a descriptor that is readable when fd or the timer is; or -1.
+	 */
+	bool mute;
+	int timer, both;
 	/* QEMU may have begun to serve gdb there; for who has the QMP connection */
 	bool attached;
 	struct gdb_client *client;   /* NULL unless it is watched */

@@ -22,8 +22,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 /* The id of the character device, and the name of the descriptor. */
 #define STUB_ID "nunchi-gdb"
@@ -32,6 +34,8 @@
 #define LEAVE_US  (10 * CLOCK_US_PER_S)
 /* How long QEMU takes to end when it has closed the connection. */
 #define END_US (2 * CLOCK_US_PER_S)
+/* How often to look whether somebody has resumed the guest, if QEMU does not tell. */
+#define LOOK_US (200 * CLOCK_US_PER_MS)
 /* How often to look whether a nunchi has ended. */
 #define RETRY_US (20 * CLOCK_US_PER_MS)
 /* A step over HLT does not end, for the stub masks interrupts while it steps. */
@@ -53,6 +57,7 @@ struct qemu_stub_page {
 	bool paused;     /* somebody else has paused the guest, as far as is known */
 	bool held;       /* between hold() and release(), or a breakpoint and go() */
 	bool resume;     /* release() resumes the guest */
+	bool parked;     /* QEMU does not have the breakpoints, until the guest runs again */
 	size_t count;
 	uint64_t breakpoints[BREAKPOINTS_MAX];
 };
@@ -89,6 +94,21 @@ static struct nunchi_error *make_sockets(int sockets[2])
 	return NULL;
 }
 
+static struct nunchi_error *make_timer(struct qemu_stub *stub)
+{
+	const struct timespec interval = {.tv_nsec = LOOK_US * 1000};
+	const struct itimerspec setting = {interval, interval};
+	struct epoll_event event = {.events = EPOLLIN};
+
+	stub->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	stub->both = epoll_create1(EPOLL_CLOEXEC);
+	if (stub->timer < 0 || stub->both < 0 || timerfd_settime(stub->timer, 0, &setting, NULL) ||
+	    epoll_ctl(stub->both, EPOLL_CTL_ADD, stub->timer, &event) ||
+	    epoll_ctl(stub->both, EPOLL_CTL_ADD, stub->fd, &event))
+		return error_create_errno(errno, "cannot make a timer");
+	return NULL;
+}
+
 struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
@@ -110,7 +130,9 @@ struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu)
 		return err;
 	stub->fd = sockets[0];
 	stub->peer = sockets[1];
-	return NULL;
+	stub->mute |= qmp_client_major(qemu->qmp) > 8 ||
+		      (qmp_client_major(qemu->qmp) == 8 && qmp_client_minor(qemu->qmp) > 0);
+	return stub->mute ? make_timer(stub) : NULL;
 }
 
 void qemu_stub_confined(struct qemu_target *qemu)
@@ -415,7 +437,7 @@ static const struct undo_ops undo_ops = {
 
 void qemu_stub_init(struct qemu_target *qemu)
 {
-	qemu->stub.fd = qemu->stub.peer = -1;
+	qemu->stub.fd = qemu->stub.peer = qemu->stub.timer = qemu->stub.both = -1;
 	qemu_undo_init(qemu, &qemu->stub.undo, &undo_ops, "qemustub");
 }
 
@@ -431,6 +453,8 @@ static void leave(struct qemu_target *qemu)
 	gdb_client_destroy(stub->client);
 	stub->client = NULL;
 	stub->attached = false;
+	close_fd(&stub->both);
+	close_fd(&stub->timer);
 	close_fd(&stub->fd);
 	close_fd(&stub->peer);
 }
@@ -548,7 +572,9 @@ static struct nunchi_error *check_open(const struct target *target, bool held)
 
 static int fd_of(const struct target *target)
 {
-	return ((const struct qemu_target *)target)->stub.fd;
+	const struct qemu_stub *stub = &((const struct qemu_target *)target)->stub;
+
+	return stub->both >= 0 ? stub->both : stub->fd;
 }
 
 /* ---- Stops ----------------------------------------------------------------------------------- */
@@ -566,6 +592,56 @@ static size_t find_breakpoint(const struct qemu_stub_page *page, uint64_t addres
 static bool has_breakpoint(const struct qemu_stub_page *page, uint64_t address)
 {
 	return find_breakpoint(page, address) < page->count;
+}
+
+/*
+ * Takes the breakpoints out of a guest that somebody has paused, if QEMU would not tell when it
+ * meets one; it would stand still for good.
+ */
+static struct nunchi_error *park(struct qemu_target *qemu)
+{
+	struct qemu_stub *stub = &qemu->stub;
+	const struct gdb_wait wait = answer_wait(qemu);
+	struct nunchi_error *err = NULL;
+
+	stub->page->paused = true;
+	if (!stub->mute || stub->page->parked)
+		return NULL;
+	for (size_t i = 0; !err && i < stub->page->count; i++)
+		err = gdb_client_remove(stub->client, stub->page->breakpoints[i], &wait);
+	stub->page->parked = !err;
+	return err;
+}
+
+/* Stops the guest, which runs, and puts the breakpoints in again that park() took out. */
+static struct nunchi_error *stop_it(struct qemu_target *qemu)
+{
+	struct qemu_stub *stub = &qemu->stub;
+	const struct gdb_wait wait = answer_wait(qemu);
+	struct gdb_stop stop;
+	struct nunchi_error *err = gdb_client_interrupt(stub->client, &wait, &stop);
+
+	if (!err && (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT))
+		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
+	for (size_t i = 0; !err && stub->page->parked && i < stub->page->count; i++)
+		err = gdb_client_insert(stub->client, stub->page->breakpoints[i], &wait);
+	stub->page->parked &= err != NULL;
+	return err;
+}
+
+/* If the timer tells to: whether somebody has resumed the guest that somebody had paused. */
+static struct nunchi_error *look_for_resume(struct qemu_target *qemu)
+{
+	struct qemu_stub *stub = &qemu->stub;
+	const struct gdb_wait wait = answer_wait(qemu);
+	struct nunchi_error *err;
+	uint64_t times;
+
+	if (stub->timer < 0 || read(stub->timer, &times, sizeof(times)) != sizeof(times) ||
+	    !stub->page->parked || is_paused_by_others(qemu))
+		return NULL;
+	err = stop_it(qemu);
+	return err ? err : gdb_client_continue(stub->client, &wait);
 }
 
 /*
@@ -605,9 +681,8 @@ static struct nunchi_error *take_stop(struct qemu_target *qemu, const struct gdb
 	}
 	if (stop->signal == GDB_SIGNAL_TRAP)
 		return meet(qemu, stop, ret);
-	qemu->stub.page->paused = true;
 	*ret = (struct target_stop){.kind = TARGET_STOP_PAUSED};
-	return NULL;
+	return park(qemu);
 }
 
 static struct nunchi_error *next(struct target *target, struct target_stop *ret)
@@ -624,7 +699,9 @@ static struct nunchi_error *next(struct target *target, struct target_stop *ret)
 		*ret = (struct target_stop){.kind = TARGET_STOP_PAUSED};
 		return NULL;
 	}
-	err = gdb_client_poll(qemu->stub.client, &stopped, &stop);
+	err = look_for_resume(qemu);
+	if (!err)
+		err = gdb_client_poll(qemu->stub.client, &stopped, &stop);
 	if (!err && stopped)
 		err = take_stop(qemu, &stop, ret);
 	else if (!err)
@@ -655,8 +732,8 @@ static struct nunchi_error *step(struct qemu_target *qemu, unsigned vcpu, uint64
 	if (stop.kind == GDB_STOP_ENDED)
 		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
 	if (stop.signal != GDB_SIGNAL_TRAP) {
-		qemu->stub.paused_unsaid = qemu->stub.page->paused = true;
-		return NULL;
+		qemu->stub.paused_unsaid = true;
+		return park(qemu);
 	}
 	err = gdb_client_read_rip(client, vcpu, &wait, &rip);
 	*ret_again = !err && rip == address;
@@ -675,7 +752,7 @@ static struct nunchi_error *step_over(struct qemu_target *qemu, unsigned vcpu, u
 		err = gdb_client_remove(stub->client, address, &wait);
 	for (unsigned i = 0; !err && again && i < STEPS_MAX; i++)
 		err = step(qemu, vcpu, address, &again);
-	if (!err && !stub->page->steps_over)
+	if (!err && !stub->page->steps_over && !stub->page->parked)
 		err = gdb_client_insert(stub->client, address, &wait);
 	return err;
 }
@@ -718,18 +795,13 @@ static struct nunchi_error *hold(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
 	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
 	struct nunchi_error *err = check_open(target, false);
-	struct gdb_stop stop;
 
 	if (err)
 		return err;
 	stub->page->resume = !is_paused_by_others(qemu);
 	if (stub->page->resume)
-		err = gdb_client_interrupt(stub->client, &wait, &stop);
-	if (!err && stub->page->resume &&
-	    (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT))
-		err = error_create(NUNCHI_ERROR_GONE, "the guest has ended");
+		err = stop_it(qemu);
 	stub->page->held = !err;
 	return end_if_broken(target, err);
 }
@@ -766,7 +838,8 @@ static struct nunchi_error *insert(struct target *target, uint64_t address)
 				    target->name, BREAKPOINTS_MAX);
 	/* Noted before, so that whoever closes the stub removes it. */
 	page->breakpoints[page->count++] = address;
-	err = gdb_client_insert(qemu->stub.client, address, &wait);
+	if (!page->parked)
+		err = gdb_client_insert(qemu->stub.client, address, &wait);
 	if (err)
 		page->count--;
 	return end_if_broken(target, err);
@@ -787,7 +860,8 @@ static struct nunchi_error *remove_breakpoint(struct target *target, uint64_t ad
 		return error_create_at(NUNCHI_ERROR_ARGUMENT, address,
 				       "%s: there is no breakpoint at 0x%" PRIx64, target->name,
 				       address);
-	err = gdb_client_remove(qemu->stub.client, address, &wait);
+	if (!page->parked)
+		err = gdb_client_remove(qemu->stub.client, address, &wait);
 	if (!err)
 		page->breakpoints[at] = page->breakpoints[--page->count];
 	return end_if_broken(target, err);
