@@ -34,13 +34,13 @@ _nunchi_reply()
 # What an option's value may be. Fails if the word before is no option with a value.
 _nunchi_value()
 {
-	local program=$1 view=$2 before=''
+	local program=$1 view=$2 list=$3 before=''
 
 	case $prev in
 	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
-	--kernel | --limit | --memory | --pid | --cr3 | --minutes) ;;
+	--kernel | --limit | --memory | --pid | --cr3 | --minutes | --count | --duration) ;;
 	--symbols | --types | --output | -o | --collect | --root)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -48,12 +48,12 @@ _nunchi_value()
 	--columns)
 		[[ $cur == *,* ]] && before=${cur%,*},
 		compopt -o nospace
-		_nunchi_reply -P "$before" -W "$(_nunchi_first "$program" views "$view")" \
+		_nunchi_reply -P "$before" -W "$(_nunchi_first "$program" "$list" "$view")" \
 			-- "${cur##*,}"
 		;;
 	--where)
 		compopt -o nospace
-		_nunchi_reply -S = -W "$(_nunchi_first "$program" views "$view")" -- "$cur"
+		_nunchi_reply -S = -W "$(_nunchi_first "$program" "$list" "$view")" -- "$cur"
 		;;
 	*) return 1 ;;
 	esac
@@ -67,7 +67,8 @@ _nunchi_argument()
 	case $command,$count in
 	help,0) _nunchi_reply -W "$(_nunchi_commands "$program")" -- "$cur" ;;
 	views,0 | show,1) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
-	list,* | version,* | help,* | views,*) ;;
+	probes,0) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
+	list,* | version,* | help,* | views,* | probes,*) ;;
 	*,0)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -81,6 +82,7 @@ _nunchi_argument()
 		fi
 		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 		;;
+	trace,*) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	doctor,0)
 		compopt -o filenames
 		_nunchi_reply -f -W 'plan apply undo stay' -- "$cur"
@@ -98,7 +100,7 @@ _nunchi_argument()
 
 _nunchi()
 {
-	local program=${COMP_WORDS[0]} command='' view='' count=0 i
+	local program=${COMP_WORDS[0]} command='' view='' list=views count=0 i
 	local cur prev words cword
 
 	if declare -F _get_comp_words_by_ref >/dev/null; then
@@ -113,7 +115,8 @@ _nunchi()
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		--pause | --symbols | --types | --kernel | --color | --columns | --where | --limit | --memory | \
-			--pid | --cr3 | --format | --output | -o | --collect | --root | --minutes)
+			--pid | --cr3 | --format | --output | -o | --collect | --root | --minutes | \
+			--count | --duration)
 			((i++))
 			;;
 		-*) ;;
@@ -129,9 +132,10 @@ _nunchi()
 	case $command in
 	modules) view=kernel_modules ;;
 	log) view=kernel_log ;;
+	trace) list=probes ;;
 	esac
 
-	_nunchi_value "$program" "$view" && return
+	_nunchi_value "$program" "$view" "$list" && return
 	if [[ $cur == -* ]]; then
 		_nunchi_reply -W "$(_nunchi_options "$program" "$command")" -- "$cur"
 	elif [[ -z $command ]]; then

@@ -276,7 +276,7 @@ static void run_view(struct guest *guest, const char *name)
 	require(view);
 	state = calloc(1, view->providers[0].size);
 	require(state);
-	row_init(&row, view);
+	row_init(&row, &view->schema);
 	err = view->providers[0].open(state, &guest->kernel.guest, &request);
 	if (!err) {
 		for (unsigned rows = 0; !err && rows < MAX_ROWS; rows++) {

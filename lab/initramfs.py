@@ -10,7 +10,7 @@ from pathlib import Path
 from common import LabError, cache_root, locked, run, say, scratch, source_root, write_atomic
 from kernels import Kernel, PrivateApt, unsigned
 
-PROGRAMS = ("agent", "oracle", "workload", "forkstorm")
+PROGRAMS = ("agent", "oracle", "workload", "forkstorm", "tracee")
 # What a guest runs: a few hundred processes of every kind, for tests; a small server, for people.
 WORKLOADS = ("full", "services", "none")
 BUSYBOX_SUITE = "bookworm"

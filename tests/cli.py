@@ -30,7 +30,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show ps modules log symbol type translate read snapshot doctor help "
+COMMANDS = ("list info views show ps probes trace modules log symbol type translate read snapshot doctor help "
             "version").split()
 
 
@@ -135,6 +135,11 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete(""), set(COMMANDS))
         views = {row["view"] for row in csv.DictReader(io.StringIO(run("views", "--csv").stdout))}
         self.assertEqual(self.complete("show", "x", ""), views)
+        probes = {row["probe"] for row in csv.DictReader(io.StringIO(run("probes", "--csv").stdout))}
+        self.assertIn("exec", probes)
+        self.assertEqual(self.complete("probes", ""), probes)
+        self.assertEqual(self.complete("trace", "x", "exec", ""), probes)
+        self.assertIn("cmdline", self.complete("trace", "x", "exec", "--columns", ""))
         # Without a guest or file of such a name, what a guest's word begins with.
         self.assertEqual(self.complete("ps", "xe"), {"xen:"})
         for command in COMMANDS:

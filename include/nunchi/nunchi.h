@@ -299,6 +299,8 @@ struct nunchi_guest_options {
 	 */
 	int (*finish)(bool done, void *data);
 	void *finish_data;
+	/* Prepares the guest for nunchi_trace_open(), if its target has events (trace.h). */
+	bool events;
 };
 
 /*

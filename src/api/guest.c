@@ -112,6 +112,7 @@ static struct nunchi_error *take_options(struct nunchi_guest *guest,
 	guest->count_pages = options.count_pages;
 	guest->until_exit = options.until_exit;
 	guest->remains = options.remains;
+	guest->events = options.events;
 	guest->kernel_address = options.kernel;
 	guest->finish = options.finish;
 	guest->finish_data = options.finish_data;
@@ -159,6 +160,7 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	target_options.opened = opened;
 	target_options.data = &opening;
 	err = take_options(guest, options, &opening.options);
+	target_options.events = guest->events;
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
 	if (!err && opening.options.no_note) {

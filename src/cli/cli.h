@@ -7,6 +7,7 @@
 #define NUNCHI_CLI_CLI_H
 
 #include <nunchi/nunchi.h>
+#include <nunchi/trace.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,7 +51,10 @@ enum {
 	OPTION_MINUTES,
 	OPTION_ALL,
 	OPTION_BRIEF,
-	OPTION_EXPLAIN
+	OPTION_EXPLAIN,
+	OPTION_COUNT,
+	OPTION_DURATION,
+	OPTION_SUMMARY
 };
 
 struct cli_option {
@@ -93,6 +97,7 @@ struct cli {
 	bool timing;
 	uint64_t memory; /* bytes that the command may take; 0: the default */
 	bool color;
+	bool until_signal; /* a signal is the usual end of the command, and no failure */
 	size_t notes_printed;
 	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */
 	int write_errno; /* of the first write to standard output that failed, or 0 */
@@ -114,11 +119,13 @@ extern const struct command command_info;
 extern const struct command command_list;
 extern const struct command command_log;
 extern const struct command command_modules;
+extern const struct command command_probes;
 extern const struct command command_ps;
 extern const struct command command_read;
 extern const struct command command_show;
 extern const struct command command_snapshot;
 extern const struct command command_symbol;
+extern const struct command command_trace;
 extern const struct command command_translate;
 extern const struct command command_type;
 extern const struct command command_version;
@@ -150,6 +157,11 @@ void options_help_status(struct cli *cli);
 bool cli_write(const char *data, size_t size, void *cli);
 /* Writes the buffer. False once writing has failed. */
 bool cli_flush(struct cli *cli);
+/*
+ * Writes of the buffer what can be written without waiting for the reader. False once writing has
+ * failed.
+ */
+bool cli_flush_ready(struct cli *cli);
 /* For text of our own only. */
 void cli_printf(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
@@ -230,11 +242,27 @@ struct select {
 };
 
 #define SELECT_OPTION_COUNT 3
+/* --columns and --where are the first two of them. */
 extern const struct cli_option select_options[SELECT_OPTION_COUNT];
 int select_option(struct cli *cli, void *state, int letter, const char *value);
-/* Checks the names against the view and completes the query. */
+/*
+ * Completes the query, after checking the names against the view. NULL: they are not checked here,
+ * but by the library.
+ */
 int select_finish(struct cli *cli, struct select *select, const struct nunchi_view *view);
 void select_clean(void *state);
+
+/* ---- views.c ---- */
+
+/* Checks the name of a probe, which the user gave; gives the exit status. */
+int probe_check(struct cli *cli, const char *name);
+
+/* ---- event.c: rows of probes ---- */
+
+/* Prints a row of a probe on one line, as "TIME PID NAME PROBE COLUMN=VALUE …". */
+void event_print(struct cli *cli, const struct nunchi_view *probe,
+		 const struct nunchi_column *const *columns, size_t count,
+		 const struct nunchi_cell *cells);
 
 /* ---- show.c ---- */
 

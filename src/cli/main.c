@@ -189,7 +189,7 @@ static void print_interrupted(const char *target)
 static int finish_output(struct cli *cli, int status)
 {
 	/* After a signal we do not wait for a reader of standard output. */
-	if (signal_number)
+	if (signal_number && !cli->until_signal)
 		return status;
 	cli_flush(cli);
 	if (close(STDOUT_FILENO) && errno != EINTR && !cli->write_errno)
@@ -225,7 +225,7 @@ int main(int argc, char **argv)
 	free_state(&cli);
 	running_context = NULL;
 	nunchi_context_destroy(cli.context);
-	if (signal_number) {
+	if (signal_number && !cli.until_signal) {
 		print_interrupted(cli.target);
 		_exit(128 + signal_number);
 	}

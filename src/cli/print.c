@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ bool cli_flush(struct cli *cli)
 	while (at < cli->out_size && !cli->write_errno) {
 		ssize_t written;
 
-		if (cli_interrupted()) {
+		if (cli_interrupted() && !cli->until_signal) {
 			cli->write_errno = EINTR;
 			break;
 		}
@@ -27,6 +28,28 @@ bool cli_flush(struct cli *cli)
 			cli->write_errno = written ? errno : EIO;
 	}
 	cli->out_size = 0;
+	return !cli->write_errno;
+}
+
+/* How many bytes a pipe that is ready takes without waiting. */
+#define READY_SIZE 4096
+
+bool cli_flush_ready(struct cli *cli)
+{
+	struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	size_t at = 0;
+
+	while (at < cli->out_size && !cli->write_errno && poll(&ready, 1, 0) > 0) {
+		size_t size = cli->out_size - at < READY_SIZE ? cli->out_size - at : READY_SIZE;
+		ssize_t written = write(STDOUT_FILENO, cli->out + at, size);
+
+		if (written > 0)
+			at += (size_t)written;
+		else if (!written || (errno != EINTR && errno != EAGAIN))
+			cli->write_errno = written ? errno : EIO;
+	}
+	memmove(cli->out, cli->out + at, cli->out_size - at);
+	cli->out_size -= at;
 	return !cli->write_errno;
 }
 

@@ -91,8 +91,8 @@ static const char *column_name(size_t i, const void *view_pointer)
 
 static int check_column(struct cli *cli, const struct nunchi_view *view, const char *name)
 {
-	for (size_t i = 0; i < view->column_count; i++)
-		if (!strcmp(view->columns[i].name, name))
+	for (size_t i = 0; !view || i < view->column_count; i++)
+		if (!view || !strcmp(view->columns[i].name, name))
 			return CLI_DONE;
 	return cli_misuse(cli, suggest(name, column_name, view), "view %s has no column \"%s\"",
 			  view->name, name);

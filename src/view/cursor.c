@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/pages.h"
 #include "view/row.h"
+#include "view/selection.h"
 
 #include <string.h>
 
@@ -44,13 +45,7 @@ struct view_cursor {
 	const struct view *view;
 	/* the view's provider for the guest's operating system */
 	const struct view_provider *provider;
-	struct view_request request;
-	/* the constraints of the request; owned, with their values */
-	struct view_constraint *constraints;
-	struct number_filter numbers[VIEW_MAX_COLUMNS];
-	const struct nunchi_column *columns[VIEW_MAX_COLUMNS];
-	unsigned column_index[VIEW_MAX_COLUMNS];
-	size_t column_count;
+	struct selection selection;
 	uint64_t given;
 
 	void *state; /* the provider's state, or NULL */
@@ -73,201 +68,6 @@ struct view_cursor {
 	bool resume_failed;
 };
 
-static bool column_by_name(const struct view *view, const char *name, unsigned *ret)
-{
-	for (size_t i = 0; i < view->schema.column_count; i++) {
-		if (!strcmp(view->schema.columns[i].name, name)) {
-			*ret = (unsigned)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static struct nunchi_error *no_such_column(const struct view *view, const char *name)
-{
-	return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "the view %s has no column \"%s\"",
-				       view->schema.name, name),
-			  "nunchi views %s lists its columns", view->schema.name);
-}
-
-static struct nunchi_error *take_columns(struct view_cursor *cursor,
-					 const struct nunchi_query *query)
-{
-	const struct view *view = cursor->view;
-
-	if (!query || !query->columns) {
-		for (size_t i = 0; i < view->schema.column_count; i++)
-			cursor->column_index[cursor->column_count++] = (unsigned)i;
-	} else {
-		if (query->column_count > VIEW_MAX_COLUMNS)
-			return error_create(NUNCHI_ERROR_ARGUMENT, "more than %d columns",
-					    VIEW_MAX_COLUMNS);
-		for (size_t i = 0; i < query->column_count; i++) {
-			if (!column_by_name(view, query->columns[i],
-					    &cursor->column_index[cursor->column_count]))
-				return no_such_column(view, query->columns[i]);
-			cursor->column_count++;
-		}
-	}
-	for (size_t i = 0; i < cursor->column_count; i++) {
-		unsigned index = cursor->column_index[i];
-
-		cursor->request.columns |= (uint64_t)1 << index;
-		cursor->columns[i] = &view->schema.columns[index];
-	}
-	return NULL;
-}
-
-/* Copies the values of a constraint, converted to the column's type, in ascending order. */
-static struct nunchi_error *take_values(struct view_cursor *cursor,
-					const struct nunchi_constraint *from,
-					struct view_constraint *ret)
-{
-	const struct nunchi_column *column = &cursor->view->schema.columns[ret->column];
-	bool in = from->op == NUNCHI_IN;
-	size_t count = in ? from->value_count : 1;
-	struct nunchi_cell *cells = calloc(count + 1, sizeof(*cells));
-
-	ret->values = cells;
-	if (!cells)
-		return &error_nomem;
-	for (size_t i = 0; i < count; i++) {
-		const char *value = in ? from->values[i] : from->value;
-		struct nunchi_error *err;
-
-		if (!value)
-			return error_create(NUNCHI_ERROR_ARGUMENT,
-					    "a constraint on column %s has no value", column->name);
-		err = row_parse_cell(column, value, &cells[i]);
-		if (err)
-			return err;
-		if (column->type != NUNCHI_TYPE_TEXT)
-			continue;
-		cells[i].text = strdup(value);
-		if (!cells[i].text)
-			return &error_nomem;
-		ret->count = i + 1;
-	}
-	ret->count = count;
-	qsort(cells, count, sizeof(*cells), row_compare_cells);
-	return NULL;
-}
-
-static struct nunchi_error *take_constraint(struct view_cursor *cursor,
-					    const struct nunchi_constraint *from)
-{
-	struct view_constraint *constraint = &cursor->constraints[cursor->request.constraint_count];
-	const struct nunchi_column *column;
-	unsigned index;
-
-	if (!column_by_name(cursor->view, from->column, &index))
-		return no_such_column(cursor->view, from->column);
-	column = &cursor->view->schema.columns[index];
-	if ((unsigned)from->op > NUNCHI_PREFIX)
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "a constraint on column %s has the unknown operator %d",
-				    column->name, (int)from->op);
-	if (from->op == NUNCHI_PREFIX && column->type != NUNCHI_TYPE_TEXT)
-		return error_create(
-		    NUNCHI_ERROR_ARGUMENT,
-		    "column %s is not a text, so it cannot be compared with a prefix",
-		    column->name);
-	*constraint = (struct view_constraint){.column = index, .op = from->op};
-	cursor->request.constraint_count++;
-	cursor->request.columns |= (uint64_t)1 << index;
-	return take_values(cursor, from, constraint);
-}
-
-/* Restricts the numbers accepted for an INTEGER column by one more constraint. */
-static struct nunchi_error *narrow(struct view_cursor *cursor,
-				   const struct view_constraint *constraint)
-{
-	struct number_filter *filter = &cursor->numbers[constraint->column];
-	int64_t value = constraint->values[0].integer, *values;
-	size_t count = 0;
-
-	switch (constraint->op) {
-	case NUNCHI_EQUAL:
-		number_filter_narrow(filter, value, value);
-		return NULL;
-	case NUNCHI_LESS:
-		if (value > INT64_MIN)
-			number_filter_narrow(filter, INT64_MIN, value - 1);
-		else
-			number_filter_narrow(filter, 1, 0);
-		return NULL;
-	case NUNCHI_LESS_EQUAL:
-		number_filter_narrow(filter, INT64_MIN, value);
-		return NULL;
-	case NUNCHI_GREATER:
-		if (value < INT64_MAX)
-			number_filter_narrow(filter, value + 1, INT64_MAX);
-		else
-			number_filter_narrow(filter, 1, 0);
-		return NULL;
-	case NUNCHI_GREATER_EQUAL:
-		number_filter_narrow(filter, value, INT64_MAX);
-		return NULL;
-	case NUNCHI_PREFIX:
-		return NULL;
-	case NUNCHI_IN:
-		break;
-	}
-	values = calloc(constraint->count + 1, sizeof(*values));
-	if (!values)
-		return &error_nomem;
-	for (size_t i = 0; i < constraint->count; i++) {
-		value = constraint->values[i].integer;
-		if (number_filter_passes(filter, value) && !(count && values[count - 1] == value))
-			values[count++] = value;
-	}
-	free((int64_t *)filter->values);
-	filter->values = values;
-	filter->count = count;
-	return NULL;
-}
-
-static struct nunchi_error *take_constraints(struct view_cursor *cursor,
-					     const struct nunchi_query *query)
-{
-	struct view_request *request = &cursor->request;
-	struct nunchi_error *err = NULL;
-
-	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
-		cursor->numbers[i] = NUMBER_FILTER_ANY;
-	if (!query || !query->constraint_count)
-		return NULL;
-	cursor->constraints = calloc(query->constraint_count, sizeof(*cursor->constraints));
-	if (!cursor->constraints)
-		return &error_nomem;
-	request->constraints = cursor->constraints;
-	for (size_t i = 0; i < query->constraint_count && !err; i++) {
-		const struct view_constraint *taken = &cursor->constraints[i];
-
-		err = take_constraint(cursor, &query->constraints[i]);
-		if (err || cursor->view->schema.columns[taken->column].type != NUNCHI_TYPE_INTEGER)
-			continue;
-		err = narrow(cursor, taken);
-		request->numbers[taken->column] = &cursor->numbers[taken->column];
-	}
-	return err;
-}
-
-static void free_constraints(struct view_cursor *cursor)
-{
-	for (size_t i = 0; i < cursor->request.constraint_count; i++) {
-		struct view_constraint *constraint = &cursor->constraints[i];
-
-		for (size_t j = 0; j < constraint->count; j++)
-			free((char *)constraint->values[j].text);
-		free((struct nunchi_cell *)constraint->values);
-	}
-	free(cursor->constraints);
-	for (size_t i = 0; i < VIEW_MAX_COLUMNS; i++)
-		free((int64_t *)cursor->numbers[i].values);
-}
-
 static void stop_provider(struct view_cursor *cursor)
 {
 	if (cursor->state && cursor->provider->close)
@@ -285,23 +85,12 @@ static struct nunchi_error *start_provider(struct view_cursor *cursor)
 	cursor->state = calloc(1, provider->size ? provider->size : 1);
 	if (!cursor->state)
 		return &error_nomem;
-	err = provider->open(cursor->state, cursor->source.kernel, &cursor->request);
+	err = provider->open(cursor->state, cursor->source.kernel, &cursor->selection.request);
 	if (err) {
 		free(cursor->state);
 		cursor->state = NULL;
 	}
 	return err;
-}
-
-static bool row_matches(const struct view_cursor *cursor)
-{
-	for (size_t i = 0; i < cursor->request.constraint_count; i++) {
-		const struct view_constraint *constraint = &cursor->constraints[i];
-
-		if (!row_cell_meets(&cursor->row.cells[constraint->column], constraint))
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -337,7 +126,7 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 		else if (err == &error_stop && cursor->row.no_memory)
 			err = &error_nomem;
 		err = check_state(cursor, err);
-		if (err || row_matches(cursor))
+		if (err || selection_accepts(&cursor->selection, &cursor->row))
 			return err;
 	}
 }
@@ -357,10 +146,11 @@ static void drop_kept(struct view_cursor *cursor)
 
 static size_t kept_size(const struct view_cursor *cursor)
 {
-	size_t size = sizeof(struct kept_row) + cursor->column_count * sizeof(struct nunchi_cell);
+	size_t size =
+	    sizeof(struct kept_row) + cursor->selection.column_count * sizeof(struct nunchi_cell);
 
-	for (size_t i = 0; i < cursor->column_count; i++)
-		size += cursor->row.cells[cursor->column_index[i]].text_size;
+	for (size_t i = 0; i < cursor->selection.column_count; i++)
+		size += cursor->row.cells[cursor->selection.column_index[i]].text_size;
 	return size;
 }
 
@@ -370,8 +160,8 @@ static size_t kept_size(const struct view_cursor *cursor)
  */
 static void drop_long_texts(struct view_cursor *cursor)
 {
-	for (size_t i = 0; i < cursor->column_count; i++) {
-		unsigned column = cursor->column_index[i];
+	for (size_t i = 0; i < cursor->selection.column_count; i++) {
+		unsigned column = cursor->selection.column_index[i];
 
 		if (cursor->row.cells[column].text_size > LONG_TEXT)
 			row_absent(&cursor->row, column, NUNCHI_ABSENT_LIMIT);
@@ -406,12 +196,12 @@ static struct kept_row *make_room(struct view_cursor *cursor, size_t size)
 
 static void copy_cells(const struct view_cursor *cursor, struct kept_row *kept)
 {
-	char *text = (char *)&kept->cells[cursor->column_count];
+	char *text = (char *)&kept->cells[cursor->selection.column_count];
 
-	for (size_t i = 0; i < cursor->column_count; i++) {
+	for (size_t i = 0; i < cursor->selection.column_count; i++) {
 		struct nunchi_cell *cell = &kept->cells[i];
 
-		*cell = cursor->row.cells[cursor->column_index[i]];
+		*cell = cursor->row.cells[cursor->selection.column_index[i]];
 		if (cell->text_size)
 			memcpy(text, cell->text, cell->text_size);
 		if (cell->text)
@@ -482,12 +272,13 @@ static struct nunchi_error *run_kept(void *data)
 	drop_kept(cursor);
 	cursor->short_texts = false;
 	row_deinit(&cursor->row);
-	row_init(&cursor->row, cursor->view);
+	row_init(&cursor->row, &cursor->view->schema);
 	kernel->live = !moment_is_still(&now);
 	kernel->until_us = deadline;
 	kernel->late = false;
 	err = start_provider(cursor);
-	while (!err && !(cursor->request.limit && cursor->kept_count == cursor->request.limit)) {
+	while (!err && !(cursor->selection.request.limit &&
+			 cursor->kept_count == cursor->selection.request.limit)) {
 		err = next_match(cursor);
 		if (!err)
 			err = keep_row(cursor);
@@ -611,7 +402,6 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 		return &error_nomem;
 	cursor->source = *source;
 	cursor->view = view;
-	cursor->request.limit = query ? query->limit : 0;
 	cursor->ends_full = query && query->max_bytes;
 	if (cursor->ends_full)
 		cursor->max_bytes = query->max_bytes;
@@ -619,12 +409,10 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 		cursor->max_bytes =
 		    source->target->live && !source->still ? MAX_KEPT_BYTES : SIZE_MAX;
 	cursor->limit_us = query && query->max_ms ? query->max_ms * CLOCK_US_PER_MS : CLOCK_NEVER;
-	row_init(&cursor->row, view);
+	row_init(&cursor->row, &view->schema);
 	err = take_provider(cursor);
 	if (!err)
-		err = take_columns(cursor, query);
-	if (!err)
-		err = take_constraints(cursor, query);
+		err = selection_init(&cursor->selection, &view->schema, query);
 	if (!err)
 		err = source->target->live && !source->still ? run_live(cursor)
 							     : start_provider(cursor);
@@ -644,15 +432,15 @@ void view_cursor_destroy(struct view_cursor *cursor)
 	drop_kept(cursor);
 	free(cursor->kept);
 	row_deinit(&cursor->row);
-	free_constraints(cursor);
+	selection_deinit(&cursor->selection);
 	free(cursor);
 }
 
 const struct nunchi_column *const *view_cursor_columns(const struct view_cursor *cursor,
 						       size_t *ret_count)
 {
-	*ret_count = cursor->column_count;
-	return cursor->columns;
+	*ret_count = cursor->selection.column_count;
+	return cursor->selection.columns;
 }
 
 struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
@@ -667,7 +455,8 @@ struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
 		*ret_torn = cursor->kept[cursor->kept_next++]->torn;
 		return NULL;
 	}
-	if (!cursor->state || (cursor->request.limit && cursor->given == cursor->request.limit))
+	if (!cursor->state ||
+	    (cursor->selection.request.limit && cursor->given == cursor->selection.request.limit))
 		return &error_stop;
 	err = next_match(cursor);
 	if (!err)
@@ -676,8 +465,8 @@ struct nunchi_error *view_cursor_next(struct view_cursor *cursor,
 		stop_provider(cursor);
 		return err;
 	}
-	for (size_t i = 0; i < cursor->column_count; i++)
-		cursor->cells[i] = cursor->row.cells[cursor->column_index[i]];
+	for (size_t i = 0; i < cursor->selection.column_count; i++)
+		cursor->cells[i] = cursor->row.cells[cursor->selection.column_index[i]];
 	cursor->given++;
 	*ret_cells = cursor->cells;
 	*ret_torn = cursor->row.torn;

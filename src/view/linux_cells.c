@@ -2,8 +2,8 @@
 #include "view/linux_cells.h"
 #include "view/row.h"
 
-static void fill_cell(struct view_row *row, unsigned column, const struct linux_value *value,
-		      struct linux_task *task, struct buffer *text)
+void row_task_value(struct view_row *row, unsigned column, const struct linux_value *value,
+		    struct linux_task *task, struct buffer *text)
 {
 	enum read_result result;
 	int64_t number = 0;
@@ -15,7 +15,7 @@ static void fill_cell(struct view_row *row, unsigned column, const struct linux_
 		return;
 	}
 	result = value->number(task, &number);
-	if (row->view->schema.columns[column].type == NUNCHI_TYPE_ADDRESS)
+	if (row->schema->columns[column].type == NUNCHI_TYPE_ADDRESS)
 		row_read_address(row, column, result, (uint64_t)number);
 	else
 		row_read_integer(row, column, result, number);
@@ -38,7 +38,7 @@ void row_task_values(struct view_row *row, const struct view_request *request,
 		unsigned column = (unsigned)__builtin_ctzll(left);
 
 		if (column < count)
-			fill_cell(row, column, values[column], task, text);
+			row_task_value(row, column, values[column], task, text);
 	}
 	if (task->has_root)
 		row_warn_of_root(row, task->root_result);

@@ -18,6 +18,9 @@
  */
 void task_values_need(struct linux_task *task, const struct view_request *request,
 		      const struct linux_value *const *values, size_t count);
+/* Sets a cell to a value of the task. text is scratch space. */
+void row_task_value(struct view_row *row, unsigned column, const struct linux_value *value,
+		    struct linux_task *task, struct buffer *text);
 /* Fills the requested columns. text is scratch space. */
 void row_task_values(struct view_row *row, const struct view_request *request,
 		     const struct linux_value *const *values, size_t count, struct linux_task *task,

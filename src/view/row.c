@@ -14,14 +14,14 @@
  */
 #define ROW_TEXT_LIMIT ((size_t)16 << 20)
 
-void row_init(struct view_row *row, const struct view *view)
+void row_init(struct view_row *row, const struct nunchi_view *schema)
 {
 	memset(row, 0, sizeof(*row));
-	row->view = view;
-	for (size_t i = 0; i < view->schema.column_count; i++)
+	row->schema = schema;
+	for (size_t i = 0; i < schema->column_count; i++)
 		row->blank[i] = (struct nunchi_cell){
 		    .kind = NUNCHI_CELL_ABSENT,
-		    .type = view->schema.columns[i].type,
+		    .type = schema->columns[i].type,
 		    .absence = NUNCHI_ABSENT_NOT_COMPUTED,
 		};
 	buffer_init(&row->text, ROW_TEXT_LIMIT);
@@ -43,7 +43,12 @@ void row_reset(struct view_row *row)
 	row->changed = false;
 	row->no_memory = false;
 	row->texts = 0;
-	memcpy(row->cells, row->blank, row->view->schema.column_count * sizeof(*row->cells));
+	memcpy(row->cells, row->blank, row->schema->column_count * sizeof(*row->cells));
+}
+
+const struct nunchi_cell *row_cell(const struct view_row *row, unsigned column)
+{
+	return &row->cells[column];
 }
 
 void row_integer(struct view_row *row, unsigned column, int64_t value)
@@ -340,7 +345,7 @@ static uint64_t digest(const struct view_row *row, uint64_t stable)
 {
 	uint64_t hash = 0;
 
-	for (size_t i = 0; i < row->view->schema.column_count; i++) {
+	for (size_t i = 0; i < row->schema->column_count; i++) {
 		const struct nunchi_cell *cell = &row->cells[i];
 		uint64_t parts[] = {hash, cell->kind, cell->absence, 0, 0};
 

@@ -8,7 +8,7 @@
 #define ROW_MAX_WARNINGS 16
 
 struct view_row {
-	const struct view *view;
+	const struct nunchi_view *schema;
 	struct nunchi_cell cells[VIEW_MAX_COLUMNS]; /* by the index of the column in the schema */
 	struct nunchi_cell blank[VIEW_MAX_COLUMNS]; /* the cells of a row that is not filled yet */
 	uint64_t texts;                             /* bits of the columns that were given a text */
@@ -22,7 +22,7 @@ struct view_row {
 	size_t warning_count;
 };
 
-void row_init(struct view_row *row, const struct view *view);
+void row_init(struct view_row *row, const struct nunchi_view *schema);
 void row_deinit(struct view_row *row);
 /* Sets the pointers of text cells. NUNCHI_ERROR_NOMEM if a text could not be stored. */
 struct nunchi_error *row_finish(struct view_row *row);

@@ -78,6 +78,8 @@ static inline bool view_wants(const struct view_request *request, unsigned colum
 
 /* A row that a provider fills. All cells are NUNCHI_ABSENT_NOT_COMPUTED at first. */
 struct view_row;
+/* A cell as it is now. */
+const struct nunchi_cell *row_cell(const struct view_row *row, unsigned column);
 /* Set a cell to a value of the column's type. */
 void row_integer(struct view_row *row, unsigned column, int64_t value);
 void row_real(struct view_row *row, unsigned column, double value);

@@ -21,7 +21,7 @@ from qmp import Qmp
 import decoys
 
 from guests import (crash, damage, endless, files, partial, pauses, raw, reset, shuffled, speed,
-                    storm, types, vmware, zeroed)
+                    storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -312,6 +312,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "pauses" in subject.config.tests:
         with account.timed("pauses"):
             pauses.run(subject.nunchi, account, guest, subject.work)
+    if "trace" in subject.config.tests:
+        with account.timed("trace"):
+            trace.run(subject.nunchi, account, guest, subject.work)
     if "reset" in subject.config.tests:
         with account.timed("reset"):
             reset.run(subject.nunchi, account, guest, subject.work)

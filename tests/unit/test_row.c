@@ -30,7 +30,7 @@ static int setup(void **state)
 {
 	struct view_row *row = malloc(sizeof(*row));
 
-	row_init(row, &things);
+	row_init(row, &things.schema);
 	*state = row;
 	return 0;
 }

@@ -461,3 +461,50 @@ struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *na
 	nunchi_error_destroy(unread.first);
 	return err;
 }
+
+/* Several static functions may have one name. */
+static struct nunchi_error *check_unique(struct linux_kernel *kernel, const char *name)
+{
+	struct symbol_index *symbols;
+	struct nunchi_error *err = linux_symbols(kernel, &symbols);
+	size_t count = 0;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < symbol_index_count(symbols); i++)
+		count += !strcmp(symbol_index_get(symbols, i).name, name);
+	if (count < 2)
+		return NULL;
+	return error_create(NUNCHI_ERROR_AMBIGUOUS, "the kernel has %zu functions of this name",
+			    count);
+}
+
+struct nunchi_error *linux_function_types(struct linux_kernel *kernel, const char *name,
+					  struct type_index **ret)
+{
+	struct linux_module_index *index;
+	struct linux_module *module;
+	struct guest_symbol found;
+	struct type_index *types;
+	struct nunchi_error *err = linux_symbol_find(kernel, name, &found);
+
+	if (err)
+		return err;
+	if (!found.module) {
+		if (!kernel->types)
+			return error_create(NUNCHI_ERROR_UNSUPPORTED, "the kernel has no types: %s",
+					    kernel->types_missing ? kernel->types_missing : "");
+		*ret = type_index_ref(kernel->types);
+		return check_unique(kernel, name);
+	}
+	err = linux_module_index(kernel, &index);
+	if (err)
+		return err;
+	module = linux_module_named(index, found.module, strlen(found.module));
+	if (!module)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "its module is gone");
+	err = linux_module_types(kernel, module, &types);
+	if (!err)
+		*ret = type_index_ref(types);
+	return err;
+}

@@ -28,4 +28,12 @@ struct nunchi_error *linux_symbol_at(struct linux_kernel *kernel, uint64_t addre
 struct nunchi_error *linux_type_find(struct linux_kernel *kernel, const char *name,
 				     struct guest_type *ret);
 
+/*
+ * Gets the types that describe a function of this name: the kernel's, or those of the module that
+ * has it; *ret is a new reference. NUNCHI_ERROR_AMBIGUOUS if several functions of the kernel have
+ * the name.
+ */
+struct nunchi_error *linux_function_types(struct linux_kernel *kernel, const char *name,
+					  struct type_index **ret);
+
 #endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "event/breakpoints.h"
+
+#include "core/array.h"
+
+#include <string.h>
+
+/* The trap flag: a trap behind each instruction. */
+#define RFLAGS_TF 0x100
+
+struct breakpoint {
+	breakpoint_hit_fn *hit;
+	void *data;
+	uint64_t address;
+	bool removed; /* freed at the end of the dispatch */
+	struct breakpoint *next;
+};
+
+struct place {
+	uint64_t address;
+	struct breakpoint *users; /* NULL: it can be removed from the guest */
+};
+
+struct breakpoints {
+	struct target *target;
+	struct address_space *code;
+	struct place *places;
+	size_t count, capacity;
+	bool dispatching;
+	bool removed; /* users were removed during a dispatch, and are to be freed */
+};
+
+struct nunchi_error *breakpoints_create(struct target *target, struct address_space *code,
+					struct breakpoints **ret)
+{
+	struct breakpoints *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return &error_nomem;
+	set->target = target;
+	set->code = code;
+	*ret = set;
+	return NULL;
+}
+
+void breakpoints_destroy(struct breakpoints *set)
+{
+	if (!set)
+		return;
+	for (size_t i = 0; i < set->count; i++) {
+		while (set->places[i].users) {
+			struct breakpoint *user = set->places[i].users;
+
+			set->places[i].users = user->next;
+			free(user);
+		}
+	}
+	free(set->places);
+	free(set);
+}
+
+static struct place *find_place(const struct breakpoints *set, uint64_t address)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->places[i].address == address)
+			return &set->places[i];
+	}
+	return NULL;
+}
+
+/* Takes one breakpoint without users out of the guest; false if all have users. */
+static bool make_room(struct breakpoints *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		struct nunchi_error *err;
+
+		if (set->places[i].users)
+			continue;
+		err = set->target->ops->stops->remove(set->target, set->places[i].address);
+		nunchi_error_destroy(err);
+		if (err)
+			return false;
+		set->places[i] = set->places[--set->count];
+		return true;
+	}
+	return false;
+}
+
+static struct nunchi_error *insert(struct breakpoints *set, uint64_t address)
+{
+	struct nunchi_error *err;
+
+	if (set->count == BREAKPOINTS_MAX && !make_room(set))
+		return error_create(NUNCHI_ERROR_BUSY, "more than %d breakpoints", BREAKPOINTS_MAX);
+	if (!ARRAY_RESERVE(set->places, set->count, set->capacity, 1))
+		return &error_nomem;
+	for (;;) {
+		err = set->target->ops->stops->insert(set->target, address);
+		if (!error_is(err, NUNCHI_ERROR_BUSY) || !make_room(set))
+			break;
+		nunchi_error_destroy(err);
+	}
+	if (!err)
+		set->places[set->count++] = (struct place){.address = address};
+	return err;
+}
+
+struct nunchi_error *breakpoints_add(struct breakpoints *set, uint64_t address,
+				     breakpoint_hit_fn *hit, void *data, struct breakpoint **ret)
+{
+	struct breakpoint *user = malloc(sizeof(*user));
+	struct place *place = find_place(set, address);
+	struct nunchi_error *err = NULL;
+
+	if (!user)
+		return &error_nomem;
+	if (!place) {
+		err = insert(set, address);
+		place = err ? NULL : &set->places[set->count - 1];
+	}
+	if (err) {
+		free(user);
+		return err;
+	}
+	*user =
+	    (struct breakpoint){.hit = hit, .data = data, .address = address, .next = place->users};
+	place->users = user;
+	*ret = user;
+	return NULL;
+}
+
+/* Frees the users of a place that were removed. */
+static void sweep(struct place *place)
+{
+	struct breakpoint **at = &place->users;
+
+	while (*at) {
+		struct breakpoint *user = *at;
+
+		if (user->removed) {
+			*at = user->next;
+			free(user);
+		} else {
+			at = &user->next;
+		}
+	}
+}
+
+void breakpoints_remove(struct breakpoints *set, struct breakpoint *breakpoint)
+{
+	if (!breakpoint)
+		return;
+	breakpoint->removed = true;
+	/* A dispatch goes along the list. */
+	if (set->dispatching)
+		set->removed = true;
+	else
+		sweep(find_place(set, breakpoint->address));
+}
+
+/* ---- Going on -------------------------------------------------------------------------------- */
+
+/* Instructions without effect with which the kernel's functions begin, and ENDBR. */
+static const struct {
+	uint8_t size, bytes[6];
+} idle_instructions[] = {
+    {5, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
+    {6, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00}},
+    {4, {0xf3, 0x0f, 0x1e, 0xfa}},
+    {4, {0xf3, 0x0f, 0x1e, 0xfb}},
+    {4, {0x0f, 0x1f, 0x40, 0x00}},
+    {3, {0x0f, 0x1f, 0x00}},
+    {2, {0x66, 0x90}},
+    {1, {0x90}},
+};
+
+static unsigned idle_size(const uint8_t *code, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(idle_instructions); i++) {
+		unsigned length = idle_instructions[i].size;
+
+		if (length <= size && !memcmp(code, idle_instructions[i].bytes, length))
+			return length;
+	}
+	return 0;
+}
+
+/*
+ * Where the vCPU can go on: behind instructions without effect, which need not be executed, since
+ * to execute a single one takes another stop. Not past an address with a breakpoint.
+ */
+static uint64_t next_address(const struct breakpoints *set, const struct x86_registers *registers)
+{
+	uint64_t address = registers->rip;
+	uint8_t code[16];
+	unsigned size, done = 0;
+
+	/* A debugger inside the guest waits for the trap behind the instruction. */
+	if (registers->rflags & RFLAGS_TF)
+		return address;
+	if (address_space_read(set->code, gva(address), code, sizeof(code), NULL) != MEMORY_OK)
+		return address;
+	while ((size = idle_size(code + done, sizeof(code) - done)) != 0) {
+		done += size;
+		if (find_place(set, address + done))
+			break;
+	}
+	return address + done;
+}
+
+static void call_users(struct breakpoints *set, const struct target_stop *stop)
+{
+	struct place *place = find_place(set, stop->registers.rip);
+	struct breakpoint *first = place ? place->users : NULL;
+
+	set->dispatching = true;
+	/* One that is added meanwhile stands before the first. */
+	for (struct breakpoint *user = first; user; user = user->next) {
+		if (!user->removed)
+			user->hit(user->data, stop);
+	}
+	set->dispatching = false;
+	for (size_t i = 0; set->removed && i < set->count; i++)
+		sweep(&set->places[i]);
+	set->removed = false;
+}
+
+struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakpoints_result *ret)
+{
+	const struct target_stops_ops *stops = set->target->ops->stops;
+	struct target_stop stop = {.kind = TARGET_STOP_NONE};
+	struct nunchi_error *err;
+	uint64_t start;
+
+	*ret = (struct breakpoints_result){.kind = TARGET_STOP_NONE};
+	err = stops->next(set->target, &stop);
+	if (err)
+		return err;
+	if (stop.kind == TARGET_STOP_BREAKPOINT) {
+		start = clock_us();
+		/* What the guest wrote since the last stop is read anew. */
+		target_renew(set->target);
+		call_users(set, &stop);
+		err = stops->go(set->target, &stop, next_address(set, &stop.registers));
+		ret->stood_us = clock_us() - start;
+	}
+	ret->kind = stop.kind;
+	return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe/linux_hit.h"
+
+#define COLUMNS(X)                                                                                 \
+	PROBE_COLUMNS(X)                                                                           \
+	X(path, TEXT, "path of the new program")                                                   \
+	X(cmdline, TEXT, "its command line, arguments separated by spaces")                        \
+	X(cwd, TEXT, "current working directory")                                                  \
+	X(euid, INTEGER, "effective user id, of a program with the set-user-ID bit its owner's")   \
+	X(gid, INTEGER, "real group id")                                                           \
+	X(egid, INTEGER, "effective group id")
+
+enum { COLUMNS(VIEW_COLUMN_ENUM) };
+static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
+
+static enum probe_next enter(struct probe_hit *hit)
+{
+	hit_task_value(hit, COLUMN_path, &linux_value_path);
+	hit_task_value(hit, COLUMN_cmdline, &linux_value_cmdline);
+	hit_task_value(hit, COLUMN_cwd, &linux_value_cwd);
+	hit_task_value(hit, COLUMN_euid, &linux_value_euid);
+	hit_task_value(hit, COLUMN_gid, &linux_value_gid);
+	hit_task_value(hit, COLUMN_egid, &linux_value_egid);
+	return PROBE_ROW;
+}
+
+const struct probe probe_exec = {
+    .schema = {"exec", "programs that were started: the end of a successful execve()", columns,
+	       ARRAY_SIZE(columns)},
+    /*
+     * Called when the new program's memory is complete (fs/exec.c, exec_binprm()). Kernels without
+     * CONFIG_PROC_EVENTS lack it; then the end of bprm_execve() is the next that they call.
+     */
+    .providers = {{&guest_linux, {{"proc_exec_connector acct_update_integrals", enter, NULL}}}},
+};

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe/linux_hit.h"
+
+#include "guest/linux/module.h"
+#include "guest/linux/time.h"
+#include "probe/linux_function.h"
+#include "view/linux_cells.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define NS_PER_S 1e9
+/* The greatest errno that a function returns as a negative number or in a pointer. */
+#define MAX_ERRNO 4095
+/* Limit of the generations looked up for probe_system.descends(). */
+#define MAX_GENERATIONS 64
+/* Limit of the processes that are remembered; more are found by their parents. */
+#define MAX_DESCENDANTS ((size_t)1 << 20)
+
+static const struct {
+	unsigned column;
+	const struct linux_value *value;
+} task_columns[] = {
+    {PROBE_pid, &linux_value_tgid},  {PROBE_tid, &linux_value_tid},
+    {PROBE_name, &linux_value_name}, {PROBE_parent, &linux_value_parent},
+    {PROBE_uid, &linux_value_uid},   {PROBE_cgroup_path, &linux_value_cgroup_path},
+};
+
+static struct nunchi_error *create(struct guest_kernel *guest, void **ret)
+{
+	static const enum layout_group groups[] = {
+	    LAYOUT_GROUP_task,  LAYOUT_GROUP_process, LAYOUT_GROUP_path,   LAYOUT_GROUP_cgroup,
+	    LAYOUT_GROUP_probe, LAYOUT_GROUP_time,    LAYOUT_GROUP_module, LAYOUT_GROUP_files};
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = linux_current_check(kernel);
+	struct linux_hit *state;
+
+	if (err)
+		return err;
+	state = calloc(1, sizeof(*state));
+	if (!state)
+		return &error_nomem;
+	state->kernel = kernel;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		linux_layout(kernel, groups[i]);
+	linux_task_init(&state->task, kernel, true);
+	/* One copy of the whole structure costs less than to know what the hooks will ask for. */
+	state->task.task.parts = NULL;
+	hash_map_init(&state->descendants);
+	*ret = state;
+	return NULL;
+}
+
+static void destroy(void *data)
+{
+	struct linux_hit *state = data;
+
+	linux_task_deinit(&state->task);
+	buffer_deinit(&state->text);
+	hash_map_deinit(&state->descendants);
+	free(state);
+}
+
+static void set_uptime(struct probe_hit *hit)
+{
+	struct linux_clock clock;
+	enum read_result result;
+
+	if (!view_wants(hit->request, PROBE_uptime))
+		return;
+	result = linux_clock_read(linux_hit_of(hit)->kernel, &clock);
+	if (result == READ_OK)
+		row_real(hit->row, PROBE_uptime, (double)clock.uptime_ns / NS_PER_S);
+	else
+		row_unread(hit->row, PROBE_uptime, result);
+}
+
+static bool begin(void *data, struct probe_hit *hit)
+{
+	struct linux_hit *state = data;
+	enum read_result result;
+	uint64_t task = 0;
+
+	hit->system = state;
+	set_uptime(hit);
+	result = linux_current(state->kernel, hit->registers, &task);
+	if (result == READ_OK)
+		result = linux_read_object(state->kernel, LAYOUT_task, task, &state->task.task);
+	linux_task_take(&state->task);
+	for (size_t i = 0; i < ARRAY_SIZE(task_columns); i++) {
+		if (result != READ_OK)
+			row_unread(hit->row, task_columns[i].column, result);
+		else if (view_wants(hit->request, task_columns[i].column))
+			hit_task_value(hit, task_columns[i].column, task_columns[i].value);
+	}
+	return result == READ_OK;
+}
+
+static bool return_frame(const struct probe_hit *hit, uint64_t *ret_address, uint64_t *ret_stack)
+{
+	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
+
+	*ret_stack = hit->registers->rsp + kernel->word_size;
+	return linux_return_address(kernel, hit->registers, ret_address) == READ_OK;
+}
+
+/* ---- Descendants ----------------------------------------------------------------------------- */
+
+/* What tells a process from another one that gets its id later. */
+struct identity {
+	int64_t pid;
+	uint64_t started;
+};
+
+/* Gets the identity of the process that a task belongs to. */
+static bool identify(struct linux_kernel *kernel, uint64_t task, struct identity *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t leader, pid;
+
+	if (linux_read_field(kernel, task, &layout->task_group_leader, &leader) != READ_OK ||
+	    linux_read_field(kernel, task, &layout->task_tgid, &pid) != READ_OK ||
+	    linux_read_field(kernel, leader, &layout->task_start_boottime, &ret->started) !=
+		READ_OK)
+		return false;
+	ret->pid = (int32_t)pid;
+	return true;
+}
+
+static bool is_known(const struct linux_hit *state, const struct identity *identity)
+{
+	const uint64_t *started = hash_map_find(&state->descendants, (uint64_t)identity->pid);
+
+	return started && *started == identity->started;
+}
+
+static void remember(struct linux_hit *state, const struct identity *identity)
+{
+	uint64_t *started = hash_map_find(&state->descendants, (uint64_t)identity->pid);
+
+	if (started)
+		*started = identity->started;
+	else if (state->descendants.count < MAX_DESCENDANTS)
+		/* If memory is short, the process is found by its parents. */
+		(void)hash_map_insert(&state->descendants, (uint64_t)identity->pid,
+				      identity->started);
+}
+
+static bool descends(void *data, int64_t pid)
+{
+	struct linux_hit *state = data;
+	struct linux_kernel *kernel = state->kernel;
+	uint64_t task = state->task.task.address;
+	struct identity first = {0}, identity;
+
+	state->ancestor = pid;
+	for (unsigned i = 0; i < MAX_GENERATIONS && identify(kernel, task, &identity); i++) {
+		if (!i)
+			first = identity;
+		if (identity.pid == pid || is_known(state, &identity)) {
+			remember(state, &first);
+			return true;
+		}
+		if (identity.pid <= 1 ||
+		    linux_read_field(kernel, task, &kernel->layout.task_real_parent, &task) !=
+			READ_OK)
+			return false;
+	}
+	return false;
+}
+
+/* A new task, whose parent may end before it does anything. */
+static enum probe_next enter_born(struct probe_hit *hit)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+	struct identity identity;
+
+	if (descends(state, state->ancestor) &&
+	    identify(state->kernel, hit_argument(hit, 0), &identity))
+		remember(state, &identity);
+	return PROBE_NO_ROW;
+}
+
+const struct probe_system probe_linux = {
+    .system = &guest_linux,
+    .create = create,
+    .destroy = destroy,
+    .create_named = linux_function_create,
+    .destroy_named = linux_function_destroy,
+    .begin = begin,
+    .descends = descends,
+    .born = {"wake_up_new_task", enter_born, NULL},
+    .return_frame = return_frame,
+};
+
+/* ---- Cells ----------------------------------------------------------------------------------- */
+
+uint64_t hit_argument(const struct probe_hit *hit, unsigned i)
+{
+	uint64_t value = 0;
+
+	if (linux_argument(linux_hit_of(hit)->kernel, hit->registers, i, &value) != READ_OK)
+		return 0;
+	return value;
+}
+
+/* Addresses below it belong to processes, in kernels of 64 and of 32 bits (3 GiB). */
+#define USER_END_64 0x00ffffffffffffff
+#define USER_END_32 0xbfffffff
+
+/* The memory through which the vCPU would read this address. */
+static struct address_space *space_of(const struct probe_hit *hit, uint64_t address)
+{
+	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
+
+	if (address > (kernel->word_size == 8 ? USER_END_64 : USER_END_32))
+		return kernel->guest.space;
+	/* The walk clears the bits of CR3 that are not part of the address. */
+	return guest_space_of(hit->kernel, gpa(hit->registers->cr3));
+}
+
+enum read_result hit_read_string(const struct probe_hit *hit, uint64_t address, char *buffer,
+				 size_t limit, size_t *ret)
+{
+	struct address_space *space = space_of(hit, address);
+	size_t done = 0;
+
+	if (!space)
+		return READ_NO_MEMORY;
+	while (done < limit) {
+		size_t piece = PAGE_SIZE - ((address + done) & PAGE_MASK), length;
+		enum memory_fault fault;
+
+		if (piece > limit - done)
+			piece = limit - done;
+		fault = address_space_read(space, gva(address + done), buffer + done, piece, NULL);
+		if (fault != MEMORY_OK)
+			return read_result_of(fault);
+		length = strnlen(buffer + done, piece);
+		done += length;
+		if (length < piece)
+			break;
+	}
+	*ret = done;
+	return READ_OK;
+}
+
+void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address)
+{
+	char text[LINUX_PATH_MAX];
+	enum read_result result;
+	size_t size = 0;
+
+	if (!view_wants(hit->request, column))
+		return;
+	result = linux_read_string(linux_hit_of(hit)->kernel, address, text, sizeof(text), &size);
+	if (result == READ_OK && size < sizeof(text))
+		row_text(hit->row, column, text, size);
+	else
+		row_unread(hit->row, column, result == READ_OK ? READ_LIMIT : result);
+}
+
+void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+	_cleanup_object_ struct object module = {0};
+	enum read_result result = linux_read_object(state->kernel, LAYOUT_module, address, &module);
+
+	buffer_clear(&state->text);
+	if (result == READ_OK)
+		result = linux_module_name(state->kernel, &module, &state->text);
+	row_read_text(hit->row, column, result, &state->text);
+}
+
+void hit_task_value(struct probe_hit *hit, unsigned column, const struct linux_value *value)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+
+	if (view_wants(hit->request, column))
+		row_task_value(hit->row, column, value, &state->task, &state->text);
+}
+
+void hit_other_task(struct probe_hit *hit, uint64_t address, unsigned first,
+		    const struct linux_value *const *values, size_t count)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+	struct linux_task task;
+
+	linux_task_init(&task, state->kernel, true);
+	task.task.parts = NULL;
+	linux_read_object(state->kernel, LAYOUT_task, address, &task.task);
+	for (size_t i = 0; i < count; i++)
+		row_task_value(hit->row, first + (unsigned)i, values[i], &task, &state->text);
+	linux_task_deinit(&task);
+}
+
+void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64_t value,
+	       const struct hit_flag *names, size_t count)
+{
+	struct buffer *text = &linux_hit_of(hit)->text;
+
+	buffer_clear(text);
+	if (first)
+		buffer_append_string(text, first);
+	for (size_t i = 0; i < count; i++) {
+		if ((value & names[i].bits) != names[i].bits)
+			continue;
+		buffer_printf(text, "%s%s", text->size ? "|" : "", names[i].name);
+		value &= ~names[i].bits;
+	}
+	if (value || !text->size)
+		buffer_printf(text, "%s0x%" PRIx64, text->size ? "|" : "", value);
+	row_read_text(hit->row, column, text->failed ? READ_NO_MEMORY : READ_OK, text);
+}
+
+static void set_status(struct probe_hit *hit, unsigned column, int64_t value)
+{
+	row_integer(hit->row, column, value < 0 && value >= -MAX_ERRNO ? -value : 0);
+}
+
+void hit_status(struct probe_hit *hit, unsigned column)
+{
+	/* Of an int the upper half of the register is undefined. */
+	set_status(hit, column, (int32_t)linux_returned(linux_hit_of(hit)->kernel, hit->registers));
+}
+
+void hit_pointer_status(struct probe_hit *hit, unsigned column)
+{
+	set_status(hit, column, linux_returned(linux_hit_of(hit)->kernel, hit->registers));
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the probes of Linux guests share. */
+#ifndef NUNCHI_PROBE_LINUX_HIT_H
+#define NUNCHI_PROBE_LINUX_HIT_H
+
+#include "guest/linux/current.h"
+#include "guest/linux/task_value.h"
+#include "probe/probe.h"
+
+/* The state of hits: probe_hit.system. */
+struct linux_hit {
+	struct linux_kernel *kernel;
+	struct linux_task task; /* the thread that the vCPU executes */
+	struct buffer text;     /* scratch space */
+	/*
+	 * For probe_system.descends(): the processes that were found to descend from `ancestor`, by
+	 * their ids, with their start times, since ids are given again.
+	 */
+	struct hash_map descendants;
+	int64_t ancestor;
+};
+
+static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)
+{
+	return hit->system;
+}
+
+/* Argument i of the function, from 0; 0 if it cannot be read (on a stack that is not there). */
+uint64_t hit_argument(const struct probe_hit *hit, unsigned i);
+
+/*
+ * Reads a NUL-terminated string of at most limit bytes at an address of the kernel, or of the
+ * process that the vCPU executes. *ret is its length (limit: no NUL was found).
+ */
+enum read_result hit_read_string(const struct probe_hit *hit, uint64_t address, char *buffer,
+				 size_t limit, size_t *ret);
+/* Sets a text cell to the NUL-terminated string at an address of the kernel. */
+void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address);
+/* Sets a text cell to the name of the struct module at an address. */
+void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address);
+/* Sets a cell to a value of the thread or process that the hit belongs to. */
+void hit_task_value(struct probe_hit *hit, unsigned column, const struct linux_value *value);
+/* Sets cells to values of another task. values has one for each column from `first` on. */
+void hit_other_task(struct probe_hit *hit, uint64_t task, unsigned first,
+		    const struct linux_value *const *values, size_t count);
+/* The name of a bit, or of several that stand together for something. */
+struct hit_flag {
+	uint64_t bits;
+	const char *name;
+};
+/*
+ * Sets a text cell to the names of the bits in value, with `first` before them unless it is NULL:
+ * "O_RDONLY|O_CLOEXEC". Bits without a name are appended as a hexadecimal number. What has several
+ * bits stands in names before its single bits.
+ */
+void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64_t value,
+	       const struct hit_flag *names, size_t count);
+/*
+ * Set a cell to 0, or to the errno that the function returned: a negative int, or a pointer that
+ * encodes one (include/linux/err.h).
+ */
+void hit_status(struct probe_hit *hit, unsigned column);
+void hit_pointer_status(struct probe_hit *hit, unsigned column);
+
+#endif

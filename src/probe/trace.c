@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe/trace.h"
+
+#include "event/breakpoints.h"
+#include "view/selection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Limits of what is kept: rows that nobody takes, and calls that have not returned. */
+#define MAX_ROWS  8192
+#define MAX_CALLS 8192
+/* A name of a kernel's function, with a NUL. */
+#define NAME_SIZE 128
+
+struct set_probe {
+	struct probe_trace *trace;
+	const struct probe *probe;
+	struct probe *named; /* the same, if it is in no registry; owned */
+	size_t index;        /* among those given */
+	struct selection selection;
+};
+
+struct set_hook {
+	struct probe_trace *trace;
+	struct set_probe *probe; /* NULL: probe_system.born */
+	const struct probe_hook *hook;
+	uint64_t address;
+};
+
+struct trace_row {
+	struct set_probe *probe;
+	struct view_row row;
+	struct trace_row *next;
+};
+
+/* A call that has not returned. */
+struct call {
+	struct set_hook *hook;
+	struct trace_row *row;
+	uint64_t stack; /* the stack pointer when it has returned */
+	struct breakpoint *breakpoint;
+	struct call *next, *before;
+};
+
+struct probe_trace {
+	struct target *target;
+	struct guest_kernel *kernel;
+	const struct probe_system *system;
+	void *state; /* of the system */
+	int64_t pid;
+	struct breakpoints *breakpoints;
+	struct set_probe *probes;
+	size_t probe_count;
+	struct set_hook *hooks;
+	size_t hook_count;
+	struct trace_row *first, **last; /* rows that are complete, the oldest first */
+	size_t row_count;
+	struct trace_row *given; /* the row of the last probe_trace_take() */
+	struct nunchi_cell cells[VIEW_MAX_COLUMNS];
+	struct trace_row *spare; /* rows to be used again */
+	struct call *calls;
+	size_t call_count;
+	struct nunchi_trace_cost cost;
+	bool paused;
+	bool no_memory;
+	char *warnings[ROW_MAX_WARNINGS];
+	size_t warning_count;
+};
+
+static const struct probe_system *const systems[] = {&probe_linux};
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+static void free_row(struct trace_row *row)
+{
+	if (row) {
+		row_deinit(&row->row);
+		free(row);
+	}
+}
+
+/* Has the storage used again for a row of any probe. */
+static void spare_row(struct probe_trace *trace, struct trace_row *row)
+{
+	if (!row)
+		return;
+	row->next = trace->spare;
+	trace->spare = row;
+}
+
+static struct trace_row *new_row(struct probe_trace *trace, struct set_probe *probe)
+{
+	struct trace_row *row = trace->spare;
+
+	if (row && row->probe == probe) {
+		trace->spare = row->next;
+		row_reset(&row->row);
+		return row;
+	}
+	if (row) {
+		trace->spare = row->next;
+		row_deinit(&row->row);
+	} else {
+		row = malloc(sizeof(*row));
+	}
+	if (!row) {
+		trace->no_memory = true;
+		return NULL;
+	}
+	row->probe = probe;
+	row_init(&row->row, &probe->probe->schema);
+	return row;
+}
+
+/* Keeps a text, which it takes over, once. */
+static void add_warning(struct probe_trace *trace, char *text)
+{
+	for (size_t i = 0; i < trace->warning_count; i++) {
+		if (!strcmp(trace->warnings[i], text)) {
+			free(text);
+			return;
+		}
+	}
+	if (trace->warning_count < ROW_MAX_WARNINGS)
+		trace->warnings[trace->warning_count++] = text;
+	else
+		free(text);
+}
+
+/* Keeps the warnings of a row. */
+static void take_warnings(struct probe_trace *trace, struct view_row *row)
+{
+	for (size_t i = 0; i < row->warning_count; i++)
+		add_warning(trace, row->warnings[i]);
+	row->warning_count = 0;
+}
+
+static void finish_row(struct probe_trace *trace, struct trace_row *row)
+{
+	bool lost = row_finish(&row->row) != NULL;
+
+	take_warnings(trace, &row->row);
+	if (!lost && !selection_accepts(&row->probe->selection, &row->row)) {
+		spare_row(trace, row);
+		return;
+	}
+	if (lost || trace->row_count == MAX_ROWS) {
+		trace->cost.dropped++;
+		spare_row(trace, row);
+		return;
+	}
+	trace->cost.rows++;
+	trace->row_count++;
+	row->next = NULL;
+	*trace->last = row;
+	trace->last = &row->next;
+}
+
+bool probe_trace_take(struct probe_trace *trace, size_t *ret_probe,
+		      const struct nunchi_cell **ret_cells)
+{
+	struct trace_row *row = trace->first;
+
+	spare_row(trace, trace->given);
+	trace->given = row;
+	if (!row)
+		return false;
+	trace->first = row->next;
+	if (!trace->first)
+		trace->last = &trace->first;
+	trace->row_count--;
+	for (size_t i = 0; i < row->probe->selection.column_count; i++)
+		trace->cells[i] = row->row.cells[row->probe->selection.column_index[i]];
+	*ret_probe = row->probe->index;
+	*ret_cells = trace->cells;
+	return true;
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static void remove_call(struct probe_trace *trace, struct call *call)
+{
+	breakpoints_remove(trace->breakpoints, call->breakpoint);
+	if (call->before)
+		call->before->next = call->next;
+	else
+		trace->calls = call->next;
+	if (call->next)
+		call->next->before = call->before;
+	trace->call_count--;
+	free(call);
+}
+
+/* The call will never return, or its return will not be seen. */
+static void finish_call(struct probe_trace *trace, struct call *call)
+{
+	finish_row(trace, call->row);
+	remove_call(trace, call);
+}
+
+static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *row,
+				 const struct target_stop *stop)
+{
+	return (struct probe_hit){
+	    .kernel = hook->trace->kernel,
+	    .probe = row->probe->probe,
+	    .registers = &stop->registers,
+	    .row = &row->row,
+	    .request = &row->probe->selection.request,
+	    .system = hook->trace->state,
+	};
+}
+
+static void on_return(void *data, const struct target_stop *stop)
+{
+	struct call *call = data;
+	struct set_hook *hook = call->hook;
+	struct probe_trace *trace = hook->trace;
+	struct trace_row *row = call->row;
+	struct probe_hit hit;
+
+	if (stop->registers.rsp != call->stack)
+		return;
+	hit = make_hit(hook, row, stop);
+	remove_call(trace, call);
+	if (hook->hook->leave(&hit))
+		finish_row(trace, row);
+	else
+		spare_row(trace, row);
+}
+
+/* Waits for the return of the function at whose start the hit is. */
+static void await_return(struct set_hook *hook, const struct probe_hit *hit, struct trace_row *row)
+{
+	struct probe_trace *trace = hook->trace;
+	uint64_t address, stack;
+	struct call *call;
+	struct nunchi_error *err;
+
+	if (!trace->system->return_frame(hit, &address, &stack)) {
+		finish_row(trace, row);
+		return;
+	}
+	/* A call with the same stack pointer has ended without returning: its thread was killed. */
+	for (struct call *old = trace->calls; old; old = old->next) {
+		if (old->stack == stack && old->hook == hook) {
+			finish_call(trace, old);
+			break;
+		}
+	}
+	call = trace->call_count < MAX_CALLS ? malloc(sizeof(*call)) : NULL;
+	if (!call) {
+		finish_row(trace, row);
+		return;
+	}
+	*call = (struct call){.hook = hook, .row = row, .stack = stack};
+	err = breakpoints_add(trace->breakpoints, address, on_return, call, &call->breakpoint);
+	if (err) {
+		row_warn(&row->row, "the results of some calls are not known: %s",
+			 nunchi_error_message(err));
+		nunchi_error_destroy(err);
+		free(call);
+		finish_row(trace, row);
+		return;
+	}
+	call->next = trace->calls;
+	if (call->next)
+		call->next->before = call;
+	trace->calls = call;
+	trace->call_count++;
+}
+
+void probe_trace_flush(struct probe_trace *trace)
+{
+	while (trace->calls)
+		finish_call(trace, trace->calls);
+}
+
+/* ---- Hits ------------------------------------------------------------------------------------ */
+
+static double host_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Whether the conditions on the columns that all probes have are met. */
+static bool may_accept(const struct set_probe *probe, struct view_row *row)
+{
+	const struct selection *selection = &probe->selection;
+
+	/* If memory is short, finish_row() counts the row as dropped. */
+	if (selection->request.constraint_count && row_finish(row))
+		return true;
+	for (size_t i = 0; i < selection->request.constraint_count; i++) {
+		const struct view_constraint *constraint = &selection->constraints[i];
+
+		if (constraint->column < PROBE_COLUMN_COUNT &&
+		    !row_cell_meets(&row->cells[constraint->column], constraint))
+			return false;
+	}
+	return true;
+}
+
+static void enter(struct set_hook *hook, struct trace_row *row, const struct target_stop *stop)
+{
+	struct probe_trace *trace = hook->trace;
+	struct probe_hit hit = make_hit(hook, row, stop);
+	enum probe_next next = PROBE_NO_ROW;
+	bool known;
+
+	row_real(&row->row, PROBE_time, host_time());
+	row_integer(&row->row, PROBE_vcpu, stop->vcpu);
+	known = trace->system->begin(trace->state, &hit);
+	if (!trace->pid || (known && trace->system->descends(trace->state, trace->pid))) {
+		if (may_accept(row->probe, &row->row))
+			next = hook->hook->enter(&hit);
+	}
+	if (next == PROBE_RETURNS && hook->hook->leave)
+		await_return(hook, &hit, row);
+	else if (next == PROBE_NO_ROW)
+		spare_row(trace, row);
+	else
+		finish_row(trace, row);
+}
+
+static void on_hit(void *data, const struct target_stop *stop)
+{
+	struct set_hook *hook = data;
+	struct probe_trace *trace = hook->trace;
+	struct trace_row *row = new_row(trace, hook->probe ? hook->probe : &trace->probes[0]);
+
+	trace->cost.events++;
+	if (row)
+		enter(hook, row, stop);
+	else
+		trace->cost.dropped++;
+}
+
+struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_any)
+{
+	struct breakpoints_result result;
+	struct nunchi_error *err;
+
+	/* The guest stands still during a hit, so that nothing has to be read twice. */
+	trace->kernel->live = false;
+	err = breakpoints_dispatch(trace->breakpoints, &result);
+	trace->kernel->live = true;
+	trace->cost.stopped_us += result.stood_us;
+	trace->paused = !err && result.kind == TARGET_STOP_PAUSED;
+	*ret_any = result.kind == TARGET_STOP_BREAKPOINT;
+	if (!err && trace->no_memory)
+		err = &error_nomem;
+	if (!err && result.kind == TARGET_STOP_GONE)
+		err = error_create(NUNCHI_ERROR_GONE, "the guest has ended");
+	return err;
+}
+
+bool probe_trace_is_paused(const struct probe_trace *trace)
+{
+	return trace->paused;
+}
+
+/* ---- Setting --------------------------------------------------------------------------------- */
+
+/*
+ * Whether a symbol is the function itself. Variants but those of LTO lack arguments, or are a part
+ * of it. A name may begin with that of a module.
+ */
+static bool is_function(const struct symbol *symbol, const char *name)
+{
+	const char *colon = strrchr(name, ':');
+	size_t length;
+
+	name = colon ? colon + 1 : name;
+	length = strlen(name);
+	return strchr("tTwW", symbol->type) && !strncmp(symbol->name, name, length) &&
+	       (!symbol->name[length] || !strncmp(symbol->name + length, ".llvm.", 6));
+}
+
+/* Finds the first of the functions that the kernel has. */
+static struct nunchi_error *find_function(struct guest_kernel *kernel, const char *names,
+					  uint64_t *ret)
+{
+	struct nunchi_error *err = NULL;
+	char name[NAME_SIZE];
+
+	for (const char *at = names; *at; at += strspn(at, " ")) {
+		size_t length = strcspn(at, " ");
+		struct guest_symbol found;
+
+		snprintf(name, sizeof(name), "%.*s", (int)length, at);
+		at += length;
+		nunchi_error_destroy(err);
+		err = kernel->system->symbol_find(kernel, name, &found);
+		if (!err && is_function(&found.symbol, name)) {
+			*ret = found.symbol.address;
+			return NULL;
+		}
+		if (!err)
+			err = error_create(NUNCHI_ERROR_NOT_FOUND,
+					   "there is no function %s, only the symbol %s of type %c",
+					   name, found.symbol.name, found.symbol.type);
+	}
+	return err;
+}
+
+/* Looks up where a hook will be set; the guest still runs. */
+static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_probe *probe,
+				      const struct probe_hook *hook)
+{
+	struct set_hook *set = &trace->hooks[trace->hook_count];
+	struct nunchi_error *err;
+
+	*set = (struct set_hook){.trace = trace, .probe = probe, .hook = hook};
+	err = find_function(trace->kernel, hook->functions, &set->address);
+	if (!err)
+		trace->hook_count++;
+	return err;
+}
+
+static const struct probe_provider *find_provider(const struct probe *probe,
+						  const struct guest_system *system)
+{
+	for (size_t i = 0; i < VIEW_MAX_SYSTEMS && probe->providers[i].system; i++) {
+		if (probe->providers[i].system == system)
+			return &probe->providers[i];
+	}
+	return NULL;
+}
+
+static struct nunchi_error *take_hooks(struct probe_trace *trace, struct set_probe *set)
+{
+	const struct probe_provider *provider = find_provider(set->probe, trace->kernel->system);
+	size_t first = trace->hook_count;
+	struct nunchi_error *err = NULL;
+
+	if (!provider)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "it does not exist for guests that run %s",
+				    trace->kernel->system->name);
+	if (provider->check)
+		err = provider->check(trace->kernel);
+	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].functions && !err; i++)
+		err = take_hook(trace, set, &provider->hooks[i]);
+	if (err)
+		trace->hook_count = first;
+	return err;
+}
+
+static struct nunchi_error *find_probe(struct probe_trace *trace, struct set_probe *set,
+				       const char *name)
+{
+	struct nunchi_error *err;
+
+	set->probe = probe_find(name);
+	if (set->probe)
+		return NULL;
+	err = trace->system->create_named(trace->kernel, name, &set->named);
+	if (err)
+		return err;
+	set->probe = set->named;
+	return set->probe
+		   ? NULL
+		   : error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "there is no such probe"),
+				"nunchi probes lists them");
+}
+
+/* Leaves a probe out of a lenient trace. */
+static void warn_of_missing(struct probe_trace *trace, const char *name,
+			    const struct nunchi_error *err)
+{
+	char *text;
+
+	if (asprintf(&text, "probe %s is left out: %s", name, nunchi_error_message(err)) >= 0)
+		add_warning(trace, text);
+}
+
+static bool is_missing(const struct nunchi_error *err)
+{
+	return error_is(err, NUNCHI_ERROR_NOT_FOUND) || error_is(err, NUNCHI_ERROR_UNSUPPORTED);
+}
+
+/* Looks all probes up before the first is set. */
+static struct nunchi_error *take_probes(struct probe_trace *trace, const char *const *names,
+					size_t count, const struct probe_trace_options *options)
+{
+	trace->probes = calloc(count, sizeof(*trace->probes));
+	trace->hooks = calloc(count * PROBE_MAX_HOOKS + 1, sizeof(*trace->hooks));
+	if (!trace->probes || !trace->hooks)
+		return &error_nomem;
+	for (size_t i = 0; i < count; i++) {
+		struct set_probe *set = &trace->probes[trace->probe_count++];
+		struct nunchi_error *err;
+
+		*set = (struct set_probe){.trace = trace, .index = i};
+		err = find_probe(trace, set, names[i]);
+		if (!err)
+			err = selection_init(&set->selection, &set->probe->schema, options->query);
+		if (!err) {
+			err = take_hooks(trace, set);
+			if (options->lenient && is_missing(err)) {
+				warn_of_missing(trace, names[i], err);
+				nunchi_error_destroy(err);
+				err = NULL;
+			}
+		}
+		if (err)
+			return error_context(err, "probe %s", names[i]);
+	}
+	return trace->pid ? take_hook(trace, NULL, &trace->system->born) : NULL;
+}
+
+/* The guest stands still. */
+static struct nunchi_error *set_all(struct probe_trace *trace)
+{
+	struct nunchi_error *err = NULL;
+
+	for (size_t i = 0; i < trace->hook_count && !err; i++) {
+		struct set_hook *hook = &trace->hooks[i];
+		struct breakpoint *breakpoint;
+
+		err = breakpoints_add(trace->breakpoints, hook->address, on_hit, hook, &breakpoint);
+		if (hook->probe)
+			err = error_context(err, "probe %s", hook->probe->probe->schema.name);
+	}
+	return err;
+}
+
+static struct nunchi_error *start(struct probe_trace *trace, const char *const *names, size_t count,
+				  const struct probe_trace_options *options)
+{
+	const struct target_stops_ops *stops = trace->target->ops->stops;
+	struct nunchi_error *err, *released;
+
+	for (size_t i = 0; i < ARRAY_SIZE(systems); i++) {
+		if (systems[i]->system == trace->kernel->system)
+			trace->system = systems[i];
+	}
+	if (!trace->system)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "guests that run %s have no probes",
+				    trace->kernel->system->name);
+	err = trace->system->create(trace->kernel, &trace->state);
+	if (!err)
+		err = take_probes(trace, names, count, options);
+	if (!err)
+		err = breakpoints_create(trace->target, trace->kernel->space, &trace->breakpoints);
+	if (!err)
+		err = stops->hold(trace->target);
+	if (err)
+		return err;
+	err = set_all(trace);
+	released = stops->release(trace->target);
+	if (err)
+		nunchi_error_destroy(released);
+	return err ? err : released;
+}
+
+struct nunchi_error *probe_trace_create(const struct probe_trace_options *options,
+					const char *const *names, size_t count,
+					struct probe_trace **ret)
+{
+	struct probe_trace *trace = calloc(1, sizeof(*trace));
+	struct nunchi_error *err;
+
+	if (!trace)
+		return &error_nomem;
+	trace->target = options->target;
+	trace->kernel = options->kernel;
+	trace->pid = options->pid;
+	trace->last = &trace->first;
+	err = start(trace, names, count, options);
+	if (err) {
+		probe_trace_destroy(trace);
+		return err;
+	}
+	*ret = trace;
+	return NULL;
+}
+
+static void free_rows(struct trace_row *row)
+{
+	while (row) {
+		struct trace_row *next = row->next;
+
+		free_row(row);
+		row = next;
+	}
+}
+
+void probe_trace_destroy(struct probe_trace *trace)
+{
+	if (!trace)
+		return;
+	while (trace->calls) {
+		spare_row(trace, trace->calls->row);
+		remove_call(trace, trace->calls);
+	}
+	free_row(trace->given);
+	free_rows(trace->first);
+	free_rows(trace->spare);
+	breakpoints_destroy(trace->breakpoints);
+	if (trace->state)
+		trace->system->destroy(trace->state);
+	for (size_t i = 0; i < trace->probe_count; i++)
+		selection_deinit(&trace->probes[i].selection);
+	for (size_t i = 0; i < trace->probe_count; i++) {
+		if (trace->probes[i].named)
+			trace->system->destroy_named(trace->probes[i].named);
+	}
+	for (size_t i = 0; i < trace->warning_count; i++)
+		free(trace->warnings[i]);
+	free(trace->probes);
+	free(trace->hooks);
+	free(trace);
+}
+
+const struct nunchi_view *probe_trace_schema(const struct probe_trace *trace, size_t i)
+{
+	return i < trace->probe_count ? &trace->probes[i].probe->schema : NULL;
+}
+
+const struct nunchi_column *const *probe_trace_columns(const struct probe_trace *trace, size_t i,
+						       size_t *ret_count)
+{
+	*ret_count = 0;
+	if (i >= trace->probe_count)
+		return NULL;
+	*ret_count = trace->probes[i].selection.column_count;
+	return trace->probes[i].selection.columns;
+}
+
+const char *probe_trace_warning(const struct probe_trace *trace, size_t index)
+{
+	return index < trace->warning_count ? trace->warnings[index] : NULL;
+}
+
+void probe_trace_cost(const struct probe_trace *trace, struct nunchi_trace_cost *ret)
+{
+	*ret = trace->cost;
+	ret->pending = trace->call_count;
+}

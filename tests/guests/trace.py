@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What nunchi trace shows of a program that writes down what it does (tests/oracle/tracee.c)."""
+
+from __future__ import annotations
+
+import collections
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+from qmp import Qmp
+
+from guests.pauses import wait_running
+from guests.tool import Account, Nunchi
+
+# QEMU 7.2 without KVM forgets its translated code at each event: some 20 events a second.
+ROUNDS = 3
+ENDS = 6
+PROBES = ("exec", "exit", "fork", "open", "file", "kill", "connect", "accept")
+# Of these the row is complete when the event happens, not when the call returns.
+AT_ONCE = ("exec", "exit", "fork", "file", "kill")
+FOLDER = "/tmp/traced"
+READY_SECONDS = 30.0
+Did = dict[int, list[str]]
+
+
+class Trace:
+    """A nunchi that traces a guest into a file."""
+
+    def __init__(self, nunchi: Nunchi, guest: machine.Guest, work: Path, *arguments: str) -> None:
+        self.path = work / "trace.json"
+        self.errors = work / "trace.errors"
+        self.guest = guest
+        with open(self.path, "wb") as out, open(self.errors, "wb") as err:
+            self.process = subprocess.Popen(
+                [nunchi.path, "trace", f"qemu:{guest.name}", *arguments, "--json"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+    def wait_ready(self) -> bool:
+        """Until it shows what happens."""
+        deadline = time.monotonic() + READY_SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            machine.execute(self.guest, "/bin/busybox true")
+            if self.path.stat().st_size:
+                return True
+        return self.path.stat().st_size > 0
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines()]
+
+
+# ---- What the program says ---------------------------------------------------------------------
+
+
+def told(output: bytes) -> Did:
+    """What each thread did, in its order, by the program's own record."""
+    did: Did = collections.defaultdict(list)
+    for line in output.decode().splitlines():
+        tid, operation, text, result = line.split()
+        if operation == "exited":
+            did[int(text)].append(f"exit {result} None")
+        elif operation == "signaled":
+            did[int(text)].append(f"exit None {result}")
+        elif operation == "exec":
+            did[int(tid)].append(f"exec {text} {result}")
+        elif operation != "done":
+            did[int(tid)].append(f"{operation} {text} {result}")
+    return did
+
+
+# ---- What the trace says -----------------------------------------------------------------------
+
+
+def shown(row: dict[str, Any]) -> str | None:
+    """The row as the program would have written it; None for what it does not write."""
+    probe = row["probe"]
+    if probe == "open" and row["path"].startswith(FOLDER):
+        return f"open {row['path']} {row['status']}"
+    if probe == "file" and row["path"].startswith(FOLDER + "/"):
+        return f"{row['operation']} {row['path']} 0"
+    if probe == "fork" and not row["thread"]:
+        return f"fork {row['child']} 0"
+    if probe == "kill":
+        return f"kill {row['target']} {row['signal']}"
+    if probe == "exec":
+        return f"exec {row['path']} {row['cmdline'].replace(' ', '_')}"
+    if probe == "connect":
+        where = row["socket"] or f"{row['remote_address']}:{row['remote_port']}"
+        return f"connect {where} {row['status']}"
+    if probe == "accept":
+        return f"accept {row['remote_port']} 0"
+    if probe == "exit":
+        return f"exit {row['status']} {row['signal']}"
+    return None
+
+
+def seen(rows: list[dict[str, Any]], pids: set[int]) -> Did:
+    """What each thread of those processes did, in the order of the rows."""
+    did: Did = collections.defaultdict(list)
+    for row in rows:
+        text = shown(row) if row["pid"] in pids else None
+        if text:
+            did[row["tid"]].append(text)
+    return did
+
+
+def compare(account: Account, want: Did, got: Did, root: int, what: str) -> None:
+    """Each thread of the program did what it says, in that order, and nothing else."""
+    wrong = []
+    events = sum(len(entries) for entries in want.values())
+    for tid in sorted(want.keys() | got.keys()):
+        expected, found = want.get(tid, []), got.get(tid, [])
+        # Threads, and the program itself, do not tell of their own end and start.
+        if found[-1:] == ["exit 0 None"] and expected[-1:] != ["exit 0 None"]:
+            found = found[:-1]
+        # The shell that started it, then the program itself.
+        while tid == root and found and found[0].startswith("exec "):
+            found = found[1:]
+        if expected != found:
+            at = next((i for i, pair in enumerate(zip(expected, found)) if pair[0] != pair[1]),
+                      min(len(expected), len(found)))
+            wrong += [f"thread {tid}, event {at}:", f"  did   {expected[at:at + 4]}",
+                      f"  trace {found[at:at + 4]}"]
+    account.say(f"{what}: {events} events of {len(want)} threads, "
+                f"{sum(1 for line in wrong if line.startswith('thread'))} threads wrong")
+    account.check(events > 0 and not wrong, f"{what}: the trace is not what the program did",
+                  *wrong[:12])
+
+
+def check_process(account: Account, rows: list[dict[str, Any]]) -> None:
+    """Columns that all probes have: names, parents, clocks."""
+    times = [row["time"] for row in rows if row["probe"] in AT_ONCE]
+    account.check(times == sorted(times), "the rows are not in the order of their times")
+    account.check(all(abs(t - time.time()) < 3600 for t in times), "a row has an absurd time")
+    account.check(all(row["uptime"] > 0 for row in rows), "a row has no guest's clock")
+    account.check(all(row["name"] and row["uid"] == 0 and row["parent"] is not None
+                      for row in rows), "a row lacks its process",
+                  *[str(row) for row in rows if not row["name"]][:2])
+    execs = [row for row in rows if row["probe"] == "exec"]
+    account.check(all(row["cwd"] == "/" for row in execs), "a program's cwd is not /")
+
+
+# ---- Tests -------------------------------------------------------------------------------------
+
+
+def run_tracee(guest: machine.Guest, rounds: int) -> bytes:
+    output = machine.execute(guest, f"tracee {rounds}", timeout=300)
+    if b" done - 0\n" not in output[-64:]:
+        raise AssertionError(f"the traced program did not come to its end: {output[-300:]!r}")
+    return output
+
+
+def root_of(output: bytes) -> int:
+    return int(output.rsplit(b"\n", 2)[-2].split()[0])
+
+
+def pids_of(did: Did, root: int) -> set[int]:
+    return {root} | {int(entry.split()[1]) for entry in did[root] if entry.startswith("fork ")}
+
+
+def all_events(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
+    trace = Trace(nunchi, guest, work, *PROBES)
+    if not account.check(trace.wait_ready(), "trace shows nothing",
+                         trace.errors.read_text("utf-8")):
+        trace.end(signal.SIGKILL)
+        return
+    started = time.monotonic()
+    output = run_tracee(guest, ROUNDS)
+    took = time.monotonic() - started
+    status = trace.end()
+    rows, said = trace.rows(), trace.errors.read_text("utf-8")
+    root, want = root_of(output), told(output)
+    account.check(status == 0, f"Ctrl-C: trace ends with {status}", said)
+    account.check("rows were left out" not in said and "events in" in said, "what it cost", said)
+    account.say(f"traced, the program takes {took:.1f} s: {said.strip().splitlines()[-1]}")
+    check_process(account, rows)
+    compare(account, want, seen(rows, pids_of(want, root)), root, "all probes")
+    threads = [row for row in rows if row["probe"] == "fork" and row["thread"] and
+               row["pid"] == root]
+    account.check(len(threads) == 4 * ROUNDS + 1, f"{len(threads)} threads were seen")
+
+
+def is_clean(guest: machine.Guest, qmp: Qmp) -> bool:
+    """No gdb stub is left, and the guest runs."""
+    left = [entry["label"] for entry in qmp.command("query-chardev")
+            if "gdb" in entry["label"] or "nunchi" in entry["label"]]
+    return not left and wait_running(qmp)
+
+
+def ends(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work: Path) -> None:
+    """Ended by any signal at any moment, nunchi leaves a guest that runs on."""
+    rng, bad = random.Random(7), []
+    numbers = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL,
+               signal.SIGHUP)
+    untraced = sorted(line.split(" ", 1)[1].split(" ")[0]
+                      for line in run_tracee(guest, 1).decode().splitlines())
+    for i in range(ENDS):
+        trace = Trace(nunchi, guest, work, *PROBES)
+        number = numbers[i % len(numbers)]
+        if i % 3 and not trace.wait_ready():
+            bad.append(f"{i}: not ready: {trace.errors.read_text('utf-8')}")
+        time.sleep(rng.uniform(0.0, 0.4))
+        status = trace.end(number)
+        output = run_tracee(guest, 1)
+        traced = sorted(line.split(" ", 1)[1].split(" ")[0]
+                        for line in output.decode().splitlines())
+        if traced != untraced:
+            bad.append(f"{i}: ended by {number}: the program did something else")
+        if not wait_running(qmp):
+            bad.append(f"{i}: ended by {number} ({status}): the guest stands still")
+    account.check(not bad, f"ended {ENDS} times", *bad[:6])
+    # The next one clears what the killed ones have left in QEMU.
+    trace = Trace(nunchi, guest, work, "exec", "--count", "1")
+    account.check(trace.wait_ready() and trace.process.wait(timeout=30) == 0, "traced again",
+                  trace.errors.read_text("utf-8"))
+    account.check(is_clean(guest, qmp), "a gdb stub is left, or the guest stands still")
+
+
+def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
+    all_events(nunchi, account, guest, work)
+    with Qmp(guest.control) as qmp:
+        ends(nunchi, account, guest, qmp, work)

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Traces of a kernel made by hand, whose vCPUs stop when the test says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "fake_stops.h"
+#include "probe/trace.h"
+#include "toy_kernel.h"
+
+#define L (&toy->kernel.layout)
+
+/* Where the functions of the toy's kernel are; the per-CPU area is at GS. */
+#define FUNCTIONS    UINT64_C(0xffffffff81000000)
+#define AFTER_A_CALL UINT64_C(0xffffffff81ff0000)
+enum { DO_EXIT, WAKE_UP_NEW_TASK, DO_FILP_OPEN, DO_INIT_MODULE, SYMBOL_OF_DATA, FUNCTION_COUNT };
+static const char *const functions[] = {"do_exit", "wake_up_new_task", "do_filp_open",
+					"do_init_module", "free_module"};
+
+/* Offsets of the test's task_struct and cred. */
+enum { TGID = 20, COMM = 48, PARENT = 64, LEADER = 72, STARTED = 80, CRED = 88, FLAGS = 96 };
+
+struct traced {
+	struct fake_stops fake;
+	struct toy toy;
+	uint64_t gs, stack;
+	struct probe_trace *trace;
+};
+
+static struct symbol_index *make_symbols(void)
+{
+	struct symbol_index *symbols;
+
+	assert_null(symbol_index_create(&symbols));
+	for (unsigned i = 0; i < FUNCTION_COUNT; i++)
+		assert_null(symbol_index_add(symbols, functions[i], strlen(functions[i]),
+					     FUNCTIONS + i * 0x100,
+					     i == SYMBOL_OF_DATA ? 'd' : 't'));
+	assert_null(symbol_index_seal(symbols));
+	return symbols;
+}
+
+static void make_layout(struct toy *toy)
+{
+	toy_task_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_tgid, TGID, 4);
+	toy_field(toy, LAYOUT_task, &L->task_comm, COMM, 16);
+	toy_field(toy, LAYOUT_task, &L->task_real_parent, PARENT, 8);
+	toy_field(toy, LAYOUT_task, &L->task_group_leader, LEADER, 8);
+	toy_field(toy, LAYOUT_task, &L->task_start_boottime, STARTED, 8);
+	toy_field(toy, LAYOUT_task, &L->task_real_cred, CRED, 8);
+	toy_field(toy, LAYOUT_task, &L->task_flags, FLAGS, 4);
+	toy_field(toy, LAYOUT_cred, &L->cred_uid, 0, 4);
+	toy_field(toy, LAYOUT_filename, &L->filename_name, 0, 8);
+	toy_field(toy, LAYOUT_open_flags, &L->open_flags_flag, 0, 4);
+}
+
+static int setup(void **state)
+{
+	struct traced *t = calloc(1, sizeof(*t));
+	struct toy *toy = &t->toy;
+
+	toy_init(toy);
+	toy->kernel.types = (struct type_index *)toy;
+	memset(toy->kernel.layout.known, true, sizeof(toy->kernel.layout.known));
+	make_layout(toy);
+	toy->kernel.symbols = make_symbols();
+	strcpy(toy->kernel.banner, "Linux version 6.1 #1 SMP today");
+	/* A per-CPU variable at the start of the area. */
+	toy->kernel.symbol[LINUX_current_task] = 16;
+	t->gs = toy_alloc(toy, 256);
+	t->stack = toy_alloc_page(toy) + 2048;
+	t->fake.target.ops = &fake_stops_target;
+	t->fake.target.memory = toy->memory;
+	t->fake.target.live = true;
+	t->fake.room = FAKE_MAX;
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct traced *t = *state;
+
+	probe_trace_destroy(t->trace);
+	symbol_index_unref(t->toy.kernel.symbols);
+	toy_deinit(&t->toy);
+	free(t);
+	return 0;
+}
+
+static uint64_t make_task(struct toy *toy, unsigned tgid, unsigned tid, const char *name,
+			  uint64_t parent)
+{
+	uint64_t task = toy_alloc(toy, 256), cred = toy_alloc(toy, 64);
+
+	toy_set(toy, task, &L->task_tgid, tgid);
+	toy_set(toy, task, &L->task_pid, tid);
+	toy_set(toy, task, &L->task_real_parent, parent);
+	toy_set(toy, task, &L->task_group_leader, task);
+	toy_set(toy, task, &L->task_start_boottime, UINT64_C(1000000) * tid);
+	toy_set(toy, task, &L->task_real_cred, cred);
+	toy_put_bytes(toy, task + COMM, name, strlen(name) + 1);
+	toy_put(toy, cred, 1000 + tid, 4);
+	return task;
+}
+
+static void start_with(struct traced *t, const struct probe_trace_options *more,
+		       const char *const *names, size_t count)
+{
+	struct probe_trace_options options = *more;
+	struct nunchi_error *err;
+
+	options.target = &t->fake.target;
+	options.kernel = &t->toy.kernel.guest;
+	err = probe_trace_create(&options, names, count, &t->trace);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+}
+
+static void start(struct traced *t, const char *name)
+{
+	start_with(t, &(struct probe_trace_options){.query = NULL}, &name, 1);
+}
+
+/* The vCPU gets to an address while it executes a task. */
+static void stop(struct traced *t, uint64_t task, struct x86_registers registers)
+{
+	bool any;
+
+	toy_put(&t->toy, t->gs + 16, task, 8);
+	registers.gs_base = t->gs;
+	assert_true(fake_hit(&t->fake, &registers));
+	assert_null(probe_trace_dispatch(t->trace, &any));
+	assert_true(any);
+	assert_false(t->fake.stopped);
+}
+
+static void enter(struct traced *t, uint64_t task, unsigned function, uint64_t rdi)
+{
+	stop(t, task,
+	     (struct x86_registers){
+		 .rip = FUNCTIONS + function * 0x100, .rdi = rdi, .rsp = t->stack});
+}
+
+/* The cell of a column of the next row; the row must be there. */
+static const struct nunchi_cell *take(struct traced *t, const char *column)
+{
+	const struct nunchi_cell *cells;
+	const struct nunchi_view *schema;
+	size_t probe;
+
+	assert_true(probe_trace_take(t->trace, &probe, &cells));
+	schema = probe_trace_schema(t->trace, probe);
+	for (size_t i = 0; i < schema->column_count; i++) {
+		if (!strcmp(schema->columns[i].name, column))
+			return &cells[i];
+	}
+	fail_msg("no column %s", column);
+	return NULL;
+}
+
+static void has_integer(const struct nunchi_cell *cell, int64_t value)
+{
+	assert_int_equal(cell->kind, NUNCHI_CELL_VALUE);
+	assert_int_equal(cell->integer, value);
+}
+
+static void no_row(struct traced *t)
+{
+	const struct nunchi_cell *cells;
+	size_t probe;
+
+	assert_false(probe_trace_take(t->trace, &probe, &cells));
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static void whose_doing_it_is(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t parent = make_task(toy, 7, 7, "sh", 0);
+	uint64_t task = make_task(toy, 20, 22, "worker", parent);
+	const struct nunchi_cell *cells;
+
+	start(t, "exit");
+	assert_int_equal(t->fake.count, 1);
+	enter(t, task, DO_EXIT, 3 << 8);
+	cells = take(t, "time");
+	has_integer(&cells[PROBE_vcpu - PROBE_time], 0);
+	has_integer(&cells[PROBE_pid], 20);
+	has_integer(&cells[PROBE_tid], 22);
+	has_integer(&cells[PROBE_parent], 7);
+	has_integer(&cells[PROBE_uid], 1022);
+	assert_int_equal(cells[PROBE_name].text_size, 6);
+	assert_memory_equal(cells[PROBE_name].text, "worker", 6);
+	has_integer(&cells[PROBE_COLUMN_COUNT], 3);
+	assert_int_equal(cells[PROBE_COLUMN_COUNT + 1].kind, NUNCHI_CELL_ABSENT);
+	/* A signal, with a core dump. */
+	enter(t, task, DO_EXIT, 0x80 | 11);
+	cells = take(t, "status");
+	assert_int_equal(cells[0].kind, NUNCHI_CELL_ABSENT);
+	has_integer(&cells[1], 11);
+	has_integer(&cells[2], 1);
+	no_row(t);
+}
+
+/* A task that cannot be read: the row is there, and says why. */
+static void nobody_known(void **state)
+{
+	struct traced *t = *state;
+	const struct nunchi_cell *cell;
+
+	start(t, "exit");
+	enter(t, TOY_MISSING, DO_EXIT, 0);
+	cell = take(t, "pid");
+	assert_int_equal(cell->kind, NUNCHI_CELL_ABSENT);
+	assert_int_equal(cell->absence, NUNCHI_ABSENT_NOT_SAVED);
+}
+
+/* ---- Returns --------------------------------------------------------------------------------- */
+
+static void enter_open(struct traced *t, uint64_t task, const char *path, uint64_t stack)
+{
+	struct toy *toy = &t->toy;
+	uint64_t filename = toy_alloc(toy, 8), flags = toy_alloc(toy, 8);
+
+	toy_put(toy, filename, toy_string(toy, path), 8);
+	toy_put(toy, flags, 0x80241, 4);
+	toy_put(toy, stack, AFTER_A_CALL, 8);
+	stop(t, task,
+	     (struct x86_registers){.rip = FUNCTIONS + DO_FILP_OPEN * 0x100,
+				    .rdi = (uint64_t)-100,
+				    .rsi = filename,
+				    .rdx = flags,
+				    .rsp = stack});
+}
+
+static void leave_open(struct traced *t, uint64_t task, int64_t result, uint64_t stack)
+{
+	stop(
+	    t, task,
+	    (struct x86_registers){.rip = AFTER_A_CALL, .rax = (uint64_t)result, .rsp = stack + 8});
+}
+
+static void has_open(struct traced *t, const char *path, int64_t status)
+{
+	const struct nunchi_cell *cells = take(t, "path");
+
+	assert_int_equal(cells[0].text_size, strlen(path));
+	assert_memory_equal(cells[0].text, path, strlen(path));
+	has_integer(&cells[1], -100);
+	assert_int_equal(cells[3].text_size, strlen("O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC"));
+	assert_memory_equal(cells[3].text, "O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC",
+			    cells[3].text_size);
+	if (status < 0)
+		assert_int_equal(cells[4].kind, NUNCHI_CELL_ABSENT);
+	else
+		has_integer(&cells[4], status);
+}
+
+static void returns_of_two_threads(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t a = make_task(toy, 20, 20, "a", 0), b = make_task(toy, 30, 30, "b", 0);
+	uint64_t stack_a = t->stack, stack_b = t->stack + 512;
+
+	start(t, "open");
+	enter_open(t, a, "/a", stack_a);
+	enter_open(t, b, "/b", stack_b);
+	/* Within the first call there is a second one, of the same thread. */
+	enter_open(t, a, "/inner", stack_a - 128);
+	no_row(t);
+	leave_open(t, a, -2, stack_a - 128);
+	has_open(t, "/inner", 2);
+	/* A call that returns there, but was not seen at its start. */
+	leave_open(t, b, 0, stack_b + 64);
+	no_row(t);
+	leave_open(t, b, (int64_t)0xffff888000123456, stack_b);
+	has_open(t, "/b", 0);
+	leave_open(t, a, -13, stack_a);
+	has_open(t, "/a", 13);
+	leave_open(t, a, -13, stack_a);
+	no_row(t);
+}
+
+/* Of a function that returns an int the upper half of the register may be anything. */
+static void an_int_is_returned(void **state)
+{
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+
+	start(t, "module_load");
+	toy_put(&t->toy, t->stack, AFTER_A_CALL, 8);
+	for (unsigned i = 0; i < 2; i++) {
+		enter(t, task, DO_INIT_MODULE, TOY_MISSING);
+		leave_open(t, task, i ? 0xffffffea : 0x1234500000000, t->stack);
+		has_integer(take(t, "status"), i ? 22 : 0);
+	}
+}
+
+/* A thread that was killed within the call never returns; another one gets its stack. */
+static void a_call_without_return(void **state)
+{
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+	struct nunchi_trace_cost cost;
+
+	start(t, "open");
+	enter_open(t, task, "/first", t->stack);
+	enter_open(t, task, "/second", t->stack);
+	has_open(t, "/first", -1);
+	probe_trace_cost(t->trace, &cost);
+	assert_int_equal(cost.pending, 1);
+	probe_trace_flush(t->trace);
+	has_open(t, "/second", -1);
+	no_row(t);
+	probe_trace_cost(t->trace, &cost);
+	assert_int_equal(cost.pending, 0);
+	assert_int_equal(cost.rows, 2);
+	assert_int_equal(cost.events, 2);
+}
+
+/* The processor has no breakpoint left for the return: the row comes without its result. */
+static void no_room_for_a_return(void **state)
+{
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+
+	t->fake.room = 1;
+	start(t, "open");
+	enter_open(t, task, "/a", t->stack);
+	has_open(t, "/a", -1);
+	assert_non_null(strstr(probe_trace_warning(t->trace, 0), "1 breakpoints"));
+	enter_open(t, task, "/b", t->stack);
+	has_open(t, "/b", -1);
+	assert_null(probe_trace_warning(t->trace, 1));
+}
+
+/* ---- Conditions ------------------------------------------------------------------------------ */
+
+static void conditions(void **state)
+{
+	static const struct nunchi_constraint where[] = {
+	    {"name", "b", NUNCHI_EQUAL},
+	    {"status", "0", NUNCHI_GREATER},
+	};
+	static const char *const columns[] = {"status", "pid"};
+	const struct nunchi_query query = {.size = sizeof(query),
+					   .columns = columns,
+					   .column_count = 2,
+					   .constraints = where,
+					   .constraint_count = 2};
+	const char *name = "exit";
+	struct traced *t = *state;
+	uint64_t a = make_task(&t->toy, 20, 20, "a", 0), b = make_task(&t->toy, 30, 30, "b", 0);
+	const struct nunchi_cell *cells;
+	size_t probe, count;
+
+	start_with(t, &(struct probe_trace_options){.query = &query}, &name, 1);
+	enter(t, a, DO_EXIT, 1 << 8);
+	enter(t, b, DO_EXIT, 0);
+	no_row(t);
+	enter(t, b, DO_EXIT, 2 << 8);
+	probe_trace_columns(t->trace, 0, &count);
+	assert_int_equal(count, 2);
+	assert_true(probe_trace_take(t->trace, &probe, &cells));
+	has_integer(&cells[0], 2);
+	has_integer(&cells[1], 30);
+}
+
+static void descendants(void **state)
+{
+	const char *name = "exit";
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t init = make_task(toy, 1, 1, "init", 0),
+		 root = make_task(toy, 20, 20, "root", init);
+	uint64_t other = make_task(toy, 25, 25, "other", init);
+	uint64_t child = make_task(toy, 30, 30, "child", root);
+	uint64_t grandchild = make_task(toy, 40, 40, "grandchild", child);
+
+	start_with(t, &(struct probe_trace_options){.pid = 20}, &name, 1);
+	enter(t, other, DO_EXIT, 0);
+	enter(t, init, DO_EXIT, 0);
+	no_row(t);
+	enter(t, root, DO_EXIT, 0);
+	has_integer(take(t, "pid"), 20);
+	/* The child makes a grandchild and ends, before the grandchild does anything. */
+	enter(t, child, WAKE_UP_NEW_TASK, grandchild);
+	no_row(t);
+	toy_set(toy, grandchild, &L->task_real_parent, init);
+	enter(t, grandchild, DO_EXIT, 0);
+	has_integer(take(t, "pid"), 40);
+	/* Its id is given to somebody else. */
+	toy_set(toy, grandchild, &L->task_start_boottime, 99);
+	enter(t, grandchild, DO_EXIT, 0);
+	no_row(t);
+}
+
+/* ---- Refusals -------------------------------------------------------------------------------- */
+
+static void refused(struct traced *t, const char *const *names, size_t count, const char *words)
+{
+	const struct probe_trace_options options = {.target = &t->fake.target,
+						    .kernel = &t->toy.kernel.guest};
+	struct nunchi_error *err = probe_trace_create(&options, names, count, &t->trace);
+
+	assert_non_null(err);
+	if (!strstr(nunchi_error_message(err), words))
+		fail_msg("%s", nunchi_error_message(err));
+	nunchi_error_destroy(err);
+	assert_null(t->trace);
+	assert_int_equal(t->fake.held, 0);
+}
+
+static void refusals(void **state)
+{
+	static const char *const unknown[] = {"exit", "exot"}, *const missing[] = {"exit", "mount"},
+				 *const data[] = {"module_unload"};
+	struct traced *t = *state;
+
+	refused(t, unknown, 2, "probe exot: there is no such probe");
+	refused(t, missing, 2, "probe mount: no symbol \"path_mount\"");
+	/* Data is never taken for code. */
+	refused(t, data, 1, "there is no function free_module, only the symbol");
+	/* Nothing was set. */
+	assert_int_equal(t->fake.inserted, 0);
+	t->fake.room = 0;
+	refused(t, unknown, 1, "probe exit: the processor has 0 breakpoints");
+	t->toy.kernel.symbol[LINUX_current_task] = 0;
+	refused(t, unknown, 1, "neither the symbol current_task nor pcpu_hot");
+}
+
+static void left_out(void **state)
+{
+	static const char *const names[] = {"mount", "exit"};
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+	const struct nunchi_cell *cells;
+	size_t probe;
+
+	start_with(t, &(struct probe_trace_options){.lenient = true}, names, 2);
+	assert_non_null(
+	    strstr(probe_trace_warning(t->trace, 0), "probe mount is left out: no symbol"));
+	enter(t, task, DO_EXIT, 0);
+	assert_true(probe_trace_take(t->trace, &probe, &cells));
+	assert_int_equal(probe, 1);
+}
+
+/* Rows that nobody takes are counted; the guest goes on. */
+static void a_slow_reader(void **state)
+{
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+	const struct nunchi_cell *cells;
+	struct nunchi_trace_cost cost;
+	size_t probe, given = 0;
+
+	start(t, "exit");
+	for (unsigned i = 0; i < 10000; i++)
+		enter(t, task, DO_EXIT, 0);
+	assert_int_equal(t->fake.went, 10000);
+	while (probe_trace_take(t->trace, &probe, &cells))
+		given++;
+	probe_trace_cost(t->trace, &cost);
+	assert_int_equal(cost.events, 10000);
+	assert_int_equal(cost.rows + cost.dropped, 10000);
+	assert_int_equal(cost.rows, given);
+	assert_true(cost.dropped > 0);
+}
+
+static void the_end_of_the_guest(void **state)
+{
+	struct traced *t = *state;
+	struct nunchi_error *err;
+	bool any;
+
+	start(t, "exit");
+	t->fake.pending.kind = TARGET_STOP_PAUSED;
+	assert_null(probe_trace_dispatch(t->trace, &any));
+	assert_true(probe_trace_is_paused(t->trace));
+	assert_null(probe_trace_dispatch(t->trace, &any));
+	assert_false(probe_trace_is_paused(t->trace));
+	t->fake.pending.kind = TARGET_STOP_GONE;
+	err = probe_trace_dispatch(t->trace, &any);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(whose_doing_it_is, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nobody_known, setup, teardown),
+	    cmocka_unit_test_setup_teardown(returns_of_two_threads, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_int_is_returned, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_call_without_return, setup, teardown),
+	    cmocka_unit_test_setup_teardown(no_room_for_a_return, setup, teardown),
+	    cmocka_unit_test_setup_teardown(conditions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(descendants, setup, teardown),
+	    cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+	    cmocka_unit_test_setup_teardown(left_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_slow_reader, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_end_of_the_guest, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
