@@ -430,11 +430,18 @@ class Kinds(unittest.TestCase):
         self.assertEqual(asked("The bridge is broken.\nI use cpu mode='host-passthrough'.\n")[0], "network")
         self.assertEqual(asked("A vm freezes with a device passed through.\n")[0], "passthrough")
 
+        self.assertEqual(asked("No internet in my vm\n")[0], "guest-log")
+        self.assertEqual(asked("My XCP-ng is fine.\nThe tasks hang.\n")[0], "xapi-log")
+        self.assertEqual(asked("A macOS guest stops at the apple logo.\n")[0], "macos-guest")
+        self.assertEqual(asked("Docker Desktop fails.\n")[0], "windows")
+        self.assertEqual(asked("vmi_init fails on my guest\n")[0], "libvmi")
+        self.assertEqual(asked(xen + "It is dead after I close the lid.\nThe lid close kills it\n")[0], "suspend")
+
     def test_managers(self) -> None:
         """Programs that start guests keep their logs elsewhere than libvirt."""
         for name, topic in (("Incus", "incus-log"), ("LXD", "incus-log"), ("Proxmox", "proxmox-log"),
                             ("KubeVirt", "kubevirt-log"), ("Multipass", "multipass-log"),
-                            ("OpenStack", "nova-log"), ("CloudStack", "cloud-log"), ("Kata Containers", "kata-log")):
+                            ("OpenStack", "nova-log"), ("CloudStack", "cloud-log"), ("Kata Containers", "kata-log"), ("Minikube", "minikube-log")):
             items = self.look(f"I have {name} on my server.\nA VM does not start.\n")
             asked = [item["id"] for item in of_kind(items, "find-out")]
             self.assertEqual(asked[0], topic)

@@ -4,9 +4,11 @@
 #include "doctor/story/phrases.h"
 #include "doctor/words.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define MOST_WORDS 64
+#define MOST_WORDS  64
+#define MOST_SPACED 1024
 
 /* clang-format off */
 const struct topic topics[TOPIC_COUNT] = {
@@ -40,8 +42,12 @@ void topics_of(const char *line, enum topic_told told[TOPIC_COUNT])
 {
 	enum topic_told how =
 	    phrases_trouble(line) || phrases_any(line, complaints) ? TOPIC_TROUBLE : TOPIC_NAMED;
+	/* Blanks around it, for words that are told from others by the blank beside them. */
+	char spaced[MOST_SPACED];
+	int size = snprintf(spaced, sizeof(spaced), " %s ", line);
+	const char *text = size >= 0 && (size_t)size < sizeof(spaced) ? spaced : line;
 
 	for (size_t i = 0; i < TOPIC_COUNT; i++)
-		if (told[i] < how && phrases_any(line, words[i]) && !is_of_processor(line, i))
+		if (told[i] < how && phrases_any(text, words[i]) && !is_of_processor(line, i))
 			told[i] = how;
 }

@@ -62,7 +62,7 @@ static bool is_manager(size_t topic)
 {
 	return topic == TOPIC_INCUS || topic == TOPIC_PROXMOX || topic == TOPIC_KUBEVIRT ||
 	       topic == TOPIC_MULTIPASS || topic == TOPIC_OPENSTACK || topic == TOPIC_CLOUD ||
-	       topic == TOPIC_KATA;
+	       topic == TOPIC_KATA || topic == TOPIC_MINIKUBE;
 }
 
 /*
@@ -71,8 +71,13 @@ static bool is_manager(size_t topic)
  */
 static bool is_meant(const enum topic_told *told, size_t topic, bool xen)
 {
-	return topic == TOPIC_PASSTHROUGH || topic == TOPIC_WINDOWS || topic == TOPIC_VMWARE ||
-	       is_manager(topic) ||
+	static const enum topic_id always[] = {TOPIC_PASSTHROUGH, TOPIC_WINDOWS, TOPIC_VMWARE,
+					       TOPIC_LIBVMI,      TOPIC_XAPI,    TOPIC_MACOS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		if (topic == always[i])
+			return true;
+	return is_manager(topic) ||
 	       (topic == TOPIC_GUEST && told[TOPIC_BOOT] == TOPIC_TROUBLE && !xen);
 }
 

@@ -172,9 +172,10 @@ static bool is_of_kvm(enum rule_id id)
 static bool is_general(const struct scan *scan, enum rule_id id, unsigned boot)
 {
 	static const enum rule_id reasons[] = {
-	    RULE_R110, RULE_R111, RULE_R150, RULE_R161, RULE_R163, RULE_R164, RULE_R165, RULE_R166,
-	    RULE_R167, RULE_R171, RULE_R212, RULE_R213, RULE_R214, RULE_R215, RULE_R250, RULE_R252,
-	    RULE_R257, RULE_R260, RULE_R265, RULE_R266, RULE_R258, RULE_R168, RULE_R262, RULE_R259};
+	    RULE_R110, RULE_R111, RULE_R150, RULE_R161, RULE_R163, RULE_R164, RULE_R165,
+	    RULE_R166, RULE_R167, RULE_R171, RULE_R212, RULE_R213, RULE_R214, RULE_R215,
+	    RULE_R250, RULE_R252, RULE_R257, RULE_R260, RULE_R270, RULE_R265, RULE_R266,
+	    RULE_R258, RULE_R168, RULE_R262, RULE_R259};
 	size_t i = ARRAY_SIZE(reasons);
 
 	while (i && reasons[i - 1] != id)
