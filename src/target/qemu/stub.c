@@ -295,19 +295,21 @@ static struct nunchi_error *set(void *data)
 	return err;
 }
 
-/* Whether somebody else has the guest paused, so that it is not to be resumed. */
-static bool is_paused_by_others(struct qemu_target *qemu)
+/* Finds out whether somebody else has the guest paused, so that it is not to be resumed. */
+static struct nunchi_error *check_paused(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	enum target_state state;
 	struct nunchi_error *err;
 
-	if (!stub->page->paused || gdb_client_has_stopped_it(stub->client))
-		return false;
+	if (gdb_client_has_stopped_it(stub->client))
+		stub->page->paused = false;
+	if (!stub->page->paused)
+		return NULL;
 	err = target_get_state(&qemu->base, &state);
-	stub->page->paused = err || state != TARGET_RUNNING;
-	nunchi_error_destroy(err);
-	return stub->page->paused;
+	if (!err)
+		stub->page->paused = state != TARGET_RUNNING;
+	return err;
 }
 
 /* Removes the breakpoints one by one, while the guest stays paused. */
@@ -332,14 +334,16 @@ static struct nunchi_error *detach(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	const struct gdb_wait wait = leave_wait();
-	struct nunchi_error *err;
+	struct nunchi_error *err = check_paused(qemu);
 
-	if (is_paused_by_others(qemu)) {
+	if (!err && stub->page->paused)
 		err = remove_all(stub);
-		if (!err)
-			return NULL;
-		nunchi_error_destroy(err);
-	}
+	else if (!err)
+		return gdb_client_detach(stub->client, &wait);
+	if (!err)
+		return NULL;
+	/* A guest that stands still for good is the greater harm. */
+	nunchi_error_destroy(err);
 	return gdb_client_detach(stub->client, &wait);
 }
 
@@ -383,8 +387,10 @@ static struct nunchi_error *clear(void *data)
 {
 	struct qemu_target *qemu = data;
 	struct qemu_stub *stub = &qemu->stub;
+	const struct cancel *cancel = qemu->cancel;
 	struct nunchi_error *err = NULL;
 
+	qemu->cancel = NULL;
 	if (stub->attached)
 		err = detach(qemu);
 	/* QEMU ends, or somebody has taken the stub away. */
@@ -398,6 +404,7 @@ static struct nunchi_error *clear(void *data)
 		nunchi_error_destroy(err);
 		err = NULL;
 	}
+	qemu->cancel = cancel;
 	return err;
 }
 
@@ -638,8 +645,11 @@ static struct nunchi_error *look_for_resume(struct qemu_target *qemu)
 	uint64_t times;
 
 	if (stub->timer < 0 || read(stub->timer, &times, sizeof(times)) != sizeof(times) ||
-	    !stub->page->parked || is_paused_by_others(qemu))
+	    !stub->page->parked)
 		return NULL;
+	err = check_paused(qemu);
+	if (err || stub->page->paused)
+		return err;
 	err = stop_it(qemu);
 	return err ? err : gdb_client_continue(stub->client, &wait);
 }
@@ -799,8 +809,9 @@ static struct nunchi_error *hold(struct target *target)
 
 	if (err)
 		return err;
-	stub->page->resume = !is_paused_by_others(qemu);
-	if (stub->page->resume)
+	err = check_paused(qemu);
+	stub->page->resume = !stub->page->paused;
+	if (!err && stub->page->resume)
 		err = stop_it(qemu);
 	stub->page->held = !err;
 	return end_if_broken(target, err);
