@@ -421,6 +421,12 @@ struct nunchi_error *controller_watch(struct controller *controller, struct targ
 	return ask(controller, target, &request, &answer, NULL, 0);
 }
 
+bool controller_is_gone(const struct controller *controller)
+{
+	/* It sends nothing unasked, so what can be read is the end of the connection. */
+	return controller->socket < 0 || io_wait(controller->socket, POLLIN, 0, NULL) == 1;
+}
+
 struct nunchi_error *controller_measure(struct controller *controller, struct target *target,
 					union target_size *ret)
 {

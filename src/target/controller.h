@@ -57,6 +57,8 @@ enum memory_fault controller_read(struct controller *controller, struct target *
  */
 struct nunchi_error *controller_watch(struct controller *controller, struct target *target,
 				      bool watch);
+/* Whether the second process has ended; not during a request. */
+bool controller_is_gone(const struct controller *controller);
 /* Calls setup.finish(true) in the second process. */
 struct nunchi_error *controller_finish(struct controller *controller);
 

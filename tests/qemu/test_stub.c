@@ -689,7 +689,7 @@ static double check_undone(struct world *world, unsigned *left)
 	assert_free(world);
 	/* A guard that was told has ended after 10 seconds. */
 	*left += records();
-	for (begin = now_ms(); records() && now_ms() < begin + 15000; usleep(20000))
+	for (begin = now_ms(); records() && now_ms() < begin + 15000; usleep(50000))
 		target_close(open_target(world));
 	assert_int_equal(records(), 0);
 	return took;
@@ -833,6 +833,84 @@ static void watch_confined_for_ever(const struct world *world)
 		take_stops(target, work, 20);
 }
 
+static pid_t controller;
+
+/* The first child of this process. */
+static void find_controller(void)
+{
+	FILE *file = fopen("/proc/thread-self/children", "re");
+
+	if (!file || fscanf(file, "%d", &controller) != 1)
+		_exit(5);
+	fclose(file);
+}
+
+static struct nunchi_error *confine_and_find(struct target *target, void *data)
+{
+	const struct controller_setup setup = {.target = target};
+	const struct confine_options wanted = {.device = -1};
+	struct nunchi_error *err = controller_start(&setup, &target->controller);
+
+	find_controller();
+	if (!err)
+		err = target->ops->confined(target);
+	return err ? err : confine_process(&wanted, data);
+}
+
+/* Goes on when the process that controls the guest was killed, until an error tells that. */
+static void watch_without_controller(const struct world *world)
+{
+	struct confine_result result = {0};
+	const struct target_options options = {
+	    .sigbus_guard = true, .events = true, .opened = confine_and_find, .data = &result};
+	struct target *target = open_with(world, &options);
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct nunchi_error *err = NULL;
+
+	ok(stops->open(target));
+	insert(target, work);
+	if (write(ready_fds[1], &controller, sizeof(controller)) != sizeof(controller))
+		_exit(6);
+	while (!err) {
+		struct pollfd pfd = {.fd = stops->fd(target), .events = POLLIN};
+		struct target_stop stop = {.kind = TARGET_STOP_NONE};
+
+		poll(&pfd, 1, 20);
+		err = stops->next(target, &stop);
+		if (!err && stop.kind == TARGET_STOP_BREAKPOINT)
+			err = stops->go(target, &stop, stop.registers.rip);
+	}
+	if (!error_is(err, NUNCHI_ERROR_GONE))
+		ok(err);
+	nunchi_error_destroy(err);
+	target_close(target);
+}
+
+static void test_controller_is_killed(void **state)
+{
+	struct world world;
+	unsigned seed = 6, left = 0;
+
+	(void)state;
+	world_start(&world, NULL);
+	assert_int_equal(pipe(ready_fds), 0);
+	for (int i = 0; i < 6; i++) {
+		pid_t pid = start_child(&world, watch_without_controller);
+		int status;
+
+		assert_int_equal(read(ready_fds[0], &controller, sizeof(controller)),
+				 sizeof(controller));
+		usleep((useconds_t)(rand_r(&seed) % 50000));
+		kill(controller, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		check_undone(&world, &left);
+	}
+	close(ready_fds[0]);
+	close(ready_fds[1]);
+	world_stop(&world);
+}
+
 static void test_confined(void **state)
 {
 	struct world world;
@@ -870,6 +948,7 @@ int main(void)
 	    cmocka_unit_test(test_reset_and_end),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
 	    cmocka_unit_test(test_confined),
+	    cmocka_unit_test(test_controller_is_killed),
 	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
 	};
 	int failed;
@@ -881,6 +960,8 @@ int main(void)
 	if (!mkdtemp(runtime) || setenv("XDG_RUNTIME_DIR", runtime, 1))
 		return 1;
 	snprintf(logs, sizeof(logs), "%s/nunchi", runtime);
+	if (getenv("F"))
+		cmocka_set_test_filter(getenv("F"));
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(logs);
 	rmdir(runtime);

@@ -552,22 +552,35 @@ static void close_stub(struct target *target)
 		stub->page->open = false;
 }
 
+/* If the process that controls the guest has ended, its guard takes part in the exchange. */
+static struct nunchi_error *explain(const struct target *target, struct nunchi_error *err)
+{
+	if (!err || !target->controller || !controller_is_gone(target->controller))
+		return err;
+	nunchi_error_destroy(err);
+	return error_create(NUNCHI_ERROR_GONE, "the process that controls the guest has ended");
+}
+
 /*
  * After an error that leaves open what the stub has done, watching ends; refusals leave the guest
  * as it was.
  */
 static struct nunchi_error *end_if_broken(struct target *target, struct nunchi_error *err)
 {
+	err = explain(target, err);
 	if (err && !error_is(err, NUNCHI_ERROR_BUSY) && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
 	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
 		close_stub(target);
 	return error_context(err, "%s", target->name);
 }
 
-static struct nunchi_error *check_open(const struct target *target, bool held)
+static struct nunchi_error *check_open(struct target *target, bool held)
 {
-	const struct qemu_stub *stub = &((const struct qemu_target *)target)->stub;
+	const struct qemu_stub *stub = &qemu_of(target)->stub;
 
+	/* Its guard has detached: whatever was sent now would stop the guest. */
+	if (stub->client && target->controller && controller_is_gone(target->controller))
+		close_stub(target);
 	if (!stub->client || !stub->page->open)
 		return error_create(NUNCHI_ERROR_GONE, "%s: it is not watched any more",
 				    target->name);
@@ -795,6 +808,7 @@ static struct nunchi_error *go(struct target *target, const struct target_stop *
 		stub->page->held = false;
 	else if (!err)
 		err = resume(qemu);
+	err = explain(target, err);
 	/* Whatever failed: the guest stands still at a breakpoint, which nobody would end. */
 	if (err)
 		close_stub(target);
