@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A thin front of meson, ninja, the lab and the tests. `make demo`, `make xen-demo` and `make check`
-# install what they need (scripts/setup); the others expect it.
+# A thin front of meson, ninja, the lab and the tests. `make demo`, `make trace-demo`, `make xen-demo`
+# and `make check` install what they need (scripts/setup); the others expect it.
 
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo xen-demo check check-unit check-kernels check-xen check-bochs check-doctor-trial bench fuzz damage install clean
+.PHONY: all setup demo trace-demo xen-demo check check-unit check-kernels check-xen check-bochs check-doctor-trial bench fuzz damage install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -19,6 +19,10 @@ setup:
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@lab/demo
+
+trace-demo: setup
+	@$(MAKE) --no-print-directory all
+	@lab/trace-demo
 
 xen-demo: setup
 	@$(MAKE) --no-print-directory all

@@ -23,6 +23,7 @@ extern "C" {
  * parent, uid and cgroup_path, in this order, before their own. Static storage; any thread may call
  * this.
  */
+#define NUNCHI_PROBE_COMMON_COLUMNS 9
 NUNCHI_API const struct nunchi_view *const *nunchi_probes(size_t *ret_count);
 /* The probe with this name, or NULL. Static storage; any thread may call this. */
 NUNCHI_API const struct nunchi_view *nunchi_probe_find(const char *name);

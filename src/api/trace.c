@@ -24,6 +24,7 @@ const struct nunchi_view *const *nunchi_probes(size_t *ret_count)
 {
 	/* struct probe begins with its schema, so both have the same address. */
 	_Static_assert(offsetof(struct probe, schema) == 0, "schema comes first");
+	_Static_assert(PROBE_COLUMN_COUNT == NUNCHI_PROBE_COMMON_COLUMNS, "in trace.h");
 	return (const struct nunchi_view *const *)probe_registry(ret_count);
 }
 

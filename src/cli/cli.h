@@ -259,10 +259,13 @@ int probe_check(struct cli *cli, const char *name);
 
 /* ---- event.c: rows of probes ---- */
 
-/* Prints a row of a probe on one line, as "TIME PID NAME PROBE COLUMN=VALUE …". */
+/*
+ * Prints a row of a probe on one line, as "TIME PID NAME PROBE COLUMN=VALUE …". Of the columns
+ * before `first` only the three that stand at the start of the line are shown.
+ */
 void event_print(struct cli *cli, const struct nunchi_view *probe,
 		 const struct nunchi_column *const *columns, size_t count,
-		 const struct nunchi_cell *cells);
+		 const struct nunchi_cell *cells, size_t first);
 
 /* ---- show.c ---- */
 

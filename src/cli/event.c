@@ -111,11 +111,11 @@ static void print_leading(struct cli *cli, const struct nunchi_column *const *co
 
 void event_print(struct cli *cli, const struct nunchi_view *probe,
 		 const struct nunchi_column *const *columns, size_t count,
-		 const struct nunchi_cell *cells)
+		 const struct nunchi_cell *cells, size_t first)
 {
 	print_leading(cli, columns, count, cells);
 	cli_printf(cli, cli->color ? "\033[1m%s\033[0m" : "%s", probe->name);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = first; i < count; i++) {
 		if (is_leading(columns[i]->name) ||
 		    (cells[i].kind != NUNCHI_CELL_VALUE &&
 		     cells[i].absence == NUNCHI_ABSENT_NOT_APPLICABLE))

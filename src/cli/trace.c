@@ -120,7 +120,10 @@ static struct nunchi_error *write_row(struct cli *cli, struct trace *trace,
 	size_t writer = cli->output == NUNCHI_OUTPUT_CSV ? 0 : row->probe;
 
 	if (cli->output == NUNCHI_OUTPUT_TABLE) {
-		event_print(cli, probe, columns, count, row->cells);
+		/* A line has room for what is the probe's own; --columns shows what is asked for.
+		 */
+		event_print(cli, probe, columns, count, row->cells,
+			    trace->select.columns_text ? 0 : NUNCHI_PROBE_COMMON_COLUMNS);
 		return NULL;
 	}
 	if (count > SELECT_MOST_COLUMNS)
@@ -271,7 +274,7 @@ static int follow(struct cli *cli, struct trace *trace)
 			told = true;
 		}
 	}
-	if (nunchi_error_code(err) == NUNCHI_ERROR_CANCELLED && cli_interrupted()) {
+	if (err && nunchi_error_code(err) == NUNCHI_ERROR_CANCELLED && cli_interrupted()) {
 		nunchi_error_destroy(err);
 		err = NULL;
 	}
@@ -348,7 +351,8 @@ const struct command command_trace = {
     .summary = "show what a running guest does",
     .description =
 	"Shows what happens in a guest as it happens, one line an event: programs that start and "
-	"end, files that are opened, connections, modules; \"nunchi probes\" lists the probes. "
+	"end, files that are opened, connections, modules; \"nunchi probes\" lists the probes. A "
+	"line has the time, the process and what belongs to the probe; --json has all columns. "
 	"Ends "
 	"with Ctrl-C, --count or --duration, and then prints what tracing has cost the guest.\n"
 	"The guest stands still for a moment at each event, and goes on without probes whatever "

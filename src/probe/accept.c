@@ -17,7 +17,7 @@ static enum probe_next enter(struct probe_hit *hit)
 /* The result is the new connection's struct sock, or NULL. */
 static bool leave(struct probe_hit *hit)
 {
-	uint64_t sock = (uint64_t)linux_returned(linux_hit_of(hit)->kernel, hit->registers);
+	uint64_t sock = linux_returned_address(linux_hit_of(hit)->kernel, hit->registers);
 
 	if (!sock)
 		return false;

@@ -397,7 +397,7 @@ static bool leave(struct probe_hit *hit)
 	const struct linux_function *function = linux_function_of(hit->probe);
 
 	set_value(hit, PROBE_COLUMN_COUNT + function->count, &function->result,
-		  (uint64_t)linux_returned(linux_hit_of(hit)->kernel, hit->registers));
+		  linux_returned_address(linux_hit_of(hit)->kernel, hit->registers));
 	return true;
 }
 

@@ -32,7 +32,9 @@ static struct nunchi_error *create(struct guest_kernel *guest, void **ret)
 	    LAYOUT_GROUP_task,  LAYOUT_GROUP_process, LAYOUT_GROUP_path,   LAYOUT_GROUP_cgroup,
 	    LAYOUT_GROUP_probe, LAYOUT_GROUP_time,    LAYOUT_GROUP_module, LAYOUT_GROUP_files};
 	struct linux_kernel *kernel = linux_kernel_of(guest);
-	struct nunchi_error *err = linux_current_check(kernel);
+	struct nunchi_error *err = linux_has_field(kernel, &kernel->layout.task_tgid)
+				       ? linux_current_check(kernel)
+				       : linux_lacks_fields("a trace", "task_struct.tgid");
 	struct linux_hit *state;
 
 	if (err)

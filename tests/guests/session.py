@@ -314,7 +314,7 @@ def look(subject: Subject, guest: machine.Guest) -> None:
             pauses.run(subject.nunchi, account, guest, subject.work)
     if "trace" in subject.config.tests:
         with account.timed("trace"):
-            trace.run(subject.nunchi, account, guest, subject.work)
+            trace.run(subject, guest)
     if "reset" in subject.config.tests:
         with account.timed("reset"):
             reset.run(subject.nunchi, account, guest, subject.work)

@@ -9,14 +9,16 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import machine
 from qmp import Qmp
 
 from guests.pauses import wait_running
-from guests.tool import Account, Nunchi
+from guests.tool import Account
+
+if TYPE_CHECKING:
+    from guests.session import Subject
 
 # QEMU 7.2 without KVM forgets its translated code at each event: some 20 events a second.
 ROUNDS = 3
@@ -32,13 +34,15 @@ Did = dict[int, list[str]]
 class Trace:
     """A nunchi that traces a guest into a file."""
 
-    def __init__(self, nunchi: Nunchi, guest: machine.Guest, work: Path, *arguments: str) -> None:
+    def __init__(self, subject: Subject, guest: machine.Guest, *arguments: str) -> None:
+        work, nunchi = subject.work, subject.nunchi
         self.path = work / "trace.json"
         self.errors = work / "trace.errors"
         self.guest = guest
         with open(self.path, "wb") as out, open(self.errors, "wb") as err:
             self.process = subprocess.Popen(
-                [nunchi.path, "trace", f"qemu:{guest.name}", *arguments, "--json"],
+                [nunchi.path, "trace", f"qemu:{guest.name}", *subject.options, *arguments,
+                 "--json"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
     def wait_ready(self) -> bool:
@@ -171,8 +175,9 @@ def pids_of(did: Did, root: int) -> set[int]:
     return {root} | {int(entry.split()[1]) for entry in did[root] if entry.startswith("fork ")}
 
 
-def all_events(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
-    trace = Trace(nunchi, guest, work, *PROBES)
+def all_events(subject: Subject, guest: machine.Guest) -> None:
+    account = subject.account
+    trace = Trace(subject, guest, *PROBES)
     if not account.check(trace.wait_ready(), "trace shows nothing",
                          trace.errors.read_text("utf-8")):
         trace.end(signal.SIGKILL)
@@ -200,15 +205,15 @@ def is_clean(guest: machine.Guest, qmp: Qmp) -> bool:
     return not left and wait_running(qmp)
 
 
-def ends(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work: Path) -> None:
+def ends(subject: Subject, guest: machine.Guest, qmp: Qmp) -> None:
     """Ended by any signal at any moment, nunchi leaves a guest that runs on."""
-    rng, bad = random.Random(7), []
+    rng, bad, account = random.Random(7), [], subject.account
     numbers = (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL,
                signal.SIGHUP)
     untraced = sorted(line.split(" ", 1)[1].split(" ")[0]
                       for line in run_tracee(guest, 1).decode().splitlines())
     for i in range(ENDS):
-        trace = Trace(nunchi, guest, work, *PROBES)
+        trace = Trace(subject, guest, *PROBES)
         number = numbers[i % len(numbers)]
         if i % 3 and not trace.wait_ready():
             bad.append(f"{i}: not ready: {trace.errors.read_text('utf-8')}")
@@ -223,13 +228,13 @@ def ends(nunchi: Nunchi, account: Account, guest: machine.Guest, qmp: Qmp, work:
             bad.append(f"{i}: ended by {number} ({status}): the guest stands still")
     account.check(not bad, f"ended {ENDS} times", *bad[:6])
     # The next one clears what the killed ones have left in QEMU.
-    trace = Trace(nunchi, guest, work, "exec", "--count", "1")
+    trace = Trace(subject, guest, "exec", "--count", "1")
     account.check(trace.wait_ready() and trace.process.wait(timeout=30) == 0, "traced again",
                   trace.errors.read_text("utf-8"))
     account.check(is_clean(guest, qmp), "a gdb stub is left, or the guest stands still")
 
 
-def run(nunchi: Nunchi, account: Account, guest: machine.Guest, work: Path) -> None:
-    all_events(nunchi, account, guest, work)
+def run(subject: Subject, guest: machine.Guest) -> None:
+    all_events(subject, guest)
     with Qmp(guest.control) as qmp:
-        ends(nunchi, account, guest, qmp, work)
+        ends(subject, guest, qmp)

@@ -435,7 +435,7 @@ static void refusals(void **state)
 	t->fake.room = 0;
 	refused(t, unknown, 1, "probe exit: the processor has 0 breakpoints");
 	t->toy.kernel.symbol[LINUX_current_task] = 0;
-	refused(t, unknown, 1, "neither the symbol current_task nor pcpu_hot");
+	refused(t, unknown, 1, "has neither current_task nor pcpu_hot");
 }
 
 static void left_out(void **state)

@@ -19,10 +19,13 @@ struct nunchi_error *linux_current_check(struct linux_kernel *kernel)
 {
 	if (current_variable(kernel))
 		return NULL;
-	return error_create(
-	    NUNCHI_ERROR_UNSUPPORTED,
-	    "this kernel has neither the symbol current_task nor pcpu_hot, so it is "
-	    "unknown which process an event belongs to");
+	return error_hint(
+	    error_create(NUNCHI_ERROR_UNSUPPORTED,
+			 "this kernel's table of symbols has neither current_task nor "
+			 "pcpu_hot, so it is unknown which process an event belongs "
+			 "to"),
+	    "give its System.map by --symbols FILE: a kernel built without "
+	    "CONFIG_KALLSYMS_ALL does not know its variables");
 }
 
 enum read_result linux_current(struct linux_kernel *kernel, const struct x86_registers *registers,
@@ -82,4 +85,10 @@ enum read_result linux_return_address(struct linux_kernel *kernel,
 int64_t linux_returned(const struct linux_kernel *kernel, const struct x86_registers *registers)
 {
 	return kernel->word_size == 8 ? (int64_t)registers->rax : (int32_t)registers->rax;
+}
+
+uint64_t linux_returned_address(const struct linux_kernel *kernel,
+				const struct x86_registers *registers)
+{
+	return kernel->word_size == 8 ? registers->rax : (uint32_t)registers->rax;
 }

@@ -31,7 +31,10 @@ enum read_result linux_variadic_argument(struct linux_kernel *kernel,
 /* Gets the address to which that function returns. */
 enum read_result linux_return_address(struct linux_kernel *kernel,
 				      const struct x86_registers *registers, uint64_t *ret);
-/* The value that a function has returned, of the guest's word size, sign-extended. */
+/* The value that a function has returned, of the guest's word size: a number, sign-extended. */
 int64_t linux_returned(const struct linux_kernel *kernel, const struct x86_registers *registers);
+/* The same as an address. */
+uint64_t linux_returned_address(const struct linux_kernel *kernel,
+				const struct x86_registers *registers);
 
 #endif
