@@ -8,6 +8,7 @@
 #define NUNCHI_FUZZ_INPUT_GUEST_H
 
 #include "guest/linux/linux.h"
+#include "guest/linux/module_index.h"
 #include "target/target.h"
 
 #include <string.h>
@@ -174,6 +175,7 @@ static inline void input_guest_init(struct input_guest *guest, const struct inpu
 
 static inline void input_guest_deinit(struct input_guest *guest)
 {
+	linux_module_index_destroy(guest->kernel.modules);
 	symbol_index_unref(guest->kernel.symbols);
 	type_index_unref(guest->kernel.types);
 	address_space_destroy(guest->kernel.guest.space);

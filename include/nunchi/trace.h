@@ -103,7 +103,7 @@ struct nunchi_trace_cost {
 };
 NUNCHI_API void nunchi_trace_cost(const struct nunchi_trace *trace, struct nunchi_trace_cost *ret);
 /* Whether somebody else has the guest paused. */
-NUNCHI_API bool nunchi_trace_is_paused(const struct nunchi_trace *trace);
+NUNCHI_API bool nunchi_trace_is_paused(struct nunchi_trace *trace);
 /* Warning number `index`, from 0, about cells that could not be read; NULL if there are no more. */
 NUNCHI_API const char *nunchi_trace_warning(const struct nunchi_trace *trace, size_t index);
 /* Ends tracing and frees the trace. NULL is accepted. */

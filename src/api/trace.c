@@ -175,10 +175,13 @@ struct nunchi_error *nunchi_trace_next(struct nunchi_trace *trace, unsigned time
 		if (trace->ended)
 			return &error_stop;
 		err = probe_trace_dispatch(trace->trace, &any);
+		if (take(trace, ret)) {
+			/* An error comes again. */
+			nunchi_error_destroy(err);
+			return NULL;
+		}
 		if (!err)
 			err = check_kernel(trace);
-		if (!err && take(trace, ret))
-			return NULL;
 		if (!err && clock_us() >= deadline)
 			return NULL;
 		if (!err && !any)
@@ -203,7 +206,7 @@ void nunchi_trace_cost(const struct nunchi_trace *trace, struct nunchi_trace_cos
 	probe_trace_cost(trace->trace, ret);
 }
 
-bool nunchi_trace_is_paused(const struct nunchi_trace *trace)
+bool nunchi_trace_is_paused(struct nunchi_trace *trace)
 {
 	return probe_trace_is_paused(trace->trace);
 }

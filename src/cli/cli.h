@@ -101,6 +101,12 @@ struct cli {
 	size_t notes_printed;
 	unsigned width;  /* of the terminal; 0 without one and with --wide: no limit */
 	int write_errno; /* of the first write to standard output that failed, or 0 */
+	/*
+	 * Writing does not wait for the reader (cli_never_wait()): what finds no room in `out` is
+	 * left out, and `overflowed` is set.
+	 */
+	bool never_waits, overflowed;
+	int ready_fd; /* standard output without waiting; -1: as it is */
 	size_t out_size;
 	char out[65536]; /* on its way to standard output */
 };
@@ -157,6 +163,11 @@ void options_help_status(struct cli *cli);
 bool cli_write(const char *data, size_t size, void *cli);
 /* Writes the buffer. False once writing has failed. */
 bool cli_flush(struct cli *cli);
+/*
+ * Has no writing wait for the reader of standard output from now on; never_waits = false ends that.
+ * Call it before the guest is opened: a confined process may not open files.
+ */
+void cli_never_wait(struct cli *cli);
 /*
  * Writes of the buffer what can be written without waiting for the reader. False once writing has
  * failed.
@@ -266,6 +277,21 @@ int probe_check(struct cli *cli, const char *name);
 void event_print(struct cli *cli, const struct nunchi_view *probe,
 		 const struct nunchi_column *const *columns, size_t count,
 		 const struct nunchi_cell *cells, size_t first);
+
+/* ---- summary.c ---- */
+
+struct summary;
+
+/* NULL if memory is short. */
+struct summary *summary_create(void);
+/* NULL is accepted. */
+void summary_destroy(struct summary *summary);
+/* Counts a row of a probe. */
+void summary_add(struct summary *summary, const struct nunchi_view *probe,
+		 const struct nunchi_column *const *columns, size_t count,
+		 const struct nunchi_cell *cells);
+/* Writes what was counted, the most frequent first. */
+struct nunchi_error *summary_write(struct cli *cli, struct summary *summary);
 
 /* ---- show.c ---- */
 

@@ -2,11 +2,13 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool cli_flush(struct cli *cli)
@@ -31,22 +33,42 @@ bool cli_flush(struct cli *cli)
 	return !cli->write_errno;
 }
 
-/* How many bytes a pipe that is ready takes without waiting. */
+void cli_never_wait(struct cli *cli)
+{
+	struct stat st;
+
+	cli->never_waits = true;
+	cli->ready_fd = -1;
+	/*
+	 * Another description of the same pipe or terminal, so that the flag concerns nobody else.
+	 * Files are written without waiting for a reader anyway.
+	 */
+	if (!fstat(STDOUT_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+		cli->ready_fd =
+		    open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+/* How many bytes a socket that is ready takes without waiting. */
 #define READY_SIZE 4096
 
 bool cli_flush_ready(struct cli *cli)
 {
-	struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	int fd = cli->ready_fd >= 0 ? cli->ready_fd : STDOUT_FILENO;
+	struct pollfd ready = {.fd = fd, .events = POLLOUT};
 	size_t at = 0;
 
 	while (at < cli->out_size && !cli->write_errno && poll(&ready, 1, 0) > 0) {
-		size_t size = cli->out_size - at < READY_SIZE ? cli->out_size - at : READY_SIZE;
-		ssize_t written = write(STDOUT_FILENO, cli->out + at, size);
+		size_t left = cli->out_size - at;
+		ssize_t written = write(fd, cli->out + at, left < READY_SIZE ? left : READY_SIZE);
 
 		if (written > 0)
 			at += (size_t)written;
-		else if (!written || (errno != EINTR && errno != EAGAIN))
+		else if (written && errno == EAGAIN)
+			break;
+		else if (!written || errno != EINTR)
 			cli->write_errno = written ? errno : EIO;
+		else if (cli_interrupted())
+			break;
 	}
 	memmove(cli->out, cli->out + at, cli->out_size - at);
 	cli->out_size -= at;
@@ -65,7 +87,11 @@ bool cli_write(const char *data, size_t size, void *cli_pointer)
 		cli->out_size += piece;
 		data += piece;
 		size -= piece;
-		if (cli->out_size == sizeof(cli->out))
+		if (cli->never_waits && size) {
+			cli->overflowed = true;
+			return true;
+		}
+		if (!cli->never_waits && cli->out_size == sizeof(cli->out))
 			cli_flush(cli);
 	}
 	return !cli->write_errno;
@@ -170,7 +196,9 @@ static void print_message(struct cli *cli, const char *message, const char *hint
 	char *shown = cli_escape(message, strlen(message));
 
 	/* Rows found before the error are printed before it. */
-	if (!cli_interrupted())
+	if (cli->never_waits)
+		cli_flush_ready(cli);
+	else if (!cli_interrupted())
 		cli_flush(cli);
 	fputs("nunchi: ", stderr);
 	if (cli->target && !names_target(message, cli->target)) {

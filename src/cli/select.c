@@ -47,6 +47,10 @@ static int add_where(struct cli *cli, struct select *select, const char *value)
 	size_t i = select->query.constraint_count, name = strcspn(value, "=<>^ "), op = 0;
 	char *copy;
 
+	/* The name of a column of "kernel:FUNCTION(EXPRESSION)" may have arrows. */
+	while (name && value[name] == '>' && value[name - 1] == '-')
+		name += 1 + strcspn(value + name + 1, "=<>^ ");
+
 	while (op < ARRAY_SIZE(operators) &&
 	       strncmp(value + name, operators[op].text, strlen(operators[op].text)) != 0)
 		op++;

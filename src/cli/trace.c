@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-/* How much of the output waits for a slow reader before rows are left out. */
-#define OUTPUT_LIMIT 49152
+/* How much of the output waits before it is written. */
+#define OUTPUT_LIMIT 16384
 /* How long one call waits for an event. */
 #define WAIT_MS 200
 
@@ -21,7 +21,8 @@ static const struct cli_option trace_options[] = {
      "all probes (pid, name, uid …) is tested first, so that other rows cost the guest less"},
     {"count", OPTION_COUNT, "N", "end after N rows"},
     {"duration", OPTION_DURATION, "SECONDS", "end after this time"},
-    {"summary", OPTION_SUMMARY, NULL, "count the rows of each probe instead of showing them"},
+    {"summary", OPTION_SUMMARY, NULL,
+     "count the rows of each probe instead of showing them, of system calls by name"},
 };
 
 /* In the order in which a program does them. */
@@ -31,14 +32,14 @@ static const char *const default_probes[] = {"exec",    "exit",   "open",
 struct trace {
 	struct select select;
 	uint64_t pid, count;
-	double seconds; /* 0: no limit */
-	bool summary;
+	double seconds;          /* 0: no limit */
+	struct summary *summary; /* NULL: rows are shown */
 	struct nunchi_trace *trace;
 	const char *const *probes;
 	size_t probe_count;
 	struct nunchi_writer *writers[MAX_PROBES]; /* for JSON and CSV; CSV has one */
-	uint64_t rows[MAX_PROBES], failed[MAX_PROBES];
 	uint64_t given, lost;
+	size_t warned; /* number of warnings that were printed */
 	double start;
 };
 
@@ -58,8 +59,9 @@ static int trace_option(struct cli *cli, void *state, int letter, const char *va
 
 	switch (letter) {
 	case OPTION_SUMMARY:
-		trace->summary = true;
-		return CLI_DONE;
+		if (!trace->summary)
+			trace->summary = summary_create();
+		return trace->summary ? CLI_DONE : cli_fail_with(cli, "out of memory");
 	case OPTION_PID:
 		if (!parse_number(value, &trace->pid) || !trace->pid || trace->pid > INT32_MAX)
 			return cli_misuse(cli, NULL, "--pid takes a process id, not \"%s\"", value);
@@ -132,69 +134,37 @@ static struct nunchi_error *write_row(struct cli *cli, struct trace *trace,
 	return nunchi_writer_row(trace->writers[writer], cells, false);
 }
 
-static void count_row(struct trace *trace, const struct nunchi_trace_row *row,
-		      const struct nunchi_column *const *columns, size_t count)
-{
-	trace->rows[row->probe]++;
-	for (size_t i = 0; i < count; i++) {
-		if (!strcmp(columns[i]->name, "status") &&
-		    row->cells[i].kind == NUNCHI_CELL_VALUE && row->cells[i].integer)
-			trace->failed[row->probe]++;
-	}
-}
-
 /* Shows a row, unless its reader is too slow: the guest does not wait for him. */
 static struct nunchi_error *show_row(struct cli *cli, struct trace *trace,
 				     const struct nunchi_trace_row *row)
 {
 	const struct nunchi_column *const *columns;
-	struct nunchi_error *err = NULL;
-	size_t count;
+	struct nunchi_error *err;
+	size_t count, before;
 
 	columns = nunchi_trace_columns(trace->trace, row->probe, &count);
-	trace->given++;
-	count_row(trace, row, columns, count);
-	if (trace->summary)
+	if (trace->summary) {
+		trace->given++;
+		summary_add(trace->summary, nunchi_trace_probe(trace->trace, row->probe), columns,
+			    count, row->cells);
 		return NULL;
+	}
 	if (cli->out_size > OUTPUT_LIMIT)
 		cli_flush_ready(cli);
-	if (cli->out_size > OUTPUT_LIMIT)
+	before = cli->out_size;
+	err = write_row(cli, trace, row, columns, count);
+	if (cli->overflowed) {
+		/* The whole row, not its end alone. */
+		cli->out_size = before;
+		cli->overflowed = false;
 		trace->lost++;
-	else
-		err = write_row(cli, trace, row, columns, count);
+	} else {
+		trace->given++;
+	}
 	return err;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
-
-static const struct nunchi_column summary_columns[] = {
-    {"probe", NUNCHI_TYPE_TEXT, "name of the probe"},
-    {"rows", NUNCHI_TYPE_INTEGER, "number of rows"},
-    {"failed", NUNCHI_TYPE_INTEGER,
-     "of those, rows of calls that failed or programs that ended "
-     "with a status other than 0"},
-};
-
-static struct nunchi_error *write_summary(struct cli *cli, struct trace *trace)
-{
-	struct nunchi_writer *writer;
-	struct nunchi_error *err =
-	    cli_list_writer(cli, summary_columns, ARRAY_SIZE(summary_columns), &writer);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < trace->probe_count && !err; i++) {
-		struct nunchi_cell cells[] = {cell_text(trace->probes[i]),
-					      cell_integer((int64_t)trace->rows[i]),
-					      cell_integer((int64_t)trace->failed[i])};
-
-		err = nunchi_writer_row(writer, cells, false);
-	}
-	if (!err)
-		err = nunchi_writer_finish(writer);
-	nunchi_writer_destroy(writer);
-	return err;
-}
 
 /* What tracing has cost, for people. */
 static void print_cost(struct trace *trace)
@@ -211,28 +181,39 @@ static void print_cost(struct trace *trace)
 		seconds > 0 ? (double)cost.stopped_us / seconds / 1e4 : 0);
 	if (trace->lost + cost.dropped)
 		fprintf(stderr,
-			"%" PRIu64 " rows were left out because their reader was too slow\n",
+			"%" PRIu64
+			" rows were left out: their reader was too slow, or memory short\n",
 			trace->lost + cost.dropped);
+}
+
+static void print_warnings(struct cli *cli, struct trace *trace)
+{
+	const char *warning;
+
+	while ((warning = nunchi_trace_warning(trace->trace, trace->warned))) {
+		cli_warn(cli, warning);
+		trace->warned++;
+	}
 }
 
 /* Shows what came before the end, and the calls that have not returned. */
 static int finish(struct cli *cli, struct trace *trace, struct nunchi_error *err)
 {
 	struct nunchi_trace_row row;
-	const char *warning;
 	int status;
 
 	nunchi_trace_stop(trace->trace);
+	/* The guest does not wait any more. */
+	cli->never_waits = false;
 	status = cli_fail(cli, err);
 	while (!(err = nunchi_trace_next(trace->trace, 0, &row)) && row.cells) {
 		if (!trace->count || trace->given < trace->count)
 			nunchi_error_destroy(show_row(cli, trace, &row));
 	}
 	nunchi_error_destroy(err);
-	for (size_t i = 0; (warning = nunchi_trace_warning(trace->trace, i)); i++)
-		cli_warn(cli, warning);
+	print_warnings(cli, trace);
 	if (trace->summary && !status)
-		status = cli_fail(cli, write_summary(cli, trace));
+		status = cli_fail(cli, summary_write(cli, trace->summary));
 	cli_flush(cli);
 	print_cost(trace);
 	return status;
@@ -314,6 +295,7 @@ static int trace_run(struct cli *cli, void *state, char **arguments, int count)
 	if (!status)
 		status = select_finish(cli, &trace->select, NULL);
 	cli->guest_options.events = true;
+	cli_never_wait(cli);
 	if (!status)
 		status = cli_open(cli, arguments[0]);
 	if (status)
@@ -327,6 +309,7 @@ static int trace_run(struct cli *cli, void *state, char **arguments, int count)
 						 &options, &trace->trace));
 	if (!status) {
 		cli->until_signal = true;
+		print_warnings(cli, trace);
 		status = cli_fail(cli, make_writers(cli, trace));
 	}
 	if (!status)
@@ -343,6 +326,7 @@ static void trace_clean(void *state)
 	for (size_t i = 0; i < MAX_PROBES; i++)
 		nunchi_writer_destroy(trace->writers[i]);
 	select_clean(&trace->select);
+	summary_destroy(trace->summary);
 }
 
 const struct command command_trace = {
@@ -364,7 +348,9 @@ const struct command command_trace = {
 		"  nunchi trace qemu:demo exec connect --json\n"
 		"  nunchi trace qemu:demo exec open --pid 812 --count 20\n"
 		"  nunchi trace qemu:demo open --where 'path^=/etc/' --columns pid,name,path\n"
-		"  nunchi trace qemu:demo exec exit fork --duration 10 --summary\n",
+		"  nunchi trace qemu:demo exec exit fork --duration 10 --summary\n"
+		"  nunchi trace qemu:demo syscalls --pid 812 --summary\n"
+		"  nunchi trace qemu:demo 'kernel:vfs_read(file->f_inode->i_ino, count)'\n",
     .options = trace_options,
     .option_count = ARRAY_SIZE(trace_options),
     .least = 1,

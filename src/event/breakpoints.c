@@ -7,6 +7,8 @@
 
 /* The trap flag: a trap behind each instruction. */
 #define RFLAGS_TF 0x100
+/* Control-flow enforcement, with tracking of indirect branches. */
+#define CR4_CET ((uint64_t)1 << 23)
 
 struct breakpoint {
 	breakpoint_hit_fn *hit;
@@ -163,24 +165,26 @@ void breakpoints_remove(struct breakpoints *set, struct breakpoint *breakpoint)
 /* Instructions without effect with which the kernel's functions begin, and ENDBR. */
 static const struct {
 	uint8_t size, bytes[6];
+	bool ends_branch;
 } idle_instructions[] = {
     {5, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
     {6, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00}},
-    {4, {0xf3, 0x0f, 0x1e, 0xfa}},
-    {4, {0xf3, 0x0f, 0x1e, 0xfb}},
+    {4, {0xf3, 0x0f, 0x1e, 0xfa}, .ends_branch = true},
+    {4, {0xf3, 0x0f, 0x1e, 0xfb}, .ends_branch = true},
     {4, {0x0f, 0x1f, 0x40, 0x00}},
     {3, {0x0f, 0x1f, 0x00}},
     {2, {0x66, 0x90}},
     {1, {0x90}},
 };
 
-static unsigned idle_size(const uint8_t *code, size_t size)
+/* tracked: the processor waits for ENDBR behind an indirect branch, so that it must be executed. */
+static unsigned idle_size(const uint8_t *code, size_t size, bool tracked)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(idle_instructions); i++) {
 		unsigned length = idle_instructions[i].size;
 
 		if (length <= size && !memcmp(code, idle_instructions[i].bytes, length))
-			return length;
+			return tracked && idle_instructions[i].ends_branch ? 0 : length;
 	}
 	return 0;
 }
@@ -200,7 +204,8 @@ static uint64_t next_address(const struct breakpoints *set, const struct x86_reg
 		return address;
 	if (address_space_read(set->code, gva(address), code, sizeof(code), NULL) != MEMORY_OK)
 		return address;
-	while ((size = idle_size(code + done, sizeof(code) - done)) != 0) {
+	while ((size = idle_size(code + done, sizeof(code) - done, registers->cr4 & CR4_CET)) !=
+	       0) {
 		done += size;
 		if (find_place(set, address + done))
 			break;

@@ -21,6 +21,8 @@ static bool leave(struct probe_hit *hit)
 
 	if (!sock)
 		return false;
+	/* The call may have begun long before. */
+	hit_now(hit);
 	hit_sock(hit, COLUMN_family, sock, true);
 	return true;
 }
@@ -28,5 +30,5 @@ static bool leave(struct probe_hit *hit)
 const struct probe probe_accept = {
     .schema = {"accept", "TCP connections that a process has accepted: accept(), io_uring", columns,
 	       ARRAY_SIZE(columns)},
-    .providers = {{&guest_linux, {{"inet_csk_accept", enter, leave}}}},
+    .providers = {{&guest_linux, {{"inet_csk_accept", enter, leave, .needs_result = true}}}},
 };

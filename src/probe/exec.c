@@ -13,8 +13,17 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
+/* include/linux/sched.h */
+#define PF_EXITING 0x00000004
+
 static enum probe_next enter(struct probe_hit *hit)
 {
+	const struct linux_hit *state = linux_hit_of(hit);
+
+	/* The second function is called at the end of each thread, too. */
+	if (object_u64(&state->task.task, &state->kernel->layout.task_flags) &
+	    (PF_EXITING | LINUX_PF_KTHREAD))
+		return PROBE_NO_ROW;
 	hit_task_value(hit, COLUMN_path, &linux_value_path);
 	hit_task_value(hit, COLUMN_cmdline, &linux_value_cmdline);
 	hit_task_value(hit, COLUMN_cwd, &linux_value_cwd);

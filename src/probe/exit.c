@@ -5,7 +5,7 @@
 	PROBE_COLUMNS(X)                                                                           \
 	X(status, INTEGER, "exit status; absent if a signal ended it")                             \
 	X(signal, INTEGER, "number of the signal that ended it")                                   \
-	X(core_dumped, INTEGER, "1 if the signal is one that dumps core")                          \
+	X(core_dumped, INTEGER, "1 if a core was dumped")                                          \
 	X(path, TEXT, "path of its program")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
@@ -17,7 +17,11 @@ static enum probe_next enter(struct probe_hit *hit)
 	uint32_t code = (uint32_t)hit_argument(hit, 0);
 	unsigned signal = code & 0x7f;
 
-	if (signal) {
+	if (linux_task_is_kernel_thread(linux_hit_of(hit)->kernel, &linux_hit_of(hit)->task.task)) {
+		/* What it gives to do_exit() is no wait status. */
+		for (unsigned i = COLUMN_status; i <= COLUMN_core_dumped; i++)
+			row_absent(hit->row, i, NUNCHI_ABSENT_NOT_APPLICABLE);
+	} else if (signal) {
 		row_absent(hit->row, COLUMN_status, NUNCHI_ABSENT_NOT_APPLICABLE);
 		row_integer(hit->row, COLUMN_signal, signal);
 		row_integer(hit->row, COLUMN_core_dumped, code >> 7 & 1);

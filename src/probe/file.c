@@ -4,7 +4,7 @@
 #define COLUMNS(X)                                                                                 \
 	PROBE_COLUMNS(X)                                                                           \
 	X(operation, TEXT,                                                                         \
-	  "unlink, rmdir, mkdir, rename, link, symlink, chmod, chown or truncate")                 \
+	  "create, unlink, rmdir, mkdir, rename, link, symlink, chmod, chown, truncate")           \
 	X(path, TEXT, "path of the file")                                                          \
 	X(dest_path, TEXT, "its new path, or what a symbolic link refers to")                      \
 	X(mode, OCTAL, "new permissions")                                                          \
@@ -113,6 +113,25 @@ static enum probe_next enter_chown(struct probe_hit *hit)
 	return PROBE_ROW;
 }
 
+/* security_path_mknod(directory, dentry, mode, device), also for a file that open() makes */
+static enum probe_next enter_create(struct probe_hit *hit)
+{
+	begin(hit, "create");
+	set_path(hit, COLUMN_path, hit_argument(hit, 0), hit_argument(hit, 1));
+	row_integer(hit->row, COLUMN_mode, hit_argument(hit, 2) & 07777);
+	return PROBE_ROW;
+}
+
+/* security_file_truncate(file): of an open file, since 6.2 */
+static enum probe_next enter_file_truncate(struct probe_hit *hit)
+{
+	const struct field *path = &linux_hit_of(hit)->kernel->layout.file_path;
+
+	begin(hit, "truncate");
+	set_path(hit, COLUMN_path, hit_argument(hit, 0) + path->offset, 0);
+	return PROBE_ROW;
+}
+
 static enum probe_next enter_truncate(struct probe_hit *hit)
 {
 	begin(hit, "truncate");
@@ -134,5 +153,7 @@ const struct probe probe_file = {
 		       {"security_path_chmod", enter_chmod, NULL},
 		       {"security_path_chown", enter_chown, NULL},
 		       {"security_path_truncate", enter_truncate, NULL},
+		       {"security_path_mknod", enter_create, NULL, .optional = true},
+		       {"security_file_truncate", enter_file_truncate, NULL, .optional = true},
 		   }}},
 };

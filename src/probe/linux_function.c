@@ -34,8 +34,9 @@ struct value {
 /* A column: a parameter, and the pointers that lead from it to the value. */
 struct expression {
 	char *text;
+	char *column; /* the same, or another name if that one is taken */
 	char type[128];
-	unsigned parameter;
+	unsigned parameter; /* its register, from 0 */
 	/* each step reads at this offset from the pointer before; the last one reads the value */
 	uint64_t offsets[MAX_STEPS];
 	unsigned count; /* 0: the parameter itself */
@@ -68,7 +69,7 @@ static bool is_character(const struct type_index *types, type_id id)
 	struct type type;
 
 	return type_index_get(types, type_index_strip(types, id), &type) && type.kind == TYPE_INT &&
-	       type.size == 1;
+	       !strcmp(type.name, "char");
 }
 
 /* How a value of this type is read; false for a struct or a union. */
@@ -130,15 +131,61 @@ static bool find_prototype(struct linux_function *function, const struct type_in
 	return false;
 }
 
+/* How many of the registers for arguments a parameter takes; false: what follows is not known. */
+static bool count_registers(const struct type_index *types, type_id id, unsigned free,
+			    unsigned *ret)
+{
+	unsigned word = type_index_word_size(types);
+	uint64_t size;
+
+	if (!type_index_size(types, id, &size) || !size)
+		return false;
+	/* A kernel of 32 bits has other rules for what is larger. */
+	if (word == 4 && size > word)
+		return false;
+	*ret = (unsigned)((size + word - 1) / word);
+	/* A structure of more than two words, or for which there is no room, is on the stack. */
+	if (size > 2 * word || *ret > free)
+		*ret = 0;
+	return true;
+}
+
+/*
+ * Gets parameter i and the first register in which it is passed. False if it is on the stack, or
+ * that cannot be told. (A parameter of the type void stands for the dots of printf().)
+ */
+static bool get_parameter(const struct linux_function *function, unsigned i, unsigned *ret_register,
+			  struct type_member *ret)
+{
+	bool narrow = type_index_word_size(function->types) == 4;
+	unsigned used = 0, count = 0;
+
+	for (unsigned n = 0; n < function->prototype.count; n++) {
+		if (!type_index_parameter(function->types, function->prototype_id, n, ret))
+			return false;
+		if (!ret->type && narrow)
+			return false;
+	}
+	for (unsigned n = 0; n <= i; n++) {
+		used += count;
+		if (used >= LINUX_MAX_ARGUMENTS ||
+		    !type_index_parameter(function->types, function->prototype_id, n, ret) ||
+		    !count_registers(function->types, ret->type, LINUX_MAX_ARGUMENTS - used,
+				     &count))
+			return false;
+	}
+	*ret_register = used;
+	return count > 0;
+}
+
 static bool find_parameter(const struct linux_function *function, const char *name, size_t size,
 			   unsigned *ret, type_id *ret_type)
 {
 	struct type_member parameter;
 
-	for (unsigned i = 0; i < function->prototype.count && i < LINUX_MAX_ARGUMENTS; i++) {
-		if (type_index_parameter(function->types, function->prototype_id, i, &parameter) &&
-		    strlen(parameter.name) == size && !memcmp(parameter.name, name, size)) {
-			*ret = i;
+	for (unsigned i = 0; i < function->prototype.count; i++) {
+		if (get_parameter(function, i, ret, &parameter) && strlen(parameter.name) == size &&
+		    !memcmp(parameter.name, name, size)) {
 			*ret_type = parameter.type;
 			return true;
 		}
@@ -226,8 +273,8 @@ static struct nunchi_error *parse(const struct linux_function *function,
 	type_id type = 0;
 
 	if (!find_parameter(function, at, size, &expression->parameter, &type))
-		return bad(expression, at, "%s has no parameter \"%.*s\" among its first %d",
-			   function->function, (int)size, at, LINUX_MAX_ARGUMENTS);
+		return bad(expression, at, "%s has no parameter \"%.*s\" in a register",
+			   function->function, (int)size, at);
 	for (at += size; !strncmp(at, "->", 2) && !err;)
 		err = take_step(function, expression, &at, &type, &field);
 	if (err)
@@ -245,6 +292,16 @@ static struct nunchi_error *parse(const struct linux_function *function,
 	return NULL;
 }
 
+/* Whether another column has the name. */
+static bool is_taken(const char *name, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
+		if (strlen(common[i].name) == size && !memcmp(common[i].name, name, size))
+			return true;
+	}
+	return size == 6 && !memcmp(name, "result", 6);
+}
+
 static struct nunchi_error *add_expression(struct linux_function *function, const char *text,
 					   size_t size)
 {
@@ -253,10 +310,14 @@ static struct nunchi_error *add_expression(struct linux_function *function, cons
 	if (function->count == MAX_OWN - 1)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "more than %d expressions",
 				    (int)MAX_OWN - 1);
-	expression->text = strndup(text, size);
-	if (!expression->text)
-		return &error_nomem;
 	function->count++;
+	expression->text = strndup(text, size);
+	if (!expression->text ||
+	    asprintf(&expression->column, "%s%.*s", is_taken(text, size) ? "arg_" : "", (int)size,
+		     text) < 0) {
+		expression->column = NULL;
+		return &error_nomem;
+	}
 	return parse(function, expression);
 }
 
@@ -289,11 +350,11 @@ static struct nunchi_error *take_parameters(struct linux_function *function)
 	struct nunchi_error *err = NULL;
 	struct type_member parameter;
 	struct value value;
+	unsigned place;
 
-	for (unsigned i = 0; i < function->prototype.count && i < LINUX_MAX_ARGUMENTS && !err;
-	     i++) {
-		if (type_index_parameter(function->types, function->prototype_id, i, &parameter) &&
-		    *parameter.name && value_of(function->types, parameter.type, &value))
+	for (unsigned i = 0; i < function->prototype.count && !err; i++) {
+		if (get_parameter(function, i, &place, &parameter) && *parameter.name &&
+		    value_of(function->types, parameter.type, &value))
 			err = add_expression(function, parameter.name, strlen(parameter.name));
 	}
 	return err;
@@ -412,14 +473,15 @@ static void make_columns(struct linux_function *function)
 		const struct expression *expression = &function->expressions[i];
 
 		function->columns[count++] = (struct nunchi_column){
-		    .name = expression->text,
+		    .name = expression->column,
 		    .type = column_type(&expression->value),
 		    .description = expression->type,
 		};
 	}
 	/* A function without a result has type 0, void. */
 	function->returns =
-	    value_of(function->types, function->prototype.target, &function->result);
+	    value_of(function->types, function->prototype.target, &function->result) &&
+	    function->result.size <= type_index_word_size(function->types);
 	if (function->returns)
 		function->columns[count++] = (struct nunchi_column){
 		    .name = "result",
@@ -491,8 +553,10 @@ void linux_function_destroy(struct probe *probe)
 	if (!probe)
 		return;
 	function = linux_function_of(probe);
-	for (unsigned i = 0; i < function->count; i++)
+	for (unsigned i = 0; i < function->count; i++) {
 		free(function->expressions[i].text);
+		free(function->expressions[i].column);
+	}
 	type_index_unref(function->types);
 	free(function->function);
 	free(function->name);

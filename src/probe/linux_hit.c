@@ -63,11 +63,12 @@ static void destroy(void *data)
 	free(state);
 }
 
-static void set_uptime(struct probe_hit *hit)
+void hit_now(struct probe_hit *hit)
 {
 	struct linux_clock clock;
 	enum read_result result;
 
+	row_real(hit->row, PROBE_time, hit->time);
 	if (!view_wants(hit->request, PROBE_uptime))
 		return;
 	result = linux_clock_read(linux_hit_of(hit)->kernel, &clock);
@@ -84,7 +85,7 @@ static bool begin(void *data, struct probe_hit *hit)
 	uint64_t task = 0;
 
 	hit->system = state;
-	set_uptime(hit);
+	hit_now(hit);
 	result = linux_current(state->kernel, hit->registers, &task);
 	if (result == READ_OK)
 		result = linux_read_object(state->kernel, LAYOUT_task, task, &state->task.task);

@@ -25,6 +25,9 @@ static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)
 	return hit->system;
 }
 
+/* Sets the columns time and uptime: of the hit, unless this is called at the return. */
+void hit_now(struct probe_hit *hit);
+
 /* Argument i of the function, from 0; 0 if it cannot be read (on a stack that is not there). */
 uint64_t hit_argument(const struct probe_hit *hit, unsigned i);
 
@@ -40,8 +43,9 @@ void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address)
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address);
 /* Sets a cell to a value of the thread or process that the hit belongs to. */
 void hit_task_value(struct probe_hit *hit, unsigned column, const struct linux_value *value);
-/* Sets cells to values of another task. values has one for each column from `first` on. */
-void hit_other_task(struct probe_hit *hit, uint64_t task, unsigned first,
+/* Sets cells to values of another task, by its address. values has one for each column from `first`
+ * on. */
+void hit_other_task(struct probe_hit *hit, uint64_t address, unsigned first,
 		    const struct linux_value *const *values, size_t count);
 /* The name of a bit, or of several that stand together for something. */
 struct hit_flag {

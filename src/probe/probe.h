@@ -31,7 +31,7 @@
 	X(uid, INTEGER, "real user id")                                                            \
 	X(cgroup_path, TEXT, "control group, version 2")
 
-#define PROBE_MAX_HOOKS 10
+#define PROBE_MAX_HOOKS 12
 
 /* A moment at which the guest stands still in a function of its kernel, and the row about it. */
 struct probe_hit {
@@ -41,6 +41,9 @@ struct probe_hit {
 	struct view_row *row;
 	const struct view_request *request; /* the columns that are wanted */
 	void *system;                       /* of struct probe_system, of this hit */
+	double time;                        /* host's clock, seconds since 1970 */
+	unsigned alternative;               /* which of probe_hook.functions it is */
+	uint64_t kept;                      /* enter() leaves it to leave() */
 };
 
 enum probe_next {
@@ -56,14 +59,18 @@ struct probe_hook {
 	enum probe_next (*enter)(struct probe_hit *hit);
 	/* When it has returned. false: no row. NULL: enter() completes the row. */
 	bool (*leave)(struct probe_hit *hit);
+	/* A call that is not seen to return makes no row. */
+	bool needs_result;
+	/* Kernels may lack the function, if they have one of another hook. */
+	bool optional;
+	/* The hook is not set in a kernel that has this function. NULL: always */
+	const char *unless;
 };
 
 /* What probes do in a guest of one operating system. */
 struct probe_provider {
 	const struct guest_system *system; /* NULL: the end of the list of providers */
 	struct probe_hook hooks[PROBE_MAX_HOOKS];
-	/* Whether this kernel's types have what the hooks read. NULL: nothing to check. */
-	struct nunchi_error *(*check)(struct guest_kernel *kernel);
 };
 
 struct probe {

@@ -10,6 +10,8 @@
 /* Limits of what is kept: rows that nobody takes, and calls that have not returned. */
 #define MAX_ROWS  8192
 #define MAX_CALLS 8192
+/* Of a command line, in bytes: to copy a megabyte takes long for a guest that stands still. */
+#define MAX_TEXT 8192
 /* A name of a kernel's function, with a NUL. */
 #define NAME_SIZE 128
 
@@ -26,6 +28,7 @@ struct set_hook {
 	struct set_probe *probe; /* NULL: probe_system.born */
 	const struct probe_hook *hook;
 	uint64_t address;
+	unsigned alternative;
 };
 
 struct trace_row {
@@ -39,6 +42,7 @@ struct call {
 	struct set_hook *hook;
 	struct trace_row *row;
 	uint64_t stack; /* the stack pointer when it has returned */
+	uint64_t kept;  /* of the hit */
 	struct breakpoint *breakpoint;
 	struct call *next, *before;
 };
@@ -192,11 +196,27 @@ static void remove_call(struct probe_trace *trace, struct call *call)
 	free(call);
 }
 
-/* The call will never return, or its return will not be seen. */
+/* A row whose call will not be seen to return. */
+static void finish_without_result(const struct set_hook *hook, struct trace_row *row)
+{
+	if (hook->hook->needs_result)
+		spare_row(hook->trace, row);
+	else
+		finish_row(hook->trace, row);
+}
+
 static void finish_call(struct probe_trace *trace, struct call *call)
 {
-	finish_row(trace, call->row);
+	finish_without_result(call->hook, call->row);
 	remove_call(trace, call);
+}
+
+static double host_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *row,
@@ -209,6 +229,8 @@ static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *
 	    .row = &row->row,
 	    .request = &row->probe->selection.request,
 	    .system = hook->trace->state,
+	    .time = host_time(),
+	    .alternative = hook->alternative,
 	};
 }
 
@@ -223,6 +245,7 @@ static void on_return(void *data, const struct target_stop *stop)
 	if (stop->registers.rsp != call->stack)
 		return;
 	hit = make_hit(hook, row, stop);
+	hit.kept = call->kept;
 	remove_call(trace, call);
 	if (hook->hook->leave(&hit))
 		finish_row(trace, row);
@@ -239,7 +262,7 @@ static void await_return(struct set_hook *hook, const struct probe_hit *hit, str
 	struct nunchi_error *err;
 
 	if (!trace->system->return_frame(hit, &address, &stack)) {
-		finish_row(trace, row);
+		finish_without_result(hook, row);
 		return;
 	}
 	/* A call with the same stack pointer has ended without returning: its thread was killed. */
@@ -251,17 +274,20 @@ static void await_return(struct set_hook *hook, const struct probe_hit *hit, str
 	}
 	call = trace->call_count < MAX_CALLS ? malloc(sizeof(*call)) : NULL;
 	if (!call) {
-		finish_row(trace, row);
+		row_warn(&row->row,
+			 "the results of some calls are not known: more than %d have not returned",
+			 MAX_CALLS);
+		finish_without_result(hook, row);
 		return;
 	}
-	*call = (struct call){.hook = hook, .row = row, .stack = stack};
+	*call = (struct call){.hook = hook, .row = row, .stack = stack, .kept = hit->kept};
 	err = breakpoints_add(trace->breakpoints, address, on_return, call, &call->breakpoint);
 	if (err) {
 		row_warn(&row->row, "the results of some calls are not known: %s",
 			 nunchi_error_message(err));
 		nunchi_error_destroy(err);
 		free(call);
-		finish_row(trace, row);
+		finish_without_result(hook, row);
 		return;
 	}
 	call->next = trace->calls;
@@ -279,15 +305,7 @@ void probe_trace_flush(struct probe_trace *trace)
 
 /* ---- Hits ------------------------------------------------------------------------------------ */
 
-static double host_time(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* Whether the conditions on the columns that all probes have are met. */
+/* Whether the conditions on the cells that are known are met. */
 static bool may_accept(const struct set_probe *probe, struct view_row *row)
 {
 	const struct selection *selection = &probe->selection;
@@ -297,9 +315,11 @@ static bool may_accept(const struct set_probe *probe, struct view_row *row)
 		return true;
 	for (size_t i = 0; i < selection->request.constraint_count; i++) {
 		const struct view_constraint *constraint = &selection->constraints[i];
+		const struct nunchi_cell *cell = &row->cells[constraint->column];
+		bool known =
+		    cell->kind == NUNCHI_CELL_VALUE || cell->absence != NUNCHI_ABSENT_NOT_COMPUTED;
 
-		if (constraint->column < PROBE_COLUMN_COUNT &&
-		    !row_cell_meets(&row->cells[constraint->column], constraint))
+		if (known && !row_cell_meets(cell, constraint))
 			return false;
 	}
 	return true;
@@ -312,13 +332,16 @@ static void enter(struct set_hook *hook, struct trace_row *row, const struct tar
 	enum probe_next next = PROBE_NO_ROW;
 	bool known;
 
-	row_real(&row->row, PROBE_time, host_time());
+	row_real(&row->row, PROBE_time, hit.time);
 	row_integer(&row->row, PROBE_vcpu, stop->vcpu);
 	known = trace->system->begin(trace->state, &hit);
 	if (!trace->pid || (known && trace->system->descends(trace->state, trace->pid))) {
-		if (may_accept(row->probe, &row->row))
+		if (!hook->probe || may_accept(row->probe, &row->row))
 			next = hook->hook->enter(&hit);
 	}
+	/* What the rest would tell does not matter if this is not wanted. */
+	if (next != PROBE_NO_ROW && hook->probe && !may_accept(row->probe, &row->row))
+		next = PROBE_NO_ROW;
 	if (next == PROBE_RETURNS && hook->hook->leave)
 		await_return(hook, &hit, row);
 	else if (next == PROBE_NO_ROW)
@@ -333,11 +356,11 @@ static void on_hit(void *data, const struct target_stop *stop)
 	struct probe_trace *trace = hook->trace;
 	struct trace_row *row = new_row(trace, hook->probe ? hook->probe : &trace->probes[0]);
 
-	trace->cost.events++;
+	trace->cost.events += hook->probe != NULL;
 	if (row)
 		enter(hook, row, stop);
 	else
-		trace->cost.dropped++;
+		trace->cost.dropped += hook->probe != NULL;
 }
 
 struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_any)
@@ -347,10 +370,15 @@ struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_a
 
 	/* The guest stands still during a hit, so that nothing has to be read twice. */
 	trace->kernel->live = false;
+	trace->kernel->text_limit = MAX_TEXT;
 	err = breakpoints_dispatch(trace->breakpoints, &result);
 	trace->kernel->live = true;
+	trace->kernel->text_limit = 0;
 	trace->cost.stopped_us += result.stood_us;
-	trace->paused = !err && result.kind == TARGET_STOP_PAUSED;
+	if (result.kind == TARGET_STOP_PAUSED)
+		trace->paused = true;
+	else if (result.kind == TARGET_STOP_BREAKPOINT)
+		trace->paused = false;
 	*ret_any = result.kind == TARGET_STOP_BREAKPOINT;
 	if (!err && trace->no_memory)
 		err = &error_nomem;
@@ -359,8 +387,17 @@ struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_a
 	return err;
 }
 
-bool probe_trace_is_paused(const struct probe_trace *trace)
+bool probe_trace_is_paused(struct probe_trace *trace)
 {
+	enum target_state state;
+	struct nunchi_error *err;
+
+	if (!trace->paused)
+		return false;
+	/* Whoever resumes it does not tell us. */
+	err = target_get_state(trace->target, &state);
+	trace->paused = err || state != TARGET_RUNNING;
+	nunchi_error_destroy(err);
 	return trace->paused;
 }
 
@@ -383,12 +420,13 @@ static bool is_function(const struct symbol *symbol, const char *name)
 
 /* Finds the first of the functions that the kernel has. */
 static struct nunchi_error *find_function(struct guest_kernel *kernel, const char *names,
-					  uint64_t *ret)
+					  uint64_t *ret, unsigned *ret_alternative)
 {
 	struct nunchi_error *err = NULL;
 	char name[NAME_SIZE];
 
-	for (const char *at = names; *at; at += strspn(at, " ")) {
+	*ret_alternative = 0;
+	for (const char *at = names; *at; at += strspn(at, " "), ++*ret_alternative) {
 		size_t length = strcspn(at, " ");
 		struct guest_symbol found;
 
@@ -408,6 +446,16 @@ static struct nunchi_error *find_function(struct guest_kernel *kernel, const cha
 	return err;
 }
 
+static bool has_function(struct guest_kernel *kernel, const char *name)
+{
+	unsigned alternative;
+	uint64_t address;
+	struct nunchi_error *err = find_function(kernel, name, &address, &alternative);
+
+	nunchi_error_destroy(err);
+	return !err;
+}
+
 /* Looks up where a hook will be set; the guest still runs. */
 static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_probe *probe,
 				      const struct probe_hook *hook)
@@ -416,7 +464,7 @@ static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_prob
 	struct nunchi_error *err;
 
 	*set = (struct set_hook){.trace = trace, .probe = probe, .hook = hook};
-	err = find_function(trace->kernel, hook->functions, &set->address);
+	err = find_function(trace->kernel, hook->functions, &set->address, &set->alternative);
 	if (!err)
 		trace->hook_count++;
 	return err;
@@ -435,17 +483,29 @@ static const struct probe_provider *find_provider(const struct probe *probe,
 static struct nunchi_error *take_hooks(struct probe_trace *trace, struct set_probe *set)
 {
 	const struct probe_provider *provider = find_provider(set->probe, trace->kernel->system);
+	struct nunchi_error *err = NULL, *missing = NULL;
 	size_t first = trace->hook_count;
-	struct nunchi_error *err = NULL;
 
 	if (!provider)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "it does not exist for guests that run %s",
 				    trace->kernel->system->name);
-	if (provider->check)
-		err = provider->check(trace->kernel);
-	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].functions && !err; i++)
-		err = take_hook(trace, set, &provider->hooks[i]);
+	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].functions && !err; i++) {
+		const struct probe_hook *hook = &provider->hooks[i];
+
+		if (hook->unless && has_function(trace->kernel, hook->unless))
+			continue;
+		err = take_hook(trace, set, hook);
+		if (hook->optional && error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+			nunchi_error_destroy(missing);
+			missing = err;
+			err = NULL;
+		}
+	}
+	/* One of those that a kernel may lack it must have. */
+	if (!err && trace->hook_count == first && missing)
+		return missing;
+	nunchi_error_destroy(missing);
 	if (err)
 		trace->hook_count = first;
 	return err;
@@ -499,7 +559,8 @@ static struct nunchi_error *take_probes(struct probe_trace *trace, const char *c
 		*set = (struct set_probe){.trace = trace, .index = i};
 		err = find_probe(trace, set, names[i]);
 		if (!err)
-			err = selection_init(&set->selection, &set->probe->schema, options->query);
+			err = selection_init(&set->selection, "probe", &set->probe->schema,
+					     options->query);
 		if (!err) {
 			err = take_hooks(trace, set);
 			if (options->lenient && is_missing(err)) {
@@ -515,7 +576,7 @@ static struct nunchi_error *take_probes(struct probe_trace *trace, const char *c
 }
 
 /* The guest stands still. */
-static struct nunchi_error *set_all(struct probe_trace *trace)
+static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 {
 	struct nunchi_error *err = NULL;
 
@@ -524,6 +585,11 @@ static struct nunchi_error *set_all(struct probe_trace *trace)
 		struct breakpoint *breakpoint;
 
 		err = breakpoints_add(trace->breakpoints, hook->address, on_hit, hook, &breakpoint);
+		if (lenient && hook->probe && error_is(err, NUNCHI_ERROR_BUSY)) {
+			warn_of_missing(trace, hook->probe->probe->schema.name, err);
+			nunchi_error_destroy(err);
+			err = NULL;
+		}
 		if (hook->probe)
 			err = error_context(err, "probe %s", hook->probe->probe->schema.name);
 	}
@@ -552,7 +618,7 @@ static struct nunchi_error *start(struct probe_trace *trace, const char *const *
 		err = stops->hold(trace->target);
 	if (err)
 		return err;
-	err = set_all(trace);
+	err = set_all(trace, options->lenient);
 	released = stops->release(trace->target);
 	if (err)
 		nunchi_error_destroy(released);

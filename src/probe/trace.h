@@ -45,7 +45,7 @@ const struct nunchi_column *const *probe_trace_columns(const struct probe_trace 
  */
 struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_any);
 /* Whether somebody else has the guest paused, so that nothing can happen. */
-bool probe_trace_is_paused(const struct probe_trace *trace);
+bool probe_trace_is_paused(struct probe_trace *trace);
 /*
  * Makes rows of the calls that have not returned yet, without what their return would tell. For
  * the end of a trace.

@@ -412,7 +412,7 @@ struct nunchi_error *view_cursor_create(const struct view_source *source, const 
 	row_init(&cursor->row, &view->schema);
 	err = take_provider(cursor);
 	if (!err)
-		err = selection_init(&cursor->selection, &view->schema, query);
+		err = selection_init(&cursor->selection, "view", &view->schema, query);
 	if (!err)
 		err = source->target->live && !source->still ? run_live(cursor)
 							     : start_provider(cursor);

@@ -14,11 +14,12 @@ static bool column_by_name(const struct nunchi_view *schema, const char *name, u
 	return false;
 }
 
-static struct nunchi_error *no_such_column(const struct nunchi_view *schema, const char *name)
+static struct nunchi_error *no_such_column(const struct selection *selection, const char *name)
 {
-	return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "the view %s has no column \"%s\"",
-				       schema->name, name),
-			  "nunchi views %s lists its columns", schema->name);
+	return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "the %s %s has no column \"%s\"",
+				       selection->what, selection->schema->name, name),
+			  "nunchi %ss %s lists its columns", selection->what,
+			  selection->schema->name);
 }
 
 static struct nunchi_error *take_columns(struct selection *selection,
@@ -36,7 +37,7 @@ static struct nunchi_error *take_columns(struct selection *selection,
 		for (size_t i = 0; i < query->column_count; i++) {
 			if (!column_by_name(schema, query->columns[i],
 					    &selection->column_index[selection->column_count]))
-				return no_such_column(schema, query->columns[i]);
+				return no_such_column(selection, query->columns[i]);
 			selection->column_count++;
 		}
 	}
@@ -93,7 +94,7 @@ static struct nunchi_error *take_constraint(struct selection *selection,
 	unsigned index;
 
 	if (!column_by_name(selection->schema, from->column, &index))
-		return no_such_column(selection->schema, from->column);
+		return no_such_column(selection, from->column);
 	column = &selection->schema->columns[index];
 	if ((unsigned)from->op > NUNCHI_PREFIX)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
@@ -199,12 +200,13 @@ void selection_deinit(struct selection *selection)
 		free((int64_t *)selection->numbers[i].values);
 }
 
-struct nunchi_error *selection_init(struct selection *selection, const struct nunchi_view *schema,
+struct nunchi_error *selection_init(struct selection *selection, const char *what,
+				    const struct nunchi_view *schema,
 				    const struct nunchi_query *query)
 {
 	struct nunchi_error *err;
 
-	*selection = (struct selection){.schema = schema};
+	*selection = (struct selection){.what = what, .schema = schema};
 	selection->request.limit = query ? query->limit : 0;
 	err = take_columns(selection, query);
 	return err ? err : take_constraints(selection, query);

@@ -6,6 +6,7 @@
 #include "view/row.h"
 
 struct selection {
+	const char *what;                 /* "view" or "probe", for errors; static */
 	const struct nunchi_view *schema; /* borrowed */
 	struct view_request request;
 	/* the constraints of the request; owned, with their values */
@@ -22,7 +23,8 @@ struct selection {
  * rows. Call selection_deinit() also if this fails. The request's pointers lead into the selection,
  * which must not be moved.
  */
-struct nunchi_error *selection_init(struct selection *selection, const struct nunchi_view *schema,
+struct nunchi_error *selection_init(struct selection *selection, const char *what,
+				    const struct nunchi_view *schema,
 				    const struct nunchi_query *query);
 /* Zeroed storage is accepted. */
 void selection_deinit(struct selection *selection);

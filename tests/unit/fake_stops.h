@@ -27,6 +27,7 @@ struct fake_stops {
 	uint64_t went_to; /* rip of the last go() */
 	unsigned went, inserted, removed;
 	struct nunchi_error *fails; /* given once by next() */
+	enum target_state state;
 };
 
 static inline struct fake_stops *fake_stops_of(struct target *target)
@@ -131,7 +132,14 @@ static const struct target_stops_ops fake_stops_ops = {
     .remove = fake_remove,
 };
 
-static const struct target_ops fake_stops_target = {.kind = "fake", .stops = &fake_stops_ops};
+static inline struct nunchi_error *fake_get_state(struct target *target, enum target_state *ret)
+{
+	*ret = fake_stops_of(target)->state;
+	return NULL;
+}
+
+static const struct target_ops fake_stops_target = {
+    .kind = "fake", .get_state = fake_get_state, .stops = &fake_stops_ops};
 
 /* The vCPU gets to this address; false if it has no breakpoint there. */
 static inline bool fake_hit(struct fake_stops *fake, const struct x86_registers *registers)

@@ -94,17 +94,21 @@ static struct breakpoint *add(struct fixture *f, uint64_t address, unsigned *cou
 }
 
 /* The vCPU gets to an address, and goes on; returns where. */
-static uint64_t hit(struct fixture *f, uint64_t address, uint64_t rflags)
+static uint64_t hit_with(struct fixture *f, const struct x86_registers *registers)
 {
-	const struct x86_registers registers = {.rip = address, .rflags = rflags};
 	struct breakpoints_result result;
 	unsigned went = f->fake.went;
 
-	assert_true(fake_hit(&f->fake, &registers));
+	assert_true(fake_hit(&f->fake, registers));
 	assert_null(breakpoints_dispatch(f->set, &result));
 	assert_int_equal(result.kind, TARGET_STOP_BREAKPOINT);
 	assert_int_equal(f->fake.went, went + 1);
 	return f->fake.went_to;
+}
+
+static uint64_t hit(struct fixture *f, uint64_t address, uint64_t rflags)
+{
+	return hit_with(f, &(struct x86_registers){.rip = address, .rflags = rflags});
 }
 
 static void users_share_an_address(void **state)
@@ -152,6 +156,8 @@ static void goes_on_behind_idle_instructions(void **state)
 	assert_int_equal(hit(f, CODE, 0), CODE + 9);
 	/* A debugger inside the guest waits for the trap behind the instruction. */
 	assert_int_equal(hit(f, CODE, 0x100), CODE);
+	/* Behind an indirect branch ENDBR must be executed, where that is tracked. */
+	assert_int_equal(hit_with(f, &(struct x86_registers){.rip = CODE, .cr4 = 1 << 23}), CODE);
 	/* A breakpoint between the two is met. */
 	add(f, CODE + 4, &n);
 	assert_int_equal(hit(f, CODE, 0), CODE + 4);

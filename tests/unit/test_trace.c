@@ -17,9 +17,20 @@
 /* Where the functions of the toy's kernel are; the per-CPU area is at GS. */
 #define FUNCTIONS    UINT64_C(0xffffffff81000000)
 #define AFTER_A_CALL UINT64_C(0xffffffff81ff0000)
-enum { DO_EXIT, WAKE_UP_NEW_TASK, DO_FILP_OPEN, DO_INIT_MODULE, SYMBOL_OF_DATA, FUNCTION_COUNT };
-static const char *const functions[] = {"do_exit", "wake_up_new_task", "do_filp_open",
-					"do_init_module", "free_module"};
+enum {
+	DO_EXIT,
+	WAKE_UP_NEW_TASK,
+	DO_FILP_OPEN,
+	DO_INIT_MODULE,
+	SYMBOL_OF_DATA,
+	X64_SYS_CALL,
+	IA32_SYS_CALL,
+	INET_CSK_ACCEPT,
+	FUNCTION_COUNT
+};
+static const char *const functions[] = {"do_exit",        "wake_up_new_task", "do_filp_open",
+					"do_init_module", "free_module",      "x64_sys_call",
+					"ia32_sys_call",  "inet_csk_accept"};
 
 /* Offsets of the test's task_struct and cred. */
 enum { TGID = 20, COMM = 48, PARENT = 64, LEADER = 72, STARTED = 80, CRED = 88, FLAGS = 96 };
@@ -327,6 +338,19 @@ static void a_call_without_return(void **state)
 	assert_int_equal(cost.events, 2);
 }
 
+/* A thread that waits for a connection has accepted none. */
+static void no_row_without_a_result(void **state)
+{
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+
+	start(t, "accept");
+	toy_put(&t->toy, t->stack, AFTER_A_CALL, 8);
+	enter(t, task, INET_CSK_ACCEPT, 0);
+	probe_trace_flush(t->trace);
+	no_row(t);
+}
+
 /* The processor has no breakpoint left for the return: the row comes without its result. */
 static void no_room_for_a_return(void **state)
 {
@@ -341,6 +365,118 @@ static void no_room_for_a_return(void **state)
 	enter_open(t, task, "/b", t->stack);
 	has_open(t, "/b", -1);
 	assert_null(probe_trace_warning(t->trace, 1));
+}
+
+/* ---- System calls ---------------------------------------------------------------------------- */
+
+enum { OPENAT = 257 };
+
+/* The kernel's own description of openat(): its name, and types and names of its arguments. */
+static void describe_openat(struct toy *toy)
+{
+	static const char *const types[] = {"int", "const char *", "int", "umode_t"};
+	static const char *const names[] = {"dfd", "filename", "flags", "mode"};
+	uint64_t table = toy_alloc(toy, 8 * (OPENAT + 1)), entry = toy_alloc(toy, 64);
+	uint64_t type_array = toy_alloc(toy, 64), name_array = toy_alloc(toy, 64);
+
+	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_name, 0, 8);
+	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_count, 8, 4);
+	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_types, 16, 8);
+	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_args, 24, 8);
+	toy->kernel.symbol[LINUX_syscalls_metadata] = toy_alloc(toy, 8);
+	toy_put(toy, toy->kernel.symbol[LINUX_syscalls_metadata], table, 8);
+	toy_put(toy, table + OPENAT * 8, entry, 8);
+	toy_put(toy, entry, toy_string(toy, "sys_openat"), 8);
+	toy_put(toy, entry + 8, 4, 4);
+	toy_put(toy, entry + 16, type_array, 8);
+	toy_put(toy, entry + 24, name_array, 8);
+	for (unsigned i = 0; i < 4; i++) {
+		toy_put(toy, type_array + 8 * i, toy_string(toy, types[i]), 8);
+		toy_put(toy, name_array + 8 * i, toy_string(toy, names[i]), 8);
+	}
+}
+
+static uint64_t make_registers(struct toy *toy, uint64_t number, const uint64_t *arguments)
+{
+	struct field *const fields[] = {&L->pt_regs_di,  &L->pt_regs_si, &L->pt_regs_dx,
+					&L->pt_regs_r10, &L->pt_regs_bx, &L->pt_regs_cx};
+	uint64_t registers = toy_alloc(toy, 128);
+
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_number, 120, 8);
+	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
+		toy_field(toy, LAYOUT_pt_regs, fields[i], 8 * i, 8);
+		toy_put(toy, registers + 8 * i, arguments[i], 8);
+	}
+	toy_put(toy, registers + 120, number, 8);
+	return registers;
+}
+
+static void enter_call(struct traced *t, uint64_t task, unsigned function, uint64_t rdi,
+		       uint64_t rsi)
+{
+	toy_put(&t->toy, t->stack, AFTER_A_CALL, 8);
+	stop(t, task,
+	     (struct x86_registers){
+		 .rip = FUNCTIONS + function * 0x100, .rdi = rdi, .rsi = rsi, .rsp = t->stack});
+}
+
+static void has_text(const struct nunchi_cell *cell, const char *text)
+{
+	if (cell->kind != NUNCHI_CELL_VALUE || cell->text_size != strlen(text) ||
+	    memcmp(cell->text, text, cell->text_size) != 0)
+		fail_msg("%.*s, not %s", (int)cell->text_size, cell->text, text);
+}
+
+static void system_calls(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	const uint64_t arguments[] = {
+	    (uint32_t)-100, toy_string(toy, "/etc/a"), 0x80000, 0600, 7, 8};
+	uint64_t registers = make_registers(toy, OPENAT, arguments);
+	const struct nunchi_cell *cells;
+
+	describe_openat(toy);
+	start(t, "syscalls");
+	/* The registers come first, or the number does. */
+	for (unsigned i = 0; i < 2; i++) {
+		enter_call(t, task, X64_SYS_CALL, i ? OPENAT : registers, i ? registers : OPENAT);
+		leave_open(t, task, i ? -13 : 3, t->stack);
+		cells = take(t, "syscall");
+		has_text(&cells[0], "openat");
+		has_integer(&cells[1], OPENAT);
+		has_text(&cells[2], "x86_64");
+		has_text(&cells[3], "dfd=-100, filename=\"/etc/a\", flags=524288, mode=0600");
+		has_integer(&cells[5], i ? 13 : 0);
+		if (i)
+			assert_int_equal(cells[4].kind, NUNCHI_CELL_ABSENT);
+		else
+			has_integer(&cells[4], 3);
+		assert_int_equal(cells[6].kind, NUNCHI_CELL_VALUE);
+	}
+}
+
+/* A program of 32 bits: another number, other registers, no name. */
+static void compatible_system_calls(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	const uint64_t arguments[] = {5, 4, 3, 2, 0x1234567811, 6};
+	uint64_t registers = make_registers(toy, OPENAT, arguments);
+	const struct nunchi_cell *cells;
+
+	describe_openat(toy);
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_bp, 40, 8);
+	start(t, "syscalls");
+	enter_call(t, task, IA32_SYS_CALL, registers, OPENAT);
+	probe_trace_flush(t->trace);
+	cells = take(t, "syscall");
+	assert_int_equal(cells[0].kind, NUNCHI_CELL_ABSENT);
+	assert_int_equal(cells[0].absence, NUNCHI_ABSENT_NO_SYMBOL);
+	has_text(&cells[2], "i386");
+	has_text(&cells[3], "0x34567811, 0x6, 0x3, 0x4, 0x5, 0x6");
 }
 
 /* ---- Conditions ------------------------------------------------------------------------------ */
@@ -377,6 +513,10 @@ static void conditions(void **state)
 
 static void descendants(void **state)
 {
+	/* Conditions are not for the forks by which descendants are known. */
+	static const struct nunchi_constraint where[] = {{"name", "child", NUNCHI_GREATER}};
+	const struct nunchi_query query = {
+	    .size = sizeof(query), .constraints = where, .constraint_count = 1};
 	const char *name = "exit";
 	struct traced *t = *state;
 	struct toy *toy = &t->toy;
@@ -386,7 +526,7 @@ static void descendants(void **state)
 	uint64_t child = make_task(toy, 30, 30, "child", root);
 	uint64_t grandchild = make_task(toy, 40, 40, "grandchild", child);
 
-	start_with(t, &(struct probe_trace_options){.pid = 20}, &name, 1);
+	start_with(t, &(struct probe_trace_options){.pid = 20, .query = &query}, &name, 1);
 	enter(t, other, DO_EXIT, 0);
 	enter(t, init, DO_EXIT, 0);
 	no_row(t);
@@ -485,8 +625,11 @@ static void the_end_of_the_guest(void **state)
 	start(t, "exit");
 	t->fake.pending.kind = TARGET_STOP_PAUSED;
 	assert_null(probe_trace_dispatch(t->trace, &any));
+	t->fake.state = TARGET_PAUSED;
 	assert_true(probe_trace_is_paused(t->trace));
 	assert_null(probe_trace_dispatch(t->trace, &any));
+	assert_true(probe_trace_is_paused(t->trace));
+	t->fake.state = TARGET_RUNNING;
 	assert_false(probe_trace_is_paused(t->trace));
 	t->fake.pending.kind = TARGET_STOP_GONE;
 	err = probe_trace_dispatch(t->trace, &any);
@@ -502,7 +645,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(returns_of_two_threads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_int_is_returned, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_call_without_return, setup, teardown),
+	    cmocka_unit_test_setup_teardown(no_row_without_a_result, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_room_for_a_return, setup, teardown),
+	    cmocka_unit_test_setup_teardown(system_calls, setup, teardown),
+	    cmocka_unit_test_setup_teardown(compatible_system_calls, setup, teardown),
 	    cmocka_unit_test_setup_teardown(conditions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(descendants, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals, setup, teardown),
