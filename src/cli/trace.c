@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -286,6 +287,19 @@ static int check_probes(struct cli *cli, struct trace *trace, char **arguments, 
 	return CLI_DONE;
 }
 
+/*
+ * Ctrl-Z does nothing: if this process were stopped, so would be the guest, at the next event and
+ * for as long.
+ */
+static void ignore_stops(void)
+{
+	static const int stops[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stops); i++)
+		sigaction(stops[i], &ignore, NULL);
+}
+
 static int trace_run(struct cli *cli, void *state, char **arguments, int count)
 {
 	struct trace *trace = state;
@@ -296,6 +310,7 @@ static int trace_run(struct cli *cli, void *state, char **arguments, int count)
 		status = select_finish(cli, &trace->select, NULL);
 	cli->guest_options.events = true;
 	cli_never_wait(cli);
+	ignore_stops();
 	if (!status)
 		status = cli_open(cli, arguments[0]);
 	if (status)

@@ -16,6 +16,8 @@
 struct cancel {
 	atomic_bool requested;
 	const struct cancel *parent; /* NULL: none; outlives this one */
+	/* A flag in memory of another process, which counts as well; NULL: none */
+	const atomic_bool *other;
 };
 
 /*
@@ -37,7 +39,8 @@ static inline void cancel_clear(struct cancel *cancel)
 static inline bool cancel_requested(const struct cancel *cancel)
 {
 	for (; cancel; cancel = cancel->parent) {
-		if (atomic_load_explicit(&cancel->requested, memory_order_acquire))
+		if (atomic_load_explicit(&cancel->requested, memory_order_acquire) ||
+		    (cancel->other && atomic_load_explicit(cancel->other, memory_order_acquire)))
 			return true;
 	}
 	return false;

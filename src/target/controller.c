@@ -73,7 +73,9 @@ struct controller {
 	int socket;
 	pid_t pid;
 	const struct cancel *cancel; /* of this process */
-	struct cancel *shared;       /* a page of both processes */
+	/* A page of both processes: a request to cancel. The confined one may write what it wants.
+	 */
+	atomic_bool *shared;
 };
 
 /* ---- The second process ---------------------------------------------------------------------- */
@@ -226,8 +228,8 @@ static bool serve(const struct controller_setup *setup, int socket)
  */
 static void ignore_signals(void)
 {
-	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
-				      SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2};
+	static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE, SIGALRM,
+				      SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -253,7 +255,7 @@ _Noreturn static void second_process(const struct controller_setup *setup,
 	leave_output();
 	prctl(PR_SET_NAME, "nunchi-control");
 	if (setup->cancel)
-		setup->cancel->parent = controller->shared;
+		setup->cancel->other = controller->shared;
 	/*
 	 * This process reads no memory of the guest. What fork() did not copy of the mappings must
 	 * not be unmapped here either.
@@ -304,7 +306,7 @@ static bool wait_for_answer(struct controller *controller)
 	int ready = io_wait(controller->socket, POLLIN, deadline, controller->cancel);
 
 	if (ready == -ECANCELED) {
-		cancel_request(controller->shared);
+		atomic_store_explicit(controller->shared, true, memory_order_release);
 		ready = io_wait(controller->socket, POLLIN, deadline, NULL);
 	}
 	return ready > 0;
@@ -328,7 +330,7 @@ static struct nunchi_error *ask(struct controller *controller, struct target *ta
 				const struct request *request, struct answer *answer, void *ret,
 				size_t size)
 {
-	cancel_clear(controller->shared);
+	atomic_store_explicit(controller->shared, false, memory_order_relaxed);
 	if (controller->socket < 0)
 		return is_gone();
 	if (!exchange(controller, request, answer, ret, size)) {

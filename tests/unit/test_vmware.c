@@ -292,6 +292,26 @@ static void test_beside(void **state)
 	rmdir(directory);
 }
 
+/* Many groups lead to the same long list of tags: a small file that would be read for hours. */
+static void test_groups_share_tags(void **state)
+{
+	enum { GROUPS = 300, TAGS = 4096 };
+	struct blob blob = {0};
+
+	(void)state;
+	blob_put(&blob, 12 + GROUPS * 80 - 1, "", 1);
+	blob_put32(&blob, 0, 0xbed2bed2);
+	blob_put32(&blob, 4, 8);
+	blob_put32(&blob, 8, GROUPS);
+	for (unsigned i = 0; i < GROUPS; i++)
+		put_group(&blob, i, "cpu");
+	for (unsigned i = 0; i < TAGS; i++)
+		put_tag(&blob, "x", -1, -1, NULL, 0);
+	end_group(&blob);
+	saved_refused(&blob, NUNCHI_ERROR_DATA, "more than 1048576 tags");
+	blob_free(&blob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +319,7 @@ int main(void)
 	    cmocka_unit_test(test_cut_off),
 	    cmocka_unit_test(test_damaged),
 	    cmocka_unit_test(test_beside),
+	    cmocka_unit_test(test_groups_share_tags),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

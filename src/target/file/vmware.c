@@ -15,7 +15,7 @@ enum {
 	GROUP_SIZE = 80,  /* name, position and size of its tags */
 	GROUP_NAME_SIZE = 64,
 	GROUP_LIMIT = 4096,   /* real files have some hundred */
-	TAG_LIMIT = 1 << 20,  /* of one group */
+	TAG_LIMIT = 1 << 20,  /* of all groups, which may lead to the same ones */
 	REGION_LIMIT = 64,    /* real files have up to three */
 	VCPU_LIMIT = 4096,    /* VMware allows 768 */
 	INDEX_LIMIT = 3,      /* of a tag */
@@ -81,6 +81,7 @@ struct parser {
 	uint64_t memory_offset, memory_size;
 	struct vcpu *vcpus;
 	size_t vcpu_count, vcpu_capacity;
+	unsigned tags; /* number of tags read: several groups may lead to the same */
 };
 
 /* In the order of the block "gpregs". */
@@ -297,7 +298,7 @@ static struct nunchi_error *read_group(struct parser *parser, const char *name, 
 	    : !strcmp(name, "cpu")  ? take_cpu
 				    : NULL;
 
-	for (unsigned count = 0; take && count < TAG_LIMIT; count++) {
+	while (take) {
 		uint64_t left = at < parser->source->size ? parser->source->size - at : 0;
 		size_t size = left < TAG_SIZE_MAX ? (size_t)left : TAG_SIZE_MAX;
 		uint8_t bytes[TAG_SIZE_MAX];
@@ -312,6 +313,8 @@ static struct nunchi_error *read_group(struct parser *parser, const char *name, 
 			return err;
 		if (!bytes[0] && !bytes[1])
 			return NULL;
+		if (parser->tags++ == TAG_LIMIT)
+			return error_create(NUNCHI_ERROR_DATA, "more than %d tags", TAG_LIMIT);
 		if (!decode_tag(parser, bytes, size, &at, &tag))
 			return error_create(NUNCHI_ERROR_DATA,
 					    "a tag of group %s at offset 0x%" PRIx64
