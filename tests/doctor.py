@@ -698,7 +698,7 @@ class Hidden(unittest.TestCase):
         done = self.run_without("libarchive.so.13", "--collect", bundle)
         self.assertEqual((done.returncode, list(self.path.glob("bundle*"))), (1, []))
         for text in (b"libarchive.so.13 cannot be loaded (",
-                     b"); it is needed for bundles and compressed initramfs\n",
+                     b"); it is needed for bundles, compressed initramfs and saved guests\n",
                      b"hint: install libarchive13 (Debian, Ubuntu) or libarchive (Fedora)\n"):
             self.assertIn(text, done.stderr)
         bundle.write_bytes(gzip.compress(b"x"))

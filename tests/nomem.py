@@ -11,6 +11,8 @@ result or with an error that says that memory ran out. Fuzz targets must not lea
 from __future__ import annotations
 
 import concurrent.futures
+import gzip
+import lzma
 import os
 import re
 import shutil
@@ -65,7 +67,7 @@ def replay(program: Path) -> tuple[bool, int, list[str]]:
 
 # ---- The command -----------------------------------------------------------------------------------
 
-# {guest} is the saved guest, {out} a file that the command may write, {log} one of tests/doctor/.
+# {guest} is the saved guest, {guest}.gz and .xz the same packed, {out} a file that the command may write, {log} one of tests/doctor/.
 COMMANDS = {
     "info": "info {guest} --json",
     "symbols": "show {guest} symbols --json",
@@ -77,6 +79,8 @@ COMMANDS = {
     "unknown": "symbol {guest} no_such_symbol",
     "type": "type {guest} task_struct",
     "read": "read {guest} 0xffffffff9a63ffc0 64",
+    "gzip": "read {guest}.gz 0xffffffff9a63ffc0 64",
+    "xz": "read {guest}.xz 0xffffffff9a63ffc0 64",
     "translate": "translate {guest} 0xffffffff9a63ffc0",
     "elf": "snapshot {guest} {out} --format elf",
     "lime": "snapshot {guest} {out} --format lime",
@@ -157,6 +161,8 @@ def main() -> int:
     with (tempfile.TemporaryDirectory(prefix="nunchi-nomem-") as work,
           concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
         guest = Path(shutil.move(written, Path(work) / "guest.raw"))
+        guest.with_suffix(".raw.gz").write_bytes(gzip.compress(guest.read_bytes()))
+        guest.with_suffix(".raw.xz").write_bytes(lzma.compress(guest.read_bytes()))
         jobs = [pool.submit(replay, program) for program in programs]
         jobs += [pool.submit(Command(nunchi, name, guest, Path(work)).run_all) for name in names]
         for job in jobs:

@@ -306,10 +306,11 @@ struct nunchi_guest_options {
 /*
  * Opens a guest, so that its memory can be read. target is "xen:NAME", "xen:ID", "qemu:NAME",
  * "qemu:PID", "qemu:SOCKET", or the path of a saved guest, whose format is recognised by its
- * content. The kernel in the memory is searched for by the first call that needs it. options may be
- * NULL. The caller frees the guest by nunchi_guest_close(). Fails with NUNCHI_ERROR_NOT_FOUND if
- * there is no such guest, and with NUNCHI_ERROR_PERMISSION or _UNSUPPORTED if its memory cannot be
- * read.
+ * content; a file that was packed as a whole (gzip, xz …) is unpacked to a temporary file, which
+ * may take minutes. The kernel in the memory is searched for by the first call that needs it.
+ * options may be NULL. The caller frees the guest by nunchi_guest_close(). Fails with
+ * NUNCHI_ERROR_NOT_FOUND if there is no such guest, and with NUNCHI_ERROR_PERMISSION or
+ * _UNSUPPORTED if its memory cannot be read.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_open(struct nunchi_context *context,
 						  const char *target,

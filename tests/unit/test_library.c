@@ -251,7 +251,7 @@ static const struct {
     {"libpcre2-8.so.0", "reading logs", "libpcre2-8-0 (Debian, Ubuntu) or pcre2 (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
-    {"libarchive.so.13", "bundles and compressed initramfs",
+    {"libarchive.so.13", "bundles, compressed initramfs and saved guests",
      "libarchive13 (Debian, Ubuntu) or libarchive (Fedora)"},
     {NULL, NULL, NULL}, /* the initramfs */
 #endif
@@ -260,7 +260,8 @@ static const struct {
      "libsnappy1v5 (Debian, Ubuntu) or snappy (Fedora)"},
 #endif
 #ifdef HAVE_ZLIB
-    {"libz.so.1", "kdump files packed with zlib", "zlib1g (Debian, Ubuntu) or zlib (Fedora)"},
+    {"libz.so.1", "what is packed with zlib (gzip, kdump)",
+     "zlib1g (Debian, Ubuntu) or zlib (Fedora)"},
 #endif
 #ifdef HAVE_LZO
     {"liblzo2.so.2", "kdump files packed with LZO", "liblzo2-2 (Debian, Ubuntu) or lzo (Fedora)"},

@@ -2,6 +2,7 @@
 #include "doctor/facts/bundle.h"
 
 #include "config.h"
+#include "core/archive_library.h"
 #include "core/buffer.h"
 #include "core/hash.h"
 #include "doctor/facts/new_file.h"
@@ -22,7 +23,6 @@ bool bundle_is(const char *path)
 }
 
 #ifdef HAVE_LIBARCHIVE
-#include "doctor/facts/archive_library.h"
 
 #define MARK          "nunchi-bundle"
 #define MARK_TEXT     "1\n"

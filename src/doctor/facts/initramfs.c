@@ -2,6 +2,7 @@
 #include "doctor/facts/initramfs.h"
 
 #include "config.h"
+#include "core/archive_library.h"
 #include "core/clock.h"
 #include "core/digit.h"
 
@@ -10,7 +11,6 @@
 #include <string.h>
 
 #ifdef HAVE_LIBARCHIVE
-#include "doctor/facts/archive_library.h"
 
 #define MOST_UNPACKED (2ull << 30)
 #define MOST_ENTRIES  (1u << 18)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/facts/tree.h"
 
+#include "core/archive_library.h"
 #include "core/array.h"
 #include "core/buffer.h"
 #include "core/hash.h"
-#include "doctor/facts/archive_library.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/facts/packages.h"
 #include "doctor/facts/probe.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "doctor/facts/unpack.h"
 
+#include "core/archive_library.h"
 #include "core/clock.h"
 #include "core/io.h"
-#include "doctor/facts/archive_library.h"
 
 #include <errno.h>
 #include <fcntl.h>

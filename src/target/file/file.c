@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/file/file.h"
 
+#include "core/clock.h"
+#include "target/file/foreign.h"
 #include "target/file/format.h"
+#include "target/file/packed.h"
+#include "target/file/unpack.h"
 #include "target/kind.h"
 
 #include <errno.h>
@@ -127,32 +131,39 @@ void file_note_missing(struct file_target *file, uint64_t missing, uint64_t tota
 			    file->size, amount(missing).text, amount(total).text);
 }
 
-/* The format that the first bytes show; loads the libraries that it needs. */
-static struct nunchi_error *find_format(const struct source *source, const struct file_format **ret)
+struct file_start {
+	uint8_t bytes[FILE_START_SIZE];
+	size_t size;
+};
+
+static struct nunchi_error *read_start(const struct source *source, struct file_start *ret)
 {
-	size_t size = source->size < FILE_START_SIZE ? (size_t)source->size : FILE_START_SIZE;
-	uint8_t start[FILE_START_SIZE];
-	struct nunchi_error *err = source_read(source, 0, start, size, "the start of the file");
+	ret->size = source->size < FILE_START_SIZE ? (size_t)source->size : FILE_START_SIZE;
+	return source_read(source, 0, ret->bytes, ret->size, "the start of the file");
+}
+
+/* The format that the first bytes show; loads the libraries that it needs. */
+static const struct file_format *find_format(const struct file_start *start)
+{
 	size_t i = 0;
 
-	if (err)
-		return err;
 	/* The last format, raw, matches every file. */
-	while (i + 1 < ARRAY_SIZE(formats) && !formats[i]->matches(start, size))
+	while (i + 1 < ARRAY_SIZE(formats) && !formats[i]->matches(start->bytes, start->size))
 		i++;
 	if (formats[i]->load)
-		formats[i]->load(start, size);
-	*ret = formats[i];
-	return NULL;
+		formats[i]->load(start->bytes, start->size);
+	return formats[i];
 }
 
 struct nunchi_error *file_open_source(struct file_target *file, struct source *source)
 {
 	const struct file_format *format;
-	struct nunchi_error *err = find_format(source, &format);
+	struct file_start start;
+	struct nunchi_error *err = read_start(source, &start);
 
 	if (err)
 		return err;
+	format = find_format(&start);
 	file->ops.kind = format->format.name;
 	return format->open(file, source);
 }
@@ -223,10 +234,96 @@ static struct nunchi_error *hint_damaged(struct nunchi_error *err)
 			       "it again, or dump the guest again");
 }
 
+/* ---- Packed files ---------------------------------------------------------------------------- */
+
+/* Opens what is needed to unpack the file, if it is packed; otherwise *ret stays NULL. */
+static struct nunchi_error *prepare_packed(struct file_target *file, const struct file_start *start,
+					   const struct cancel *cancel, struct packed **ret)
+{
+	const struct packed_options options = {.most = PACKED_MOST, .cancel = cancel};
+	const struct packing *packing = packing_find(start->bytes, start->size);
+
+	if (!packing)
+		return NULL;
+	/* Which of them what is in the file will need is not known yet. */
+	unpacker_preload(unpacker_supports());
+	return packed_prepare(packing, file->fd, file->size, file->target.name, &options, ret);
+}
+
+static void note_unpacked(struct file_target *file, const struct packing *packing,
+			  const struct packed_result *result, uint64_t us)
+{
+	struct target *target = &file->target;
+
+	target_note(target,
+		    "it is %s: unpacked to a temporary file of %s in %.1f s, which each command "
+		    "does anew",
+		    packing->what, amount(result->size).text, (double)us / CLOCK_US_PER_S);
+	if (result->cut)
+		target_note(target,
+			    "the packed file is cut off: the %s that could be unpacked are used",
+			    amount(result->size).text);
+	if (result->behind)
+		target_note(target, "at least %s behind the end of what is packed are not read",
+			    amount(result->behind).text);
+}
+
+/* Puts what is packed in the place of the file. */
+static struct nunchi_error *unpack_file(struct file_target *file, struct packed *packed,
+					struct file_start *start, struct source *source)
+{
+	const struct packing *packing = packing_find(start->bytes, start->size);
+	_cleanup_error_ struct nunchi_error *foreign = NULL;
+	uint64_t begin = clock_us();
+	struct packed_result result;
+	struct nunchi_error *err = packed_run(packed, &result);
+
+	if (err)
+		return err;
+	close(file->fd);
+	file->fd = result.fd;
+	file->size = result.size;
+	file->incomplete = result.cut;
+	/* Without a name: the commands of hints are for what is in it. */
+	*source = source_of_fd(file->fd, file->size);
+	note_unpacked(file, packing, &result, clock_us() - begin);
+	err = read_start(source, start);
+	if (err || find_format(start) != &raw_format)
+		return err;
+	foreign = foreign_file_error(NULL, start->bytes, start->size);
+	return foreign ? packing_refuse_content(packing, file->target.name, foreign) : NULL;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
 static void cleanup_target(struct file_target **file)
 {
 	if (*file)
 		target_close(&(*file)->target);
+}
+
+/* Opens all that will be read, then has the caller confine the process, then unpacks. */
+static struct nunchi_error *open_content(struct file_target *file, const char *path,
+					 const struct target_options *options,
+					 struct source *source)
+{
+	_cleanup_packed_ struct packed *packed = NULL;
+	struct file_start start;
+	struct nunchi_error *err;
+
+	err = open_regular(path, &file->fd, &file->size);
+	if (err)
+		return err;
+	*source = source_of_fd(file->fd, file->size);
+	source->name = file->target.name;
+	err = read_start(source, &start);
+	if (!err)
+		err = open_beside(file, find_format(&start), path);
+	if (!err)
+		err = prepare_packed(file, &start, options->cancel, &packed);
+	if (!err && options->opened)
+		err = options->opened(&file->target, options->data);
+	return !err && packed ? unpack_file(file, packed, &start, source) : err;
 }
 
 struct nunchi_error *file_target_open(const char *path, const struct target_options *options,
@@ -234,7 +331,6 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 {
 	_cleanup_(cleanup_target) struct file_target *file = calloc(1, sizeof(*file));
 	_cleanup_source_ struct source source = {0};
-	const struct file_format *format;
 	struct nunchi_error *err;
 
 	if (!file)
@@ -251,20 +347,10 @@ struct nunchi_error *file_target_open(const char *path, const struct target_opti
 	err = target_init(&file->target, &file->ops, path);
 	if (err)
 		return err;
-	err = open_regular(path, &file->fd, &file->size);
+	err = open_content(file, path, options, &source);
 	if (err)
 		return error_context(err, "%s", path);
-	source = source_of_fd(file->fd, file->size);
-	source.name = file->target.name;
-	err = find_format(&source, &format);
-	if (!err)
-		err = open_beside(file, format, path);
-	if (!err && options->opened)
-		err = options->opened(&file->target, options->data);
-	if (err)
-		return error_context(err, "%s", path);
-	file->ops.kind = format->format.name;
-	err = format->open(file, &source);
+	err = file_open_source(file, &source);
 	if (err)
 		return error_context(hint_damaged(err), "%s", path);
 	*ret = &no_cleanup_ptr(file)->target;

@@ -3,6 +3,7 @@
 
 #include "arch/address.h"
 #include "target/file/hint.h"
+#include "target/file/packed.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +12,6 @@
 #define VMWARE_HINT                                                                                \
 	"its memory is in the .vmem file beside it: give that; where there is none, make a core: " \
 	"vmss2core -N FILE"
-#define ZLIB_HINT "unpack it: zlib-flate -uncompress <FILE >FILE.raw (package qpdf)"
-/* With the window that `zstd --long=31` makes, too. */
-#define ZSTD_HINT   "unpack it: zstd -d --long=31 FILE -o FILE.raw"
 #define LINUX_ALONE "nunchi reads the memory of Linux guests alone"
 
 static const struct {
@@ -23,21 +21,11 @@ static const struct {
 	const char *what;
 	const char *hint;
 } foreign[] = {
-    {"\x1f\x8b\x08", 3, 0, "a gzip file", "unpack it: gunzip -c FILE >FILE.raw"},
-    {"\xfd\x37zXZ", 6, 0, "an xz file", "unpack it: xz -dc FILE >FILE.raw"},
-    {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file", ZSTD_HINT},
-    /* A frame to be skipped, which holds the size of the next one: of pzstd. */
-    {"\x50\x2a\x4d\x18", 4, 0, "a zstd file", ZSTD_HINT},
-    {"\x04\x22\x4d\x18", 4, 0, "an lz4 file", "unpack it: lz4 -d FILE FILE.raw"},
-    {"\x02\x21\x4c\x18", 4, 0, "an lz4 file (legacy format)", "unpack it: lz4 -d FILE FILE.raw"},
     {"\x89LZO\0\r\n\x1a\n", 9, 0, "an lzop file", "unpack it: lzop -dc FILE >FILE.raw"},
-    {"BZh", 3, 0, "a bzip2 file", "unpack it: bunzip2 -c FILE >FILE.raw"},
     {"7z\xbc\xaf\x27\x1c", 6, 0, "a 7z archive", "unpack it: 7z x FILE"},
     {"Rar!\x1a\x07", 6, 0, "a RAR archive", "unpack it: unrar x FILE"},
     {"PK\x03\x04", 4, 0, "a zip archive", "unpack it: unzip FILE"},
     {"ustar", 5, 257, "a tar archive", "unpack it: tar -xf FILE"},
-    {"\x38\x8d", 2, 0, "a zlib stream, as LiME writes with compress=1", ZLIB_HINT},
-    {"\x78\x9c", 2, 0, "a zlib stream", ZLIB_HINT},
     {"\xd0\xbe\xd0\xbe", 4, 0, "the state of a VMware guest (.vmss, .vmsn) of an old version",
      VMWARE_HINT},
     {"\x7fVirtualBox SavedState", 22, 0, "a state that VirtualBox saved (.sav)",
@@ -90,8 +78,11 @@ static bool is_text(const uint8_t *start, size_t size)
 
 struct nunchi_error *foreign_file_error(const char *name, const void *start, size_t size)
 {
+	const struct packing *packing = packing_find(start, size);
 	struct nunchi_error *err = NULL;
 
+	if (packing)
+		return packing_refuse(packing, name);
 	for (size_t i = 0; i < ARRAY_SIZE(foreign) && !err; i++) {
 		const uint8_t *at = (const uint8_t *)start + foreign[i].offset;
 

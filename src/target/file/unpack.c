@@ -5,12 +5,10 @@
 #include "core/library.h"
 #include "target/compression.h"
 #include "target/file/kdump.h"
+#include "target/file/zlib_library.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#ifdef HAVE_ZLIB
-#include <zlib.h>
-#endif
 #ifdef HAVE_LZO
 #include <lzo/lzo1x.h>
 #endif
@@ -22,27 +20,6 @@
 #endif
 
 /* ---- The libraries --------------------------------------------------------------------------- */
-
-#ifdef HAVE_ZLIB
-/* inflateInit() is a macro that calls inflateInit_(). */
-#define ZLIB_FUNCTIONS(FUNCTION)                                                                   \
-	FUNCTION(inflate)                                                                          \
-	FUNCTION(inflateEnd)                                                                       \
-	FUNCTION(inflateInit_)                                                                     \
-	FUNCTION(inflateReset)
-
-struct zlib_library {
-	void *handle;
-	ZLIB_FUNCTIONS(LIBRARY_MEMBER)
-};
-
-#define FUNCTION(name) LIBRARY_FUNCTION(struct zlib_library, name)
-static const struct library_function zlib_functions[] = {ZLIB_FUNCTIONS(FUNCTION)};
-#undef FUNCTION
-LIBRARY(zlib, zlib_functions, "libz.so.1", "kdump files packed with zlib",
-	"zlib1g (Debian, Ubuntu) or zlib (Fedora)");
-static_assert(ZLIB_VER_MAJOR == 1, "the SONAME is of another version");
-#endif
 
 #ifdef HAVE_LZO
 #define LZO_FUNCTIONS(FUNCTION) FUNCTION(lzo1x_decompress_safe)
@@ -105,7 +82,7 @@ static struct nunchi_error *load(struct unpacker *unpacker, unsigned method)
 	switch (method) {
 #ifdef HAVE_ZLIB
 	case KDUMP_ZLIB:
-		return library_load(&zlib, &unpacker->zlib, &unpacker->zlib.handle);
+		return zlib_library_load(&unpacker->zlib);
 #endif
 #ifdef HAVE_LZO
 	case KDUMP_LZO:
@@ -139,7 +116,7 @@ void unpacker_destroy(struct unpacker *unpacker)
 #ifdef HAVE_ZLIB
 	if (unpacker->stream_ready)
 		unpacker->zlib.inflateEnd(&unpacker->stream);
-	library_unload(&unpacker->zlib.handle);
+	zlib_library_unload(&unpacker->zlib);
 #endif
 #ifdef HAVE_LZO
 	library_unload(&unpacker->lzo.handle);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "doctor/facts/archive_library.h"
+#include "core/archive_library.h"
 
 #ifdef HAVE_LIBARCHIVE
 
@@ -7,7 +7,7 @@
 
 #define FUNCTION(name) LIBRARY_FUNCTION(struct archive_library, name)
 static const struct library_function functions[] = {ARCHIVE_FUNCTIONS(FUNCTION)};
-LIBRARY(libarchive, functions, "libarchive.so.13", "bundles and compressed initramfs",
+LIBRARY(libarchive, functions, "libarchive.so.13", "bundles, compressed initramfs and saved guests",
 	ARCHIVE_PACKAGES);
 static_assert(ARCHIVE_VERSION_NUMBER / 1000000 == 3, "the SONAME is of another version");
 

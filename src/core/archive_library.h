@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libarchive: for bundles, and for what an initramfs is compressed with. */
-#ifndef NUNCHI_DOCTOR_FACTS_ARCHIVE_LIBRARY_H
-#define NUNCHI_DOCTOR_FACTS_ARCHIVE_LIBRARY_H
+/* libarchive: for bundles, and for what an initramfs or a saved guest is compressed with. */
+#ifndef NUNCHI_CORE_ARCHIVE_LIBRARY_H
+#define NUNCHI_CORE_ARCHIVE_LIBRARY_H
 
 #include "config.h"
 
@@ -24,8 +24,10 @@
 	FUNCTION(archive_entry_set_perm)                                                           \
 	FUNCTION(archive_entry_set_size)                                                           \
 	FUNCTION(archive_error_string)                                                             \
+	FUNCTION(archive_filter_bytes)                                                             \
 	FUNCTION(archive_filter_count)                                                             \
 	FUNCTION(archive_free)                                                                     \
+	FUNCTION(archive_read_append_filter)                                                       \
 	FUNCTION(archive_read_data)                                                                \
 	FUNCTION(archive_read_free)                                                                \
 	FUNCTION(archive_read_new)                                                                 \
