@@ -38,7 +38,9 @@ static enum due is_due(const struct undo_entry *entry, const struct undo_actor *
 	if (entry->state == UNDO_LOGGED)
 		return SETTLED;
 	seen = undo_look(actor);
-	if (seen == UNDO_SEEN_CLEAR || seen == UNDO_SEEN_GONE)
+	if (seen == UNDO_SEEN_GONE)
+		return SETTLED;
+	if (seen == UNDO_SEEN_CLEAR && (!actor->hides || entry->state == UNDO_DOING))
 		return SETTLED;
 	/* Of a count, a call that may have been made or not cannot be told by the guest's time. */
 	if (actor->counted && entry->state != UNDO_DONE)

@@ -56,6 +56,11 @@ struct undo_actor {
 	 * pause is theirs, do without.
 	 */
 	bool needs_proof;
+	/*
+	 * Whether look() may tell that the guest is clear although the change is in it still. Then
+	 * an entry that says that it was made is undone whatever look() tells.
+	 */
+	bool hides;
 };
 
 /* The result of a replay. */

@@ -613,6 +613,41 @@ static void test_reset_and_end(void **state)
 	world_stop(&world);
 }
 
+/* QEMU does not run for longer than nunchi waits when it takes leave of a guest at a breakpoint. */
+static void test_closed_while_qemu_hangs(void **state)
+{
+	struct target *target;
+	struct world world;
+	double begin;
+	pid_t pid;
+
+	(void)state;
+	world_start(&world, NULL);
+	target = open_target(&world);
+	ok(target->ops->stops->open(target));
+	insert(target, work);
+	assert_int_equal(await(target, 5000).kind, TARGET_STOP_BREAKPOINT);
+	kill(world.machine.pid, SIGSTOP);
+	pid = fork();
+	if (pid == 0) {
+		sleep(12);
+		kill(world.machine.pid, SIGCONT);
+		_exit(0);
+	}
+	begin = now_ms();
+	target->ops->stops->close(target);
+	assert_true(now_ms() - begin > 9000);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(observer_wait_running(&world.observer, true, 5000));
+	assert_free(&world);
+	/* By its guard. */
+	for (begin = now_ms(); records() && now_ms() < begin + 5000;)
+		usleep(10000);
+	assert_int_equal(records(), 0);
+	target_close(target);
+	world_stop(&world);
+}
+
 /* ---- Killed ---------------------------------------------------------------------------------- */
 
 /* Watches until it is killed: all that can be interrupted is done again and again. */
@@ -701,7 +736,7 @@ static double check_undone(struct world *world, unsigned *left)
 
 static void test_killed_at_any_moment_the_guest_runs_on(void **state)
 {
-	enum { KILLS = 200 };
+	enum { KILLS = 100 };
 	unsigned seed = (unsigned)getpid(), stopped = 0, left = 0;
 	double longest = 0;
 	struct world world;
@@ -771,6 +806,13 @@ static void test_both_killed_the_next_one_repairs(void **state)
 		if (i == 4) {
 			observer_ask(&world.observer, "\"cont\"");
 			assert_true(observer_wait_running(&world.observer, false, 5000));
+		}
+		/* Somebody takes the stub away, and the guest stands still without one. */
+		if (i == 5) {
+			observer_ask(&world.observer, "\"human-monitor-command\",\"arguments\":"
+						      "{\"command-line\":\"gdbserver none\"}");
+			assert_false(has_device(&world));
+			assert_false(observer_is_running(&world.observer));
 		}
 		target = open_target(&world);
 		assert_int_equal(target->note_count, 1);
@@ -950,6 +992,7 @@ int main(void)
 	    cmocka_unit_test(test_pauses_of_others_without_telling),
 	    cmocka_unit_test(test_resumed_by_others),
 	    cmocka_unit_test(test_reset_and_end),
+	    cmocka_unit_test(test_closed_while_qemu_hangs),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
 	    cmocka_unit_test(test_confined),
 	    cmocka_unit_test(test_controller_is_killed),

@@ -31,6 +31,7 @@ struct qemu_stub {
 	int timer, both;
 	/* QEMU may have begun to serve gdb there; for who has the QMP connection */
 	bool attached;
+	bool undone;                 /* nothing of it is left in the guest */
 	struct gdb_client *client;   /* NULL unless it is watched */
 	struct qemu_stub_page *page; /* NULL until qemu_stub_prepare() */
 	struct undo undo;            /* of who has the QMP connection */

@@ -273,9 +273,14 @@ static struct nunchi_error *look(void *data, enum undo_seen *ret)
 	struct nunchi_error *err =
 	    qmp_client_execute(qemu->qmp, "query-chardev", NULL, &wait, &devices);
 
-	if (!err)
-		*ret = find_device(devices, STUB_ID) ? UNDO_SEEN_SET : UNDO_SEEN_CLEAR;
-	return err;
+	if (err)
+		return err;
+	if (find_device(devices, STUB_ID))
+		*ret = UNDO_SEEN_SET;
+	else
+		/* Who debugs the guest since then decides about it. */
+		*ret = find_device(devices, "gdb") ? UNDO_SEEN_GONE : UNDO_SEEN_CLEAR;
+	return NULL;
 }
 
 static struct nunchi_error *set(void *data)
@@ -285,6 +290,7 @@ static struct nunchi_error *set(void *data)
 	const struct gdb_wait answer = answer_wait(qemu);
 	struct nunchi_error *err = gdb_client_create(stub->fd, &stub->page->stub, &stub->client);
 
+	stub->undone = false;
 	if (!err)
 		err = give_stub(qemu, &stub->peer, &stub->attached);
 	if (!err)
@@ -365,7 +371,9 @@ static struct nunchi_error *detach_anew(struct qemu_target *qemu)
 		err = give_stub(qemu, &sockets[1], &attached);
 	if (!err)
 		err = gdb_client_detach(client, &wait);
-	take_stub(qemu);
+	/* Otherwise QEMU may yet do what it was told. */
+	if (!err)
+		take_stub(qemu);
 	close_fd(&sockets[0]);
 	close_fd(&sockets[1]);
 	return err;
@@ -405,6 +413,7 @@ static struct nunchi_error *clear(void *data)
 		err = NULL;
 	}
 	qemu->cancel = cancel;
+	stub->undone = !err;
 	return err;
 }
 
@@ -435,7 +444,7 @@ static const struct undo_ops undo_ops = {
     .words = {"with breakpoints in it", "removing them",
 	      "with breakpoints in it: they were removed, and it was resumed if it stood still"},
     .certain = true,
-    .actor = {.look = look, .clear = clear},
+    .actor = {.look = look, .clear = clear, .hides = true},
     .set = set,
     .plan = plan,
     .is_dead = qemu_is_dead,
@@ -448,12 +457,15 @@ void qemu_stub_init(struct qemu_target *qemu)
 	qemu_undo_init(qemu, &qemu->stub.undo, &undo_ops, "qemustub");
 }
 
-/* Gives up everything when the stub has detached, or was not opened. */
+/*
+ * Gives up everything. A stub that has not detached stays, for the guard or QEMU to do so: without
+ * it the guest would stand still.
+ */
 static void leave(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 
-	if (stub->client && qemu->qmp && !qemu->base.controller)
+	if (stub->client && stub->undone && qemu->qmp && !qemu->base.controller)
 		take_stub(qemu);
 	/* The guard has a copy of our end. */
 	undo_deinit(&stub->undo);
