@@ -473,6 +473,15 @@ static void test_pauses_of_others(void **state)
 	observer_ask(&world.observer, "\"cont\"");
 	insert(target, work);
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_BREAKPOINT);
+	stops->close(target);
+	assert_free(&world);
+	/* Nor if it met a breakpoint since, which next() has not told yet. */
+	ok(stops->open(target));
+	observer_ask(&world.observer, "\"stop\"");
+	assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
+	insert(target, work);
+	observer_ask(&world.observer, "\"cont\"");
+	assert_true(observer_wait_running(&world.observer, false, 5000));
 	target_close(target);
 	assert_free(&world);
 	world_stop(&world);

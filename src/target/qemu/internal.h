@@ -69,9 +69,13 @@ static inline struct qmp_wait qemu_wait(const struct qemu_target *qemu)
 
 /* Whether the process still runs. A later process with the same id does not count. */
 bool qemu_is_alive(const struct qemu_target *qemu);
-/* *ret_paused: the guest was stopped by `stop`, not because it ended or because of an error. */
-struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_running,
-				       bool *ret_paused);
+enum qemu_status {
+	QEMU_RUNNING,
+	QEMU_PAUSED,  /* by `stop`, or by a gdb stub that was told to stop it */
+	QEMU_DEBUG,   /* at a breakpoint, or after a single step */
+	QEMU_STOPPED, /* because it ended, or because of an error */
+};
+struct nunchi_error *qemu_query_status(struct qemu_target *qemu, enum qemu_status *ret);
 
 /* ---- pause.c ---- */
 

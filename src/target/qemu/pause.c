@@ -18,15 +18,15 @@
 static struct nunchi_error *look(void *data, enum undo_seen *ret)
 {
 	struct qemu_target *qemu = data;
-	bool running, paused;
-	struct nunchi_error *err = qemu_query_status(qemu, &running, &paused);
+	enum qemu_status status;
+	struct nunchi_error *err = qemu_query_status(qemu, &status);
 
 	if (err)
 		return err;
-	if (running)
+	if (status == QEMU_RUNNING)
 		*ret = UNDO_SEEN_CLEAR;
 	else
-		*ret = paused ? UNDO_SEEN_SET : UNDO_SEEN_GONE;
+		*ret = status == QEMU_PAUSED ? UNDO_SEEN_SET : UNDO_SEEN_GONE;
 	return NULL;
 }
 

@@ -30,8 +30,7 @@ bool qemu_is_alive(const struct qemu_target *qemu)
 	return start_time == qemu->process.start_time;
 }
 
-struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_running,
-				       bool *ret_paused)
+struct nunchi_error *qemu_query_status(struct qemu_target *qemu, enum qemu_status *ret)
 {
 	const struct qmp_wait wait = qemu_wait(qemu);
 	_cleanup_json_ json_t *value = NULL;
@@ -44,16 +43,20 @@ struct nunchi_error *qemu_query_status(struct qemu_target *qemu, bool *ret_runni
 		return err;
 	if (!status)
 		return error_create(NUNCHI_ERROR_DATA, "QMP: query-status gives no status");
-	*ret_running = json_is_true(json_object_get(value, "running"));
-	*ret_paused = !strcmp(status, "paused");
+	if (json_is_true(json_object_get(value, "running")))
+		*ret = QEMU_RUNNING;
+	else if (!strcmp(status, "paused"))
+		*ret = QEMU_PAUSED;
+	else
+		*ret = !strcmp(status, "debug") ? QEMU_DEBUG : QEMU_STOPPED;
 	return NULL;
 }
 
 static struct nunchi_error *get_state(struct target *target, enum target_state *ret)
 {
 	struct qemu_target *qemu = qemu_of(target);
+	enum qemu_status status;
 	struct nunchi_error *err;
-	bool running, paused;
 
 	if (!qemu_is_alive(qemu)) {
 		*ret = TARGET_ENDED;
@@ -63,14 +66,14 @@ static struct nunchi_error *get_state(struct target *target, enum target_state *
 		*ret = TARGET_UNKNOWN;
 		return NULL;
 	}
-	err = qemu_query_status(qemu, &running, &paused);
+	err = qemu_query_status(qemu, &status);
 	if (err && !qemu_is_alive(qemu)) {
 		nunchi_error_destroy(err);
 		*ret = TARGET_ENDED;
 		return NULL;
 	}
 	if (!err)
-		*ret = running ? TARGET_RUNNING : TARGET_PAUSED;
+		*ret = status == QEMU_RUNNING ? TARGET_RUNNING : TARGET_PAUSED;
 	return err;
 }
 

@@ -236,10 +236,11 @@ static struct nunchi_error *check_stub(struct qemu_target *qemu, bool *ret_ours)
 static struct nunchi_error *check_free(struct qemu_target *qemu)
 {
 	const uint64_t deadline = clock_us() + END_US;
-	bool running, paused, ours = true;
-	struct nunchi_error *err = qemu_query_status(qemu, &running, &paused);
+	enum qemu_status status;
+	bool ours = true;
+	struct nunchi_error *err = qemu_query_status(qemu, &status);
 
-	if (!err && !running)
+	if (!err && status != QEMU_RUNNING)
 		return error_hint(error_create(NUNCHI_ERROR_BUSY,
 					       "somebody has paused the guest, or it has ended"),
 				  "resume it first: `virsh resume`, or `cont` in QEMU's monitor");
@@ -301,21 +302,30 @@ static struct nunchi_error *set(void *data)
 	return err;
 }
 
+/*
+ * Whether somebody else has the guest paused, whom nobody has resumed: it does not run, and has not
+ * met a breakpoint since. Who has no QMP connection learns of the breakpoint from the stub.
+ */
+static struct nunchi_error *ask_paused(struct qemu_target *qemu, bool *ret)
+{
+	enum target_state state = TARGET_PAUSED;
+	enum qemu_status status = QEMU_PAUSED;
+	struct nunchi_error *err = qemu->base.controller ? target_get_state(&qemu->base, &state)
+							 : qemu_query_status(qemu, &status);
+
+	if (!err)
+		*ret = state != TARGET_RUNNING && status != QEMU_RUNNING && status != QEMU_DEBUG;
+	return err;
+}
+
 /* Finds out whether somebody else has the guest paused, so that it is not to be resumed. */
 static struct nunchi_error *check_paused(struct qemu_target *qemu)
 {
-	struct qemu_stub *stub = &qemu->stub;
-	enum target_state state;
-	struct nunchi_error *err;
+	struct qemu_stub_page *page = qemu->stub.page;
 
-	if (gdb_client_has_stopped_it(stub->client))
-		stub->page->paused = false;
-	if (!stub->page->paused)
-		return NULL;
-	err = target_get_state(&qemu->base, &state);
-	if (!err)
-		stub->page->paused = state != TARGET_RUNNING;
-	return err;
+	if (gdb_client_has_stopped_it(qemu->stub.client))
+		page->paused = false;
+	return page->paused ? ask_paused(qemu, &page->paused) : NULL;
 }
 
 /* Removes the breakpoints one by one, while the guest stays paused. */
