@@ -888,6 +888,62 @@ static void watch_confined_for_ever(const struct world *world)
 		take_stops(target, work, 20);
 }
 
+static int go_fds[2];
+
+/* Tells the test to go on, and waits until that tells the same. */
+static void take_turns(void)
+{
+	char turn;
+
+	if (write(ready_fds[1], "", 1) != 1 || read(go_fds[0], &turn, 1) != 1)
+		_exit(6);
+}
+
+/* Somebody resumes the guest that somebody had paused, and a request stops it. */
+static void stop_by_request(const struct world *world)
+{
+	struct target *target = open_confined(world);
+	const struct target_stops_ops *stops = target->ops->stops;
+
+	ok(stops->open(target));
+	take_turns();
+	if (await(target, 5000).kind != TARGET_STOP_PAUSED)
+		_exit(4);
+	ok(stops->hold(target));
+	take_turns();
+	ok(stops->insert(target, address_of(guest_begin + 0x20)));
+	take_turns();
+}
+
+static void test_killed_after_a_request_stopped_it(void **state)
+{
+	struct world world;
+	unsigned left = 0;
+	char ready;
+	pid_t pid;
+
+	(void)state;
+	world_start(&world, NULL);
+	assert_int_equal(pipe(ready_fds), 0);
+	assert_int_equal(pipe(go_fds), 0);
+	pid = start_child(&world, stop_by_request);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(read(ready_fds[0], &ready, 1), 1);
+		if (i < 2) {
+			observer_ask(&world.observer, i ? "\"cont\"" : "\"stop\"");
+			assert_int_equal(write(go_fds[1], "", 1), 1);
+		}
+	}
+	assert_false(observer_is_running(&world.observer));
+	kill_child(pid);
+	check_undone(&world, &left);
+	close(ready_fds[0]);
+	close(ready_fds[1]);
+	close(go_fds[0]);
+	close(go_fds[1]);
+	world_stop(&world);
+}
+
 static pid_t controller;
 
 /* The first child of this process. */
@@ -1004,6 +1060,7 @@ int main(void)
 	    cmocka_unit_test(test_closed_while_qemu_hangs),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
 	    cmocka_unit_test(test_confined),
+	    cmocka_unit_test(test_killed_after_a_request_stopped_it),
 	    cmocka_unit_test(test_controller_is_killed),
 	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
 	};

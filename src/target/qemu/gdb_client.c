@@ -24,7 +24,6 @@ struct gdb_client {
 	size_t at, size; /* of the bytes of input that are not parsed yet */
 	/* a packet came that is not acknowledged; that is done in front of the next one */
 	bool owes_ack;
-	bool has_stopped_it;
 	/* the threads that requests for registers and single steps refer to; 0: unknown */
 	uint32_t register_thread, step_thread;
 	struct buffer output; /* the last packet that was sent */
@@ -53,7 +52,7 @@ void gdb_client_destroy(struct gdb_client *client)
 
 bool gdb_client_has_stopped_it(const struct gdb_client *client)
 {
-	return client->has_stopped_it;
+	return client->stub->has_stopped_it;
 }
 
 /* ---- Sending and receiving ------------------------------------------------------------------- */
@@ -163,6 +162,8 @@ static struct nunchi_error *try_again(struct gdb_client *client, enum gdb_piece 
 static void note_stop(struct gdb_client *client, const struct gdb_stop *stop)
 {
 	client->register_thread = client->step_thread = stop->thread;
+	client->stub->has_stopped_it |=
+	    stop->kind == GDB_STOP_SIGNAL && stop->signal == GDB_SIGNAL_TRAP;
 }
 
 /* ---- Exchanges ------------------------------------------------------------------------------- */
@@ -201,7 +202,7 @@ static struct nunchi_error *send_lost(struct gdb_client *client, struct exchange
 		return error_create(NUNCHI_ERROR_BUSY, "gdb stub: somebody resumes the guest again "
 						       "and again while it is watched");
 	exchange->lost_us = CLOCK_NEVER;
-	client->has_stopped_it = true;
+	client->stub->has_stopped_it = true;
 	return send_packet(client, exchange->request);
 }
 
@@ -525,6 +526,7 @@ struct nunchi_error *gdb_client_step(struct gdb_client *client, unsigned vcpu,
 		return err;
 	snprintf(request, sizeof(request), "vCont;s:%x", vcpu + 1);
 	exchange.request = request;
+	client->stub->has_stopped_it = false;
 	err = ask(client, &exchange, wait, &reply);
 	if (err)
 		return err;
@@ -536,7 +538,6 @@ struct nunchi_error *gdb_client_continue(struct gdb_client *client, const struct
 	struct nunchi_error *err = send_packet(client, "c");
 	unsigned tries = 0;
 
-	client->has_stopped_it = false;
 	client->register_thread = client->step_thread = 0;
 	while (!err && !client->stub->no_ack) {
 		enum gdb_piece piece;
@@ -550,6 +551,7 @@ struct nunchi_error *gdb_client_continue(struct gdb_client *client, const struct
 	}
 	/* The stub forgot its own packets when ours came. */
 	client->owes_ack = false;
+	client->stub->has_stopped_it = err != NULL;
 	return error_context(err, "c");
 }
 
@@ -557,9 +559,11 @@ struct nunchi_error *gdb_client_interrupt(struct gdb_client *client, const struc
 					  struct gdb_stop *ret)
 {
 	const bool due = client->owes_ack && !client->stub->no_ack;
-	struct nunchi_error *err = send_bytes(client, due ? "+\x03" : "\x03", due ? 2 : 1);
+	struct nunchi_error *err;
 	unsigned tries = 0;
 
+	client->stub->has_stopped_it = true;
+	err = send_bytes(client, due ? "+\x03" : "\x03", due ? 2 : 1);
 	client->owes_ack = false;
 	while (!err) {
 		enum gdb_piece piece;

@@ -24,6 +24,8 @@
  */
 struct gdb_stub {
 	bool no_ack; /* packets are not acknowledged */
+	/* see gdb_client_has_stopped_it(); true also between attaching and gdb_client_continue() */
+	bool has_stopped_it;
 	struct gdb_layout layout;
 	size_t thread_count;
 	uint32_t threads[GDB_THREADS_MAX]; /* QEMU numbers them from 1, in the order of vCPUs */
@@ -78,8 +80,8 @@ struct nunchi_error *gdb_client_interrupt(struct gdb_client *client, const struc
 struct nunchi_error *gdb_client_poll(struct gdb_client *client, bool *ret_stopped,
 				     struct gdb_stop *ret);
 /*
- * Whether somebody had resumed the guest when it was thought to stand still, so that a request
- * stopped it.
+ * Whether the guest stands still because of the stub, or may: it met a breakpoint, or a request
+ * stopped it, which a request also does if somebody had resumed the guest before.
  */
 bool gdb_client_has_stopped_it(const struct gdb_client *client);
 /* The vCPU of a stop; false if it names none. */

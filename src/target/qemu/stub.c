@@ -292,6 +292,7 @@ static struct nunchi_error *set(void *data)
 	struct nunchi_error *err = gdb_client_create(stub->fd, &stub->page->stub, &stub->client);
 
 	stub->undone = false;
+	stub->page->stub.has_stopped_it = true;
 	if (!err)
 		err = give_stub(qemu, &stub->peer, &stub->attached);
 	if (!err)
@@ -561,8 +562,6 @@ static void close_stub(struct target *target)
 		nunchi_error_destroy(undo_undo(&stub->undo));
 		leave(qemu);
 	} else if (stub->client) {
-		if (gdb_client_has_stopped_it(stub->client))
-			stub->page->paused = false;
 		err = controller_watch(target->controller, target, false);
 		/* That process was killed, and its guard too, perhaps. */
 		if (error_is(err, NUNCHI_ERROR_GONE))
@@ -655,14 +654,16 @@ static struct nunchi_error *park(struct qemu_target *qemu)
 	return err;
 }
 
-/* Stops the guest, which runs, and puts the breakpoints in again that park() took out. */
+/* Stops the guest, if it runs, and puts the breakpoints in again that park() took out. */
 static struct nunchi_error *stop_it(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	const struct gdb_wait wait = answer_wait(qemu);
-	struct gdb_stop stop;
-	struct nunchi_error *err = gdb_client_interrupt(stub->client, &wait, &stop);
+	struct gdb_stop stop = {.kind = GDB_STOP_SIGNAL};
+	struct nunchi_error *err = NULL;
 
+	if (!gdb_client_has_stopped_it(stub->client))
+		err = gdb_client_interrupt(stub->client, &wait, &stop);
 	if (!err && (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT))
 		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
 	for (size_t i = 0; !err && stub->page->parked && i < stub->page->count; i++)
