@@ -487,6 +487,43 @@ static void test_pauses_of_others(void **state)
 	world_stop(&world);
 }
 
+/* The same before next() has read that the guest was stopped. */
+static void test_unread_pauses_of_others(void **state)
+{
+	const struct target_stops_ops *stops;
+	struct target *target;
+	struct target_stop stop;
+	struct world world;
+
+	(void)state;
+	world_start(&world, NULL);
+	target = open_target(&world);
+	stops = target->ops->stops;
+	ok(stops->open(target));
+	observer_ask(&world.observer, "\"stop\"");
+	insert(target, work);
+	assert_false(observer_is_running(&world.observer));
+	ok(stops->next(target, &stop));
+	assert_int_equal(stop.kind, TARGET_STOP_PAUSED);
+	observer_ask(&world.observer, "\"cont\"");
+	take_stops(target, work, 20);
+	/* A breakpoint that was not read is told after the guest was held. */
+	assert_true(observer_wait_running(&world.observer, false, 5000));
+	insert(target, after);
+	assert_int_equal(await(target, 5000).kind, TARGET_STOP_BREAKPOINT);
+	stops->close(target);
+	assert_free(&world);
+	ok(stops->open(target));
+	observer_ask(&world.observer, "\"stop\"");
+	stops->close(target);
+	assert_false(observer_is_running(&world.observer));
+	assert_int_equal(records(), 0);
+	observer_ask(&world.observer, "\"cont\"");
+	target_close(target);
+	assert_free(&world);
+	world_stop(&world);
+}
+
 /* Cancelled after somebody had paused and resumed the guest: it runs on, wherever it was then. */
 static void test_cancelled_leaves_the_guest_running(void **state)
 {
@@ -1053,6 +1090,7 @@ int main(void)
 	    cmocka_unit_test(test_stops_go_on_elsewhere),
 	    cmocka_unit_test(test_who_else_uses_the_guest),
 	    cmocka_unit_test(test_pauses_of_others),
+	    cmocka_unit_test(test_unread_pauses_of_others),
 	    cmocka_unit_test(test_cancelled_leaves_the_guest_running),
 	    cmocka_unit_test(test_pauses_of_others_without_telling),
 	    cmocka_unit_test(test_resumed_by_others),

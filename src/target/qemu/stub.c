@@ -329,6 +329,26 @@ static struct nunchi_error *check_paused(struct qemu_target *qemu)
 	return page->paused ? ask_paused(qemu, &page->paused) : NULL;
 }
 
+/*
+ * Takes a stop that next() has not read yet, before the guest is stopped or resumed: it may be
+ * somebody's pause. A breakpoint is met again.
+ */
+static struct nunchi_error *take_unread(struct qemu_target *qemu)
+{
+	struct qemu_stub *stub = &qemu->stub;
+	struct gdb_stop stop;
+	bool stopped;
+	struct nunchi_error *err = gdb_client_poll(stub->client, &stopped, &stop);
+
+	if (err || !stopped)
+		return err;
+	if (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT)
+		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
+	if (stop.signal != GDB_SIGNAL_TRAP)
+		stub->page->paused = stub->paused_unsaid = true;
+	return NULL;
+}
+
 /* Removes the breakpoints one by one, while the guest stays paused. */
 static struct nunchi_error *remove_all(struct qemu_stub *stub)
 {
@@ -351,8 +371,13 @@ static struct nunchi_error *detach(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	const struct gdb_wait wait = leave_wait();
-	struct nunchi_error *err = check_paused(qemu);
+	struct nunchi_error *err = NULL;
 
+	/* Otherwise what comes is the answer to a request that was broken off. */
+	if (!gdb_client_has_stopped_it(stub->client))
+		err = take_unread(qemu);
+	if (!err)
+		err = check_paused(qemu);
 	if (!err && stub->page->paused)
 		err = remove_all(stub);
 	else if (!err)
@@ -482,7 +507,7 @@ static void leave(struct qemu_target *qemu)
 	undo_deinit(&stub->undo);
 	gdb_client_destroy(stub->client);
 	stub->client = NULL;
-	stub->attached = false;
+	stub->attached = stub->paused_unsaid = false;
 	close_fd(&stub->both);
 	close_fd(&stub->timer);
 	close_fd(&stub->fd);
@@ -846,10 +871,12 @@ static struct nunchi_error *hold(struct target *target)
 
 	if (err)
 		return err;
-	err = check_paused(qemu);
+	err = take_unread(qemu);
+	if (!err)
+		err = check_paused(qemu);
 	stub->page->resume = !stub->page->paused;
-	if (!err && stub->page->resume)
-		err = stop_it(qemu);
+	if (!err)
+		err = stub->page->resume ? stop_it(qemu) : park(qemu);
 	stub->page->held = !err;
 	return end_if_broken(target, err);
 }
