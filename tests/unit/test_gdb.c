@@ -536,7 +536,7 @@ static void test_stops_and_steps(void **state)
 
 	(void)state;
 	ok(gdb_client_continue(client, &wait));
-	ok(gdb_client_poll(client, &stopped, &stop));
+	ok(gdb_client_poll(client, NULL, &stopped, &stop));
 	assert_false(stopped);
 	ok(gdb_client_interrupt(client, &wait, &stop));
 	assert_true(gdb_client_vcpu(client, &stop, &vcpu));
@@ -551,11 +551,11 @@ static void test_stops_and_steps(void **state)
 	ok(gdb_client_continue(client, &wait));
 	/* The stop that came with the acknowledgement was left in the socket. */
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	ok(gdb_client_poll(client, &stopped, &stop));
+	ok(gdb_client_poll(client, NULL, &stopped, &stop));
 	assert_true(stopped);
 	ok(gdb_client_continue(client, &wait));
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	ok(gdb_client_poll(client, &stopped, &stop));
+	ok(gdb_client_poll(client, NULL, &stopped, &stop));
 	assert_int_equal(stop.kind, GDB_STOP_ENDED);
 	fails(gdb_client_read_rip(client, 7, &wait, &rip), NUNCHI_ERROR_ARGUMENT);
 	finish(&stub, client);
@@ -604,7 +604,7 @@ static void test_waits_end(void **state)
 	cancel_clear(&cancel);
 	shutdown(stub.fd, SHUT_RDWR);
 	fails(gdb_client_remove(client, 3, &wait), NUNCHI_ERROR_GONE);
-	ok(gdb_client_poll(client, &stopped, &stop));
+	ok(gdb_client_poll(client, NULL, &stopped, &stop));
 	assert_true(stopped);
 	assert_int_equal(stop.kind, GDB_STOP_ENDED);
 	finish(&stub, client);
@@ -652,6 +652,40 @@ static void test_endless_answers(void **state)
 	finish(&stub, client);
 }
 
+/* A look without waiting takes a part of what has come, for more may come all the time. */
+static void test_looks_end(void **state)
+{
+	static const char packets[] = "$x#78$x#78$x#78$x#78";
+	_cleanup_gdb_client_ struct gdb_client *client = NULL;
+	struct gdb_stub shared = {0};
+	struct cancel cancel = {0};
+	struct gdb_stop stop;
+	struct pollfd pfd = {.events = POLLIN};
+	size_t size = 0;
+	bool stopped;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	for (ssize_t n = 1; n > 0; size += n > 0 ? (size_t)n : 0) {
+		char chunk[200 * (sizeof(packets) - 1)];
+
+		for (size_t i = 0; i < sizeof(chunk); i += sizeof(packets) - 1)
+			memcpy(chunk + i, packets, sizeof(packets) - 1);
+		n = write(fds[1], chunk, sizeof(chunk));
+	}
+	assert_true(size > 80000);
+	ok(gdb_client_create(fds[0], &shared, &client));
+	ok(gdb_client_poll(client, NULL, &stopped, &stop));
+	assert_false(stopped);
+	pfd.fd = fds[0];
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	cancel_request(&cancel);
+	fails(gdb_client_poll(client, &cancel, &stopped, &stop), NUNCHI_ERROR_CANCELLED);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -672,6 +706,7 @@ int main(void)
 	    cmocka_unit_test(test_waits_end),
 	    cmocka_unit_test(test_detaching),
 	    cmocka_unit_test(test_endless_answers),
+	    cmocka_unit_test(test_looks_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

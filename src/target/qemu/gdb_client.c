@@ -15,6 +15,8 @@
 #define LOST_US (200 * CLOCK_US_PER_MS)
 /* Bytes that are asked for of a document at once; less than the packets of all versions have. */
 #define CHUNK_SIZE 0x7f0
+/* How often gdb_client_poll() reads at most: QEMU may send faster than it is read. */
+#define READS_MAX 16
 
 struct gdb_client {
 	int fd;
@@ -578,18 +580,23 @@ struct nunchi_error *gdb_client_interrupt(struct gdb_client *client, const struc
 	return error_context(err, "0x03");
 }
 
-struct nunchi_error *gdb_client_poll(struct gdb_client *client, bool *ret_stopped,
-				     struct gdb_stop *ret)
+struct nunchi_error *gdb_client_poll(struct gdb_client *client, const struct cancel *cancel,
+				     bool *ret_stopped, struct gdb_stop *ret)
 {
+	const struct gdb_wait wait = {CLOCK_NEVER, cancel};
 	struct nunchi_error *err = NULL;
-	unsigned tries = 0;
+	unsigned tries = 0, reads = 0;
 	bool more = true;
 
 	*ret_stopped = false;
 	while (!err && more) {
 		enum gdb_piece piece = next_piece(client);
 
+		if (piece == GDB_MORE && ++reads > READS_MAX)
+			break;
 		if (piece == GDB_MORE)
+			err = check_wait(&wait);
+		if (!err && piece == GDB_MORE)
 			err = receive(client, sizeof(client->input), &more);
 		else if (piece == GDB_CORRUPT)
 			err = try_again(client, piece, &tries);

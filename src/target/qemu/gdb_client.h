@@ -75,10 +75,11 @@ struct nunchi_error *gdb_client_interrupt(struct gdb_client *client, const struc
 					  struct gdb_stop *ret);
 /*
  * Takes a stop that has arrived, without waiting; *ret_stopped tells whether there was one. The end
- * of the connection is a stop too (GDB_STOP_ENDED).
+ * of the connection is a stop too (GDB_STOP_ENDED). If very much has arrived, some of it is left,
+ * so that the socket is readable. cancel may be NULL.
  */
-struct nunchi_error *gdb_client_poll(struct gdb_client *client, bool *ret_stopped,
-				     struct gdb_stop *ret);
+struct nunchi_error *gdb_client_poll(struct gdb_client *client, const struct cancel *cancel,
+				     bool *ret_stopped, struct gdb_stop *ret);
 /*
  * Whether the guest stands still because of the stub, or may: it met a breakpoint, or a request
  * stopped it, which a request also does if somebody had resumed the guest before.

@@ -338,7 +338,7 @@ static struct nunchi_error *take_unread(struct qemu_target *qemu)
 	struct qemu_stub *stub = &qemu->stub;
 	struct gdb_stop stop;
 	bool stopped;
-	struct nunchi_error *err = gdb_client_poll(stub->client, &stopped, &stop);
+	struct nunchi_error *err = gdb_client_poll(stub->client, qemu->cancel, &stopped, &stop);
 
 	if (err || !stopped)
 		return err;
@@ -772,7 +772,7 @@ static struct nunchi_error *next(struct target *target, struct target_stop *ret)
 	}
 	err = look_for_resume(qemu);
 	if (!err)
-		err = gdb_client_poll(qemu->stub.client, &stopped, &stop);
+		err = gdb_client_poll(qemu->stub.client, qemu->cancel, &stopped, &stop);
 	if (!err && stopped)
 		err = take_stop(qemu, &stop, ret);
 	else if (!err)
