@@ -604,6 +604,46 @@ static void test_pauses_of_others_without_telling(void **state)
 	world_stop(&world);
 }
 
+/*
+ * As on KVM, whose four breakpoints somebody else may have taken: nunchi cannot put its own in
+ * again. This machine may have no KVM, so the stub's answers are written here, as nunchi reads
+ * them: those to 0x03 and Z1, and after that the one that tells that it has detached.
+ */
+static void test_refused_breakpoint_ends_watching(void **state)
+{
+	const struct target_stops_ops *stops;
+	struct target *target;
+	struct world world;
+	char answers[4096];
+	int sockets[2];
+
+	(void)state;
+	world_start(&world, NULL);
+	target = open_target(&world);
+	qemu_of(target)->stub.mute = true;
+	stops = target->ops->stops;
+	ok(stops->open(target));
+	insert(target, guest_begin + 0x20);
+	observer_ask(&world.observer, "\"stop\"");
+	assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
+	observer_ask(&world.observer, "\"cont\"");
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets), 0);
+	memset(answers, '+', sizeof(answers));
+	memcpy(answers, "$T02thread:01;#04$T02thread:01;#04+$E22#a9", 42);
+	assert_int_equal(write(sockets[1], answers, sizeof(answers)), sizeof(answers));
+	assert_int_equal(write(sockets[1], GDB_DETACHED, sizeof(GDB_DETACHED) - 1),
+			 sizeof(GDB_DETACHED) - 1);
+	assert_true(dup2(sockets[0], qemu_of(target)->stub.fd) >= 0);
+	fails(stops->hold(target), NUNCHI_ERROR_BUSY, "refuses a breakpoint");
+	fails(stops->hold(target), NUNCHI_ERROR_GONE, "not watched any more");
+	close(sockets[0]);
+	close(sockets[1]);
+	target_close(target);
+	assert_free(&world);
+	world_stop(&world);
+}
+
 /* Somebody resumes the guest while it is held, or while it stands at a breakpoint. */
 static void test_resumed_by_others(void **state)
 {
@@ -1093,6 +1133,7 @@ int main(void)
 	    cmocka_unit_test(test_unread_pauses_of_others),
 	    cmocka_unit_test(test_cancelled_leaves_the_guest_running),
 	    cmocka_unit_test(test_pauses_of_others_without_telling),
+	    cmocka_unit_test(test_refused_breakpoint_ends_watching),
 	    cmocka_unit_test(test_resumed_by_others),
 	    cmocka_unit_test(test_reset_and_end),
 	    cmocka_unit_test(test_closed_while_qemu_hangs),

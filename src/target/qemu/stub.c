@@ -608,14 +608,18 @@ static struct nunchi_error *explain(const struct target *target, struct nunchi_e
 }
 
 /*
- * After an error that leaves open what the stub has done, watching ends; refusals leave the guest
- * as it was.
+ * After an error that leaves open what the stub has done, watching ends, and if the guest stands
+ * still although it is not held; other refusals leave the guest as it was.
  */
 static struct nunchi_error *end_if_broken(struct target *target, struct nunchi_error *err)
 {
+	struct qemu_stub *stub = &qemu_of(target)->stub;
+	bool stands = stub->client && !stub->page->held && gdb_client_has_stopped_it(stub->client);
+
 	err = explain(target, err);
-	if (err && !error_is(err, NUNCHI_ERROR_BUSY) && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
-	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
+	if (err && (stands ||
+		    (!error_is(err, NUNCHI_ERROR_BUSY) && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
+		     !error_is(err, NUNCHI_ERROR_UNSUPPORTED))))
 		close_stub(target);
 	return error_context(err, "%s", target->name);
 }
