@@ -916,6 +916,53 @@ static void test_both_killed_the_next_one_repairs(void **state)
 	world_stop(&world);
 }
 
+/* Somebody has paused the guest, which has a breakpoint. */
+static void wait_in_a_pause(const struct world *world)
+{
+	struct target *target = open_target(world);
+	struct observer observer = world->observer;
+	struct ready ready;
+
+	ok(target->ops->stops->open(target));
+	observer_ask(&observer, "\"stop\"");
+	if (await(target, 5000).kind != TARGET_STOP_PAUSED)
+		_exit(4);
+	insert(target, work);
+	ready.guard = guard_process(qemu_of(target)->stub.undo.guard);
+	if (write(ready_fds[1], &ready, sizeof(ready)) == sizeof(ready))
+		for (;;)
+			pause();
+}
+
+static void test_the_next_one_leaves_pauses_of_others(void **state)
+{
+	struct target *target;
+	struct world world;
+	struct ready ready;
+	pid_t pid;
+
+	(void)state;
+	world_start(&world, NULL);
+	assert_int_equal(pipe(ready_fds), 0);
+	pid = start_child(&world, wait_in_a_pause);
+	assert_int_equal(read(ready_fds[0], &ready, sizeof(ready)), sizeof(ready));
+	kill(ready.guard, SIGKILL);
+	kill_child(pid);
+	target = open_target(&world);
+	assert_false(observer_is_running(&world.observer));
+	assert_int_equal(target->note_count, 2);
+	assert_non_null(strstr(target->notes[0], "this guest is paused"));
+	assert_non_null(strstr(target->notes[1], "they were removed"));
+	assert_int_equal(records(), 0);
+	assert_false(has_device(&world));
+	observer_ask(&world.observer, "\"cont\"");
+	assert_free(&world);
+	target_close(target);
+	close(ready_fds[0]);
+	close(ready_fds[1]);
+	world_stop(&world);
+}
+
 /* ---- Confined -------------------------------------------------------------------------------- */
 
 static struct nunchi_error *confine(struct target *target, void *data)
@@ -1138,6 +1185,7 @@ int main(void)
 	    cmocka_unit_test(test_reset_and_end),
 	    cmocka_unit_test(test_closed_while_qemu_hangs),
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
+	    cmocka_unit_test(test_the_next_one_leaves_pauses_of_others),
 	    cmocka_unit_test(test_confined),
 	    cmocka_unit_test(test_killed_after_a_request_stopped_it),
 	    cmocka_unit_test(test_controller_is_killed),

@@ -499,6 +499,25 @@ struct nunchi_error *gdb_client_remove(struct gdb_client *client, uint64_t addre
 	return ask_for(client, request, GDB_REPLY_OK, wait);
 }
 
+struct nunchi_error *gdb_client_remove_all(struct gdb_client *client, const struct gdb_wait *wait)
+{
+	const struct gdb_stub *stub = client->stub;
+	struct nunchi_error *err = read_threads(client, wait);
+
+	/* QEMU since 7.2 removes those of the vCPU that "Hc" selected. */
+	for (size_t i = 0; !err && i < stub->thread_count && i < GDB_THREADS_MAX; i++) {
+		struct exchange exchange = {.request = "?", .wants_stop = true};
+		enum gdb_reply reply;
+
+		err = select_vcpu(client, 'c', stub->threads[i] - 1, wait);
+		if (!err)
+			err = ask(client, &exchange, wait, &reply);
+		if (!err && reply != GDB_REPLY_STOP)
+			err = refused(client, exchange.request);
+	}
+	return err;
+}
+
 /* ---- Running and stopping -------------------------------------------------------------------- */
 
 /* Takes the stop reply in client->parser. */

@@ -62,6 +62,9 @@ struct nunchi_error *gdb_client_insert(struct gdb_client *client, uint64_t addre
 struct nunchi_error *gdb_client_remove(struct gdb_client *client, uint64_t address,
 				       const struct gdb_wait *wait);
 
+/* Removes all breakpoints, whoever set them; needs no gdb_client_start(). */
+struct nunchi_error *gdb_client_remove_all(struct gdb_client *client, const struct gdb_wait *wait);
+
 /* Has a vCPU execute one instruction, while the others stand still, and waits for its stop. */
 struct nunchi_error *gdb_client_step(struct gdb_client *client, unsigned vcpu,
 				     const struct gdb_wait *wait, struct gdb_stop *ret);

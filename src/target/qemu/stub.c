@@ -389,24 +389,55 @@ static struct nunchi_error *detach(struct qemu_target *qemu)
 	return gdb_client_detach(stub->client, &wait);
 }
 
+/* Whether the guest may be paused by somebody else, and not by what this process has done. */
+static struct nunchi_error *may_be_paused(struct qemu_target *qemu, bool *ret)
+{
+	const struct qemu_stub *stub = &qemu->stub;
+	enum qemu_status status;
+	struct nunchi_error *err = qemu_query_status(qemu, &status);
+
+	if (!err)
+		*ret = status == QEMU_PAUSED &&
+		       !(stub->client && gdb_client_has_stopped_it(stub->client));
+	return err;
+}
+
+/* Removes the breakpoints, and resumes the guest unless it is to stay paused. */
+static struct nunchi_error *detach_by(struct gdb_client *client, bool paused)
+{
+	const struct gdb_wait wait = leave_wait();
+	struct nunchi_error *err = paused ? gdb_client_remove_all(client, &wait) : NULL;
+
+	/* Somebody has resumed it, and then a request stopped it. */
+	if (!err && (!paused || gdb_client_has_stopped_it(client)))
+		err = gdb_client_detach(client, &wait);
+	return err;
+}
+
 /* A nunchi was killed: a stub of our own ends what that one had begun. */
 static struct nunchi_error *detach_anew(struct qemu_target *qemu)
 {
-	const struct gdb_wait wait = leave_wait();
 	_cleanup_gdb_client_ struct gdb_client *client = NULL;
-	struct nunchi_error *err;
+	struct gdb_stub stub = {.no_ack = false};
 	int sockets[2];
-	bool attached;
+	bool attached, paused = false;
+	struct nunchi_error *err = may_be_paused(qemu, &paused);
 
+	if (err)
+		return err;
 	take_stub(qemu);
 	err = make_sockets(sockets);
 	if (err)
 		return err;
-	err = gdb_client_create(sockets[0], NULL, &client);
+	err = gdb_client_create(sockets[0], &stub, &client);
 	if (!err)
 		err = give_stub(qemu, &sockets[1], &attached);
 	if (!err)
-		err = gdb_client_detach(client, &wait);
+		err = detach_by(client, paused);
+	if (!err && paused)
+		target_note(&qemu->base, "this guest is paused, either by a nunchi that was killed "
+					 "or by somebody else: if nobody else has paused it, send "
+					 "`cont` to its monitor");
 	/* Otherwise QEMU may yet do what it was told. */
 	if (!err)
 		take_stub(qemu);
@@ -478,7 +509,7 @@ static void advise(void *data, char *ret, size_t size)
 static const struct undo_ops undo_ops = {
     .type = UNDO_STUB,
     .words = {"with breakpoints in it", "removing them",
-	      "with breakpoints in it: they were removed, and it was resumed if it stood still"},
+	      "with breakpoints in it: they were removed, and it was resumed if it stood at one"},
     .certain = true,
     .actor = {.look = look, .clear = clear, .hides = true},
     .set = set,
