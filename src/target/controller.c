@@ -123,6 +123,11 @@ static struct nunchi_error *watch(struct target *target, bool watch)
 {
 	if (!target->ops->stops)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be watched");
+	/* A connection that was made now would not be the other process's. */
+	if (watch && target->ops->stops->fd(target) < 0)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "it cannot be watched any more: the connection for that, which "
+				    "was made before this process was confined, is closed");
 	if (watch)
 		return target->ops->stops->open(target);
 	target->ops->stops->close(target);

@@ -1068,6 +1068,56 @@ static void test_killed_after_a_request_stopped_it(void **state)
 	world_stop(&world);
 }
 
+/* In a process that a test forks: the error is of this code. */
+static void fails_in_child(struct nunchi_error *err, enum nunchi_error_code code)
+{
+	if (!error_is(err, code))
+		_exit(7);
+	nunchi_error_destroy(err);
+}
+
+static void open_twice(const struct world *world)
+{
+	struct target *target = open_confined(world);
+	const struct target_stops_ops *stops = target->ops->stops;
+
+	take_turns();
+	fails_in_child(stops->open(target), NUNCHI_ERROR_IO);
+	take_turns();
+	fails_in_child(stops->open(target), NUNCHI_ERROR_UNSUPPORTED);
+	target_close(target);
+}
+
+/* No undo log could be made; watching the guest cannot be begun later. */
+static void test_confined_and_not_opened(void **state)
+{
+	struct world world;
+	char ready;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	world_start(&world, NULL);
+	assert_int_equal(pipe(ready_fds), 0);
+	assert_int_equal(pipe(go_fds), 0);
+	pid = start_child(&world, open_twice);
+	assert_int_equal(read(ready_fds[0], &ready, 1), 1);
+	rmdir(logs);
+	assert_int_equal(mknod(logs, S_IFREG, 0), 0);
+	assert_int_equal(write(go_fds[1], "", 1), 1);
+	assert_int_equal(read(ready_fds[0], &ready, 1), 1);
+	assert_int_equal(unlink(logs), 0);
+	assert_int_equal(write(go_fds[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_free(&world);
+	close(ready_fds[0]);
+	close(ready_fds[1]);
+	close(go_fds[0]);
+	close(go_fds[1]);
+	world_stop(&world);
+}
+
 static pid_t controller;
 
 /* The first child of this process. */
@@ -1187,6 +1237,7 @@ int main(void)
 	    cmocka_unit_test(test_both_killed_the_next_one_repairs),
 	    cmocka_unit_test(test_the_next_one_leaves_pauses_of_others),
 	    cmocka_unit_test(test_confined),
+	    cmocka_unit_test(test_confined_and_not_opened),
 	    cmocka_unit_test(test_killed_after_a_request_stopped_it),
 	    cmocka_unit_test(test_controller_is_killed),
 	    cmocka_unit_test(test_killed_at_any_moment_the_guest_runs_on),
