@@ -171,16 +171,25 @@ static bool all_advance(const struct world *world)
 	return all;
 }
 
-static void world_start(struct world *world, const char *extra)
+/* gdb: where QEMU serves gdb from the start, or NULL. */
+static void world_start(struct world *world, const char *gdb)
 {
 	char kernel[] = "/tmp/nunchi-guest-XXXXXX";
 	const char *arguments[] = {
-	    "-m",       "64",
-	    "-smp",     "4",
-	    "-kernel",  kernel,
-	    "-object",  "memory-backend-file,id=mem,size=64M,mem-path=%d/memory,share=on",
-	    "-machine", "pc,memory-backend=mem",
-	    extra,      extra ? "tcp::0" : NULL,
+	    "-m",
+	    "64",
+	    "-smp",
+	    "4",
+	    "-kernel",
+	    kernel,
+	    "-object",
+	    "memory-backend-file,id=mem,size=64M,mem-path=%d/memory,share=on",
+	    "-machine",
+	    "pc,memory-backend=mem",
+	    "-chardev",
+	    "socket,id=debugger,path=%d/gdb.sock,server=on,wait=off",
+	    gdb ? "-gdb" : NULL,
+	    gdb,
 	    NULL};
 	int fd = mkstemp(kernel);
 
@@ -411,7 +420,12 @@ static void test_who_else_uses_the_guest(void **state)
 	struct world world;
 
 	(void)state;
-	world_start(&world, "-gdb");
+	world_start(&world, "chardev:debugger");
+	target = open_target(&world);
+	fails(target->ops->stops->open(target), NUNCHI_ERROR_BUSY, "gdb.sock");
+	target_close(target);
+	world_stop(&world);
+	world_start(&world, "tcp::0");
 	target = open_target(&world);
 	fails(target->ops->stops->open(target), NUNCHI_ERROR_BUSY, "tcp:");
 	observer_ask(&world.observer, "\"human-monitor-command\",\"arguments\":"

@@ -363,7 +363,7 @@ static void test_plain_command_line(void **state)
 	(void)state;
 	parse("qemu-system-x86_64\n-m\n2G\n-smp\n4\n-enable-kvm\n--name\na,,b\n-qmp\n"
 	      "unix:/tmp/a,,b.sock,server,nowait\n-qmp\ntcp:localhost:4444,server=on\n-monitor\n"
-	      "unix:/tmp/hmp,server=on\n-qmp\nunix:/tmp/client",
+	      "unix:/tmp/hmp,server=on\n-qmp\nunix:/tmp/client\n-gdb\nchardev:debugger",
 	      &cmdline);
 	assert_string_equal(cmdline.name, "a,b");
 	assert_int_equal(cmdline.memory, (uint64_t)2 << 30);
@@ -372,6 +372,7 @@ static void test_plain_command_line(void **state)
 	assert_int_equal(cmdline.socket_count, 1);
 	assert_string_equal(cmdline.sockets[0].path, "/tmp/a,b.sock");
 	assert_true(cmdline.has_other_qmp);
+	assert_string_equal(cmdline.gdb_chardev, "debugger");
 	assert_string_equal(cmdline.machine, "");
 	assert_false(cmdline.is_xen);
 }

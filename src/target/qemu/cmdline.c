@@ -254,6 +254,14 @@ static void take_qmp(struct parser *parser, const json_t *options)
 	}
 }
 
+static void take_gdb(struct parser *parser, const json_t *options)
+{
+	const char *where = options_string(options, "where");
+
+	if (where && !strncmp(where, "chardev:", 8))
+		replace(parser, &parser->cmdline.gdb_chardev, where + 8);
+}
+
 static void take_mon(struct parser *parser, const json_t *options)
 {
 	const char *mode = options_string(options, "mode");
@@ -288,13 +296,14 @@ static const struct {
 	const char *implied; /* key of the first value, if it has none */
 	void (*take)(struct parser *parser, const json_t *options);
 } known[] = {
-    {"M", "type", take_machine},       {"accel", "accel", take_accel},
-    {"chardev", "type", take_chardev}, {"device", "driver", take_device},
-    {"m", "size", take_memory},        {"machine", "type", take_machine},
-    {"mon", "chardev", take_mon},      {"name", "guest", take_name},
-    {"numa", "type", take_numa},       {"object", "qom-type", take_object},
-    {"qmp", "where", take_qmp},        {"qmp-pretty", "where", take_qmp},
-    {"smp", "cpus", take_smp},         {"uuid", "uuid", take_uuid},
+    {"M", "type", take_machine},         {"accel", "accel", take_accel},
+    {"chardev", "type", take_chardev},   {"device", "driver", take_device},
+    {"gdb", "where", take_gdb},          {"m", "size", take_memory},
+    {"machine", "type", take_machine},   {"mon", "chardev", take_mon},
+    {"name", "guest", take_name},        {"numa", "type", take_numa},
+    {"object", "qom-type", take_object}, {"qmp", "where", take_qmp},
+    {"qmp-pretty", "where", take_qmp},   {"smp", "cpus", take_smp},
+    {"uuid", "uuid", take_uuid},
 };
 
 static void parse_option(struct parser *parser, const char *name, const char *value)
@@ -435,6 +444,7 @@ void cmdline_deinit(struct cmdline *cmdline)
 		free(cmdline->node_backends[i]);
 	for (size_t i = 0; i < cmdline->socket_count; i++)
 		free(cmdline->sockets[i].path);
+	free(cmdline->gdb_chardev);
 	free(cmdline->main_backend);
 	free(cmdline->machine);
 	free(cmdline->name);

@@ -51,6 +51,7 @@ struct cmdline {
 	size_t node_count;
 	struct cmdline_socket sockets[CMDLINE_SOCKETS_MAX];
 	size_t socket_count;
+	char *gdb_chardev;        /* id of the chardev of -gdb; NULL if it has none */
 	bool has_libvirt_monitor; /* one of its monitors has the name that libvirt gives */
 	/* there is a QMP monitor on TCP, stdio or the like, which nunchi does not use */
 	bool has_other_qmp;

@@ -206,6 +206,18 @@ static const char *find_device(const json_t *devices, const char *name)
 	return NULL;
 }
 
+/*
+ * What QEMU connects the gdb stub of somebody else to: a device of this name, unless its command
+ * line names another one. NULL if there is none.
+ */
+static const char *find_debugger(const struct qemu_target *qemu, const json_t *devices)
+{
+	const char *named = qemu->process.cmdline.gdb_chardev;
+	const char *to = find_device(devices, "gdb");
+
+	return to || !named ? to : find_device(devices, named);
+}
+
 /* Looks whether a stub is open, and takes away one that a nunchi left that is gone. */
 static struct nunchi_error *check_stub(struct qemu_target *qemu, bool *ret_ours)
 {
@@ -213,11 +225,12 @@ static struct nunchi_error *check_stub(struct qemu_target *qemu, bool *ret_ours)
 	_cleanup_json_ json_t *devices = NULL;
 	struct nunchi_error *err =
 	    qmp_client_execute(qemu->qmp, "query-chardev", NULL, &wait, &devices);
-	const char *other = err ? NULL : find_device(devices, "gdb");
+	const char *other;
 
 	*ret_ours = false;
 	if (err)
 		return err;
+	other = find_debugger(qemu, devices);
 	if (other)
 		return error_hint(error_create(NUNCHI_ERROR_BUSY,
 					       "QEMU's gdb stub is open for somebody else (%s)",
@@ -280,7 +293,7 @@ static struct nunchi_error *look(void *data, enum undo_seen *ret)
 		*ret = UNDO_SEEN_SET;
 	else
 		/* Who debugs the guest since then decides about it. */
-		*ret = find_device(devices, "gdb") ? UNDO_SEEN_GONE : UNDO_SEEN_CLEAR;
+		*ret = find_debugger(qemu, devices) ? UNDO_SEEN_GONE : UNDO_SEEN_CLEAR;
 	return NULL;
 }
 
