@@ -33,12 +33,14 @@ done
 "$root/tree$prefix/bin/nunchi" version >"$root/version"
 [ "$(cat "$root/version")" = "nunchi $(pkg-config --modversion nunchi)" ] || fail "versions differ"
 
-# shows LIBRARY HEADER: the names that the shared and the static library show are the header's.
+# shows LIBRARY HEADER…: the names that the shared and the static library show are the headers'.
 shows()
 {
 	library=$1
-	sed -n 's/^NUNCHI_API.*[ *]\(nunchi_[a-z_]*\)(.*/\1/p; s/^\(nunchi_[a-z_]*\)(.*/\1/p' \
-		"$include/$2" | sort -u >"$root/declared"
+	shift
+	(cd "$include" && sed -n \
+		's/^NUNCHI_API.*[ *]\(nunchi_[a-z_]*\)(.*/\1/p; s/^\(nunchi_[a-z_]*\)(.*/\1/p' \
+		"$@") | sort -u >"$root/declared"
 	nm -D --defined-only "$libdir/$library.so" | sed -n 's/.* T \([^@]*\).*/\1/p' |
 		sort >"$root/shared"
 	nm -g --defined-only "$libdir/$library.a" | sed -n 's/.* T //p' | sort >"$root/static"
@@ -51,11 +53,11 @@ shows()
 	[ "$(nm -g --defined-only "$libdir/$library.a" | grep -c ' [A-Z] ')" = \
 		"$(wc -l <"$root/static")" ] || fail "the static $library shows data or weak names"
 }
-shows libnunchi nunchi.h
+shows libnunchi nunchi.h trace.h
 shows libnunchi-doctor doctor.h
 
 # What only the doctor loads or calls is not part of libnunchi.
-if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|libpcre|libarchive|dgettext'; then
+if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|libpcre|dgettext'; then
 	fail "libnunchi has what only the doctor uses"
 fi
 
