@@ -399,8 +399,6 @@ void undo_repair(struct undo *undo, char **ret)
 
 	*ret = NULL;
 	undo_log_sweep(is_dead, undo);
-	if (undo_log_look(undo->key) == UNDO_LOG_NONE)
-		return;
 	err = undo_log_take(undo->key, false, &log);
 	if (err && !error_is(err, NUNCHI_ERROR_BUSY) &&
 	    asprintf(ret, "%s", nunchi_error_message(err)) < 0)

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "journal/guard.h"
 #include "journal/replay.h"
+#include "journal/undo.h"
 #include "journal/undo_log.h"
 
 #include <dirent.h>
@@ -231,6 +232,25 @@ static void test_log_without_its_first_line_is_nothing_to_undo(void **state)
 	assert_int_equal(undo_log_look(KEY), UNDO_LOG_NONE);
 	assert_null(take(false));
 	assert_int_not_equal(stat(log_path(), &st), 0);
+}
+
+/* A nunchi was killed when it had made the log and not written to it. */
+static void test_log_that_was_not_begun_is_removed_by_the_next_one(void **state)
+{
+	static const struct undo_ops ops = {.words = {"", "", ""}};
+	struct undo undo;
+	char path[sizeof(logs) + sizeof(undo.key)], *repaired;
+	struct stat st;
+
+	(void)state;
+	undo_init(&undo, &ops, NULL, "test", "%d", 7);
+	undo_log_leave(take(true));
+	snprintf(path, sizeof(path), "%s/%s", logs, undo.key);
+	assert_int_equal(rename(log_path(), path), 0);
+	assert_int_equal(truncate(path, 0), 0);
+	undo_repair(&undo, &repaired);
+	assert_null(repaired);
+	assert_int_not_equal(stat(path, &st), 0);
 }
 
 static void test_log_of_another_version_is_kept(void **state)
@@ -989,6 +1009,7 @@ int main(void)
 	    TEST(test_entries_have_their_newest_state),
 	    TEST(test_line_that_was_cut_off_does_not_count),
 	    TEST(test_log_without_its_first_line_is_nothing_to_undo),
+	    TEST(test_log_that_was_not_begun_is_removed_by_the_next_one),
 	    TEST(test_log_of_another_version_is_kept),
 	    TEST(test_guard_takes_only_the_log_of_its_owner),
 	    TEST(test_symlinks_and_keys_that_escape_are_refused),
