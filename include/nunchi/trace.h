@@ -36,7 +36,10 @@ struct nunchi_trace_options {
 	 * probes have are tested before the rest of a row is read.
 	 */
 	const struct nunchi_query *query;
-	/* only this process and those that descend from it; 0: all */
+	/*
+	 * Only the process that has this id when the trace begins, and those that descend from it;
+	 * 0: all.
+	 */
 	int64_t pid;
 	/* leave out, with a warning, probes whose functions or types the kernel lacks */
 	bool lenient;
@@ -52,8 +55,9 @@ struct nunchi_trace;
  * the caller ends it by nunchi_trace_close(), before the guest is closed.
  *
  * Fails with NUNCHI_ERROR_UNSUPPORTED if the target has no events or the kernel lacks what a probe
- * needs, NUNCHI_ERROR_NOT_FOUND if there is no such probe or function, and NUNCHI_ERROR_BUSY if
- * somebody else traces or debugs the guest, has it paused, or uses up the processor's breakpoints.
+ * needs, NUNCHI_ERROR_NOT_FOUND if there is no such probe, function or process, and
+ * NUNCHI_ERROR_BUSY if somebody else traces or debugs the guest, has it paused, or uses up the
+ * processor's breakpoints.
  */
 NUNCHI_API struct nunchi_error *nunchi_trace_open(struct nunchi_guest *guest,
 						  const char *const *probes, size_t count,

@@ -30,5 +30,7 @@ static bool leave(struct probe_hit *hit)
 const struct probe probe_accept = {
     .schema = {"accept", "TCP connections that a process has accepted: accept(), io_uring", columns,
 	       ARRAY_SIZE(columns)},
-    .providers = {{&guest_linux, {{"inet_csk_accept", enter, leave, .needs_result = true}}}},
+    .providers = {{&guest_linux,
+		   {{"inet_csk_accept", enter, leave, .needs_result = true,
+		     .timed_at_return = true}}}},
 };

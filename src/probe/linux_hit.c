@@ -2,6 +2,7 @@
 #include "probe/linux_hit.h"
 
 #include "guest/linux/module.h"
+#include "guest/linux/task.h"
 #include "guest/linux/time.h"
 #include "probe/linux_function.h"
 #include "view/linux_cells.h"
@@ -149,18 +150,16 @@ static void remember(struct linux_hit *state, const struct identity *identity)
 				      identity->started);
 }
 
-static bool descends(void *data, int64_t pid)
+/* Whether a task belongs to one of the processes that are remembered, or descends from one. */
+static bool task_descends(struct linux_hit *state, uint64_t task)
 {
-	struct linux_hit *state = data;
 	struct linux_kernel *kernel = state->kernel;
-	uint64_t task = state->task.task.address;
 	struct identity first = {0}, identity;
 
-	state->ancestor = pid;
 	for (unsigned i = 0; i < MAX_GENERATIONS && identify(kernel, task, &identity); i++) {
 		if (!i)
 			first = identity;
-		if (identity.pid == pid || is_known(state, &identity)) {
+		if (is_known(state, &identity)) {
 			remember(state, &first);
 			return true;
 		}
@@ -172,16 +171,69 @@ static bool descends(void *data, int64_t pid)
 	return false;
 }
 
+static bool descends(void *data)
+{
+	struct linux_hit *state = data;
+
+	return task_descends(state, state->task.task.address);
+}
+
 /* A new task, whose parent may end before it does anything. */
 static enum probe_next enter_born(struct probe_hit *hit)
 {
 	struct linux_hit *state = linux_hit_of(hit);
 	struct identity identity;
 
-	if (descends(state, state->ancestor) &&
-	    identify(state->kernel, hit_argument(hit, 0), &identity))
+	if (descends(state) && identify(state->kernel, hit_argument(hit, 0), &identity))
 		remember(state, &identity);
 	return PROBE_NO_ROW;
+}
+
+/* Remembers the process with this id; *ret: it is there. */
+static struct nunchi_error *remember_process(struct linux_hit *state, int64_t pid, bool *ret)
+{
+	const struct number_filter filter = NUMBER_FILTER_EQUAL(pid);
+	_cleanup_object_ struct object task = {0};
+	struct linux_tasks walk;
+	struct identity identity;
+	struct nunchi_error *err;
+
+	err = linux_tasks_init(&walk, state->kernel, &filter);
+	if (err)
+		return err;
+	*ret = linux_tasks_next(&walk, &task) && identify(state->kernel, task.address, &identity);
+	if (*ret)
+		remember(state, &identity);
+	linux_tasks_deinit(&walk);
+	return NULL;
+}
+
+/* Remembers the processes that descend from it already: any of them may end before its children. */
+static struct nunchi_error *remember_descendants(struct linux_hit *state)
+{
+	_cleanup_object_ struct object task = {0};
+	struct linux_tasks walk;
+	struct nunchi_error *err = linux_tasks_init(&walk, state->kernel, NULL);
+
+	if (err)
+		return err;
+	while (linux_tasks_next(&walk, &task))
+		task_descends(state, task.address);
+	linux_tasks_deinit(&walk);
+	return NULL;
+}
+
+static struct nunchi_error *find_process(void *data, int64_t pid)
+{
+	struct linux_hit *state = data;
+	bool found = false;
+	struct nunchi_error *err = remember_process(state, pid, &found);
+
+	if (!err && !found)
+		err = error_hint(
+		    error_create(NUNCHI_ERROR_NOT_FOUND, "the guest has no process %" PRId64, pid),
+		    "nunchi ps lists them");
+	return err ? err : remember_descendants(state);
 }
 
 const struct probe_system probe_linux = {
@@ -191,6 +243,7 @@ const struct probe_system probe_linux = {
     .create_named = linux_function_create,
     .destroy_named = linux_function_destroy,
     .begin = begin,
+    .find_process = find_process,
     .descends = descends,
     .born = {"wake_up_new_task", enter_born, NULL},
     .return_frame = return_frame,

@@ -13,11 +13,11 @@ struct linux_hit {
 	struct linux_task task; /* the thread that the vCPU executes */
 	struct buffer text;     /* scratch space */
 	/*
-	 * For probe_system.descends(): the processes that were found to descend from `ancestor`, by
-	 * their ids, with their start times, since ids are given again.
+	 * For probe_system.descends(): the process of probe_system.find_process() and those that
+	 * were found to descend from it, by their ids, with their start times, since ids are given
+	 * again.
 	 */
 	struct hash_map descendants;
-	int64_t ancestor;
 };
 
 static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)

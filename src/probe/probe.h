@@ -61,6 +61,8 @@ struct probe_hook {
 	bool (*leave)(struct probe_hit *hit);
 	/* A call that is not seen to return makes no row. */
 	bool needs_result;
+	/* leave() sets the time, of which enter() knows nothing yet: see hit_now(). */
+	bool timed_at_return;
 	/* Kernels may lack the function, if they have one of another hook. */
 	bool optional;
 	/* The hook is not set in a kernel that has this function. NULL: always */
@@ -100,11 +102,16 @@ struct probe_system {
 	 */
 	bool (*begin)(void *state, struct probe_hit *hit);
 	/*
-	 * Whether the thread of the hit belongs to the process with this id, or to one that
-	 * descends from it. The hook must be set from the beginning, for each new task.
+	 * Finds the process with this id and those that descend from it now, for descends().
+	 * NUNCHI_ERROR_NOT_FOUND: there is none. The hook must be set before, for each new task.
 	 */
-	bool (*descends)(void *state, int64_t pid);
+	struct nunchi_error *(*find_process)(void *state, int64_t pid);
 	struct probe_hook born;
+	/*
+	 * Whether the thread of the hit belongs to that process, or to one that descends from it. A
+	 * process that gets the id later is another one.
+	 */
+	bool (*descends)(void *state);
 	/* The address to which the function returns, and the stack pointer behind it. */
 	bool (*return_frame)(const struct probe_hit *hit, uint64_t *ret_address,
 			     uint64_t *ret_stack);

@@ -335,7 +335,11 @@ static void enter(struct set_hook *hook, struct trace_row *row, const struct tar
 	row_real(&row->row, PROBE_time, hit.time);
 	row_integer(&row->row, PROBE_vcpu, stop->vcpu);
 	known = trace->system->begin(trace->state, &hit);
-	if (!trace->pid || (known && trace->system->descends(trace->state, trace->pid))) {
+	if (hook->hook->timed_at_return) {
+		row_absent(&row->row, PROBE_time, NUNCHI_ABSENT_NOT_COMPUTED);
+		row_absent(&row->row, PROBE_uptime, NUNCHI_ABSENT_NOT_COMPUTED);
+	}
+	if (!trace->pid || (known && trace->system->descends(trace->state))) {
 		if (!hook->probe || may_accept(row->probe, &row->row))
 			next = hook->hook->enter(&hit);
 	}
@@ -622,7 +626,11 @@ static struct nunchi_error *start(struct probe_trace *trace, const char *const *
 	released = stops->release(trace->target);
 	if (err)
 		nunchi_error_destroy(released);
-	return err ? err : released;
+	else
+		err = released;
+	if (!err && trace->pid)
+		err = trace->system->find_process(trace->state, trace->pid);
+	return err;
 }
 
 struct nunchi_error *probe_trace_create(const struct probe_trace_options *options,

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -511,6 +513,36 @@ static void conditions(void **state)
 	has_integer(&cells[1], 30);
 }
 
+/* A guest of five processes: 1, 20 and its child 30, 25, and 40, a child of 30. */
+struct family {
+	uint64_t init, root, other, child, grandchild;
+};
+
+static struct family make_family(struct traced *t)
+{
+	static const unsigned pids[] = {0, 1, 20, 25, 30, 40};
+	struct toy *toy = &t->toy;
+	struct family family = {.init = make_task(toy, 1, 1, "init", 0)};
+	uint64_t tasks[ARRAY_SIZE(pids)] = {make_task(toy, 0, 0, "swapper", 0)};
+
+	family.root = make_task(toy, 20, 20, "root", family.init);
+	family.other = make_task(toy, 25, 25, "other", family.init);
+	family.child = make_task(toy, 30, 30, "child", family.root);
+	family.grandchild = make_task(toy, 40, 40, "grandchild", family.child);
+	memcpy(tasks + 1, &family, sizeof(family));
+	toy_link_tasks(toy, tasks, ARRAY_SIZE(tasks));
+	for (unsigned i = 0; i < ARRAY_SIZE(pids); i++)
+		toy_set(toy, tasks[i], &L->task_pid, pids[i]);
+	return family;
+}
+
+static void start_with_pid(struct traced *t, int64_t pid)
+{
+	const char *name = "exit";
+
+	start_with(t, &(struct probe_trace_options){.pid = pid}, &name, 1);
+}
+
 static void descendants(void **state)
 {
 	/* Conditions are not for the forks by which descendants are known. */
@@ -520,27 +552,95 @@ static void descendants(void **state)
 	const char *name = "exit";
 	struct traced *t = *state;
 	struct toy *toy = &t->toy;
-	uint64_t init = make_task(toy, 1, 1, "init", 0),
-		 root = make_task(toy, 20, 20, "root", init);
-	uint64_t other = make_task(toy, 25, 25, "other", init);
-	uint64_t child = make_task(toy, 30, 30, "child", root);
-	uint64_t grandchild = make_task(toy, 40, 40, "grandchild", child);
+	struct family family = make_family(t);
+	uint64_t born;
 
 	start_with(t, &(struct probe_trace_options){.pid = 20, .query = &query}, &name, 1);
-	enter(t, other, DO_EXIT, 0);
-	enter(t, init, DO_EXIT, 0);
+	enter(t, family.other, DO_EXIT, 0);
+	enter(t, family.init, DO_EXIT, 0);
 	no_row(t);
-	enter(t, root, DO_EXIT, 0);
+	enter(t, family.root, DO_EXIT, 0);
 	has_integer(take(t, "pid"), 20);
-	/* The child makes a grandchild and ends, before the grandchild does anything. */
-	enter(t, child, WAKE_UP_NEW_TASK, grandchild);
+	/* The child makes another grandchild and ends, before that does anything. */
+	born = make_task(toy, 50, 50, "grandchild", family.child);
+	enter(t, family.child, WAKE_UP_NEW_TASK, born);
 	no_row(t);
-	toy_set(toy, grandchild, &L->task_real_parent, init);
-	enter(t, grandchild, DO_EXIT, 0);
-	has_integer(take(t, "pid"), 40);
+	toy_set(toy, born, &L->task_real_parent, family.init);
+	enter(t, born, DO_EXIT, 0);
+	has_integer(take(t, "pid"), 50);
 	/* Its id is given to somebody else. */
-	toy_set(toy, grandchild, &L->task_start_boottime, 99);
-	enter(t, grandchild, DO_EXIT, 0);
+	toy_set(toy, born, &L->task_start_boottime, 99);
+	enter(t, born, DO_EXIT, 0);
+	no_row(t);
+}
+
+/* A process that was there before, and loses its parent before it does anything. */
+static void descendants_of_before(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	struct family family = make_family(t);
+
+	start_with_pid(t, 20);
+	toy_set(toy, family.grandchild, &L->task_real_parent, family.init);
+	enter(t, family.grandchild, DO_EXIT, 0);
+	has_integer(take(t, "pid"), 40);
+	no_row(t);
+}
+
+/* The process ends, and its id is given to another one. */
+static void an_id_given_again(void **state)
+{
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t again;
+
+	make_family(t);
+	start_with_pid(t, 20);
+	again = make_task(toy, 20, 20, "again", 0);
+	toy_set(toy, again, &L->task_start_boottime, 99);
+	enter(t, again, DO_EXIT, 0);
+	no_row(t);
+}
+
+static void no_such_process(void **state)
+{
+	struct traced *t = *state;
+	const struct probe_trace_options options = {
+	    .target = &t->fake.target, .kernel = &t->toy.kernel.guest, .pid = 21};
+	const char *name = "exit";
+	struct nunchi_error *err;
+
+	make_family(t);
+	err = probe_trace_create(&options, &name, 1, &t->trace);
+	assert_true(error_is(err, NUNCHI_ERROR_NOT_FOUND));
+	assert_string_equal(nunchi_error_message(err), "the guest has no process 21");
+	nunchi_error_destroy(err);
+	assert_null(t->trace);
+	assert_int_equal(t->fake.held, 0);
+}
+
+/* A connection that is accepted later than the condition asks for, by a call from before. */
+static void a_condition_on_the_time_of_a_return(void **state)
+{
+	char after[32];
+	const struct nunchi_constraint where = {"time", after, NUNCHI_GREATER};
+	const struct nunchi_query query = {
+	    .size = sizeof(query), .constraints = &where, .constraint_count = 1};
+	const char *name = "accept";
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 20, "a", 0);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(after, sizeof(after), "%.3f",
+		 (double)now.tv_sec + (double)now.tv_nsec / 1e9 + 0.1);
+	start_with(t, &(struct probe_trace_options){.query = &query}, &name, 1);
+	toy_put(&t->toy, t->stack, AFTER_A_CALL, 8);
+	enter(t, task, INET_CSK_ACCEPT, 0);
+	usleep(200000);
+	leave_open(t, task, (int64_t)TOY_MISSING, t->stack);
+	has_integer(take(t, "pid"), 20);
 	no_row(t);
 }
 
@@ -651,6 +751,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(compatible_system_calls, setup, teardown),
 	    cmocka_unit_test_setup_teardown(conditions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(descendants, setup, teardown),
+	    cmocka_unit_test_setup_teardown(descendants_of_before, setup, teardown),
+	    cmocka_unit_test_setup_teardown(an_id_given_again, setup, teardown),
+	    cmocka_unit_test_setup_teardown(no_such_process, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_condition_on_the_time_of_a_return, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 	    cmocka_unit_test_setup_teardown(left_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_slow_reader, setup, teardown),
