@@ -132,6 +132,7 @@ static struct nunchi_error *start_controller(struct nunchi_guest *guest, struct 
 	struct confinement *confinement = guest->confinement;
 	const struct controller_setup setup = {
 	    .target = is_controlled(target) ? target : NULL,
+	    .watch = guest->events,
 	    .cancel = &guest->cancel,
 	    .finish = finish,
 	    .data = confinement,

@@ -160,7 +160,6 @@ struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const cha
 	target_options.opened = opened;
 	target_options.data = &opening;
 	err = take_options(guest, options, &opening.options);
-	target_options.events = guest->events;
 	if (!err)
 		err = target_open(target, &target_options, &guest->target);
 	if (!err && opening.options.no_note) {

@@ -38,7 +38,7 @@ struct nunchi_guest {
 	struct guest_kernel *kernel; /* NULL until attached */
 	enum nunchi_pause pause;
 	bool count_pages, until_exit, remains;
-	bool events, traced;     /* opened for a trace; had its trace */
+	bool events;             /* opened for traces */
 	uint64_t kernel_address; /* chosen by the user, or 0 */
 	char *symbols_path, *types_path;
 	int symbols_fd, types_fd;        /* of these files, open while confined; -1 otherwise */

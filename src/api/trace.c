@@ -47,8 +47,6 @@ static struct nunchi_error *check_guest(const struct nunchi_guest *guest)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "a guest that is to be traced is opened with "
 				    "nunchi_guest_options.events");
-	if (guest->traced)
-		return error_create(NUNCHI_ERROR_BUSY, "a guest has one trace; open it again");
 	return NULL;
 }
 
@@ -75,15 +73,14 @@ static struct nunchi_error *start(struct nunchi_guest *guest, const char *const 
 	own.query = taken.query ? &query : NULL;
 	own.pid = taken.pid;
 	own.lenient = taken.lenient;
-	guest->traced = true;
 	trace->guest = guest;
 	trace->check_us = clock_us() + CHECK_US;
-	err = guest->target->ops->stops->open(guest->target);
+	err = target_stops(guest->target)->open(guest->target);
 	if (err)
 		return err;
 	err = probe_trace_create(&own, probes, count, &trace->trace);
 	if (err)
-		guest->target->ops->stops->close(guest->target);
+		target_stops(guest->target)->close(guest->target);
 	return err;
 }
 
@@ -125,7 +122,7 @@ int nunchi_trace_fd(const struct nunchi_trace *trace)
 {
 	const struct target *target = trace->guest->target;
 
-	return target->ops->stops->fd(target);
+	return target_stops(target)->fd(target);
 }
 
 /* The guest's kernel is checked now and then: a guest that was reset meets no probe any more. */
@@ -197,7 +194,7 @@ void nunchi_trace_stop(struct nunchi_trace *trace)
 	if (trace->ended)
 		return;
 	trace->ended = true;
-	target->ops->stops->close(target);
+	target_stops(target)->close(target);
 	probe_trace_flush(trace->trace);
 }
 

@@ -78,7 +78,7 @@ static bool make_room(struct breakpoints *set)
 
 		if (set->places[i].users)
 			continue;
-		err = set->target->ops->stops->remove(set->target, set->places[i].address);
+		err = target_stops(set->target)->remove(set->target, set->places[i].address);
 		nunchi_error_destroy(err);
 		if (err)
 			return false;
@@ -97,7 +97,7 @@ static struct nunchi_error *insert(struct breakpoints *set, uint64_t address)
 	if (!ARRAY_RESERVE(set->places, set->count, set->capacity, 1))
 		return &error_nomem;
 	for (;;) {
-		err = set->target->ops->stops->insert(set->target, address);
+		err = target_stops(set->target)->insert(set->target, address);
 		if (!error_is(err, NUNCHI_ERROR_BUSY) || !make_room(set))
 			break;
 		nunchi_error_destroy(err);
@@ -232,7 +232,7 @@ static void call_users(struct breakpoints *set, const struct target_stop *stop)
 
 struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakpoints_result *ret)
 {
-	const struct target_stops_ops *stops = set->target->ops->stops;
+	const struct target_stops_ops *stops = target_stops(set->target);
 	struct target_stop stop = {.kind = TARGET_STOP_NONE};
 	struct nunchi_error *err;
 	uint64_t start;

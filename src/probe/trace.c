@@ -603,7 +603,7 @@ static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 static struct nunchi_error *start(struct probe_trace *trace, const char *const *names, size_t count,
 				  const struct probe_trace_options *options)
 {
-	const struct target_stops_ops *stops = trace->target->ops->stops;
+	const struct target_stops_ops *stops = target_stops(trace->target);
 	struct nunchi_error *err, *released;
 
 	for (size_t i = 0; i < ARRAY_SIZE(systems); i++) {

@@ -2,9 +2,10 @@
 /*
  * A second process for a confined one (core/confine.h). It is forked before, keeps the privileges,
  * and does on request the few things that take them: pausing and resuming the guest, asking for
- * its state, its registers and its size, and one last action (giving a file its name). It is asked
- * by small requests of fixed form, so that whoever has taken over the confined process can do to
- * the guest and to the host no more than that.
+ * its state, its registers and its size, watching it (stops.h) if that was asked for before, and
+ * one last action (giving a file its name). It is asked by small requests of fixed form, so that
+ * whoever has taken over the confined process can do to the guest and to the host no more than
+ * that.
  *
  * It ends with the confined process, and then resumes the guest if that is still paused. The guard
  * (journal/guard.h) watches it as it would watch any process that pauses.
@@ -18,6 +19,7 @@ struct controller;
 
 struct controller_setup {
 	struct target *target; /* NULL: none that is controlled */
+	bool watch;            /* the guest may be watched (stops.h) */
 	struct cancel *cancel; /* of the target's waits; may be NULL */
 	/*
 	 * The last action; called once, in the second process: with true for controller_finish(),
@@ -52,13 +54,10 @@ struct nunchi_error *controller_measure(struct controller *controller, struct ta
 enum memory_fault controller_read(struct controller *controller, struct target *target,
 				  uint64_t address, void *buffer, size_t size);
 /*
- * Calls target_stops_ops.open() or close() in the second process. Everything between these two is
- * done by the confined process itself.
+ * The stops of a target whose process is confined: the second process executes them, with its own
+ * copy of each stop, so that a vCPU goes on at its breakpoint or just behind it and nowhere else.
  */
-struct nunchi_error *controller_watch(struct controller *controller, struct target *target,
-				      bool watch);
-/* Whether the second process has ended; not during a request. */
-bool controller_is_gone(const struct controller *controller);
+extern const struct target_stops_ops controller_stops;
 /* Calls setup.finish(true) in the second process. */
 struct nunchi_error *controller_finish(struct controller *controller);
 

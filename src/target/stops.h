@@ -74,4 +74,7 @@ struct target_stops_ops {
 	struct nunchi_error *(*remove)(struct target *target, uint64_t address);
 };
 
+/* The functions for a target, which a confined process may call too; NULL if it has none. */
+const struct target_stops_ops *target_stops(const struct target *target);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/target.h"
 #include "target/controller.h"
+#include "target/stops.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -216,6 +217,11 @@ struct nunchi_error *target_get_state(struct target *target, enum target_state *
 		return target->ops->get_state(target, ret);
 	*ret = target->live ? TARGET_UNKNOWN : TARGET_SAVED;
 	return NULL;
+}
+
+const struct target_stops_ops *target_stops(const struct target *target)
+{
+	return target->ops->stops && target->controller ? &controller_stops : target->ops->stops;
 }
 
 uint64_t target_paused_us(const struct target *target)

@@ -85,7 +85,10 @@ struct target_ops {
 	void (*destroy)(struct target *target);
 	/* NULL for saved guests. */
 	const struct target_control *control;
-	/* Stops at addresses (stops.h); NULL if there are none. See TARGET_EVENTS. */
+	/*
+	 * Stops at addresses; NULL if there are none. See TARGET_EVENTS. Called by target_stops()
+	 * (stops.h).
+	 */
 	const struct target_stops_ops *stops;
 	/* NULL if not available. */
 	struct nunchi_error *(*get_registers)(struct target *target, unsigned vcpu,
@@ -168,11 +171,6 @@ struct target {
 
 struct target_options {
 	bool sigbus_guard;
-	/*
-	 * Whether the guest may be watched later (stops.h): of a confined process that is to be
-	 * known before opened() is called.
-	 */
-	bool events;
 	const struct cancel *cancel; /* tested during waits; may be NULL */
 	/*
 	 * Called once, when the target has opened all that it will read from, before it reads a

@@ -270,7 +270,7 @@ static bool has_device(struct world *world)
 
 static struct target_stop await(struct target *target, int ms)
 {
-	const struct target_stops_ops *stops = target->ops->stops;
+	const struct target_stops_ops *stops = target_stops(target);
 	double deadline = now_ms() + ms;
 	struct target_stop stop = {.kind = TARGET_STOP_NONE};
 
@@ -285,16 +285,16 @@ static struct target_stop await(struct target *target, int ms)
 
 static void insert(struct target *target, const char *label)
 {
-	ok(target->ops->stops->hold(target));
-	ok(target->ops->stops->insert(target, address_of(label)));
-	ok(target->ops->stops->release(target));
+	ok(target_stops(target)->hold(target));
+	ok(target_stops(target)->insert(target, address_of(label)));
+	ok(target_stops(target)->release(target));
 }
 
 static void take_away(struct target *target, const char *label)
 {
-	ok(target->ops->stops->hold(target));
-	ok(target->ops->stops->remove(target, address_of(label)));
-	ok(target->ops->stops->release(target));
+	ok(target_stops(target)->hold(target));
+	ok(target_stops(target)->remove(target, address_of(label)));
+	ok(target_stops(target)->release(target));
 }
 
 /* Takes so many stops at a label, of which none may be missed or come twice. */
@@ -320,7 +320,7 @@ static void take_stops(struct target *target, const char *label, unsigned count)
 			assert_int_equal(number, last[stop.vcpu] + 1);
 		last[stop.vcpu] = number;
 		seen[stop.vcpu]++;
-		ok(target->ops->stops->go(target, &stop, stop.registers.rip));
+		ok(target_stops(target)->go(target, &stop, stop.registers.rip));
 	}
 	print_message("%u stops by vCPU: %u %u %u %u\n", count, seen[0], seen[1], seen[2], seen[3]);
 }
@@ -338,7 +338,7 @@ static void test_each_stop_is_told_once(void **state)
 	assert_true(target->support[TARGET_EVENTS].available);
 	assert_string_equal(target->support[TARGET_EVENTS].reason, "gdb stub, opened through QMP");
 	begin = now_ms();
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	begin = now_ms() - begin;
 	stopped = observer_event(&world.observer, "STOP");
 	print_message("opened in %.1f ms, of which the guest stood still for %.1f ms\n", begin,
@@ -355,14 +355,14 @@ static void test_each_stop_is_told_once(void **state)
 	take_stops(target, repeat, 200);
 	take_away(target, repeat);
 	begin = now_ms();
-	target->ops->stops->close(target);
+	target_stops(target)->close(target);
 	print_message("closed in %.1f ms\n", now_ms() - begin);
-	target->ops->stops->close(target);
+	target_stops(target)->close(target);
 	assert_free(&world);
 	assert_false(has_device(&world));
 	assert_int_equal(records(), 0);
 	/* Once more, and this time all is left to the end of the target. */
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	insert(target, work);
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_BREAKPOINT);
 	target_close(target);
@@ -384,7 +384,7 @@ static void test_stops_go_on_elsewhere(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	insert(target, work);
 	stop = await(target, 5000);
@@ -422,24 +422,24 @@ static void test_who_else_uses_the_guest(void **state)
 	(void)state;
 	world_start(&world, "chardev:debugger");
 	target = open_target(&world);
-	fails(target->ops->stops->open(target), NUNCHI_ERROR_BUSY, "gdb.sock");
+	fails(target_stops(target)->open(target), NUNCHI_ERROR_BUSY, "gdb.sock");
 	target_close(target);
 	world_stop(&world);
 	world_start(&world, "tcp::0");
 	target = open_target(&world);
-	fails(target->ops->stops->open(target), NUNCHI_ERROR_BUSY, "tcp:");
+	fails(target_stops(target)->open(target), NUNCHI_ERROR_BUSY, "tcp:");
 	observer_ask(&world.observer, "\"human-monitor-command\",\"arguments\":"
 				      "{\"command-line\":\"gdbserver none\"}");
 	observer_ask(&world.observer, "\"stop\"");
-	fails(target->ops->stops->open(target), NUNCHI_ERROR_BUSY, "paused");
+	fails(target_stops(target)->open(target), NUNCHI_ERROR_BUSY, "paused");
 	assert_false(observer_is_running(&world.observer));
 	assert_int_equal(records(), 0);
 	observer_ask(&world.observer, "\"cont\"");
-	ok(target->ops->stops->open(target));
-	fails(target->ops->stops->open(target), NUNCHI_ERROR_ARGUMENT, "already");
+	ok(target_stops(target)->open(target));
+	fails(target_stops(target)->open(target), NUNCHI_ERROR_ARGUMENT, "already");
 	observer_close(&world.observer);
 	other = open_target(&world);
-	fails(other->ops->stops->open(other), NUNCHI_ERROR_BUSY, "another nunchi");
+	fails(target_stops(other)->open(other), NUNCHI_ERROR_BUSY, "another nunchi");
 	target_close(other);
 	target_close(target);
 	observer_open(&world.observer, world.machine.second);
@@ -458,7 +458,7 @@ static void test_pauses_of_others(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	observer_ask(&world.observer, "\"stop\"");
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
@@ -512,7 +512,7 @@ static void test_unread_pauses_of_others(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	observer_ask(&world.observer, "\"stop\"");
 	insert(target, work);
@@ -552,7 +552,7 @@ static void test_cancelled_leaves_the_guest_running(void **state)
 	world_start(&world, NULL);
 	for (int i = 0; i < 4; i++) {
 		target = open_with(&world, &options);
-		stops = target->ops->stops;
+		stops = target_stops(target);
 		ok(stops->open(target));
 		insert(target, i % 2 ? work : guest_begin + 0x20);
 		if (i % 2) {
@@ -591,7 +591,7 @@ static void test_pauses_of_others_without_telling(void **state)
 	world_start(&world, NULL);
 	target = open_target(&world);
 	qemu_of(target)->stub.mute = true;
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	/* One that is never met, so that the guest is not stopped when somebody pauses it. */
 	insert(target, guest_begin + 0x20);
@@ -635,7 +635,7 @@ static void test_refused_breakpoint_ends_watching(void **state)
 	world_start(&world, NULL);
 	target = open_target(&world);
 	qemu_of(target)->stub.mute = true;
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	insert(target, guest_begin + 0x20);
 	observer_ask(&world.observer, "\"stop\"");
@@ -669,7 +669,7 @@ static void test_resumed_by_others(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	stops = target->ops->stops;
+	stops = target_stops(target);
 	ok(stops->open(target));
 	ok(stops->hold(target));
 	observer_ask(&world.observer, "\"cont\"");
@@ -695,17 +695,17 @@ static void test_reset_and_end(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	observer_ask(&world.observer, "\"system_reset\"");
 	insert(target, work);
 	stop = await(target, 20000);
 	assert_int_equal(stop.kind, TARGET_STOP_BREAKPOINT);
 	observer_ask(&world.observer, "\"system_reset\"");
-	ok(target->ops->stops->go(target, &stop, stop.registers.rip));
+	ok(target_stops(target)->go(target, &stop, stop.registers.rip));
 	assert_int_equal(await(target, 20000).kind, TARGET_STOP_BREAKPOINT);
-	target->ops->stops->close(target);
+	target_stops(target)->close(target);
 	assert_free(&world);
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	observer_ask(&world.observer, "\"quit\"");
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_GONE);
 	target_close(target);
@@ -724,7 +724,7 @@ static void test_closed_while_qemu_hangs(void **state)
 	(void)state;
 	world_start(&world, NULL);
 	target = open_target(&world);
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	insert(target, work);
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_BREAKPOINT);
 	kill(world.machine.pid, SIGSTOP);
@@ -735,7 +735,7 @@ static void test_closed_while_qemu_hangs(void **state)
 		_exit(0);
 	}
 	begin = now_ms();
-	target->ops->stops->close(target);
+	target_stops(target)->close(target);
 	assert_true(now_ms() - begin > 9000);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_true(observer_wait_running(&world.observer, true, 5000));
@@ -754,7 +754,7 @@ static void test_closed_while_qemu_hangs(void **state)
 static void watch_for_ever(const struct world *world)
 {
 	struct target *target = open_target(world);
-	const struct target_stops_ops *stops = target->ops->stops;
+	const struct target_stops_ops *stops = target_stops(target);
 
 	for (;;) {
 		ok(stops->open(target));
@@ -872,7 +872,7 @@ static void watch_and_wait(const struct world *world)
 	struct target *target = open_target(world);
 	struct ready ready;
 
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	insert(target, work);
 	if (await(target, 5000).kind != TARGET_STOP_BREAKPOINT)
 		_exit(4);
@@ -921,7 +921,7 @@ static void test_both_killed_the_next_one_repairs(void **state)
 		assert_free(&world);
 		assert_false(has_device(&world));
 		/* It can be watched again. */
-		ok(target->ops->stops->open(target));
+		ok(target_stops(target)->open(target));
 		target_close(target);
 		assert_free(&world);
 	}
@@ -937,7 +937,7 @@ static void wait_in_a_pause(const struct world *world)
 	struct observer observer = world->observer;
 	struct ready ready;
 
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	observer_ask(&observer, "\"stop\"");
 	if (await(target, 5000).kind != TARGET_STOP_PAUSED)
 		_exit(4);
@@ -979,48 +979,99 @@ static void test_the_next_one_leaves_pauses_of_others(void **state)
 
 /* ---- Confined -------------------------------------------------------------------------------- */
 
+struct confining {
+	bool watch;
+	struct confine_result result;
+};
+
 static struct nunchi_error *confine(struct target *target, void *data)
 {
-	const struct controller_setup setup = {.target = target};
+	struct confining *confining = data;
+	const struct controller_setup setup = {.target = target, .watch = confining->watch};
 	const struct confine_options wanted = {.device = -1};
-	struct confine_result *result = data;
 	struct nunchi_error *err = controller_start(&setup, &target->controller);
 
 	if (!err)
 		err = target->ops->confined(target);
-	return err ? err : confine_process(&wanted, result);
+	return err ? err : confine_process(&wanted, &confining->result);
 }
 
-static struct target *open_confined(const struct world *world)
+static struct target *open_confined(const struct world *world, bool watch)
 {
-	struct confine_result result = {0};
+	struct confining confining = {.watch = watch};
 	const struct target_options options = {
-	    .sigbus_guard = true, .events = true, .opened = confine, .data = &result};
+	    .sigbus_guard = true, .opened = confine, .data = &confining};
 	struct target *target = open_with(world, &options);
 
-	if (!result.filter)
+	if (!confining.result.filter)
 		print_message("this kernel has no seccomp filters\n");
 	return target;
 }
 
+/* In a process that a test forks: the error is of this code. */
+static void fails_in_child(struct nunchi_error *err, enum nunchi_error_code code)
+{
+	if (!error_is(err, code)) {
+		print_error("%s\n", err ? nunchi_error_message(err) : "no error");
+		_exit(7);
+	}
+	nunchi_error_destroy(err);
+}
+
 static void watch_confined(const struct world *world)
 {
-	struct target *target = open_confined(world);
-	const struct target_stops_ops *stops = target->ops->stops;
+	struct target *target = open_confined(world, true);
+	const struct target_stops_ops *stops = target_stops(target);
+
+	for (int i = 0; i < 2; i++) {
+		ok(stops->open(target));
+		insert(target, work);
+		take_stops(target, work, 200);
+		take_away(target, work);
+		stops->close(target);
+	}
+	target_close(target);
+}
+
+/* What a process may ask for that somebody has taken over. */
+static void ask_for_more(const struct world *world)
+{
+	struct target *target = open_confined(world, true);
+	const struct target_stops_ops *stops = target_stops(target);
+	struct target_stop stop = {.kind = TARGET_STOP_BREAKPOINT};
 
 	ok(stops->open(target));
+	/* It has no connection to QEMU. */
+	if (qemu_of(target)->stub.fd >= 0 || qemu_of(target)->qmp)
+		_exit(8);
+	/* The guest does not stand at a breakpoint. */
+	fails_in_child(stops->go(target, &stop, address_of(work)), NUNCHI_ERROR_ARGUMENT);
 	insert(target, work);
-	take_stops(target, work, 200);
-	take_away(target, work);
-	stops->close(target);
+	stop = await(target, 5000);
+	fails_in_child(stops->go(target, &stop, address_of(work) + 16), NUNCHI_ERROR_ARGUMENT);
+	fails_in_child(stops->go(target, &stop, address_of(work) - 1), NUNCHI_ERROR_ARGUMENT);
+	/* Of which vCPU, and from where, is not for it to say. */
+	stop.vcpu = 99;
+	stop.registers.rip = 0;
+	ok(stops->go(target, &stop, address_of(work)));
+	take_stops(target, work, 20);
+	target_close(target);
+}
+
+static void ask_without_leave(const struct world *world)
+{
+	struct target *target = open_confined(world, false);
+
+	fails_in_child(target_stops(target)->open(target), NUNCHI_ERROR_ARGUMENT);
+	fails_in_child(target_stops(target)->hold(target), NUNCHI_ERROR_GONE);
 	target_close(target);
 }
 
 static void watch_confined_for_ever(const struct world *world)
 {
-	struct target *target = open_confined(world);
+	struct target *target = open_confined(world, true);
 
-	ok(target->ops->stops->open(target));
+	ok(target_stops(target)->open(target));
 	insert(target, work);
 	for (;;)
 		take_stops(target, work, 20);
@@ -1040,8 +1091,8 @@ static void take_turns(void)
 /* Somebody resumes the guest that somebody had paused, and a request stops it. */
 static void stop_by_request(const struct world *world)
 {
-	struct target *target = open_confined(world);
-	const struct target_stops_ops *stops = target->ops->stops;
+	struct target *target = open_confined(world, true);
+	const struct target_stops_ops *stops = target_stops(target);
 
 	ok(stops->open(target));
 	take_turns();
@@ -1082,27 +1133,21 @@ static void test_killed_after_a_request_stopped_it(void **state)
 	world_stop(&world);
 }
 
-/* In a process that a test forks: the error is of this code. */
-static void fails_in_child(struct nunchi_error *err, enum nunchi_error_code code)
-{
-	if (!error_is(err, code))
-		_exit(7);
-	nunchi_error_destroy(err);
-}
-
 static void open_twice(const struct world *world)
 {
-	struct target *target = open_confined(world);
-	const struct target_stops_ops *stops = target->ops->stops;
+	struct target *target = open_confined(world, true);
+	const struct target_stops_ops *stops = target_stops(target);
 
 	take_turns();
 	fails_in_child(stops->open(target), NUNCHI_ERROR_IO);
 	take_turns();
-	fails_in_child(stops->open(target), NUNCHI_ERROR_UNSUPPORTED);
+	ok(stops->open(target));
+	insert(target, work);
+	take_stops(target, work, 20);
 	target_close(target);
 }
 
-/* No undo log could be made; watching the guest cannot be begun later. */
+/* No undo log could be made, and then one could. */
 static void test_confined_and_not_opened(void **state)
 {
 	struct world world;
@@ -1146,7 +1191,7 @@ static void find_controller(void)
 
 static struct nunchi_error *confine_and_find(struct target *target, void *data)
 {
-	const struct controller_setup setup = {.target = target};
+	const struct controller_setup setup = {.target = target, .watch = true};
 	const struct confine_options wanted = {.device = -1};
 	struct nunchi_error *err = controller_start(&setup, &target->controller);
 
@@ -1161,9 +1206,9 @@ static void watch_without_controller(const struct world *world)
 {
 	struct confine_result result = {0};
 	const struct target_options options = {
-	    .sigbus_guard = true, .events = true, .opened = confine_and_find, .data = &result};
+	    .sigbus_guard = true, .opened = confine_and_find, .data = &result};
 	struct target *target = open_with(world, &options);
-	const struct target_stops_ops *stops = target->ops->stops;
+	const struct target_stops_ops *stops = target_stops(target);
 	struct nunchi_error *err = NULL;
 
 	ok(stops->open(target));
@@ -1212,6 +1257,8 @@ static void test_controller_is_killed(void **state)
 
 static void test_confined(void **state)
 {
+	static void (*const runs[])(const struct world *world) = {watch_confined, ask_for_more,
+								  ask_without_leave};
 	struct world world;
 	unsigned seed = 5, left = 0;
 	int status;
@@ -1219,12 +1266,14 @@ static void test_confined(void **state)
 
 	(void)state;
 	world_start(&world, NULL);
-	pid = start_child(&world, watch_confined);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(records(), 0);
-	assert_free(&world);
-	assert_false(has_device(&world));
+	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		pid = start_child(&world, runs[i]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(records(), 0);
+		assert_free(&world);
+		assert_false(has_device(&world));
+	}
 	for (int i = 0; i < 20; i++) {
 		pid = start_child(&world, watch_confined_for_ever);
 		usleep((useconds_t)(50000 + rand_r(&seed) % 100000));

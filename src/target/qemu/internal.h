@@ -16,8 +16,20 @@
 /* How long to wait for a busy QMP socket; another nunchi is done within this time. */
 #define QEMU_GREETING_US 1000000
 
-/* What processes share that watch a guest together (stub.c). */
-struct qemu_stub_page;
+/* TCG sets any number of breakpoints, KVM four. */
+#define QEMU_BREAKPOINTS_MAX 256
+
+/* What is known of the guest while it is watched; begun anew by each target_stops_ops.open(). */
+struct qemu_watch {
+	struct gdb_stub stub;
+	bool steps_over; /* a single step ignores breakpoints */
+	bool paused;     /* somebody else has paused the guest, as far as is known */
+	bool held;       /* between hold() and release(), or a breakpoint and go() */
+	bool resume;     /* release() resumes the guest */
+	bool parked;     /* QEMU does not have the breakpoints, until the guest runs again */
+	size_t count;
+	uint64_t breakpoints[QEMU_BREAKPOINTS_MAX];
+};
 
 /* A guest that is watched by QEMU's gdb stub. */
 struct qemu_stub {
@@ -29,13 +41,12 @@ struct qemu_stub {
 	 */
 	bool mute;
 	int timer, both;
-	/* QEMU may have begun to serve gdb there; for who has the QMP connection */
-	bool attached;
-	bool undone;                 /* nothing of it is left in the guest */
-	struct gdb_client *client;   /* NULL unless it is watched */
-	struct qemu_stub_page *page; /* NULL until qemu_stub_prepare() */
-	struct undo undo;            /* of who has the QMP connection */
-	unsigned stops;              /* so far */
+	bool attached;             /* QEMU may have begun to serve gdb there */
+	bool undone;               /* nothing of it is left in the guest */
+	struct gdb_client *client; /* NULL unless it is watched */
+	struct qemu_watch watch;
+	struct undo undo;
+	unsigned stops; /* so far */
 	/* somebody paused the guest while it went on from a breakpoint, which next() has to say */
 	bool paused_unsaid;
 };
@@ -94,16 +105,10 @@ bool qemu_is_dead(void *data, const char *name);
  */
 void qemu_repair(struct qemu_target *qemu);
 
-/* ---- stub.c ---- */
+/* ---- stub.c, stub_stops.c ---- */
 
 extern const struct target_stops_ops qemu_stops;
 void qemu_stub_init(struct qemu_target *qemu);
-/* Makes the sockets and the memory that a confined process shares with the one that controls. */
-struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu);
-/* Gives up what the process is for that controls the guest. */
-void qemu_stub_confined(struct qemu_target *qemu);
-/* Ends watching, if this process has the QMP connection, and frees. */
-void qemu_stub_destroy(struct qemu_target *qemu);
 
 /* ---- map.c ---- */
 

@@ -4,6 +4,7 @@
 #include "target/qemu/find.h"
 #include "target/qemu/internal.h"
 #include "target/qemu/monitor.h"
+#include "target/stops.h"
 
 #include "core/io.h"
 
@@ -110,7 +111,7 @@ static void destroy(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
 
-	qemu_stub_destroy(qemu);
+	qemu_stops.close(&qemu->base);
 	undo_deinit(&qemu->undo);
 	qmp_client_destroy(qemu->qmp);
 	if (qemu->pidfd >= 0)
@@ -156,7 +157,6 @@ static struct nunchi_error *confined(struct target *target)
 	else
 		qmp_client_destroy(qemu->qmp);
 	qemu->qmp = NULL;
-	qemu_stub_confined(qemu);
 	return NULL;
 }
 
@@ -332,8 +332,6 @@ static struct nunchi_error *set_up(struct qemu_target *qemu, const struct target
 	qemu_repair(qemu);
 	qemu->monitor = (struct ram_monitor){qemu->qmp ? read_monitor : NULL, &qemu->base};
 	err = qemu_map_memory(qemu, options->sigbus_guard, limits);
-	if (!err && options->events)
-		err = qemu_stub_prepare(qemu);
 	return err || !options->opened ? err : options->opened(&qemu->base, options->data);
 }
 

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Breakpoints in a guest of QEMU (target/stops.h), by QEMU's gdb stub. The stub is opened at run
- * time: QEMU gets one end of a pair of sockets over QMP, makes a character device of it, and serves
- * gdb on that. There is no port and no file by which somebody else could reach it.
+ * Opens and closes QEMU's gdb stub, for the stops at breakpoints (stub_stops.c), and undoes what a
+ * nunchi left that was killed. The stub is opened at run time: QEMU gets one end of a pair of
+ * sockets over QMP, makes a character device of it, and serves gdb on that. There is no port and no
+ * file by which somebody else could reach it.
  *
- * Who has the QMP connection opens and closes the stub: this process, or the one that controls the
- * guest if this one is confined. A confined process only talks to the stub. What both must know is
- * in memory that they share.
+ * Who has the stub can do everything to QEMU, for it takes the commands of QEMU's monitor. So a
+ * confined process does not have it: the process that controls the guest does
+ * (target/controller.h).
  *
  * QEMU does not count stops. `stop` of somebody else while the guest stands still for us changes
  * nothing and is lost, as with a pause (pause.c).
  */
-#include "target/controller.h"
-#include "target/qemu/internal.h"
-#include "target/stops.h"
+#include "target/qemu/stub.h"
 
 #include "core/io.h"
 
@@ -23,49 +22,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
 /* The id of the character device, and the name of the descriptor. */
 #define STUB_ID "nunchi-gdb"
-/* How long the stub may take to answer, and to take leave, which cannot be cancelled. */
-#define ANSWER_US (5 * CLOCK_US_PER_S)
-#define LEAVE_US  (10 * CLOCK_US_PER_S)
+/* How long the stub may take to take leave, which cannot be cancelled. */
+#define LEAVE_US (10 * CLOCK_US_PER_S)
 /* How long QEMU takes to end when it has closed the connection. */
 #define END_US (2 * CLOCK_US_PER_S)
 /* How often to look whether somebody has resumed the guest, if QEMU does not tell. */
 #define LOOK_US (200 * CLOCK_US_PER_MS)
 /* How often to look whether a nunchi has ended. */
 #define RETRY_US (20 * CLOCK_US_PER_MS)
-/* A step over HLT does not end, for the stub masks interrupts while it steps. */
-#define STEP_US (500 * CLOCK_US_PER_MS)
-/* An instruction with a REP prefix takes a step for each turn. */
-#define STEPS_MAX 4096
-/* TCG sets any number, KVM four. */
-#define BREAKPOINTS_MAX 256
-/*
- * After so many stops QEMU's events are taken out of the connection; QEMU keeps them in its own
- * memory otherwise. A stop and the step after it make four events of about 120 bytes.
- */
-#define STOPS_OF_EVENTS 64
-
-struct qemu_stub_page {
-	struct gdb_stub stub;
-	bool open;
-	bool steps_over; /* a single step ignores breakpoints */
-	bool paused;     /* somebody else has paused the guest, as far as is known */
-	bool held;       /* between hold() and release(), or a breakpoint and go() */
-	bool resume;     /* release() resumes the guest */
-	bool parked;     /* QEMU does not have the breakpoints, until the guest runs again */
-	size_t count;
-	uint64_t breakpoints[BREAKPOINTS_MAX];
-};
-
-static struct gdb_wait answer_wait(const struct qemu_target *qemu)
-{
-	return (struct gdb_wait){clock_us() + ANSWER_US, qemu->cancel};
-}
 
 /* Not cancelled: the guest must not stay as it is. */
 static struct gdb_wait leave_wait(void)
@@ -109,22 +78,12 @@ static struct nunchi_error *make_timer(struct qemu_stub *stub)
 	return NULL;
 }
 
-struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu)
+static struct nunchi_error *prepare(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	struct nunchi_error *err;
 	int sockets[2];
 
-	if (stub->fd >= 0)
-		return NULL;
-	if (!stub->page) {
-		void *page = mmap(NULL, sizeof(*stub->page), PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-		if (page == MAP_FAILED)
-			return &error_nomem;
-		stub->page = page;
-	}
 	err = make_sockets(sockets);
 	if (err)
 		return err;
@@ -133,11 +92,6 @@ struct nunchi_error *qemu_stub_prepare(struct qemu_target *qemu)
 	stub->mute |= qmp_client_major(qemu->qmp) > 8 ||
 		      (qmp_client_major(qemu->qmp) == 8 && qmp_client_minor(qemu->qmp) > 0);
 	return stub->mute ? make_timer(stub) : NULL;
-}
-
-void qemu_stub_confined(struct qemu_target *qemu)
-{
-	close_fd(&qemu->stub.peer);
 }
 
 /* ---- QEMU's side ----------------------------------------------------------------------------- */
@@ -301,52 +255,44 @@ static struct nunchi_error *set(void *data)
 {
 	struct qemu_target *qemu = data;
 	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait answer = answer_wait(qemu);
-	struct nunchi_error *err = gdb_client_create(stub->fd, &stub->page->stub, &stub->client);
+	const struct gdb_wait answer = qemu_stub_wait(qemu);
+	struct nunchi_error *err = gdb_client_create(stub->fd, &stub->watch.stub, &stub->client);
 
 	stub->undone = false;
-	stub->page->stub.has_stopped_it = true;
+	stub->watch.stub.has_stopped_it = true;
 	if (!err)
 		err = give_stub(qemu, &stub->peer, &stub->attached);
 	if (!err)
 		err = gdb_client_start(stub->client, &answer);
 	if (!err)
 		err = gdb_client_continue(stub->client, &answer);
-	stub->page->open = !err;
 	return err;
 }
 
 /*
  * Whether somebody else has the guest paused, whom nobody has resumed: it does not run, and has not
- * met a breakpoint since. Who has no QMP connection learns of the breakpoint from the stub.
+ * met a breakpoint since.
  */
 static struct nunchi_error *ask_paused(struct qemu_target *qemu, bool *ret)
 {
-	enum target_state state = TARGET_PAUSED;
-	enum qemu_status status = QEMU_PAUSED;
-	struct nunchi_error *err = qemu->base.controller ? target_get_state(&qemu->base, &state)
-							 : qemu_query_status(qemu, &status);
+	enum qemu_status status;
+	struct nunchi_error *err = qemu_query_status(qemu, &status);
 
 	if (!err)
-		*ret = state != TARGET_RUNNING && status != QEMU_RUNNING && status != QEMU_DEBUG;
+		*ret = status != QEMU_RUNNING && status != QEMU_DEBUG;
 	return err;
 }
 
-/* Finds out whether somebody else has the guest paused, so that it is not to be resumed. */
-static struct nunchi_error *check_paused(struct qemu_target *qemu)
+struct nunchi_error *qemu_stub_check_paused(struct qemu_target *qemu)
 {
-	struct qemu_stub_page *page = qemu->stub.page;
+	struct qemu_watch *watch = &qemu->stub.watch;
 
 	if (gdb_client_has_stopped_it(qemu->stub.client))
-		page->paused = false;
-	return page->paused ? ask_paused(qemu, &page->paused) : NULL;
+		watch->paused = false;
+	return watch->paused ? ask_paused(qemu, &watch->paused) : NULL;
 }
 
-/*
- * Takes a stop that next() has not read yet, before the guest is stopped or resumed: it may be
- * somebody's pause. A breakpoint is met again.
- */
-static struct nunchi_error *take_unread(struct qemu_target *qemu)
+struct nunchi_error *qemu_stub_take_unread(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	struct gdb_stop stop;
@@ -358,7 +304,7 @@ static struct nunchi_error *take_unread(struct qemu_target *qemu)
 	if (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT)
 		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
 	if (stop.signal != GDB_SIGNAL_TRAP)
-		stub->page->paused = stub->paused_unsaid = true;
+		stub->watch.paused = stub->paused_unsaid = true;
 	return NULL;
 }
 
@@ -368,8 +314,8 @@ static struct nunchi_error *remove_all(struct qemu_stub *stub)
 	const struct gdb_wait wait = leave_wait();
 	struct nunchi_error *err = gdb_client_renew(stub->client, &wait);
 
-	for (size_t i = 0; !err && i < stub->page->count && i < BREAKPOINTS_MAX; i++) {
-		err = gdb_client_remove(stub->client, stub->page->breakpoints[i], &wait);
+	for (size_t i = 0; !err && i < stub->watch.count; i++) {
+		err = gdb_client_remove(stub->client, stub->watch.breakpoints[i], &wait);
 		/* It was not set yet. */
 		if (error_is(err, NUNCHI_ERROR_UNSUPPORTED)) {
 			nunchi_error_destroy(err);
@@ -388,10 +334,10 @@ static struct nunchi_error *detach(struct qemu_target *qemu)
 
 	/* Otherwise what comes is the answer to a request that was broken off. */
 	if (!gdb_client_has_stopped_it(stub->client))
-		err = take_unread(qemu);
+		err = qemu_stub_take_unread(qemu);
 	if (!err)
-		err = check_paused(qemu);
-	if (!err && stub->page->paused)
+		err = qemu_stub_check_paused(qemu);
+	if (!err && stub->watch.paused)
 		err = remove_all(stub);
 	else if (!err)
 		return gdb_client_detach(stub->client, &wait);
@@ -545,7 +491,7 @@ static void leave(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 
-	if (stub->client && stub->undone && qemu->qmp && !qemu->base.controller)
+	if (stub->client && stub->undone && qemu->qmp)
 		take_stub(qemu);
 	/* The guard has a copy of our end. */
 	undo_deinit(&stub->undo);
@@ -558,20 +504,9 @@ static void leave(struct qemu_target *qemu)
 	close_fd(&stub->peer);
 }
 
-void qemu_stub_destroy(struct qemu_target *qemu)
-{
-	struct qemu_stub *stub = &qemu->stub;
-
-	nunchi_error_destroy(undo_undo(&stub->undo));
-	leave(qemu);
-	if (stub->page)
-		munmap(stub->page, sizeof(*stub->page));
-}
-
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
-/* By who has the QMP connection. */
-static struct nunchi_error *open_here(struct qemu_target *qemu)
+static struct nunchi_error *begin(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
 	_cleanup_free_ char *repaired = NULL;
@@ -583,11 +518,10 @@ static struct nunchi_error *open_here(struct qemu_target *qemu)
 	qemu_repair(qemu);
 	err = check_free(qemu);
 	if (!err)
-		err = qemu_stub_prepare(qemu);
-	if (err)
-		return err;
-	stub->page->steps_over = steps_over(qemu);
-	err = undo_do(&stub->undo, &ours, &repaired);
+		err = prepare(qemu);
+	stub->watch = (struct qemu_watch){.steps_over = !err && steps_over(qemu)};
+	if (!err)
+		err = undo_do(&stub->undo, &ours, &repaired);
 	if (!err && !ours)
 		err = error_create(NUNCHI_ERROR_BUSY, "another nunchi watches this guest");
 	if (err)
@@ -595,409 +529,23 @@ static struct nunchi_error *open_here(struct qemu_target *qemu)
 	return err;
 }
 
-static struct nunchi_error *open_stub(struct target *target)
+struct nunchi_error *qemu_stub_open(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub *stub = &qemu->stub;
-	struct nunchi_error *err;
 
 	if (!target->support[TARGET_EVENTS].available)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED, "%s: cannot watch it: %s",
 				    target->name, target->support[TARGET_EVENTS].reason);
-	if (stub->page && stub->page->open)
+	if (qemu->stub.client)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it is watched already",
 				    target->name);
-	if (stub->page)
-		memset(stub->page, 0, sizeof(*stub->page));
-	if (!target->controller)
-		return error_context(open_here(qemu), "%s: cannot watch it", target->name);
-	if (stub->fd < 0)
-		return error_create(NUNCHI_ERROR_ARGUMENT,
-				    "%s: watching was not asked for before this process was "
-				    "confined",
-				    target->name);
-	err = controller_watch(target->controller, target, true);
-	return err ? err : gdb_client_create(stub->fd, &stub->page->stub, &stub->client);
+	return error_context(begin(qemu), "%s: cannot watch it", target->name);
 }
 
-static void close_stub(struct target *target)
+void qemu_stub_close(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = leave_wait();
-	struct nunchi_error *err;
 
-	if (!target->controller) {
-		nunchi_error_destroy(undo_undo(&stub->undo));
-		leave(qemu);
-	} else if (stub->client) {
-		err = controller_watch(target->controller, target, false);
-		/* That process was killed, and its guard too, perhaps. */
-		if (error_is(err, NUNCHI_ERROR_GONE))
-			nunchi_error_destroy(gdb_client_detach(stub->client, &wait));
-		nunchi_error_destroy(err);
-		leave(qemu);
-	}
-	if (stub->page)
-		stub->page->open = false;
+	nunchi_error_destroy(undo_undo(&qemu->stub.undo));
+	leave(qemu);
 }
-
-/* If the process that controls the guest has ended, its guard takes part in the exchange. */
-static struct nunchi_error *explain(const struct target *target, struct nunchi_error *err)
-{
-	if (!err || !target->controller || !controller_is_gone(target->controller))
-		return err;
-	nunchi_error_destroy(err);
-	return error_create(NUNCHI_ERROR_GONE, "the process that controls the guest has ended");
-}
-
-/*
- * After an error that leaves open what the stub has done, watching ends, and if the guest stands
- * still although it is not held; other refusals leave the guest as it was.
- */
-static struct nunchi_error *end_if_broken(struct target *target, struct nunchi_error *err)
-{
-	struct qemu_stub *stub = &qemu_of(target)->stub;
-	bool stands = stub->client && !stub->page->held && gdb_client_has_stopped_it(stub->client);
-
-	err = explain(target, err);
-	if (err && (stands ||
-		    (!error_is(err, NUNCHI_ERROR_BUSY) && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
-		     !error_is(err, NUNCHI_ERROR_UNSUPPORTED))))
-		close_stub(target);
-	return error_context(err, "%s", target->name);
-}
-
-static struct nunchi_error *check_open(struct target *target, bool held)
-{
-	const struct qemu_stub *stub = &qemu_of(target)->stub;
-
-	/* Its guard has detached: whatever was sent now would stop the guest. */
-	if (stub->client && target->controller && controller_is_gone(target->controller))
-		close_stub(target);
-	if (!stub->client || !stub->page->open)
-		return error_create(NUNCHI_ERROR_GONE, "%s: it is not watched any more",
-				    target->name);
-	if (stub->page->held != held)
-		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it %s", target->name,
-				    held ? "does not stand still" : "stands still already");
-	return NULL;
-}
-
-static int fd_of(const struct target *target)
-{
-	const struct qemu_stub *stub = &((const struct qemu_target *)target)->stub;
-
-	return stub->both >= 0 ? stub->both : stub->fd;
-}
-
-/* ---- Stops ----------------------------------------------------------------------------------- */
-
-/* The index of a breakpoint; count if there is none at the address. */
-static size_t find_breakpoint(const struct qemu_stub_page *page, uint64_t address)
-{
-	size_t i = 0;
-
-	while (i < page->count && page->breakpoints[i] != address)
-		i++;
-	return i;
-}
-
-static bool has_breakpoint(const struct qemu_stub_page *page, uint64_t address)
-{
-	return find_breakpoint(page, address) < page->count;
-}
-
-/*
- * Takes the breakpoints out of a guest that somebody has paused, if QEMU would not tell when it
- * meets one; it would stand still for good.
- */
-static struct nunchi_error *park(struct qemu_target *qemu)
-{
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err = NULL;
-
-	stub->page->paused = true;
-	if (!stub->mute || stub->page->parked)
-		return NULL;
-	for (size_t i = 0; !err && i < stub->page->count; i++)
-		err = gdb_client_remove(stub->client, stub->page->breakpoints[i], &wait);
-	stub->page->parked = !err;
-	return err;
-}
-
-/* Stops the guest, if it runs, and puts the breakpoints in again that park() took out. */
-static struct nunchi_error *stop_it(struct qemu_target *qemu)
-{
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct gdb_stop stop = {.kind = GDB_STOP_SIGNAL};
-	struct nunchi_error *err = NULL;
-
-	if (!gdb_client_has_stopped_it(stub->client))
-		err = gdb_client_interrupt(stub->client, &wait, &stop);
-	if (!err && (stop.kind == GDB_STOP_ENDED || stop.signal == GDB_SIGNAL_QUIT))
-		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
-	for (size_t i = 0; !err && stub->page->parked && i < stub->page->count; i++)
-		err = gdb_client_insert(stub->client, stub->page->breakpoints[i], &wait);
-	stub->page->parked &= err != NULL;
-	return err;
-}
-
-/* If the timer tells to: whether somebody has resumed the guest that somebody had paused. */
-static struct nunchi_error *look_for_resume(struct qemu_target *qemu)
-{
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err;
-	uint64_t times;
-
-	if (stub->timer < 0 || read(stub->timer, &times, sizeof(times)) != sizeof(times) ||
-	    !stub->page->parked)
-		return NULL;
-	err = check_paused(qemu);
-	if (err || stub->page->paused)
-		return err;
-	err = stop_it(qemu);
-	return err ? err : gdb_client_continue(stub->client, &wait);
-}
-
-/*
- * The guest met a breakpoint; or one that was removed meanwhile, or the end of a step that was
- * given up, and then goes on.
- */
-static struct nunchi_error *meet(struct qemu_target *qemu, const struct gdb_stop *stop,
-				 struct target_stop *ret)
-{
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct target_stop met = {.kind = TARGET_STOP_BREAKPOINT};
-	struct nunchi_error *err;
-
-	if (!gdb_client_vcpu(stub->client, stop, &met.vcpu))
-		return error_create(NUNCHI_ERROR_DATA,
-				    "gdb stub: QEMU does not say which vCPU has stopped");
-	err = gdb_client_read(stub->client, met.vcpu, &wait, &met.registers);
-	if (err)
-		return err;
-	stub->page->paused = false;
-	if (!has_breakpoint(stub->page, met.registers.rip)) {
-		*ret = (struct target_stop){.kind = TARGET_STOP_NONE};
-		return gdb_client_continue(stub->client, &wait);
-	}
-	stub->page->held = true;
-	*ret = met;
-	return NULL;
-}
-
-static struct nunchi_error *take_stop(struct qemu_target *qemu, const struct gdb_stop *stop,
-				      struct target_stop *ret)
-{
-	if (stop->kind == GDB_STOP_ENDED || stop->signal == GDB_SIGNAL_QUIT) {
-		*ret = (struct target_stop){.kind = TARGET_STOP_GONE};
-		return NULL;
-	}
-	if (stop->signal == GDB_SIGNAL_TRAP)
-		return meet(qemu, stop, ret);
-	*ret = (struct target_stop){.kind = TARGET_STOP_PAUSED};
-	return park(qemu);
-}
-
-static struct nunchi_error *next(struct target *target, struct target_stop *ret)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct nunchi_error *err = check_open(target, false);
-	struct gdb_stop stop;
-	bool stopped = false;
-
-	if (err)
-		return err;
-	if (qemu->stub.paused_unsaid) {
-		qemu->stub.paused_unsaid = false;
-		*ret = (struct target_stop){.kind = TARGET_STOP_PAUSED};
-		return NULL;
-	}
-	err = look_for_resume(qemu);
-	if (!err)
-		err = gdb_client_poll(qemu->stub.client, qemu->cancel, &stopped, &stop);
-	if (!err && stopped)
-		err = take_stop(qemu, &stop, ret);
-	else if (!err)
-		*ret = (struct target_stop){.kind = TARGET_STOP_NONE};
-	return end_if_broken(target, err);
-}
-
-/* ---- Going on -------------------------------------------------------------------------------- */
-
-/* One step. *ret_again: the instruction is not done, because it repeats. */
-static struct nunchi_error *step(struct qemu_target *qemu, unsigned vcpu, uint64_t address,
-				 bool *ret_again)
-{
-	struct gdb_client *client = qemu->stub.client;
-	const struct gdb_wait wait = answer_wait(qemu);
-	const struct gdb_wait patience = {clock_us() + STEP_US, qemu->cancel};
-	struct gdb_stop stop;
-	struct nunchi_error *err = gdb_client_step(client, vcpu, &patience, &stop);
-	uint64_t rip;
-
-	*ret_again = false;
-	if (error_is(err, NUNCHI_ERROR_TIMEOUT)) {
-		nunchi_error_destroy(err);
-		return gdb_client_interrupt(client, &wait, &stop);
-	}
-	if (err)
-		return err;
-	if (stop.kind == GDB_STOP_ENDED)
-		return error_create(NUNCHI_ERROR_GONE, "the guest has ended");
-	if (stop.signal != GDB_SIGNAL_TRAP) {
-		qemu->stub.paused_unsaid = true;
-		return park(qemu);
-	}
-	err = gdb_client_read_rip(client, vcpu, &wait, &rip);
-	*ret_again = !err && rip == address;
-	return err;
-}
-
-/* Has a vCPU execute the instruction at a breakpoint. */
-static struct nunchi_error *step_over(struct qemu_target *qemu, unsigned vcpu, uint64_t address)
-{
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err = NULL;
-	bool again = true;
-
-	if (!stub->page->steps_over)
-		err = gdb_client_remove(stub->client, address, &wait);
-	for (unsigned i = 0; !err && again && i < STEPS_MAX; i++)
-		err = step(qemu, vcpu, address, &again);
-	if (!err && !stub->page->steps_over && !stub->page->parked)
-		err = gdb_client_insert(stub->client, address, &wait);
-	return err;
-}
-
-static struct nunchi_error *resume(struct qemu_target *qemu)
-{
-	const struct gdb_wait wait = answer_wait(qemu);
-	enum target_state state;
-
-	qemu->stub.page->held = false;
-	if (++qemu->stub.stops % STOPS_OF_EVENTS == 0)
-		nunchi_error_destroy(target_get_state(&qemu->base, &state));
-	return gdb_client_continue(qemu->stub.client, &wait);
-}
-
-static struct nunchi_error *go(struct target *target, const struct target_stop *stop, uint64_t rip)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub *stub = &qemu->stub;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err = check_open(target, true);
-
-	if (err)
-		return err;
-	if (rip != stop->registers.rip)
-		err = gdb_client_write_rip(stub->client, stop->vcpu, rip, &wait);
-	if (!err && has_breakpoint(stub->page, rip))
-		err = step_over(qemu, stop->vcpu, rip);
-	if (!err && stub->paused_unsaid)
-		stub->page->held = false;
-	else if (!err)
-		err = resume(qemu);
-	err = explain(target, err);
-	/* Whatever failed: the guest stands still at a breakpoint, which nobody would end. */
-	if (err)
-		close_stub(target);
-	return error_context(err, "%s", target->name);
-}
-
-static struct nunchi_error *hold(struct target *target)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub *stub = &qemu->stub;
-	struct nunchi_error *err = check_open(target, false);
-
-	if (err)
-		return err;
-	err = take_unread(qemu);
-	if (!err)
-		err = check_paused(qemu);
-	stub->page->resume = !stub->page->paused;
-	if (!err)
-		err = stub->page->resume ? stop_it(qemu) : park(qemu);
-	stub->page->held = !err;
-	return end_if_broken(target, err);
-}
-
-static struct nunchi_error *release(struct target *target)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub *stub = &qemu->stub;
-	struct nunchi_error *err = check_open(target, true);
-
-	if (err)
-		return err;
-	if (stub->page->resume || gdb_client_has_stopped_it(stub->client))
-		err = resume(qemu);
-	stub->page->held = false;
-	return end_if_broken(target, err);
-}
-
-static struct nunchi_error *insert(struct target *target, uint64_t address)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub_page *page = qemu->stub.page;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err = check_open(target, true);
-
-	if (err)
-		return err;
-	if (has_breakpoint(page, address))
-		return error_create_at(NUNCHI_ERROR_ARGUMENT, address,
-				       "%s: there is a breakpoint at 0x%" PRIx64 " already",
-				       target->name, address);
-	if (page->count == BREAKPOINTS_MAX)
-		return error_create(NUNCHI_ERROR_BUSY, "%s: it has %u breakpoints already",
-				    target->name, BREAKPOINTS_MAX);
-	/* Noted before, so that whoever closes the stub removes it. */
-	page->breakpoints[page->count++] = address;
-	if (!page->parked)
-		err = gdb_client_insert(qemu->stub.client, address, &wait);
-	if (err)
-		page->count--;
-	return end_if_broken(target, err);
-}
-
-static struct nunchi_error *remove_breakpoint(struct target *target, uint64_t address)
-{
-	struct qemu_target *qemu = qemu_of(target);
-	struct qemu_stub_page *page = qemu->stub.page;
-	const struct gdb_wait wait = answer_wait(qemu);
-	struct nunchi_error *err = check_open(target, true);
-	size_t at;
-
-	if (err)
-		return err;
-	at = find_breakpoint(page, address);
-	if (at == page->count)
-		return error_create_at(NUNCHI_ERROR_ARGUMENT, address,
-				       "%s: there is no breakpoint at 0x%" PRIx64, target->name,
-				       address);
-	if (!page->parked)
-		err = gdb_client_remove(qemu->stub.client, address, &wait);
-	if (!err)
-		page->breakpoints[at] = page->breakpoints[--page->count];
-	return end_if_broken(target, err);
-}
-
-const struct target_stops_ops qemu_stops = {
-    .open = open_stub,
-    .close = close_stub,
-    .fd = fd_of,
-    .next = next,
-    .go = go,
-    .hold = hold,
-    .release = release,
-    .insert = insert,
-    .remove = remove_breakpoint,
-};
