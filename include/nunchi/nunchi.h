@@ -7,7 +7,7 @@
  *
  * Threads: a context, its guests and everything opened from a guest are not locked. Use one guest,
  * with its session and cursors, in one thread at a time; different guests, also of one context, may
- * be used by different threads at the same time. nunchi_context_cancel() and
+ * be used by different threads at the same time. nunchi_context_cancel(), nunchi_guest_cancel() and
  * nunchi_session_cancel() may be called from any thread and from a signal handler.
  *
  * Side effects: the library never prints and never exits. Its only process-wide state is a SIGBUS
@@ -327,6 +327,15 @@ NUNCHI_API void nunchi_guest_close(struct nunchi_guest *guest);
  * `confine`, in this process.
  */
 NUNCHI_API struct nunchi_error *nunchi_guest_finish(struct nunchi_guest *guest);
+
+/*
+ * Asks the call on the guest that runs now, and the session if one is open, to end soon with
+ * NUNCHI_ERROR_CANCELLED. Async-signal-safe; may be called from any thread until the guest is
+ * closed. Outside of a session the next call on the guest works again, except that a cursor or
+ * trace that is open then fails with the same error; a request that comes just before a call begins
+ * has no effect on it.
+ */
+NUNCHI_API void nunchi_guest_cancel(struct nunchi_guest *guest);
 
 /*
  * Finds the kernel in the guest's memory, or checks that a running guest still exists

@@ -58,6 +58,12 @@ struct nunchi_error *nunchi_session_close(struct nunchi_session *session)
 	return guest_error(session->guest, err);
 }
 
+void nunchi_guest_cancel(struct nunchi_guest *guest)
+{
+	if (guest)
+		cancel_request(&guest->cancel);
+}
+
 void nunchi_session_cancel(struct nunchi_session *session)
 {
 	cancel_request(&session->guest->cancel);

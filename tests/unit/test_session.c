@@ -23,7 +23,7 @@ struct session_test {
 	struct guest *made;
 	struct nunchi_session *session;
 	unsigned pauses, resumes, checks;
-	bool cancel_when_paused, resume_fails;
+	bool cancel_when_paused, cancel_guest_when_paused, resume_fails;
 };
 
 static struct session_test *current; /* the target's calls are given the target alone */
@@ -34,6 +34,8 @@ static struct nunchi_error *pause_guest(struct target *target)
 	current->pauses++;
 	if (current->cancel_when_paused)
 		nunchi_session_cancel(current->session);
+	if (current->cancel_guest_when_paused)
+		nunchi_guest_cancel(&current->guest);
 	return NULL;
 }
 
@@ -372,6 +374,34 @@ static void test_cancel(void **state)
 		"cancelled");
 }
 
+/* Without a session that call alone is cancelled; with one, the session. */
+static void test_guest_cancel(void **state)
+{
+	const struct nunchi_view *view = nunchi_view_find("kernel_info");
+	struct session_test *test = *state;
+	struct nunchi_cursor *cursor = NULL;
+
+	test->guest.pause = NUNCHI_PAUSE_ALWAYS;
+	for (int in_session = 0; in_session < 2; in_session++) {
+		if (in_session)
+			open_session(test, NUNCHI_PAUSE_ALWAYS, false);
+		test->cancel_guest_when_paused = true;
+		refused(nunchi_cursor_open(&test->guest, view, NULL, &cursor),
+			NUNCHI_ERROR_CANCELLED, "cancelled");
+		assert_null(cursor);
+		assert_int_equal(test->pauses, test->resumes);
+		test->cancel_guest_when_paused = false;
+		if (in_session)
+			refused(nunchi_cursor_open(&test->guest, view, NULL, &cursor),
+				NUNCHI_ERROR_CANCELLED, "cancelled");
+		else
+			assert_true(count_rows(open_symbols(test)) > 100);
+	}
+	close_session(test);
+	nunchi_guest_cancel(NULL);
+	assert_true(count_rows(open_symbols(test)) > 100);
+}
+
 static void test_cursor_after_its_session(void **state)
 {
 	struct session_test *test = *state;
@@ -423,6 +453,7 @@ int main(void)
 	    TEST(rebooted_before),
 	    TEST(one_at_a_time),
 	    TEST(cancel),
+	    TEST(guest_cancel),
 	    TEST(cursor_after_its_session),
 	    TEST(options),
 	};
