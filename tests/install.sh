@@ -61,6 +61,23 @@ if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|libpcre|dgettext'; then
 	fail "libnunchi has what only the doctor uses"
 fi
 
+# The Python module, if it was built: on its stable ABI alone, in the directory that Python looks at.
+module=$(find "$root/tree" -name _native.abi3.so)
+if [ -n "$module" ]; then
+	modules=$(dirname "$(dirname "$module")")
+	for file in __init__.py __init__.pyi py.typed; do
+		[ -e "$modules/nunchi/$file" ] || fail "no $file of the Python module"
+	done
+	case $modules in
+	"$root/tree$prefix"/lib*/python3*/*-packages) ;;
+	*) fail "the Python module is in $modules" ;;
+	esac
+	LD_LIBRARY_PATH=$libdir PYTHONPATH=$modules PYTHONDONTWRITEBYTECODE=1 python3 -c '
+import nunchi
+print("nunchi", nunchi.__version__)' >"$root/python" || fail "Python does not import nunchi"
+	cmp "$root/python" "$root/version" || fail "the Python module is of another version"
+fi
+
 # Names of the libraries' inside, as a program may have them too.
 cat >"$root/clash.c" <<'EOF'
 int buffer_append(void);

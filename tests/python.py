@@ -1,0 +1,495 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The Python module on a saved guest made by hand: python.py BUILD/python WRITE_GUEST [TEST…].
+
+Rows of real guests are compared by tests/guests/python_rows.py.
+"""
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+MODULES, WRITER = sys.argv[1:3]
+sys.path.insert(0, MODULES)
+
+import nunchi  # noqa: E402
+
+GUEST = ""
+# The most that a thousand rounds may leave in memory.
+LEAK_KB = 1024
+ROUNDS = 1000
+
+
+def resident_kb() -> int:
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGESIZE") // 1024
+
+
+class Registry(unittest.TestCase):
+    def test_views_are_methods(self) -> None:
+        views = nunchi.views()
+        self.assertEqual([view.name for view in views], sorted(view.name for view in views))
+        for view in views:
+            doc = getattr(nunchi.Guest, view.name).__doc__
+            for column in view.columns:
+                self.assertIn(column.description, doc)
+                self.assertIn(column.type, ("integer", "real", "address", "text"))
+        with nunchi.open(GUEST) as guest:
+            self.assertEqual(guest.views, views)
+
+    def test_no_view_has_a_name_of_ours(self) -> None:
+        for view in nunchi.views():
+            self.assertEqual(getattr(nunchi.Guest, view.name).__qualname__, f"Guest.{view.name}")
+
+    def test_probes(self) -> None:
+        self.assertIn("exec", [probe.name for probe in nunchi.probes()])
+
+    def test_all_is_there(self) -> None:
+        for name in nunchi.__all__:
+            self.assertTrue(hasattr(nunchi, name), name)
+
+    def test_stub_says_what_there_is(self) -> None:
+        stub = Path(nunchi.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+        compile(stub, "stub", "exec")
+        for name in nunchi.__all__:
+            self.assertRegex(stub, rf"(?m)^(class|def) {name}\b")
+        for kind in (nunchi.Guest, nunchi.Session, nunchi.Rows, nunchi.Trace):
+            views = {view.name for view in nunchi.views()}
+            for name in set(vars(kind)) - views:
+                if not name.startswith("_"):
+                    self.assertRegex(stub, rf"(?m)^    def {name}\(", kind)
+        for name in inspect.signature(nunchi.Guest).parameters:
+            self.assertIn(f"{name}:", stub)
+
+    def test_list(self) -> None:
+        for found in nunchi.list():
+            self.assertTrue(found.target)
+
+
+class Queries(unittest.TestCase):
+    def setUp(self) -> None:
+        self.guest = nunchi.open(GUEST)
+        self.addCleanup(self.guest.close)
+
+    def test_rows(self) -> None:
+        rows = self.guest.symbols()
+        self.assertEqual([column.name for column in rows.columns][:2], ["name", "address"])
+        everything = [dict(row) for row in rows]
+        self.assertGreater(len(everything), 100)
+        self.assertEqual(rows.warnings, [])
+        self.assertEqual(list(rows), [])
+        self.assertEqual(everything, self.guest.query("symbols").to_dicts())
+
+    def test_row(self) -> None:
+        row = next(self.guest.symbols(name="phys_base"))
+        self.assertEqual((row.name, row["name"], dict(row)["name"]), ("phys_base",) * 3)
+        self.assertEqual(row.address, self.guest.symbol("phys_base").address)
+        self.assertFalse(row.torn)
+        self.assertIn("name='phys_base'", repr(row))
+        self.assertEqual(row, next(self.guest.symbols(name="phys_base")))
+        self.assertIn("address", dir(row))
+        with self.assertRaisesRegex(AttributeError, "no column 'nmae'"):
+            row.nmae
+        with self.assertRaises(KeyError):
+            row["nmae"]
+
+    def test_conditions(self) -> None:
+        names = [row.name for row in self.guest.symbols(columns=["name"])]
+        first = next(self.guest.symbols(limit=1)).address
+        lowest = [row.name for row in self.guest.symbols() if row.address <= first]
+        cases = (([("name", "prefix", "phys_")], [n for n in names if n.startswith("phys_")]),
+                 ([("name", "in", ["phys_base", "no"])], ["phys_base"]),
+                 ([("address", "<=", first)], lowest),
+                 ([("address", ">", first), ("address", "<", first)], []))
+        for where, want in cases:
+            rows = self.guest.symbols(columns=["name"], where=where)
+            self.assertEqual([row.name for row in rows], want, where)
+        self.assertEqual(len(list(self.guest.symbols(limit=7))), 7)
+
+    def test_absent(self) -> None:
+        row = next(self.guest.kernel_info())
+        absent = [cell for cell in row.values() if isinstance(cell, nunchi.Absent)]
+        self.assertTrue(absent)
+        for cell in absent:
+            self.assertFalse(cell)
+            self.assertTrue(cell.reason)
+            self.assertEqual(str(cell), f"<{cell.reason}>")
+        self.assertIn(None, self.guest.kernel_info().to_dicts()[0].values())
+
+    def test_bad_arguments(self) -> None:
+        guest = self.guest
+        for wrong in (lambda: guest.symbols(columns="name"), lambda: guest.symbols(columns=[1]),
+                      lambda: guest.symbols(where=[("name", "==")]),
+                      lambda: guest.symbols(where=[(1, "==", "x")]),
+                      lambda: guest.symbols(where=5), lambda: guest.symbols(name=None),
+                      lambda: guest.symbols(name=["x"]), lambda: guest.read("x", 1),
+                      lambda: guest.read(1, "x"), lambda: guest.symbol(None),
+                      lambda: guest.symbol(1.5), lambda: guest.type(1), lambda: nunchi.open(1),
+                      lambda: guest.symbols(limit="x"), lambda: guest.snapshot(3.5)):
+            with self.assertRaises(TypeError):
+                wrong()
+        for wrong in (lambda: guest.symbols(nmae="x"), lambda: guest.symbols(columns=["nmae"]),
+                      lambda: guest.symbols(where=[("name", "~", "x")]),
+                      lambda: guest.symbols(address="x"), lambda: guest.symbols(name="a\0b"),
+                      lambda: guest.read(0, 1, "nowhere"), lambda: guest.read(-1, 1),
+                      lambda: guest.read(1 << 64, 1), lambda: guest.symbol("a\0b"),
+                      lambda: guest.type("a\0b"), lambda: guest.snapshot("a\0b"),
+                      lambda: nunchi.open(GUEST, pause="now"), lambda: nunchi.open("a\0b"),
+                      lambda: guest.snapshot("/tmp/x", format="gif")):
+            with self.assertRaises(ValueError):
+                wrong()
+        for wrong in (lambda: guest.read(0, -1), lambda: guest.read(0, 1 << 62)):
+            with self.assertRaises((SystemError, MemoryError, ValueError)):
+                wrong()
+        with self.assertRaises(nunchi.NotFoundError) as caught:
+            guest.query("prcesses")
+        self.assertTrue(caught.exception.hint)
+
+    def test_text_that_is_not_utf8(self) -> None:
+        self.assertEqual(list(self.guest.symbols(name="\udcff\udcfe")), [])
+        self.assertEqual(list(self.guest.symbols(name=b"\xff\xfe")), [])
+
+    def test_pandas(self) -> None:
+        try:
+            import pandas
+        except ImportError:
+            self.skipTest("no pandas")
+        frame = self.guest.symbols(limit=3).to_pandas()
+        self.assertIsInstance(frame, pandas.DataFrame)
+        self.assertEqual(len(frame), 3)
+
+
+class Memory(unittest.TestCase):
+    def setUp(self) -> None:
+        self.guest = nunchi.open(GUEST)
+        self.addCleanup(self.guest.close)
+
+    def test_read(self) -> None:
+        data = Path(GUEST).read_bytes()
+        self.assertEqual(self.guest.read(0x1000000, 64, "physical"), data[0x1000000:0x1000040])
+        symbol = self.guest.symbol("phys_base")
+        translation = self.guest.translate(symbol.address)
+        self.assertTrue(translation.mapped)
+        self.assertEqual(self.guest.read(symbol.address, 8),
+                         data[translation.physical:translation.physical + 8])
+        self.assertEqual(self.guest.read(0, 0, "physical"), b"")
+
+    def test_fault(self) -> None:
+        with self.assertRaises(nunchi.FaultError) as caught:
+            self.guest.read(0x10, 4)
+        self.assertEqual(caught.exception.address, 0x10)
+        self.assertEqual(caught.exception.code, 7)
+        self.assertIsInstance(caught.exception, nunchi.Error)
+        translation = self.guest.translate(0x10)
+        self.assertFalse(translation.mapped)
+        self.assertTrue(translation.fault)
+
+    def test_symbol_and_type(self) -> None:
+        symbol = self.guest.symbol("phys_base")
+        self.assertEqual(self.guest.symbol(symbol.address + 3), symbol._replace(offset=3))
+        with self.assertRaises(nunchi.NotFoundError) as caught:
+            self.guest.symbol("phys_bas")
+        self.assertIn("phys_base", caught.exception.hint)
+        task = self.guest.type("task_struct")
+        self.assertEqual((task.kind, task.size), ("struct", 64))
+        self.assertIn("pid", [member.name for member in task.members])
+        self.assertRaises(nunchi.DataError, self.guest.type, "bomb")
+
+    def test_facts(self) -> None:
+        self.assertIn("kernel", {fact.topic for fact in self.guest.info()})
+        self.assertGreater(self.guest.timing()["attach_ms"], 0)
+        self.assertFalse(self.guest.remains)
+        self.assertIsInstance(self.guest.notes, list)
+
+
+class Lifetimes(unittest.TestCase):
+    def test_closed_guest(self) -> None:
+        guest = nunchi.open(GUEST)
+        rows = guest.symbols()
+        next(rows)
+        guest.close()
+        guest.close()
+        self.assertTrue(guest.closed)
+        for use in (guest.attach, guest.symbols, guest.session, guest.info, guest.timing,
+                    lambda: guest.notes, lambda: guest.read(0, 1), lambda: guest.symbol("x"),
+                    lambda: guest.type("x"), lambda: guest.translate(0),
+                    lambda: guest.trace("exec"), lambda: guest.snapshot("/tmp/x"),
+                    lambda: next(rows), lambda: rows.warnings):
+            with self.assertRaisesRegex(nunchi.ArgumentError, "closed"):
+                use()
+        rows.close()
+
+    def test_closed_rows(self) -> None:
+        with nunchi.open(GUEST) as guest:
+            with guest.symbols() as rows:
+                next(rows)
+            self.assertEqual(list(rows), [])
+            self.assertEqual(rows.warnings, [])
+
+    def test_any_order(self) -> None:
+        for seed in range(40):
+            guest = nunchi.open(GUEST)
+            session = guest.session()
+            rows = [guest.symbols() for _ in range(3)]
+            for one in rows:
+                next(one)
+            things = [guest, session, *rows]
+            del guest, session, rows, one
+            random.Random(seed).shuffle(things)
+            while things:
+                things.pop()
+            gc.collect()
+
+    def test_session(self) -> None:
+        with nunchi.open(GUEST) as guest:
+            with guest.session() as session:
+                self.assertEqual(session.moment, 1)
+                rows = session.symbols()
+                next(rows)
+                with self.assertRaises(nunchi.BusyError):
+                    guest.session()
+            with self.assertRaisesRegex(nunchi.ArgumentError, "session of this cursor was closed"):
+                next(rows)
+            guest.session(hold=True).close()
+
+    def test_not_made_by_hand(self) -> None:
+        with nunchi.open(GUEST) as guest:
+            rows = guest.symbols()
+            for made in (guest._native, rows._cursor, nunchi.Absent):
+                kind = made if isinstance(made, type) else type(made)
+                self.assertRaises(TypeError, kind)
+
+    def test_no_such_guest(self) -> None:
+        for target in ("/nonexistent/guest", "qemu:no-such-guest"):
+            with self.assertRaises(nunchi.NotFoundError) as caught:
+                nunchi.open(target)
+            self.assertTrue(str(caught.exception))
+
+    def test_fork(self) -> None:
+        guest = nunchi.open(GUEST)
+        rows = guest.symbols()
+        next(rows)
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                guest.attach()
+            except nunchi.ArgumentError as error:
+                guest.close()
+                rows.close()
+                with nunchi.open(GUEST) as own:
+                    status = 0 if "fork()" in str(error) and own.symbol("phys_base") else 2
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertGreater(len(list(rows)), 100)
+        guest.close()
+
+    def test_nothing_leaks(self) -> None:
+        def use() -> None:
+            with nunchi.open(GUEST) as guest:
+                list(guest.symbols(name="phys_base", where=[("name", "in", ["phys_base"])]))
+                next(guest.symbols())
+                guest.type("task_struct")
+                guest.translate(guest.symbol("phys_base").address)
+                guest.info()
+                for wrong in (lambda: guest.read(0x10, 4), lambda: guest.symbols(nmae=1),
+                              lambda: guest.symbols(where=[("name", "in", ["a", 1.5, None])])):
+                    try:
+                        wrong()
+                    except (nunchi.Error, TypeError):
+                        pass
+        for _ in range(100):
+            use()
+        gc.collect()
+        before, counted = resident_kb(), sys.getallocatedblocks()
+        for _ in range(ROUNDS):
+            use()
+        gc.collect()
+        self.assertLess(resident_kb() - before, LEAK_KB)
+        self.assertLess(sys.getallocatedblocks() - counted, 200)
+
+
+class Callbacks(unittest.TestCase):
+    def setUp(self) -> None:
+        self.guest = nunchi.open(GUEST)
+        self.addCleanup(self.guest.close)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "snapshot"
+
+    def test_snapshot(self) -> None:
+        told: list[tuple[int, int]] = []
+        self.guest.snapshot(self.path, "lime", lambda done, total: told.append((done, total)))
+        self.assertTrue(told)
+        self.assertEqual(told[-1][0], told[-1][1])
+        with nunchi.open(self.path) as again:
+            self.assertEqual(again.symbols().to_dicts(), self.guest.symbols().to_dicts())
+        with self.assertRaisesRegex(nunchi.ArgumentError, "exists"):
+            self.guest.snapshot(self.path, "lime")
+
+    def refuses(self, progress: object, error: type[BaseException]) -> None:
+        with self.assertRaises(error):
+            self.guest.snapshot(self.path, progress=progress)
+        self.assertFalse(self.path.exists())
+        self.assertTrue(self.guest.symbol("phys_base"))
+
+    def test_exception_in_it(self) -> None:
+        self.refuses(lambda done, total: 1 // 0, ZeroDivisionError)
+        self.refuses(lambda: None, TypeError)
+        self.refuses(5, TypeError)
+
+    def test_it_says_no(self) -> None:
+        self.refuses(lambda done, total: False, nunchi.CancelledError)
+
+    def test_it_uses_the_guest(self) -> None:
+        for use in (lambda *_: self.guest.symbol("phys_base"), lambda *_: self.guest.close(),
+                    lambda *_: self.guest.symbols()):
+            self.refuses(use, nunchi.BusyError)
+
+    def test_it_drops_rows(self) -> None:
+        """Rows of a guest that is in use are closed later."""
+        rows = [self.guest.symbols()]
+        next(rows[0])
+        self.guest.snapshot(self.path, progress=lambda *_: rows.clear())
+        self.assertEqual(rows, [])
+        self.assertTrue(self.guest.symbol("phys_base"))
+
+    def test_it_uses_another_guest(self) -> None:
+        with nunchi.open(GUEST) as other:
+            self.guest.snapshot(self.path, progress=lambda *_: other.symbol("phys_base"))
+
+    def test_another_thread(self) -> None:
+        """Told that the guest is in use; the same thread with a guest of its own is not."""
+        begun, done = threading.Event(), threading.Event()
+        caught: list[object] = []
+
+        def use() -> None:
+            begun.wait(30)
+            try:
+                self.guest.symbols()
+            except nunchi.BusyError as error:
+                caught.append(error)
+            with nunchi.open(GUEST) as own:
+                caught.append(own.symbol("phys_base"))
+            done.set()
+
+        def wait(*_: int) -> None:
+            begun.set()
+            done.wait(30)
+
+        other = threading.Thread(target=use)
+        other.start()
+        self.guest.snapshot(self.path, progress=wait)
+        other.join()
+        self.assertEqual([type(one) for one in caught], [nunchi.BusyError, nunchi.Symbol])
+
+    def test_interrupted_in_it(self) -> None:
+        self.refuses(lambda *_: signal.raise_signal(signal.SIGINT), KeyboardInterrupt)
+
+
+class Interrupts(unittest.TestCase):
+    """Ctrl-C in a call that takes long: looking for a kernel where there is none."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        page = random.Random(1).randbytes(1 << 20)
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            for _ in range(384):
+                file.write(page)
+        cls.path = file.name
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        os.unlink(cls.path)
+
+    def interrupt(self, call: object) -> BaseException:
+        """What call() raises when the process gets SIGINT while it runs."""
+        sender = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
+        sender.start()
+        try:
+            call()
+            time.sleep(30)
+        except BaseException as error:
+            return error
+        finally:
+            sender.join()
+        return AssertionError("nothing was raised")
+
+    def test_interrupt(self) -> None:
+        with nunchi.open(self.path) as guest:
+            started = time.monotonic()
+            self.assertRaises(nunchi.NoKernelError, guest.attach)
+            whole = time.monotonic() - started
+        if whole < 0.1:
+            self.skipTest(f"the search takes {whole:.3f} s only")
+        with nunchi.open(self.path) as guest:
+            error = self.interrupt(guest.attach)
+            self.assertIsInstance(error, KeyboardInterrupt)
+            # One that came only after the call had ended would have its error as context.
+            self.assertIsNone(error.__context__)
+            self.assertEqual(len(guest.read(0, 16, "physical")), 16)
+            self.assertRaises(nunchi.NoKernelError, guest.attach)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+    def test_handler_that_goes_on(self) -> None:
+        """The call is cancelled all the same."""
+        told: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, frame: told.append(number))
+        try:
+            with nunchi.open(self.path) as guest:
+                self.assertIsInstance(self.interrupt(guest.attach), nunchi.CancelledError)
+            self.assertEqual(told, [signal.SIGINT])
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_ignored(self) -> None:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with nunchi.open(self.path) as guest:
+                self.assertIsInstance(self.interrupt(guest.attach), nunchi.NoKernelError)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_gil_is_released(self) -> None:
+        count, stop = [0], threading.Event()
+
+        def work() -> None:
+            while not stop.is_set():
+                count[0] += 1
+
+        with nunchi.open(self.path) as guest:
+            other = threading.Thread(target=work)
+            other.start()
+            before = count[0]
+            self.assertRaises(nunchi.NoKernelError, guest.attach)
+            ran = count[0] - before
+            stop.set()
+            other.join()
+        self.assertGreater(ran, 1000)
+
+
+def main() -> int:
+    global GUEST
+    GUEST = subprocess.run([WRITER], capture_output=True, text=True, check=True,
+                           timeout=60).stdout.strip()
+    try:
+        program = unittest.main(argv=[sys.argv[0], *sys.argv[3:]], exit=False)
+    finally:
+        os.unlink(GUEST)
+    return 0 if program.result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
