@@ -30,7 +30,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show ps probes trace modules log symbol type translate read snapshot doctor help "
+COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read snapshot doctor help "
             "version").split()
 
 

@@ -516,7 +516,8 @@ enum nunchi_absence {
 	/* nunchi reads at most a fixed number of bytes or entries; this has more */
 	NUNCHI_ABSENT_LIMIT,
 	NUNCHI_ABSENT_NO_SYMBOL, /* the address of a kernel variable is unknown */
-	NUNCHI_ABSENT_IO         /* the hypervisor or the file gave an error at that address */
+	NUNCHI_ABSENT_IO,        /* the hypervisor or the file gave an error at that address */
+	NUNCHI_ABSENT_NULL       /* SQL's NULL (sql.h), whose reason is not known */
 };
 
 /* A word for the reason, as "paged out". Static storage. */
@@ -752,7 +753,12 @@ nunchi_snapshot(struct nunchi_guest *guest, const char *path, enum nunchi_format
 
 /* ---- Output ---------------------------------------------------------------------------------- */
 
-enum nunchi_output { NUNCHI_OUTPUT_TABLE, NUNCHI_OUTPUT_JSON, NUNCHI_OUTPUT_CSV };
+enum nunchi_output {
+	NUNCHI_OUTPUT_TABLE,
+	NUNCHI_OUTPUT_JSON,
+	NUNCHI_OUTPUT_CSV,
+	NUNCHI_OUTPUT_LINE /* "name = value", one value a line, a blank line between two rows */
+};
 
 struct nunchi_writer;
 
@@ -785,14 +791,15 @@ struct nunchi_writer_options {
  * row. All formats distinguish values, absent cells and torn rows:
  *
  *  table  "-" for not applicable, "<paged out>" … for other absences; a torn row ends in " ~"
+ *  line   the same words; a torn row ends in a line "torn = 1"
  *  CSV    the same words; a last column `torn` with 0 or 1
  *  JSON   null, with the reason in an object "absent"; "torn":true in torn rows only, and
  * "remains":true with that option; bytes that are not UTF-8 become U+FFFD, and the whole text is in
  * an object "raw" in hexadecimal
  *
- * In tables and CSV, text is escaped as nunchi_escape() does, and so that no text looks like an
- * absence or the mark of a torn row (\< and \- at the start, \~ at the end). JSON is valid UTF-8,
- * one row on one line.
+ * In tables, lines and CSV, text is escaped as nunchi_escape() does, and so that no text looks like
+ * an absence or the mark of a torn row (\< and \- at the start, \~ at the end). JSON is valid
+ * UTF-8, one row on one line.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_writer_create(const struct nunchi_writer_options *options,

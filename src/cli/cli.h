@@ -7,6 +7,7 @@
 #define NUNCHI_CLI_CLI_H
 
 #include <nunchi/nunchi.h>
+#include <nunchi/sql.h>
 #include <nunchi/trace.h>
 
 #include <stdbool.h>
@@ -54,7 +55,8 @@ enum {
 	OPTION_EXPLAIN,
 	OPTION_COUNT,
 	OPTION_DURATION,
-	OPTION_SUMMARY
+	OPTION_SUMMARY,
+	OPTION_LINE
 };
 
 struct cli_option {
@@ -130,6 +132,7 @@ extern const struct command command_ps;
 extern const struct command command_read;
 extern const struct command command_show;
 extern const struct command command_snapshot;
+extern const struct command command_sql;
 extern const struct command command_symbol;
 extern const struct command command_trace;
 extern const struct command command_translate;
@@ -188,6 +191,8 @@ int cli_columns(const char *text, int size);
 void cli_print_escaped(struct cli *cli, const char *text);
 /* The text escaped, to be freed; never NULL. */
 char *cli_escape(const char *text, size_t size);
+/* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
+bool cli_target_is_live(const char *word);
 /* Whether a signal asked us to end. */
 bool cli_interrupted(void);
 
@@ -229,6 +234,11 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
  * files and guests that are mapped do not count for. A lower limit of the user stays.
  */
 void cli_limit_memory(const struct cli *cli);
+/*
+ * Prints notes on a guest, the first *printed of which were printed already; counts those that it
+ * prints.
+ */
+void cli_notes(struct cli *cli, const struct nunchi_guest *guest, size_t *printed);
 /* Opens cli->guest; prints why if it cannot. */
 int cli_open(struct cli *cli, const char *target);
 

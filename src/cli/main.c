@@ -160,8 +160,7 @@ static void print_timing(const struct cli *cli)
 		timing.paused_us, timing.private_kb);
 }
 
-/* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
-static bool is_live(const char *word)
+bool cli_target_is_live(const char *word)
 {
 	const struct nunchi_target_form *form;
 
@@ -177,7 +176,7 @@ static void print_interrupted(const char *target)
 {
 	char *shown;
 
-	if (!target || !is_live(target))
+	if (!target || !cli_target_is_live(target))
 		return;
 	shown = cli_escape(target, strlen(target));
 	fprintf(stderr, "nunchi: interrupted; the guest %s runs on, unless it was paused before\n",

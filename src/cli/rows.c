@@ -67,14 +67,19 @@ static void take_heap(void)
 #endif
 }
 
-static void print_notes(struct cli *cli)
+void cli_notes(struct cli *cli, const struct nunchi_guest *guest, size_t *printed)
 {
 	const char *note;
 
-	while ((note = nunchi_guest_note(cli->guest, cli->notes_printed))) {
+	while ((note = nunchi_guest_note(guest, *printed))) {
 		cli_note(cli, note);
-		cli->notes_printed++;
+		(*printed)++;
 	}
+}
+
+static void print_notes(struct cli *cli)
+{
+	cli_notes(cli, cli->guest, &cli->notes_printed);
 }
 
 /*

@@ -14,6 +14,7 @@ static const char *const words[] = {
     [NUNCHI_ABSENT_LIMIT] = "too long",
     [NUNCHI_ABSENT_NO_SYMBOL] = "no symbol",
     [NUNCHI_ABSENT_IO] = "read error",
+    [NUNCHI_ABSENT_NULL] = "null",
 };
 
 const char *nunchi_absence_string(enum nunchi_absence absence)

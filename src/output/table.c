@@ -242,13 +242,12 @@ static void guard_mark(struct buffer *held, size_t start)
 	buffer_append_string(held, "\\~");
 }
 
-/* A number with a unit as people read it ("256 MiB"), any other cell as CSV has it. */
-static void append_cell(struct buffer *held, const struct writer_column *column,
-			const struct nunchi_cell *cell)
+void writer_append_for_people(struct buffer *out, const struct writer_column *column,
+			      const struct nunchi_cell *cell)
 {
 	if (cell->kind != NUNCHI_CELL_VALUE || cell->type != NUNCHI_TYPE_INTEGER ||
-	    !unit_append(held, column->unit, cell->integer))
-		writer_append_cell(held, cell);
+	    !unit_append(out, column->unit, cell->integer))
+		writer_append_cell(out, cell);
 }
 
 static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct nunchi_cell *cells,
@@ -263,7 +262,7 @@ static struct nunchi_error *table_row(struct nunchi_writer *writer, const struct
 	for (size_t i = 0; i < writer->column_count; i++) {
 		size_t start = held->size;
 
-		append_cell(held, &writer->columns[i], &cells[i]);
+		writer_append_for_people(held, &writer->columns[i], &cells[i]);
 		guard_mark(held, start);
 		if (held->failed)
 			return &error_nomem;

@@ -21,6 +21,7 @@ static const struct writer_ops *const forms[] = {
     [NUNCHI_OUTPUT_TABLE] = &writer_table,
     [NUNCHI_OUTPUT_JSON] = &writer_json,
     [NUNCHI_OUTPUT_CSV] = &writer_csv,
+    [NUNCHI_OUTPUT_LINE] = &writer_line,
 };
 
 struct nunchi_error *writer_flush(struct nunchi_writer *writer)

@@ -6,6 +6,7 @@
  *
  *  * table: "-" for not applicable, "<paged out>" and so on for the other absences; a torn row ends
  *    in " ~", which a last line explains;
+ *  * line ("name = value", one value a line): the same; a torn row has a last line "torn = 1";
  *  * CSV (RFC 4180, lines end in a newline alone): the same words; a last column `torn` is 0 or 1,
  *    left out where rows cannot be torn;
  *  * JSON (one object a line): "column":null, with the reason in "absent":{"column":"paged out"};
@@ -60,7 +61,7 @@ struct nunchi_writer {
 	bool *torn;
 	size_t row_count;
 	size_t row_capacity;
-	size_t shown; /* columns that fit */
+	size_t shown; /* columns that fit; in lines, the width of the widest name */
 	bool laid_out;
 	bool any_torn;
 };
@@ -68,6 +69,7 @@ struct nunchi_writer {
 extern const struct writer_ops writer_table;
 extern const struct writer_ops writer_json;
 extern const struct writer_ops writer_csv;
+extern const struct writer_ops writer_line;
 
 /* Gives the finished bytes to the caller's write(). */
 struct nunchi_error *writer_flush(struct nunchi_writer *writer);
@@ -77,6 +79,10 @@ void writer_append_number(struct buffer *out, const struct nunchi_cell *cell);
 
 /* The cell as a table and CSV show it. */
 void writer_append_cell(struct buffer *out, const struct nunchi_cell *cell);
+
+/* A number with a unit as people read it ("256 MiB"), any other cell as CSV has it. */
+void writer_append_for_people(struct buffer *out, const struct writer_column *column,
+			      const struct nunchi_cell *cell);
 
 /* Whether the cell has no value to show (absent, NaN or infinite), and why. */
 bool writer_is_absent(const struct nunchi_cell *cell, enum nunchi_absence *ret);

@@ -10,6 +10,9 @@
 #include "doctor/facts/bundle.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/story/match.h"
+#ifdef HAVE_SQLITE
+#include "sql/library.h"
+#endif
 #include "symbols/dwarf.h"
 #include "symbols/isf.h"
 #include "target/compression.h"
@@ -222,6 +225,9 @@ static int use_all(void)
 #endif
 	for (size_t i = 0; match_engines[i]; i++)
 		say(match_engines[i]->create(patterns, 1, &matcher));
+#ifdef HAVE_SQLITE
+	say(sqlite_load());
+#endif
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -249,6 +255,9 @@ static const struct {
 #endif
 #ifdef HAVE_PCRE2
     {"libpcre2-8.so.0", "reading logs", "libpcre2-8-0 (Debian, Ubuntu) or pcre2 (Fedora)"},
+#endif
+#ifdef HAVE_SQLITE
+    {"libsqlite3.so.0", "SQL", "libsqlite3-0 (Debian, Ubuntu) or sqlite-libs (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles, compressed initramfs and saved guests",

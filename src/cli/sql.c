@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_TARGETS 11
+/* Statements read from standard input at most. */
+#define MOST_TEXT ((size_t)1 << 20)
+/* Of the memory that the command may take, SQLite has a half. */
+#define SQLITE_MEMORY   ((uint64_t)128 << 20)
+#define MOST_NAMES      512
+#define MOST_NAME       64
+#define BEFORE_THE_MARK 40
+
+struct sql_state {
+	struct nunchi_sql *sql;
+	/* All but the last are here; the last is cli->guest. */
+	struct nunchi_guest *guests[MOST_TARGETS];
+	size_t notes[MOST_TARGETS]; /* that were printed of each */
+	size_t guest_count;
+	char *text; /* that was read; owned */
+};
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+/* The names of tables and columns, each once. */
+struct names {
+	const char *all[MOST_NAMES];
+	size_t count;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (!strcmp(names->all[i], name))
+			return;
+	}
+	if (names->count < MOST_NAMES)
+		names->all[names->count++] = name;
+}
+
+static const char *name_at(size_t i, const void *data)
+{
+	const struct names *names = data;
+
+	return i < names->count ? names->all[i] : NULL;
+}
+
+/* Whether the statement names the view. */
+static bool mentions(const char *text, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *at = text; (at = strcasestr(at, name)); at += size) {
+		if ((at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_')) &&
+		    !(isalnum((unsigned char)at[size]) || at[size] == '_'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The name that the user may have meant, where SQLite says that there is no table or column of that
+ * name; NULL otherwise. Columns are those of the tables that the statement names.
+ */
+static const char *suggest_name(const char *message, const char *text)
+{
+	static const char no_table[] = "no such table: ", no_column[] = "no such column: ";
+	bool columns = !strncmp(message, no_column, strlen(no_column));
+	const char *word = message + (columns ? strlen(no_column) : strlen(no_table));
+	struct names names = {.count = 0};
+	const struct nunchi_view *const *views;
+	size_t count;
+
+	if (!columns && strncmp(message, no_table, strlen(no_table)) != 0)
+		return NULL;
+	if (strrchr(word, '.'))
+		word = strrchr(word, '.') + 1;
+	views = nunchi_views(&count);
+	for (size_t i = 0; i < count; i++) {
+		if (!columns)
+			add_name(&names, views[i]->name);
+		for (size_t j = 0;
+		     columns && mentions(text, views[i]->name) && j < views[i]->column_count; j++)
+			add_name(&names, views[i]->columns[j].name);
+	}
+	return suggest(word, name_at, &names);
+}
+
+/* Shows the line of the statement in which the error is, with a mark below the place. */
+static void print_place(const char *text, size_t offset)
+{
+	size_t size = strlen(text), start, end;
+	char *before, *line;
+
+	offset = offset < size ? offset : size;
+	start = end = offset;
+	while (start && text[start - 1] != '\n' && offset - start < BEFORE_THE_MARK)
+		start--;
+	while (text[end] && text[end] != '\n' && end - start < 2 * BEFORE_THE_MARK - 4)
+		end++;
+	before = cli_escape(text + start, offset - start);
+	line = cli_escape(text + start, end - start);
+	fprintf(stderr, "  %s\n  %*s^\n", line, cli_columns(before, (int)strlen(before)), "");
+	free(before);
+	free(line);
+}
+
+/* Says why a statement was refused, where, and what may have been meant. */
+static int fail_statement(struct cli *cli, struct sql_state *state, const char *text,
+			  struct nunchi_error *err)
+{
+	enum nunchi_error_code code = nunchi_error_code(err);
+	const char *near = suggest_name(nunchi_error_message(err), text);
+	size_t offset;
+	int status;
+
+	status = cli_fail(cli, err);
+	if (nunchi_sql_error_offset(state->sql, &offset))
+		print_place(text, offset);
+	if (near)
+		fprintf(stderr, "  did you mean \"%s\"?\n", near);
+	return code == NUNCHI_ERROR_PERMISSION ? CLI_USAGE : status;
+}
+
+/* ---- Statements ------------------------------------------------------------------------------ */
+
+static void print_warnings(struct cli *cli, const struct nunchi_statement *statement)
+{
+	uint64_t torn = nunchi_statement_torn(statement);
+	const char *warning;
+	char text[128];
+
+	for (size_t i = 0; (warning = nunchi_statement_warning(statement, i)); i++)
+		cli_warn(cli, warning);
+	if (torn) {
+		snprintf(text, sizeof(text),
+			 "%llu rows that were read are torn: the guest kept changing them",
+			 (unsigned long long)torn);
+		cli_warn(cli, text);
+	}
+	if (!nunchi_statement_is_one_moment(statement))
+		cli_warn(cli, "the guest ran on while its tables were read, so that rows may be of "
+			      "different moments; --pause always shows one moment");
+}
+
+static void print_notes(struct cli *cli, struct sql_state *state)
+{
+	for (size_t i = 0; i < state->guest_count; i++)
+		cli_notes(cli, state->guests[i], &state->notes[i]);
+	cli_notes(cli, cli->guest, &cli->notes_printed);
+}
+
+/* Prints the rows as they come. The first one is asked for before the types of columns are. */
+static struct nunchi_error *print_rows(struct cli *cli, struct sql_state *state,
+				       struct nunchi_statement *statement)
+{
+	const struct nunchi_column *const *columns;
+	struct nunchi_writer *writer = NULL;
+	const struct nunchi_cell *cells;
+	struct nunchi_error *err, *finished;
+	size_t count;
+
+	err = nunchi_statement_next(statement, &cells);
+	print_notes(cli, state);
+	if (err && nunchi_error_code(err) != NUNCHI_ERROR_STOP)
+		return err;
+	columns = nunchi_statement_columns(statement, &count);
+	finished = cli_writer(cli, columns, count, true, "--wide shows all", &writer);
+	if (finished) {
+		nunchi_error_destroy(err);
+		return finished;
+	}
+	while (!err) {
+		err = nunchi_writer_row(writer, cells, false);
+		if (!err)
+			err = nunchi_statement_next(statement, &cells);
+	}
+	/* Rows read before a failure are shown too. */
+	finished = nunchi_writer_finish(writer);
+	nunchi_writer_destroy(writer);
+	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP) {
+		nunchi_error_destroy(finished);
+		return err;
+	}
+	nunchi_error_destroy(err);
+	return finished;
+}
+
+/* Executes the statements of a text one after the other; the first that fails is the last. */
+static int run_text(struct cli *cli, struct sql_state *state, const char *text)
+{
+	int status = CLI_DONE;
+
+	while (*text && !status) {
+		struct nunchi_statement *statement = NULL;
+		const char *rest;
+		struct nunchi_error *err = nunchi_sql_prepare(state->sql, text, &statement, &rest);
+
+		if (err)
+			return fail_statement(cli, state, text, err);
+		if (statement) {
+			err = print_rows(cli, state, statement);
+			print_warnings(cli, statement);
+			nunchi_statement_close(statement);
+			status = cli_fail(cli, err);
+		}
+		text = rest;
+	}
+	return status;
+}
+
+/* ---- Arguments ------------------------------------------------------------------------------- */
+
+/* The size of NAME in NAME=TARGET; 0 if the word is something else. */
+static size_t name_size(const char *word)
+{
+	size_t size = 0;
+
+	while (isalnum((unsigned char)word[size]) || word[size] == '_')
+		size++;
+	return word[size] == '=' && !isdigit((unsigned char)word[0]) ? size : 0;
+}
+
+static bool is_named_target(const char *word)
+{
+	return name_size(word) && !strpbrk(word, " \t\n");
+}
+
+/* Opens a target and makes its views tables; the last one, which confines the process, by
+ * cli_open().
+ */
+static int add_target(struct cli *cli, struct sql_state *state, const char *word, bool last)
+{
+	struct nunchi_guest_options options = cli->guest_options;
+	size_t size = is_named_target(word) ? name_size(word) : 0;
+	const char *target = size ? word + size + 1 : word;
+	struct nunchi_guest *guest = NULL;
+	char schema[MOST_NAME] = "main";
+	int status;
+
+	if (size >= sizeof(schema))
+		return cli_misuse(cli, NULL, "the name of a target has at most %d letters",
+				  MOST_NAME - 1);
+	if (size)
+		snprintf(schema, sizeof(schema), "%.*s", (int)size, word);
+	if (last) {
+		status = cli_open(cli, target);
+		guest = cli->guest;
+	} else {
+		options.confine = false;
+		cli->target = target;
+		status = cli_fail(cli, nunchi_guest_open(cli->context, target, &options, &guest));
+		if (!status)
+			state->guests[state->guest_count++] = guest;
+	}
+	return status ? status : cli_fail(cli, nunchi_sql_add(state->sql, schema, guest));
+}
+
+static int check_targets(struct cli *cli, char **words, int count)
+{
+	if (count > MOST_TARGETS)
+		return cli_misuse(cli, NULL, "at most %d targets", MOST_TARGETS);
+	for (int i = 0; count > 1 && i < count; i++) {
+		size_t size = name_size(words[i]);
+
+		if (!is_named_target(words[i]))
+			return cli_misuse(cli, NULL,
+					  "of several targets each has a name, as in \"before=%s\"",
+					  words[i]);
+		if (i < count - 1 && cli->guest_options.confine &&
+		    cli_target_is_live(words[i] + size + 1))
+			return cli_misuse(
+			    cli, NULL,
+			    "of several targets only the last one may be a running guest; "
+			    "--no-sandbox permits more");
+	}
+	if (count > 1 && cli->guest_options.confine &&
+	    (cli->guest_options.types_path || cli->guest_options.symbols_path))
+		return cli_misuse(cli, NULL,
+				  "--types and --symbols of several targets need --no-sandbox");
+	return CLI_DONE;
+}
+
+/* Reads standard input to its end. */
+static int read_input(struct cli *cli, struct sql_state *state)
+{
+	size_t size = 0;
+
+	state->text = malloc(MOST_TEXT + 1);
+	if (!state->text)
+		return cli_fail_with(cli, "out of memory");
+	for (;;) {
+		ssize_t got = read(STDIN_FILENO, state->text + size, MOST_TEXT + 1 - size);
+
+		if (got < 0 && errno == EINTR && !cli_interrupted())
+			continue;
+		if (got < 0)
+			return cli_fail_with(cli, "cannot read standard input: %s",
+					     strerror(errno));
+		if (!got)
+			break;
+		size += (size_t)got;
+		if (size > MOST_TEXT)
+			return cli_fail_with(cli, "standard input has more than 1 MiB");
+	}
+	state->text[size] = '\0';
+	return strlen(state->text) == size
+		   ? CLI_DONE
+		   : cli_fail_with(cli, "standard input has a byte 0, which SQL has not");
+}
+
+static int sql_run(struct cli *cli, void *data, char **arguments, int count)
+{
+	struct sql_state *state = data;
+	bool given = count > 1 && !is_named_target(arguments[count - 1]);
+	int targets = given ? count - 1 : count, status;
+	const char *text = given ? arguments[count - 1] : "-";
+	struct nunchi_sql_options options = {
+	    .size = sizeof(options),
+	    .one_moment = cli->guest_options.pause == NUNCHI_PAUSE_ALWAYS,
+	    .max_bytes = cli->memory ? cli->memory / 2 : SQLITE_MEMORY,
+	};
+
+	status = check_targets(cli, arguments, targets);
+	/* A confined process can load no library. */
+	if (!status)
+		status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
+	for (int i = 0; i < targets && !status; i++)
+		status = add_target(cli, state, arguments[i], i == targets - 1);
+	if (!status && !strcmp(text, "-")) {
+		status = read_input(cli, state);
+		text = state->text;
+	}
+	if (!status)
+		status = run_text(cli, state, text);
+	nunchi_sql_destroy(state->sql);
+	state->sql = NULL;
+	return status;
+}
+
+static int sql_option(struct cli *cli, void *state, int letter, const char *value)
+{
+	(void)state;
+	(void)letter;
+	(void)value;
+	cli->output = NUNCHI_OUTPUT_LINE;
+	return CLI_DONE;
+}
+
+static void sql_clean(void *data)
+{
+	struct sql_state *state = data;
+
+	for (size_t i = 0; i < state->guest_count; i++)
+		nunchi_guest_close(state->guests[i]);
+	free(state->text);
+}
+
+static const struct cli_option sql_options[] = {
+    {"line", OPTION_LINE, NULL, "print one value a line, as \"name = value\""},
+};
+
+const struct command command_sql = {
+    .name = "sql",
+    .arguments = "[NAME=]TARGET… [QUERY]",
+    .summary = "query the views with SQL",
+    .description =
+	"Answers a query in SQL, in the dialect of SQLite. Each view is a table with the view's "
+	"columns (\"nunchi views\" lists them), which can be read and not changed. Without a "
+	"QUERY, or with \"-\", statements are read from standard input, separated by "
+	"semicolons.\nSeveral targets have names, which are schemas: before.processes. A query "
+	"reads no more than it needs: with pid = 7 one process, and no column that it does not "
+	"name. All tables of a statement show one state of a saved guest, and with --pause always "
+	"of a running one; otherwise a warning says that they may not.\nA value that could not be "
+	"read is NULL; it is shown with its reason, as absence(COLUMN) gives it, where the column "
+	"comes straight from its table. Addresses are integers with the same 64 bits. Other "
+	"functions are symbol(ADDRESS), hex(X) and split(TEXT, SEPARATORS, INDEX).",
+    .examples = "  nunchi sql memory.raw 'select pid, name from processes where uid = 0'\n"
+		"  nunchi sql xen:web 'select p.name, f.path from processes p\n"
+		"    join process_open_files f using (pid) where p.name = \"sshd\"'\n"
+		"  nunchi sql before=a.elf after=xen:web 'select name from\n"
+		"    after.kernel_modules except select name from before.kernel_modules'\n"
+		"  nunchi sql memory.raw --json <queries.sql\n",
+    .options = sql_options,
+    .option_count = ARRAY_SIZE(sql_options),
+    .least = 1,
+    .most = MOST_TARGETS + 1,
+    .state_size = sizeof(struct sql_state),
+    .option = sql_option,
+    .run = sql_run,
+    .clean = sql_clean,
+};
