@@ -26,16 +26,10 @@ static enum probe_next enter(struct probe_hit *hit)
 	return PROBE_RETURNS;
 }
 
-/* ENOTSOCK: what was taken for a struct socket is something else */
-#define NOT_A_SOCKET 88
-
 static bool leave(struct probe_hit *hit)
 {
 	hit_status(hit, COLUMN_status);
-	if (row_cell(hit->row, COLUMN_status)->integer == NOT_A_SOCKET) {
-		for (unsigned i = 0; i < SOCKET_COLUMN_COUNT; i++)
-			row_absent(hit->row, COLUMN_family + i, NUNCHI_ABSENT_NOT_APPLICABLE);
-	}
+	hit_check_socket(hit, COLUMN_family, COLUMN_status);
 	return true;
 }
 

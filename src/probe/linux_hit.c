@@ -11,8 +11,6 @@
 #include <string.h>
 
 #define NS_PER_S 1e9
-/* The greatest errno that a function returns as a negative number or in a pointer. */
-#define MAX_ERRNO 4095
 /* Limit of the generations looked up for probe_system.descends(). */
 #define MAX_GENERATIONS 64
 /* Limit of the processes that are remembered; more are found by their parents. */
@@ -275,6 +273,15 @@ static struct address_space *space_of(const struct probe_hit *hit, uint64_t addr
 	return guest_space_of(hit->kernel, gpa(hit->registers->cr3));
 }
 
+enum read_result hit_read(const struct probe_hit *hit, uint64_t address, void *buffer, size_t size)
+{
+	struct address_space *space = space_of(hit, address);
+
+	if (!space)
+		return READ_NO_MEMORY;
+	return read_result_of(address_space_read(space, gva(address), buffer, size, NULL));
+}
+
 enum read_result hit_read_string(const struct probe_hit *hit, uint64_t address, char *buffer,
 				 size_t limit, size_t *ret)
 {
@@ -316,6 +323,81 @@ void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address)
 		row_unread(hit->row, column, result == READ_OK ? READ_LIMIT : result);
 }
 
+void hit_string(struct probe_hit *hit, unsigned column, uint64_t address, size_t limit)
+{
+	char text[LINUX_PATH_MAX];
+	enum read_result result;
+	size_t size = 0;
+
+	if (!view_wants(hit->request, column))
+		return;
+	result =
+	    hit_read_string(hit, address, text, limit < sizeof(text) ? limit : sizeof(text), &size);
+	if (result == READ_OK)
+		row_text(hit->row, column, text, size);
+	else
+		row_unread(hit->row, column, result);
+}
+
+/* Gets enumerator i of an enum, if it has the name or, without a name, the value. */
+static bool find_enumerator(const struct type_index *types, type_id id, uint32_t count,
+			    const char *name, int64_t value, struct type_enumerator *ret)
+{
+	for (uint32_t i = 0; i < count && type_index_enumerator(types, id, i, ret); i++) {
+		if (name ? !strcmp(ret->name, name) : ret->value == value)
+			return true;
+	}
+	return false;
+}
+
+static type_id find_enum(const struct type_index *types, const char *enumerator)
+{
+	uint32_t count = type_index_count(types);
+	struct type_enumerator found;
+	struct type type;
+
+	for (type_id id = 1; id < count; id++) {
+		if (type_index_get(types, id, &type) && type.kind == TYPE_ENUM &&
+		    find_enumerator(types, id, type.count, enumerator, 0, &found))
+			return id;
+	}
+	return 0;
+}
+
+/* Types are searched once: the guest stands still meanwhile. */
+static type_id enum_of(struct linux_hit *state, const char *enumerator)
+{
+	const struct type_index *types = state->kernel->types;
+	type_id id;
+
+	for (unsigned i = 0; i < state->enum_count; i++) {
+		if (!strcmp(state->enums[i].enumerator, enumerator))
+			return state->enums[i].id;
+	}
+	id = types ? find_enum(types, enumerator) : 0;
+	if (state->enum_count < HIT_MAX_ENUMS)
+		state->enums[state->enum_count++] = (struct hit_enum){enumerator, id};
+	return id;
+}
+
+void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+	const struct type_index *types = state->kernel->types;
+	type_id id = enum_of(state, enumerator);
+	struct type_enumerator found;
+	struct type type;
+
+	buffer_clear(&state->text);
+	if (id && type_index_get(types, id, &type) &&
+	    find_enumerator(types, id, type.count, NULL, value, &found))
+		buffer_append_string(&state->text, found.name);
+	else
+		buffer_printf(&state->text, "%" PRId64, value);
+	row_read_text(hit->row, column, state->text.failed ? READ_NO_MEMORY : READ_OK,
+		      &state->text);
+}
+
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address)
 {
 	struct linux_hit *state = linux_hit_of(hit);
@@ -350,6 +432,23 @@ void hit_other_task(struct probe_hit *hit, uint64_t address, unsigned first,
 	linux_task_deinit(&task);
 }
 
+uint64_t hit_file(const struct probe_hit *hit, int64_t fd)
+{
+	const struct linux_hit *state = linux_hit_of(hit);
+	struct linux_kernel *kernel = state->kernel;
+	const struct layout *layout = &kernel->layout;
+	uint64_t files = object_u64(&state->task.task, &layout->task_files), table, entries, count,
+		 file;
+
+	if (!files || linux_read_field(kernel, files, &layout->files_fdt, &table) != READ_OK ||
+	    linux_read_field(kernel, table, &layout->fdtable_max_fds, &count) != READ_OK ||
+	    linux_read_field(kernel, table, &layout->fdtable_fd, &entries) != READ_OK || fd < 0 ||
+	    (uint64_t)fd >= count ||
+	    linux_read_word(kernel, entries + (uint64_t)fd * kernel->word_size, &file) != READ_OK)
+		return 0;
+	return file;
+}
+
 void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64_t value,
 	       const struct hit_flag *names, size_t count)
 {
@@ -371,7 +470,7 @@ void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64
 
 static void set_status(struct probe_hit *hit, unsigned column, int64_t value)
 {
-	row_integer(hit->row, column, value < 0 && value >= -MAX_ERRNO ? -value : 0);
+	row_integer(hit->row, column, value < 0 && value >= -HIT_MAX_ERRNO ? -value : 0);
 }
 
 void hit_status(struct probe_hit *hit, unsigned column)

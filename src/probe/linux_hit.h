@@ -7,6 +7,11 @@
 #include "guest/linux/task_value.h"
 #include "probe/probe.h"
 
+/* The greatest errno that a function returns as a negative number or in a pointer. */
+#define HIT_MAX_ERRNO 4095
+/* How many enums hit_enum_name() is asked for. */
+#define HIT_MAX_ENUMS 8
+
 /* The state of hits: probe_hit.system. */
 struct linux_hit {
 	struct linux_kernel *kernel;
@@ -18,6 +23,12 @@ struct linux_hit {
 	 * again.
 	 */
 	struct hash_map descendants;
+	/* The enums of hit_enum_name(), by one of their enumerators; 0: the types have none. */
+	struct hit_enum {
+		const char *enumerator;
+		type_id id;
+	} enums[HIT_MAX_ENUMS];
+	unsigned enum_count;
 };
 
 static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)
@@ -31,6 +42,8 @@ void hit_now(struct probe_hit *hit);
 /* Argument i of the function, from 0; 0 if it cannot be read (on a stack that is not there). */
 uint64_t hit_argument(const struct probe_hit *hit, unsigned i);
 
+/* Reads memory at an address of the kernel, or of the process that the vCPU executes. */
+enum read_result hit_read(const struct probe_hit *hit, uint64_t address, void *buffer, size_t size);
 /*
  * Reads a NUL-terminated string of at most limit bytes at an address of the kernel, or of the
  * process that the vCPU executes. *ret is its length (limit: no NUL was found).
@@ -39,6 +52,13 @@ enum read_result hit_read_string(const struct probe_hit *hit, uint64_t address, 
 				 size_t limit, size_t *ret);
 /* Sets a text cell to the NUL-terminated string at an address of the kernel. */
 void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address);
+/* The same at an address of the kernel or of a process, at most limit bytes. */
+void hit_string(struct probe_hit *hit, unsigned column, uint64_t address, size_t limit);
+/*
+ * Sets a text cell to the name that a value has in the kernel's own enum, which is the first one
+ * that has this enumerator; to its number if it has no name. The enumerator is a literal.
+ */
+void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value);
 /* Sets a text cell to the name of the struct module at an address. */
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address);
 /* Sets a cell to a value of the thread or process that the hit belongs to. */
@@ -47,6 +67,8 @@ void hit_task_value(struct probe_hit *hit, unsigned column, const struct linux_v
  * on. */
 void hit_other_task(struct probe_hit *hit, uint64_t address, unsigned first,
 		    const struct linux_value *const *values, size_t count);
+/* The address of the struct file that a descriptor of the process refers to; 0 if there is none. */
+uint64_t hit_file(const struct probe_hit *hit, int64_t fd);
 /* The name of a bit, or of several that stand together for something. */
 struct hit_flag {
 	uint64_t bits;

@@ -196,7 +196,7 @@ void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address,
 		size = sizeof(bytes);
 	if (size < sizeof(family))
 		return;
-	result = linux_read(linux_hit_of(hit)->kernel, address, bytes, size);
+	result = hit_read(hit, address, bytes, size);
 	if (result != READ_OK) {
 		row_unread(hit->row, column, result);
 		return;
@@ -209,4 +209,15 @@ void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address,
 		set_side(hit, first, remote, AF_INET6, bytes + 8, load_be16(bytes + 2));
 	else if (family == FAMILY_UNIX)
 		set_path(hit, first + SOCKET_socket, bytes + 2, size - 2);
+}
+
+/* ENOTSOCK: what was taken for a struct socket is something else */
+#define NOT_A_SOCKET 88
+
+void hit_check_socket(struct probe_hit *hit, unsigned first, unsigned status)
+{
+	if (row_cell(hit->row, status)->integer != NOT_A_SOCKET)
+		return;
+	for (unsigned i = 0; i < SOCKET_COLUMN_COUNT; i++)
+		row_absent(hit->row, first + i, NUNCHI_ABSENT_NOT_APPLICABLE);
 }

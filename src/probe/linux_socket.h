@@ -25,10 +25,15 @@ void hit_sock(struct probe_hit *hit, unsigned first, uint64_t sock, bool remote)
 /* The same for a struct socket. */
 void hit_socket(struct probe_hit *hit, unsigned first, uint64_t socket, bool remote);
 /*
- * Sets the cells of one side from the socket address (struct sockaddr) at an address of the
- * kernel, as a program gave it.
+ * Sets the cells of one side from the socket address (struct sockaddr) at an address of the kernel
+ * or of the process, as a program gave it.
  */
 void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address, uint64_t size,
 			bool remote);
+/*
+ * Takes the cells back if the call failed because its descriptor is no socket, which the cell
+ * `status` says.
+ */
+void hit_check_socket(struct probe_hit *hit, unsigned first, unsigned status);
 
 #endif

@@ -37,6 +37,7 @@
 struct probe_hit {
 	struct guest_kernel *kernel;
 	const struct probe *probe;
+	const struct probe_hook *hook;
 	const struct x86_registers *registers;
 	struct view_row *row;
 	const struct view_request *request; /* the columns that are wanted */
@@ -61,6 +62,8 @@ struct probe_hook {
 	bool (*leave)(struct probe_hit *hit);
 	/* A call that is not seen to return makes no row. */
 	bool needs_result;
+	/* The function is that of programs of 32 bits: see hit_call_argument(). */
+	bool narrow;
 	/* leave() sets the time, of which enter() knows nothing yet: see hit_now(). */
 	bool timed_at_return;
 	/* Kernels may lack the function, if they have one of another hook. */

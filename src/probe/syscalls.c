@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "probe/linux_hit.h"
-
 #include "guest/linux/lookup.h"
+#include "probe/linux_call.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,8 +19,6 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-#define MAX_ARGUMENTS 6
-#define MAX_ERRNO     4095
 /* Limits of a name, and of a text that is shown. */
 #define NAME_SIZE 64
 #define TEXT_SIZE 256
@@ -89,7 +86,7 @@ static bool describe(struct linux_kernel *kernel, uint64_t number, struct descri
 	uint64_t table, entry, name, count;
 	char text[NAME_SIZE];
 
-	*ret = (struct description){.count = MAX_ARGUMENTS};
+	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
 	if (number >= MAX_NUMBER)
 		return false;
 	if (!kernel->symbol[LINUX_syscalls_metadata] ||
@@ -101,7 +98,7 @@ static bool describe(struct linux_kernel *kernel, uint64_t number, struct descri
 	    !read_name(kernel, name, text))
 		return name_by_table(kernel, number, ret);
 	snprintf(ret->name, sizeof(ret->name), "%s", without_prefix(text));
-	ret->count = count < MAX_ARGUMENTS ? (unsigned)count : MAX_ARGUMENTS;
+	ret->count = count < CALL_MAX_ARGUMENTS ? (unsigned)count : CALL_MAX_ARGUMENTS;
 	if (linux_read_field(kernel, entry, &layout->syscall_metadata_types, &ret->types) !=
 		READ_OK ||
 	    linux_read_field(kernel, entry, &layout->syscall_metadata_args, &ret->args) != READ_OK)
@@ -165,20 +162,12 @@ static void set_arguments(struct probe_hit *hit, uint64_t registers, bool narrow
 			  const struct description *description)
 {
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
-	const struct layout *layout = &kernel->layout;
-	const struct field *const wide[] = {&layout->pt_regs_di, &layout->pt_regs_si,
-					    &layout->pt_regs_dx, &layout->pt_regs_r10,
-					    &layout->pt_regs_r8, &layout->pt_regs_r9};
-	const struct field *const short_ones[] = {&layout->pt_regs_bx, &layout->pt_regs_cx,
-						  &layout->pt_regs_dx, &layout->pt_regs_si,
-						  &layout->pt_regs_di, &layout->pt_regs_bp};
 	struct buffer text = {0};
 	char name[NAME_SIZE];
 
 	for (unsigned i = 0; i < description->count; i++) {
 		uint64_t value = 0;
-		enum read_result result =
-		    linux_read_field(kernel, registers, narrow ? short_ones[i] : wide[i], &value);
+		enum read_result result = hit_register(hit, registers, narrow, i, &value);
 
 		if (result != READ_OK) {
 			row_unread(hit->row, COLUMN_arguments, result);
@@ -191,7 +180,7 @@ static void set_arguments(struct probe_hit *hit, uint64_t registers, bool narrow
 			buffer_printf(&text, "%s=", name);
 		if (!read_word_of(kernel, description->types, i, name))
 			name[0] = '\0';
-		append_value(hit, name, narrow ? (uint32_t)value : value, &text);
+		append_value(hit, name, value, &text);
 	}
 	row_read_text(hit->row, COLUMN_arguments, text.failed ? READ_NO_MEMORY : READ_OK, &text);
 	buffer_deinit(&text);
@@ -227,7 +216,7 @@ static enum probe_next enter(struct probe_hit *hit, bool compat)
 	if (result == READ_OK && !compat && describe(kernel, number & ~X32_BIT, &description)) {
 		row_string(hit->row, COLUMN_syscall, description.name);
 	} else {
-		description = (struct description){.count = MAX_ARGUMENTS};
+		description = (struct description){.count = CALL_MAX_ARGUMENTS};
 		row_unread(hit->row, COLUMN_syscall, result == READ_OK ? READ_NO_SYMBOL : result);
 	}
 	if (view_wants(hit->request, COLUMN_arguments))
@@ -247,14 +236,9 @@ static enum probe_next enter_compat(struct probe_hit *hit)
 
 static void set_result(struct probe_hit *hit, int64_t value)
 {
-	bool failed = value < 0 && value >= -MAX_ERRNO;
 	const struct nunchi_cell *start = row_cell(hit->row, PROBE_time);
 
-	if (failed)
-		row_absent(hit->row, COLUMN_result, NUNCHI_ABSENT_NOT_APPLICABLE);
-	else
-		row_integer(hit->row, COLUMN_result, value);
-	row_integer(hit->row, COLUMN_status, failed ? -value : 0);
+	hit_result(hit, COLUMN_result, COLUMN_status, value);
 	row_real(hit->row, COLUMN_duration, hit->time > start->real ? hit->time - start->real : 0);
 }
 

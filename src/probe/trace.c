@@ -225,6 +225,7 @@ static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *
 	return (struct probe_hit){
 	    .kernel = hook->trace->kernel,
 	    .probe = row->probe->probe,
+	    .hook = hook->hook,
 	    .registers = &stop->registers,
 	    .row = &row->row,
 	    .request = &row->probe->selection.request,

@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import machine
@@ -115,11 +116,46 @@ def shown(row: dict[str, Any]) -> str | None:
     return None
 
 
+def sent(row: dict[str, Any]) -> str:
+    address = f"{row['remote_address']}:{row['remote_port']}" if row["remote_address"] else "-"
+    return f"{row['socket'] or address}/{row['size']}"
+
+
+def protected(row: dict[str, Any]) -> str | None:
+    # The C library changes the protection of its own memory, too.
+    if row["address"] not in ("0x10000000", "0x10001000"):
+        return None
+    if row["executable"] != int("PROT_EXEC" in row["protection"]) or row["size"] != 4096:
+        return f"wrong row {row}"
+    return f"{row['address']}/{row['protection']}"
+
+
+# The probes of what "tracee calls" does, and what it writes down.
+CALLS: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "bpf": lambda row: f"{row['command']}/{row['type']}/{row['object']}",
+    "capabilities": lambda row: "/".join(f"{int(row[name], 16):#018x}" for name in
+                                         ("effective", "permitted", "inheritable")),
+    "io_uring": lambda row: f"{row['operation']}/{row['entries']}/{row['user_data']}",
+    "memfd_create": lambda row: f"{row['memfd_name']}/{row['flags']}",
+    "mprotect": protected,
+    "namespace": lambda row: f"{row['operation']}/{row['flags']}/{row['fd']}",
+    "prctl": lambda row: f"{row['option']}/{row['new_name']}",
+    "process_vm": lambda row: "/".join(str(row[name]) for name in
+                                       ("operation", "target", "address", "size")),
+    "send": sent,
+}
+
+
+def shown_call(row: dict[str, Any]) -> str | None:
+    text = CALLS[row["probe"]](row) if row["probe"] in CALLS else None
+    return text and f"{row['probe']} {text} {row['status']}"
+
+
 def seen(rows: list[dict[str, Any]], pids: set[int]) -> Did:
     """What each thread of those processes did, in the order of the rows."""
     did: Did = collections.defaultdict(list)
     for row in rows:
-        text = shown(row) if row["pid"] in pids else None
+        text = (shown(row) or shown_call(row)) if row["pid"] in pids else None
         if text:
             did[row["tid"]].append(text)
     return did
@@ -134,9 +170,10 @@ def compare(account: Account, want: Did, got: Did, root: int, what: str) -> None
         # Threads, and the program itself, do not tell of their own end and start.
         if found[-1:] == ["exit 0 None"] and expected[-1:] != ["exit 0 None"]:
             found = found[:-1]
-        # The shell that started it, then the program itself.
-        while tid == root and found and found[0].startswith("exec "):
-            found = found[1:]
+        # What the shell did that started it, and that the program itself was started.
+        starts = [i for i, entry in enumerate(found) if entry.startswith("exec ")]
+        if tid == root and starts:
+            found = found[starts[-1] + 1:]
         if expected != found:
             at = next((i for i, pair in enumerate(zip(expected, found)) if pair[0] != pair[1]),
                       min(len(expected), len(found)))
@@ -164,8 +201,8 @@ def check_process(account: Account, rows: list[dict[str, Any]]) -> None:
 # ---- Tests -------------------------------------------------------------------------------------
 
 
-def run_tracee(guest: machine.Guest, rounds: int) -> bytes:
-    output = machine.execute(guest, f"tracee {rounds}", timeout=300)
+def run_tracee(guest: machine.Guest, what: int | str) -> bytes:
+    output = machine.execute(guest, f"tracee {what}", timeout=300)
     if b" done - 0\n" not in output[-64:]:
         raise AssertionError(f"the traced program did not come to its end: {output[-300:]!r}")
     return output
@@ -200,6 +237,21 @@ def all_events(subject: Subject, guest: machine.Guest) -> None:
     threads = [row for row in rows if row["probe"] == "fork" and row["thread"] and
                row["pid"] == root]
     account.check(len(threads) == 4 * ROUNDS + 1, f"{len(threads)} threads were seen")
+
+
+def calls(subject: Subject, guest: machine.Guest) -> None:
+    """System calls of which each has a probe."""
+    account = subject.account
+    trace = Trace(subject, guest, "exec", *CALLS)
+    ready = trace.wait_ready()
+    if account.check(ready, "trace shows nothing", trace.errors.read_text("utf-8")):
+        output = run_tracee(guest, "calls")
+    status = trace.end()
+    account.check(status == 0, f"trace of calls ends with {status}",
+                  trace.errors.read_text("utf-8"))
+    if ready:
+        root = root_of(output)
+        compare(account, told(output), seen(trace.rows(), {root}), root, "calls")
 
 
 def slow_reader(subject: Subject, guest: machine.Guest) -> None:
@@ -260,6 +312,7 @@ def ends(subject: Subject, guest: machine.Guest, qmp: Qmp) -> None:
 
 def run(subject: Subject, guest: machine.Guest) -> None:
     all_events(subject, guest)
+    calls(subject, guest)
     slow_reader(subject, guest)
     with Qmp(guest.control) as qmp:
         ends(subject, guest, qmp)

@@ -4,24 +4,32 @@
  * on standard output, "TID OPERATION TEXT RESULT", written by one write() so that the lines of
  * several processes do not mix. What it opens and makes lies below /tmp/traced.
  *
- *	tracee ROUNDS      all of it; ends with "done"
+ *	tracee ROUNDS      files, processes, threads, connections; ends with "done"
+ *	tracee calls       other system calls, one after the other; ends with "done"
  *	tracee status N    ends with status N: what its children execute
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,6 +260,196 @@ static void use_sockets(int connections)
 	try_unix_connect();
 }
 
+/* ---- Other system calls ---------------------------------------------------------------------- */
+
+static void record_send(const char *to, size_t size, ssize_t sent)
+{
+	record("send %s/%zu %d", to, size, sent < 0 ? errno : 0);
+}
+
+static void send_messages(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(1234)};
+	struct sockaddr_un nobody = {.sun_family = AF_UNIX, .sun_path = "/tmp/nobody"};
+	struct iovec parts[] = {{"two", 3}, {"parts", 5}};
+	struct msghdr message = {.msg_name = &address,
+				 .msg_namelen = sizeof(address),
+				 .msg_iov = parts,
+				 .msg_iovlen = 2};
+	int udp = socket(AF_INET, SOCK_DGRAM, 0), local = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET, "127.0.0.7", &address.sin_addr);
+	if (udp < 0 || local < 0)
+		die("socket");
+	record_send("127.0.0.7:1234", 5,
+		    sendto(udp, "hello", 5, 0, (struct sockaddr *)&address, sizeof(address)));
+	record_send("127.0.0.7:1234", 8, sendmsg(udp, &message, MSG_DONTWAIT));
+	record_send("/tmp/nobody", 2,
+		    sendto(local, "hi", 2, 0, (struct sockaddr *)&nobody, sizeof(nobody)));
+	if (connect(udp, (struct sockaddr *)&address, sizeof(address)))
+		die("connect");
+	record_send("127.0.0.7:1234", 1, send(udp, "x", 1, MSG_NOSIGNAL));
+	record_send("-", 3, send(STDERR_FILENO, "abc", 3, 0));
+	record_send("-", 3, send(-1, "abc", 3, 0));
+	close(udp);
+	close(local);
+}
+
+static void protect(char *at, int protection, const char *name)
+{
+	int result = mprotect(at, 4096, protection);
+
+	record("mprotect %p/%s %d", (void *)at, name, result ? errno : 0);
+}
+
+/* Where nothing else is, so that the trace can tell these from the C library's. */
+#define PLACE ((char *)0x10000000)
+
+static void protect_memory(void)
+{
+	char *at = mmap(PLACE, 8192, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (at != PLACE)
+		die("mmap");
+	protect(at, PROT_READ, "PROT_READ");
+	protect(at, PROT_READ | PROT_EXEC, "PROT_READ|PROT_EXEC");
+	protect(at + 4096, PROT_NONE, "PROT_NONE");
+	munmap(at, 8192);
+	protect(at, PROT_READ, "PROT_READ");
+}
+
+static void make_memory_file(void)
+{
+	int fd = memfd_create("traced", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	record("memfd_create traced/MFD_CLOEXEC|MFD_ALLOW_SEALING %d", fd < 0 ? errno : 0);
+	close(fd);
+	fd = memfd_create("wrong", 0x8000);
+	record("memfd_create wrong/0x8000 %d", fd < 0 ? errno : 0);
+}
+
+static void use_bpf(void)
+{
+	union bpf_attr attributes = {.map_type = BPF_MAP_TYPE_ARRAY,
+				     .key_size = 4,
+				     .value_size = 8,
+				     .max_entries = 1,
+				     .map_name = "traced_map"};
+	long fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof(attributes));
+
+	record("bpf BPF_MAP_CREATE/BPF_MAP_TYPE_ARRAY/traced_map %d", fd < 0 ? errno : 0);
+	if (fd >= 0)
+		close((int)fd);
+	memset(&attributes, 0, sizeof(attributes));
+	fd = syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attributes, sizeof(attributes));
+	record("bpf BPF_PROG_GET_NEXT_ID/None/None %d", fd < 0 ? errno : 0);
+	fd = syscall(SYS_bpf, 9999, &attributes, sizeof(attributes));
+	record("bpf 9999/None/None %d", fd < 0 ? errno : 0);
+}
+
+static void use_prctl(void)
+{
+	int result = prctl(PR_SET_NAME, "renamed");
+
+	record("prctl PR_SET_NAME/renamed %d", result < 0 ? errno : 0);
+	result = prctl(12345, 1, 2, 3, 4);
+	record("prctl 12345/None %d", result < 0 ? errno : 0);
+}
+
+static void read_own_memory(void)
+{
+	char from[8] = "memory", to[8] = "";
+	struct iovec own = {to, 8}, other = {from, 8};
+	ssize_t size = process_vm_readv(getpid(), &own, 1, &other, 1, 0);
+
+	record("process_vm read/%d/%p/8 %d", getpid(), (void *)from, size < 0 ? errno : 0);
+	size = process_vm_writev(getpid(), &own, 1, &other, 1, 0);
+	record("process_vm write/%d/%p/8 %d", getpid(), (void *)from, size < 0 ? errno : 0);
+	size = process_vm_readv(INT32_MAX, &own, 1, &other, 1, 0);
+	record("process_vm read/%d/%p/8 %d", INT32_MAX, (void *)from, size < 0 ? errno : 0);
+}
+
+static void use_namespaces(void)
+{
+	int result = unshare(CLONE_NEWUTS | CLONE_FS), fd = open("/proc/self/ns/uts", O_RDONLY);
+
+	record("namespace unshare/CLONE_FS|CLONE_NEWUTS/None %d", result ? errno : 0);
+	result = setns(fd, CLONE_NEWUTS);
+	record("namespace setns/CLONE_NEWUTS/%d %d", fd, result ? errno : 0);
+	result = setns(-1, 0);
+	record("namespace setns/0x0/-1 %d", result ? errno : 0);
+	close(fd);
+}
+
+static void use_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	long result;
+
+	if (syscall(SYS_capget, &header, data))
+		die("capget");
+	/* CAP_WAKE_ALARM */
+	data[1].effective &= ~(1U << 3);
+	for (int i = 0; i < 2; i++) {
+		/* In the second round more than is permitted is inheritable and effective. */
+		data[1].permitted &= ~(i * 8U);
+		data[1].effective |= i * 8U;
+		result = syscall(SYS_capset, &header, data);
+		record("capabilities 0x%08x%08x/0x%08x%08x/0x%08x%08x %d", data[1].effective,
+		       data[0].effective, data[1].permitted, data[0].permitted, data[1].inheritable,
+		       data[0].inheritable, result ? errno : 0);
+	}
+}
+
+/* Opens a file by io_uring, which makes one system call for any number of operations. */
+static void use_io_uring(void)
+{
+	struct io_uring_params parameters = {0};
+	int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+	struct io_uring_sqe *entries;
+	size_t size = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
+	char *ring;
+
+	record("io_uring setup/4/None %d", fd < 0 ? errno : 0);
+	if (fd < 0)
+		die("io_uring_setup");
+	ring = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	entries = mmap(NULL, parameters.sq_entries * sizeof(*entries), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, fd, IORING_OFF_SQES);
+	if (ring == MAP_FAILED || entries == MAP_FAILED)
+		die("mmap");
+	for (unsigned i = 0; i < 2; i++)
+		((unsigned *)(ring + parameters.sq_off.array))[i] = i;
+	memset(entries, 0, 2 * sizeof(*entries));
+	entries[0].opcode = IORING_OP_NOP;
+	entries[0].user_data = 0x1111;
+	entries[1].opcode = IORING_OP_OPENAT;
+	entries[1].fd = AT_FDCWD;
+	entries[1].addr = (uintptr_t)FOLDER;
+	entries[1].user_data = 0x2222;
+	__atomic_store_n((unsigned *)(ring + parameters.sq_off.tail), 2, __ATOMIC_RELEASE);
+	record("io_uring IORING_OP_NOP/None/0x1111 None");
+	record("io_uring IORING_OP_OPENAT/None/0x2222 None");
+	if (syscall(SYS_io_uring_enter, fd, 2, 2, IORING_ENTER_GETEVENTS, NULL, 0) != 2)
+		die("io_uring_enter");
+	close(fd);
+}
+
+static void use_calls(void)
+{
+	send_messages();
+	protect_memory();
+	make_memory_file();
+	use_bpf();
+	use_prctl();
+	read_own_memory();
+	use_namespaces();
+	use_io_uring();
+	use_capabilities();
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 1;
@@ -263,13 +461,18 @@ int main(int argc, char **argv)
 	if (mkdir(FOLDER, 0700))
 		die("mkdir");
 	bring_up_loopback();
+	if (argc > 1 && !strcmp(argv[1], "calls")) {
+		use_calls();
+		rounds = 0;
+	}
 	for (int i = 0; i < rounds; i++) {
 		use_files(i, 0);
 		execute(i % 256);
 		be_killed(i % 2 ? SIGKILL : SIGTERM);
 		use_threads(i);
 	}
-	use_sockets(rounds < 10 ? rounds : 10);
+	if (rounds)
+		use_sockets(rounds < 10 ? rounds : 10);
 	if (rmdir(FOLDER))
 		die("rmdir");
 	record("done - 0");
