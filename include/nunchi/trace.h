@@ -20,10 +20,10 @@ extern "C" {
 
 /*
  * The probes, in alphabetical order. All have the columns time, uptime, vcpu, pid, tid, name,
- * parent, uid and cgroup_path, in this order, before their own. Static storage; any thread may call
- * this.
+ * parent, uid, cgroup_path and container, in this order, before their own. Static storage; any
+ * thread may call this.
  */
-#define NUNCHI_PROBE_COMMON_COLUMNS 9
+#define NUNCHI_PROBE_COMMON_COLUMNS 10
 NUNCHI_API const struct nunchi_view *const *nunchi_probes(size_t *ret_count);
 /* The probe with this name, or NULL. Static storage; any thread may call this. */
 NUNCHI_API const struct nunchi_view *nunchi_probe_find(const char *name);
@@ -32,8 +32,9 @@ struct nunchi_trace_options {
 	size_t size; /* sizeof(struct nunchi_trace_options) */
 	/*
 	 * Columns and constraints for each of the probes, all of which must have these columns;
-	 * NULL: all columns and rows. Its limits are not used. Constraints on the columns that all
-	 * probes have are tested before the rest of a row is read.
+	 * NULL: all rows, and all columns but those whose description says that they must be named.
+	 * Its limits are not used. Constraints on the columns that all probes have are tested
+	 * before the rest of a row is read.
 	 */
 	const struct nunchi_query *query;
 	/*

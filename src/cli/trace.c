@@ -16,6 +16,8 @@
 
 static const struct cli_option trace_options[] = {
     {"pid", OPTION_PID, "PID", "only this process, and those that descend from it"},
+    {"container", OPTION_CONTAINER, "ID",
+     "only processes of the container whose id, or name, begins with ID"},
     {"columns", OPTION_COLUMNS, "A,B,…", "show only these columns, in this order"},
     {"where", OPTION_WHERE, "CONDITION",
      "show only rows that meet the condition, as in \"nunchi show\"; what concerns the columns of "
@@ -52,6 +54,21 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* It is a condition on a column that all probes have, and is tested as early as the others. */
+static int take_container(struct cli *cli, struct trace *trace, const char *id)
+{
+	char *condition;
+	int status;
+
+	if (!*id)
+		return cli_misuse(cli, NULL, "--container takes the id of a container");
+	if (asprintf(&condition, "container^=%s", id) < 0)
+		return cli_fail_with(cli, "out of memory");
+	status = select_option(cli, &trace->select, OPTION_WHERE, condition);
+	free(condition);
+	return status;
+}
+
 static int trace_option(struct cli *cli, void *state, int letter, const char *value)
 {
 	struct trace *trace = state;
@@ -67,6 +84,8 @@ static int trace_option(struct cli *cli, void *state, int letter, const char *va
 		if (!parse_number(value, &trace->pid) || !trace->pid || trace->pid > INT32_MAX)
 			return cli_misuse(cli, NULL, "--pid takes a process id, not \"%s\"", value);
 		return CLI_DONE;
+	case OPTION_CONTAINER:
+		return take_container(cli, trace, value);
 	case OPTION_COUNT:
 		if (!parse_number(value, &number) || !number)
 			return cli_misuse(cli, NULL, "--count takes a number above 0, not \"%s\"",
@@ -365,6 +384,7 @@ const struct command command_trace = {
 		"  nunchi trace qemu:demo open --where 'path^=/etc/' --columns pid,name,path\n"
 		"  nunchi trace qemu:demo exec exit fork --duration 10 --summary\n"
 		"  nunchi trace qemu:demo syscalls --pid 812 --summary\n"
+		"  nunchi trace qemu:demo exec connect --container 3f9a\n"
 		"  nunchi trace qemu:demo 'kernel:vfs_read(file->f_inode->i_ino, count)'\n",
     .options = trace_options,
     .option_count = ARRAY_SIZE(trace_options),

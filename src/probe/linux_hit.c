@@ -20,9 +20,13 @@ static const struct {
 	unsigned column;
 	const struct linux_value *value;
 } task_columns[] = {
-    {PROBE_pid, &linux_value_tgid},  {PROBE_tid, &linux_value_tid},
-    {PROBE_name, &linux_value_name}, {PROBE_parent, &linux_value_parent},
-    {PROBE_uid, &linux_value_uid},   {PROBE_cgroup_path, &linux_value_cgroup_path},
+    {PROBE_pid, &linux_value_tgid},
+    {PROBE_tid, &linux_value_tid},
+    {PROBE_name, &linux_value_name},
+    {PROBE_parent, &linux_value_parent},
+    {PROBE_uid, &linux_value_uid},
+    {PROBE_cgroup_path, &linux_value_cgroup_path},
+    {PROBE_container, &linux_value_container},
 };
 
 static struct nunchi_error *create(struct guest_kernel *guest, void **ret)

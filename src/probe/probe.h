@@ -29,7 +29,8 @@
 	X(name, TEXT, "the kernel's name for the thread (comm)")                                   \
 	X(parent, INTEGER, "process id of the parent")                                             \
 	X(uid, INTEGER, "real user id")                                                            \
-	X(cgroup_path, TEXT, "control group, version 2")
+	X(cgroup_path, TEXT, "control group, version 2")                                           \
+	X(container, TEXT, "id of the container (Docker, Podman, containerd …) or its name (LXC)")
 
 #define PROBE_MAX_HOOKS 12
 
@@ -81,6 +82,8 @@ struct probe_provider {
 struct probe {
 	struct nunchi_view schema;
 	struct probe_provider providers[VIEW_MAX_SYSTEMS];
+	/* How many of the last columns are read only if they are named. */
+	unsigned on_request;
 };
 
 /*

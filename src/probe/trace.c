@@ -549,6 +549,22 @@ static bool is_missing(const struct nunchi_error *err)
 	return error_is(err, NUNCHI_ERROR_NOT_FOUND) || error_is(err, NUNCHI_ERROR_UNSUPPORTED);
 }
 
+/* Leaves out the columns that are read only if they are named, in --columns or a condition. */
+static void omit_columns(struct set_probe *set, const struct nunchi_query *query)
+{
+	struct selection *selection = &set->selection;
+
+	if (query && query->columns)
+		return;
+	for (unsigned i = 0; i < set->probe->on_request; i++) {
+		unsigned column = selection->column_index[--selection->column_count];
+
+		selection->request.columns &= ~((uint64_t)1 << column);
+	}
+	for (size_t i = 0; i < selection->request.constraint_count; i++)
+		selection->request.columns |= (uint64_t)1 << selection->constraints[i].column;
+}
+
 /* Looks all probes up before the first is set. */
 static struct nunchi_error *take_probes(struct probe_trace *trace, const char *const *names,
 					size_t count, const struct probe_trace_options *options)
@@ -567,6 +583,7 @@ static struct nunchi_error *take_probes(struct probe_trace *trace, const char *c
 			err = selection_init(&set->selection, "probe", &set->probe->schema,
 					     options->query);
 		if (!err) {
+			omit_columns(set, options->query);
 			err = take_hooks(trace, set);
 			if (options->lenient && is_missing(err)) {
 				warn_of_missing(trace, names[i], err);

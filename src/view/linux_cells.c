@@ -46,6 +46,16 @@ void row_task_values(struct view_row *row, const struct view_request *request,
 		row_torn(row);
 }
 
+void row_device(struct view_row *row, unsigned column, enum read_result result, uint64_t device,
+		struct buffer *text)
+{
+	buffer_clear(text);
+	buffer_append_unsigned(text, device >> 20, 16, 2);
+	buffer_append_char(text, ':');
+	buffer_append_unsigned(text, device & 0xfffff, 16, 2);
+	row_read_text(row, column, result, text);
+}
+
 void row_warn_of_root(struct view_row *row, enum read_result result)
 {
 	/* Without a process 1, or without the layout, there is no other root that could be used. */

@@ -26,6 +26,9 @@ void row_task_values(struct view_row *row, const struct view_request *request,
 		     const struct linux_value *const *values, size_t count, struct linux_task *task,
 		     struct buffer *text);
 
+/* Sets a text cell to the numbers of a device (dev_t), MAJOR:MINOR. text is scratch space. */
+void row_device(struct view_row *row, unsigned column, enum read_result result, uint64_t device,
+		struct buffer *text);
 /* Warns that paths may be shown relative to another root than that of process 1. */
 void row_warn_of_root(struct view_row *row, enum read_result result);
 /*

@@ -49,11 +49,7 @@ static bool fill(void *data, struct view_row *row)
 	row_integer(row, COLUMN_offset, (int64_t)mapping.offset);
 	row_integer(row, COLUMN_pseudo, !mapping.has_file);
 	row_read_integer(row, COLUMN_inode, mapping.inode_fault, (int64_t)mapping.inode);
-	buffer_clear(text);
-	buffer_append_unsigned(text, mapping.device >> 20, 16, 2);
-	buffer_append_char(text, ':');
-	buffer_append_unsigned(text, mapping.device & 0xfffff, 16, 2);
-	row_read_text(row, COLUMN_device, mapping.inode_fault, text);
+	row_device(row, COLUMN_device, mapping.inode_fault, mapping.device, text);
 	buffer_clear(text);
 	buffer_append_char(text, mapping.flags & LINUX_VM_READ ? 'r' : '-');
 	buffer_append_char(text, mapping.flags & LINUX_VM_WRITE ? 'w' : '-');

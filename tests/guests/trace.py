@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from os import major, minor
 from typing import TYPE_CHECKING, Any
 
 import machine
@@ -29,6 +30,7 @@ PROBES = ("exec", "exit", "fork", "open", "file", "kill", "connect", "accept")
 # Of these the row is complete when the event happens, not when the call returns.
 AT_ONCE = ("exec", "exit", "fork", "file", "kill")
 FOLDER = "/tmp/traced"
+CONTAINER = "c0ffee" + 58 * "7"
 READY_SECONDS = 30.0
 Did = dict[int, list[str]]
 
@@ -47,11 +49,11 @@ class Trace:
                  "--json"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
-    def wait_ready(self) -> bool:
-        """Until it shows what happens."""
+    def wait_ready(self, command: str = "/bin/busybox true") -> bool:
+        """Until it shows what happens, which is this command."""
         deadline = time.monotonic() + READY_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
-            machine.execute(self.guest, "/bin/busybox true")
+            machine.execute(self.guest, command)
             if self.path.stat().st_size:
                 return True
         return self.path.stat().st_size > 0
@@ -194,6 +196,7 @@ def check_process(account: Account, rows: list[dict[str, Any]]) -> None:
     account.check(all(row["name"] and row["uid"] == 0 and row["parent"] is not None
                       for row in rows), "a row lacks its process",
                   *[str(row) for row in rows if not row["name"]][:2])
+    account.check(not any("env" in row for row in rows), "a row has an environment unasked")
     execs = [row for row in rows if row["probe"] == "exec"]
     account.check(all(row["cwd"] == "/" for row in execs), "a program's cwd is not /")
 
@@ -252,6 +255,27 @@ def calls(subject: Subject, guest: machine.Guest) -> None:
     if ready:
         root = root_of(output)
         compare(account, told(output), seen(trace.rows(), {root}), root, "calls")
+
+
+def in_container(subject: Subject, guest: machine.Guest) -> None:
+    """Programs of one control group, with columns that are read only if they are named."""
+    account, group = subject.account, f"/tmp/cgroup/docker-{CONTAINER}.scope"
+    machine.execute(guest, "mkdir -p /tmp/cgroup && mount -t cgroup2 none /tmp/cgroup && "
+                           f"mkdir -p {group}")
+    number, device = machine.execute(guest, "stat -c '%i %D' /bin/tracee").decode().split()
+    trace = Trace(subject, guest, "exec", "--container", CONTAINER[:6], "--columns",
+                  "path,cmdline,container,inode,device,env")
+    ready = trace.wait_ready(f"/bin/busybox true; echo $$ > {group}/cgroup.procs; "
+                             "exec env -i A=1 B=two /bin/tracee status 0")
+    status = trace.end()
+    rows = [row for row in trace.rows() if row["path"] == "/bin/tracee"]
+    account.check(ready and status == 0 and bool(rows), "trace of a container shows nothing",
+                  trace.errors.read_text("utf-8"))
+    account.check(all(row["container"] == CONTAINER for row in trace.rows()),
+                  "a row of another container", *map(str, trace.rows()))
+    want = (int(number), f"{major(int(device, 16)):02x}:{minor(int(device, 16)):02x}", "A=1 B=two")
+    account.check(all((row["inode"], row["device"], row["env"]) == want for row in rows),
+                  f"the program's file or environment is not {want}", *map(str, rows))
 
 
 def slow_reader(subject: Subject, guest: machine.Guest) -> None:
@@ -313,6 +337,7 @@ def ends(subject: Subject, guest: machine.Guest, qmp: Qmp) -> None:
 def run(subject: Subject, guest: machine.Guest) -> None:
     all_events(subject, guest)
     calls(subject, guest)
+    in_container(subject, guest)
     slow_reader(subject, guest)
     with Qmp(guest.control) as qmp:
         ends(subject, guest, qmp)

@@ -296,6 +296,47 @@ static void test_cgroup(void **state)
 	assert_int_equal(text.size, 0);
 }
 
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void test_container(void **state)
+{
+	static const struct {
+		const char *path, *container;
+	} cases[] = {
+	    {"/system.slice/docker-" ID ".scope", ID},
+	    {"/docker/" ID, ID},
+	    {"/docker/" ID "/init.scope", ID},
+	    {"/docker/" ID " (deleted)", ID},
+	    {"/machine.slice/libpod-" ID ".scope/container", ID},
+	    {"/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID ".scope", ID},
+	    {"/lxc.payload.web/system.slice/cron.service", "web"},
+	    {"/lxc.payload.web (deleted)", "web"},
+	    /* The innermost one. */
+	    {"/lxc.payload.web/docker/" ID, ID},
+	    {"/machine.slice/libpod-conmon-" ID ".scope", NULL},
+	    {"/docker/" ID "0", NULL},
+	    {"/docker/abc", NULL},
+	    {"/lxc.payload.", NULL},
+	    {"/user.slice/user-0.slice", NULL},
+	    {"/", NULL},
+	    {"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *path = cases[i].path, *found = NULL;
+		size_t size = 0;
+
+		if (linux_cgroup_container(path, strlen(path), &found, &size) !=
+		    !!cases[i].container)
+			fail_msg("%s", path);
+		if (!cases[i].container)
+			continue;
+		assert_int_equal(size, strlen(cases[i].container));
+		assert_memory_equal(found, cases[i].container, size);
+	}
+}
+
 struct namespace
 {
 	uint64_t address, mounts[4];
@@ -454,6 +495,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_paths_hostile, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_dentry_path, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_cgroup, setup, teardown),
+	    cmocka_unit_test(test_container),
 	    cmocka_unit_test_setup_teardown(test_mounts_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_mounts_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_mounts_children, setup, teardown),

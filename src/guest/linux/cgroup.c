@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/cgroup.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define CGROUP_PATH_MAX 4096 /* PATH_MAX, the kernel's own limit */
 #define KERNFS_NAME_MAX 255
-#define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
+/* Digits of a container's id. */
+#define ID_SIZE    64
+#define CSS_ONLINE ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
 
 /*
  * Reads the name of a kernfs node and the address of its parent. The root of the hierarchy has no
@@ -81,4 +84,58 @@ enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set
 	if (fault != READ_OK || flags & CSS_ONLINE)
 		return fault;
 	return buffer_append_string(ret, " (deleted)") ? READ_OK : READ_NO_MEMORY;
+}
+
+static bool has_prefix(const char *text, size_t size, const char *prefix)
+{
+	return size > strlen(prefix) && !memcmp(text, prefix, strlen(prefix));
+}
+
+/* Finds a container's id or name in one component of a path, such as "docker-<id>.scope". */
+static bool find_container(const char *text, size_t size, const char **ret, size_t *ret_size)
+{
+	static const char lxc[] = "lxc.payload.";
+	size_t digits = 0;
+
+	if (has_prefix(text, size, lxc)) {
+		*ret = text + strlen(lxc);
+		*ret_size = size - strlen(lxc);
+		return true;
+	}
+	/* The programs that watch a container are outside of it. */
+	if (has_prefix(text, size, "libpod-conmon-") || has_prefix(text, size, "crio-conmon-"))
+		return false;
+	for (size_t i = 0; i <= size; i++) {
+		if (i < size && isxdigit((unsigned char)text[i])) {
+			digits++;
+			continue;
+		}
+		if (digits == ID_SIZE) {
+			*ret = text + i - ID_SIZE;
+			*ret_size = ID_SIZE;
+			return true;
+		}
+		digits = 0;
+	}
+	return false;
+}
+
+bool linux_cgroup_container(const char *path, size_t size, const char **ret, size_t *ret_size)
+{
+	static const char deleted[] = " (deleted)";
+	size_t end = size;
+
+	if (size > strlen(deleted) &&
+	    !memcmp(path + size - strlen(deleted), deleted, strlen(deleted)))
+		end -= strlen(deleted);
+	while (end) {
+		size_t start = end;
+
+		while (start && path[start - 1] != '/')
+			start--;
+		if (find_container(path + start, end - start, ret, ret_size))
+			return true;
+		end = start ? start - 1 : 0;
+	}
+	return false;
 }

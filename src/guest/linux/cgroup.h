@@ -16,4 +16,11 @@
 enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
 				   struct buffer *ret);
 
+/*
+ * Finds the container that a cgroup path belongs to, the innermost one: the id of 64 hexadecimal
+ * digits that Docker, Podman, containerd and CRI-O give it, or the name that LXC and Incus do.
+ * False if it is none of these.
+ */
+bool linux_cgroup_container(const char *path, size_t size, const char **ret, size_t *ret_size);
+
 #endif

@@ -73,6 +73,23 @@ enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct
 	return append_bytes(kernel, pgd, start, end - start, ret);
 }
 
+enum read_result linux_process_environment(struct linux_kernel *kernel, const struct object *mm,
+					   struct buffer *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t start = object_u64(mm, &layout->mm_env_start);
+	uint64_t end = object_u64(mm, &layout->mm_env_end);
+
+	if (!layout->mm_pgd.present || !layout->mm_env_start.present || !layout->mm_env_end.present)
+		return READ_NO_LAYOUT;
+	if (start >= end)
+		return READ_OK;
+	if (end - start > LINUX_MAX_CMDLINE ||
+	    (kernel->guest.text_limit && end - start > kernel->guest.text_limit))
+		return READ_LIMIT;
+	return append_bytes(kernel, object_u64(mm, &layout->mm_pgd), start, end - start, ret);
+}
+
 /* Computes the sum of a per-CPU counter, as percpu_counter_sum() does. */
 static enum read_result percpu_counter_sum(struct linux_kernel *kernel, uint64_t address,
 					   int64_t *ret)

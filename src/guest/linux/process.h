@@ -18,6 +18,13 @@
 enum read_result linux_process_cmdline(struct linux_kernel *kernel, const struct object *mm,
 				       struct buffer *ret);
 
+/*
+ * Appends the environment as execve() made it, with NULs. READ_LIMIT as for the command line. (The
+ * walk over the variables of environment.h is for processes that may have changed it.)
+ */
+enum read_result linux_process_environment(struct linux_kernel *kernel, const struct object *mm,
+					   struct buffer *ret);
+
 /* Reads the number of resident pages of an mm (file, anonymous and shared memory). */
 enum read_result linux_process_resident(struct linux_kernel *kernel, const struct object *mm,
 					uint64_t *ret);

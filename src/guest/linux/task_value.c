@@ -5,6 +5,8 @@
 #include "guest/linux/fetch.h"
 #include "guest/linux/machine.h"
 
+#include <string.h>
+
 /* task_struct.static_prio of nice 0: include/linux/sched/prio.h */
 #define DEFAULT_PRIO 120
 
@@ -333,6 +335,21 @@ static enum read_result get_cgroup_path(struct linux_task *task, struct buffer *
 				 object_u64(&task->task, &task->kernel->layout.task_cgroups), ret);
 }
 
+static enum read_result get_container(struct linux_task *task, struct buffer *ret)
+{
+	size_t start = ret->size, size;
+	enum read_result result = get_cgroup_path(task, ret);
+	const char *container;
+
+	if (result == READ_OK &&
+	    !linux_cgroup_container(ret->data + start, ret->size - start, &container, &size))
+		result = READ_NONE;
+	if (result == READ_OK)
+		memmove(ret->data + start, container, size);
+	ret->size = result == READ_OK ? start + size : start;
+	return result;
+}
+
 /* ---- Directories ----------------------------------------------------------------------------- */
 
 static enum read_result directory(struct linux_task *task, struct buffer *ret,
@@ -412,6 +429,17 @@ static enum read_result get_on_disk(struct linux_task *task, int64_t *ret)
 	return result == READ_NONE ? READ_OK : result;
 }
 
+/* NULs between arguments or variables become spaces, as in osquery. */
+static void put_spaces(struct buffer *text, size_t start)
+{
+	while (text->size > start && !text->data[text->size - 1])
+		text->size--;
+	for (size_t i = start; i < text->size; i++) {
+		if (!text->data[i])
+			text->data[i] = ' ';
+	}
+}
+
 static enum read_result get_cmdline(struct linux_task *task, struct buffer *ret)
 {
 	size_t start = ret->size;
@@ -419,13 +447,18 @@ static enum read_result get_cmdline(struct linux_task *task, struct buffer *ret)
 
 	if (result == READ_OK)
 		result = linux_process_cmdline(task->kernel, &task->mm, ret);
-	/* NULs between arguments become spaces, as in osquery. */
-	while (ret->size > start && !ret->data[ret->size - 1])
-		ret->size--;
-	for (size_t i = start; i < ret->size; i++) {
-		if (!ret->data[i])
-			ret->data[i] = ' ';
-	}
+	put_spaces(ret, start);
+	return result;
+}
+
+static enum read_result get_environment(struct linux_task *task, struct buffer *ret)
+{
+	size_t start = ret->size;
+	enum read_result result = memory_of(task);
+
+	if (result == READ_OK)
+		result = linux_process_environment(task->kernel, &task->mm, ret);
+	put_spaces(ret, start);
 	return result;
 }
 
@@ -500,6 +533,8 @@ VALUE(number, system_time, LINUX_FETCH_SIGNALS, NEEDS(signal), NEEDS(utime), NEE
 VALUE(number, pid_namespace, 0, NEEDS(thread_pid))
 VALUE(number, mount_namespace, 0, NEEDS(nsproxy))
 VALUE(text, cgroup_path, 0, NEEDS(cgroups))
+VALUE(text, container, 0, NEEDS(cgroups))
+VALUE(text, environment, LINUX_FETCH_MEMORY, NEEDS(mm), NEEDS(flags))
 VALUE(text, cwd, 0, NEEDS(fs))
 VALUE(text, root, 0, NEEDS(fs))
 VALUE(text, path, LINUX_FETCH_MEMORY, NEEDS(mm), NEEDS(flags))

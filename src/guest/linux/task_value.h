@@ -96,9 +96,11 @@ extern const struct linux_value linux_value_page_table_root; /* guest-physical a
 extern const struct linux_value linux_value_name;
 extern const struct linux_value linux_value_state; /* one letter */
 extern const struct linux_value linux_value_path;
-extern const struct linux_value linux_value_cmdline; /* arguments separated by spaces */
+extern const struct linux_value linux_value_cmdline;     /* arguments separated by spaces */
+extern const struct linux_value linux_value_environment; /* variables separated by spaces */
 extern const struct linux_value linux_value_cwd;
 extern const struct linux_value linux_value_root;
 extern const struct linux_value linux_value_cgroup_path;
+extern const struct linux_value linux_value_container; /* see linux_cgroup_container() */
 
 #endif
