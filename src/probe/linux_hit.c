@@ -384,7 +384,8 @@ static type_id enum_of(struct linux_hit *state, const char *enumerator)
 	return id;
 }
 
-void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value)
+void hit_append_enum(const struct probe_hit *hit, const char *enumerator, int64_t value,
+		     struct buffer *ret)
 {
 	struct linux_hit *state = linux_hit_of(hit);
 	const struct type_index *types = state->kernel->types;
@@ -392,12 +393,19 @@ void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerato
 	struct type_enumerator found;
 	struct type type;
 
-	buffer_clear(&state->text);
 	if (id && type_index_get(types, id, &type) &&
 	    find_enumerator(types, id, type.count, NULL, value, &found))
-		buffer_append_string(&state->text, found.name);
+		buffer_append_string(ret, found.name);
 	else
-		buffer_printf(&state->text, "%" PRId64, value);
+		buffer_printf(ret, "%" PRId64, value);
+}
+
+void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+
+	buffer_clear(&state->text);
+	hit_append_enum(hit, enumerator, value, &state->text);
 	row_read_text(hit->row, column, state->text.failed ? READ_NO_MEMORY : READ_OK,
 		      &state->text);
 }
@@ -453,22 +461,12 @@ uint64_t hit_file(const struct probe_hit *hit, int64_t fd)
 	return file;
 }
 
-void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64_t value,
-	       const struct hit_flag *names, size_t count)
+void hit_flags(struct probe_hit *hit, unsigned column, const struct flag_set *set, uint64_t value)
 {
 	struct buffer *text = &linux_hit_of(hit)->text;
 
 	buffer_clear(text);
-	if (first)
-		buffer_append_string(text, first);
-	for (size_t i = 0; i < count; i++) {
-		if ((value & names[i].bits) != names[i].bits)
-			continue;
-		buffer_printf(text, "%s%s", text->size ? "|" : "", names[i].name);
-		value &= ~names[i].bits;
-	}
-	if (value || !text->size)
-		buffer_printf(text, "%s0x%" PRIx64, text->size ? "|" : "", value);
+	flag_set_append(set, value, text);
 	row_read_text(hit->row, column, text->failed ? READ_NO_MEMORY : READ_OK, text);
 }
 

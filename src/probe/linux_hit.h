@@ -5,10 +5,13 @@
 
 #include "guest/linux/current.h"
 #include "guest/linux/task_value.h"
+#include "probe/linux_flags.h"
 #include "probe/probe.h"
 
 /* The greatest errno that a function returns as a negative number or in a pointer. */
 #define HIT_MAX_ERRNO 4095
+/* Numbers of system calls of programs of 32 bits are below. */
+#define HIT_MAX_NARROW_CALLS 512
 /* How many enums hit_enum_name() is asked for. */
 #define HIT_MAX_ENUMS 8
 
@@ -29,6 +32,11 @@ struct linux_hit {
 		type_id id;
 	} enums[HIT_MAX_ENUMS];
 	unsigned enum_count;
+	/*
+	 * Where the kernel describes the system calls of programs of 32 bits, by their numbers: 0:
+	 * not looked up yet.
+	 */
+	uint64_t narrow_calls[HIT_MAX_NARROW_CALLS];
 };
 
 static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)
@@ -55,9 +63,12 @@ void hit_kernel_string(struct probe_hit *hit, unsigned column, uint64_t address)
 /* The same at an address of the kernel or of a process, at most limit bytes. */
 void hit_string(struct probe_hit *hit, unsigned column, uint64_t address, size_t limit);
 /*
- * Sets a text cell to the name that a value has in the kernel's own enum, which is the first one
- * that has this enumerator; to its number if it has no name. The enumerator is a literal.
+ * Appends the name that a value has in the kernel's own enum, which is the first one that has this
+ * enumerator, or its number if it has no name. The enumerator is a literal.
  */
+void hit_append_enum(const struct probe_hit *hit, const char *enumerator, int64_t value,
+		     struct buffer *ret);
+/* Sets a text cell to it. */
 void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value);
 /* Sets a text cell to the name of the struct module at an address. */
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address);
@@ -69,18 +80,8 @@ void hit_other_task(struct probe_hit *hit, uint64_t address, unsigned first,
 		    const struct linux_value *const *values, size_t count);
 /* The address of the struct file that a descriptor of the process refers to; 0 if there is none. */
 uint64_t hit_file(const struct probe_hit *hit, int64_t fd);
-/* The name of a bit, or of several that stand together for something. */
-struct hit_flag {
-	uint64_t bits;
-	const char *name;
-};
-/*
- * Sets a text cell to the names of the bits in value, with `first` before them unless it is NULL:
- * "O_RDONLY|O_CLOEXEC". Bits without a name are appended as a hexadecimal number. What has several
- * bits stands in names before its single bits.
- */
-void hit_flags(struct probe_hit *hit, unsigned column, const char *first, uint64_t value,
-	       const struct hit_flag *names, size_t count);
+/* Sets a text cell to the names of a value: see flag_set_append(). */
+void hit_flags(struct probe_hit *hit, unsigned column, const struct flag_set *set, uint64_t value);
 /*
  * Set a cell to 0, or to the errno that the function returned: a negative int, or a pointer that
  * encodes one (include/linux/err.h).

@@ -170,33 +170,74 @@ void hit_socket(struct probe_hit *hit, unsigned first, uint64_t socket, bool rem
 /* ---- struct sockaddr ------------------------------------------------------------------------- */
 
 /* A path ends at its NUL; a name in the abstract name space begins with a NUL. */
+static void append_path(const uint8_t *path, size_t size, struct buffer *ret)
+{
+	if (size && !path[0]) {
+		buffer_append_char(ret, '@');
+		buffer_append(ret, path + 1, size - 1);
+	} else {
+		buffer_append(ret, path, strnlen((const char *)path, size));
+	}
+}
+
 static void set_path(struct probe_hit *hit, unsigned column, const uint8_t *path, size_t size)
 {
 	struct buffer *text = &linux_hit_of(hit)->text;
 
 	buffer_clear(text);
-	if (size && !path[0]) {
-		buffer_append_char(text, '@');
-		buffer_append(text, path + 1, size - 1);
-	} else {
-		buffer_append(text, path, strnlen((const char *)path, size));
-	}
+	append_path(path, size, text);
 	row_read_text(hit->row, column, text->failed ? READ_NO_MEMORY : READ_OK, text);
+}
+
+/* Reads a socket address into MAX_ADDRESS bytes, the rest of which are 0; *size becomes its size.
+ */
+static enum read_result read_socket_address(const struct probe_hit *hit, uint64_t address,
+					    uint64_t *size, uint8_t *ret)
+{
+	memset(ret, 0, MAX_ADDRESS);
+	if (*size > MAX_ADDRESS)
+		*size = MAX_ADDRESS;
+	return hit_read(hit, address, ret, *size);
+}
+
+bool hit_append_socket_address(const struct probe_hit *hit, uint64_t address, uint64_t size,
+			       struct buffer *ret)
+{
+	uint8_t bytes[MAX_ADDRESS];
+	char text[INET6_ADDRSTRLEN];
+	uint16_t family, port;
+
+	if (size < sizeof(family) || read_socket_address(hit, address, &size, bytes) != READ_OK)
+		return false;
+	family = load_le16(bytes);
+	port = load_be16(bytes + 2);
+	if (family == FAMILY_INET && size >= 8) {
+		inet_ntop(AF_INET, bytes + 4, text, sizeof(text));
+		buffer_printf(ret, "{inet %s:%u}", text, port);
+	} else if (family == FAMILY_INET6 && size >= 24) {
+		inet_ntop(AF_INET6, bytes + 8, text, sizeof(text));
+		buffer_printf(ret, "{inet6 [%s]:%u}", text, port);
+	} else if (family == FAMILY_UNIX) {
+		buffer_append_string(ret, "{unix \"");
+		append_path(bytes + 2, size - 2, ret);
+		buffer_append_string(ret, "\"}");
+	} else {
+		return false;
+	}
+	return true;
 }
 
 void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address, uint64_t size,
 			bool remote)
 {
 	unsigned column = first + (remote ? SOCKET_remote_address : SOCKET_local_address);
-	uint8_t bytes[MAX_ADDRESS] = {0};
+	uint8_t bytes[MAX_ADDRESS];
 	enum read_result result;
 	uint16_t family;
 
-	if (size > sizeof(bytes))
-		size = sizeof(bytes);
 	if (size < sizeof(family))
 		return;
-	result = hit_read(hit, address, bytes, size);
+	result = read_socket_address(hit, address, &size, bytes);
 	if (result != READ_OK) {
 		row_unread(hit->row, column, result);
 		return;

@@ -30,6 +30,9 @@ void hit_socket(struct probe_hit *hit, unsigned first, uint64_t socket, bool rem
  */
 void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address, uint64_t size,
 			bool remote);
+/* Appends it as "{inet 127.0.0.1:80}"; false, and nothing, if it is not readable or unknown. */
+bool hit_append_socket_address(const struct probe_hit *hit, uint64_t address, uint64_t size,
+			       struct buffer *ret);
 /*
  * Takes the cells back if the call failed because its descriptor is no socket, which the cell
  * `status` says.

@@ -14,17 +14,10 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 /* MFD_NAME_MAX_LEN of mm/memfd.c */
 #define MAX_NAME 249
 
-/* include/uapi/linux/memfd.h */
-static const struct hit_flag flags[] = {
-    {0x1, "MFD_CLOEXEC"},     {0x2, "MFD_ALLOW_SEALING"}, {0x4, "MFD_HUGETLB"},
-    {0x8, "MFD_NOEXEC_SEAL"}, {0x10, "MFD_EXEC"},
-};
-
 static enum probe_next enter(struct probe_hit *hit)
 {
 	hit_string(hit, COLUMN_memfd_name, hit_call_argument(hit, 0), MAX_NAME);
-	hit_flags(hit, COLUMN_flags, NULL, (uint32_t)hit_call_argument(hit, 1), flags,
-		  ARRAY_SIZE(flags));
+	hit_flags(hit, COLUMN_flags, &flags_memfd, (uint32_t)hit_call_argument(hit, 1));
 	return PROBE_RETURNS;
 }
 

@@ -14,23 +14,13 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
 /* include/uapi/asm-generic/mman-common.h */
 #define PROTECTION_EXEC 0x4
-static const struct hit_flag flags[] = {
-    {0x1, "PROT_READ"},
-    {0x2, "PROT_WRITE"},
-    {PROTECTION_EXEC, "PROT_EXEC"},
-    {0x1000000, "PROT_GROWSDOWN"},
-    {0x2000000, "PROT_GROWSUP"},
-};
 
 static enum probe_next begin(struct probe_hit *hit, uint64_t address, uint64_t size,
 			     uint64_t protection)
 {
 	row_address(hit->row, COLUMN_address, address);
 	row_integer(hit->row, COLUMN_size, (int64_t)size);
-	if (protection)
-		hit_flags(hit, COLUMN_protection, NULL, protection, flags, ARRAY_SIZE(flags));
-	else
-		row_string(hit->row, COLUMN_protection, "PROT_NONE");
+	hit_flags(hit, COLUMN_protection, &flags_protection, protection);
 	row_integer(hit->row, COLUMN_executable, protection & PROTECTION_EXEC ? 1 : 0);
 	return view_wants(hit->request, COLUMN_status) ? PROBE_RETURNS : PROBE_ROW;
 }

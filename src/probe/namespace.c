@@ -11,25 +11,11 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-/* include/uapi/linux/sched.h */
-static const struct hit_flag flags[] = {
-    {0x80, "CLONE_NEWTIME"},      {0x100, "CLONE_VM"},          {0x200, "CLONE_FS"},
-    {0x400, "CLONE_FILES"},       {0x800, "CLONE_SIGHAND"},     {0x10000, "CLONE_THREAD"},
-    {0x20000, "CLONE_NEWNS"},     {0x40000, "CLONE_SYSVSEM"},   {0x2000000, "CLONE_NEWCGROUP"},
-    {0x4000000, "CLONE_NEWUTS"},  {0x8000000, "CLONE_NEWIPC"},  {0x10000000, "CLONE_NEWUSER"},
-    {0x20000000, "CLONE_NEWPID"}, {0x40000000, "CLONE_NEWNET"},
-};
-
-static void set_flags(struct probe_hit *hit, uint64_t value)
-{
-	hit_flags(hit, COLUMN_flags, NULL, value, flags, ARRAY_SIZE(flags));
-}
-
 /* ksys_unshare(flags) */
 static enum probe_next enter_unshare(struct probe_hit *hit)
 {
 	row_string(hit->row, COLUMN_operation, "unshare");
-	set_flags(hit, hit_argument(hit, 0));
+	hit_flags(hit, COLUMN_flags, &flags_namespace, hit_argument(hit, 0));
 	row_absent(hit->row, COLUMN_fd, NUNCHI_ABSENT_NOT_APPLICABLE);
 	return PROBE_RETURNS;
 }
@@ -38,7 +24,7 @@ static enum probe_next enter_unshare(struct probe_hit *hit)
 static enum probe_next enter_setns(struct probe_hit *hit)
 {
 	row_string(hit->row, COLUMN_operation, "setns");
-	set_flags(hit, (uint32_t)hit_call_argument(hit, 1));
+	hit_flags(hit, COLUMN_flags, &flags_namespace, (uint32_t)hit_call_argument(hit, 1));
 	row_integer(hit->row, COLUMN_fd, (int32_t)hit_call_argument(hit, 0));
 	return PROBE_RETURNS;
 }

@@ -12,19 +12,8 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-/* include/uapi/asm-generic/fcntl.h; the same for programs of 32 and of 64 bits */
-static const struct hit_flag flags[] = {
-    {0100, "O_CREAT"},        {0200, "O_EXCL"},         {0400, "O_NOCTTY"},
-    {01000, "O_TRUNC"},       {02000, "O_APPEND"},      {04000, "O_NONBLOCK"},
-    {04010000, "O_SYNC"},     {010000, "O_DSYNC"},      {020000, "O_ASYNC"},
-    {040000, "O_DIRECT"},     {0100000, "O_LARGEFILE"}, {020200000, "O_TMPFILE"},
-    {0200000, "O_DIRECTORY"}, {0400000, "O_NOFOLLOW"},  {01000000, "O_NOATIME"},
-    {02000000, "O_CLOEXEC"},  {010000000, "O_PATH"},
-};
-
 static void set_flags(struct probe_hit *hit)
 {
-	static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "3"};
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
 	uint64_t value;
 	enum read_result result;
@@ -32,8 +21,7 @@ static void set_flags(struct probe_hit *hit)
 	result =
 	    linux_read_field(kernel, hit_argument(hit, 2), &kernel->layout.open_flags_flag, &value);
 	if (result == READ_OK)
-		hit_flags(hit, COLUMN_flags, access[value & 3], value & ~3ULL, flags,
-			  ARRAY_SIZE(flags));
+		hit_flags(hit, COLUMN_flags, &flags_open, value);
 	else
 		row_unread(hit->row, COLUMN_flags, result);
 }

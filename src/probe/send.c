@@ -13,18 +13,6 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
-/* include/linux/socket.h */
-static const struct hit_flag flags[] = {
-    {0x1, "MSG_OOB"},     {0x4, "MSG_DONTROUTE"},      {0x40, "MSG_DONTWAIT"},
-    {0x80, "MSG_EOR"},    {0x800, "MSG_CONFIRM"},      {0x4000, "MSG_NOSIGNAL"},
-    {0x8000, "MSG_MORE"}, {0x4000000, "MSG_ZEROCOPY"}, {0x20000000, "MSG_FASTOPEN"},
-};
-
-static void set_flags(struct probe_hit *hit, uint32_t value)
-{
-	hit_flags(hit, COLUMN_flags, NULL, value, flags, ARRAY_SIZE(flags));
-}
-
 /* The other end is the address that is given, or that of a connected socket. */
 static void set_socket(struct probe_hit *hit, uint64_t socket, uint64_t address, uint64_t size)
 {
@@ -43,7 +31,7 @@ static enum probe_next enter_sendto(struct probe_hit *hit)
 		(void)linux_read_field(kernel, file, &kernel->layout.file_private, &socket);
 	set_socket(hit, socket, hit_argument(hit, 4), (uint32_t)hit_argument(hit, 5));
 	row_integer(hit->row, COLUMN_size, (int64_t)hit_argument(hit, 2));
-	set_flags(hit, (uint32_t)hit_argument(hit, 3));
+	hit_flags(hit, COLUMN_flags, &flags_send, (uint32_t)hit_argument(hit, 3));
 	return PROBE_RETURNS;
 }
 
@@ -61,7 +49,7 @@ static enum probe_next enter_sendmsg(struct probe_hit *hit)
 	set_socket(hit, hit_argument(hit, 0), result == READ_OK ? name : 0, (uint32_t)name_size);
 	result = linux_read_field(kernel, message, &layout->msghdr_count, &size);
 	row_read_integer(hit->row, COLUMN_size, result, (int64_t)size);
-	set_flags(hit, (uint32_t)hit_argument(hit, 2));
+	hit_flags(hit, COLUMN_flags, &flags_send, (uint32_t)hit_argument(hit, 2));
 	return PROBE_RETURNS;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/lookup.h"
 #include "probe/linux_call.h"
+#include "probe/linux_socket.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,12 +9,13 @@
 
 #define COLUMNS(X)                                                                                 \
 	PROBE_COLUMNS(X)                                                                           \
-	X(syscall, TEXT, "name of the system call, as far as the kernel tells it")                 \
+	X(syscall, TEXT, "name of the system call; of programs of 64 bits as the kernel tells it") \
 	X(number, INTEGER, "its number")                                                           \
 	X(abi, TEXT, "x86_64, x32, or i386 for programs of 32 bits")                               \
-	X(arguments, TEXT, "its arguments; texts of the process in quotes")                        \
+	X(arguments, TEXT, "its arguments; texts of the process in quotes, flags by their names")  \
 	X(result, INTEGER, "what it returned; absent if it failed")                                \
 	X(status, INTEGER, "0, or the errno for which it failed")                                  \
+	X(error, TEXT, "name of the errno, as ENOENT")                                             \
 	X(duration, REAL, "seconds between start and return, by the host's clock")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
@@ -80,29 +82,101 @@ static bool name_by_table(struct linux_kernel *kernel, uint64_t number, struct d
 	return !err;
 }
 
-static bool describe(struct linux_kernel *kernel, uint64_t number, struct description *ret)
+/* Takes the kernel's description at an address; false if it has none. */
+static bool take_description(struct linux_kernel *kernel, uint64_t entry, struct description *ret)
 {
 	const struct layout *layout = &kernel->layout;
-	uint64_t table, entry, name, count;
+	uint64_t name, count;
 	char text[NAME_SIZE];
 
-	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
-	if (number >= MAX_NUMBER)
-		return false;
-	if (!kernel->symbol[LINUX_syscalls_metadata] ||
-	    linux_read_word(kernel, kernel->symbol[LINUX_syscalls_metadata], &table) != READ_OK ||
-	    linux_read_word(kernel, table + number * kernel->word_size, &entry) != READ_OK ||
-	    !entry ||
+	if (!entry ||
 	    linux_read_field(kernel, entry, &layout->syscall_metadata_name, &name) != READ_OK ||
 	    linux_read_field(kernel, entry, &layout->syscall_metadata_count, &count) != READ_OK ||
 	    !read_name(kernel, name, text))
-		return name_by_table(kernel, number, ret);
+		return false;
 	snprintf(ret->name, sizeof(ret->name), "%s", without_prefix(text));
 	ret->count = count < CALL_MAX_ARGUMENTS ? (unsigned)count : CALL_MAX_ARGUMENTS;
 	if (linux_read_field(kernel, entry, &layout->syscall_metadata_types, &ret->types) !=
 		READ_OK ||
 	    linux_read_field(kernel, entry, &layout->syscall_metadata_args, &ret->args) != READ_OK)
 		ret->types = ret->args = 0;
+	return true;
+}
+
+/* The address of the description of a system call of the kernel's own programs; 0 if none. */
+static uint64_t description_of(struct linux_kernel *kernel, uint64_t number)
+{
+	uint64_t table, entry;
+
+	if (!kernel->symbol[LINUX_syscalls_metadata] ||
+	    linux_read_word(kernel, kernel->symbol[LINUX_syscalls_metadata], &table) != READ_OK ||
+	    linux_read_word(kernel, table + number * kernel->word_size, &entry) != READ_OK)
+		return 0;
+	return entry;
+}
+
+static bool describe(struct linux_kernel *kernel, uint64_t number, struct description *ret)
+{
+	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
+	if (number >= MAX_NUMBER)
+		return false;
+	return take_description(kernel, description_of(kernel, number), ret) ||
+	       name_by_table(kernel, number, ret);
+}
+
+/* ---- Programs of 32 bits on a kernel of 64 --------------------------------------------------- */
+
+static const char *const narrow_names[HIT_MAX_NARROW_CALLS] = {
+#define CALL(number, name) [number] = #name,
+#include "probe/linux_i386.def"
+#undef CALL
+};
+
+/* What is looked up once is not there. */
+#define NO_DESCRIPTION UINT64_MAX
+
+/* Whether the arguments are others than those of the call with the same name in 64 bits. */
+static bool is_different(const char *name)
+{
+	/* Numbers of 64 bits take two arguments; old calls have them in a structure. */
+	static const char *const different[] = {
+	    "clone",    "fadvise64", "fallocate", "fanotify_mark",  "mmap",
+	    "pread64",  "preadv",    "preadv2",   "pwrite64",       "pwritev",
+	    "pwritev2", "readahead", "select",    "sync_file_range"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(different); i++) {
+		if (!strcmp(name, different[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Finds the description of the call of 64 bits that has the name. */
+static uint64_t find_description(struct linux_kernel *kernel, const char *name)
+{
+	struct description found;
+
+	for (uint64_t i = 0; i < HIT_MAX_NARROW_CALLS && !is_different(name); i++) {
+		uint64_t entry = description_of(kernel, i);
+
+		if (take_description(kernel, entry, &found) && !strcmp(found.name, name))
+			return entry;
+	}
+	return NO_DESCRIPTION;
+}
+
+/* The name is known by the number; names and types of its arguments are those of 64 bits. */
+static bool describe_narrow(struct linux_hit *state, uint64_t number, struct description *ret)
+{
+	uint64_t *entry = &state->narrow_calls[number < HIT_MAX_NARROW_CALLS ? number : 0];
+
+	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
+	if (number >= HIT_MAX_NARROW_CALLS || !narrow_names[number])
+		return false;
+	if (!*entry)
+		*entry = find_description(state->kernel, narrow_names[number]);
+	if (*entry == NO_DESCRIPTION || !take_description(state->kernel, *entry, ret))
+		snprintf(ret->name, sizeof(ret->name), "%s", narrow_names[number]);
 	return true;
 }
 
@@ -119,7 +193,9 @@ static bool read_word_of(struct linux_kernel *kernel, uint64_t array, unsigned i
 	       read_name(kernel, address, ret);
 }
 
-static void append_text(const struct probe_hit *hit, uint64_t address, struct buffer *ret)
+/* A text of at most limit bytes, if it does not end before. */
+static void append_text(const struct probe_hit *hit, uint64_t address, uint64_t limit,
+			struct buffer *ret)
 {
 	char text[TEXT_SIZE];
 	size_t size = 0;
@@ -128,7 +204,8 @@ static void append_text(const struct probe_hit *hit, uint64_t address, struct bu
 		buffer_append_string(ret, "NULL");
 		return;
 	}
-	if (hit_read_string(hit, address, text, sizeof(text), &size) != READ_OK) {
+	if (hit_read_string(hit, address, text, limit < sizeof(text) ? limit : sizeof(text),
+			    &size) != READ_OK) {
 		buffer_printf(ret, "0x%" PRIx64, address);
 		return;
 	}
@@ -138,14 +215,11 @@ static void append_text(const struct probe_hit *hit, uint64_t address, struct bu
 }
 
 /* A value by the text of its type in C. */
-static void append_value(const struct probe_hit *hit, const char *type, uint64_t value,
-			 struct buffer *ret)
+static void append_typed(const char *type, uint64_t value, struct buffer *ret)
 {
 	const char *star = strchr(type, '*');
 
-	if (!strncmp(type, "const char", 10) && star && !strchr(star + 1, '*'))
-		append_text(hit, value, ret);
-	else if (star || !*type)
+	if (star || !*type)
 		buffer_printf(ret, "0x%" PRIx64, value);
 	else if (!strcmp(type, "int") || !strcmp(type, "pid_t"))
 		buffer_printf(ret, "%" PRId32, (int32_t)value);
@@ -158,31 +232,79 @@ static void append_value(const struct probe_hit *hit, const char *type, uint64_t
 		buffer_printf(ret, "0x%" PRIx64, value);
 }
 
+/* An argument of a system call; next is the one behind it, the size of a structure. */
+struct argument {
+	char name[NAME_SIZE], type[NAME_SIZE]; /* "" if not known */
+	uint64_t value, next;
+};
+
+/* Whether a socket address is given to the kernel, and not filled by it. */
+static bool gives_address(const char *call)
+{
+	return !strcmp(call, "connect") || !strcmp(call, "bind") || !strcmp(call, "sendto");
+}
+
+static bool is_text(const char *type)
+{
+	const char *star = strchr(type, '*');
+
+	return !strncmp(type, "const char", 10) && star && !strchr(star + 1, '*');
+}
+
+static void append_value(const struct probe_hit *hit, const char *call,
+			 const struct argument *argument, struct buffer *ret)
+{
+	const struct flag_set *set = flag_set_find(call, argument->name);
+	bool is_long = strstr(argument->type, "long") || strstr(argument->type, "size_t");
+	/* Data, which is followed by its size. */
+	bool is_data = !strcmp(call, "write") || !strcmp(call, "pwrite64");
+
+	/* Of what is smaller than a register the rest of it may be anything. */
+	if (set && !strchr(argument->type, '*'))
+		flag_set_append(set, is_long ? argument->value : (uint32_t)argument->value, ret);
+	else if (is_text(argument->type))
+		append_text(hit, argument->value, is_data ? argument->next : TEXT_SIZE, ret);
+	else if (!strcmp(call, "bpf") && !strcmp(argument->name, "cmd"))
+		hit_append_enum(hit, "BPF_MAP_CREATE", (int32_t)argument->value, ret);
+	else if (!strstr(argument->type, "struct sockaddr *") || !gives_address(call) ||
+		 !hit_append_socket_address(hit, argument->value, (uint32_t)argument->next, ret))
+		append_typed(argument->type, argument->value, ret);
+}
+
+static enum read_result read_arguments(const struct probe_hit *hit, uint64_t registers, bool narrow,
+				       unsigned count, uint64_t *ret)
+{
+	enum read_result result = READ_OK;
+
+	for (unsigned i = 0; i < count && result == READ_OK; i++)
+		result = hit_register(hit, registers, narrow, i, &ret[i]);
+	return result;
+}
+
 static void set_arguments(struct probe_hit *hit, uint64_t registers, bool narrow,
 			  const struct description *description)
 {
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
+	/* Behind the last one there is none. */
+	uint64_t values[CALL_MAX_ARGUMENTS + 1] = {0};
+	enum read_result result =
+	    read_arguments(hit, registers, narrow, description->count, values);
 	struct buffer text = {0};
-	char name[NAME_SIZE];
 
-	for (unsigned i = 0; i < description->count; i++) {
-		uint64_t value = 0;
-		enum read_result result = hit_register(hit, registers, narrow, i, &value);
+	for (unsigned i = 0; i < description->count && result == READ_OK; i++) {
+		struct argument argument = {.value = values[i], .next = values[i + 1]};
 
-		if (result != READ_OK) {
-			row_unread(hit->row, COLUMN_arguments, result);
-			buffer_deinit(&text);
-			return;
-		}
-		if (i)
-			buffer_append_string(&text, ", ");
-		if (read_word_of(kernel, description->args, i, name))
-			buffer_printf(&text, "%s=", name);
-		if (!read_word_of(kernel, description->types, i, name))
-			name[0] = '\0';
-		append_value(hit, name, value, &text);
+		if (!read_word_of(kernel, description->args, i, argument.name))
+			argument.name[0] = '\0';
+		if (!read_word_of(kernel, description->types, i, argument.type))
+			argument.type[0] = '\0';
+		buffer_printf(&text, "%s%s%s", i ? ", " : "", argument.name,
+			      *argument.name ? "=" : "");
+		append_value(hit, description->name, &argument, &text);
 	}
-	row_read_text(hit->row, COLUMN_arguments, text.failed ? READ_NO_MEMORY : READ_OK, &text);
+	if (result == READ_OK && text.failed)
+		result = READ_NO_MEMORY;
+	row_read_text(hit->row, COLUMN_arguments, result, &text);
 	buffer_deinit(&text);
 }
 
@@ -212,8 +334,8 @@ static enum probe_next enter(struct probe_hit *hit, bool compat)
 	number = (uint32_t)number;
 	row_read_integer(hit->row, COLUMN_number, result, (int32_t)number);
 	row_string(hit->row, COLUMN_abi, narrow ? "i386" : number & X32_BIT ? "x32" : "x86_64");
-	/* Of the numbers of programs of 32 bits a kernel of 64 bits has no names. */
-	if (result == READ_OK && !compat && describe(kernel, number & ~X32_BIT, &description)) {
+	if (result == READ_OK && (compat ? describe_narrow(linux_hit_of(hit), number, &description)
+					 : describe(kernel, number & ~X32_BIT, &description))) {
 		row_string(hit->row, COLUMN_syscall, description.name);
 	} else {
 		description = (struct description){.count = CALL_MAX_ARGUMENTS};
@@ -238,7 +360,15 @@ static void set_result(struct probe_hit *hit, int64_t value)
 {
 	const struct nunchi_cell *start = row_cell(hit->row, PROBE_time);
 
+	const struct nunchi_cell *status = row_cell(hit->row, COLUMN_status);
+	const char *name;
+
 	hit_result(hit, COLUMN_result, COLUMN_status, value);
+	name = status->integer ? error_name((uint64_t)status->integer) : NULL;
+	if (name)
+		row_string(hit->row, COLUMN_error, name);
+	else
+		row_absent(hit->row, COLUMN_error, NUNCHI_ABSENT_NOT_APPLICABLE);
 	row_real(hit->row, COLUMN_duration, hit->time > start->real ? hit->time - start->real : 0);
 }
 

@@ -148,7 +148,21 @@ CALLS: dict[str, Callable[[dict[str, Any]], str | None]] = {
 }
 
 
+# What the arguments have in them that "tracee syscalls" gives.
+MARKS = ("/tmp/no-such-file", "0x10000000", "127.0.0.1", "SIGWINCH")
+
+
+def shown_syscall(row: dict[str, Any]) -> str | None:
+    text = row["arguments"] or ""
+    if row["syscall"] == "write" or not any(mark in text for mark in MARKS):
+        return None
+    return (f"syscalls {row['abi']}/{row['syscall']}/{text.replace(' ', '')} "
+            f"{row['error']}")
+
+
 def shown_call(row: dict[str, Any]) -> str | None:
+    if row["probe"] == "syscalls":
+        return shown_syscall(row)
     text = CALLS[row["probe"]](row) if row["probe"] in CALLS else None
     return text and f"{row['probe']} {text} {row['status']}"
 
@@ -257,6 +271,21 @@ def calls(subject: Subject, guest: machine.Guest) -> None:
         compare(account, told(output), seen(trace.rows(), {root}), root, "calls")
 
 
+def syscalls(subject: Subject, guest: machine.Guest) -> None:
+    """System calls with their arguments; each of the guest's stops it, so these are few."""
+    account = subject.account
+    trace = Trace(subject, guest, "syscalls")
+    ready = trace.wait_ready(":")
+    if account.check(ready, "trace shows no system calls", trace.errors.read_text("utf-8")):
+        output = run_tracee(guest, "syscalls")
+    status = trace.end()
+    account.check(status == 0, f"trace of system calls ends with {status}",
+                  trace.errors.read_text("utf-8"))
+    if ready:
+        root = root_of(output)
+        compare(account, told(output), seen(trace.rows(), {root}), root, "system calls")
+
+
 def in_container(subject: Subject, guest: machine.Guest) -> None:
     """Programs of one control group, with columns that are read only if they are named."""
     account, group = subject.account, f"/tmp/cgroup/docker-{CONTAINER}.scope"
@@ -337,6 +366,7 @@ def ends(subject: Subject, guest: machine.Guest, qmp: Qmp) -> None:
 def run(subject: Subject, guest: machine.Guest) -> None:
     all_events(subject, guest)
     calls(subject, guest)
+    syscalls(subject, guest)
     in_container(subject, guest)
     slow_reader(subject, guest)
     with Qmp(guest.control) as qmp:

@@ -5,6 +5,7 @@
  * several processes do not mix. What it opens and makes lies below /tmp/traced.
  *
  *	tracee ROUNDS      files, processes, threads, connections; ends with "done"
+ *	tracee syscalls    a few system calls, with all their arguments; ends with "done"
  *	tracee calls       other system calls, one after the other; ends with "done"
  *	tracee status N    ends with status N: what its children execute
  */
@@ -19,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,7 +356,7 @@ static void use_prctl(void)
 
 	record("prctl PR_SET_NAME/renamed %d", result < 0 ? errno : 0);
 	result = prctl(12345, 1, 2, 3, 4);
-	record("prctl 12345/None %d", result < 0 ? errno : 0);
+	record("prctl 0x3039/None %d", result < 0 ? errno : 0);
 }
 
 static void read_own_memory(void)
@@ -450,6 +452,50 @@ static void use_calls(void)
 	use_capabilities();
 }
 
+/* ---- System calls with their arguments ------------------------------------------------------- */
+
+static void record_call(const char *abi, const char *text, bool failed)
+{
+	record("syscalls %s/%s %s", abi, text, failed ? strerrorname_np(errno) : "None");
+}
+
+#define MISSING      "/tmp/no-such-file"
+#define OPEN_MISSING "openat/dfd=AT_FDCWD,filename=\"" MISSING "\",flags=O_RDWR|O_CLOEXEC,mode=00"
+
+/* A program of 64 bits can make the system calls of those of 32 bits; the path lies below 4 GiB. */
+static void open_as_32_bits(void)
+{
+#ifdef __x86_64__
+	long result;
+
+	asm volatile("int $0x80"
+		     : "=a"(result)
+		     : "a"(295L), "b"((long)AT_FDCWD), "c"(MISSING),
+		       "d"((long)(O_RDWR | O_CLOEXEC)), "S"(0L)
+		     : "memory", "r8", "r9", "r10", "r11");
+	errno = (int)-result;
+	record_call("i386", OPEN_MISSING, result < 0);
+#endif
+}
+
+static void show_calls(void)
+{
+	const char *abi = sizeof(void *) == 8 ? "x86_64" : "i386";
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+	char text[128];
+
+	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+	record_call(abi, OPEN_MISSING,
+		    syscall(SYS_openat, AT_FDCWD, MISSING, O_RDWR | O_CLOEXEC, 0) < 0);
+	record_call(abi, "mprotect/start=0x10000000,len=4096,prot=PROT_READ|PROT_EXEC",
+		    syscall(SYS_mprotect, 0x10000000L, 4096L, (long)(PROT_READ | PROT_EXEC)) < 0);
+	record_call(abi, "connect/fd=-1,uservaddr={inet127.0.0.1:80},addrlen=16",
+		    syscall(SYS_connect, -1, &address, sizeof(address)) < 0);
+	snprintf(text, sizeof(text), "tgkill/tgid=%d,pid=%d,sig=SIGWINCH", getpid(), getpid());
+	record_call(abi, text, syscall(SYS_tgkill, getpid(), getpid(), SIGWINCH) < 0);
+	open_as_32_bits();
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 1;
@@ -457,6 +503,11 @@ int main(int argc, char **argv)
 	if (argc == 3) {
 		record("exec /bin/tracee tracee_status_%s", argv[2]);
 		return atoi(argv[2]);
+	}
+	if (argc > 1 && !strcmp(argv[1], "syscalls")) {
+		show_calls();
+		record("done - 0");
+		return 0;
 	}
 	if (mkdir(FOLDER, 0700))
 		die("mkdir");
