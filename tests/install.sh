@@ -57,7 +57,7 @@ shows libnunchi nunchi.h sql.h trace.h
 shows libnunchi-doctor doctor.h
 
 # What only the doctor loads or calls is not part of libnunchi.
-if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|libpcre|dgettext'; then
+if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|dgettext'; then
 	fail "libnunchi has what only the doctor uses"
 fi
 

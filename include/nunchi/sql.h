@@ -15,7 +15,9 @@
  * value, "null" for a NULL whose reason is not known; symbol(ADDRESS) is "name+0x12", with
  * " [module]" behind it for a module, of the first guest; hex(INTEGER) is "0x12", of anything else
  * what SQLite gives; split(TEXT, SEPARATORS, INDEX) is one of the parts, which any of the
- * separators divide, without empty ones and without blanks around them.
+ * separators divide, without empty ones and without blanks around them; regex_match(TEXT, PATTERN,
+ * INDEX) is a group of the first match (0: all of it), regex_split(TEXT, PATTERN, INDEX) one of the
+ * parts between matches, both by PCRE2.
  */
 #ifndef NUNCHI_SQL_H
 #define NUNCHI_SQL_H

@@ -116,7 +116,9 @@ struct nunchi_error *nunchi_sql_create(struct nunchi_context *context,
 	sql->context = context;
 	sql->one_moment = own.one_moment;
 	sql->max_bytes = own.max_bytes < INT64_MAX ? own.max_bytes : INT64_MAX;
-	err = open_database(sql);
+	err = sql_regex_create(&sql->regex);
+	if (!err)
+		err = open_database(sql);
 	if (err) {
 		nunchi_sql_destroy(sql);
 		return err;
@@ -219,6 +221,7 @@ void nunchi_sql_destroy(struct nunchi_sql *sql)
 		return;
 	if (sql->db)
 		sqlite.sqlite3_close(sql->db);
+	sql_regex_destroy(sql->regex);
 	for (size_t i = 0; i < sql->source_count; i++) {
 		free(sql->sources[i]->schema);
 		free(sql->sources[i]);

@@ -143,6 +143,8 @@ static const struct {
 } all[] = {
     {"absence", absence, 1, SQLITE_UTF8 | SQLITE_SUBTYPE | RESULT_SUBTYPE},
     {"hex", hex, 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
+    {"regex_match", sql_regex_match, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
+    {"regex_split", sql_regex_split, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
     {"split", split, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC | RESULT_SUBTYPE},
     {"symbol", symbol, 1, SQLITE_UTF8 | RESULT_SUBTYPE},
 };

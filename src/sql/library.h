@@ -27,7 +27,7 @@
 	FUNCTION(sqlite3_exec)                                                                     \
 	FUNCTION(sqlite3_finalize)                                                                 \
 	FUNCTION(sqlite3_free)                                                                     \
-	FUNCTION(sqlite3_get_autocommit)                                                           \
+	FUNCTION(sqlite3_get_auxdata)                                                              \
 	FUNCTION(sqlite3_hard_heap_limit64)                                                        \
 	FUNCTION(sqlite3_limit)                                                                    \
 	FUNCTION(sqlite3_malloc64)                                                                 \
@@ -44,6 +44,7 @@
 	FUNCTION(sqlite3_result_subtype)                                                           \
 	FUNCTION(sqlite3_result_text64)                                                            \
 	FUNCTION(sqlite3_set_authorizer)                                                           \
+	FUNCTION(sqlite3_set_auxdata)                                                              \
 	FUNCTION(sqlite3_step)                                                                     \
 	FUNCTION(sqlite3_user_data)                                                                \
 	FUNCTION(sqlite3_value_blob)                                                               \

@@ -15,6 +15,8 @@
 /* A NULL with a reason has this subtype plus enum nunchi_absence. 'J' and 'p' are SQLite's own. */
 #define SQL_ABSENCE 0xa0
 
+struct sql_regex;
+
 /* A guest and the schema of its tables. */
 struct sql_source {
 	struct nunchi_sql *sql;
@@ -31,6 +33,7 @@ struct nunchi_sql {
 	struct cancel cancel;
 	bool one_moment;
 	uint64_t max_bytes;
+	struct sql_regex *regex;
 	struct sql_source *sources[SQL_MAX_SCHEMAS];
 	size_t source_count;
 	/* why a function that SQLite called has failed; the statement takes it */
@@ -62,6 +65,15 @@ bool sql_column_declared(const char *declared, struct nunchi_column *ret);
 /* ---- function.c ---- */
 
 struct nunchi_error *sql_create_functions(struct nunchi_sql *sql);
+
+/* ---- regex.c ---- */
+
+/* Loads the library, if it is there. Call sql_regex_destroy() also if this fails. */
+struct nunchi_error *sql_regex_create(struct sql_regex **ret);
+/* NULL is accepted. */
+void sql_regex_destroy(struct sql_regex *regex);
+void sql_regex_match(sqlite3_context *context, int argument_count, sqlite3_value **values);
+void sql_regex_split(sqlite3_context *context, int argument_count, sqlite3_value **values);
 
 /* ---- statement.c ---- */
 

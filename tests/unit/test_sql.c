@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "config.h"
 #include "core/cleanup.h"
 
 #include "api_guest.h"
@@ -529,6 +530,34 @@ static void functions_answer(void **state)
 	answers(*state, "select symbol(0), symbol('x')", "<not applicable>|<not applicable>\n");
 }
 
+static void regular_expressions_answer(void **state)
+{
+#ifdef HAVE_PCRE2
+	answers(
+	    *state,
+	    "select regex_match('/usr/bin/x', '.*/(.*)/(.*)', 2), "
+	    "regex_match('abc', 'b', 0), regex_match('abc', 'd', 0), regex_match('abc', 'b', 1), "
+	    "regex_match(null, 'b', 0), regex_match('ab', '(x)?b', 1)",
+	    "x|b|<null>|<null>|<null>|<null>\n");
+	answers(*state,
+		"select regex_split('a1b22c', '[0-9]+', 0), regex_split('a1b22c', '[0-9]+', 2), "
+		"regex_split('a1b22c', '[0-9]+', 3), regex_split(',a', ',', 0), "
+		"regex_split('abc', '', 0)",
+		"a|c|<null>||abc\n");
+	/* The pattern differs from row to row. */
+	answers(*state, "with p(x) as (values('a'), ('b')) select regex_match('ab', x, 0) from p",
+		"a\nb\n");
+	fails(*state, "select regex_match('a', '(', 0)", NUNCHI_ERROR_ARGUMENT, "cannot be used");
+	fails(*state, "select regex_match('a', 'a', -1)", NUNCHI_ERROR_ARGUMENT, "an index");
+	fails(*state,
+	      "select regex_match('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac', '(a+)+[bd]', 0)",
+	      NUNCHI_ERROR_ARGUMENT, "too many steps");
+#else
+	fails(*state, "select regex_match('a', 'a', 0)", NUNCHI_ERROR_ARGUMENT,
+	      "no regular expressions");
+#endif
+}
+
 static void guests_have_schemas(void **state)
 {
 	struct sql_test *test = *state;
@@ -572,6 +601,7 @@ int main(void)
 	    TEST(a_statement_can_be_cancelled),
 	    TEST(memory_has_a_limit),
 	    TEST(functions_answer),
+	    TEST(regular_expressions_answer),
 	    TEST(guests_have_schemas),
 	};
 	int failed;
