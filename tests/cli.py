@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import zlib
 
@@ -681,6 +682,113 @@ class Views(unittest.TestCase):
         self.assertNotIn("\033", self.on_terminal(80, "views", NO_COLOR="1"))
         self.assertNotIn("\033", run("views").stdout)
         self.assertIn("\033", run("views", "--color", "always").stdout)
+
+
+class Sql(unittest.TestCase):
+    """SQL that needs no kernel, over a file of zeros."""
+
+    ENDLESS = "with recursive n(i) as (values(1) union all select i + 1 from n) select count(*) from n"
+
+    def setUp(self):
+        self.file = tempfile.NamedTemporaryFile()
+        self.file.truncate(16 << 20)
+        self.path = self.file.name
+        done = run("sql", self.path, "select 1")
+        if "has no SQL" in done.stderr:
+            self.skipTest("a build without SQLite")
+
+    def tearDown(self):
+        self.file.close()
+
+    def fails(self, status, *args, says, **kwargs):
+        done = run("sql", *args, **kwargs)
+        self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+
+    def test_forms_of_output(self):
+        text = "select 1 as one, 'a,b' as two, null as three, 2.5 as real"
+        self.assertEqual(json.loads(run("sql", self.path, text, "--json").stdout),
+                         {"one": 1, "two": "a,b", "three": None, "real": 2.5,
+                          "absent": {"three": "null"}})
+        self.assertEqual(run("sql", self.path, text, "--csv").stdout,
+                         'one,two,three,real\n1,"a,b",<null>,2.5\n')
+        self.assertEqual(run("sql", self.path, "values(1, 'x'), (2, 'y')", "--line").stdout,
+                         "column1 = 1\ncolumn2 = x\n\ncolumn1 = 2\ncolumn2 = y\n")
+        self.assertEqual(run("sql", self.path, text).stdout,
+                         "one  two  three   real\n  1  a,b  <null>   2.5\n")
+
+    def test_statements_from_input(self):
+        for more in ([], ["-"]):
+            done = run("sql", self.path, *more, "--csv", input="select 1 as a;\n-- no\nselect 2 as b")
+            self.assertEqual((done.returncode, done.stdout), (0, "a\n1\nb\n2\n"))
+        done = run("sql", self.path, "--csv", input="select 1 as a; selec; select 2")
+        self.assertEqual((done.returncode, done.stdout), (2, "a\n1\n"))
+
+    def test_errors_say_where_and_what(self):
+        self.fails(2, self.path, "select nam from symbols",
+                   says=["no such column: nam", "\n  select nam from symbols\n         ^\n",
+                         'did you mean "name"?'])
+        self.fails(2, self.path, "select\n1 from\n procesess p",
+                   says=["no such table: procesess", 'did you mean "processes"?'])
+        self.fails(2, self.path, "create table x(a)", says=["does more than read", "hint: "])
+        self.fails(1, self.path, "select * from symbols", says=["no Linux kernel found"])
+
+    def test_targets(self):
+        self.fails(2, self.path, self.path, "select 1", says=["each has a name"])
+        self.fails(2, f"a={self.path}", f"A={self.path}", "select 1", says=["are called"])
+        self.fails(2, "a=qemu:none", f"b={self.path}", "select 1", says=["only the last one"])
+        done = run("sql", f"a={self.path}", f"b={self.path}", "--csv",
+                   "select count(*) > 5 as n from b.sqlite_schema")
+        self.assertEqual(done.stdout, "n\n1\n", done.stderr)
+
+    def test_memory(self):
+        self.fails(2, self.path, "select length(randomblob(1000000000))", says=["too big"])
+        self.fails(1, self.path, "--memory", "32M",
+                   self.ENDLESS.replace("count(*)", "i") + " order by randomblob(1000)",
+                   says=["needs more memory than SQLite may take (16 MiB)", "--memory SIZE"])
+
+    def test_ctrl_c_ends_a_query(self):
+        process = subprocess.Popen([NUNCHI, "sql", self.path, self.ENDLESS],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, out), (128 + signal.SIGINT, b""))
+
+    def talk(self, *typed):
+        """What the shell prints; of TYPED None is Ctrl-C, typed after a second without a prompt."""
+        child, master = pty.fork()
+        if child == 0:
+            os.execv(NUNCHI, [NUNCHI, "sql", self.path, "--no-color"])
+        text, answer = b"", b""
+        for line in (*typed, ".quit"):
+            while not answer.endswith((b"nunchi> ", b"...> ")):
+                if not select.select([master], [], [], 1 if line is None else 30)[0]:
+                    break
+                answer += os.read(master, 65536)
+            os.write(master, b"\x03" if line is None else line.encode() + b"\n")
+            text, answer = text + answer, b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        os.close(master)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        return text.decode().replace("\r\n", "\n")
+
+    def test_shell(self):
+        text = self.talk(".tables", ".schema uptime", ".mode csv", ".nothing",
+                         "select 'a;b' as x, -- ;", " 5 as y;", "select 2 as", None, "select 3 as z;",
+                         self.ENDLESS + ";", None, "select 4 as w;", "select nam from symbols;")
+        for wanted in ("processes  ", "uptime(days integer", "there is no such command",
+                       "\nx,y\na;b,5\n", "   ...> ", "\nz\n3\n", "cancelled", "\nw\n4\n",
+                       "no such column: nam"):
+            self.assertIn(wanted, text)
 
 
 class List(unittest.TestCase):

@@ -194,6 +194,10 @@ void cli_print_escaped(struct cli *cli, const char *text);
 char *cli_escape(const char *text, size_t size);
 /* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
 bool cli_target_is_live(const char *word);
+/*
+ * Has Ctrl-C call this, from within the signal handler, and do nothing else; NULL ends that.
+ */
+void cli_on_interrupt(void (*call)(void *data), void *data);
 /* Whether a signal asked us to end. */
 bool cli_interrupted(void);
 

@@ -13,6 +13,9 @@
 /* What the handler of signals needs. */
 static struct nunchi_context *volatile running_context;
 static volatile sig_atomic_t signal_number;
+/* What Ctrl-C calls in place of all that; NULL: nothing. */
+static void (*volatile interrupt_call)(void *data);
+static void *volatile interrupt_data;
 
 /*
  * The first signal cancels what runs, so that a paused guest is resumed before we end; a second one
@@ -22,12 +25,24 @@ static void on_signal(int number)
 {
 	int saved_errno = errno;
 
+	if (number == SIGINT && interrupt_call && !signal_number) {
+		interrupt_call(interrupt_data);
+		errno = saved_errno;
+		return;
+	}
 	if (signal_number)
 		_exit(128 + number);
 	signal_number = number;
 	if (running_context)
 		nunchi_context_cancel(running_context);
 	errno = saved_errno;
+}
+
+void cli_on_interrupt(void (*call)(void *data), void *data)
+{
+	interrupt_call = NULL;
+	interrupt_data = data;
+	interrupt_call = call;
 }
 
 bool cli_interrupted(void)

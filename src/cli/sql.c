@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli.h"
+#include "sql.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_TARGETS 11
 /* Statements read from standard input at most. */
 #define MOST_TEXT ((size_t)1 << 20)
 /* Of the memory that the command may take, SQLite has a half. */
@@ -15,15 +14,6 @@
 #define MOST_NAMES      512
 #define MOST_NAME       64
 #define BEFORE_THE_MARK 40
-
-struct sql_state {
-	struct nunchi_sql *sql;
-	/* All but the last are here; the last is cli->guest. */
-	struct nunchi_guest *guests[MOST_TARGETS];
-	size_t notes[MOST_TARGETS]; /* that were printed of each */
-	size_t guest_count;
-	char *text; /* that was read; owned */
-};
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -191,8 +181,7 @@ static struct nunchi_error *print_rows(struct cli *cli, struct sql_state *state,
 	return finished;
 }
 
-/* Executes the statements of a text one after the other; the first that fails is the last. */
-static int run_text(struct cli *cli, struct sql_state *state, const char *text)
+int sql_run_text(struct cli *cli, struct sql_state *state, const char *text)
 {
 	int status = CLI_DONE;
 
@@ -263,8 +252,8 @@ static int add_target(struct cli *cli, struct sql_state *state, const char *word
 
 static int check_targets(struct cli *cli, char **words, int count)
 {
-	if (count > MOST_TARGETS)
-		return cli_misuse(cli, NULL, "at most %d targets", MOST_TARGETS);
+	if (count > SQL_MOST_TARGETS)
+		return cli_misuse(cli, NULL, "at most %d targets", SQL_MOST_TARGETS);
 	for (int i = 0; count > 1 && i < count; i++) {
 		size_t size = name_size(words[i]);
 
@@ -332,12 +321,15 @@ static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 		status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
 	for (int i = 0; i < targets && !status; i++)
 		status = add_target(cli, state, arguments[i], i == targets - 1);
-	if (!status && !strcmp(text, "-")) {
+	if (!status && !given && isatty(STDIN_FILENO)) {
+		status = sql_shell(cli, state);
+		text = "";
+	} else if (!status && !strcmp(text, "-")) {
 		status = read_input(cli, state);
 		text = state->text;
 	}
 	if (!status)
-		status = run_text(cli, state, text);
+		status = sql_run_text(cli, state, text);
 	nunchi_sql_destroy(state->sql);
 	state->sql = NULL;
 	return status;
@@ -373,13 +365,15 @@ const struct command command_sql = {
 	"Answers a query in SQL, in the dialect of SQLite. Each view is a table with the view's "
 	"columns (\"nunchi views\" lists them), which can be read and not changed. Without a "
 	"QUERY, or with \"-\", statements are read from standard input, separated by "
-	"semicolons.\nSeveral targets have names, which are schemas: before.processes. A query "
+	"semicolons; on a terminal that is a shell, which .help explains.\nSeveral targets have "
+	"names, which are schemas: before.processes. A query "
 	"reads no more than it needs: with pid = 7 one process, and no column that it does not "
 	"name. All tables of a statement show one state of a saved guest, and with --pause always "
 	"of a running one; otherwise a warning says that they may not.\nA value that could not be "
 	"read is NULL; it is shown with its reason, as absence(COLUMN) gives it, where the column "
 	"comes straight from its table. Addresses are integers with the same 64 bits. Other "
-	"functions are symbol(ADDRESS), hex(X) and split(TEXT, SEPARATORS, INDEX).",
+	"functions are symbol(ADDRESS), hex(X), split(TEXT, SEPARATORS, INDEX), regex_match() and "
+	"regex_split().",
     .examples = "  nunchi sql memory.raw 'select pid, name from processes where uid = 0'\n"
 		"  nunchi sql xen:web 'select p.name, f.path from processes p\n"
 		"    join process_open_files f using (pid) where p.name = \"sshd\"'\n"
@@ -389,7 +383,7 @@ const struct command command_sql = {
     .options = sql_options,
     .option_count = ARRAY_SIZE(sql_options),
     .least = 1,
-    .most = MOST_TARGETS + 1,
+    .most = SQL_MOST_TARGETS + 1,
     .state_size = sizeof(struct sql_state),
     .option = sql_option,
     .run = sql_run,

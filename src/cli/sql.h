@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the two files of nunchi sql share. */
+#ifndef NUNCHI_CLI_SQL_H
+#define NUNCHI_CLI_SQL_H
+
+#include "cli.h"
+
+#define SQL_MOST_TARGETS 11
+
+struct sql_state {
+	struct nunchi_sql *sql;
+	/* All but the last are here; the last is cli->guest. */
+	struct nunchi_guest *guests[SQL_MOST_TARGETS];
+	size_t notes[SQL_MOST_TARGETS]; /* that were printed of each */
+	size_t guest_count;
+	char *text; /* that was read; owned */
+};
+
+/* Executes the statements of a text one after the other; the first that fails is the last. */
+int sql_run_text(struct cli *cli, struct sql_state *state, const char *text);
+/* Reads statements from the terminal. */
+int sql_shell(struct cli *cli, struct sql_state *state);
+
+#endif
