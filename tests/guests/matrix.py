@@ -44,7 +44,7 @@ LA57 = "max,la57=on"
 BOTH = ("--types", "--symbols")
 
 CONFIGS = (
-    Config("5.10-amd64", "bullseye", "amd64", cpus=4, tests=("partial", "zeroed", "pauses", "trace")),
+    Config("5.10-amd64", "bullseye", "amd64", cpus=4, tests=("partial", "zeroed", "pauses", "sql", "trace")),
     Config("5.10-cloud", "bullseye", "cloud-amd64", memory=512, kaslr=False, machine="q35",
            backing="memfd", forms=("raw", "elf", "elf-paging", "kdump-zlib"),
            tests=("zeroed", "decoys")),
@@ -62,7 +62,7 @@ CONFIGS = (
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys", "trace")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False,
-           tests=("zeroed", "reset", "endless")),
+           tests=("zeroed", "reset", "sql", "endless")),
     Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",
            forms=("elf",)),
     Config("sid-amd64", "sid", "amd64", cpus=4, firmware="uefi", backing="memfd",

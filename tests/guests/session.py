@@ -21,7 +21,7 @@ from qmp import Qmp
 import decoys
 
 from guests import (crash, damage, endless, files, partial, pauses, raw, reset, shuffled, speed,
-                    storm, trace, types, vmware, zeroed)
+                    sql, storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -307,6 +307,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     check_list(subject, guest)
     with account.timed("look, running"):
         live = look_while_running(subject, target)
+    if "sql" in subject.config.tests:
+        with account.timed("sql, running"):
+            sql.look(subject, target)
     busy = hold(subject, guest)
     subject.b = oracle(subject, guest, "b")
     if "pauses" in subject.config.tests:
@@ -344,6 +347,7 @@ def plant_decoys(subject: Subject) -> None:
 
 AFTERWARDS = {"types": types.run, "partial": partial.run, "zeroed": zeroed.run,
               "damage": damage.run, "decoys": plant_decoys, "files": files.run, "speed": speed.run,
+              "sql": sql.run,
               # Last: it changes the file for good.
               "endless": endless.run}
 
