@@ -220,6 +220,12 @@ static bool is_named_target(const char *word)
 	return name_size(word) && !strpbrk(word, " \t\n");
 }
 
+/* The word of a target without its name. */
+static const char *target_of(const char *word)
+{
+	return is_named_target(word) ? word + name_size(word) + 1 : word;
+}
+
 /* Opens a target and makes its views tables; the last one, which confines the process, by
  * cli_open().
  */
@@ -227,7 +233,7 @@ static int add_target(struct cli *cli, struct sql_state *state, const char *word
 {
 	struct nunchi_guest_options options = cli->guest_options;
 	size_t size = is_named_target(word) ? name_size(word) : 0;
-	const char *target = size ? word + size + 1 : word;
+	const char *target = target_of(word);
 	struct nunchi_guest *guest = NULL;
 	char schema[MOST_NAME] = "main";
 	int status;
@@ -303,6 +309,15 @@ static int read_input(struct cli *cli, struct sql_state *state)
 		   : cli_fail_with(cli, "standard input has a byte 0, which SQL has not");
 }
 
+static bool any_is_live(char **words, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (cli_target_is_live(target_of(words[i])))
+			return true;
+	}
+	return false;
+}
+
 static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 {
 	struct sql_state *state = data;
@@ -311,7 +326,9 @@ static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 	const char *text = given ? arguments[count - 1] : "-";
 	struct nunchi_sql_options options = {
 	    .size = sizeof(options),
-	    .one_moment = cli->guest_options.pause == NUNCHI_PAUSE_ALWAYS,
+	    /* A saved guest has one moment, and a statement is executed twice for that. */
+	    .one_moment =
+		cli->guest_options.pause == NUNCHI_PAUSE_ALWAYS && any_is_live(arguments, targets),
 	    .max_bytes = cli->memory ? cli->memory / 2 : SQLITE_MEMORY,
 	};
 
