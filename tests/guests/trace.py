@@ -98,10 +98,12 @@ def shown(row: dict[str, Any]) -> str | None:
     if probe == "open" and row["path"].startswith(FOLDER):
         return f"open {row['path']} {row['status']}"
     if probe == "file" and row["path"].startswith(FOLDER + "/"):
-        # The kernel's own names for what open() does: the program writes down the open().
-        if row["operation"] in ("create", "truncate"):
+        # The kernel's own name for what open() does: the program writes down the open().
+        if row["operation"] == "create":
             return None
-        return f"{row['operation']} {row['path']} 0"
+        to = f"->{row['dest_path']}" if row["operation"] == "link" else ""
+        to += f"->{row['owner']}:{row['group']}" if row["operation"] == "chown" else ""
+        return f"{row['operation']} {row['path']}{to} 0"
     if probe == "fork" and not row["thread"]:
         return f"fork {row['child']} 0"
     if probe == "kill":
@@ -134,16 +136,22 @@ def protected(row: dict[str, Any]) -> str | None:
 
 # The probes of what "tracee calls" does, and what it writes down.
 CALLS: dict[str, Callable[[dict[str, Any]], str | None]] = {
+    "bind": lambda row: f"{row['local_address']}:{row['local_port']}",
     "bpf": lambda row: f"{row['command']}/{row['type']}/{row['object']}",
     "capabilities": lambda row: "/".join(f"{int(row[name], 16):#018x}" for name in
                                          ("effective", "permitted", "inheritable")),
+    "credentials": lambda row: f"{row['new_uid']}/{row['new_euid']}/{row['new_suid']}",
     "io_uring": lambda row: f"{row['operation']}/{row['entries']}/{row['user_data']}",
+    "listen": lambda row: f"{row['local_address']}:{row['local_port']}/{row['backlog']}",
     "memfd_create": lambda row: f"{row['memfd_name']}/{row['flags']}",
+    "mount": lambda row: "/".join(str(row[name]) for name in
+                                  ("operation", "path", "device", "type", "flags")),
     "mprotect": protected,
     "namespace": lambda row: f"{row['operation']}/{row['flags']}/{row['fd']}",
     "prctl": lambda row: f"{row['option']}/{row['new_name']}",
     "process_vm": lambda row: "/".join(str(row[name]) for name in
                                        ("operation", "target", "address", "size")),
+    "ptrace": lambda row: str(row["target"]),
     "send": sent,
 }
 
@@ -164,7 +172,7 @@ def shown_call(row: dict[str, Any]) -> str | None:
     if row["probe"] == "syscalls":
         return shown_syscall(row)
     text = CALLS[row["probe"]](row) if row["probe"] in CALLS else None
-    return text and f"{row['probe']} {text} {row['status']}"
+    return text and f"{row['probe']} {text} {row.get('status')}"
 
 
 def seen(rows: list[dict[str, Any]], pids: set[int]) -> Did:
@@ -259,7 +267,7 @@ def all_events(subject: Subject, guest: machine.Guest) -> None:
 def calls(subject: Subject, guest: machine.Guest) -> None:
     """System calls of which each has a probe."""
     account = subject.account
-    trace = Trace(subject, guest, "exec", *CALLS)
+    trace = Trace(subject, guest, "exec", "file", *CALLS)
     ready = trace.wait_ready()
     if account.check(ready, "trace shows nothing", trace.errors.read_text("utf-8")):
         output = run_tracee(guest, "calls")

@@ -27,7 +27,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -439,8 +441,78 @@ static void use_io_uring(void)
 	close(fd);
 }
 
+#define ONE FOLDER "/one"
+#define TWO FOLDER "/two"
+
+static void change_files(void)
+{
+	int fd = open(ONE, O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0)
+		die("open");
+	close(fd);
+	record("link " ONE "->" TWO " %d", link(ONE, TWO) ? errno : 0);
+	record("chown " ONE "->1:2 %d", chown(ONE, 1, 2) ? errno : 0);
+	record("truncate " ONE " %d", truncate(ONE, 10) ? errno : 0);
+	record("unlink " TWO " %d", unlink(TWO) ? errno : 0);
+	record("unlink " ONE " %d", unlink(ONE) ? errno : 0);
+}
+
+static void use_mounts(void)
+{
+	int result = mount("nowhere", FOLDER, "tmpfs", MS_NOSUID, "");
+
+	record("mount mount/" FOLDER "/nowhere/tmpfs/0x2 %d", result ? errno : 0);
+	result = umount2(FOLDER, 0);
+	record("mount umount/" FOLDER "/None/None/0x0 %d", result ? errno : 0);
+	result = mount("nowhere", FOLDER, "no-such-type", 0, "");
+	record("mount mount/" FOLDER "/nowhere/no-such-type/0x0 %d", result ? errno : 0);
+}
+
+static void listen_somewhere(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(5555)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, "127.0.0.5", &address.sin_addr);
+	record("bind 127.0.0.5:5555 None");
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		die("bind");
+	record("listen 127.0.0.5:5555/7 None");
+	if (listen(fd, 7))
+		die("listen");
+	close(fd);
+}
+
+static void trace_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		for (;;)
+			pause();
+	}
+	record("ptrace %d %d", pid, ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 ? errno : 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void change_ids(void)
+{
+	if (setresuid(-1, -1, 1000))
+		die("setresuid");
+	record("credentials 0/0/1000 None");
+}
+
 static void use_calls(void)
 {
+	change_files();
+	use_mounts();
+	listen_somewhere();
+	trace_child();
+
 	send_messages();
 	protect_memory();
 	make_memory_file();
@@ -450,6 +522,7 @@ static void use_calls(void)
 	use_namespaces();
 	use_io_uring();
 	use_capabilities();
+	change_ids();
 }
 
 /* ---- System calls with their arguments ------------------------------------------------------- */
