@@ -235,6 +235,17 @@ static struct target *open_target(const struct world *world)
 	return open_with(world, &options);
 }
 
+/* Whether QEMU is of those that tell no stop after somebody else has resumed the guest. */
+static bool is_mute(const struct world *world)
+{
+	struct target *target = open_target(world);
+	const unsigned major = qmp_client_major(qemu_of(target)->qmp);
+	const bool mute = major > 8 || (major == 8 && qmp_client_minor(qemu_of(target)->qmp) > 0);
+
+	target_close(target);
+	return mute;
+}
+
 /* How many logs there are. */
 static unsigned records(void)
 {
@@ -495,7 +506,9 @@ static void test_pauses_of_others(void **state)
 	assert_int_equal(await(target, 5000).kind, TARGET_STOP_PAUSED);
 	insert(target, work);
 	observer_ask(&world.observer, "\"cont\"");
-	assert_true(observer_wait_running(&world.observer, false, 5000));
+	/* QEMU since 8.1 has the breakpoint when next() has seen that the guest runs. */
+	if (!qemu_of(target)->stub.mute)
+		assert_true(observer_wait_running(&world.observer, false, 5000));
 	target_close(target);
 	assert_free(&world);
 	world_stop(&world);
@@ -1110,9 +1123,11 @@ static void test_killed_after_a_request_stopped_it(void **state)
 	unsigned left = 0;
 	char ready;
 	pid_t pid;
+	bool mute;
 
 	(void)state;
 	world_start(&world, NULL);
+	mute = is_mute(&world);
 	assert_int_equal(pipe(ready_fds), 0);
 	assert_int_equal(pipe(go_fds), 0);
 	pid = start_child(&world, stop_by_request);
@@ -1123,7 +1138,8 @@ static void test_killed_after_a_request_stopped_it(void **state)
 			assert_int_equal(write(go_fds[1], "", 1), 1);
 		}
 	}
-	assert_false(observer_is_running(&world.observer));
+	/* QEMU since 8.1 has no breakpoints while somebody has the guest paused, so no request. */
+	assert_int_equal(observer_is_running(&world.observer), mute);
 	kill_child(pid);
 	check_undone(&world, &left);
 	close(ready_fds[0]);

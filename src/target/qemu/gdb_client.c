@@ -96,6 +96,8 @@ static struct nunchi_error *send_packet(struct gdb_client *client, const char *t
 	buffer_clear(&client->output);
 	if (client->owes_ack && !client->stub->no_ack)
 		buffer_append_char(&client->output, '+');
+	if (client->stub->mute)
+		buffer_append_char(&client->output, '\x03');
 	if (!gdb_write_packet(&client->output, text, strlen(text)))
 		return &error_nomem;
 	return send_output(client);
@@ -182,7 +184,7 @@ struct exchange {
 /*
  * A stop that nobody has asked for: somebody had resumed the guest. If that was stopped again
  * before the request came, the request is answered; otherwise its first byte stopped the guest, and
- * the rest of it was lost.
+ * the rest of it was lost, unless that byte was 0x03.
  */
 static struct nunchi_error *take_stray_stop(struct gdb_client *client, struct exchange *exchange)
 {
@@ -193,7 +195,9 @@ static struct nunchi_error *take_stray_stop(struct gdb_client *client, struct ex
 	if (stop.kind == GDB_STOP_ENDED)
 		return is_gone();
 	note_stop(client, &stop);
-	if (!exchange->acked && stop.signal == GDB_SIGNAL_INT)
+	if (client->stub->mute)
+		client->stub->has_stopped_it = true;
+	else if (!exchange->acked && stop.signal == GDB_SIGNAL_INT)
 		exchange->lost_us = clock_us() + LOST_US;
 	return NULL;
 }
@@ -636,7 +640,8 @@ struct nunchi_error *gdb_client_poll(struct gdb_client *client, const struct can
 struct nunchi_error *gdb_client_renew(struct gdb_client *client, const struct gdb_wait *wait)
 {
 	/* Ends a packet that was sent in part; the answer to "~" is empty, as that to no other. */
-	struct nunchi_error *err = send_bytes(client, "+#00$~#7e", 9);
+	const char *renew = client->stub->mute ? "\x03+\x03#00$~#7e" : "+#00$~#7e";
+	struct nunchi_error *err = send_bytes(client, renew, strlen(renew));
 
 	client->parser.state = GDB_OUTSIDE;
 	client->register_thread = client->step_thread = 0;
@@ -644,8 +649,13 @@ struct nunchi_error *gdb_client_renew(struct gdb_client *client, const struct gd
 		enum gdb_piece piece;
 
 		err = await_piece(client, wait, CLOCK_NEVER, sizeof(client->input), &piece);
-		if (!err && piece == GDB_PACKET && !client->parser.size)
+		if (err || piece != GDB_PACKET)
+			continue;
+		if (!client->parser.size)
 			return NULL;
+		client->stub->has_stopped_it |=
+		    client->stub->mute &&
+		    gdb_reply(client->parser.data, client->parser.size) == GDB_REPLY_STOP;
 	}
 	return error_context(err, "~");
 }

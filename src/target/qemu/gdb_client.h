@@ -18,11 +18,14 @@
 
 #define GDB_THREADS_MAX 1024
 
-/*
- * What is known of a stub. It may be in memory that processes share: one of them calls
- * gdb_client_start(), and another one goes on with a client of its own.
- */
+/* What is known of a stub. */
 struct gdb_stub {
+	/*
+	 * Set by the caller: the stub tells a stop only after "c", a step and 0x03 (QEMU since
+	 * 8.1). Each request stops a guest that somebody has resumed; here it begins with 0x03,
+	 * which a stub of a guest that stands still ignores.
+	 */
+	bool mute;
 	bool no_ack; /* packets are not acknowledged */
 	/* see gdb_client_has_stopped_it(); true also between attaching and gdb_client_continue() */
 	bool has_stopped_it;

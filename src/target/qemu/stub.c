@@ -78,6 +78,13 @@ static struct nunchi_error *make_timer(struct qemu_stub *stub)
 	return NULL;
 }
 
+/* See struct gdb_stub. */
+static bool is_mute(const struct qemu_target *qemu)
+{
+	return qmp_client_major(qemu->qmp) > 8 ||
+	       (qmp_client_major(qemu->qmp) == 8 && qmp_client_minor(qemu->qmp) > 0);
+}
+
 static struct nunchi_error *prepare(struct qemu_target *qemu)
 {
 	struct qemu_stub *stub = &qemu->stub;
@@ -89,8 +96,7 @@ static struct nunchi_error *prepare(struct qemu_target *qemu)
 		return err;
 	stub->fd = sockets[0];
 	stub->peer = sockets[1];
-	stub->mute |= qmp_client_major(qemu->qmp) > 8 ||
-		      (qmp_client_major(qemu->qmp) == 8 && qmp_client_minor(qemu->qmp) > 0);
+	stub->mute |= is_mute(qemu);
 	return stub->mute ? make_timer(stub) : NULL;
 }
 
@@ -337,12 +343,12 @@ static struct nunchi_error *detach(struct qemu_target *qemu)
 		err = qemu_stub_take_unread(qemu);
 	if (!err)
 		err = qemu_stub_check_paused(qemu);
-	if (!err && stub->watch.paused)
+	if (!err && stub->watch.paused) {
 		err = remove_all(stub);
-	else if (!err)
-		return gdb_client_detach(stub->client, &wait);
-	if (!err)
-		return NULL;
+		/* Unless somebody has resumed it, and then a request stopped it. */
+		if (!err && !gdb_client_has_stopped_it(stub->client))
+			return NULL;
+	}
 	/* A guest that stands still for good is the greater harm. */
 	nunchi_error_destroy(err);
 	return gdb_client_detach(stub->client, &wait);
@@ -377,7 +383,7 @@ static struct nunchi_error *detach_by(struct gdb_client *client, bool paused)
 static struct nunchi_error *detach_anew(struct qemu_target *qemu)
 {
 	_cleanup_gdb_client_ struct gdb_client *client = NULL;
-	struct gdb_stub stub = {.no_ack = false};
+	struct gdb_stub stub = {.mute = is_mute(qemu)};
 	int sockets[2];
 	bool attached, paused = false;
 	struct nunchi_error *err = may_be_paused(qemu, &paused);
@@ -519,7 +525,8 @@ static struct nunchi_error *begin(struct qemu_target *qemu)
 	err = check_free(qemu);
 	if (!err)
 		err = prepare(qemu);
-	stub->watch = (struct qemu_watch){.steps_over = !err && steps_over(qemu)};
+	stub->watch =
+	    (struct qemu_watch){.stub.mute = is_mute(qemu), .steps_over = !err && steps_over(qemu)};
 	if (!err)
 		err = undo_do(&stub->undo, &ours, &repaired);
 	if (!err && !ours)
