@@ -1299,7 +1299,7 @@ static void test_confined(void **state)
 	world_stop(&world);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_stop_is_told_once),
@@ -1330,6 +1330,8 @@ int main(void)
 	if (!mkdtemp(runtime) || setenv("XDG_RUNTIME_DIR", runtime, 1))
 		return 1;
 	snprintf(logs, sizeof(logs), "%s/nunchi", runtime);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	rmdir(logs);
 	rmdir(runtime);

@@ -2,7 +2,7 @@
 /*
  * The text of the gdb remote protocol, as QEMU's stub speaks it: finds and decodes packets, writes
  * packets, and parses replies. Pure functions; the connection is in gdb_client.h. Source: the
- * appendix "gdb Remote Serial Protocol" of the manual of gdb, and gdbstub.c of QEMU 5.2 to 10.
+ * appendix "gdb Remote Serial Protocol" of the manual of gdb, and gdbstub.c of QEMU 5.2 to 11.
  */
 #ifndef NUNCHI_TARGET_QEMU_GDB_PACKET_H
 #define NUNCHI_TARGET_QEMU_GDB_PACKET_H
