@@ -315,6 +315,21 @@ def in_container(subject: Subject, guest: machine.Guest) -> None:
                   f"the program's file or environment is not {want}", *map(str, rows))
 
 
+def out_of_memory(subject: Subject, guest: machine.Guest) -> None:
+    """A program that needs more memory than its control group has; in_container() came before."""
+    account, group = subject.account, "/tmp/cgroup/small"
+    machine.execute(guest, "echo +memory > /tmp/cgroup/cgroup.subtree_control; "
+                           f"mkdir -p {group} && echo 4194304 > {group}/memory.max")
+    trace = Trace(subject, guest, "panic")
+    ready = trace.wait_ready(f"sh -c 'echo $$ > {group}/cgroup.procs; "
+                             "exec dd if=/dev/zero of=/dev/null bs=64M count=1' 2>/dev/null; true")
+    status, rows = trace.end(), trace.rows()
+    account.check(ready and status == 0 and bool(rows), "trace shows no lack of memory",
+                  trace.errors.read_text("utf-8"))
+    account.check(all((row["event"], row["name"], row["victim"]) == ("oom", "dd", row["pid"])
+                      for row in rows), "another process is ended than dd", *map(str, rows))
+
+
 def slow_reader(subject: Subject, guest: machine.Guest) -> None:
     """Nobody reads the output: rows are lost, and the guest goes on."""
     account = subject.account
@@ -376,6 +391,7 @@ def run(subject: Subject, guest: machine.Guest) -> None:
     calls(subject, guest)
     syscalls(subject, guest)
     in_container(subject, guest)
+    out_of_memory(subject, guest)
     slow_reader(subject, guest)
     with Qmp(guest.control) as qmp:
         ends(subject, guest, qmp)
