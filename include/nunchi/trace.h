@@ -50,10 +50,10 @@ struct nunchi_trace;
 
 /*
  * Sets probes in a guest that was opened with nunchi_guest_options.events. A name is that of a
- * probe of nunchi_probes(), or "kernel:FUNCTION", which has the function's parameters as columns,
- * and with `kernel:FUNCTION(EXPRESSION,…)` what the expressions give: paths from a parameter such
- * as "sk->__sk_common.skc_dport". options may be NULL. A guest has one trace at a time; the
- * caller ends it by nunchi_trace_close(), before the guest is closed.
+ * probe of nunchi_probes(), or "msr:NUMBER", or "kernel:FUNCTION", which has the function's
+ * parameters as columns, and with `kernel:FUNCTION(EXPRESSION,…)` what the expressions give: paths
+ * from a parameter such as "sk->__sk_common.skc_dport". options may be NULL. A guest has one trace
+ * at a time; the caller ends it by nunchi_trace_close(), before the guest is closed.
  *
  * Fails with NUNCHI_ERROR_UNSUPPORTED if the target has no events or the kernel lacks what a probe
  * needs, NUNCHI_ERROR_NOT_FOUND if there is no such probe, function or process, and

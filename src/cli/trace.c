@@ -377,7 +377,8 @@ const struct command command_trace = {
 	"happens to nunchi: Ctrl-C, kill -9, a full disk. If the reader of the output is too slow, "
 	"rows are left out and counted; the guest does not wait.\n"
 	"A guest of QEMU is traced by QEMU's own gdb stub, which nunchi opens through QMP and "
-	"closes again.",
+	"closes again. Of PVH and HVM guests of Xen the writes of registers are shown (cr3, cr4, "
+	"msr, msr:NUMBER), by Xen's event ring.",
     .examples = "  nunchi trace qemu:demo\n"
 		"  nunchi trace qemu:demo exec connect --json\n"
 		"  nunchi trace qemu:demo exec open --pid 812 --count 20\n"
@@ -385,6 +386,7 @@ const struct command command_trace = {
 		"  nunchi trace qemu:demo exec exit fork --duration 10 --summary\n"
 		"  nunchi trace qemu:demo syscalls --pid 812 --summary\n"
 		"  nunchi trace qemu:demo exec connect --container 3f9a\n"
+		"  nunchi trace xen:web msr msr:0xc0000103\n"
 		"  nunchi trace qemu:demo 'kernel:vfs_read(file->f_inode->i_ino, count)'\n",
     .options = trace_options,
     .option_count = ARRAY_SIZE(trace_options),

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define RENEW_US (1 * CLOCK_US_PER_S)
+
 /* The trap flag: a trap behind each instruction. */
 #define RFLAGS_TF 0x100
 /* Control-flow enforcement, with tracking of indirect branches. */
@@ -23,11 +25,21 @@ struct place {
 	struct breakpoint *users; /* NULL: it can be removed from the guest */
 };
 
+struct observer {
+	breakpoint_hit_fn *hit;
+	void *data;
+	enum target_event event;
+	uint32_t index;
+};
+
 struct breakpoints {
 	struct target *target;
 	struct address_space *code;
 	struct place *places;
 	size_t count, capacity;
+	struct observer *observers;
+	size_t observer_count, observer_capacity;
+	uint64_t renew_us; /* when the guest's pages are mapped anew */
 	bool dispatching;
 	bool removed; /* users were removed during a dispatch, and are to be freed */
 };
@@ -58,6 +70,7 @@ void breakpoints_destroy(struct breakpoints *set)
 		}
 	}
 	free(set->places);
+	free(set->observers);
 	free(set);
 }
 
@@ -160,6 +173,25 @@ void breakpoints_remove(struct breakpoints *set, struct breakpoint *breakpoint)
 		sweep(find_place(set, breakpoint->address));
 }
 
+struct nunchi_error *breakpoints_observe(struct breakpoints *set, enum target_event event,
+					 uint32_t index, breakpoint_hit_fn *hit, void *data)
+{
+	const struct target_stops_ops *stops = target_stops(set->target);
+	struct nunchi_error *err;
+
+	if (!stops->observe)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "%s: there are no events of its registers: only guests of Xen "
+				    "have them",
+				    set->target->name);
+	if (!ARRAY_RESERVE(set->observers, set->observer_count, set->observer_capacity, 1))
+		return &error_nomem;
+	err = stops->observe(set->target, event, index);
+	if (!err)
+		set->observers[set->observer_count++] = (struct observer){hit, data, event, index};
+	return err;
+}
+
 /* ---- Going on -------------------------------------------------------------------------------- */
 
 /* Instructions without effect with which the kernel's functions begin, and ENDBR. */
@@ -230,6 +262,31 @@ static void call_users(struct breakpoints *set, const struct target_stop *stop)
 	set->removed = false;
 }
 
+/*
+ * What the guest wrote since the last stop is read anew. Pages are mapped anew only now and then at
+ * events, which come often: on Xen that takes longer than all the rest.
+ */
+static void forget(struct breakpoints *set, enum target_stop_kind kind)
+{
+	if (kind == TARGET_STOP_EVENT && clock_us() < set->renew_us) {
+		memory_new_generation(set->target->memory);
+		return;
+	}
+	target_renew(set->target);
+	set->renew_us = clock_us() + RENEW_US;
+}
+
+static void call_observers(struct breakpoints *set, const struct target_stop *stop)
+{
+	for (size_t i = 0; i < set->observer_count; i++) {
+		const struct observer *observer = &set->observers[i];
+
+		if (observer->event == stop->event &&
+		    (stop->event != TARGET_EVENT_MSR || observer->index == stop->index))
+			observer->hit(observer->data, stop);
+	}
+}
+
 struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakpoints_result *ret)
 {
 	const struct target_stops_ops *stops = target_stops(set->target);
@@ -241,12 +298,18 @@ struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakp
 	err = stops->next(set->target, &stop);
 	if (err)
 		return err;
-	if (stop.kind == TARGET_STOP_BREAKPOINT) {
+	if (stop.kind == TARGET_STOP_BREAKPOINT || stop.kind == TARGET_STOP_EVENT) {
+		uint64_t rip = stop.registers.rip;
+
 		start = clock_us();
-		/* What the guest wrote since the last stop is read anew. */
-		target_renew(set->target);
-		call_users(set, &stop);
-		err = stops->go(set->target, &stop, next_address(set, &stop.registers));
+		forget(set, stop.kind);
+		if (stop.kind == TARGET_STOP_BREAKPOINT) {
+			call_users(set, &stop);
+			rip = next_address(set, &stop.registers);
+		} else {
+			call_observers(set, &stop);
+		}
+		err = stops->go(set->target, &stop, rip);
 		ret->stood_us = clock_us() - start;
 	}
 	ret->kind = stop.kind;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Breakpoints in the code of a guest: many users of one address share its breakpoint, and the guest
- * goes on behind each as if there were none. Built on the stops of a target (target/stops.h).
+ * Breakpoints in the code of a guest, and events of its registers: many users of one address share
+ * its breakpoint, and the guest goes on behind each as if there were none. Built on the stops of a
+ * target (target/stops.h).
  *
  * Use a set in one thread at a time.
  */
@@ -47,6 +48,13 @@ struct nunchi_error *breakpoints_add(struct breakpoints *set, uint64_t address,
  * needed for another one: functions are traced again and again. NULL is accepted.
  */
 void breakpoints_remove(struct breakpoints *set, struct breakpoint *breakpoint);
+
+/*
+ * Adds a user of an event, for as long as the set lives. index: of the MSR. Within a hit, or
+ * between target_stops_ops.hold() and release(). NUNCHI_ERROR_UNSUPPORTED if the target has none.
+ */
+struct nunchi_error *breakpoints_observe(struct breakpoints *set, enum target_event event,
+					 uint32_t index, breakpoint_hit_fn *hit, void *data);
 
 /* What has happened in a dispatch. */
 struct breakpoints_result {

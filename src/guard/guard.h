@@ -28,9 +28,19 @@ struct nunchi_error *xen_call_undo(void *data);
 /* Gets the CPU time of the domain. data is a struct xen_call. */
 bool xen_call_ran(void *data, struct undo_ran *ret);
 
+/* ---- events.c: a domain that has an event ring ---- */
+
+struct xen_events;
+/* Creates the object for a domain, which is never freed. NULL if memory is short. */
+struct xen_events *xen_events_create(const struct guard_setup *setup);
+/* Removes the ring, and resumes vCPUs that wait for an answer. data is a struct xen_events. */
+struct nunchi_error *xen_events_undo(void *data);
+
 /* ---- privcmd.c, which tests replace ---- */
 
 /* Makes a hypercall through a descriptor of /dev/xen/privcmd. Negative with errno if it fails. */
 int privcmd_call(int fd, struct xen_raw_call *call);
+/* Maps a page of a domain for reading and writing. NULL with errno. */
+void *privcmd_map(int fd, uint16_t domain, uint64_t frame);
 
 #endif

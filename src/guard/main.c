@@ -23,8 +23,9 @@
 
 struct duty {
 	struct guard_setup setup;
-	struct xen_call *xen; /* for GUARD_XEN */
-	struct undo_log *log; /* NULL unless armed */
+	struct xen_call *xen;      /* for GUARD_XEN */
+	struct xen_events *events; /* for GUARD_XEN_EVENTS */
+	struct undo_log *log;      /* NULL unless armed */
 };
 
 static void answer(int errnum)
@@ -160,16 +161,18 @@ static void undo_everything(struct duty *duty)
 	    .counted = true, .clear = xen_call_undo, .ran = xen_call_ran, .data = duty->xen};
 	const struct undo_actor sender = {
 	    .look = send_look, .clear = send_undo, .ran = send_ran, .data = &duty->setup};
+	const struct undo_actor events = {.clear = xen_events_undo, .data = duty->events};
+	const struct undo_actor *actor = duty->xen ? &xen : duty->events ? &events : &sender;
 	uint64_t deadline = clock_us() + UNDO_US;
 	struct replay result;
 	bool failed;
 
 	do {
-		replay(duty->log, duty->xen ? &xen : &sender, &result);
+		replay(duty->log, actor, &result);
 		failed = result.error != NULL;
 		nunchi_error_destroy(result.error);
 		result.error = NULL;
-		if (failed && (!duty->xen || clock_us() >= deadline))
+		if (failed && (actor == &sender || clock_us() >= deadline))
 			break;
 		if (failed)
 			io_sleep_until(clock_us() + RETRY_US, NULL);
@@ -203,12 +206,13 @@ static bool set_up(struct duty *duty)
 		return false;
 	}
 	duty->setup.done[GUARD_DONE_MAX - 1] = '\0';
-	if (duty->setup.kind == GUARD_XEN) {
+	if (duty->setup.kind == GUARD_XEN)
 		duty->xen = xen_call_create(&duty->setup);
-		if (!duty->xen) {
-			answer(ENOMEM);
-			return false;
-		}
+	else if (duty->setup.kind == GUARD_XEN_EVENTS)
+		duty->events = xen_events_create(&duty->setup);
+	if (duty->setup.kind != GUARD_SEND && !duty->xen && !duty->events) {
+		answer(ENOMEM);
+		return false;
 	}
 	answer(0);
 	return true;

@@ -128,6 +128,8 @@ static struct nunchi_error *set_up(const struct guard *guard, const struct guard
 				    .has_pidfd = has_pidfd,
 				    .undo_size = plan->undo_size,
 				    .domctl = plan->domctl,
+				    .ring_version = plan->ring_version,
+				    .vcpus = plan->vcpus,
 				    .domain = plan->domain};
 	int answer;
 

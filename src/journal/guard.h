@@ -29,14 +29,15 @@ struct guard;
 
 /* The kind of guest, and the members of struct guard_setup for this kind. */
 struct guard_plan {
-	int handle; /* the guard gets a copy. GUARD_SEND: a socket; GUARD_XEN: /dev/xen/privcmd */
+	int handle; /* the guard gets a copy. GUARD_SEND: a socket; else /dev/xen/privcmd */
 	enum guard_kind kind;
 	const char *undo; /* GUARD_SEND: at most GUARD_UNDO_MAX bytes */
 	size_t undo_size;
 	const char *done;                   /* less than GUARD_DONE_MAX bytes */
 	const struct undo_threads *threads; /* GUARD_SEND */
-	uint32_t domctl;                    /* GUARD_XEN */
+	uint32_t domctl;                    /* GUARD_XEN, GUARD_XEN_EVENTS */
 	uint16_t domain;
+	uint32_t ring_version, vcpus; /* GUARD_XEN_EVENTS */
 };
 
 /* Starts a guard. NUNCHI_ERROR_UNSUPPORTED if the program is not installed. */

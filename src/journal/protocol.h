@@ -24,6 +24,8 @@ enum guard_kind {
 	GUARD_SEND,
 	/* pauses and unpauses a domain. Xen counts pauses, so the guard makes both calls */
 	GUARD_XEN,
+	/* removes the event ring of a domain */
+	GUARD_XEN_EVENTS,
 };
 
 #define GUARD_UNDO_MAX 8192
@@ -41,9 +43,11 @@ struct guard_setup {
 	size_t undo_size;
 	char done[GUARD_DONE_MAX];
 	struct undo_threads threads; /* those of the guest, which are watched for its CPU time */
-	/* For GUARD_XEN. */
+	/* For GUARD_XEN and GUARD_XEN_EVENTS. */
 	uint32_t domctl; /* version of the domctl interface */
 	uint16_t domain;
+	/* For GUARD_XEN_EVENTS. */
+	uint32_t ring_version, vcpus;
 };
 
 enum guard_op {

@@ -38,7 +38,8 @@ struct undo_log {
 	off_t before; /* size of the file when this owner took it; 0: this owner created it */
 };
 
-static const char *const type_names[] = {[UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub"};
+static const char *const type_names[] = {
+    [UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub", [UNDO_EVENTS] = "events"};
 static const char *const state_names[] = {
     [UNDO_LOGGED] = "logged",   [UNDO_DOING] = "doing",   [UNDO_DONE] = "done",
     [UNDO_UNDOING] = "undoing", [UNDO_UNDONE] = "undone",

@@ -60,6 +60,7 @@ enum undo_log_owner {
 enum undo_type {
 	UNDO_PAUSE,
 	UNDO_STUB,         /* a gdb stub of QEMU is open, with breakpoints in the guest, maybe */
+	UNDO_EVENTS,       /* a domain of Xen has an event ring */
 	UNDO_UNKNOWN_TYPE, /* written by a newer nunchi */
 };
 

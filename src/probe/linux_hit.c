@@ -5,6 +5,7 @@
 #include "guest/linux/task.h"
 #include "guest/linux/time.h"
 #include "probe/linux_function.h"
+#include "probe/msr.h"
 #include "view/linux_cells.h"
 
 #include <inttypes.h>
@@ -238,12 +239,31 @@ static struct nunchi_error *find_process(void *data, int64_t pid)
 	return err ? err : remember_descendants(state);
 }
 
+static bool is_msr(const char *name)
+{
+	return !strncmp(name, MSR_PREFIX, strlen(MSR_PREFIX));
+}
+
+static struct nunchi_error *create_named(struct guest_kernel *kernel, const char *name,
+					 struct probe **ret)
+{
+	return is_msr(name) ? msr_create(name, ret) : linux_function_create(kernel, name, ret);
+}
+
+static void destroy_named(struct probe *probe)
+{
+	if (probe && is_msr(probe->schema.name))
+		msr_destroy(probe);
+	else
+		linux_function_destroy(probe);
+}
+
 const struct probe_system probe_linux = {
     .system = &guest_linux,
     .create = create,
     .destroy = destroy,
-    .create_named = linux_function_create,
-    .destroy_named = linux_function_destroy,
+    .create_named = create_named,
+    .destroy_named = destroy_named,
     .begin = begin,
     .find_process = find_process,
     .descends = descends,

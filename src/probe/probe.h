@@ -17,7 +17,7 @@
 #ifndef NUNCHI_PROBE_PROBE_H
 #define NUNCHI_PROBE_PROBE_H
 
-#include "arch/x86/registers.h"
+#include "target/stops.h"
 #include "view/view.h"
 
 #define PROBE_COLUMNS(X)                                                                           \
@@ -45,7 +45,8 @@ struct probe_hit {
 	void *system;                       /* of struct probe_system, of this hit */
 	double time;                        /* host's clock, seconds since 1970 */
 	unsigned alternative;               /* which of probe_hook.functions it is */
-	uint64_t kept;                      /* enter() leaves it to leave() */
+	const struct target_stop *stop;
+	uint64_t kept; /* enter() leaves it to leave() */
 };
 
 enum probe_next {
@@ -55,7 +56,10 @@ enum probe_next {
 };
 
 struct probe_hook {
-	/* names of kernel functions, separated by blanks; the first that exists is taken */
+	/*
+	 * names of kernel functions, separated by blanks; the first that exists is taken. NULL: of
+	 * an event, if there is enter(), else the end of the list of hooks
+	 */
 	const char *functions;
 	/* At the first instruction of the function. */
 	enum probe_next (*enter)(struct probe_hit *hit);
@@ -71,6 +75,9 @@ struct probe_hook {
 	bool optional;
 	/* The hook is not set in a kernel that has this function. NULL: always */
 	const char *unless;
+	/* Of a hook without functions; of TARGET_EVENT_MSR a hook for each of the MSRs. */
+	enum target_event event;
+	uint32_t index;
 };
 
 /* What probes do in a guest of one operating system. */

@@ -232,6 +232,7 @@ static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *
 	    .system = hook->trace->state,
 	    .time = host_time(),
 	    .alternative = hook->alternative,
+	    .stop = stop,
 	};
 }
 
@@ -382,9 +383,9 @@ struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_a
 	trace->cost.stopped_us += result.stood_us;
 	if (result.kind == TARGET_STOP_PAUSED)
 		trace->paused = true;
-	else if (result.kind == TARGET_STOP_BREAKPOINT)
+	else if (result.kind != TARGET_STOP_NONE)
 		trace->paused = false;
-	*ret_any = result.kind == TARGET_STOP_BREAKPOINT;
+	*ret_any = result.kind == TARGET_STOP_BREAKPOINT || result.kind == TARGET_STOP_EVENT;
 	if (!err && trace->no_memory)
 		err = &error_nomem;
 	if (!err && result.kind == TARGET_STOP_GONE)
@@ -469,6 +470,10 @@ static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_prob
 	struct nunchi_error *err;
 
 	*set = (struct set_hook){.trace = trace, .probe = probe, .hook = hook};
+	if (!hook->functions) {
+		trace->hook_count++;
+		return NULL;
+	}
 	err = find_function(trace->kernel, hook->functions, &set->address, &set->alternative);
 	if (!err)
 		trace->hook_count++;
@@ -495,7 +500,7 @@ static struct nunchi_error *take_hooks(struct probe_trace *trace, struct set_pro
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
 				    "it does not exist for guests that run %s",
 				    trace->kernel->system->name);
-	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].functions && !err; i++) {
+	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].enter && !err; i++) {
 		const struct probe_hook *hook = &provider->hooks[i];
 
 		if (hook->unless && has_function(trace->kernel, hook->unless))
@@ -606,7 +611,11 @@ static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 		struct set_hook *hook = &trace->hooks[i];
 		struct breakpoint *breakpoint;
 
-		err = breakpoints_add(trace->breakpoints, hook->address, on_hit, hook, &breakpoint);
+		err = hook->hook->functions
+			  ? breakpoints_add(trace->breakpoints, hook->address, on_hit, hook,
+					    &breakpoint)
+			  : breakpoints_observe(trace->breakpoints, hook->hook->event,
+						hook->hook->index, on_hit, hook);
 		if (lenient && hook->probe && error_is(err, NUNCHI_ERROR_BUSY)) {
 			warn_of_missing(trace, hook->probe->probe->schema.name, err);
 			nunchi_error_destroy(err);

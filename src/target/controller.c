@@ -269,6 +269,14 @@ static struct nunchi_error *remove_breakpoint(struct target *target, uint64_t ad
 	return ask_stops(target, OP_REMOVE, address);
 }
 
+static struct nunchi_error *observe(struct target *target, enum target_event event, uint32_t index)
+{
+	const struct controller_request request = {.op = OP_OBSERVE, .vcpu = index, .count = event};
+	struct controller_answer answer;
+
+	return ask(target->controller, target, &request, &answer, NULL, 0);
+}
+
 const struct target_stops_ops controller_stops = {
     .open = open_stops,
     .close = close_stops,
@@ -279,6 +287,7 @@ const struct target_stops_ops controller_stops = {
     .release = release,
     .insert = insert,
     .remove = remove_breakpoint,
+    .observe = observe,
 };
 
 /* ---- Both ------------------------------------------------------------------------------------ */

@@ -30,13 +30,14 @@ enum controller_op {
 	OP_RELEASE,
 	OP_INSERT,
 	OP_REMOVE,
+	OP_OBSERVE,
 	OP_FINISH,
 };
 
 struct controller_request {
 	enum controller_op op;
-	uint32_t vcpu;    /* OP_REGISTERS */
-	uint32_t count;   /* OP_ALL_REGISTERS: of vCPUs; OP_READ: of bytes */
+	uint32_t vcpu;    /* OP_REGISTERS; OP_OBSERVE: the index */
+	uint32_t count;   /* OP_ALL_REGISTERS: of vCPUs; OP_READ: of bytes; OP_OBSERVE: the event */
 	uint64_t address; /* OP_READ, OP_INSERT, OP_REMOVE; OP_GO: where the vCPU goes on */
 };
 

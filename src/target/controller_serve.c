@@ -20,7 +20,7 @@ struct service {
 	int socket;
 	int bell;                /* a byte is written to it when the guest may have stopped */
 	bool told;               /* and the other process has not asked since */
-	struct target_stop stop; /* a breakpoint that the guest stands at */
+	struct target_stop stop; /* a breakpoint that the guest stands at, or an event of a vCPU */
 };
 
 static void copy_text(char to[CONTROLLER_TEXT_MAX], const char *from)
@@ -91,16 +91,22 @@ static struct nunchi_error *next(struct service *service, struct target_stop *re
 	return err;
 }
 
+/* Whether something stands still until it is told to go on. */
+static bool stands(const struct target_stop *stop)
+{
+	return stop->kind == TARGET_STOP_BREAKPOINT || stop->kind == TARGET_STOP_EVENT;
+}
+
 /*
  * The other process says where the vCPU goes on, and nothing else: at the instruction that has the
- * breakpoint, or behind it.
+ * breakpoint, or behind it; after an event where it is.
  */
 static struct nunchi_error *go(struct service *service, uint64_t rip)
 {
 	struct target *target = service->setup->target;
 	const struct target_stop stop = service->stop;
 
-	if (stop.kind != TARGET_STOP_BREAKPOINT || rip - stop.registers.rip > INSTRUCTION_MAX)
+	if (!stands(&stop) || rip - stop.registers.rip > INSTRUCTION_MAX)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: it cannot go on at 0x%" PRIx64,
 				    target->name, rip);
 	service->stop.kind = TARGET_STOP_NONE;
@@ -134,9 +140,17 @@ static struct nunchi_error *handle_stops(struct service *service,
 		return stops->release(target);
 	case OP_INSERT:
 		return stops->insert(target, request->address);
+	case OP_OBSERVE:
+		if (!stops->observe)
+			break;
+		return stops->observe(target, (enum target_event)request->count, request->vcpu);
 	default:
 		return stops->remove(target, request->address);
 	}
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "%s: there are no events of its registers: only guests of Xen have "
+			    "them",
+			    target->name);
 }
 
 /* What is readable when the guest may have stopped, or -1. */
@@ -144,8 +158,7 @@ static int stops_fd(const struct service *service)
 {
 	const struct target *target = service->setup->target;
 
-	if (!target || !target->ops->stops || service->told ||
-	    service->stop.kind == TARGET_STOP_BREAKPOINT)
+	if (!target || !target->ops->stops || service->told || stands(&service->stop))
 		return -1;
 	return target->ops->stops->fd(target);
 }
@@ -224,6 +237,7 @@ static void handle(struct service *service, const struct controller_request *req
 	case OP_RELEASE:
 	case OP_INSERT:
 	case OP_REMOVE:
+	case OP_OBSERVE:
 		put_error(answer, handle_stops(service, request, answer, &result->stop));
 		break;
 	case OP_FINISH:

@@ -20,6 +20,11 @@ enum target_stop_kind {
 	/* A vCPU is about to execute the instruction at registers.rip, which has a breakpoint. */
 	TARGET_STOP_BREAKPOINT,
 	/*
+	 * A vCPU has done something that observe() asked for, and stands still until go(). Other
+	 * vCPUs run.
+	 */
+	TARGET_STOP_EVENT,
+	/*
 	 * Somebody else has stopped the guest. It is not resumed by us; next() goes on when they
 	 * have resumed it.
 	 */
@@ -27,10 +32,25 @@ enum target_stop_kind {
 	TARGET_STOP_GONE, /* the guest has ended */
 };
 
+/* What a vCPU can be observed to do, beside executing an instruction. */
+enum target_event {
+	TARGET_EVENT_CR3, /* it writes another value to the register */
+	TARGET_EVENT_CR4,
+	TARGET_EVENT_MSR, /* it writes to the MSR with a given index */
+};
+
 struct target_stop {
 	enum target_stop_kind kind;
 	unsigned vcpu;
-	struct x86_registers registers; /* of the vCPU, for TARGET_STOP_BREAKPOINT */
+	/*
+	 * Of the vCPU, unless the kind is another one. For an event gs_base is the kernel's, if
+	 * either of the two bases is.
+	 */
+	struct x86_registers registers;
+	/* For TARGET_STOP_EVENT. */
+	enum target_event event;
+	uint32_t index; /* of the MSR */
+	uint64_t value, old;
 };
 
 struct target;
@@ -55,7 +75,8 @@ struct target_stops_ops {
 	struct nunchi_error *(*next)(struct target *target, struct target_stop *ret);
 	/*
 	 * Resumes the guest after a breakpoint. The vCPU goes on at rip: if that is the address of
-	 * the breakpoint, it executes the instruction there first, without another stop.
+	 * the breakpoint, it executes the instruction there first, without another stop. After an
+	 * event it goes on where it is.
 	 */
 	struct nunchi_error *(*go)(struct target *target, const struct target_stop *stop,
 				   uint64_t rip);
@@ -72,6 +93,12 @@ struct target_stops_ops {
 	 */
 	struct nunchi_error *(*insert)(struct target *target, uint64_t address);
 	struct nunchi_error *(*remove)(struct target *target, uint64_t address);
+	/*
+	 * Has next() tell of an event from now on, until close(). index: of the MSR. NULL: the
+	 * target has no events.
+	 */
+	struct nunchi_error *(*observe)(struct target *target, enum target_event event,
+					uint32_t index);
 };
 
 /* The functions for a target, which a confined process may call too; NULL if it has none. */

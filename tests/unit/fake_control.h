@@ -4,6 +4,7 @@
 #ifndef NUNCHI_TESTS_FAKE_CONTROL_H
 #define NUNCHI_TESTS_FAKE_CONTROL_H
 
+#include "arch/address.h"
 #include "core/bytes.h"
 #include "target/xen/hypervisor.h"
 
@@ -24,6 +25,12 @@ struct fake_domain {
 	uint64_t frames;
 	uint32_t address_size;
 	uint64_t on_demand;
+	/* Of the event ring. */
+	bool has_ring;
+	uint32_t waiting;  /* vCPUs that wait for an answer, a bit each */
+	uint32_t answered; /* index of the next answer that Xen reads */
+	uint32_t controls; /* control registers that are watched, a bit each */
+	size_t msrs;       /* number of MSRs that are watched */
 };
 
 struct fake_xen {
@@ -60,7 +67,18 @@ struct fake_xen {
 	char watched[64];
 	bool no_watch;
 	enum xen_store_state store_state;
+	/* The event ring, of one domain at a time. */
+	uint32_t ring_version;
+	uint32_t capabilities;
+	bool ring_populated;  /* the guest has the page at FAKE_RING_FRAME */
+	bool ring_busy;       /* disabling says EBUSY, once */
+	unsigned ring_strays; /* answers to vCPUs that do not wait */
+	int channels;         /* readable when an event waits */
+	_Alignas(PAGE_SIZE) uint8_t ring[PAGE_SIZE];
 };
+#define FAKE_RING_FRAME 0xfeff9
+/* struct vm_event_sring, and the size of a slot in version 7. */
+#define FAKE_SLOT(index) (fake->ring + 64 + (size_t)((index) % 8) * 400)
 
 static struct fake_xen *fake;
 
@@ -86,6 +104,108 @@ static inline void fake_info(const struct fake_domain *domain, bool wide, uint8_
 	memset(info.emulation_new, 0, 8);
 	store_le32(wide ? info.emulation_new : info.emulation_old, domain->emulation);
 	memcpy(to, &info, wide ? XEN_INFO_SIZE_NEW : XEN_INFO_SIZE_OLD);
+}
+
+static inline int fake_answer(int errnum)
+{
+	errno = errnum;
+	return errnum ? -1 : 0;
+}
+
+/* XENMEM_populate_physmap and XENMEM_decrease_reservation of the ring's page. */
+static inline int fake_reserve(uint64_t op, const struct xen_reservation *reservation)
+{
+	uint64_t frame = *(const uint64_t *)(uintptr_t)reservation->frames;
+
+	if (reservation->count != 1 || frame != FAKE_RING_FRAME)
+		return 0;
+	if (fake->ring_populated == (op == XEN_OP_POPULATE))
+		return 0;
+	fake->ring_populated = op == XEN_OP_POPULATE;
+	return 1;
+}
+
+static inline int fake_get_param(struct xen_param_op *op)
+{
+	op->value = op->index == XEN_PARAM_MONITOR_RING ? FAKE_RING_FRAME : 0;
+	return fake_answer(fake_find(op->domain, false) ? 0 : ESRCH);
+}
+
+/* As vm_event_resume(). */
+static inline void fake_read_answers(struct fake_domain *domain)
+{
+	while (load_le32(fake->ring + 8) != domain->answered) {
+		const uint8_t *answer = FAKE_SLOT(domain->answered++);
+		uint32_t vcpu = load_le32(answer + 12);
+
+		if (load_le32(answer) != fake->ring_version || vcpu > domain->info.max_vcpu_id)
+			continue;
+		if (domain->waiting >> vcpu & 1)
+			domain->waiting ^= (load_le32(answer + 4) & 1) << vcpu;
+		else
+			fake->ring_strays++;
+	}
+}
+
+static inline int fake_ring_op(struct fake_domain *domain, struct xen_vm_event_op *op)
+{
+	if (op->op == XEN_RING_VERSION) {
+		op->result = fake->ring_version;
+		return 0;
+	}
+	if (op->mode != XEN_RING_MONITOR)
+		return ENOSYS;
+	switch (op->op) {
+	case XEN_RING_ENABLE:
+		if (domain->has_ring)
+			return EBUSY;
+		if (!fake->ring_populated)
+			return EINVAL;
+		domain->has_ring = true;
+		domain->answered = 0;
+		op->result = 7;
+		return 0;
+	case XEN_RING_DISABLE:
+		if (!domain->has_ring)
+			return EINVAL;
+		if (fake->ring_busy) {
+			fake->ring_busy = false;
+			return EBUSY;
+		}
+		domain->has_ring = false;
+		domain->controls = 0;
+		domain->msrs = 0;
+		return 0;
+	case XEN_RING_RESUME:
+		if (!domain->has_ring)
+			return ENODEV;
+		fake_read_answers(domain);
+		return 0;
+	default:
+		return ENOSYS;
+	}
+}
+
+static inline int fake_monitor_op(struct fake_domain *domain, struct xen_monitor_op *op)
+{
+	bool on = op->op == XEN_MONITOR_ENABLE;
+	uint32_t bit = 1U << op->u.control.index;
+
+	if (op->op == XEN_MONITOR_CAPABILITIES) {
+		op->event = fake->capabilities;
+		return 0;
+	}
+	if (op->event == XEN_MONITOR_MSR) {
+		domain->msrs += on ? 1 : (size_t)-1;
+		return 0;
+	}
+	if (op->event != XEN_MONITOR_CONTROL)
+		return EOPNOTSUPP;
+	if (on == (domain->controls >> op->u.control.index & 1))
+		return EEXIST;
+	assert_int_equal(op->u.control.sync, 1);
+	domain->controls ^= bit;
+	return 0;
 }
 
 static inline int fake_control(struct xen_domctl *op)
@@ -116,6 +236,10 @@ static inline int fake_control(struct xen_domctl *op)
 			return EINVAL;
 		__atomic_sub_fetch(&domain->pauses, 1, __ATOMIC_RELAXED);
 		return 0;
+	case XEN_OP_VM_EVENT:
+		return fake_ring_op(domain, &op->u.vm_event);
+	case XEN_OP_MONITOR:
+		return fake_monitor_op(domain, &op->u.monitor);
 	case XEN_OP_ADDRESS_SIZE:
 		op->u.address_size = domain->address_size;
 		return 0;
@@ -157,12 +281,6 @@ static inline int fake_list(struct xen_sysctl *op)
 	}
 	op->u.list.count = fake->false_count ? fake->false_count : n;
 	return 0;
-}
-
-static inline int fake_answer(int errnum)
-{
-	errno = errnum;
-	return errnum ? -1 : 0;
 }
 
 #endif

@@ -28,6 +28,13 @@ struct fake_stops {
 	unsigned went, inserted, removed;
 	struct nunchi_error *fails; /* given once by next() */
 	enum target_state state;
+	/* What is observed of the vCPU's registers. */
+	struct {
+		enum target_event event;
+		uint32_t index;
+	} observed[16];
+	size_t observed_count;
+	bool no_events;
 };
 
 static inline struct fake_stops *fake_stops_of(struct target *target)
@@ -61,7 +68,7 @@ static inline struct nunchi_error *fake_next(struct target *target, struct targe
 	fake->fails = NULL;
 	*ret = fake->pending;
 	fake->pending = (struct target_stop){.kind = TARGET_STOP_NONE};
-	fake->stopped = ret->kind == TARGET_STOP_BREAKPOINT;
+	fake->stopped = ret->kind == TARGET_STOP_BREAKPOINT || ret->kind == TARGET_STOP_EVENT;
 	return err;
 }
 
@@ -122,6 +129,19 @@ static inline struct nunchi_error *fake_remove(struct target *target, uint64_t a
 	return NULL;
 }
 
+static inline struct nunchi_error *fake_observe(struct target *target, enum target_event event,
+						uint32_t index)
+{
+	struct fake_stops *fake = fake_stops_of(target);
+
+	assert_true(fake->held);
+	if (fake->no_events)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "no such event");
+	fake->observed[fake->observed_count].event = event;
+	fake->observed[fake->observed_count++].index = index;
+	return NULL;
+}
+
 static const struct target_stops_ops fake_stops_ops = {
     .close = fake_close,
     .next = fake_next,
@@ -130,6 +150,7 @@ static const struct target_stops_ops fake_stops_ops = {
     .release = fake_release,
     .insert = fake_insert,
     .remove = fake_remove,
+    .observe = fake_observe,
 };
 
 static inline struct nunchi_error *fake_get_state(struct target *target, enum target_state *ret)

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 static int fake_fd; /* the memory of `fake` */
 
@@ -43,6 +44,8 @@ static int fake_memory_op(uint64_t op, void *argument)
 		pod->entries = domain ? domain->on_demand : 0;
 		return 0;
 	}
+	if (op == XEN_OP_POPULATE || op == XEN_OP_DECREASE)
+		return fake_reserve(op, argument);
 	domain = fake_find(*(uint16_t *)argument, false);
 	if (!domain)
 		return fake_answer(ESRCH);
@@ -61,6 +64,8 @@ static int fake_call(int driver, uint64_t number, uint64_t one, uint64_t two)
 		return fake_answer(fake_list((struct xen_sysctl *)(uintptr_t)one));
 	case XEN_HYPERCALL_VERSION:
 		return fake->version;
+	case XEN_HYPERCALL_HVM_OP:
+		return fake_get_param((struct xen_param_op *)(uintptr_t)two);
 	case XEN_HYPERCALL_MEMORY_OP:
 		return fake_memory_op(one, (void *)(uintptr_t)two);
 	default:
@@ -107,6 +112,41 @@ static void *fake_map(int driver, uint16_t domain, size_t pages, const uint64_t 
 	__atomic_add_fetch(&fake->maps, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
 	return map;
+}
+
+static void *fake_map_page(int driver, uint16_t domain, uint64_t frame)
+{
+	void *page;
+
+	(void)driver;
+	if (!fake_find(domain, false) || frame != FAKE_RING_FRAME || !fake->ring_populated) {
+		errno = EINVAL;
+		return NULL;
+	}
+	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_fd,
+		    (off_t)offsetof(struct fake_xen, ring));
+	assert_true(page != MAP_FAILED);
+	__atomic_add_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
+	return page;
+}
+
+static int fake_channels_open(void)
+{
+	return fcntl(fake->channels, F_DUPFD_CLOEXEC, 0);
+}
+
+static bool fake_channels_bind(int channels, uint16_t domain, uint32_t port)
+{
+	(void)channels;
+	return port == 7 && fake_find(domain, false);
+}
+
+static void fake_channels_clear(int channels)
+{
+	uint64_t count;
+
+	if (read(channels, &count, sizeof(count)) < 0)
+		assert_int_equal(errno, EAGAIN);
 }
 
 static void fake_unmap(void *map, size_t pages)
@@ -207,6 +247,10 @@ static const struct xen_calls fake_calls = {
     .free = fake_free,
     .map = fake_map,
     .unmap = fake_unmap,
+    .map_page = fake_map_page,
+    .channels_open = fake_channels_open,
+    .channels_bind = fake_channels_bind,
+    .channels_clear = fake_channels_clear,
     .store_open = fake_store_open,
     .store_close = fake_store_close,
     .store_read = fake_store_read,
@@ -277,6 +321,11 @@ static inline void fake_create(void)
 	fake->next_domain = true;
 	fake->machine_frames = FAKE_FRAMES;
 	assert_int_equal(pipe2(fake->events, O_CLOEXEC | O_NONBLOCK), 0);
+	fake->ring_version = 7;
+	fake->capabilities = 0x1f7b;
+	fake->ring_populated = true;
+	fake->channels = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_true(fake->channels >= 0);
 	fake->memory_fd = memfd_create("nunchi-test", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(fake->memory_fd, (off_t)(FAKE_FRAMES << PAGE_SHIFT)), 0);
 	fake_add(0, 0, "Domain-0", 0, 0);
@@ -290,6 +339,7 @@ static inline void fake_destroy(void)
 	close(fake->events[0]);
 	close(fake->events[1]);
 	close(fake->memory_fd);
+	close(fake->channels);
 	munmap(fake, sizeof(*fake));
 	close(fake_fd);
 }

@@ -191,6 +191,12 @@ static void no_row(struct traced *t)
 	assert_false(probe_trace_take(t->trace, &probe, &cells));
 }
 
+static void has_address(const struct nunchi_cell *cell, uint64_t value)
+{
+	assert_int_equal(cell->kind, NUNCHI_CELL_VALUE);
+	assert_int_equal(cell->address, value);
+}
+
 /* ---------------------------------------------------------------------------------------------- */
 
 static void whose_doing_it_is(void **state)
@@ -759,10 +765,75 @@ static void the_end_of_the_guest(void **state)
 	nunchi_error_destroy(err);
 }
 
+/* The vCPU writes a register while it executes a task. */
+static void write_register(struct traced *t, uint64_t task, enum target_event event, uint32_t index)
+{
+	bool any;
+
+	toy_put(&t->toy, t->gs + 16, task, 8);
+	t->fake.pending = (struct target_stop){.kind = TARGET_STOP_EVENT,
+					       .event = event,
+					       .index = index,
+					       .value = 0x1000,
+					       .old = 0x2000,
+					       .registers = {.gs_base = t->gs, .rip = 0x77}};
+	assert_null(probe_trace_dispatch(t->trace, &any));
+	assert_true(any);
+	assert_false(t->fake.stopped);
+	assert_int_equal(t->fake.went_to, 0x77);
+}
+
+static void registers_that_are_written(void **state)
+{
+	static const char *const names[] = {"cr3", "msr", "msr:0x10"};
+	struct traced *t = *state;
+	uint64_t task = make_task(&t->toy, 20, 22, "worker", 0);
+	const struct nunchi_cell *cells;
+	size_t probe;
+
+	start_with(t, &(struct probe_trace_options){.query = NULL}, names, 3);
+	assert_int_equal(t->fake.observed[0].event, TARGET_EVENT_CR3);
+	assert_int_equal(t->fake.observed[t->fake.observed_count - 1].index, 0x10);
+	write_register(t, task, TARGET_EVENT_CR3, 0);
+	has_address(take(t, "value"), 0x1000);
+	no_row(t);
+	write_register(t, task, TARGET_EVENT_CR3, 0);
+	has_integer(take(t, "pid"), 20);
+	write_register(t, task, TARGET_EVENT_MSR, 0xc0000082);
+	assert_string_equal(take(t, "msr")->text, "LSTAR");
+	write_register(t, task, TARGET_EVENT_MSR, 0x10);
+	assert_true(probe_trace_take(t->trace, &probe, &cells));
+	assert_int_equal(probe, 2);
+	no_row(t);
+	/* Nobody has asked for this one. */
+	write_register(t, task, TARGET_EVENT_MSR, 0x11);
+	write_register(t, task, TARGET_EVENT_CR4, 0);
+	no_row(t);
+}
+
+static void registers_that_are_not_there(void **state)
+{
+	static const char *const names[] = {"cr4", "msr:", "msr:x", "msr:0x100000000", "msr:1 "};
+	struct traced *t = *state;
+	struct probe_trace_options options = {.target = &t->fake.target,
+					      .kernel = &t->toy.kernel.guest};
+
+	t->fake.no_events = true;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct nunchi_error *err = probe_trace_create(&options, &names[i], 1, &t->trace);
+
+		assert_true(error_is(err, i ? NUNCHI_ERROR_ARGUMENT : NUNCHI_ERROR_UNSUPPORTED));
+		nunchi_error_destroy(err);
+		assert_int_equal(t->fake.held, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(whose_doing_it_is, setup, teardown),
+	    cmocka_unit_test_setup_teardown(registers_that_are_written, setup, teardown),
+	    cmocka_unit_test_setup_teardown(registers_that_are_not_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nobody_known, setup, teardown),
 	    cmocka_unit_test_setup_teardown(returns_of_two_threads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_int_is_returned, setup, teardown),

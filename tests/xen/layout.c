@@ -16,6 +16,8 @@
 #include <xen/domctl.h>
 #include <xen/foreign/x86_32.h>
 #include <xen/foreign/x86_64.h>
+#include <xen/hvm/hvm_op.h>
+#include <xen/hvm/params.h>
 #include <xen/hvm/save.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
@@ -41,6 +43,47 @@ SAME(XEN_OP_DOMAIN_INFO, XEN_DOMCTL_getdomaininfo);
 SAME(XEN_OP_VCPU_CONTEXT, XEN_DOMCTL_getvcpucontext);
 SAME(XEN_OP_ADDRESS_SIZE, XEN_DOMCTL_get_address_size);
 SAME(XEN_OP_HVM_CONTEXT, XEN_DOMCTL_gethvmcontext_partial);
+SAME(XEN_OP_VM_EVENT, XEN_DOMCTL_vm_event_op);
+SAME(XEN_OP_MONITOR, XEN_DOMCTL_monitor_op);
+SAME(XEN_HYPERCALL_HVM_OP, __HYPERVISOR_hvm_op);
+SAME(XEN_OP_DECREASE, XENMEM_decrease_reservation);
+SAME(XEN_OP_POPULATE, XENMEM_populate_physmap);
+SAME(XEN_OP_GET_PARAM, HVMOP_get_param);
+SAME(XEN_PARAM_MONITOR_RING, HVM_PARAM_MONITOR_RING_PFN);
+SAME(XEN_RING_ENABLE, XEN_VM_EVENT_ENABLE);
+SAME(XEN_RING_DISABLE, XEN_VM_EVENT_DISABLE);
+SAME(XEN_RING_RESUME, XEN_VM_EVENT_RESUME);
+SAME(XEN_RING_VERSION, XEN_VM_EVENT_GET_VERSION);
+SAME(XEN_RING_MONITOR, XEN_DOMCTL_VM_EVENT_OP_MONITOR);
+SAME(XEN_MONITOR_ENABLE, XEN_DOMCTL_MONITOR_OP_ENABLE);
+SAME(XEN_MONITOR_DISABLE, XEN_DOMCTL_MONITOR_OP_DISABLE);
+SAME(XEN_MONITOR_CAPABILITIES, XEN_DOMCTL_MONITOR_OP_GET_CAPABILITIES);
+SAME(XEN_MONITOR_CONTROL, XEN_DOMCTL_MONITOR_EVENT_WRITE_CTRLREG);
+SAME(XEN_MONITOR_MSR, XEN_DOMCTL_MONITOR_EVENT_MOV_TO_MSR);
+SAME_MEMBER(struct xen_vm_event_op, op, struct xen_domctl_vm_event_op, op);
+SAME_MEMBER(struct xen_vm_event_op, mode, struct xen_domctl_vm_event_op, mode);
+SAME_MEMBER(struct xen_vm_event_op, result, struct xen_domctl_vm_event_op, u.enable.port);
+SAME_MEMBER(struct xen_vm_event_op, result, struct xen_domctl_vm_event_op, u.version);
+SAME_MEMBER(struct xen_monitor_op, op, struct xen_domctl_monitor_op, op);
+SAME_MEMBER(struct xen_monitor_op, event, struct xen_domctl_monitor_op, event);
+SAME_MEMBER(struct xen_monitor_op, u.control.index, struct xen_domctl_monitor_op,
+	    u.mov_to_cr.index);
+SAME_MEMBER(struct xen_monitor_op, u.control.sync, struct xen_domctl_monitor_op, u.mov_to_cr.sync);
+SAME_MEMBER(struct xen_monitor_op, u.control.on_change, struct xen_domctl_monitor_op,
+	    u.mov_to_cr.onchangeonly);
+SAME_MEMBER(struct xen_monitor_op, u.control.ignored, struct xen_domctl_monitor_op,
+	    u.mov_to_cr.bitmask);
+SAME_MEMBER(struct xen_monitor_op, u.msr.index, struct xen_domctl_monitor_op, u.mov_to_msr.msr);
+SAME_MEMBER(struct xen_monitor_op, u.msr.on_change, struct xen_domctl_monitor_op,
+	    u.mov_to_msr.onchangeonly);
+SAME_MEMBER(struct xen_param_op, domain, struct xen_hvm_param, domid);
+SAME_MEMBER(struct xen_param_op, index, struct xen_hvm_param, index);
+SAME_MEMBER(struct xen_param_op, value, struct xen_hvm_param, value);
+SAME_MEMBER(struct xen_reservation, frames, struct xen_memory_reservation, extent_start);
+SAME_MEMBER(struct xen_reservation, count, struct xen_memory_reservation, nr_extents);
+SAME_MEMBER(struct xen_reservation, order, struct xen_memory_reservation, extent_order);
+SAME_MEMBER(struct xen_reservation, flags, struct xen_memory_reservation, mem_flags);
+SAME_MEMBER(struct xen_reservation, domain, struct xen_memory_reservation, domid);
 SAME(XEN_OP_DOMAIN_LIST, XEN_SYSCTL_getdomaininfolist);
 SAME(XEN_OP_MAXIMUM_RAM_PAGE, XENMEM_maximum_ram_page);
 SAME(XEN_OP_MAXIMUM_GPFN, XENMEM_maximum_gpfn);

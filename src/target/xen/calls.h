@@ -51,6 +51,18 @@ struct xen_calls {
 	void *(*map)(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
 		     int *errors);
 	void (*unmap)(void *map, size_t pages);
+	/* Maps one page of a domain for reading and writing; NULL with errno. */
+	void *(*map_page)(int driver, uint16_t domain, uint64_t frame);
+
+	/* Opens the driver of event channels, without waiting: a descriptor, or -1 with errno. */
+	int (*channels_open)(void);
+	/*
+	 * Connects it with the channel at a port of another domain, so that it is readable when
+	 * that domain, or Xen in its name, sends. False with errno.
+	 */
+	bool (*channels_bind)(int channels, uint16_t domain, uint32_t port);
+	/* Takes what was sent, so that the descriptor is readable when more is sent. */
+	void (*channels_clear)(int channels);
 
 	/* store.c tells what these do. */
 	struct xen_store *(*store_open)(const char *root, enum xen_store_state *ret);
@@ -65,5 +77,7 @@ struct xen_calls {
 
 /* The host's own. */
 extern const struct xen_calls xen_calls;
+/* Its map_page(), which the guard uses too. */
+void *xen_driver_map_page(int driver, uint16_t domain, uint64_t frame);
 
 #endif

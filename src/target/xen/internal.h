@@ -7,6 +7,8 @@
 #include "journal/undo.h"
 #include "target/target.h"
 #include "target/xen/hypervisor.h"
+#include "target/xen/monitor.h"
+#include "target/xen/ring.h"
 #include "target/xen/xen.h"
 
 /* What the hypervisor and the toolstack say of the size of a domain (target_ops.measure). */
@@ -19,6 +21,24 @@ struct xen_size {
 	uint64_t on_demand;      /* xen_pages_on_demand() */
 };
 
+/* What is switched on of the events of a domain. */
+struct xen_source {
+	uint32_t event, index; /* as for monitor_set() */
+};
+#define XEN_SOURCES_MAX 64
+
+/* stops.c */
+struct xen_stops {
+	struct undo undo;
+	struct monitor monitor;
+	int channels;      /* descriptor of the event channel, or -1 */
+	void *page;        /* of the ring; NULL: the guest is not watched by this process */
+	struct ring *ring; /* on that page */
+	uint64_t ticket;   /* of the event that next() gave, until go(); 0: none */
+	struct xen_source sources[XEN_SOURCES_MAX];
+	size_t source_count;
+};
+
 struct xen_target {
 	struct target base;
 	struct xen_hypervisor xen;
@@ -26,6 +46,7 @@ struct xen_target {
 	struct xen_size size;
 	uint64_t known_pages; /* size.pages for which the memory has its ranges */
 	struct undo undo;
+	struct xen_stops stops;
 	struct memory_mapper *mapper; /* owned by the memory */
 	/* errno with which the hypervisor refused to map a page, or 0 */
 	int map_denied;
@@ -59,6 +80,22 @@ void xen_repair(struct xen_target *xen);
 void xen_pause_init(struct xen_target *xen);
 /* Ends the guard. */
 void xen_pause_deinit(struct xen_target *xen);
+
+/* Writes what undo_init() gets for the domain: "ID-UUID". */
+void xen_undo_name(const struct xen_domain *domain, char *ret, size_t size);
+/* Whether the domain of such a name is gone. data is a struct xen_target. */
+bool xen_is_dead(void *data, const char *name);
+
+/* ---- stops.c ---- */
+
+extern const struct target_stops_ops xen_stops;
+void xen_stops_init(struct xen_target *xen);
+/* Finds out whether the guest can be watched, and says so in the target. */
+void xen_stops_describe(struct xen_target *xen);
+/* Removes an event ring that a nunchi left that was killed. */
+void xen_stops_repair(struct xen_target *xen);
+/* After fork(): the memory for hypercalls is another one. */
+void xen_stops_forked(struct xen_target *xen);
 
 /* ---- map.c ---- */
 

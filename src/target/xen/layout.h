@@ -14,6 +14,7 @@
 /* Hypercall numbers: xen.h. */
 #define XEN_HYPERCALL_MEMORY_OP 12
 #define XEN_HYPERCALL_VERSION   17
+#define XEN_HYPERCALL_HVM_OP    34
 #define XEN_HYPERCALL_SYSCTL    35
 #define XEN_HYPERCALL_DOMCTL    36
 
@@ -24,11 +25,16 @@
 #define XEN_OP_VCPU_CONTEXT     13
 #define XEN_OP_ADDRESS_SIZE     36
 #define XEN_OP_HVM_CONTEXT      55
+#define XEN_OP_VM_EVENT         56
+#define XEN_OP_MONITOR          77
 #define XEN_OP_DOMAIN_LIST      6 /* sysctl.h */
 #define XEN_OP_MAXIMUM_RAM_PAGE 2 /* memory.h */
 #define XEN_OP_MAXIMUM_GPFN     14
 #define XEN_OP_GET_POD_TARGET   17
+#define XEN_OP_DECREASE         1
+#define XEN_OP_POPULATE         6
 #define XEN_OP_VERSION          0 /* version.h */
+#define XEN_OP_GET_PARAM        1 /* hvm/hvm_op.h */
 
 /* XEN_DOMINF_*. */
 #define XEN_INFO_DYING          (1U << 0)
@@ -95,6 +101,59 @@ struct xen_vcpu_context_op {
 	uint64_t buffer;
 };
 
+/* XEN_DOMCTL_vm_event_op. */
+struct xen_vm_event_op {
+	uint32_t op; /* XEN_RING_* */
+	uint32_t mode;
+	uint32_t result; /* of XEN_RING_ENABLE the event channel, of XEN_RING_VERSION the version */
+};
+#define XEN_RING_ENABLE  0
+#define XEN_RING_DISABLE 1
+#define XEN_RING_RESUME  2 /* Xen reads the answers in the ring */
+#define XEN_RING_VERSION 3
+#define XEN_RING_MONITOR 2 /* the mode */
+
+/* XEN_DOMCTL_monitor_op. */
+struct xen_monitor_op {
+	uint32_t op;
+	uint32_t event; /* XEN_MONITOR_*; of XEN_MONITOR_CAPABILITIES the result, a bit for each */
+	union {
+		struct {
+			uint8_t index, sync, on_change, pad1;
+			uint32_t pad2;
+			uint64_t ignored; /* bits whose changes make no event */
+		} control;
+		struct {
+			uint32_t index;
+			uint8_t on_change;
+		} msr;
+	} u;
+};
+#define XEN_MONITOR_ENABLE       0
+#define XEN_MONITOR_DISABLE      1
+#define XEN_MONITOR_CAPABILITIES 2
+#define XEN_MONITOR_CONTROL      0
+#define XEN_MONITOR_MSR          1
+
+/* HVMOP_get_param. */
+struct xen_param_op {
+	uint16_t domain;
+	uint16_t pad;
+	uint32_t index;
+	uint64_t value;
+};
+#define XEN_PARAM_MONITOR_RING 28
+
+/* XENMEM_populate_physmap and XENMEM_decrease_reservation. */
+struct xen_reservation {
+	uint64_t frames; /* address of an array */
+	uint64_t count;
+	uint32_t order;
+	uint32_t flags;
+	uint16_t domain;
+	uint16_t pad[3];
+};
+
 struct xen_domctl {
 	uint32_t command;
 	uint32_t version;
@@ -104,6 +163,8 @@ struct xen_domctl {
 		struct xen_domain_info info;
 		struct xen_hvm_context_op hvm_context;
 		struct xen_vcpu_context_op vcpu_context;
+		struct xen_vm_event_op vm_event;
+		struct xen_monitor_op monitor;
 		uint32_t address_size;
 		uint8_t bytes[128];
 	} u;
@@ -238,5 +299,9 @@ _Static_assert(offsetof(struct xen_vcpu_context_op, buffer) == 8, "vcpucontext")
 _Static_assert(offsetof(struct xen_domain_list_op, buffer) == 8, "getdomaininfolist.buffer");
 _Static_assert(offsetof(struct xen_domain_list_op, count) == 16, "getdomaininfolist.num_domains");
 _Static_assert(sizeof(struct xen_pod_op) == 40, "pod_target");
+_Static_assert(sizeof(struct xen_vm_event_op) == 12, "vm_event_op");
+_Static_assert(offsetof(struct xen_monitor_op, u.control.ignored) == 16, "monitor_op.mov_to_cr");
+_Static_assert(sizeof(struct xen_param_op) == 16, "get_param");
+_Static_assert(sizeof(struct xen_reservation) == 32, "memory_reservation");
 
 #endif

@@ -52,8 +52,7 @@ static bool ran(void *data, struct undo_ran *ret)
 	return !err;
 }
 
-/* Writes what undo_init() gets: "ID-UUID". */
-static void name_domain(const struct xen_domain *domain, char *ret, size_t size)
+void xen_undo_name(const struct xen_domain *domain, char *ret, size_t size)
 {
 	char uuid[2 * sizeof(domain->uuid) + 1];
 
@@ -62,7 +61,7 @@ static void name_domain(const struct xen_domain *domain, char *ret, size_t size)
 	snprintf(ret, size, "%u-%s", domain->id, uuid);
 }
 
-static bool is_dead(void *data, const char *name)
+bool xen_is_dead(void *data, const char *name)
 {
 	struct xen_target *xen = data;
 	struct xen_domain domain;
@@ -76,7 +75,7 @@ static bool is_dead(void *data, const char *name)
 	err = xen_domain_get(&xen->xen, (uint16_t)id, &domain);
 	gone = error_is(err, NUNCHI_ERROR_NOT_FOUND);
 	if (!err) {
-		name_domain(&domain, now, sizeof(now));
+		xen_undo_name(&domain, now, sizeof(now));
 		gone = strcmp(now, name) != 0;
 	}
 	nunchi_error_destroy(err);
@@ -108,7 +107,7 @@ static const struct undo_ops undo_ops = {
     .words = {"paused", "resuming it", "paused: it was resumed"},
     .actor = {.counted = true, .look = look, .clear = clear, .ran = ran},
     .plan = plan,
-    .is_dead = is_dead,
+    .is_dead = xen_is_dead,
     .advise = advise,
 };
 
@@ -116,7 +115,7 @@ void xen_pause_init(struct xen_target *xen)
 {
 	char name[64];
 
-	name_domain(&xen->domain, name, sizeof(name));
+	xen_undo_name(&xen->domain, name, sizeof(name));
 	undo_init(&xen->undo, &undo_ops, xen, "xen", "%s", name);
 }
 
@@ -140,6 +139,7 @@ void xen_repair(struct xen_target *xen)
 		return;
 	undo_repair(&xen->undo, &repaired);
 	note_repair(xen, repaired);
+	xen_stops_repair(xen);
 }
 
 /* Replaces errors of Xen by explanations. */

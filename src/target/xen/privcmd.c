@@ -87,10 +87,10 @@ static void buffer_free(void *buffer, size_t size)
 	munmap(buffer, size);
 }
 
-static void *driver_map(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
-			int *errors)
+static void *map_frames(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
+			int *errors, int protection)
 {
-	void *map = mmap(NULL, pages << PAGE_SHIFT, PROT_READ, MAP_SHARED, driver, 0);
+	void *map = mmap(NULL, pages << PAGE_SHIFT, protection, MAP_SHARED, driver, 0);
 	struct map_request request = {.count = (uint32_t)pages,
 				      .domain = domain,
 				      .address = (uintptr_t)map,
@@ -109,9 +109,56 @@ static void *driver_map(int driver, uint16_t domain, size_t pages, const uint64_
 	return NULL;
 }
 
+static void *driver_map(int driver, uint16_t domain, size_t pages, const uint64_t *frames,
+			int *errors)
+{
+	return map_frames(driver, domain, pages, frames, errors, PROT_READ);
+}
+
 static void driver_unmap(void *map, size_t pages)
 {
 	munmap(map, pages << PAGE_SHIFT);
+}
+
+void *xen_driver_map_page(int driver, uint16_t domain, uint64_t frame)
+{
+	int error = 0;
+	void *map = map_frames(driver, domain, 1, &frame, &error, PROT_READ | PROT_WRITE);
+
+	if (!map || !error)
+		return map;
+	driver_unmap(map, 1);
+	errno = error < 0 ? -error : error;
+	return NULL;
+}
+
+/* ---- Event channels: include/uapi/xen/evtchn.h ----------------------------------------------- */
+
+struct bind_request {
+	uint32_t domain, port;
+};
+#define BIND_CALL _IOC(_IOC_NONE, 'E', 1, sizeof(struct bind_request))
+
+static int channels_open(void)
+{
+	return open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
+static bool channels_bind(int channels, uint16_t domain, uint32_t port)
+{
+	struct bind_request request = {domain, port};
+
+	return ioctl(channels, BIND_CALL, &request) >= 0;
+}
+
+/* Reading gives the ports that were sent to, and writing one lets it be sent to again. */
+static void channels_clear(int channels)
+{
+	uint32_t port;
+
+	while (read(channels, &port, sizeof(port)) == sizeof(port) &&
+	       write(channels, &port, sizeof(port)) == sizeof(port))
+		;
 }
 
 const struct xen_calls xen_calls = {
@@ -123,6 +170,10 @@ const struct xen_calls xen_calls = {
     .free = buffer_free,
     .map = driver_map,
     .unmap = driver_unmap,
+    .map_page = xen_driver_map_page,
+    .channels_open = channels_open,
+    .channels_bind = channels_bind,
+    .channels_clear = channels_clear,
     .store_open = xen_store_open,
     .store_close = xen_store_close,
     .store_read = xen_store_get,

@@ -59,6 +59,14 @@ static uint32_t *index_at(const struct ring *ring, size_t offset)
 	return (uint32_t *)(void *)(ring->page + offset);
 }
 
+static void reset(const struct ring *ring, uint32_t start)
+{
+	__atomic_store_n(index_at(ring, RING_REQUESTS), start, __ATOMIC_RELAXED);
+	__atomic_store_n(index_at(ring, RING_REQUEST_EVENT), start + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(index_at(ring, RING_RESPONSES), start, __ATOMIC_RELAXED);
+	__atomic_store_n(index_at(ring, RING_RESPONSE_EVENT), start + 1, __ATOMIC_RELEASE);
+}
+
 struct nunchi_error *ring_create(void *page, uint32_t version, uint32_t vcpus, uint32_t start,
 				 struct ring **ret)
 {
@@ -78,10 +86,7 @@ struct nunchi_error *ring_create(void *page, uint32_t version, uint32_t vcpus, u
 	ring->taken = ring->answered = start;
 	for (uint32_t i = 0; i < vcpus; i++)
 		ring->steps[i] = RING_STEP_OFF;
-	__atomic_store_n(index_at(ring, RING_REQUESTS), start, __ATOMIC_RELAXED);
-	__atomic_store_n(index_at(ring, RING_REQUEST_EVENT), start + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(index_at(ring, RING_RESPONSES), start, __ATOMIC_RELAXED);
-	__atomic_store_n(index_at(ring, RING_RESPONSE_EVENT), start + 1, __ATOMIC_RELEASE);
+	reset(ring, start);
 	*ret = ring;
 	return NULL;
 }
@@ -109,6 +114,19 @@ static void respond_neutrally(struct ring *ring, const uint8_t *request, uint32_
 
 	ring_encode_neutral(request, version, &response);
 	respond(ring, &response);
+}
+
+void ring_resume_all(void *page, uint32_t version, uint32_t vcpus)
+{
+	struct ring ring = {.page = page, .version = version};
+	uint8_t request[RING_DATA] = {0};
+
+	reset(&ring, 0);
+	store_le32(request + RING_AT_FLAGS, RING_FLAG_PAUSED);
+	for (uint32_t i = 0; i < vcpus && i < RING_SLOTS; i++) {
+		store_le32(request + RING_AT_VCPU, i);
+		respond_neutrally(&ring, request, version);
+	}
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "target/xen/xen.h"
 
+#include "target/stops.h"
 #include "target/xen/host.h"
 #include "target/xen/internal.h"
 
@@ -67,13 +68,19 @@ static void destroy(struct target *target)
 {
 	struct xen_target *xen = xen_of(target);
 
+	xen_stops.close(target);
 	xen_pause_deinit(xen);
 	xen_hypervisor_close(&xen->xen);
 }
 
 static bool forked(struct target *target)
 {
-	return xen_hypervisor_forked(&xen_of(target)->xen);
+	struct xen_target *xen = xen_of(target);
+
+	if (!xen_hypervisor_forked(&xen->xen))
+		return false;
+	xen_stops_forked(xen);
+	return true;
 }
 
 /* Keeps a descriptor that maps memory of this domain and does nothing else. */
@@ -93,6 +100,7 @@ static const struct target_ops xen_ops = {
     .kind = "xen",
     .destroy = destroy,
     .control = &control,
+    .stops = &xen_stops,
     .get_registers = get_registers,
     .get_state = get_state,
     .measure = xen_measure,
@@ -226,10 +234,7 @@ static void describe_capabilities(struct xen_target *xen)
 
 	target_set_support(target, TARGET_WRITE, false,
 			   "nunchi only reads the memory of Xen's guests");
-	target_set_support(target, TARGET_EVENTS, false,
-			   xen->domain.type == XEN_TYPE_PV
-			       ? "Xen has none of PV guests"
-			       : "nunchi does not take Xen's events yet");
+	xen_stops_describe(xen);
 	if (!xen->xen.domctl) {
 		target_set_support(target, TARGET_PAUSE, false, "%s", xen->xen.no_control);
 		target_set_support(target, TARGET_REGISTERS, false, "%s", xen->xen.no_control);
@@ -262,6 +267,7 @@ static struct nunchi_error *set_up(struct xen_target *xen, const char *word,
 	if (xen->domain.type == XEN_TYPE_PV)
 		xen->base.frames = TARGET_FRAMES_MACHINE;
 	xen_pause_init(xen);
+	xen_stops_init(xen);
 	describe_capabilities(xen);
 	if (xen->domain.flags & XEN_INFO_SHUTDOWN)
 		target_note(&xen->base, "the guest has %s; its memory is as it was then",
@@ -288,6 +294,7 @@ static struct nunchi_error *create(struct xen_hypervisor *hypervisor, const char
 		return &error_nomem;
 	}
 	xen->xen = *hypervisor;
+	xen->stops.channels = -1;
 	err = target_init(&xen->base, &xen_ops, name);
 	if (!err)
 		err = set_up(xen, word, options);

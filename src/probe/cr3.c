@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "probe/linux_hit.h"
+
+#define COLUMNS(X)                                                                                 \
+	PROBE_COLUMNS(X)                                                                           \
+	X(value, ADDRESS, "new value: the page table's physical address, and flags")               \
+	X(old, ADDRESS, "value until then")
+
+enum { COLUMNS(VIEW_COLUMN_ENUM) };
+static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
+
+/* The task is the one that the kernel switches away from: CR3 is written before. */
+static enum probe_next enter(struct probe_hit *hit)
+{
+	row_address(hit->row, COLUMN_value, hit->stop->value);
+	row_address(hit->row, COLUMN_old, hit->stop->old);
+	return PROBE_ROW;
+}
+
+const struct probe probe_cr3 = {
+    .schema = {"cr3", "page tables that a vCPU switches to, of the process that runs next", columns,
+	       ARRAY_SIZE(columns)},
+    .providers = {{&guest_linux, {{.enter = enter, .event = TARGET_EVENT_CR3}}}},
+};

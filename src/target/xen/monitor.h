@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Hypercalls about the event ring of one domain, which the library and the guard program make.
+ * Functions that return an int return 0 or an errno.
+ *
+ * A vCPU that waits for an answer in a ring stays so when the ring is disabled. Since Xen 4.14
+ * nothing else is lost by that: what the guest wrote to a register is there before the event is
+ * sent. Before, disabling the ring could lose it, so older releases are refused.
+ *
+ * Sources: xen/common/vm_event.c, xen/common/monitor.c, xen/arch/x86/hvm/monitor.c.
+ */
+#ifndef NUNCHI_TARGET_XEN_MONITOR_H
+#define NUNCHI_TARGET_XEN_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MONITOR_OLDEST 6    /* version of the ring's interface, of Xen 4.14 */
+#define MONITOR_PAGE   4096 /* size of what map() maps, and of `argument` */
+
+struct monitor {
+	/* Makes a hypercall: its result, or negative with errno. */
+	int (*call)(void *data, uint64_t number, uint64_t one, uint64_t two);
+	/* Maps and unmaps a page of the domain for reading and writing; NULL with errno. */
+	void *(*map)(void *data, uint64_t frame);
+	void (*unmap)(void *data, void *page);
+	void *data;
+	uint8_t *argument; /* memory for arguments, which the hypervisor can write to */
+	uint32_t domctl;   /* version of the control interface */
+	uint32_t version;  /* from monitor_version() */
+	uint32_t vcpus;    /* at most RING_SLOTS, so that no vCPU ever waits for a slot */
+	uint16_t domain;
+};
+
+/* Gets the version of the ring's interface. */
+int monitor_version(const struct monitor *monitor, uint32_t *ret);
+/* Gets the events that Xen has for this domain, a bit for each XEN_MONITOR_*. */
+int monitor_capabilities(const struct monitor *monitor, uint32_t *ret);
+/*
+ * Has Xen read the answers in the ring. ENODEV if the domain has no ring: so this tells, too,
+ * whether somebody watches it.
+ */
+int monitor_resume(const struct monitor *monitor);
+/*
+ * Makes the ring, maps it, and takes its page from the guest. *ret_port is the event channel by
+ * which Xen tells of requests. EBUSY if the domain has one.
+ */
+int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret_page);
+/* Switches all events off and removes the ring. */
+int monitor_disable(const struct monitor *monitor);
+/* Switches an event on or off: XEN_MONITOR_CONTROL of a register, XEN_MONITOR_MSR of an MSR. */
+int monitor_set(const struct monitor *monitor, uint32_t event, uint32_t index, bool on);
+/*
+ * For a domain whose agent was killed: switches all events off, removes the ring, and resumes the
+ * vCPUs that wait for an answer. May be repeated if it is interrupted.
+ */
+int monitor_rescue(const struct monitor *monitor);
+
+#endif

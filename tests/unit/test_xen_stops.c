@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Xen's guests are watched by their event ring, which nobody leaves behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "target/stops.h"
+#include "target/xen/internal.h"
+#include "target/xen/ring_layout.h"
+#include "xen_setup.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define GUEST (&fake->domains[2])
+
+static struct target *open_watched(void)
+{
+	const struct target_options options = {.sigbus_guard = false};
+	struct target *target = NULL;
+	struct nunchi_error *err = xen_target_open_with(&fake_calls, "xen:pvh", &options, &target);
+
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	return target;
+}
+
+static void check(struct nunchi_error *err)
+{
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+}
+
+/* Xen tells of a vCPU, which waits; of a control register or, from 0x100 on, of an MSR. */
+static void happen(uint32_t vcpu, uint32_t index, uint64_t value)
+{
+	uint32_t at = load_le32(fake->ring + RING_REQUESTS);
+	uint8_t *slot = FAKE_SLOT(at);
+	const uint64_t one = 1;
+
+	memset(slot, 0, 400);
+	store_le32(slot + RING_AT_VERSION, fake->ring_version);
+	store_le32(slot + RING_AT_FLAGS, RING_FLAG_PAUSED);
+	store_le32(slot + RING_AT_VCPU, vcpu);
+	store_le32(slot + RING_AT_REASON, index < 0x100 ? RING_REASON_CONTROL : RING_REASON_MSR);
+	store_le64(slot + RING_AT_CONTROL_INDEX, index);
+	store_le64(slot + RING_AT_CONTROL_VALUE, value);
+	store_le64(slot + RING_AT_CONTROL_OLD, 1);
+	store_le32(fake->ring + RING_REQUESTS, at + 1);
+	GUEST->waiting |= 1U << vcpu;
+	assert_int_equal(write(fake->channels, &one, sizeof(one)), sizeof(one));
+}
+
+static bool is_readable(const struct target *target)
+{
+	struct pollfd pfd = {.fd = target->ops->stops->fd(target), .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+static struct target_stop next(struct target *target)
+{
+	struct target_stop stop;
+
+	check(target->ops->stops->next(target, &stop));
+	return stop;
+}
+
+/* The ring is gone with all that was switched on, and no vCPU waits. */
+static void assert_clean(void)
+{
+	assert_false(GUEST->has_ring);
+	assert_int_equal(GUEST->waiting, 0);
+	assert_int_equal(GUEST->controls, 0);
+	assert_int_equal(GUEST->msrs, 0);
+	assert_int_equal(GUEST->pauses, 0);
+	assert_false(fake->ring_populated);
+	assert_int_equal(records(), 0);
+}
+
+static void test_events(void **state)
+{
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct target_stop stop;
+
+	(void)state;
+	assert_true(target->support[TARGET_EVENTS].available);
+	assert_non_null(
+	    strstr(target->support[TARGET_EVENTS].reason, "interface 7: cr3, cr4, msr"));
+	check(stops->open(target));
+	assert_true(GUEST->has_ring);
+	/* The guest cannot reach the page of the ring. */
+	assert_false(fake->ring_populated);
+	assert_int_equal(records(), 1);
+	check(stops->observe(target, TARGET_EVENT_CR3, 0));
+	check(stops->observe(target, TARGET_EVENT_CR4, 0));
+	check(stops->observe(target, TARGET_EVENT_MSR, 0xc0000082));
+	check(stops->observe(target, TARGET_EVENT_MSR, 0xc0000082));
+	assert_int_equal(GUEST->controls, 1 << RING_CR3 | 1 << RING_CR4);
+	assert_int_equal(GUEST->msrs, 1);
+	assert_false(is_readable(target));
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	happen(1, RING_CR3, 0x1234000);
+	happen(0, 0xc0000082, 0xffffffff81000000);
+	assert_true(is_readable(target));
+	stop = next(target);
+	assert_int_equal(stop.kind, TARGET_STOP_EVENT);
+	assert_int_equal(stop.event, TARGET_EVENT_CR3);
+	assert_int_equal(stop.vcpu, 1);
+	assert_int_equal(stop.value, 0x1234000);
+	assert_int_equal(stop.old, 1);
+	/* Each vCPU waits until it is told to go on. */
+	assert_int_equal(GUEST->waiting, 3);
+	check(stops->go(target, &stop, 0));
+	assert_int_equal(GUEST->waiting, 1);
+	stop = next(target);
+	assert_int_equal(stop.event, TARGET_EVENT_MSR);
+	assert_int_equal(stop.index, 0xc0000082);
+	assert_int_equal(stop.value, 0xffffffff81000000);
+	check(stops->go(target, &stop, 0));
+	assert_int_equal(GUEST->waiting, 0);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_false(is_readable(target));
+	stops->close(target);
+	assert_clean();
+	target_close(target);
+	assert_int_equal(fake->ring_strays, 0);
+}
+
+/* What was not asked for goes on at once. */
+static void test_other_events(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	happen(0, RING_CR0, 5);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->waiting, 0);
+	target->ops->stops->close(target);
+	target_close(target);
+	assert_clean();
+}
+
+/* vCPUs that wait when watching ends, one of which was told of and one not. */
+static void test_close_answers(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	check(target->ops->stops->observe(target, TARGET_EVENT_CR3, 0));
+	happen(0, RING_CR3, 1);
+	happen(1, RING_CR3, 2);
+	assert_int_equal(next(target).kind, TARGET_STOP_EVENT);
+	/* Xen cannot disable it the first time. */
+	fake->ring_busy = true;
+	target_close(target);
+	assert_clean();
+	assert_int_equal(fake->ring_strays, 0);
+}
+
+/* The ring of another program is left as it is. */
+static void test_somebody_else(void **state)
+{
+	struct target *target = open_watched();
+	struct nunchi_error *err;
+
+	(void)state;
+	GUEST->has_ring = true;
+	GUEST->controls = 8;
+	err = target->ops->stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
+	assert_non_null(strstr(nunchi_error_message(err), "somebody else watches this guest"));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_true(GUEST->has_ring);
+	assert_int_equal(GUEST->controls, 8);
+	assert_int_equal(records(), 0);
+	GUEST->has_ring = false;
+}
+
+static const char *reason(void)
+{
+	static char text[256];
+	struct target *target = open_watched();
+
+	assert_false(target->support[TARGET_EVENTS].available);
+	snprintf(text, sizeof(text), "%s", target->support[TARGET_EVENTS].reason);
+	assert_true(error_is(target->ops->stops->open(target), NUNCHI_ERROR_UNSUPPORTED));
+	target_close(target);
+	return text;
+}
+
+static void test_unsupported(void **state)
+{
+	(void)state;
+	fake->ring_version = 5;
+	assert_non_null(strstr(reason(), "needs Xen 4.14"));
+	fake->ring_version = 8;
+	assert_non_null(strstr(reason(), "newer than this nunchi"));
+	fake->ring_version = 7;
+	fake->capabilities = 1;
+	assert_non_null(strstr(reason(), "no events of the guest's registers"));
+	fake->capabilities = 0x1f7b;
+	GUEST->info.max_vcpu_id = 8;
+	assert_non_null(strstr(reason(), "9 vCPUs"));
+	GUEST->info.flags &= ~XEN_INFO_HVM;
+	GUEST->info.max_vcpu_id = 0;
+	assert_non_null(strstr(reason(), "Xen has none of PV guests"));
+	assert_int_equal(records(), 0);
+}
+
+/* ---- Kills ----------------------------------------------------------------------------------- */
+
+/* A process that watches the guest, whose vCPUs wait; its guard in *ret_guard. */
+static pid_t watching_process(pid_t *ret_guard)
+{
+	int ready[2];
+	pid_t pid, guard = 0;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct target *target = open_watched();
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		check(target->ops->stops->open(target));
+		check(target->ops->stops->observe(target, TARGET_EVENT_CR3, 0));
+		happen(1, RING_CR3, 1);
+		next(target);
+		happen(0, RING_CR3, 2);
+		guard = guard_process(xen_of(target)->stops.undo.guard);
+		if (write(ready[1], &guard, sizeof(guard)) == sizeof(guard))
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &guard, sizeof(guard)), sizeof(guard));
+	close(ready[0]);
+	assert_true(guard > 0);
+	assert_int_equal(GUEST->waiting, 3);
+	*ret_guard = guard;
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* What it had open and mapped is closed by the kernel. */
+	fake->open = 0;
+	fake->mapped = 0;
+}
+
+static void test_owner_killed(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+
+	(void)state;
+	end(owner);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	assert_clean();
+}
+
+static void test_both_killed(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	struct target *target;
+
+	(void)state;
+	kill(guard, SIGKILL);
+	end(owner);
+	poll(NULL, 0, 50);
+	assert_int_equal(GUEST->waiting, 3);
+	assert_true(GUEST->has_ring);
+	/* Whatever the next nunchi opens the guest for. */
+	target = open_word("xen:pvh");
+	assert_clean();
+	assert_int_equal(target->note_count, 1);
+	assert_non_null(strstr(target->notes[0], "had left this guest with an event ring"));
+	target_close(target);
+}
+
+/* Who repaired was killed too, when the ring was gone and the vCPUs still waited. */
+static void test_repair_killed(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+
+	(void)state;
+	kill(guard, SIGKILL);
+	end(owner);
+	poll(NULL, 0, 50);
+	GUEST->has_ring = false;
+	target_close(open_word("xen:pvh"));
+	assert_clean();
+}
+
+static void test_guard_killed(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	kill(guard_process(xen_of(target)->stops.undo.guard), SIGKILL);
+	happen(0, RING_CR3, 1);
+	assert_int_equal(next(target).kind, TARGET_STOP_EVENT);
+	target_close(target);
+	assert_clean();
+}
+
+static void test_second(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	struct target *target = open_watched();
+	struct nunchi_error *err = target->ops->stops->open(target);
+
+	(void)state;
+	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
+	assert_non_null(strstr(nunchi_error_message(err), "another nunchi watches"));
+	nunchi_error_destroy(err);
+	assert_true(GUEST->has_ring);
+	target_close(target);
+	end(owner);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	assert_clean();
+}
+
+static void test_destroyed(void **state)
+{
+	struct target *target = open_watched();
+	struct target_stop stop;
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	GUEST->there = false;
+	GUEST->has_ring = false;
+	assert_null(target->ops->stops->next(target, &stop));
+	target_close(target);
+	assert_int_equal(records(), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(events),       TEST(other_events), TEST(close_answers), TEST(somebody_else),
+	    TEST(unsupported),  TEST(owner_killed), TEST(both_killed),   TEST(repair_killed),
+	    TEST(guard_killed), TEST(second),       TEST(destroyed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
