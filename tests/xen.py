@@ -58,6 +58,7 @@ MORE_LABS = 2
 # nunchi had not looked into.
 LAB_FAILED, GUEST_FAILED = 125, 75
 KILL_ROUNDS = {"pvh": 12, "pv": 6}
+EVENT_ROUNDS = 4
 
 
 class Ended(Exception):
@@ -222,11 +223,13 @@ def rights(part: Part, account: Account) -> None:
 
 
 def kill(part: Part, account: Account) -> None:
-    """Whoever paused a guest is killed."""
+    """Whoever paused or watched a guest is killed."""
     here = part.lab.nunchi.parent / "tests/xen"
-    files = (here / "pauser", here / "nunchi-guard", here.parent / "confined/confined", ROOT / "tests/xen/kill.sh")
+    files = (here / "pauser", here / "nunchi-guard", here.parent / "confined/confined", ROOT / "tests/xen/kill.sh",
+             ROOT / "tests/xen/events.sh")
     script = "".join(f"sh ./kill.sh {guest} {rounds}\n"
-                     for guest, rounds in KILL_ROUNDS.items()) + "echo done\n"
+                     for guest, rounds in KILL_ROUNDS.items())
+    script += f"sh ./events.sh pvh {EVENT_ROUNDS}\necho done\n"
     with account.timed("kill"):
         count_lines(account, part.lab.run(account, part.release, script, files=files))
 
