@@ -60,7 +60,7 @@ CONFIGS = (
     Config("6.1-686-pae", "bookworm", "686-pae", files=BOTH,
            tests=("partial", "zeroed", "types", "trace")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
-           tests=("partial", "zeroed", "decoys", "trace")),
+           tests=("partial", "zeroed", "decoys", "trace", "python")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False,
            tests=("zeroed", "reset", "sql", "endless")),
     Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",

@@ -20,8 +20,8 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (crash, damage, endless, files, partial, pauses, raw, reset, shuffled, speed,
-                    sql, storm, trace, types, vmware, zeroed)
+from guests import (crash, damage, endless, files, partial, pauses, python_rows, raw, reset,
+                    shuffled, speed, sql, storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -134,6 +134,8 @@ def look_while_stopped(subject: Subject, guest: machine.Guest, qmp: Qmp) -> dict
     subject.reference = nunchi.shows(target, subject.views, *subject.options)
     always = nunchi.shows(target, FEW, "--pause", "always", *subject.options)
     identical(account, "live stopped, always", always, subject.reference)
+    if "python" in subject.config.tests:
+        python_rows.run(subject, "live stopped, Python", target, subject.reference)
     if "files" in subject.config.tests:
         subject.partly = files.show(subject, target)
     with Qmp(guest.qmp):
@@ -318,6 +320,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "trace" in subject.config.tests:
         with account.timed("trace"):
             trace.run(subject, guest)
+    if "python" in subject.config.tests:
+        with account.timed("trace, Python"):
+            python_rows.trace(subject, guest)
     if "reset" in subject.config.tests:
         with account.timed("reset"):
             reset.run(subject.nunchi, account, guest, subject.work)
@@ -345,9 +350,13 @@ def plant_decoys(subject: Subject) -> None:
     path.unlink()
 
 
-AFTERWARDS = {"types": types.run, "partial": partial.run, "zeroed": zeroed.run,
-              "damage": damage.run, "decoys": plant_decoys, "files": files.run, "speed": speed.run,
-              "sql": sql.run,
+def python_saved(subject: Subject) -> None:
+    python_rows.run(subject, "nunchi raw, Python", subject.raw, subject.reference)
+
+
+AFTERWARDS = {"python": python_saved, "types": types.run,
+              "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
+              "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
               # Last: it changes the file for good.
               "endless": endless.run}
 
