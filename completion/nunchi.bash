@@ -91,6 +91,7 @@ _nunchi_argument()
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;
+	export,1) _nunchi_reply -W 'isf btf system-map' -- "$cur" ;;
 	snapshot,1)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"

@@ -31,7 +31,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read snapshot doctor help "
+COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read snapshot export doctor help "
             "version").split()
 
 
@@ -238,7 +238,8 @@ class Failure(unittest.TestCase):
     def test_missing_file(self):
         for command in (["ps"], ["info"], ["modules"], ["symbol", "init_task"],
                         ["type", "list_head"], ["translate", "0"], ["read", "0", "8"],
-                        ["snapshot", "/tmp/never"]):
+                        ["snapshot", "/tmp/never"], ["export", "isf"],
+                        ["export", "isf", "-o", "/tmp/never"]):
             self.check_failed(command[0], "/nonexistent/guest", *command[1:],
                               says=["/nonexistent/guest", "no such file"])
 

@@ -289,7 +289,9 @@ struct nunchi_guest_options {
 	 * says what holds.
 	 */
 	bool confine;
-	/* With `confine`: the file that nunchi_snapshot() will be called for, which is made before.
+	/*
+	 * With `confine`: the file that nunchi_snapshot() or nunchi_export_file() will be called
+	 * for, which is made before.
 	 */
 	const char *snapshot_path;
 	/*
@@ -750,6 +752,37 @@ enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };
 NUNCHI_API struct nunchi_error *
 nunchi_snapshot(struct nunchi_guest *guest, const char *path, enum nunchi_format format,
 		bool (*progress)(uint64_t done, uint64_t total, void *data), void *data);
+
+/* ---- Exports for other tools ----------------------------------------------------------------- */
+
+enum nunchi_export {
+	/*
+	 * A symbol table for Volatility 3 (Intermediate Symbol Format, schema 6.2.0), of the
+	 * kernel's types and symbols. Needs both; fails with NUNCHI_ERROR_NOT_FOUND otherwise.
+	 */
+	NUNCHI_EXPORT_ISF,
+	/* The kernel's BTF, as it is in the memory. */
+	NUNCHI_EXPORT_BTF,
+	/*
+	 * The kernel's symbols as System.map has them: at the addresses to which the kernel is
+	 * linked. The fact "kaslr" of nunchi_guest_info() says how much higher it runs.
+	 */
+	NUNCHI_EXPORT_SYSTEM_MAP
+};
+
+/*
+ * Writes what is known of the guest's kernel in a format of other tools. Passes it to write() in
+ * pieces; if that returns false, the call fails with NUNCHI_ERROR_CANCELLED.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_export(struct nunchi_guest *guest, enum nunchi_export what,
+	      bool (*write)(const char *data, size_t size, void *data2), void *data);
+/*
+ * Writes the same to a new file, compressed if the name ends in ".xz". The file gets its name only
+ * when it is complete. With nunchi_guest_options.confine, snapshot_path must have been this path.
+ */
+NUNCHI_API struct nunchi_error *nunchi_export_file(struct nunchi_guest *guest,
+						   enum nunchi_export what, const char *path);
 
 /* ---- Output ---------------------------------------------------------------------------------- */
 

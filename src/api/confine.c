@@ -2,6 +2,7 @@
 /* nunchi_guest_options.confine: what is opened before, and what stays with the second process. */
 #include "core/confine.h"
 #include "api/guest.h"
+#include "export/export.h"
 #include "target/controller.h"
 #include "target/snapshot/output.h"
 
@@ -53,6 +54,8 @@ static struct nunchi_error *open_all(struct nunchi_guest *guest,
 		guest->rollup_fd = open(GUEST_ROLLUP, O_RDONLY | O_CLOEXEC);
 	if (!options->snapshot_path)
 		return NULL;
+	if (export_xz_is(options->snapshot_path))
+		export_xz_prepare();
 	confinement->output_path = strdup(options->snapshot_path);
 	return confinement->output_path
 		   ? output_create(options->snapshot_path, &confinement->output)

@@ -123,6 +123,7 @@ const struct command *command_find(const char *name);
 const char *command_suggest(const char *word);
 
 extern const struct command command_doctor;
+extern const struct command command_export;
 extern const struct command command_help;
 extern const struct command command_info;
 extern const struct command command_list;

@@ -20,8 +20,8 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (crash, damage, endless, files, partial, pauses, python_rows, raw, reset,
-                    shuffled, speed, sql, storm, trace, types, vmware, zeroed)
+from guests import (crash, damage, endless, exports, files, partial, pauses, python_rows, raw,
+                    reset, shuffled, speed, sql, storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -354,7 +354,7 @@ def python_saved(subject: Subject) -> None:
     python_rows.run(subject, "nunchi raw, Python", subject.raw, subject.reference)
 
 
-AFTERWARDS = {"python": python_saved, "types": types.run,
+AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
               # Last: it changes the file for good.
