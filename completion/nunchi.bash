@@ -14,6 +14,13 @@ _nunchi_options()
 	"$1" help ${2:+"$2"} 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z0-9-]*\).*/\2/p'
 }
 
+# Whether the help of a command names this option, "-o" or "--output", with a value.
+_nunchi_takes_value()
+{
+	[[ $3 =~ ^(-[a-z]|--[a-z0-9-]+)$ ]] &&
+		"$1" help ${2:+"$2"} 2>/dev/null | grep -Eq -- "^ +(-., +)?$3(, --[a-z-]+)? [^ ]"
+}
+
 # The first column of a list; nothing that the shell would take for more than a word.
 _nunchi_first()
 {
@@ -34,13 +41,12 @@ _nunchi_reply()
 # What an option's value may be. Fails if the word before is no option with a value.
 _nunchi_value()
 {
-	local program=$1 view=$2 list=$3 before=''
+	local program=$1 command=$2 view=$3 list=$4 before=''
 
 	case $prev in
 	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
-	--kernel | --limit | --memory | --pid | --cr3 | --minutes | --count | --duration) ;;
 	--symbols | --types | --output | -o | --collect | --root)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
@@ -55,7 +61,7 @@ _nunchi_value()
 		compopt -o nospace
 		_nunchi_reply -S = -W "$(_nunchi_first "$program" "$list" "$view")" -- "$cur"
 		;;
-	*) return 1 ;;
+	*) _nunchi_takes_value "$program" "$command" "$prev" ;;
 	esac
 }
 
@@ -115,12 +121,7 @@ _nunchi()
 	# The command, and how many arguments it has so far.
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
-		--pause | --symbols | --types | --kernel | --color | --columns | --where | --limit | --memory | \
-			--pid | --cr3 | --format | --output | -o | --collect | --root | --minutes | \
-			--count | --duration)
-			((i++))
-			;;
-		-*) ;;
+		-*) _nunchi_takes_value "$program" "$command" "${words[i]}" && ((i++)) ;;
 		*)
 			if [[ -z $command ]]; then
 				command=${words[i]}
@@ -136,7 +137,7 @@ _nunchi()
 	trace) list=probes ;;
 	esac
 
-	_nunchi_value "$program" "$view" "$list" && return
+	_nunchi_value "$program" "$command" "$view" "$list" && return
 	if [[ $cur == -* ]]; then
 		_nunchi_reply -W "$(_nunchi_options "$program" "$command")" -- "$cur"
 	elif [[ -z $command ]]; then

@@ -47,6 +47,7 @@ class Export(unittest.TestCase):
             "kind": "struct", "size": 64,
             "fields": {"pid": {"type": {"kind": "base", "name": "int"}, "offset": 0}}})
         self.assertEqual(len(table["user_types"]["bomb"]["fields"]), 64)
+        self.assertEqual(list(table["user_types"]["long_name"]["fields"]), ["n" * 512])
         self.assertEqual(table["base_types"]["int"],
                          {"size": 4, "signed": True, "kind": "int", "endian": "little"})
         self.assertEqual(table["base_types"]["pointer"]["size"], 8)

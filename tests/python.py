@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import json
 import os
 import random
 import signal
@@ -225,6 +226,7 @@ class Lifetimes(unittest.TestCase):
                     lambda: guest.notes, lambda: guest.read(0, 1), lambda: guest.symbol("x"),
                     lambda: guest.type("x"), lambda: guest.translate(0),
                     lambda: guest.trace("exec"), lambda: guest.snapshot("/tmp/x"),
+                    lambda: guest.export("isf", "/tmp/x"),
                     lambda: next(rows), lambda: rows.warnings):
             with self.assertRaisesRegex(nunchi.ArgumentError, "closed"):
                 use()
@@ -338,6 +340,15 @@ class Callbacks(unittest.TestCase):
             self.assertEqual(again.symbols().to_dicts(), self.guest.symbols().to_dicts())
         with self.assertRaisesRegex(nunchi.ArgumentError, "exists"):
             self.guest.snapshot(self.path, "lime")
+
+    def test_export(self) -> None:
+        self.guest.export("isf", self.path)
+        table = json.loads(self.path.read_text(encoding="utf-8"))
+        self.assertEqual(table["user_types"]["task_struct"]["size"], 64)
+        with self.assertRaisesRegex(nunchi.ArgumentError, "exists"):
+            self.guest.export("isf", self.path)
+        for wrong in (("elf", "/tmp/x"), ("isf", "a\0b")):
+            self.assertRaises(ValueError, self.guest.export, *wrong)
 
     def refuses(self, progress: object, error: type[BaseException]) -> None:
         with self.assertRaises(error):

@@ -372,7 +372,7 @@ static PyObject *guest_timing(PyObject *object, PyObject *args)
 	    (unsigned long long)timing.private_kb, "remains", PyBool_FromLong(remains));
 }
 
-/* ---- Snapshots ---- */
+/* ---- Files ---- */
 
 struct progress {
 	struct call *call;
@@ -421,6 +421,22 @@ static PyObject *guest_snapshot(PyObject *object, PyObject *args)
 	return done(err);
 }
 
+static PyObject *guest_export(PyObject *object, PyObject *args)
+{
+	struct guest_object *self = (struct guest_object *)object;
+	struct nunchi_error *err;
+	struct call call;
+	PyObject *path;
+	int what;
+
+	/* The path as bytes. */
+	if (!PyArg_ParseTuple(args, "iS", &what, &path) || !guest_enter(self, &call))
+		return NULL;
+	err = nunchi_export_file(self->guest, (enum nunchi_export)what, PyBytes_AsString(path));
+	guest_leave(self, &call);
+	return done(err);
+}
+
 /* ---- The type ---- */
 
 static PyMethodDef methods[] = {{"close", guest_close, METH_NOARGS, NULL},
@@ -433,6 +449,7 @@ static PyMethodDef methods[] = {{"close", guest_close, METH_NOARGS, NULL},
 				{"notes", guest_notes, METH_NOARGS, NULL},
 				{"timing", guest_timing, METH_NOARGS, NULL},
 				{"snapshot", guest_snapshot, METH_VARARGS, NULL},
+				{"export", guest_export, METH_VARARGS, NULL},
 				{"read", guest_read, METH_VARARGS, NULL},
 				{"translate", guest_translate, METH_VARARGS, NULL},
 				{"symbol_find", guest_symbol_find, METH_VARARGS, NULL},

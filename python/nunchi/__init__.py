@@ -30,6 +30,7 @@ __version__ = _native.version()
 _PAUSES = ("auto", "always", "never")
 _SPACES = ("kernel", "process", "table", "physical")
 _FORMATS = ("elf", "lime", "raw")
+_EXPORTS = ("isf", "btf", "system-map")
 
 Column = namedtuple("Column", "name type description unit")
 View = namedtuple("View", "name description columns")
@@ -92,6 +93,14 @@ def _name(text):
     if "\0" in text:
         raise ArgumentError("a name has no NUL")
     return text.encode("utf-8", "surrogateescape")
+
+
+def _path(path):
+    """A path as the library takes it."""
+    path = os.fsencode(path)
+    if b"\0" in path:
+        raise ArgumentError("a path has no NUL")
+    return path
 
 
 def _text(value):
@@ -445,10 +454,14 @@ class Guest:
         progress: called with the bytes written and the total; if it gives False, or raises an
         exception, the file is not made.
         """
-        path = os.fsencode(path)
-        if b"\0" in path:
-            raise ArgumentError("a path has no NUL")
-        self._native.snapshot(path, _index(format, _FORMATS, "format"), progress)
+        self._native.snapshot(_path(path), _index(format, _FORMATS, "format"), progress)
+
+    def export(self, what, path):
+        """Writes the kernel's types and symbols to a new file, compressed if it is called .xz.
+
+        what: "isf" (a symbol table for Volatility 3), "btf" or "system-map".
+        """
+        self._native.export(_index(what, _EXPORTS, "what"), _path(path))
 
 
 def _method(view):

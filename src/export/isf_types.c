@@ -8,7 +8,9 @@
 /* Pointers to pointers, arrays of arrays …: the kernel has 4 levels. Damaged types may be endless.
  */
 #define DEPTH_LIMIT 16
-#define NAME_SIZE   32
+/* Of a name, in bytes; the kernel's own limit is 512. Many members may have one long name. */
+#define NAME_LIMIT 512
+#define NAME_SIZE  32
 
 void isf_put(struct isf *isf, const char *text)
 {
@@ -22,7 +24,7 @@ void isf_number(struct isf *isf, uint64_t number)
 
 static void string(struct isf *isf, const char *text)
 {
-	escape_json(&isf->text.buffer, text, strlen(text));
+	escape_json(&isf->text.buffer, text, strnlen(text, NAME_LIMIT));
 }
 
 void isf_key(struct isf *isf, const char *name)
@@ -213,8 +215,7 @@ static void enumeration(struct isf *isf, type_id id, const struct type *type)
 		if (!type_index_enumerator(isf->types, id, i, &enumerator))
 			break;
 		isf_key(isf, enumerator.name);
-		/* Values above INT64_MAX become negative, as dwarf2json has them: readers use
-		 * int64_t. */
+		/* Values above INT64_MAX become negative, as in dwarf2json: readers use int64_t. */
 		if (enumerator.value < 0)
 			isf_put(isf, "-");
 		isf_number(isf, enumerator.value < 0 ? -(uint64_t)enumerator.value

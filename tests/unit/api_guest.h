@@ -51,14 +51,22 @@ static inline void put_symbols(uint8_t *image)
 	memcpy(image, w.data, WRITER_SIZE);
 }
 
-/* Among them a structure whose members' members have members, 64 of them on each of 15 levels. */
+/*
+ * Among them a structure with a member whose name is too long, and one whose members' members have
+ * members, 64 of them on each of 15 levels.
+ */
 static inline void put_types(uint8_t *at)
 {
 	struct blob blob = {0};
 	_cleanup_free_ uint8_t *data = NULL;
 	uint32_t type = blob_int(&blob, "int", 4, 1);
+	char name[2001];
 	size_t size;
 
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	blob_type(&blob, 4, 0, 1, "long_name", 4);
+	blob_member(&blob, name, type, 0);
 	blob_type(&blob, 4, 0, 1, "task_struct", 64);
 	blob_member(&blob, "pid", type, 0);
 	for (unsigned level = 0; level < 15; level++) {
