@@ -3,6 +3,7 @@
 """nunchi doctor as a user meets it: doctor.py NUNCHI. Stories and logs are in tests/doctor/; the
 acceptance case is read from ../shared/facts, which a clone may lack."""
 import bz2
+import concurrent.futures
 import errno
 import functools
 import gzip
@@ -364,20 +365,44 @@ class Healthy(unittest.TestCase):
 KINDS = json.loads((LOGS / "kinds.json").read_text())
 
 
+def of_each(what, items: list) -> zip:
+    """The items, each with what the function gives for it; as many at a time as there are CPUs."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return zip(items, list(pool.map(what, items)))
+
+
+def look(text: str) -> list[dict]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "text.txt"
+        path.write_text(text)
+        return rows(path)
+
+
+def told(content: bytes) -> tuple:
+    """The verdict and the findings."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "text"
+        path.write_bytes(content)
+        items = rows(path)
+    return verdict(items), {(item["id"], item["state"]) for item in of_kind(items, "finding")}
+
+
+@functools.cache
+def told_plainly(text: str) -> tuple:
+    return told(text.encode())
+
+
+def look_at_kind(kind: dict) -> list[dict]:
+    return look("\n".join(kind["text"]) + "\n")
+
+
 @needs("Hyperscan and PCRE2")
 class Kinds(unittest.TestCase):
     """tests/doctor/kinds.json: small texts as strangers bring them, each with a verdict."""
 
-    def look(self, text: str) -> list[dict]:
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "text.txt"
-            path.write_text(text)
-            return rows(path)
-
     def test_each(self) -> None:
-        for kind in KINDS:
+        for kind, items in of_each(look_at_kind, KINDS):
             with self.subTest(kind["name"]):
-                items = self.look("\n".join(kind["text"]) + "\n")
                 self.assertEqual(verdict(items), kind["verdict"])
                 weights = {item["id"]: item["state"] for item in of_kind(items, "finding")}
                 for rule, weight in kind.get("findings", {}).items():
@@ -389,8 +414,7 @@ class Kinds(unittest.TestCase):
                     self.assertNotIn(text, said)
 
     def test_unknown_ends_in_commands(self) -> None:
-        for kind in KINDS:
-            items = self.look("\n".join(kind["text"]) + "\n")
+        for kind, items in of_each(look_at_kind, KINDS):
             commands = [item["remedy"] for item in of_kind(items, "find-out")]
             expected = (2, 3) if kind["verdict"] == "unknown" else (0,)
             self.assertIn(len(commands), expected, kind["name"])
@@ -399,7 +423,7 @@ class Kinds(unittest.TestCase):
     def test_prose_makes_nothing_ready(self) -> None:
         for text in ("It works.", "Everything works fine now, solved.", "성공! 화면이 잘 나옴. 해결됨",
                      "Xen boots fine and the desktop appears", "정상입니다", "works now. fixed"):
-            self.assertEqual(verdict(self.look(text)), "unknown", text)
+            self.assertEqual(verdict(look(text)), "unknown", text)
 
     def test_whole_configuration(self) -> None:
         """A robot's mail with a whole kernel configuration says nothing of this host's kernel."""
@@ -407,14 +431,14 @@ class Kinds(unittest.TestCase):
         off = "# CONFIG_XEN_DOM0 is not set\n"
         whole = "".join(f"CONFIG_OPTION_{i}={'ymn'[i % 2]}\n# CONFIG_OTHER_{i} is not set\n"
                         for i in range(200))
-        self.assertEqual(verdict(self.look(mail + off)), "not-ready")
-        self.assertEqual(verdict(self.look(mail + whole + off)), "unknown")
-        self.assertEqual(verdict(self.look(mail + off + whole)), "unknown")
+        self.assertEqual(verdict(look(mail + off)), "not-ready")
+        self.assertEqual(verdict(look(mail + whole + off)), "unknown")
+        self.assertEqual(verdict(look(mail + off + whole)), "unknown")
 
     def test_topics(self) -> None:
         """What is asked for is what the trouble is about, before what one speaks of."""
         def asked(text: str) -> list[str]:
-            return [item["id"] for item in of_kind(self.look(text), "find-out")]
+            return [item["id"] for item in of_kind(look(text), "find-out")]
         xen = "I installed Xen on Debian. "
         self.assertEqual(asked(xen + "The wifi is broken.\n"), ["network", "xl-info", "xl-dmesg"])
         self.assertEqual(asked(xen + "Suspend fails.\nI like my keyboard.\n")[0], "suspend")
@@ -442,7 +466,7 @@ class Kinds(unittest.TestCase):
         for name, topic in (("Incus", "incus-log"), ("LXD", "incus-log"), ("Proxmox", "proxmox-log"),
                             ("KubeVirt", "kubevirt-log"), ("Multipass", "multipass-log"),
                             ("OpenStack", "nova-log"), ("CloudStack", "cloud-log"), ("Kata Containers", "kata-log"), ("Minikube", "minikube-log")):
-            items = self.look(f"I have {name} on my server.\nA VM does not start.\n")
+            items = look(f"I have {name} on my server.\nA VM does not start.\n")
             asked = [item["id"] for item in of_kind(items, "find-out")]
             self.assertEqual(asked[0], topic)
             self.assertNotIn("guest-log", asked)
@@ -450,15 +474,15 @@ class Kinds(unittest.TestCase):
     def test_trouble_is_not_ready(self) -> None:
         """A log that shows nothing wrong, from somebody who has trouble all the same."""
         log = "(XEN) [    1.200000] HVM: VMX enabled\n"
-        self.assertEqual(verdict(self.look(log)), "ready")
-        self.assertEqual(verdict(self.look(log + "\nThe login screen works.\n")), "ready")
+        self.assertEqual(verdict(look(log)), "ready")
+        self.assertEqual(verdict(look(log + "\nThe login screen works.\n")), "ready")
         for text in ("My guests crash after a minute.", "그런데 게스트가 자꾸 멈춥니다.",
                      "It is not working.", "Die Gäste funktionieren nicht."):
-            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+            self.assertEqual(verdict(look(log + "\n" + text + "\n")), "unknown", text)
         for text in ("My guest does not start", "A lock prevents the guest from booting."):
-            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "unknown", text)
+            self.assertEqual(verdict(look(log + "\n" + text + "\n")), "unknown", text)
         for text in ("Not starting NFS kernel daemon: no exports.", "This prevents flicker."):
-            self.assertEqual(verdict(self.look(log + "\n" + text + "\n")), "ready", text)
+            self.assertEqual(verdict(look(log + "\n" + text + "\n")), "ready", text)
 
 
 @needs("Hyperscan and PCRE2")
@@ -472,19 +496,13 @@ class Forms(unittest.TestCase):
     def tearDown(self) -> None:
         self.folder.cleanup()
 
-    def told(self, content: bytes) -> tuple:
-        self.path.write_bytes(content)
-        items = rows(self.path)
-        return verdict(items), {(item["id"], item["state"]) for item in of_kind(items, "finding")}
-
-    plain: dict = {}
-
     def check(self, form, step: int = 4) -> None:
-        for kind in KINDS[::step]:
+        def both(kind: dict) -> tuple:
             text = "\n".join(kind["text"]) + "\n"
-            if text not in self.plain:
-                self.plain[text] = self.told(text.encode())
-            self.assertEqual(self.told(form(text)), self.plain[text], kind["name"])
+            return told(form(text)), told_plainly(text)
+
+        for kind, (formed, plain) in of_each(both, KINDS[::step]):
+            self.assertEqual(formed, plain, kind["name"])
 
     def test_encodings(self) -> None:
         for encoding in ("utf-16", "utf-16-le", "utf-8-sig"):
@@ -512,10 +530,12 @@ class Forms(unittest.TestCase):
         self.assertIn(b"is no text of a kind that is known", run(self.path).stderr)
 
     def test_pipe(self) -> None:
-        for kind in KINDS:
-            text = "\n".join(kind["text"]).encode()
-            done = subprocess.run([NUNCHI, "doctor", "--json", "-"], input=text, timeout=60,
+        def piped(kind: dict) -> subprocess.CompletedProcess:
+            return subprocess.run([NUNCHI, "doctor", "--json", "-"], timeout=60,
+                                  input="\n".join(kind["text"]).encode(),
                                   capture_output=True, env={**os.environ, "LC_ALL": "C"})
+
+        for kind, done in of_each(piped, KINDS):
             items = [json.loads(line) for line in done.stdout.splitlines()]
             self.assertEqual(verdict(items), kind["verdict"], kind["name"])
         self.assertIn("standard input", {item["source"] for item in items})
@@ -578,7 +598,7 @@ class Forms(unittest.TestCase):
                      json.dumps(as_bytes, indent="\t", separators=(",", " : ")),
                      json.dumps({"MESSAGE": [104, 105]}, indent=2) + "\n" +
                      json.dumps(as_bytes, indent=2)):
-            self.assertEqual(self.told(text.encode())[0], "not-ready", text)
+            self.assertEqual(told(text.encode())[0], "not-ready", text)
 
 
 class AnyInput(unittest.TestCase):
