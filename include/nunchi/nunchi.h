@@ -303,6 +303,14 @@ struct nunchi_guest_options {
 	void *finish_data;
 	/* Prepares the guest for nunchi_trace_open(), if its target has events (trace.h). */
 	bool events;
+	/*
+	 * Called when all that this guest is read from is open, before a byte of it is read. It may
+	 * open other guests, of which the last one has `confine`: then the bytes of all of them are
+	 * read by a confined process. If it returns false, nunchi_guest_open() fails with
+	 * NUNCHI_ERROR_CANCELLED. NULL: no call.
+	 */
+	bool (*opened)(void *data);
+	void *opened_data;
 };
 
 /*

@@ -15,9 +15,9 @@
  * value, "null" for a NULL whose reason is not known; symbol(ADDRESS) is "name+0x12", with
  * " [module]" behind it for a module, of the first guest; hex(INTEGER) is "0x12", of anything else
  * what SQLite gives; split(TEXT, SEPARATORS, INDEX) is one of the parts, which any of the
- * separators divide, without empty ones and without blanks around them; regex_match(TEXT, PATTERN,
- * INDEX) is a group of the first match (0: all of it), regex_split(TEXT, PATTERN, INDEX) one of the
- * parts between matches, both by PCRE2.
+ * separators divide, without empty ones, and then without blanks around them; regex_match(TEXT,
+ * PATTERN, INDEX) is a group of the first match (0: all of it), regex_split(TEXT, PATTERN, INDEX)
+ * one of the parts between matches, both by PCRE2.
  */
 #ifndef NUNCHI_SQL_H
 #define NUNCHI_SQL_H
@@ -59,9 +59,10 @@ NUNCHI_API struct nunchi_error *nunchi_sql_create(struct nunchi_context *context
 /*
  * Makes the views of a guest tables of the schema with this name, of letters, digits and "_". The
  * schema "main" is there from the start. A table's name without a schema means that of the schema
- * that was added first. The guest is not read before a statement does; close it after
- * nunchi_sql_destroy(). Fails with NUNCHI_ERROR_ARGUMENT if the name is taken or not allowed, or
- * there are 10 schemas besides "main".
+ * that was added first, which alone may be called "main". The guest is not read before a statement
+ * does; close it after nunchi_sql_destroy(), also if this call fails. Fails with
+ * NUNCHI_ERROR_ARGUMENT if the name is taken or not allowed, or there are 10 schemas besides
+ * "main".
  */
 NUNCHI_API struct nunchi_error *nunchi_sql_add(struct nunchi_sql *sql, const char *schema,
 					       struct nunchi_guest *guest);
@@ -121,8 +122,8 @@ NUNCHI_API bool nunchi_statement_is_one_moment(const struct nunchi_statement *st
 NUNCHI_API uint64_t nunchi_statement_torn(const struct nunchi_statement *statement);
 /*
  * Warning number `index`, counted from 0, about rows or cells that could not be read; NULL if there
- * are no more. Equal texts are kept once, at most 64 in all. Ask after the last row. Owned by the
- * statement.
+ * are no more; it begins with the schema if there are several. Equal texts are kept once, at most
+ * 64 in all. Ask after the last row. Owned by the statement.
  */
 NUNCHI_API const char *nunchi_statement_warning(const struct nunchi_statement *statement,
 						size_t index);

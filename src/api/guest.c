@@ -131,10 +131,13 @@ struct opening {
 static struct nunchi_error *opened(struct target *target, void *data)
 {
 	struct opening *opening = data;
+	const struct nunchi_guest_options *options = &opening->options;
+	struct nunchi_error *err =
+	    options->confine ? guest_confine(opening->guest, target, options) : NULL;
 
-	if (!opening->options.confine)
-		return NULL;
-	return guest_confine(opening->guest, target, &opening->options);
+	if (err || !options->opened || options->opened(options->opened_data))
+		return err;
+	return error_create(NUNCHI_ERROR_CANCELLED, "opening it was ended");
 }
 
 struct nunchi_error *nunchi_guest_open(struct nunchi_context *context, const char *target,

@@ -117,6 +117,30 @@ static int fail_statement(struct cli *cli, struct sql_state *state, const char *
 	return code == NUNCHI_ERROR_PERMISSION ? CLI_USAGE : status;
 }
 
+/* ---- Targets ----------------------------------------------------------------------------------
+ */
+
+/* The size of NAME in NAME=TARGET; 0 if the word is something else. */
+static size_t name_size(const char *word)
+{
+	size_t size = 0;
+
+	while (isalnum((unsigned char)word[size]) || word[size] == '_')
+		size++;
+	return word[size] == '=' && !isdigit((unsigned char)word[0]) ? size : 0;
+}
+
+static bool is_named_target(const char *word)
+{
+	return name_size(word) && !strpbrk(word, " \t\n");
+}
+
+/* The word of a target without its name. */
+static const char *target_of(const char *word)
+{
+	return is_named_target(word) ? word + name_size(word) + 1 : word;
+}
+
 /* ---- Statements ------------------------------------------------------------------------------ */
 
 static void print_warnings(struct cli *cli, const struct nunchi_statement *statement)
@@ -140,8 +164,13 @@ static void print_warnings(struct cli *cli, const struct nunchi_statement *state
 
 static void print_notes(struct cli *cli, struct sql_state *state)
 {
-	for (size_t i = 0; i < state->guest_count; i++)
+	const char *last = cli->target;
+
+	for (size_t i = 0; i + 1 < state->target_count; i++) {
+		cli->target = target_of(state->words[i]);
 		cli_notes(cli, state->guests[i], &state->notes[i]);
+	}
+	cli->target = last;
 	cli_notes(cli, cli->guest, &cli->notes_printed);
 }
 
@@ -205,55 +234,65 @@ int sql_run_text(struct cli *cli, struct sql_state *state, const char *text)
 
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
-/* The size of NAME in NAME=TARGET; 0 if the word is something else. */
-static size_t name_size(const char *word)
-{
-	size_t size = 0;
-
-	while (isalnum((unsigned char)word[size]) || word[size] == '_')
-		size++;
-	return word[size] == '=' && !isdigit((unsigned char)word[0]) ? size : 0;
-}
-
-static bool is_named_target(const char *word)
-{
-	return name_size(word) && !strpbrk(word, " \t\n");
-}
-
-/* The word of a target without its name. */
-static const char *target_of(const char *word)
-{
-	return is_named_target(word) ? word + name_size(word) + 1 : word;
-}
-
-/* Opens a target and makes its views tables; the last one, which confines the process, by
- * cli_open().
- */
-static int add_target(struct cli *cli, struct sql_state *state, const char *word, bool last)
-{
-	struct nunchi_guest_options options = cli->guest_options;
-	size_t size = is_named_target(word) ? name_size(word) : 0;
-	const char *target = target_of(word);
-	struct nunchi_guest *guest = NULL;
-	char schema[MOST_NAME] = "main";
+/* A target that is opened, from within the opening of the one before it. */
+struct opening {
+	struct cli *cli;
+	struct sql_state *state;
+	size_t at;
 	int status;
+};
+
+static int open_target(struct cli *cli, struct sql_state *state, size_t at);
+
+/* The one before is open and not read yet: opens the next one. */
+static bool open_next(void *data)
+{
+	struct opening *opening = data;
+
+	opening->status = open_target(opening->cli, opening->state, opening->at);
+	return opening->status == CLI_DONE;
+}
+
+/*
+ * Opens a target and those behind it. The last one, which cli_open() opens, confines the process
+ * before any of them is read.
+ */
+static int open_target(struct cli *cli, struct sql_state *state, size_t at)
+{
+	const char *target = target_of(state->words[at]);
+	struct nunchi_guest_options options = cli->guest_options;
+	struct opening next = {cli, state, at + 1, CLI_DONE};
+	struct nunchi_error *err;
+
+	if (at + 1 == state->target_count)
+		return cli_open(cli, target);
+	options.confine = false;
+	options.opened = open_next;
+	options.opened_data = &next;
+	err = nunchi_guest_open(cli->context, target, &options, &state->guests[at]);
+	if (next.status) {
+		nunchi_error_destroy(err);
+		return next.status;
+	}
+	cli->target = err ? target : cli->target;
+	return cli_fail(cli, err);
+}
+
+/* Makes the views of a target tables of its schema. */
+static int add_target(struct cli *cli, struct sql_state *state, size_t at)
+{
+	const char *word = state->words[at];
+	size_t size = is_named_target(word) ? name_size(word) : 0;
+	bool last = at + 1 == state->target_count;
+	char schema[MOST_NAME] = "main";
 
 	if (size >= sizeof(schema))
 		return cli_misuse(cli, NULL, "the name of a target has at most %d letters",
 				  MOST_NAME - 1);
 	if (size)
 		snprintf(schema, sizeof(schema), "%.*s", (int)size, word);
-	if (last) {
-		status = cli_open(cli, target);
-		guest = cli->guest;
-	} else {
-		options.confine = false;
-		cli->target = target;
-		status = cli_fail(cli, nunchi_guest_open(cli->context, target, &options, &guest));
-		if (!status)
-			state->guests[state->guest_count++] = guest;
-	}
-	return status ? status : cli_fail(cli, nunchi_sql_add(state->sql, schema, guest));
+	return cli_fail(cli,
+			nunchi_sql_add(state->sql, schema, last ? cli->guest : state->guests[at]));
 }
 
 static int check_targets(struct cli *cli, char **words, int count)
@@ -336,8 +375,12 @@ static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 	/* A confined process can load no library. */
 	if (!status)
 		status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
-	for (int i = 0; i < targets && !status; i++)
-		status = add_target(cli, state, arguments[i], i == targets - 1);
+	state->words = arguments;
+	state->target_count = (size_t)targets;
+	if (!status)
+		status = open_target(cli, state, 0);
+	for (size_t i = 0; i < state->target_count && !status; i++)
+		status = add_target(cli, state, i);
 	if (!status && !given && isatty(STDIN_FILENO)) {
 		status = sql_shell(cli, state);
 		text = "";
@@ -365,7 +408,7 @@ static void sql_clean(void *data)
 {
 	struct sql_state *state = data;
 
-	for (size_t i = 0; i < state->guest_count; i++)
+	for (size_t i = 0; i + 1 < state->target_count; i++)
 		nunchi_guest_close(state->guests[i]);
 	free(state->text);
 }

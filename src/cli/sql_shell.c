@@ -203,6 +203,15 @@ static void cancel(void *data)
 	nunchi_sql_cancel(shell->state->sql);
 }
 
+/* Says something to who types: not in the output, if that is no terminal. */
+static bool say(struct cli *cli, const char *text)
+{
+	if (!isatty(STDOUT_FILENO))
+		return fputs(text, stderr) >= 0 && fflush(stderr) == 0;
+	cli_printf(cli, "%s", text);
+	return cli_flush(cli);
+}
+
 int sql_shell(struct cli *cli, struct sql_state *state)
 {
 	struct shell shell = {.cli = cli, .state = state};
@@ -212,25 +221,26 @@ int sql_shell(struct cli *cli, struct sql_state *state)
 	if (!shell.text)
 		return cli_fail_with(cli, "out of memory");
 	cli_on_interrupt(cancel, &shell);
-	cli_printf(cli, "SQL over %s; .help explains, .quit ends\n", cli->target);
+	say(cli, "SQL over ");
+	say(cli, cli->target);
+	say(cli, "; .help explains, .quit ends\n");
 	while (!shell.quits && !cli_interrupted()) {
 		ssize_t got;
 
-		cli_printf(cli, shell.size ? "   ...> " : "nunchi> ");
-		if (!cli_flush(cli))
+		if (!cli_flush(cli) || !say(cli, shell.size ? "   ...> " : "nunchi> "))
 			break;
 		got = read_line(line, sizeof(line));
 		if (!got)
 			break;
 		if (got < 0) {
 			shell.size = 0;
-			cli_printf(cli, "\n");
+			say(cli, "\n");
 			continue;
 		}
 		take_line(&shell, line);
 	}
 	cli_on_interrupt(NULL, NULL);
-	cli_printf(cli, shell.quits ? "" : "\n");
+	say(cli, shell.quits ? "" : "\n");
 	free(shell.text);
 	return CLI_DONE;
 }

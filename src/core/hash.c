@@ -26,6 +26,49 @@ uint64_t hash_bytes(const void *data, size_t size)
 	return mix(h);
 }
 
+static uint64_t rotate(uint64_t x, unsigned bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+static void sip_rounds(uint64_t v[4], unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		v[0] += v[1];
+		v[2] += v[3];
+		v[1] = rotate(v[1], 13) ^ v[0];
+		v[3] = rotate(v[3], 16) ^ v[2];
+		v[0] = rotate(v[0], 32);
+		v[2] += v[1];
+		v[0] += v[3];
+		v[1] = rotate(v[1], 17) ^ v[2];
+		v[3] = rotate(v[3], 21) ^ v[0];
+		v[2] = rotate(v[2], 32);
+	}
+}
+
+uint64_t hash_bytes_keyed(const void *data, size_t size, const uint64_t key[2])
+{
+	uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+			 key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
+	const unsigned char *p = data;
+
+	for (size_t left = size;; left -= 8, p += 8) {
+		uint64_t word = left < 8 ? (uint64_t)size << 56 : 0;
+
+		for (size_t i = 0; i < 8 && i < left; i++)
+			word |= (uint64_t)p[i] << (8 * i);
+		v[3] ^= word;
+		sip_rounds(v, 2);
+		v[0] ^= word;
+		if (left < 8)
+			break;
+	}
+	v[2] ^= 0xff;
+	sip_rounds(v, 4);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 void hash_map_init(struct hash_map *map)
 {
 	*map = (struct hash_map){0};

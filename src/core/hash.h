@@ -40,6 +40,12 @@ uint64_t *hash_map_find(const struct hash_map *map, uint64_t key);
 /* A 64-bit hash of bytes (FNV-1a, mixed); not for keys chosen to collide. */
 uint64_t hash_bytes(const void *data, size_t size);
 
+/*
+ * A 64-bit hash of bytes that who does not know the key cannot make collide (SipHash-2-4 of
+ * Aumasson and Bernstein).
+ */
+uint64_t hash_bytes_keyed(const void *data, size_t size, const uint64_t key[2]);
+
 #define _cleanup_hash_map_ _cleanup_(hash_map_deinit)
 
 #endif

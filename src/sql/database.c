@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/clock.h"
 #include "core/options.h"
 #include "sql/sql.h"
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* How many instructions of SQLite's machine run before it is asked whether to go on. */
 #define STEPS_TO_A_CHECK 1000
@@ -54,11 +56,14 @@ static int authorize(void *data, int action, const char *first, const char *seco
 	return SQLITE_DENY;
 }
 
+bool sql_is_cancelled(const struct nunchi_sql *sql)
+{
+	return cancel_requested(&sql->cancel) || nunchi_context_cancelled(sql->context);
+}
+
 static int is_cancelled(void *data)
 {
-	const struct nunchi_sql *sql = data;
-
-	return cancel_requested(&sql->cancel) || nunchi_context_cancelled(sql->context);
+	return sql_is_cancelled(data);
 }
 
 static struct nunchi_error *open_database(struct nunchi_sql *sql)
@@ -85,8 +90,7 @@ static struct nunchi_error *open_database(struct nunchi_sql *sql)
 	if (err)
 		return err;
 	sqlite.sqlite3_progress_handler(sql->db, STEPS_TO_A_CHECK, is_cancelled, sql);
-	if (sql->max_bytes)
-		sqlite.sqlite3_hard_heap_limit64((sqlite3_int64)sql->max_bytes);
+	sqlite.sqlite3_hard_heap_limit64((sqlite3_int64)sql->max_bytes);
 	sqlite.sqlite3_set_authorizer(sql->db, authorize, NULL);
 	return NULL;
 }
@@ -115,6 +119,8 @@ struct nunchi_error *nunchi_sql_create(struct nunchi_context *context,
 		return &error_nomem;
 	sql->context = context;
 	sql->one_moment = own.one_moment;
+	if (getrandom(sql->key, sizeof(sql->key), 0) != sizeof(sql->key))
+		sql->key[0] = clock_us();
 	sql->max_bytes = own.max_bytes < INT64_MAX ? own.max_bytes : INT64_MAX;
 	err = sql_regex_create(&sql->regex);
 	if (!err)
@@ -144,6 +150,11 @@ static struct nunchi_error *check_name(const struct nunchi_sql *sql, const char 
 			return error_create(NUNCHI_ERROR_ARGUMENT, "two guests are called \"%s\"",
 					    schema);
 	}
+	if (!strcasecmp(schema, "main") && sql->source_count)
+		return error_create(
+		    NUNCHI_ERROR_ARGUMENT,
+		    "only the first schema can be called \"main\": SQLite looks for a "
+		    "table there first");
 	if (!strcasecmp(schema, "temp"))
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "a schema cannot be called \"%s\": SQLite has one", schema);
@@ -207,12 +218,8 @@ struct nunchi_error *nunchi_sql_add(struct nunchi_sql *sql, const char *schema,
 void nunchi_sql_cancel(struct nunchi_sql *sql)
 {
 	cancel_request(&sql->cancel);
-	for (size_t i = 0; i < sql->source_count; i++) {
-		struct nunchi_session *session = sql->sources[i]->session;
-
-		if (session)
-			nunchi_session_cancel(session);
-	}
+	for (size_t i = 0; i < sql->source_count; i++)
+		nunchi_guest_cancel(sql->sources[i]->guest);
 }
 
 void nunchi_sql_destroy(struct nunchi_sql *sql)

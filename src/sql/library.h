@@ -38,6 +38,7 @@
 	FUNCTION(sqlite3_reset)                                                                    \
 	FUNCTION(sqlite3_result_double)                                                            \
 	FUNCTION(sqlite3_result_error)                                                             \
+	FUNCTION(sqlite3_result_error_code)                                                        \
 	FUNCTION(sqlite3_result_error_nomem)                                                       \
 	FUNCTION(sqlite3_result_int64)                                                             \
 	FUNCTION(sqlite3_result_null)                                                              \

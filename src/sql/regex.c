@@ -205,6 +205,7 @@ void sql_regex_split(sqlite3_context *context, int argument_count, sqlite3_value
 	const char *text = (const char *)sqlite.sqlite3_value_text(values[0]);
 	size_t size = (size_t)sqlite.sqlite3_value_bytes(values[0]), start = 0, from = 0;
 	struct pattern *pattern = index >= 0 ? take_pattern(context, values[1]) : NULL;
+	const struct nunchi_sql *sql = sqlite.sqlite3_user_data(context);
 	int count;
 
 	(void)argument_count;
@@ -216,9 +217,16 @@ void sql_regex_split(sqlite3_context *context, int argument_count, sqlite3_value
 
 		if (count < 0)
 			return;
-		/* What matches nothing, or ends before it begins (\K), divides nothing. */
+		if (sql_is_cancelled(sql)) {
+			sqlite.sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+			return;
+		}
+		/*
+		 * What matches nothing, or ends before it begins (\K), divides nothing. No match
+		 * begins before the leftmost one.
+		 */
 		if (at[1] <= at[0] || at[1] <= from) {
-			from++;
+			from = (at[0] > from ? at[0] : from) + 1;
 			continue;
 		}
 		if (index-- == 0) {

@@ -34,6 +34,7 @@ struct nunchi_sql {
 	bool one_moment;
 	uint64_t max_bytes;
 	struct sql_regex *regex;
+	uint64_t key[2]; /* of rowids */
 	struct sql_source *sources[SQL_MAX_SCHEMAS];
 	size_t source_count;
 	/* why a function that SQLite called has failed; the statement takes it */
@@ -55,6 +56,11 @@ struct nunchi_statement {
 	char *warnings[SQL_MAX_WARNINGS];
 	size_t warning_count;
 };
+
+/* ---- database.c ---- */
+
+/* Whether the statement that runs is to end. */
+bool sql_is_cancelled(const struct nunchi_sql *sql);
 
 /* ---- table.c ---- */
 
@@ -84,6 +90,6 @@ struct nunchi_error *sql_error(struct nunchi_sql *sql, int result);
 /* Opens the guest's session if the statement that runs has not done so. */
 struct nunchi_error *sql_enter(struct sql_source *source);
 /* Takes what a cursor has warned of. */
-void sql_take_warnings(struct nunchi_sql *sql, const struct nunchi_cursor *cursor);
+void sql_take_warnings(const struct sql_source *source, const struct nunchi_cursor *cursor);
 
 #endif

@@ -97,20 +97,33 @@ static struct nunchi_error *leave(struct nunchi_statement *statement)
 	return first;
 }
 
-void sql_take_warnings(struct nunchi_sql *sql, const struct nunchi_cursor *cursor)
+/* Keeps a text, which the statement then owns, unless it has it already or too many. */
+static void keep_warning(struct nunchi_statement *statement, char *text)
 {
-	struct nunchi_statement *statement = sql->running;
+	size_t i = 0;
+
+	while (i < statement->warning_count && strcmp(statement->warnings[i], text) != 0)
+		i++;
+	if (i < statement->warning_count || i == SQL_MAX_WARNINGS)
+		free(text);
+	else
+		statement->warnings[statement->warning_count++] = text;
+}
+
+void sql_take_warnings(const struct sql_source *source, const struct nunchi_cursor *cursor)
+{
+	struct nunchi_statement *statement = source->sql->running;
 	const char *text;
 
 	for (size_t n = 0; statement && (text = nunchi_cursor_warning(cursor, n)); n++) {
-		size_t i = 0;
+		char *own;
 
-		while (i < statement->warning_count && strcmp(statement->warnings[i], text) != 0)
-			i++;
-		if (i < statement->warning_count || i == SQL_MAX_WARNINGS)
-			continue;
-		statement->warnings[i] = strdup(text);
-		statement->warning_count += statement->warnings[i] != NULL;
+		if (source->sql->source_count == 1)
+			own = strdup(text);
+		else if (asprintf(&own, "%s: %s", source->schema, text) < 0)
+			own = NULL;
+		if (own)
+			keep_warning(statement, own);
 	}
 }
 
@@ -248,10 +261,6 @@ static struct nunchi_error *begin(struct nunchi_statement *statement)
 {
 	struct nunchi_sql *sql = statement->sql;
 
-	if (sql->running)
-		return error_create(NUNCHI_ERROR_BUSY,
-				    "another statement of this database is running; close it, or "
-				    "take all its rows");
 	sql->running = statement;
 	return sql->one_moment ? rehearse(statement) : NULL;
 }
@@ -321,7 +330,11 @@ struct nunchi_error *nunchi_statement_next(struct nunchi_statement *statement,
 				    "nunchi_statement_next() was given NULL");
 	if (statement->ended)
 		return &error_stop;
-	if (statement->sql->running != statement)
+	if (statement->sql->running && statement->sql->running != statement)
+		return error_create(NUNCHI_ERROR_BUSY,
+				    "another statement of this database is running; close it, or "
+				    "take all its rows");
+	if (!statement->sql->running)
 		err = begin(statement);
 	if (!err)
 		result = sqlite.sqlite3_step(statement->stmt);

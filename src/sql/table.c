@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Views as virtual tables. SQLite tests each row itself, so that conditions which are passed on to
- * the view need only not lose a row.
+ * the view need only not lose a row. By its rowid SQLite knows a row again that it reads by other
+ * conditions (OR, RIGHT JOIN), so the rowid depends on what the row has alone.
  */
 #include "core/array.h"
 #include "core/buffer.h"
+#include "core/hash.h"
 #include "sql/sql.h"
 
 #include <inttypes.h>
@@ -38,7 +40,10 @@ struct cursor {
 	sqlite3_vtab_cursor base; /* first */
 	struct nunchi_cursor *rows;
 	const struct nunchi_cell *cells;
-	sqlite3_int64 number;
+	size_t cell_count;
+	sqlite3_int64 rowid;
+	bool has_rowid;
+	struct hash_map equal; /* of rows whose rowid was asked for: how many have the same cells */
 	unsigned char place[64]; /* of the view's columns in cells; NOT_READ: in none */
 };
 
@@ -450,6 +455,7 @@ static int table_open(sqlite3_vtab *base, sqlite3_vtab_cursor **ret)
 	(void)base;
 	if (!cursor)
 		return SQLITE_NOMEM;
+	hash_map_init(&cursor->equal);
 	*ret = &cursor->base;
 	return SQLITE_OK;
 }
@@ -460,7 +466,7 @@ static void close_rows(struct cursor *cursor)
 
 	if (!cursor->rows)
 		return;
-	sql_take_warnings(table->source->sql, cursor->rows);
+	sql_take_warnings(table->source, cursor->rows);
 	nunchi_cursor_close(cursor->rows);
 	cursor->rows = NULL;
 	cursor->cells = NULL;
@@ -471,6 +477,7 @@ static int table_close(sqlite3_vtab_cursor *base)
 	struct cursor *cursor = (struct cursor *)base;
 
 	close_rows(cursor);
+	hash_map_deinit(&cursor->equal);
 	free(cursor);
 	return SQLITE_OK;
 }
@@ -483,7 +490,7 @@ static int table_next(sqlite3_vtab_cursor *base)
 	bool torn;
 
 	cursor->cells = NULL;
-	cursor->number++;
+	cursor->has_rowid = false;
 	err = nunchi_cursor_next(cursor->rows, &cursor->cells, &torn);
 	if (!err) {
 		if (sql->running)
@@ -517,6 +524,7 @@ static struct nunchi_error *open_rows(struct cursor *cursor, uint64_t mask,
 		cursor->place[i] = (unsigned char)query.column_count;
 		columns[query.column_count++] = table->view->columns[i].name;
 	}
+	cursor->cell_count = query.column_count;
 	err = sql_enter(source);
 	if (!err)
 		err = nunchi_cursor_open(source->guest, table->view, &query, &cursor->rows);
@@ -539,7 +547,7 @@ static int table_filter(sqlite3_vtab_cursor *base, int number, const char *plan,
 
 	(void)number;
 	close_rows(cursor);
-	cursor->number = 0;
+	hash_map_clear(&cursor->equal);
 	if (!take_conditions(&conditions, table->view, rest, count, values))
 		err = &error_nomem;
 	else if (!conditions.none)
@@ -586,9 +594,63 @@ static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
 	return SQLITE_OK;
 }
 
+static void append_cell(struct buffer *buffer, const struct nunchi_cell *cell)
+{
+	const bool text = cell->kind == NUNCHI_CELL_VALUE && cell->type == NUNCHI_TYPE_TEXT;
+	const uint64_t head[] = {
+	    (uint64_t)cell->kind << 32 | (uint64_t)cell->type,
+	    cell->kind != NUNCHI_CELL_VALUE ? (uint64_t)cell->absence : 0,
+	    text ? cell->text_size : 0,
+	};
+	uint64_t bits = 0;
+
+	buffer_append(buffer, head, sizeof(head));
+	if (text) {
+		buffer_append(buffer, cell->text, cell->text_size);
+		return;
+	}
+	if (cell->kind != NUNCHI_CELL_VALUE)
+		return;
+	if (cell->type == NUNCHI_TYPE_REAL)
+		memcpy(&bits, &cell->real, sizeof(bits));
+	else
+		bits = cell->type == NUNCHI_TYPE_ADDRESS ? cell->address : (uint64_t)cell->integer;
+	buffer_append(buffer, &bits, sizeof(bits));
+}
+
+/*
+ * A hash of the row's cells, and of how many rows with the same cells were asked for before. Which
+ * columns are read does not depend on the conditions that are passed on, and those are about
+ * columns that are read: so equal rows meet all of them or none.
+ */
+static bool make_rowid(struct cursor *cursor, const uint64_t key[2])
+{
+	_cleanup_buffer_ struct buffer buffer;
+	uint64_t cells[2], *before;
+
+	buffer_init(&buffer, 0);
+	for (size_t i = 0; i < cursor->cell_count; i++)
+		append_cell(&buffer, &cursor->cells[i]);
+	if (buffer.failed)
+		return false;
+	cells[0] = hash_bytes_keyed(buffer.data, buffer.size, key);
+	before = hash_map_find(&cursor->equal, cells[0]);
+	cells[1] = before ? ++*before : 0;
+	if (!before && hash_map_insert(&cursor->equal, cells[0], 0) == HASH_NOMEM)
+		return false;
+	cursor->rowid = (sqlite3_int64)hash_bytes_keyed(cells, sizeof(cells), key);
+	cursor->has_rowid = true;
+	return true;
+}
+
 static int table_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret)
 {
-	*ret = ((const struct cursor *)base)->number;
+	const struct table *table = (const struct table *)base->pVtab;
+	struct cursor *cursor = (struct cursor *)base;
+
+	if (!cursor->has_rowid && !make_rowid(cursor, table->source->sql->key))
+		return SQLITE_NOMEM;
+	*ret = cursor->rowid;
 	return SQLITE_OK;
 }
 

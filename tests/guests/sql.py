@@ -54,6 +54,39 @@ def check_join(subject: Subject) -> None:
                               f"sql: the join has {len(rows)} rows, not {len(want)}")
 
 
+CONDITIONS = (
+    "{}pid = 1 or ({}pid = 2 and {}uid = 0)", "{}pid < 3 or {}pid > 60", "{}pid in (1, 2, 99999)",
+    "{}pid < 10 or {}pid in (1, 2, 3) or {}parent = 2", "{}pid >= 2 and {}pid <= 5", "{}pid = null",
+    "{}pid > -1", "{}pid = 1.0", "{}pid < 2.5", "{}pid = 18446744073709551615",
+    "{}uid in (select uid from processes where pid = 1)", "{}name like 'k%' or {}name glob '[a-c]*'",
+    "not {}pid = 1", "{}pid between 1 and 3 or {}name = 'init'", "{}cmdline is null or {}uid = 0")
+OUTER = ("select p.pid, f.fd from process_open_files f {join} join processes p on {plus}p.pid = f.pid",
+         "select p.pid, f.fd from processes p {join} join process_open_files f "
+         "on {plus}f.pid = p.pid and {plus}f.fd < 2")
+
+
+def check_conditions(subject: Subject) -> None:
+    """What is passed on to a view ("+" keeps SQLite from doing so) loses and adds no row."""
+    texts = [f"select {columns} from {table} where " + condition.replace("{}", "{plus}")
+             for condition in CONDITIONS
+             for table, columns in (("processes", "pid, parent, uid, name"), ("processes", "uid"))]
+    texts += [text.replace("{join}", kind) for text in OUTER
+              for kind in ("left", "right", "full", "inner")]
+    for text in texts:
+        passed, kept = (sorted(query(subject, subject.raw, text.replace("{plus}", plus)).out.splitlines())
+                        for plus in ("", "+"))
+        subject.account.check(passed == kept, f"sql: {text}", f"{len(passed)} rows, not {len(kept)}")
+
+
+def check_reasons(subject: Subject) -> None:
+    """absence() gives the reasons that the view gives."""
+    want = [(row["pid"], row.get("absent", {}).get("cmdline"))
+            for row in subject.reference["processes"].rows]
+    rows = query(subject, subject.raw, "select pid, absence(cmdline) as why from processes").rows
+    subject.account.check([(row["pid"], row["why"]) for row in rows] == want and any(
+        why for _, why in want), "sql: absence() is not what the view gives")
+
+
 def check_reading(subject: Subject) -> None:
     """One process, or one column, takes less than all; the second table of a join about as much."""
     whole = bytes_read(subject, "select * from process_open_files")
@@ -83,6 +116,8 @@ def check_two(subject: Subject) -> None:
 def run(subject: Subject) -> None:
     check_tables(subject)
     check_join(subject)
+    check_conditions(subject)
+    check_reasons(subject)
     check_reading(subject)
     check_two(subject)
 

@@ -125,6 +125,21 @@ static void test_hash_map_reserve(void **state)
 		assert_int_equal(*hash_map_find(&map, i), i);
 }
 
+/* The example of the paper that describes SipHash (Aumasson, Bernstein 2012, appendix A). */
+static void test_keyed_hash(void **state)
+{
+	const uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+	const uint64_t other[2] = {key[0], key[1] + 1};
+	unsigned char message[16];
+
+	(void)state;
+	for (unsigned char i = 0; i < sizeof(message); i++)
+		message[i] = i;
+	assert_int_equal(hash_bytes_keyed(message, 15, key), 0xa129ca6149be45e5);
+	assert_int_not_equal(hash_bytes_keyed(message, 16, key), 0xa129ca6149be45e5);
+	assert_int_not_equal(hash_bytes_keyed(message, 15, other), 0xa129ca6149be45e5);
+}
+
 static void test_hash_map_keeps_first_value(void **state)
 {
 	_cleanup_hash_map_ struct hash_map map;
@@ -355,6 +370,7 @@ int main(void)
 	    cmocka_unit_test(test_buffer_stops_at_its_limit),
 	    cmocka_unit_test(test_buffer_numbers),
 	    cmocka_unit_test(test_hash_map_reserve),
+	    cmocka_unit_test(test_keyed_hash),
 	    cmocka_unit_test(test_hash_map_keeps_first_value),
 	    cmocka_unit_test(test_hash_map_forgets_its_size),
 	    cmocka_unit_test(test_array_reserve),

@@ -288,6 +288,8 @@ static void conditions_lose_no_row(void **state)
 	    "%saddress = '0xffffffff81000000'",
 	    "%saddress = -2130706432.0",
 	    "%stype in ('t', 'T') and name > 'a'",
+	    "%sname = 'phys_base' or name like 'init%%'",
+	    "%sname glob 'i*' or address = 0xffffffff81000000 or address in (5, -2130706432)",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
@@ -402,6 +404,8 @@ static void one_statement_runs_at_a_time(void **state)
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_BUSY);
 	nunchi_error_destroy(err);
 	nunchi_statement_close(first);
+	/* What was refused can be begun later. */
+	succeeded(nunchi_statement_next(second, &cells));
 	nunchi_statement_close(second);
 	answers(*state, "select count(*) from symbols where name = 'phys_base'", "1\n");
 }
@@ -544,6 +548,8 @@ static void regular_expressions_answer(void **state)
 		"regex_split('a1b22c', '[0-9]+', 3), regex_split(',a', ',', 0), "
 		"regex_split('abc', '', 0)",
 		"a|c|<null>||abc\n");
+	/* A pattern that matches nothing but the end is not tried at each byte of 1 MB. */
+	answers(*state, "select length(regex_split(hex(zeroblob(500000)), '/*$', 0))", "1000000\n");
 	/* The pattern differs from row to row. */
 	answers(*state, "with p(x) as (values('a'), ('b')) select regex_match('ab', x, 0) from p",
 		"a\nb\n");
@@ -556,6 +562,21 @@ static void regular_expressions_answer(void **state)
 	fails(*state, "select regex_match('a', 'a', 0)", NUNCHI_ERROR_ARGUMENT,
 	      "no regular expressions");
 #endif
+}
+
+/* SQLite looks for a table in "main" first. */
+static void main_is_the_first_schema(void **state)
+{
+	struct sql_test *test = *state;
+	struct nunchi_sql *sql;
+	struct nunchi_error *err;
+
+	succeeded(nunchi_sql_create(test->context, NULL, &sql));
+	succeeded(nunchi_sql_add(sql, "before", test->guest));
+	err = nunchi_sql_add(sql, "main", test->guest);
+	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_ARGUMENT);
+	nunchi_error_destroy(err);
+	nunchi_sql_destroy(sql);
 }
 
 static void guests_have_schemas(void **state)
@@ -572,6 +593,9 @@ static void guests_have_schemas(void **state)
 	assert_int_equal(nunchi_error_code(err), NUNCHI_ERROR_ARGUMENT);
 	nunchi_error_destroy(err);
 	succeeded(nunchi_sql_add(test->sql, "after", other));
+	answers(test,
+		"select count(*) from symbols where name = 'phys_base' or name = 'init_top_pgt'",
+		"2\n");
 	answers(
 	    test,
 	    "select (select count(*) from main.symbols) = (select count(*) from after.symbols), "
@@ -602,6 +626,7 @@ int main(void)
 	    TEST(memory_has_a_limit),
 	    TEST(functions_answer),
 	    TEST(regular_expressions_answer),
+	    TEST(main_is_the_first_schema),
 	    TEST(guests_have_schemas),
 	};
 	int failed;
