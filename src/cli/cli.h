@@ -196,7 +196,8 @@ char *cli_escape(const char *text, size_t size);
 /* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
 bool cli_target_is_live(const char *word);
 /*
- * Has Ctrl-C call this, from within the signal handler, and do nothing else; NULL ends that.
+ * Has the next Ctrl-C call this, from within the signal handler, and do nothing else. A second one
+ * ends the command, unless this was called again. NULL: Ctrl-C ends the command as usual.
  */
 void cli_on_interrupt(void (*call)(void *data), void *data);
 /* Whether a signal asked us to end. */

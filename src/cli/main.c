@@ -16,6 +16,7 @@ static volatile sig_atomic_t signal_number;
 /* What Ctrl-C calls in place of all that; NULL: nothing. */
 static void (*volatile interrupt_call)(void *data);
 static void *volatile interrupt_data;
+static volatile sig_atomic_t interrupt_pending; /* it was called, and nobody asked for it since */
 
 /*
  * The first signal cancels what runs, so that a paused guest is resumed before we end; a second one
@@ -25,12 +26,13 @@ static void on_signal(int number)
 {
 	int saved_errno = errno;
 
-	if (number == SIGINT && interrupt_call && !signal_number) {
+	if (number == SIGINT && interrupt_call && !signal_number && !interrupt_pending) {
+		interrupt_pending = 1;
 		interrupt_call(interrupt_data);
 		errno = saved_errno;
 		return;
 	}
-	if (signal_number)
+	if (signal_number || interrupt_pending)
 		_exit(128 + number);
 	signal_number = number;
 	if (running_context)
@@ -42,6 +44,7 @@ void cli_on_interrupt(void (*call)(void *data), void *data)
 {
 	interrupt_call = NULL;
 	interrupt_data = data;
+	interrupt_pending = 0;
 	interrupt_call = call;
 }
 

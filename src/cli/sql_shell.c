@@ -220,13 +220,13 @@ int sql_shell(struct cli *cli, struct sql_state *state)
 	shell.text = calloc(1, MOST_INPUT + 1);
 	if (!shell.text)
 		return cli_fail_with(cli, "out of memory");
-	cli_on_interrupt(cancel, &shell);
 	say(cli, "SQL over ");
 	say(cli, cli->target);
 	say(cli, "; .help explains, .quit ends\n");
 	while (!shell.quits && !cli_interrupted()) {
 		ssize_t got;
 
+		cli_on_interrupt(cancel, &shell);
 		if (!cli_flush(cli) || !say(cli, shell.size ? "   ...> " : "nunchi> "))
 			break;
 		got = read_line(line, sizeof(line));
