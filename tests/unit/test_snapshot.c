@@ -414,6 +414,7 @@ struct progress {
 	unsigned calls;
 	uint64_t last, total;
 	bool go_on;
+	bool not_whole; /* refuse the last call, when all is written */
 };
 
 static bool on_progress(uint64_t done, uint64_t total, void *data)
@@ -424,7 +425,7 @@ static bool on_progress(uint64_t done, uint64_t total, void *data)
 	progress->calls++;
 	progress->last = done;
 	progress->total = total;
-	return progress->go_on;
+	return progress->go_on && !(progress->not_whole && done == total);
 }
 
 static void test_exists(void **state)
@@ -506,6 +507,13 @@ static void test_progress_and_cancel(void **state)
 	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
 	nunchi_error_destroy(err);
 	assert_int_equal(progress.calls, 1);
+	assert_int_equal(files_in(&place), 0);
+
+	progress = (struct progress){.go_on = true, .not_whole = true};
+	err = snapshot_write(live, place.path, NUNCHI_FORMAT_RAW, on_progress, &progress, NULL);
+	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));
+	nunchi_error_destroy(err);
+	assert_int_equal(progress.last, LIVE_SIZE);
 	assert_int_equal(files_in(&place), 0);
 	err = snapshot_write(live, place.path, NUNCHI_FORMAT_ELF, NULL, NULL, &cancel);
 	assert_true(error_is(err, NUNCHI_ERROR_CANCELLED));

@@ -319,6 +319,10 @@ static struct nunchi_error *copy_all(struct snapshot *snapshot)
 		err = end_segment(writer);
 	if (!err && writer->ops->finish)
 		err = writer->ops->finish(writer);
+	/* The last chance to refuse the file: after this it has its name. */
+	if (!err && snapshot->progress &&
+	    !snapshot->progress(snapshot->done, snapshot->total, snapshot->data))
+		err = cancelled(snapshot);
 	return err ? err : output_finish(&writer->output, writer->position);
 }
 
@@ -383,8 +387,6 @@ struct nunchi_error *snapshot_write_to(struct target *target, struct output *out
 	err = copy_all(&snapshot);
 	if (err)
 		return err;
-	if (progress)
-		progress(snapshot.done, snapshot.total, data);
 	note_missing(&snapshot);
 	return NULL;
 }
