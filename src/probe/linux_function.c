@@ -292,14 +292,20 @@ static struct nunchi_error *parse(const struct linux_function *function,
 	return NULL;
 }
 
-/* Whether another column has the name. */
+/* Whether another column has the name, or "probe", which callers show beside the columns. */
 static bool is_taken(const char *name, size_t size)
 {
+	static const char *const others[] = {"probe", "result"};
+
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++) {
 		if (strlen(common[i].name) == size && !memcmp(common[i].name, name, size))
 			return true;
 	}
-	return size == 6 && !memcmp(name, "result", 6);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (strlen(others[i]) == size && !memcmp(others[i], name, size))
+			return true;
+	}
+	return false;
 }
 
 static struct nunchi_error *add_expression(struct linux_function *function, const char *text,
