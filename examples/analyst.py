@@ -21,8 +21,10 @@ def main() -> None:
             # An absent cell is false, and is no 0: a kernel thread has no file that could be missing.
             if row.on_disk != 0:
                 continue
-            line, parent = [], row
-            while parent:
+            # The guest's own words: its processes may be each other's parents.
+            line, parent, seen = [], row, set()
+            while parent and parent.pid not in seen:
+                seen.add(parent.pid)
                 line.append(f"{parent.name}[{parent.pid}]")
                 parent = processes.get(parent.parent)
             # Names are the guest's own words: ascii() keeps them off the terminal's controls.

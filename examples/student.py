@@ -19,8 +19,10 @@ def main() -> None:
 
         # init_task.tasks is the head of a list, whose entries lie in the tasks themselves.
         head = guest.symbol("init_task").address + offset["tasks"]
-        own, entry = [], pointer(head)
-        while entry != head:
+        # A guest may have any pointer in its list: an entry that was seen before ends it as well.
+        own, entry, seen = [], pointer(head), {head}
+        while entry not in seen:
+            seen.add(entry)
             task = entry - offset["tasks"]
             name = guest.read(task + offset["comm"], 16).partition(b"\0")[0]
             own.append(int.from_bytes(guest.read(task + offset["pid"], 4), "little"))
