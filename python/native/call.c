@@ -45,6 +45,15 @@ static bool take_signal(void)
 	return !sigaction(SIGINT, &own, NULL);
 }
 
+/* A handler that was set during the call stays. */
+static void give_signal_back(void)
+{
+	struct sigaction present;
+
+	if (!sigaction(SIGINT, NULL, &present) && present.sa_handler == on_interrupt)
+		sigaction(SIGINT, &python_action, NULL);
+}
+
 void call_begin(struct call *call, void (*cancel)(void *what), void *what)
 {
 	*call = (struct call){.cancel = cancel, .what = what, .outer = calls};
@@ -60,7 +69,7 @@ void call_end(struct call *call)
 	if (!call->interruptible)
 		return;
 	if (!call->outer)
-		sigaction(SIGINT, &python_action, NULL);
+		give_signal_back();
 	calls = call->outer;
 }
 
