@@ -68,6 +68,7 @@ PyObject *guest_query(PyObject *object, PyObject *args)
 	return self;
 }
 
+/* close() may end the object's cursor while a call uses it: then it lives until guest_release(). */
 static bool is_open(const struct cursor_object *self)
 {
 	if (!self->open)
@@ -80,6 +81,7 @@ static PyObject *cursor_next(PyObject *object, PyObject *args)
 {
 	struct cursor_object *self = (struct cursor_object *)object;
 	const struct nunchi_cell *cells;
+	struct nunchi_cursor *cursor;
 	struct nunchi_error *err;
 	PyObject *row = NULL;
 	struct call call;
@@ -87,13 +89,16 @@ static PyObject *cursor_next(PyObject *object, PyObject *args)
 	bool torn;
 
 	(void)args;
-	if (!is_open(self) || !guest_enter(self->guest, &call))
+	if (!is_open(self))
 		return NULL;
-	err = nunchi_cursor_next(self->open->cursor, &cells, &torn);
+	cursor = self->open->cursor;
+	if (!guest_enter(self->guest, &call))
+		return NULL;
+	err = nunchi_cursor_next(cursor, &cells, &torn);
 	call_end(&call);
 	/* The cells live until the next call on the cursor, so the guest is still in use. */
 	if (!err) {
-		nunchi_cursor_columns(self->open->cursor, &count);
+		nunchi_cursor_columns(cursor, &count);
 		row = values_cells(cells, count);
 	}
 	guest_release(self->guest);
@@ -109,29 +114,35 @@ static PyObject *cursor_columns(PyObject *object, PyObject *args)
 {
 	struct cursor_object *self = (struct cursor_object *)object;
 	const struct nunchi_column *const *columns;
+	PyObject *tuple;
 	size_t count;
 
 	(void)args;
-	if (!is_open(self) || !guest_is_usable(self->guest))
+	if (!is_open(self) || !guest_take(self->guest))
 		return NULL;
 	columns = nunchi_cursor_columns(self->open->cursor, &count);
-	return values_columns(columns, count);
+	tuple = values_columns(columns, count);
+	guest_release(self->guest);
+	return tuple;
 }
 
 static PyObject *cursor_warnings(PyObject *object, PyObject *args)
 {
 	struct cursor_object *self = (struct cursor_object *)object;
-	PyObject *list;
+	struct nunchi_cursor *cursor;
 	const char *warning;
+	PyObject *list;
 
 	(void)args;
-	if (!is_open(self) || !guest_is_usable(self->guest))
+	if (!is_open(self) || !guest_take(self->guest))
 		return NULL;
+	cursor = self->open->cursor;
 	list = PyList_New(0);
-	for (size_t i = 0; list && (warning = nunchi_cursor_warning(self->open->cursor, i)); i++) {
+	for (size_t i = 0; list && (warning = nunchi_cursor_warning(cursor, i)); i++) {
 		if (!values_append(list, values_text(warning)))
 			Py_CLEAR(list);
 	}
+	guest_release(self->guest);
 	return list;
 }
 

@@ -58,6 +58,12 @@ static void close_left(struct guest_object *self)
 		self->trace = NULL;
 		self->trace_left = false;
 	}
+	if (self->session_left) {
+		/* Whom could an error be told? The next use of the guest says what is wrong. */
+		nunchi_error_destroy(nunchi_session_close(self->session));
+		self->session = NULL;
+		self->session_left = false;
+	}
 }
 
 void guest_release(struct guest_object *self)
@@ -99,10 +105,21 @@ void guest_drop_trace(struct guest_object *self)
 		close_left(self);
 }
 
-/* None, or an exception. */
+void guest_drop_session(struct guest_object *self)
+{
+	if (!self->session || self->process != getpid())
+		return;
+	self->session_left = true;
+	if (!self->used)
+		close_left(self);
+}
+
+/* None, or an exception: of the error, or of a callback. */
 static PyObject *done(struct nunchi_error *err)
 {
-	return err ? errors_raise(err) : values_text(NULL);
+	if (err)
+		return errors_raise(err);
+	return PyErr_Occurred() ? NULL : values_text(NULL);
 }
 
 /* ---- Open and close ---- */
@@ -184,30 +201,32 @@ PyObject *guest_open(PyObject *module, PyObject *args)
 /* In a child process of fork() nothing of the parent's is touched. */
 static void close_all(struct guest_object *self)
 {
+	PyThreadState *thread;
+
 	if (!self->guest || self->process != getpid())
 		return;
 	self->trace_left = self->trace;
 	close_left(self);
+	/* Closed with the guest; a thread that drops it meanwhile has nothing to close. */
+	self->session = NULL;
+	thread = PyEval_SaveThread();
 	nunchi_guest_close(self->guest);
 	nunchi_context_destroy(self->context);
+	PyEval_RestoreThread(thread);
 	self->guest = NULL;
 	self->context = NULL;
-	self->session = NULL;
 }
 
 static PyObject *guest_close(PyObject *object, PyObject *args)
 {
 	struct guest_object *self = (struct guest_object *)object;
-	PyThreadState *thread;
 
 	(void)args;
 	if (!self->guest || self->process != getpid())
 		return values_text(NULL);
 	if (!guest_take(self))
 		return NULL;
-	thread = PyEval_SaveThread();
 	close_all(self);
-	PyEval_RestoreThread(thread);
 	guest_release(self);
 	return values_text(NULL);
 }
@@ -239,57 +258,6 @@ static PyObject *guest_attach(PyObject *object, PyObject *args)
 	err = nunchi_guest_attach(self->guest);
 	guest_leave(self, &call);
 	return done(err);
-}
-
-/* ---- Sessions ---- */
-
-static PyObject *guest_session_open(PyObject *object, PyObject *args)
-{
-	struct guest_object *self = (struct guest_object *)object;
-	struct nunchi_session_options options = {.size = sizeof(options)};
-	struct nunchi_session *session;
-	struct nunchi_error *err;
-	struct call call;
-	int hold;
-
-	if (!PyArg_ParseTuple(args, "p", &hold))
-		return NULL;
-	options.hold = hold;
-	if (!guest_enter(self, &call))
-		return NULL;
-	err = nunchi_session_open(self->guest, &options, &session);
-	guest_leave(self, &call);
-	if (!err)
-		self->session = session;
-	return done(err);
-}
-
-static PyObject *guest_session_close(PyObject *object, PyObject *args)
-{
-	struct guest_object *self = (struct guest_object *)object;
-	struct nunchi_error *err;
-	struct call call;
-
-	(void)args;
-	if (!self->session)
-		return values_text(NULL);
-	if (!guest_enter(self, &call))
-		return NULL;
-	err = nunchi_session_close(self->session);
-	guest_leave(self, &call);
-	self->session = NULL;
-	return done(err);
-}
-
-static PyObject *guest_session_moment(PyObject *object, PyObject *args)
-{
-	struct guest_object *self = (struct guest_object *)object;
-
-	(void)args;
-	if (!is_free(self))
-		return NULL;
-	return PyLong_FromUnsignedLongLong(self->session ? nunchi_session_moment(self->session)
-							 : 0);
 }
 
 /* ---- What is known of the guest ---- */
@@ -340,14 +308,18 @@ static PyObject *guest_info(PyObject *object, PyObject *args)
 static PyObject *guest_notes(PyObject *object, PyObject *args)
 {
 	struct guest_object *self = (struct guest_object *)object;
-	PyObject *list = guest_is_usable(self) ? PyList_New(0) : NULL;
 	const char *note;
+	PyObject *list;
 
 	(void)args;
+	if (!guest_take(self))
+		return NULL;
+	list = PyList_New(0);
 	for (size_t i = 0; list && (note = nunchi_guest_note(self->guest, i)); i++) {
 		if (!values_append(list, values_text(note)))
 			Py_CLEAR(list);
 	}
+	guest_release(self);
 	return list;
 }
 
@@ -442,9 +414,7 @@ static PyObject *guest_export(PyObject *object, PyObject *args)
 static PyMethodDef methods[] = {{"close", guest_close, METH_NOARGS, NULL},
 				{"is_closed", guest_is_closed, METH_NOARGS, NULL},
 				{"attach", guest_attach, METH_NOARGS, NULL},
-				{"session_open", guest_session_open, METH_VARARGS, NULL},
-				{"session_close", guest_session_close, METH_NOARGS, NULL},
-				{"session_moment", guest_session_moment, METH_NOARGS, NULL},
+				{"session", guest_session, METH_VARARGS, NULL},
 				{"info", guest_info, METH_NOARGS, NULL},
 				{"notes", guest_notes, METH_NOARGS, NULL},
 				{"timing", guest_timing, METH_NOARGS, NULL},

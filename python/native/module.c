@@ -101,7 +101,7 @@ PyMODINIT_FUNC PyInit__native(void)
 	PyObject *module = PyModule_Create(&definition);
 
 	if (module && errors_add(module) && values_add(module) && guest_add() && cursor_add() &&
-	    trace_add())
+	    session_add() && trace_add())
 		return module;
 	Py_XDECREF(module);
 	return NULL;

@@ -105,6 +105,7 @@ struct guest_object {
 	struct nunchi_trace *trace;     /* that is open, or NULL */
 	struct open_cursor *left;       /* cursors that nobody has, to be closed */
 	bool trace_left;                /* nobody has the trace: likewise */
+	bool session_left;              /* nobody has the session: likewise */
 	bool used;                      /* a call of the library uses it */
 	pid_t process;                  /* a child process may not touch the guest */
 };
@@ -114,7 +115,10 @@ bool guest_add(void);
 PyObject *guest_open(PyObject *module, PyObject *args);
 /* False if an exception was raised: the guest is closed, or used elsewhere. */
 bool guest_is_usable(const struct guest_object *self);
-/* The same, and marks the guest as used. */
+/*
+ * The same, and marks the guest as used. So nothing of it is closed until guest_release(), although
+ * each allocation of a Python object may run the garbage collector, and with it any Python code.
+ */
 bool guest_take(struct guest_object *self);
 /* Ends the use. */
 void guest_release(struct guest_object *self);
@@ -123,8 +127,9 @@ bool guest_enter(struct guest_object *self, struct call *call);
 void guest_leave(struct guest_object *self, struct call *call);
 /* Closes a cursor, NULL accepted, that nobody has any more: at once, or when the guest is free. */
 void guest_drop_cursor(struct guest_object *self, struct open_cursor *cursor);
-/* The same for the guest's trace. */
+/* The same for the guest's trace, and for its session. */
 void guest_drop_trace(struct guest_object *self);
+void guest_drop_session(struct guest_object *self);
 
 /* ---- memory.c: methods of the guest about addresses, symbols, types ---- */
 
@@ -138,6 +143,11 @@ PyObject *guest_type_layout(PyObject *object, PyObject *args);
 
 bool cursor_add(void);
 PyObject *guest_query(PyObject *object, PyObject *args);
+
+/* ---- session.c ---- */
+
+bool session_add(void);
+PyObject *guest_session(PyObject *object, PyObject *args);
 
 /* ---- trace.c ---- */
 

@@ -132,7 +132,7 @@ static PyObject *trace_columns(PyObject *object, PyObject *args)
 	size_t count;
 
 	(void)args;
-	if (!is_open(self) || !guest_is_usable(self->guest))
+	if (!is_open(self) || !guest_take(self->guest))
 		return NULL;
 	list = PyList_New(0);
 	for (size_t i = 0; list; i++) {
@@ -146,6 +146,7 @@ static PyObject *trace_columns(PyObject *object, PyObject *args)
 						       values_columns(columns, count))))
 			Py_CLEAR(list);
 	}
+	guest_release(self->guest);
 	return list;
 }
 
@@ -156,13 +157,14 @@ static PyObject *trace_warnings(PyObject *object, PyObject *args)
 	PyObject *list;
 
 	(void)args;
-	if (!is_open(self) || !guest_is_usable(self->guest))
+	if (!is_open(self) || !guest_take(self->guest))
 		return NULL;
 	list = PyList_New(0);
 	for (size_t i = 0; list && (warning = nunchi_trace_warning(self->guest->trace, i)); i++) {
 		if (!values_append(list, values_text(warning)))
 			Py_CLEAR(list);
 	}
+	guest_release(self->guest);
 	return list;
 }
 

@@ -9,7 +9,8 @@
 
 Each view of nunchi is a method of a guest: views() and help(nunchi.Guest) tell of all. A guest is used
 by one thread at a time; who uses it meanwhile gets BusyError. After fork() the child opens guests of
-its own. Ctrl-C ends every call, and the guest can be used again.
+its own; if its parent had several threads, it may use nothing of nunchi before it executes another
+program. Ctrl-C ends every call, and the guest can be used again.
 """
 from __future__ import annotations
 
@@ -78,11 +79,11 @@ def _index(word, words, what):
     return words.index(word)
 
 
-def _number(value, what):
-    """A whole number that fits into 64 bits."""
+def _number(value, what, bits=64):
+    """A whole number, not negative, that fits into the bits."""
     value = operator.index(value)
-    if not 0 <= value < 1 << 64:
-        raise ArgumentError(f"{what} is a number of 64 bits, not {value:#x}")
+    if not 0 <= value < 1 << bits:
+        raise ArgumentError(f"{what} is a number of {bits} bits, not {value:#x}")
     return value
 
 
@@ -300,23 +301,24 @@ class Trace:
 class Session:
     """Several queries on a guest that is checked once: guest.session(). Used by a with statement.
 
-    While it is open, all that is asked of the guest belongs to it.
+    While it is open, all that is asked of the guest belongs to it. It ends with the with statement, by
+    close(), or when nobody has it any more.
     """
 
     def __init__(self, guest, hold):
         self.guest = guest
-        guest._native.session_open(hold)
+        self._native = guest._native.session(hold)
 
     @property
     def moment(self):
         """A number for the moment that the session shows; 0: rows have moments of their own."""
-        return self.guest._native.session_moment()
+        return self._native.moment()
 
     def close(self):
-        self.guest._native.session_close()
+        self._native.close()
 
     def __getattr__(self, name):
-        if name == "guest":
+        if name in ("guest", "_native"):
             raise AttributeError(name)
         return getattr(self.guest, name)
 
@@ -410,8 +412,9 @@ class Guest:
         none. limit: the most rows; max_ms, max_bytes: the time and the memory that reading them may
         take; 0: no limit.
         """
-        return Rows(self._native.query(view, _columns(columns), _conditions(where, equal), limit,
-                                       max_ms, max_bytes))
+        return Rows(self._native.query(view, _columns(columns), _conditions(where, equal),
+                                       _number(limit, "limit"), _number(max_ms, "max_ms", 32),
+                                       _number(max_bytes, "max_bytes")))
 
     def trace(self, probes, *, columns=None, where=(), pid=0, lenient=False, timeout=None, **equal):
         """Sets probes in the running guest, which was opened with events=True; gives a Trace.
@@ -422,14 +425,14 @@ class Guest:
         """
         if isinstance(probes, str):
             probes = [probes]
-        return Trace(self._native.trace(probes, _columns(columns), _conditions(where, equal), pid,
-                                        lenient), timeout)
+        return Trace(self._native.trace(probes, _columns(columns), _conditions(where, equal),
+                                        _number(pid, "pid", 63), lenient), timeout)
 
     def read(self, address, size, space="kernel", id=0):
         """Bytes of the guest's memory. space: "kernel", "process" (id: its pid), "table" (id: the
         physical address of a page table, CR3) or "physical"."""
         return self._native.read(_index(space, _SPACES, "space"), _number(id, "id"),
-                                 _number(address, "an address"), size)
+                                 _number(address, "an address"), _number(size, "size", 63))
 
     def translate(self, address, space="kernel", id=0):
         """Walks the page tables for an address, as Translation; `mapped` says whether it is there."""
