@@ -343,6 +343,28 @@ class Lifetimes(unittest.TestCase):
                     f"{use}\n")
                 self.assertEqual((ran.returncode, ran.stderr), (0, ""), (use, close))
 
+    def test_rows_closed_by_another_thread(self) -> None:
+        ran = run_python(
+            "import threading\n"
+            "sys.setswitchinterval(1e-6)\n"
+            "box, stop = [], threading.Event()\n"
+            "def close():\n"
+            "    while not stop.is_set():\n"
+            "        if box:\n"
+            "            box.pop().close()\n"
+            "other = threading.Thread(target=close)\n"
+            "other.start()\n"
+            "for _ in range(500):\n"
+            "    rows = guest.symbols()\n"
+            "    box.append(rows)\n"
+            "    try:\n"
+            "        list(rows)\n"
+            "    except nunchi.ArgumentError:\n"
+            "        pass\n"
+            "stop.set()\n"
+            "other.join()\n")
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+
     def test_not_made_by_hand(self) -> None:
         with nunchi.open(GUEST) as guest:
             rows = guest.symbols()

@@ -9,6 +9,7 @@ with `--trace` in place of views it prints the rows of the probe exec until it g
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 SECONDS = 120
 MARK = "nunchi-python"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def shown(row: Any, columns: Any) -> dict[str, Any]:
@@ -100,6 +102,36 @@ def trace(subject: Any, guest: Any) -> None:
     account.check(status == 0 and told[-1:] == ["interrupted"], "trace, Python: Ctrl-C",
                   f"status {status}", *told[-3:])
     machine.execute(guest, "/bin/busybox true")
+
+
+def circles(subject: Any) -> None:
+    """The examples end on a guest whose list of tasks, and a parent, lead back to themselves."""
+    from guests import raw
+    from guests.endless import members
+
+    nunchi, account, path = subject.nunchi, subject.account, subject.raw
+    modules = nunchi.path.parent / "python"
+    if not (modules / "nunchi").is_dir():
+        return
+    task = members(nunchi, path, "task_struct")
+    rows = nunchi.show(path, "processes").rows
+    first, last = int(rows[0]["task"], 16), int(rows[-1]["task"], 16)
+    own = int(next(row["task"] for row in rows if row.get("on_disk") == 0), 16)
+    wanted = {last + task["tasks"]: first + task["tasks"], own + task["real_parent"]: own}
+    places = {nunchi.physical(path, address): value for address, value in wanted.items()}
+    environment = {**os.environ, "PYTHONPATH": str(modules)}
+    with raw.opened(path) as image:
+        for physical, value in places.items():
+            image.write(physical, value.to_bytes(8, "little"))
+        for name in ("student", "analyst"):
+            command = [sys.executable, "-B", EXAMPLES / f"{name}.py", path]
+            try:
+                status = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment,
+                                        capture_output=True, timeout=SECONDS,
+                                        check=False).returncode
+            except subprocess.TimeoutExpired:
+                status = None
+            account.check(status == 0, f"example {name} in a circle ends with {status}")
 
 
 def print_trace(target: str) -> None:

@@ -352,6 +352,7 @@ def plant_decoys(subject: Subject) -> None:
 
 def python_saved(subject: Subject) -> None:
     python_rows.run(subject, "nunchi raw, Python", subject.raw, subject.reference)
+    python_rows.circles(subject)
 
 
 AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
