@@ -31,8 +31,8 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read snapshot export doctor help "
-            "version").split()
+COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read "
+            "snapshot export rescue doctor help version").split()
 
 
 def run(*args, **kwargs):

@@ -451,6 +451,14 @@ nunchi_guest_info(struct nunchi_guest *guest,
 NUNCHI_API const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index);
 
 /*
+ * How many changes of nunchis that were killed, with their guards, were found when the guest was
+ * opened: those that were undone or proved to be ended, and those that are left as they are. A note
+ * tells of each. NULL is accepted for both.
+ */
+NUNCHI_API void nunchi_guest_repairs(const struct nunchi_guest *guest, size_t *ret_undone,
+				     size_t *ret_left);
+
+/*
  * Whether the kernel that was found is one that no vCPU runs (nunchi_guest_options.remains); a note
  * says where the vCPUs are instead. False before the kernel was found.
  */

@@ -151,6 +151,14 @@ bool nunchi_guest_remains(const struct nunchi_guest *guest)
 	return guest->kernel && guest->kernel->remains;
 }
 
+void nunchi_guest_repairs(const struct nunchi_guest *guest, size_t *ret_undone, size_t *ret_left)
+{
+	if (ret_undone)
+		*ret_undone = guest->target->repaired;
+	if (ret_left)
+		*ret_left = guest->target->unrepaired;
+}
+
 const char *nunchi_guest_note(const struct nunchi_guest *guest, size_t index)
 {
 	return index < guest->target->note_count ? guest->target->notes[index] : NULL;

@@ -140,10 +140,19 @@ static double now_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+static void cancel(void *data)
+{
+	const struct shell *shell = data;
+
+	nunchi_sql_cancel(shell->state->sql);
+}
+
 static void run_typed(struct shell *shell)
 {
 	double start = now_ms();
 
+	/* What came before has no effect any more. */
+	cli_on_interrupt(cancel, shell);
 	(void)sql_run_text(shell->cli, shell->state, shell->text);
 	if (shell->timer)
 		cli_printf(shell->cli, "%.1f ms\n", now_ms() - start);
@@ -194,13 +203,6 @@ static ssize_t read_line(char *line, size_t capacity)
 	line[size] = '\0';
 	line[strcspn(line, "\n")] = '\0';
 	return (ssize_t)size;
-}
-
-static void cancel(void *data)
-{
-	const struct shell *shell = data;
-
-	nunchi_sql_cancel(shell->state->sql);
 }
 
 /* Says something to who types: not in the output, if that is no terminal. */

@@ -390,12 +390,13 @@ static char *describe(struct undo *undo, const struct replay *result)
 	return size < 0 ? NULL : text;
 }
 
-void undo_repair(struct undo *undo, char **ret)
+bool undo_repair(struct undo *undo, char **ret)
 {
 	struct undo_actor actor = actor_of(undo);
 	struct undo_log *log = NULL;
 	struct nunchi_error *err;
 	struct replay result;
+	bool complete;
 
 	*ret = NULL;
 	undo_log_sweep(is_dead, undo);
@@ -403,18 +404,21 @@ void undo_repair(struct undo *undo, char **ret)
 	if (err && !error_is(err, NUNCHI_ERROR_BUSY) &&
 	    asprintf(ret, "%s", nunchi_error_message(err)) < 0)
 		*ret = NULL;
+	complete = !err || error_is(err, NUNCHI_ERROR_BUSY);
 	nunchi_error_destroy(err);
 	if (!log)
-		return;
+		return complete;
 	actor.needs_proof = !undo->ops->certain;
 	replay(log, &actor, &result);
 	*ret = describe(undo, &result);
 	undo->unsure = result.unsure || result.unknown;
-	if (replay_is_complete(&result))
+	complete = replay_is_complete(&result);
+	if (complete)
 		undo_log_erase(log);
 	else if (result.undone)
 		undo_log_leave(log);
 	else
 		undo_log_leave_older(log);
 	nunchi_error_destroy(result.error);
+	return complete;
 }

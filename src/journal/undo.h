@@ -90,12 +90,12 @@ static inline bool undo_is_pending(const struct undo *undo)
 }
 
 /*
- * Undoes what a nunchi left behind that was killed together with its guard. *ret is a text for the
- * user about what was undone or could not be decided, owned by the caller; NULL if there was
- * nothing. A pause is undone only with proof that it is ours (enum undo_proof), unless that is
- * certain. Also removes the
- * logs of guests of this kind that are gone, and of all that an earlier boot had.
+ * Undoes what a nunchi left behind that was killed together with its guard; false if something of
+ * it is left. *ret is a text for the user about what was undone or could not be decided, owned by
+ * the caller; NULL if there was nothing. A pause is undone only with proof that it is ours (enum
+ * undo_proof), unless that is certain. Also removes the logs of guests of this kind that are gone,
+ * and of all that an earlier boot had.
  */
-void undo_repair(struct undo *undo, char **ret);
+bool undo_repair(struct undo *undo, char **ret);
 
 #endif

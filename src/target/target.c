@@ -72,6 +72,16 @@ void target_set_support(struct target *target, enum target_capability capability
 	target->support[capability].reason = text ? text : "(out of memory)";
 }
 
+void target_note_repair(struct target *target, char *text, bool complete)
+{
+	if (!text)
+		return;
+	target_note(target, "%s", text);
+	target->repaired += complete;
+	target->unrepaired += !complete;
+	free(text);
+}
+
 void target_note(struct target *target, const char *format, ...)
 {
 	char **notes;

@@ -155,6 +155,8 @@ struct target {
 	 */
 	char **notes;
 	size_t note_count;
+	/* Changes of nunchis that were killed: found and undone, and found and left. */
+	unsigned repaired, unrepaired;
 	/* Number of resets noticed since the target was opened. */
 	unsigned reset_count;
 	/*
@@ -235,6 +237,11 @@ struct nunchi_error *target_measure(struct target *target, union target_size *re
 /* Begins a query on a running guest: calls memory_renew(), and updates the ranges. */
 void target_renew(struct target *target);
 
+/*
+ * Adds what undo_repair() found, which it owns from then on, as a note, and counts it. NULL is
+ * accepted.
+ */
+void target_note_repair(struct target *target, char *text, bool complete);
 /* Adds a note; does nothing if memory is short. */
 void target_note(struct target *target, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

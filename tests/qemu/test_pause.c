@@ -314,6 +314,8 @@ static void test_both_killed_the_next_one_repairs(void **state)
 		assert_true(observer_is_running(&observer));
 		assert_int_equal(target->note_count, 1);
 		assert_non_null(strstr(target->notes[0], "was resumed"));
+		assert_int_equal(target->repaired, 1);
+		assert_int_equal(target->unrepaired, 0);
 		assert_int_equal(undo_log_look(qemu_of(target)->undo.key), UNDO_LOG_NONE);
 		target_close(target);
 	}

@@ -185,13 +185,6 @@ void qemu_pause_init(struct qemu_target *qemu)
 	qemu_undo_init(qemu, &qemu->undo, &undo_ops, "qemu");
 }
 
-static void note_repair(struct qemu_target *qemu, char *repaired)
-{
-	if (repaired)
-		target_note(&qemu->base, "%s", repaired);
-	free(repaired);
-}
-
 struct nunchi_error *qemu_pause(struct target *target)
 {
 	struct qemu_target *qemu = qemu_of(target);
@@ -200,7 +193,7 @@ struct nunchi_error *qemu_pause(struct target *target)
 	bool ours;
 
 	err = undo_do(&qemu->undo, &ours, &repaired);
-	note_repair(qemu, repaired);
+	target_note_repair(target, repaired, !qemu->undo.unsure);
 	if (!ours)
 		target->paused_since_us = 0;
 	return err;
@@ -238,18 +231,22 @@ struct nunchi_error *qemu_resume(struct target *target)
 
 void qemu_repair(struct qemu_target *qemu)
 {
+	struct undo *const undos[] = {&qemu->undo, &qemu->stub.undo};
 	char *repaired;
+	bool complete;
 
-	if (qemu->qmp) {
-		undo_repair(&qemu->undo, &repaired);
-		note_repair(qemu, repaired);
-		undo_repair(&qemu->stub.undo, &repaired);
-		note_repair(qemu, repaired);
-	} else if (undo_log_look(qemu->undo.key) == UNDO_LOG_LEFT ||
-		   undo_log_look(qemu->stub.undo.key) == UNDO_LOG_LEFT) {
+	for (size_t i = 0; qemu->qmp && i < ARRAY_SIZE(undos); i++) {
+		complete = undo_repair(undos[i], &repaired);
+		target_note_repair(&qemu->base, repaired, complete);
+	}
+	if (qemu->qmp)
+		return;
+	if (undo_log_look(qemu->undo.key) == UNDO_LOG_LEFT ||
+	    undo_log_look(qemu->stub.undo.key) == UNDO_LOG_LEFT) {
 		target_note(&qemu->base,
 			    "a nunchi that was killed may have left this guest paused, which only "
 			    "QMP could tell and undo: %s",
 			    qemu->no_qmp);
+		qemu->base.unrepaired++;
 	}
 }

@@ -124,21 +124,15 @@ void xen_pause_deinit(struct xen_target *xen)
 	undo_deinit(&xen->undo);
 }
 
-static void note_repair(struct xen_target *xen, char *repaired)
-{
-	if (repaired)
-		target_note(&xen->base, "%s", repaired);
-	free(repaired);
-}
-
 void xen_repair(struct xen_target *xen)
 {
 	char *repaired;
+	bool complete;
 
 	if (!xen->xen.domctl)
 		return;
-	undo_repair(&xen->undo, &repaired);
-	note_repair(xen, repaired);
+	complete = undo_repair(&xen->undo, &repaired);
+	target_note_repair(&xen->base, repaired, complete);
 	xen_stops_repair(xen);
 }
 
@@ -164,7 +158,7 @@ struct nunchi_error *xen_pause(struct target *target)
 	bool ours;
 
 	err = undo_do(&xen->undo, &ours, &repaired);
-	note_repair(xen, repaired);
+	target_note_repair(&xen->base, repaired, !xen->undo.unsure);
 	return explain(xen, err);
 }
 

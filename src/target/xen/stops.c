@@ -251,13 +251,12 @@ void xen_stops_describe(struct xen_target *xen)
 void xen_stops_repair(struct xen_target *xen)
 {
 	char *repaired;
+	bool complete;
 
 	if (!xen->base.support[TARGET_EVENTS].available)
 		return;
-	undo_repair(&xen->stops.undo, &repaired);
-	if (repaired)
-		target_note(&xen->base, "%s", repaired);
-	free(repaired);
+	complete = undo_repair(&xen->stops.undo, &repaired);
+	target_note_repair(&xen->base, repaired, complete);
 }
 
 void xen_stops_forked(struct xen_target *xen)
