@@ -189,7 +189,7 @@ static inline int fake_ring_op(struct fake_domain *domain, struct xen_vm_event_o
 static inline int fake_monitor_op(struct fake_domain *domain, struct xen_monitor_op *op)
 {
 	bool on = op->op == XEN_MONITOR_ENABLE;
-	uint32_t bit = 1U << op->u.control.index;
+	uint32_t bit;
 
 	if (op->op == XEN_MONITOR_CAPABILITIES) {
 		op->event = fake->capabilities;
@@ -199,8 +199,9 @@ static inline int fake_monitor_op(struct fake_domain *domain, struct xen_monitor
 		domain->msrs += on ? 1 : (size_t)-1;
 		return 0;
 	}
-	if (op->event != XEN_MONITOR_CONTROL)
+	if (op->event != XEN_MONITOR_CONTROL || op->u.control.index > 31)
 		return EOPNOTSUPP;
+	bit = 1U << op->u.control.index;
 	if (on == (domain->controls >> op->u.control.index & 1))
 		return EEXIST;
 	assert_int_equal(op->u.control.sync, 1);
