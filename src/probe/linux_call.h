@@ -17,6 +17,8 @@
 	}
 
 #define CALL_MAX_ARGUMENTS 6
+/* Numbers of system calls by x32 have it: programs of 64 bits with pointers of 32. */
+#define CALL_X32_BIT 0x40000000
 
 /*
  * Reads argument i of a system call from a struct pt_regs. narrow: that of a program of 32 bits,

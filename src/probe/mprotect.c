@@ -49,6 +49,8 @@ const struct probe probe_mprotect = {
     /* mm/mprotect.c; a kernel without protection keys has the function under another name */
     .providers = {{&guest_linux,
 		   {{"do_mprotect_pkey", enter, leave, .optional = true},
+		    {"__x64_sys_mprotect", enter_call, leave, .optional = true,
+		     .unless = "do_mprotect_pkey"},
 		    {"__ia32_sys_mprotect", enter_call, leave, .optional = true, .narrow = true,
 		     .unless = "do_mprotect_pkey"}}}},
 };

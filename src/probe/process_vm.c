@@ -3,6 +3,13 @@
 
 #include "core/bytes.h"
 
+/* Until 5.9 programs with pointers of 32 bits had functions of their own, and so had x32. */
+#define COMPAT_HOOKS(name, enter, leave)                                                           \
+	{"__ia32_compat_sys_" name, enter, leave, .optional = true, .narrow = true},               \
+	{                                                                                          \
+		"__x32_compat_sys_" name, enter, leave, .optional = true                           \
+	}
+
 #define COLUMNS(X)                                                                                 \
 	PROBE_COLUMNS(X)                                                                           \
 	X(operation, TEXT, "read or write")                                                        \
@@ -16,10 +23,22 @@
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 
+/* Whether the program's pointers have 32 bits. */
+static bool is_narrow(const struct probe_hit *hit)
+{
+	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
+	const struct field *field = &kernel->layout.pt_regs_number;
+	uint64_t number = 0;
+
+	return hit->hook->narrow ||
+	       (linux_read_field(kernel, hit_argument(hit, 0), field, &number) == READ_OK &&
+		number & CALL_X32_BIT);
+}
+
 /* The first of the program's struct iovec, of two words. */
 static void set_range(struct probe_hit *hit, uint64_t address)
 {
-	bool narrow = hit->hook->narrow;
+	bool narrow = is_narrow(hit);
 	uint8_t bytes[16];
 	enum read_result result = hit_read(hit, address, bytes, narrow ? 8 : 16);
 
@@ -73,5 +92,7 @@ const struct probe probe_process_vm = {
 	       columns, ARRAY_SIZE(columns)},
     .providers = {{&guest_linux,
 		   {CALL_HOOKS("process_vm_readv", enter_read, leave),
-		    CALL_HOOKS("process_vm_writev", enter_write, leave)}}},
+		    CALL_HOOKS("process_vm_writev", enter_write, leave),
+		    COMPAT_HOOKS("process_vm_readv", enter_read, leave),
+		    COMPAT_HOOKS("process_vm_writev", enter_write, leave)}}},
 };
