@@ -430,6 +430,17 @@ void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerato
 		      &state->text);
 }
 
+void hit_append_quoted(const char *text, size_t size, struct buffer *ret)
+{
+	buffer_append_char(ret, '"');
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"' || text[i] == '\\')
+			buffer_append_char(ret, '\\');
+		buffer_append_char(ret, text[i]);
+	}
+	buffer_append_char(ret, '"');
+}
+
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address)
 {
 	struct linux_hit *state = linux_hit_of(hit);

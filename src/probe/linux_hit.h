@@ -10,8 +10,10 @@
 
 /* The greatest errno that a function returns as a negative number or in a pointer. */
 #define HIT_MAX_ERRNO 4095
-/* Numbers of system calls of programs of 32 bits are below. */
-#define HIT_MAX_NARROW_CALLS 512
+/* Numbers of system calls of programs of 32 bits are below; those of x32 alone begin there. */
+#define HIT_X32_CALLS 512
+/* Numbers of all system calls are below. */
+#define HIT_MAX_CALLS 548
 /* How many enums hit_enum_name() is asked for. */
 #define HIT_MAX_ENUMS 8
 
@@ -33,10 +35,10 @@ struct linux_hit {
 	} enums[HIT_MAX_ENUMS];
 	unsigned enum_count;
 	/*
-	 * Where the kernel describes the system calls of programs of 32 bits, by their numbers: 0:
-	 * not looked up yet.
+	 * Where the kernel describes the system calls of programs of 32 bits and of x32 alone, by
+	 * their numbers: 0: not looked up yet.
 	 */
-	uint64_t narrow_calls[HIT_MAX_NARROW_CALLS];
+	uint64_t other_calls[HIT_MAX_CALLS];
 };
 
 static inline struct linux_hit *linux_hit_of(const struct probe_hit *hit)
@@ -70,6 +72,8 @@ void hit_append_enum(const struct probe_hit *hit, const char *enumerator, int64_
 		     struct buffer *ret);
 /* Sets a text cell to it. */
 void hit_enum_name(struct probe_hit *hit, unsigned column, const char *enumerator, int64_t value);
+/* Appends a text in quotes, with a \ before each " and \ in it. */
+void hit_append_quoted(const char *text, size_t size, struct buffer *ret);
 /* Sets a text cell to the name of the struct module at an address. */
 void hit_module_name(struct probe_hit *hit, unsigned column, uint64_t address);
 /* Sets a cell to a value of the thread or process that the hit belongs to. */

@@ -169,24 +169,16 @@ void hit_socket(struct probe_hit *hit, unsigned first, uint64_t socket, bool rem
 
 /* ---- struct sockaddr ------------------------------------------------------------------------- */
 
-/* A path ends at its NUL; a name in the abstract name space begins with a NUL. */
-static void append_path(const uint8_t *path, size_t size, struct buffer *ret)
+/*
+ * The size of a path, which ends at its NUL. A name in the abstract name space begins with a NUL,
+ * which becomes "@".
+ */
+static size_t path_size(char *path, size_t size)
 {
-	if (size && !path[0]) {
-		buffer_append_char(ret, '@');
-		buffer_append(ret, path + 1, size - 1);
-	} else {
-		buffer_append(ret, path, strnlen((const char *)path, size));
-	}
-}
-
-static void set_path(struct probe_hit *hit, unsigned column, const uint8_t *path, size_t size)
-{
-	struct buffer *text = &linux_hit_of(hit)->text;
-
-	buffer_clear(text);
-	append_path(path, size, text);
-	row_read_text(hit->row, column, text->failed ? READ_NO_MEMORY : READ_OK, text);
+	if (!size || path[0])
+		return strnlen(path, size);
+	path[0] = '@';
+	return size;
 }
 
 /* Reads a socket address into MAX_ADDRESS bytes, the rest of which are 0; *size becomes its size.
@@ -204,7 +196,7 @@ bool hit_append_socket_address(const struct probe_hit *hit, uint64_t address, ui
 			       struct buffer *ret)
 {
 	uint8_t bytes[MAX_ADDRESS];
-	char text[INET6_ADDRSTRLEN];
+	char *path = (char *)bytes + sizeof(uint16_t), text[INET6_ADDRSTRLEN];
 	uint16_t family, port;
 
 	if (size < sizeof(family) || read_socket_address(hit, address, &size, bytes) != READ_OK)
@@ -218,9 +210,9 @@ bool hit_append_socket_address(const struct probe_hit *hit, uint64_t address, ui
 		inet_ntop(AF_INET6, bytes + 8, text, sizeof(text));
 		buffer_printf(ret, "{inet6 [%s]:%u}", text, port);
 	} else if (family == FAMILY_UNIX) {
-		buffer_append_string(ret, "{unix \"");
-		append_path(bytes + 2, size - 2, ret);
-		buffer_append_string(ret, "\"}");
+		buffer_append_string(ret, "{unix ");
+		hit_append_quoted(path, path_size(path, size - sizeof(family)), ret);
+		buffer_append_char(ret, '}');
 	} else {
 		return false;
 	}
@@ -232,6 +224,7 @@ void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address,
 {
 	unsigned column = first + (remote ? SOCKET_remote_address : SOCKET_local_address);
 	uint8_t bytes[MAX_ADDRESS];
+	char *path = (char *)bytes + sizeof(uint16_t);
 	enum read_result result;
 	uint16_t family;
 
@@ -249,7 +242,8 @@ void hit_socket_address(struct probe_hit *hit, unsigned first, uint64_t address,
 	else if (family == FAMILY_INET6 && size >= 24)
 		set_side(hit, first, remote, AF_INET6, bytes + 8, load_be16(bytes + 2));
 	else if (family == FAMILY_UNIX)
-		set_path(hit, first + SOCKET_socket, bytes + 2, size - 2);
+		row_text(hit->row, first + SOCKET_socket, path,
+			 path_size(path, size - sizeof(family)));
 }
 
 /* ENOTSOCK: what was taken for a struct socket is something else */

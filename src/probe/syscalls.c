@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/bytes.h"
 #include "guest/linux/lookup.h"
 #include "probe/linux_call.h"
 #include "probe/linux_socket.h"
@@ -24,11 +25,8 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 /* Limits of a name, and of a text that is shown. */
 #define NAME_SIZE 64
 #define TEXT_SIZE 256
-/* Numbers above belong to no table. */
-#define MAX_NUMBER 4096
-#define X32_BIT    0x40000000
-/* Addresses of the kernel lie above it, numbers of system calls below. */
-#define MAX_SMALL 0x7fffffff
+/* A thread's stack in the kernel, aligned to its size: arch/x86/include/asm/page_64_types.h. */
+#define STACK_SIZE 0x4000
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -115,48 +113,68 @@ static uint64_t description_of(struct linux_kernel *kernel, uint64_t number)
 	return entry;
 }
 
+/* Whether the kernel's table has this number: what lies behind it belongs to another symbol. */
+static bool has_number(struct linux_kernel *kernel, uint64_t number)
+{
+	uint64_t table = kernel->symbol[LINUX_sys_call_table];
+	struct guest_symbol found;
+	struct nunchi_error *err;
+
+	if (number >= HIT_MAX_CALLS || !table)
+		return number < HIT_MAX_CALLS;
+	err = linux_symbol_at(kernel, table + number * kernel->word_size, &found);
+	nunchi_error_destroy(err);
+	return !err && found.symbol.address == table;
+}
+
 static bool describe(struct linux_kernel *kernel, uint64_t number, struct description *ret)
 {
 	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
-	if (number >= MAX_NUMBER)
+	if (!has_number(kernel, number))
 		return false;
 	return take_description(kernel, description_of(kernel, number), ret) ||
 	       name_by_table(kernel, number, ret);
 }
 
-/* ---- Programs of 32 bits on a kernel of 64 --------------------------------------------------- */
+/* ---- Programs of 32 bits on a kernel of 64, and x32 ------------------------------------------ */
 
-static const char *const narrow_names[HIT_MAX_NARROW_CALLS] = {
+static const char *const other_names[HIT_MAX_CALLS] = {
 #define CALL(number, name) [number] = #name,
 #include "probe/linux_i386.def"
+#include "probe/linux_x32.def"
 #undef CALL
 };
 
 /* What is looked up once is not there. */
 #define NO_DESCRIPTION UINT64_MAX
 
-/* Whether the arguments are others than those of the call with the same name in 64 bits. */
-static bool is_different(const char *name)
+/* The function of the call of 64 bits that has the same arguments; NULL if there is none. */
+static const char *same_function(const char *name)
 {
-	/* Numbers of 64 bits take two arguments; old calls have them in a structure. */
+	/*
+	 * Numbers of 64 bits take two arguments; old calls have them in a structure, and the old
+	 * umount() has no flags.
+	 */
 	static const char *const different[] = {
-	    "clone",    "fadvise64", "fallocate", "fanotify_mark",  "mmap",
-	    "pread64",  "preadv",    "preadv2",   "pwrite64",       "pwritev",
-	    "pwritev2", "readahead", "select",    "sync_file_range"};
+	    "clone",          "fadvise64", "fallocate",       "fanotify_mark",
+	    "lookup_dcookie", "mmap",      "pread64",         "preadv",
+	    "preadv2",        "pwrite64",  "pwritev",         "pwritev2",
+	    "readahead",      "select",    "sync_file_range", "umount"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(different); i++) {
 		if (!strcmp(name, different[i]))
-			return true;
+			return NULL;
 	}
-	return false;
+	return strcmp(name, "umount2") != 0 ? name : "umount";
 }
 
-/* Finds the description of the call of 64 bits that has the name. */
+/* Finds the description of the call of 64 bits that has the same arguments. */
 static uint64_t find_description(struct linux_kernel *kernel, const char *name)
 {
 	struct description found;
 
-	for (uint64_t i = 0; i < HIT_MAX_NARROW_CALLS && !is_different(name); i++) {
+	name = same_function(name);
+	for (uint64_t i = 0; name && has_number(kernel, i); i++) {
 		uint64_t entry = description_of(kernel, i);
 
 		if (take_description(kernel, entry, &found) && !strcmp(found.name, name))
@@ -166,17 +184,18 @@ static uint64_t find_description(struct linux_kernel *kernel, const char *name)
 }
 
 /* The name is known by the number; names and types of its arguments are those of 64 bits. */
-static bool describe_narrow(struct linux_hit *state, uint64_t number, struct description *ret)
+static bool describe_other(struct linux_hit *state, uint64_t number, struct description *ret)
 {
-	uint64_t *entry = &state->narrow_calls[number < HIT_MAX_NARROW_CALLS ? number : 0];
+	uint64_t *entry = &state->other_calls[number < HIT_MAX_CALLS ? number : 0];
 
 	*ret = (struct description){.count = CALL_MAX_ARGUMENTS};
-	if (number >= HIT_MAX_NARROW_CALLS || !narrow_names[number])
+	if (number >= HIT_MAX_CALLS || !other_names[number])
 		return false;
 	if (!*entry)
-		*entry = find_description(state->kernel, narrow_names[number]);
-	if (*entry == NO_DESCRIPTION || !take_description(state->kernel, *entry, ret))
-		snprintf(ret->name, sizeof(ret->name), "%s", narrow_names[number]);
+		*entry = find_description(state->kernel, other_names[number]);
+	if (*entry != NO_DESCRIPTION)
+		(void)take_description(state->kernel, *entry, ret);
+	snprintf(ret->name, sizeof(ret->name), "%s", other_names[number]);
 	return true;
 }
 
@@ -209,9 +228,9 @@ static void append_text(const struct probe_hit *hit, uint64_t address, uint64_t 
 		buffer_printf(ret, "0x%" PRIx64, address);
 		return;
 	}
-	buffer_append_char(ret, '"');
-	buffer_append(ret, text, size);
-	buffer_append_string(ret, size == sizeof(text) ? "\"..." : "\"");
+	hit_append_quoted(text, size, ret);
+	if (size == sizeof(text))
+		buffer_append_string(ret, "...");
 }
 
 /* A value by the text of its type in C. */
@@ -271,24 +290,50 @@ static void append_value(const struct probe_hit *hit, const char *call,
 		append_typed(argument->type, argument->value, ret);
 }
 
-static enum read_result read_arguments(const struct probe_hit *hit, uint64_t registers, bool narrow,
+/* A system call that begins. */
+struct entry {
+	uint64_t registers; /* the address of its struct pt_regs */
+	bool compat;        /* of a program of 32 bits, by a kernel of 64 */
+	bool narrow;        /* of a program of 32 bits */
+	bool number_in_ax;  /* The kernel has not put it in its place yet. */
+	bool number_is_64;  /* All of the register counts. */
+	bool last_on_stack; /* The last argument is still on the program's stack. */
+};
+
+/* Reads the argument that the vDSO puts on the stack, since it needs the register. */
+static enum read_result read_last(const struct probe_hit *hit, uint64_t registers, uint64_t *ret)
+{
+	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
+	enum read_result result;
+	uint8_t bytes[4] = {0};
+	uint64_t stack = 0;
+
+	result = linux_read_field(kernel, registers, &kernel->layout.pt_regs_sp, &stack);
+	if (result == READ_OK)
+		result = hit_read(hit, (uint32_t)stack, bytes, sizeof(bytes));
+	*ret = load_le32(bytes);
+	return result;
+}
+
+static enum read_result read_arguments(const struct probe_hit *hit, const struct entry *entry,
 				       unsigned count, uint64_t *ret)
 {
 	enum read_result result = READ_OK;
 
 	for (unsigned i = 0; i < count && result == READ_OK; i++)
-		result = hit_register(hit, registers, narrow, i, &ret[i]);
+		result = i == CALL_MAX_ARGUMENTS - 1 && entry->last_on_stack
+			     ? read_last(hit, entry->registers, &ret[i])
+			     : hit_register(hit, entry->registers, entry->narrow, i, &ret[i]);
 	return result;
 }
 
-static void set_arguments(struct probe_hit *hit, uint64_t registers, bool narrow,
+static void set_arguments(struct probe_hit *hit, const struct entry *entry,
 			  const struct description *description)
 {
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
 	/* Behind the last one there is none. */
 	uint64_t values[CALL_MAX_ARGUMENTS + 1] = {0};
-	enum read_result result =
-	    read_arguments(hit, registers, narrow, description->count, values);
+	enum read_result result = read_arguments(hit, entry, description->count, values);
 	struct buffer text = {0};
 
 	for (unsigned i = 0; i < description->count && result == READ_OK; i++) {
@@ -310,50 +355,95 @@ static void set_arguments(struct probe_hit *hit, uint64_t registers, bool narrow
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/*
- * The functions get the registers and the number in either order: do_syscall_64() had the number
- * first until 5.12. The registers are in the kernel's memory.
- */
-static uint64_t find_registers(const struct probe_hit *hit)
-{
-	uint64_t first = hit_argument(hit, 0);
-
-	return first > MAX_SMALL ? first : hit_argument(hit, 1);
-}
-
-static enum probe_next enter(struct probe_hit *hit, bool compat)
+static enum read_result read_number(const struct probe_hit *hit, const struct entry *entry,
+				    uint64_t *ret)
 {
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
-	bool narrow = compat || kernel->word_size == 4;
-	uint64_t number = 0;
+	const struct layout *layout = &kernel->layout;
 	enum read_result result;
-	struct description description;
 
-	hit->kept = find_registers(hit);
-	result = linux_read_field(kernel, hit->kept, &kernel->layout.pt_regs_number, &number);
-	number = (uint32_t)number;
-	row_read_integer(hit->row, COLUMN_number, result, (int32_t)number);
-	row_string(hit->row, COLUMN_abi, narrow ? "i386" : number & X32_BIT ? "x32" : "x86_64");
-	if (result == READ_OK && (compat ? describe_narrow(linux_hit_of(hit), number, &description)
-					 : describe(kernel, number & ~X32_BIT, &description))) {
+	result = linux_read_field(
+	    kernel, entry->registers,
+	    entry->number_in_ax ? &layout->pt_regs_ax : &layout->pt_regs_number, ret);
+	if (!entry->number_is_64)
+		*ret = (uint32_t)*ret;
+	return result;
+}
+
+static bool describe_entry(const struct probe_hit *hit, const struct entry *entry, uint64_t number,
+			   struct description *ret)
+{
+	struct linux_hit *state = linux_hit_of(hit);
+
+	if (entry->compat)
+		return number < HIT_X32_CALLS && describe_other(state, number, ret);
+	if (!entry->narrow && number >= (CALL_X32_BIT | HIT_X32_CALLS))
+		return describe_other(state, number - CALL_X32_BIT, ret);
+	return describe(state->kernel, entry->narrow ? number : number & ~CALL_X32_BIT, ret);
+}
+
+static enum probe_next enter(struct probe_hit *hit, const struct entry *entry)
+{
+	struct description description;
+	uint64_t number = 0;
+	enum read_result result = read_number(hit, entry, &number);
+
+	hit->kept = entry->registers;
+	row_read_integer(hit->row, COLUMN_number, result,
+			 entry->number_is_64 ? (int64_t)number : (int32_t)number);
+	row_string(hit->row, COLUMN_abi,
+		   entry->narrow           ? "i386"
+		   : number & CALL_X32_BIT ? "x32"
+					   : "x86_64");
+	if (result == READ_OK && describe_entry(hit, entry, number, &description)) {
 		row_string(hit->row, COLUMN_syscall, description.name);
 	} else {
 		description = (struct description){.count = CALL_MAX_ARGUMENTS};
 		row_unread(hit->row, COLUMN_syscall, result == READ_OK ? READ_NO_SYMBOL : result);
 	}
 	if (view_wants(hit->request, COLUMN_arguments))
-		set_arguments(hit, hit->kept, narrow, &description);
+		set_arguments(hit, entry, &description);
 	return PROBE_RETURNS;
 }
 
+/*
+ * x64_sys_call(registers, number), x32_sys_call(registers, number), do_syscall_64(). The last one
+ * got the number first until 5.13, as the program had it in its register, which may be any value:
+ * the registers are what lies on the stack.
+ */
 static enum probe_next enter_native(struct probe_hit *hit)
 {
-	return enter(hit, false);
+	uint64_t second = hit_argument(hit, 1), stack = hit->registers->rsp;
+	bool is_second = hit->alternative && second > stack && (second ^ stack) < STACK_SIZE;
+
+	return enter(hit, &(struct entry){.registers = is_second ? second : hit_argument(hit, 0),
+					  .number_is_64 = is_second});
 }
 
-static enum probe_next enter_compat(struct probe_hit *hit)
+/* A function of programs of 32 bits, of which the registers are the first argument. */
+static struct entry narrow_entry(const struct probe_hit *hit)
 {
-	return enter(hit, linux_hit_of(hit)->kernel->word_size == 8);
+	return (struct entry){.registers = hit_argument(hit, 0),
+			      .compat = linux_hit_of(hit)->kernel->word_size == 8,
+			      .narrow = true};
+}
+
+/* ia32_sys_call() or do_fast_syscall_32(), the first of which finds all arguments in registers. */
+static enum probe_next enter_fast(struct probe_hit *hit)
+{
+	struct entry entry = narrow_entry(hit);
+
+	entry.last_on_stack = hit->alternative == 1;
+	return enter(hit, &entry);
+}
+
+/* do_int80_syscall_32() or int80_emulation(), the second of which moves the number itself. */
+static enum probe_next enter_int80(struct probe_hit *hit)
+{
+	struct entry entry = narrow_entry(hit);
+
+	entry.number_in_ax = hit->alternative == 2;
+	return enter(hit, &entry);
 }
 
 static void set_result(struct probe_hit *hit, int64_t value)
@@ -372,7 +462,7 @@ static void set_result(struct probe_hit *hit, int64_t value)
 	row_real(hit->row, COLUMN_duration, hit->time > start->real ? hit->time - start->real : 0);
 }
 
-/* The second of the alternatives has put the result into the registers that the program gets. */
+/* The first of the alternatives returns the result, others put it into the program's registers. */
 static bool leave(struct probe_hit *hit)
 {
 	struct linux_kernel *kernel = linux_hit_of(hit)->kernel;
@@ -396,13 +486,14 @@ const struct probe probe_syscalls = {
 	       ARRAY_SIZE(columns)},
     /*
      * arch/x86/entry. The functions with the switch over all numbers came with 6.9 and the stable
-     * releases of April 2024.
+     * releases of April 2024; int80_emulation() with 6.7 and those of December 2023.
      */
     .providers = {{&guest_linux,
 		   {
 		       {"x64_sys_call do_syscall_64", enter_native, leave, .optional = true},
-		       {"ia32_sys_call do_fast_syscall_32", enter_compat, leave, .optional = true},
-		       {"ia32_sys_call do_int80_syscall_32", enter_compat, leave, .optional = true,
-			.unless = "ia32_sys_call"},
+		       {"x32_sys_call", enter_native, leave, .optional = true},
+		       {"ia32_sys_call do_fast_syscall_32", enter_fast, leave, .optional = true},
+		       {"ia32_sys_call do_int80_syscall_32 int80_emulation", enter_int80, leave,
+			.optional = true, .unless = "ia32_sys_call"},
 		   }}},
 };

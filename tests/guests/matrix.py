@@ -44,12 +44,13 @@ LA57 = "max,la57=on"
 BOTH = ("--types", "--symbols")
 
 CONFIGS = (
-    Config("5.10-amd64", "bullseye", "amd64", cpus=4, tests=("partial", "zeroed", "pauses", "sql", "trace")),
+    Config("5.10-amd64", "bullseye", "amd64", cpus=4, append="syscall.x32=y",
+           tests=("partial", "zeroed", "pauses", "sql", "trace")),
     Config("5.10-cloud", "bullseye", "cloud-amd64", memory=512, kaslr=False, machine="q35",
            backing="memfd", forms=("raw", "elf", "elf-paging", "kdump-zlib"),
            tests=("zeroed", "decoys", "export")),
     Config("5.10-rt", "bullseye", "rt-amd64", memory=512, backing="anonymous", forms=("elf",)),
-    Config("6.1-amd64", "bookworm", "amd64", cpus=4, vmcoreinfo=True,
+    Config("6.1-amd64", "bookworm", "amd64", cpus=4, vmcoreinfo=True, append="syscall.x32=y",
            forms=("raw", "elf", "elf-paging", "kdump-zlib"),
            tests=("partial", "zeroed", "decoys", "damage", "makedumpfile", "trace")),
     Config("6.1-cloud", "bookworm", "cloud-amd64", memory=5120, machine="q35", backing="memfd"),

@@ -551,6 +551,27 @@ static void open_as_32_bits(void)
 #endif
 }
 
+/* Debian's kernels have x32 only if they are started with syscall.x32=y. */
+static void open_as_x32(void)
+{
+#ifdef __x86_64__
+	if (syscall(SYS_getpid | __X32_SYSCALL_BIT) != getpid())
+		return;
+	record_call(
+	    "x32", OPEN_MISSING,
+	    syscall(SYS_openat | __X32_SYSCALL_BIT, AT_FDCWD, MISSING, O_RDWR | O_CLOEXEC, 0) < 0);
+#endif
+}
+
+/* A name that looks like the end of the text and another argument. */
+static void open_quoted(const char *abi)
+{
+	record_call(abi,
+		    "openat/dfd=AT_FDCWD,filename=\"" MISSING
+		    "\\\",flags=\\\\\",flags=O_RDONLY,mode=00",
+		    syscall(SYS_openat, AT_FDCWD, MISSING "\",flags=\\", O_RDONLY, 0) < 0);
+}
+
 static void show_calls(void)
 {
 	const char *abi = sizeof(void *) == 8 ? "x86_64" : "i386";
@@ -566,7 +587,9 @@ static void show_calls(void)
 		    syscall(SYS_connect, -1, &address, sizeof(address)) < 0);
 	snprintf(text, sizeof(text), "tgkill/tgid=%d,pid=%d,sig=SIGWINCH", getpid(), getpid());
 	record_call(abi, text, syscall(SYS_tgkill, getpid(), getpid(), SIGWINCH) < 0);
+	open_quoted(abi);
 	open_as_32_bits();
+	open_as_x32();
 }
 
 int main(int argc, char **argv)

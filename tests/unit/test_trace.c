@@ -44,17 +44,24 @@ struct traced {
 	struct probe_trace *trace;
 };
 
-static struct symbol_index *make_symbols(void)
+static struct symbol_index *make_symbols(const char *const *names, unsigned count)
 {
 	struct symbol_index *symbols;
 
 	assert_null(symbol_index_create(&symbols));
-	for (unsigned i = 0; i < FUNCTION_COUNT; i++)
-		assert_null(symbol_index_add(symbols, functions[i], strlen(functions[i]),
+	for (unsigned i = 0; i < count; i++)
+		assert_null(symbol_index_add(symbols, names[i], strlen(names[i]),
 					     FUNCTIONS + i * 0x100,
 					     i == SYMBOL_OF_DATA ? 'd' : 't'));
-	assert_null(symbol_index_seal(symbols));
 	return symbols;
+}
+
+/* Gives the kernel these functions in place of the others. */
+static void use_functions(struct traced *t, const char *const *names, unsigned count)
+{
+	symbol_index_unref(t->toy.kernel.symbols);
+	t->toy.kernel.symbols = make_symbols(names, count);
+	assert_null(symbol_index_seal(t->toy.kernel.symbols));
 }
 
 static void make_layout(struct toy *toy)
@@ -81,7 +88,7 @@ static int setup(void **state)
 	toy->kernel.types = (struct type_index *)toy;
 	memset(toy->kernel.layout.known, true, sizeof(toy->kernel.layout.known));
 	make_layout(toy);
-	toy->kernel.symbols = make_symbols();
+	use_functions(t, functions, FUNCTION_COUNT);
 	strcpy(toy->kernel.banner, "Linux version 6.1 #1 SMP today");
 	/* A per-CPU variable at the start of the area. */
 	toy->kernel.symbol[LINUX_current_task] = 16;
@@ -377,31 +384,52 @@ static void no_room_for_a_return(void **state)
 
 /* ---- System calls ---------------------------------------------------------------------------- */
 
-enum { OPENAT = 257 };
+enum { UMOUNT = 166, OPENAT = 257, CALLS = 1024 };
+/* struct pt_regs of the test: six registers, these, and the number. */
+enum { BP = 48, AX = 56, SP = 64, NUMBER = 120 };
 
-/* The kernel's own description of openat(): its name, and types and names of its arguments. */
-static void describe_openat(struct toy *toy)
+/* The kernel's own description of a call: its name, and types and names of its arguments. */
+static void describe(struct toy *toy, unsigned number, const char *name, const char *const *types,
+		     const char *const *names, unsigned count)
 {
-	static const char *const types[] = {"int", "const char *", "int", "umode_t"};
-	static const char *const names[] = {"dfd", "filename", "flags", "mode"};
-	uint64_t table = toy_alloc(toy, 8 * (OPENAT + 1)), entry = toy_alloc(toy, 64);
+	uint64_t table = toy->kernel.symbol[LINUX_syscalls_metadata], entry = toy_alloc(toy, 64);
 	uint64_t type_array = toy_alloc(toy, 64), name_array = toy_alloc(toy, 64);
 
 	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_name, 0, 8);
 	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_count, 8, 4);
 	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_types, 16, 8);
 	toy_field(toy, LAYOUT_syscall_metadata, &L->syscall_metadata_args, 24, 8);
-	toy->kernel.symbol[LINUX_syscalls_metadata] = toy_alloc(toy, 8);
-	toy_put(toy, toy->kernel.symbol[LINUX_syscalls_metadata], table, 8);
-	toy_put(toy, table + OPENAT * 8, entry, 8);
-	toy_put(toy, entry, toy_string(toy, "sys_openat"), 8);
-	toy_put(toy, entry + 8, 4, 4);
+	if (!table) {
+		/* The variable, and behind it the table to which it leads. */
+		table = toy_alloc(toy, 8 * CALLS);
+		toy->kernel.symbol[LINUX_syscalls_metadata] = table;
+		toy_put(toy, table, table + 8, 8);
+	}
+	toy_put(toy, table + 8 + number * 8ULL, entry, 8);
+	toy_put(toy, entry, toy_string(toy, name), 8);
+	toy_put(toy, entry + 8, count, 4);
 	toy_put(toy, entry + 16, type_array, 8);
 	toy_put(toy, entry + 24, name_array, 8);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		toy_put(toy, type_array + 8 * i, toy_string(toy, types[i]), 8);
 		toy_put(toy, name_array + 8 * i, toy_string(toy, names[i]), 8);
 	}
+}
+
+static void describe_openat(struct toy *toy)
+{
+	static const char *const types[] = {"int", "const char *", "int", "umode_t"};
+	static const char *const names[] = {"dfd", "filename", "flags", "mode"};
+
+	describe(toy, OPENAT, "sys_openat", types, names, ARRAY_SIZE(types));
+}
+
+static void describe_umount(struct toy *toy)
+{
+	static const char *const types[] = {"char *", "int"};
+	static const char *const names[] = {"name", "flags"};
+
+	describe(toy, UMOUNT, "sys_umount", types, names, ARRAY_SIZE(types));
 }
 
 static uint64_t make_registers(struct toy *toy, uint64_t number, const uint64_t *arguments)
@@ -410,12 +438,15 @@ static uint64_t make_registers(struct toy *toy, uint64_t number, const uint64_t 
 					&L->pt_regs_r10, &L->pt_regs_bx, &L->pt_regs_cx};
 	uint64_t registers = toy_alloc(toy, 128);
 
-	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_number, 120, 8);
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_number, NUMBER, 8);
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_bp, BP, 8);
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_ax, AX, 8);
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_sp, SP, 8);
 	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
 		toy_field(toy, LAYOUT_pt_regs, fields[i], 8 * i, 8);
 		toy_put(toy, registers + 8 * i, arguments[i], 8);
 	}
-	toy_put(toy, registers + 120, number, 8);
+	toy_put(toy, registers + NUMBER, number, 8);
 	return registers;
 }
 
@@ -424,8 +455,18 @@ static void enter_call(struct traced *t, uint64_t task, unsigned function, uint6
 {
 	toy_put(&t->toy, t->stack, AFTER_A_CALL, 8);
 	stop(t, task,
-	     (struct x86_registers){
-		 .rip = FUNCTIONS + function * 0x100, .rdi = rdi, .rsi = rsi, .rsp = t->stack});
+	     (struct x86_registers){.rip = FUNCTIONS + function * 0x100,
+				    .rdi = rdi,
+				    .rsi = rsi,
+				    .rsp = t->stack,
+				    .cr3 = TOY_PGD});
+}
+
+/* The address below 4 GiB at which a process with this page table has the same. */
+static uint64_t low(struct toy *toy, uint64_t address)
+{
+	toy_put_physical(toy, TOY_PGD, TOY_PDPT | 0x67, 8);
+	return address - TOY_BASE;
 }
 
 static void has_text(const struct nunchi_cell *cell, const char *text)
@@ -447,9 +488,8 @@ static void system_calls(void **state)
 
 	describe_openat(toy);
 	start(t, "syscalls");
-	/* The registers come first, or the number does. */
 	for (unsigned i = 0; i < 2; i++) {
-		enter_call(t, task, X64_SYS_CALL, i ? OPENAT : registers, i ? registers : OPENAT);
+		enter_call(t, task, X64_SYS_CALL, registers, OPENAT);
 		leave_open(t, task, i ? -13 : 3, t->stack);
 		cells = take(t, "syscall");
 		has_text(&cells[0], "openat");
@@ -482,7 +522,12 @@ static void compatible_system_calls(void **state)
 	} cases[] = {
 	    {295, "openat", "dfd=AT_FDCWD, filename=NULL, flags=O_RDWR|O_CLOEXEC, mode=02"},
 	    {20, "getpid", "0xffffff9c, 0x0, 0x80002, 0x2, 0x5, 0x6"},
+	    {22, "umount", "0xffffff9c, 0x0, 0x80002, 0x2, 0x5, 0x6"},
+	    {52, "umount2", "name=0xffffff9c, flags=0"},
+	    {470, "listns", "0xffffff9c, 0x0, 0x80002, 0x2, 0x5, 0x6"},
 	    {500, NULL, "0xffffff9c, 0x0, 0x80002, 0x2, 0x5, 0x6"},
+	    /* One of x32. */
+	    {514, NULL, "0xffffff9c, 0x0, 0x80002, 0x2, 0x5, 0x6"},
 	};
 	struct traced *t = *state;
 	struct toy *toy = &t->toy;
@@ -490,13 +535,13 @@ static void compatible_system_calls(void **state)
 	const uint64_t arguments[] = {5, 2, 0x1234500080002, 2, 0x12345678ffffff9c, 0};
 
 	describe_openat(toy);
-	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_bp, 48, 8);
+	describe_umount(toy);
 	start(t, "syscalls");
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t registers = make_registers(toy, cases[i].number, arguments);
 		const struct nunchi_cell *cells;
 
-		toy_put(toy, registers + 48, 6, 8);
+		toy_put(toy, registers + BP, 6, 8);
 		enter_call(t, task, IA32_SYS_CALL, registers, cases[i].number);
 		probe_trace_flush(t->trace);
 		cells = take(t, "syscall");
@@ -506,6 +551,255 @@ static void compatible_system_calls(void **state)
 			assert_int_equal(cells[0].absence, NUNCHI_ABSENT_NO_SYMBOL);
 		has_text(&cells[2], "i386");
 		has_text(&cells[3], cases[i].arguments);
+	}
+}
+
+/* The functions of older kernels, which are told apart by which of the first names are there. */
+enum { DO_SYSCALL_64, DO_FAST_SYSCALL_32, INT80, OLD_COUNT };
+
+/*
+ * do_syscall_64() gets the registers first, or the program's RAX: that may be the address of what
+ * the program has made up.
+ */
+static void either_order(void **state)
+{
+	static const char *const old[] = {"do_syscall_64"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	uint64_t arguments[] = {(uint32_t)-100, toy_string(toy, "/etc/a"), 0, 0600, 7, 8};
+	uint64_t registers = make_registers(toy, OPENAT, arguments), made_up;
+	const struct nunchi_cell *cells;
+
+	arguments[1] = toy_string(toy, "/made/up");
+	made_up = make_registers(toy, OPENAT, arguments);
+	/* The page of the stack was allocated before: the registers lie behind it. */
+	assert_true(registers > t->stack && (registers ^ t->stack) < 0x4000);
+	use_functions(t, old, 1);
+	describe_openat(toy);
+	start(t, "syscalls");
+	for (unsigned i = 0; i < 3; i++) {
+		static const char shown[] =
+		    "dfd=AT_FDCWD, filename=\"/etc/a\", flags=O_RDONLY, mode=0600";
+		const uint64_t first[] = {registers, OPENAT, made_up};
+
+		enter_call(t, task, DO_SYSCALL_64, first[i], i ? registers : OPENAT);
+		probe_trace_flush(t->trace);
+		has_text(&take(t, "syscall")[3], shown);
+	}
+	/* All 64 bits of the number count if it comes first. */
+	toy_put(toy, registers + NUMBER, 0x500000000 | OPENAT, 8);
+	for (unsigned i = 0; i < 2; i++) {
+		enter_call(t, task, DO_SYSCALL_64, i ? 0x500000000 | OPENAT : registers,
+			   i ? registers : OPENAT);
+		probe_trace_flush(t->trace);
+		cells = take(t, "syscall");
+		assert_int_equal(cells[0].kind, i ? NUNCHI_CELL_ABSENT : NUNCHI_CELL_VALUE);
+		has_integer(&cells[1], i ? 0x500000000 | OPENAT : OPENAT);
+	}
+}
+
+/* Of a call by the vDSO the sixth argument is on the program's stack. */
+static void a_call_by_the_vdso(void **state)
+{
+	static const char *const old[] = {"do_syscall_64", "do_fast_syscall_32",
+					  "do_int80_syscall_32"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0), stack = toy_alloc(toy, 16);
+	const uint64_t arguments[] = {5, 4, 3, 0, 1, 2};
+	uint64_t registers = make_registers(toy, 20, arguments);
+
+	toy_put(toy, registers + BP, 0x77, 8);
+	toy_put(toy, registers + SP, low(toy, stack), 8);
+	toy_put(toy, stack, 0x1234567800000006, 8);
+	use_functions(t, old, OLD_COUNT);
+	start(t, "syscalls");
+	enter_call(t, task, DO_FAST_SYSCALL_32, registers, 0);
+	probe_trace_flush(t->trace);
+	has_text(&take(t, "syscall")[3], "0x1, 0x2, 0x3, 0x4, 0x5, 0x6");
+	enter_call(t, task, INT80, registers, 0);
+	probe_trace_flush(t->trace);
+	has_text(&take(t, "syscall")[3], "0x1, 0x2, 0x3, 0x4, 0x5, 0x77");
+}
+
+/* int80_emulation() moves the number to its place itself, and then the result to AX. */
+static void a_call_by_an_interrupt(void **state)
+{
+	static const char *const old[] = {"do_syscall_64", "do_fast_syscall_32", "int80_emulation"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	const uint64_t arguments[] = {5, 4, 3, 0, 1, 2};
+	uint64_t registers = make_registers(toy, (uint64_t)-1, arguments);
+	const struct nunchi_cell *cells;
+
+	use_functions(t, old, OLD_COUNT);
+	start(t, "syscalls");
+	toy_put(toy, registers + AX, 0x100000014, 8);
+	enter_call(t, task, INT80, registers, 0);
+	toy_put(toy, registers + AX, 4711, 8);
+	leave_open(t, task, 0, t->stack);
+	cells = take(t, "syscall");
+	has_text(&cells[0], "getpid");
+	has_integer(&cells[1], 20);
+	has_text(&cells[2], "i386");
+	has_integer(&cells[4], 4711);
+}
+
+/* Calls by x32 have a function of their own, and some of them numbers of their own. */
+static void calls_by_x32(void **state)
+{
+	static const char *const names[] = {"x64_sys_call", "x32_sys_call", "ia32_sys_call"};
+	static const struct {
+		unsigned number;
+		const char *name;
+	} cases[] = {{OPENAT, "openat"}, {520, "execve"}, {547, "pwritev2"}, {548, NULL}};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	const uint64_t arguments[] = {1, 2, 3, 4, 5, 6};
+
+	use_functions(t, names, ARRAY_SIZE(names));
+	describe_openat(toy);
+	start(t, "syscalls");
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t registers = make_registers(toy, 0x40000000 | cases[i].number, arguments);
+		const struct nunchi_cell *cells;
+
+		enter_call(t, task, 1, registers, cases[i].number);
+		leave_open(t, task, 7, t->stack);
+		cells = take(t, "syscall");
+		if (cases[i].name)
+			has_text(&cells[0], cases[i].name);
+		else
+			assert_int_equal(cells[0].absence, NUNCHI_ABSENT_NO_SYMBOL);
+		has_integer(&cells[1], 0x40000000 | cases[i].number);
+		has_text(&cells[2], "x32");
+		has_integer(&cells[4], 7);
+	}
+}
+
+/* What lies behind the kernel's table gives no name to a number. */
+static void numbers_beyond_the_table(void **state)
+{
+	static const char *const names[] = {"x64_sys_call", "__x64_sys_read"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0), table = toy_alloc(toy, 256);
+	const uint64_t arguments[6] = {0};
+
+	toy->kernel.text_virtual = TOY_BASE;
+	toy->kernel.image_end = UINT64_MAX;
+	toy->kernel.symbol[LINUX_sys_call_table] = table;
+	symbol_index_unref(toy->kernel.symbols);
+	toy->kernel.symbols = make_symbols(names, ARRAY_SIZE(names));
+	assert_null(symbol_index_add(toy->kernel.symbols, "sys_call_table", 14, table, 'D'));
+	assert_null(symbol_index_add(toy->kernel.symbols, "behind", 6, table + 32, 'D'));
+	assert_null(symbol_index_seal(toy->kernel.symbols));
+	for (unsigned i = 0; i < 6; i++)
+		toy_put(toy, table + 8ULL * i, FUNCTIONS + 0x100, 8);
+	start(t, "syscalls");
+	for (unsigned i = 0; i < 6; i++) {
+		const struct nunchi_cell *cells;
+
+		enter_call(t, task, 0, make_registers(toy, i, arguments), i);
+		probe_trace_flush(t->trace);
+		cells = take(t, "syscall");
+		if (i < 4)
+			has_text(&cells[0], "read");
+		else
+			assert_int_equal(cells[0].absence, NUNCHI_ABSENT_NO_SYMBOL);
+	}
+}
+
+/* A text of the program cannot look like its end and more arguments. */
+static void texts_with_quotes(void **state)
+{
+	static const char *const types[] = {"int", "struct sockaddr *", "int"};
+	static const char *const names[] = {"fd", "uservaddr", "addrlen"};
+	static const char address[] = "\1\0a\"\\";
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0), place = toy_alloc(toy, 16);
+	const uint64_t arguments[] = {1, toy_string(toy, "x\", flags=O_RDONLY, mode=00\\"), 0, 0, 0,
+				      0};
+	const uint64_t others[] = {1, place, sizeof(address), 0, 0, 0};
+
+	toy_put_bytes(toy, place, address, sizeof(address));
+	describe_openat(toy);
+	describe(toy, 42, "sys_connect", types, names, ARRAY_SIZE(types));
+	start(t, "syscalls");
+	enter_call(t, task, X64_SYS_CALL, make_registers(toy, OPENAT, arguments), OPENAT);
+	probe_trace_flush(t->trace);
+	has_text(
+	    &take(t, "syscall")[3],
+	    "dfd=0x1, filename=\"x\\\", flags=O_RDONLY, mode=00\\\\\", flags=O_RDONLY, mode=00");
+	enter_call(t, task, X64_SYS_CALL, make_registers(toy, 42, others), 42);
+	probe_trace_flush(t->trace);
+	has_text(&take(t, "syscall")[3], "fd=1, uservaddr={unix \"a\\\"\\\\\"}, addrlen=6");
+}
+
+/* ---- Functions of single calls --------------------------------------------------------------- */
+
+static void has_range(struct traced *t, uint64_t address, int64_t size)
+{
+	const struct nunchi_cell *cells = take(t, "target");
+
+	has_integer(&cells[0], 9);
+	has_address(&cells[2], address);
+	has_integer(&cells[3], size);
+}
+
+static void memory_of_another_process(void **state)
+{
+	static const char *const names[] = {"__x64_sys_process_vm_readv",
+					    "__ia32_compat_sys_process_vm_readv",
+					    "__x32_compat_sys_process_vm_writev"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0), ranges = toy_alloc(toy, 16);
+	/* Those of 64 bits, and of 32 in other registers. */
+	const uint64_t wide[] = {9, 0, 1, low(toy, ranges), 0, 0};
+	const uint64_t narrow[] = {1, low(toy, ranges), 1, 0, 9, 0};
+	uint64_t registers = make_registers(toy, 0x40000000 | 540, wide);
+
+	/* Argument 4. */
+	toy_field(toy, LAYOUT_pt_regs, &L->pt_regs_r8, 72, 8);
+	toy_put(toy, registers + 72, 1, 8);
+	toy_put(toy, ranges, 0x2000001000, 8);
+	toy_put(toy, ranges + 8, 0x30, 8);
+	use_functions(t, names, ARRAY_SIZE(names));
+	start(t, "process_vm");
+	for (unsigned i = 0; i < 2; i++) {
+		enter_call(t, task, i ? 2 : 0, registers, 0);
+		probe_trace_flush(t->trace);
+		has_range(t, 0x1000, 0x20);
+	}
+	toy_put(toy, registers + NUMBER, 310, 8);
+	enter_call(t, task, 0, registers, 0);
+	probe_trace_flush(t->trace);
+	has_range(t, 0x2000001000, 0x30);
+	enter_call(t, task, 1, make_registers(toy, 347, narrow), 0);
+	probe_trace_flush(t->trace);
+	has_range(t, 0x1000, 0x20);
+}
+
+/* A kernel without protection keys may have no function but those of the call. */
+static void protection_without_keys(void **state)
+{
+	static const char *const names[] = {"__x64_sys_mprotect", "__ia32_sys_mprotect"};
+	struct traced *t = *state;
+	struct toy *toy = &t->toy;
+	uint64_t task = make_task(toy, 20, 20, "a", 0);
+	const uint64_t arguments[] = {0x1000, 0x2000, 4, 0, 0x3000, 0x2000};
+
+	use_functions(t, names, ARRAY_SIZE(names));
+	start(t, "mprotect");
+	for (unsigned i = 0; i < 2; i++) {
+		enter_call(t, task, i, make_registers(toy, 10, arguments), 0);
+		probe_trace_flush(t->trace);
+		has_address(take(t, "address"), i ? 0x3000 : 0x1000);
 	}
 }
 
@@ -842,6 +1136,14 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(no_room_for_a_return, setup, teardown),
 	    cmocka_unit_test_setup_teardown(system_calls, setup, teardown),
 	    cmocka_unit_test_setup_teardown(compatible_system_calls, setup, teardown),
+	    cmocka_unit_test_setup_teardown(either_order, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_call_by_the_vdso, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_call_by_an_interrupt, setup, teardown),
+	    cmocka_unit_test_setup_teardown(calls_by_x32, setup, teardown),
+	    cmocka_unit_test_setup_teardown(numbers_beyond_the_table, setup, teardown),
+	    cmocka_unit_test_setup_teardown(texts_with_quotes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(memory_of_another_process, setup, teardown),
+	    cmocka_unit_test_setup_teardown(protection_without_keys, setup, teardown),
 	    cmocka_unit_test_setup_teardown(conditions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(descendants, setup, teardown),
 	    cmocka_unit_test_setup_teardown(descendants_of_before, setup, teardown),
