@@ -216,8 +216,10 @@ static struct nunchi_error *set_alone(struct undo *undo)
 	struct undo_ran ran;
 	struct nunchi_error *err = mark_ran(undo, UNDO_DOING, ran_now(undo, &ran)), *undone;
 
-	if (!err)
-		err = undo->ops->set(undo->data);
+	/* Nothing was done: what there is to undo meanwhile is somebody else's. */
+	if (err)
+		return err;
+	err = undo->ops->set(undo->data);
 	if (!err) {
 		/*
 		 * If UNDO_DONE cannot be written, UNDO_DOING is in the log and is undone as well.

@@ -253,6 +253,79 @@ static void test_log_that_was_not_begun_is_removed_by_the_next_one(void **state)
 	assert_int_not_equal(stat(path, &st), 0);
 }
 
+/* What a change of a guest did, and whether the log can be written when it is made. */
+struct change {
+	int target, sets, clears;
+};
+
+static struct nunchi_error *look_clear(void *data, enum undo_seen *ret)
+{
+	(void)data;
+	*ret = UNDO_SEEN_CLEAR;
+	return NULL;
+}
+
+static struct nunchi_error *count_set(void *data)
+{
+	((struct change *)data)->sets++;
+	return NULL;
+}
+
+static struct nunchi_error *count_clear(void *data)
+{
+	((struct change *)data)->clears++;
+	return NULL;
+}
+
+/* From now on the log cannot grow. */
+static struct nunchi_error *plan_on_full_disk(void *data, struct guard_plan *ret)
+{
+	const struct rlimit none = {0, RLIM_INFINITY};
+
+	*ret = (struct guard_plan){.handle = ((struct change *)data)->target,
+				   .kind = GUARD_SEND,
+				   .undo = "x",
+				   .undo_size = 1,
+				   .done = "y"};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	return NULL;
+}
+
+/* Nothing was changed, so that what is there is somebody else's. */
+static void test_change_that_cannot_be_logged(void **state)
+{
+	static const struct undo_ops ops = {
+	    .type = UNDO_PAUSE,
+	    .words = {"", "", ""},
+	    .actor = {.look = look_clear, .clear = count_clear},
+	    .set = count_set,
+	    .plan = plan_on_full_disk,
+	};
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	struct change change = {0};
+	struct undo undo;
+	char *repaired;
+	int sockets[2];
+	bool ours = true;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	change.target = sockets[0];
+	undo_init(&undo, &ops, &change, "test", "%d", 8);
+	signal(SIGXFSZ, SIG_IGN);
+	_cleanup_error_ struct nunchi_error *err = undo_do(&undo, &ours, &repaired);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(nunchi_error_errno(err), EFBIG);
+	assert_false(ours);
+	assert_int_equal(change.sets, 0);
+	assert_int_equal(change.clears, 0);
+	assert_int_equal(undo_log_look(undo.key), UNDO_LOG_NONE);
+	undo_deinit(&undo);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+
 static void test_log_of_another_version_is_kept(void **state)
 {
 	struct undo_log *log = NULL;
@@ -1010,6 +1083,7 @@ int main(void)
 	    TEST(test_line_that_was_cut_off_does_not_count),
 	    TEST(test_log_without_its_first_line_is_nothing_to_undo),
 	    TEST(test_log_that_was_not_begun_is_removed_by_the_next_one),
+	    TEST(test_change_that_cannot_be_logged),
 	    TEST(test_log_of_another_version_is_kept),
 	    TEST(test_guard_takes_only_the_log_of_its_owner),
 	    TEST(test_symlinks_and_keys_that_escape_are_refused),
