@@ -58,8 +58,13 @@ struct xen_events *xen_events_create(const struct guard_setup *setup)
 struct nunchi_error *xen_events_undo(void *data)
 {
 	const struct xen_events *events = data;
-	int errnum = monitor_rescue(&events->monitor);
+	int errnum = monitor_pause(&events->monitor, true);
 
+	/* No log tells of this pause: it is over in some 15 hypercalls. */
+	if (!errnum) {
+		errnum = monitor_rescue(&events->monitor);
+		monitor_pause(&events->monitor, false);
+	}
 	/* The domain is gone. */
 	if (!errnum || errnum == ESRCH)
 		return NULL;

@@ -374,7 +374,10 @@ struct nunchi_error *probe_trace_dispatch(struct probe_trace *trace, bool *ret_a
 	struct breakpoints_result result;
 	struct nunchi_error *err;
 
-	/* The guest stands still during a hit, so that nothing has to be read twice. */
+	/*
+	 * The guest stands still during a hit, or on Xen the vCPU whose registers and task are read
+	 * then, so that nothing has to be read twice.
+	 */
 	trace->kernel->live = false;
 	trace->kernel->text_limit = MAX_TEXT;
 	err = breakpoints_dispatch(trace->breakpoints, &result);

@@ -28,9 +28,11 @@ struct fake_domain {
 	/* Of the event ring. */
 	bool has_ring;
 	uint32_t waiting;  /* vCPUs that wait for an answer, a bit each */
+	uint32_t twice;    /* those that wait for two */
 	uint32_t answered; /* index of the next answer that Xen reads */
 	uint32_t controls; /* control registers that are watched, a bit each */
 	size_t msrs;       /* number of MSRs that are watched */
+	bool exits;        /* writes of CR3 are slow still */
 };
 
 struct fake_xen {
@@ -71,7 +73,12 @@ struct fake_xen {
 	uint32_t ring_version;
 	uint32_t capabilities;
 	bool ring_populated;  /* the guest has the page at FAKE_RING_FRAME */
+	bool ring_fresh;      /* and it has been Xen's own until now */
+	bool ring_full;       /* the guest has all pages that it may have */
 	bool ring_busy;       /* disabling says EBUSY, once */
+	bool ring_stolen;     /* somebody else makes a ring before us, once */
+	bool ring_fault;      /* the answer to making one cannot be written, once */
+	unsigned ring_unsafe; /* how often the guest could have written to what Xen trusts */
 	unsigned ring_strays; /* answers to vCPUs that do not wait */
 	int channels;         /* readable when an event waits */
 	_Alignas(PAGE_SIZE) uint8_t ring[PAGE_SIZE];
@@ -116,12 +123,18 @@ static inline int fake_answer(int errnum)
 static inline int fake_reserve(uint64_t op, const struct xen_reservation *reservation)
 {
 	uint64_t frame = *(const uint64_t *)(uintptr_t)reservation->frames;
+	struct fake_domain *domain = fake_find(reservation->domain, false);
 
-	if (reservation->count != 1 || frame != FAKE_RING_FRAME)
+	if (!domain || reservation->count != 1 || frame != FAKE_RING_FRAME)
 		return 0;
 	if (fake->ring_populated == (op == XEN_OP_POPULATE))
 		return 0;
-	fake->ring_populated = op == XEN_OP_POPULATE;
+	if (op == XEN_OP_POPULATE && fake->ring_full &&
+	    domain->info.max_pages <= domain->info.tot_pages)
+		return 0;
+	fake->ring_populated = fake->ring_fresh = op == XEN_OP_POPULATE;
+	if (fake->ring_fresh)
+		memset(fake->ring, 0, sizeof(fake->ring));
 	return 1;
 }
 
@@ -140,7 +153,9 @@ static inline void fake_read_answers(struct fake_domain *domain)
 
 		if (load_le32(answer) != fake->ring_version || vcpu > domain->info.max_vcpu_id)
 			continue;
-		if (domain->waiting >> vcpu & 1)
+		if (domain->twice >> vcpu & 1)
+			domain->twice ^= (load_le32(answer + 4) & 1) << vcpu;
+		else if (domain->waiting >> vcpu & 1)
 			domain->waiting ^= (load_le32(answer + 4) & 1) << vcpu;
 		else
 			fake->ring_strays++;
@@ -155,15 +170,28 @@ static inline int fake_ring_op(struct fake_domain *domain, struct xen_vm_event_o
 	}
 	if (op->mode != XEN_RING_MONITOR)
 		return ENOSYS;
+	/* "Ignoring memory event op on dying domain". */
+	if (domain->info.flags & XEN_INFO_DYING)
+		return 0;
 	switch (op->op) {
 	case XEN_RING_ENABLE:
+		if (fake->ring_stolen) {
+			fake->ring_stolen = false;
+			domain->has_ring = true;
+			domain->controls = 8;
+		}
 		if (domain->has_ring)
 			return EBUSY;
 		if (!fake->ring_populated)
 			return EINVAL;
 		domain->has_ring = true;
 		domain->answered = 0;
+		fake->ring_unsafe += !fake->ring_fresh || !domain->pauses;
 		op->result = 7;
+		if (fake->ring_fault) {
+			fake->ring_fault = false;
+			return EFAULT;
+		}
 		return 0;
 	case XEN_RING_DISABLE:
 		if (!domain->has_ring)
@@ -206,6 +234,8 @@ static inline int fake_monitor_op(struct fake_domain *domain, struct xen_monitor
 		return EEXIST;
 	assert_int_equal(op->u.control.sync, 1);
 	domain->controls ^= bit;
+	if (op->u.control.index == 3)
+		domain->exits = on;
 	return 0;
 }
 
@@ -236,6 +266,10 @@ static inline int fake_control(struct xen_domctl *op)
 		if (!domain->pauses)
 			return EINVAL;
 		__atomic_sub_fetch(&domain->pauses, 1, __ATOMIC_RELAXED);
+		fake->ring_unsafe += domain->has_ring && fake->ring_populated;
+		return 0;
+	case XEN_OP_MAX_MEMORY:
+		domain->info.max_pages = op->u.max_memory / 4;
 		return 0;
 	case XEN_OP_VM_EVENT:
 		return fake_ring_op(domain, &op->u.vm_event);

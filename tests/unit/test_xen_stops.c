@@ -80,7 +80,10 @@ static void assert_clean(void)
 	assert_int_equal(GUEST->waiting, 0);
 	assert_int_equal(GUEST->controls, 0);
 	assert_int_equal(GUEST->msrs, 0);
+	assert_int_equal(GUEST->twice, 0);
+	assert_false(GUEST->exits);
 	assert_int_equal(GUEST->pauses, 0);
+	assert_int_equal(fake->ring_unsafe, 0);
 	assert_false(fake->ring_populated);
 	assert_int_equal(records(), 0);
 }
@@ -150,6 +153,30 @@ static void test_other_events(void **state)
 	assert_clean();
 }
 
+/*
+ * An access to a page on which somebody left permissions: without emulation it is repeated for
+ * ever. Another event behind it is told of at once, for which the descriptor is not readable again.
+ */
+static void test_leftover_permissions(void **state)
+{
+	struct target *target = open_watched();
+	struct target_stop stop;
+	uint8_t *slot = FAKE_SLOT(0);
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	happen(0, RING_CR0, 5);
+	store_le32(slot + RING_AT_REASON, RING_REASON_ACCESS);
+	happen(1, RING_CR4, 0x20);
+	stop = next(target);
+	assert_int_equal(stop.kind, TARGET_STOP_EVENT);
+	assert_int_equal(stop.vcpu, 1);
+	assert_int_equal(GUEST->waiting, 2);
+	assert_true(load_le32(slot + RING_AT_FLAGS) & RING_FLAG_EMULATE);
+	target_close(target);
+	assert_clean();
+}
+
 /* vCPUs that wait when watching ends, one of which was told of and one not. */
 static void test_close_answers(void **state)
 {
@@ -186,6 +213,67 @@ static void test_somebody_else(void **state)
 	assert_int_equal(GUEST->controls, 8);
 	assert_int_equal(records(), 0);
 	GUEST->has_ring = false;
+}
+
+/* It comes when we have looked already. */
+static void test_somebody_else_first(void **state)
+{
+	struct target *target = open_watched();
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->ring_stolen = true;
+	err = target->ops->stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_BUSY));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_true(GUEST->has_ring);
+	assert_int_equal(GUEST->controls, 8);
+	assert_int_equal(records(), 0);
+	GUEST->has_ring = false;
+}
+
+/* Xen made the ring and could not say so. */
+static void test_answer_lost(void **state)
+{
+	struct target *target = open_watched();
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->ring_fault = true;
+	err = target->ops->stops->open(target);
+	assert_non_null(err);
+	assert_false(error_is(err, NUNCHI_ERROR_BUSY));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_clean();
+}
+
+/* A request that makes no sense, and one behind it. */
+static void test_damaged(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	happen(0, RING_CR3, 1);
+	store_le32(FAKE_SLOT(0) + RING_AT_VCPU, 77);
+	happen(1, RING_CR3, 2);
+	target_close(target);
+	assert_clean();
+}
+
+/* Somebody has removed the ring, and what waits waits still. */
+static void test_removed(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	happen(1, RING_CR3, 2);
+	GUEST->has_ring = false;
+	target_close(target);
+	assert_clean();
 }
 
 static const char *reason(void)
@@ -239,6 +327,8 @@ static pid_t watching_process(pid_t *ret_guard)
 		happen(1, RING_CR3, 1);
 		next(target);
 		happen(0, RING_CR3, 2);
+		/* In one entry of a nested guest Xen can load CR4 and CR3. */
+		GUEST->twice = 1;
 		guard = guard_process(xen_of(target)->stops.undo.guard);
 		if (write(ready[1], &guard, sizeof(guard)) == sizeof(guard))
 			pause();
@@ -306,6 +396,21 @@ static void test_repair_killed(void **state)
 	assert_clean();
 }
 
+/* The guest was given all that it may have meanwhile. */
+static void test_repair_without_room(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+
+	(void)state;
+	kill(guard, SIGKILL);
+	end(owner);
+	poll(NULL, 0, 50);
+	fake->ring_full = true;
+	target_close(open_word("xen:pvh"));
+	assert_clean();
+	assert_int_equal(GUEST->info.max_pages, 1024);
+}
+
 static void test_guard_killed(void **state)
 {
 	struct target *target = open_watched();
@@ -347,6 +452,26 @@ static void test_destroyed(void **state)
 	GUEST->there = false;
 	GUEST->has_ring = false;
 	assert_null(target->ops->stops->next(target, &stop));
+	assert_int_equal(stop.kind, TARGET_STOP_GONE);
+	target_close(target);
+	assert_int_equal(records(), 0);
+}
+
+/* Nobody watches a guest that ends or has ended. */
+static void test_ended(void **state)
+{
+	struct target *target = open_watched();
+	struct nunchi_error *err;
+
+	(void)state;
+	GUEST->info.flags |= XEN_INFO_DYING;
+	err = target->ops->stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
+	GUEST->there = false;
+	err = target->ops->stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	nunchi_error_destroy(err);
 	target_close(target);
 	assert_int_equal(records(), 0);
 }
@@ -355,9 +480,24 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(events),       TEST(other_events), TEST(close_answers), TEST(somebody_else),
-	    TEST(unsupported),  TEST(owner_killed), TEST(both_killed),   TEST(repair_killed),
-	    TEST(guard_killed), TEST(second),       TEST(destroyed),
+	    TEST(events),
+	    TEST(other_events),
+	    TEST(leftover_permissions),
+	    TEST(close_answers),
+	    TEST(somebody_else),
+	    TEST(somebody_else_first),
+	    TEST(answer_lost),
+	    TEST(damaged),
+	    TEST(removed),
+	    TEST(unsupported),
+	    TEST(owner_killed),
+	    TEST(both_killed),
+	    TEST(repair_killed),
+	    TEST(repair_without_room),
+	    TEST(guard_killed),
+	    TEST(second),
+	    TEST(destroyed),
+	    TEST(ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

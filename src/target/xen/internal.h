@@ -34,6 +34,7 @@ struct xen_stops {
 	int channels;      /* descriptor of the event channel, or -1 */
 	void *page;        /* of the ring; NULL: the guest is not watched by this process */
 	struct ring *ring; /* on that page */
+	bool unmade;       /* making a ring had no effect, so that there is nothing to remove */
 	uint64_t ticket;   /* of the event that next() gave, until go(); 0: none */
 	struct xen_source sources[XEN_SOURCES_MAX];
 	size_t source_count;

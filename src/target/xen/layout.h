@@ -22,6 +22,7 @@
 #define XEN_OP_PAUSE            3
 #define XEN_OP_UNPAUSE          4
 #define XEN_OP_DOMAIN_INFO      5
+#define XEN_OP_MAX_MEMORY       11
 #define XEN_OP_VCPU_CONTEXT     13
 #define XEN_OP_ADDRESS_SIZE     36
 #define XEN_OP_HVM_CONTEXT      55
@@ -166,6 +167,7 @@ struct xen_domctl {
 		struct xen_vm_event_op vm_event;
 		struct xen_monitor_op monitor;
 		uint32_t address_size;
+		uint64_t max_memory; /* in KiB */
 		uint8_t bytes[128];
 	} u;
 };

@@ -9,16 +9,30 @@
 
 /* A call fails if the kernel is moving the page of its argument. */
 #define MOST_TRIES 1000
+/*
+ * How many answers a vCPU gets from monitor_rescue(). In one entry of a nested guest Xen can load
+ * CR4 and CR3, for each of which the vCPU waits. Xen ignores answers to a vCPU that does not wait.
+ */
+#define ROUNDS 4
+
+/* Whether a call may be made again after an errno. ENABLE's answer is copied after its effect. */
+static bool is_passing(uint64_t number, const void *argument, int errnum)
+{
+	const struct xen_domctl *domctl = number == XEN_HYPERCALL_DOMCTL ? argument : NULL;
+	bool enable = domctl && domctl->command == XEN_OP_VM_EVENT &&
+		      domctl->u.vm_event.op == XEN_RING_ENABLE;
+
+	return (errnum == EFAULT && !enable) || errnum == EAGAIN || errnum == EINTR;
+}
 
 /* Makes a call with an argument, which is updated. Returns its result, or a negative errno. */
 static int call(const struct monitor *monitor, uint64_t number, uint64_t op, void *argument,
 		size_t size)
 {
 	uint64_t place = (uint64_t)(uintptr_t)monitor->argument;
-	int result = -EFAULT;
+	int result = -EAGAIN;
 
-	for (int i = 0;
-	     i < MOST_TRIES && (result == -EFAULT || result == -EAGAIN || result == -EINTR); i++) {
+	for (int i = 0; i < MOST_TRIES && is_passing(number, argument, -result); i++) {
 		memcpy(monitor->argument, argument, size);
 		/* A control call has its number in the argument. */
 		result = number == XEN_HYPERCALL_DOMCTL
@@ -73,10 +87,14 @@ int monitor_resume(const struct monitor *monitor)
 
 int monitor_disable(const struct monitor *monitor)
 {
-	int errnum = ring_op(monitor, XEN_RING_DISABLE, NULL);
+	return ring_op(monitor, XEN_RING_DISABLE, NULL);
+}
 
-	/* There is no ring. */
-	return errnum == EINVAL ? 0 : errnum;
+int monitor_pause(const struct monitor *monitor, bool on)
+{
+	struct xen_domctl argument = {0};
+
+	return control(monitor, on ? XEN_OP_PAUSE : XEN_OP_UNPAUSE, &argument);
 }
 
 int monitor_set(const struct monitor *monitor, uint32_t event, uint32_t index, bool on)
@@ -128,35 +146,71 @@ static int change_page(const struct monitor *monitor, uint64_t op, uint64_t fram
 	return result < 0 ? -result : ENOMEM;
 }
 
-static int map_ring(const struct monitor *monitor, uint64_t frame, void **ret)
+static int set_limit(const struct monitor *monitor, uint64_t pages)
+{
+	struct xen_domctl argument = {.u.max_memory = pages * (MONITOR_PAGE / 1024)};
+
+	return control(monitor, XEN_OP_MAX_MEMORY, &argument);
+}
+
+/* Adds a page beyond what the domain may have, which it loses in a moment. */
+static int add_beyond_limit(const struct monitor *monitor, uint64_t frame)
+{
+	struct xen_domctl argument = {0};
+	int errnum = control(monitor, XEN_OP_DOMAIN_INFO, &argument);
+	uint64_t limit = argument.u.info.max_pages;
+
+	/* Up to Xen 4.17 it tells of the next domain if this one is gone. */
+	if (!errnum && argument.domain != monitor->domain)
+		errnum = ESRCH;
+	if (!errnum)
+		errnum = set_limit(monitor, limit + 1);
+	if (errnum)
+		return errnum;
+	errnum = change_page(monitor, XEN_OP_POPULATE, frame);
+	set_limit(monitor, limit);
+	return errnum;
+}
+
+/*
+ * Gives the domain a new page, and maps it. Its own may be known to others, as by a grant, or an
+ * earlier agent has taken it away.
+ */
+static int make_page(const struct monitor *monitor, uint64_t frame, void **ret)
 {
 	int errnum;
 
-	*ret = monitor->map(monitor->data, frame);
-	if (*ret)
-		return 0;
-	/* An earlier agent has taken the page from the guest. */
+	change_page(monitor, XEN_OP_DECREASE, frame);
 	errnum = change_page(monitor, XEN_OP_POPULATE, frame);
-	if (!errnum)
-		*ret = monitor->map(monitor->data, frame);
-	return *ret ? 0 : errnum ? errnum : errno;
+	if (errnum == ENOMEM)
+		errnum = add_beyond_limit(monitor, frame);
+	if (errnum)
+		return errnum;
+	*ret = monitor->map(monitor->data, frame);
+	return *ret ? 0 : errno;
 }
 
-int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret_page)
+int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret_page,
+		   bool *ret_made)
 {
 	uint64_t frame;
 	void *page = NULL;
 	int errnum = get_frame(monitor, &frame);
 
+	*ret_made = false;
 	if (!errnum)
-		errnum = map_ring(monitor, frame, &page);
-	if (!errnum)
-		errnum = ring_op(monitor, XEN_RING_ENABLE, ret_port);
+		errnum = make_page(monitor, frame, &page);
 	if (!errnum) {
-		/* No event is switched on, so that nothing comes before the ring is made empty. */
-		errnum = change_page(monitor, XEN_OP_DECREASE, frame);
-		if (errnum)
+		errnum = ring_op(monitor, XEN_RING_ENABLE, ret_port);
+		*ret_made = !errnum || errnum == EFAULT;
+	}
+	/* No event is switched on, so that nothing comes before the ring is made empty. */
+	if (*ret_made) {
+		int kept = change_page(monitor, XEN_OP_DECREASE, frame);
+
+		if (kept)
 			monitor_disable(monitor);
+		errnum = errnum ? errnum : kept;
 	}
 	if (errnum && page)
 		monitor->unmap(monitor->data, page);
@@ -168,15 +222,23 @@ int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret
 int monitor_rescue(const struct monitor *monitor)
 {
 	uint32_t port;
+	bool made;
 	void *page;
-	int errnum = monitor_disable(monitor);
+	int errnum;
 
-	if (!errnum)
-		errnum = monitor_enable(monitor, &port, &page);
+	/* Without a ring Xen would not switch the intercepts of these off any more. */
+	monitor_set(monitor, XEN_MONITOR_CONTROL, RING_CR3, false);
+	monitor_set(monitor, XEN_MONITOR_CONTROL, RING_CR4, false);
+	errnum = monitor_disable(monitor);
+	/* EINVAL: there is no ring. */
+	if (!errnum || errnum == EINVAL)
+		errnum = monitor_enable(monitor, &port, &page, &made);
 	if (errnum)
 		return errnum;
-	ring_resume_all(page, monitor->version, monitor->vcpus);
-	errnum = monitor_resume(monitor);
+	for (uint32_t i = 0; !errnum && i < ROUNDS; i++) {
+		ring_resume_all(page, monitor->version, monitor->vcpus, i * monitor->vcpus);
+		errnum = monitor_resume(monitor);
+	}
 	if (!errnum)
 		errnum = monitor_disable(monitor);
 	monitor->unmap(monitor->data, page);

@@ -4,8 +4,9 @@
  * Functions that return an int return 0 or an errno.
  *
  * A vCPU that waits for an answer in a ring stays so when the ring is disabled. Since Xen 4.14
- * nothing else is lost by that: what the guest wrote to a register is there before the event is
- * sent. Before, disabling the ring could lose it, so older releases are refused.
+ * nothing else is lost by that: hvm_set_cr3() puts the event into the ring and then writes the
+ * register, and DISABLE pauses the domain first, which waits until the vCPU has done so. Before,
+ * disabling the ring could lose the value, so older releases are refused.
  *
  * Sources: xen/common/vm_event.c, xen/common/monitor.c, xen/arch/x86/hvm/monitor.c.
  */
@@ -28,7 +29,11 @@ struct monitor {
 	uint8_t *argument; /* memory for arguments, which the hypervisor can write to */
 	uint32_t domctl;   /* version of the control interface */
 	uint32_t version;  /* from monitor_version() */
-	uint32_t vcpus;    /* at most RING_SLOTS, so that no vCPU ever waits for a slot */
+	/*
+	 * At most RING_SLOTS, so that no vCPU waits for a slot, unless a nested guest has two
+	 * requests of one vCPU in the ring.
+	 */
+	uint32_t vcpus;
 	uint16_t domain;
 };
 
@@ -42,17 +47,22 @@ int monitor_capabilities(const struct monitor *monitor, uint32_t *ret);
  */
 int monitor_resume(const struct monitor *monitor);
 /*
- * Makes the ring, maps it, and takes its page from the guest. *ret_port is the event channel by
- * which Xen tells of requests. EBUSY if the domain has one.
+ * Makes the ring of a page that is new, maps it, and takes it from the guest for good. Xen trusts
+ * what is on that page, so the domain must be paused meanwhile. *ret_port is the event channel by
+ * which Xen tells of requests. EBUSY if the domain has a ring. *ret_made is whether there is, or
+ * may be, a ring of ours even if it fails.
  */
-int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret_page);
-/* Switches all events off and removes the ring. */
+int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret_page,
+		   bool *ret_made);
+/* Pauses the domain once more, or undoes that once. */
+int monitor_pause(const struct monitor *monitor, bool on);
+/* Switches all events off and removes the ring. EINVAL if the domain has none. */
 int monitor_disable(const struct monitor *monitor);
 /* Switches an event on or off: XEN_MONITOR_CONTROL of a register, XEN_MONITOR_MSR of an MSR. */
 int monitor_set(const struct monitor *monitor, uint32_t event, uint32_t index, bool on);
 /*
  * For a domain whose agent was killed: switches all events off, removes the ring, and resumes the
- * vCPUs that wait for an answer. May be repeated if it is interrupted.
+ * vCPUs that wait for an answer. The domain must be paused. May be repeated if it is interrupted.
  */
 int monitor_rescue(const struct monitor *monitor);
 

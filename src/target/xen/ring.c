@@ -116,12 +116,12 @@ static void respond_neutrally(struct ring *ring, const uint8_t *request, uint32_
 	respond(ring, &response);
 }
 
-void ring_resume_all(void *page, uint32_t version, uint32_t vcpus)
+void ring_resume_all(void *page, uint32_t version, uint32_t vcpus, uint32_t start)
 {
-	struct ring ring = {.page = page, .version = version};
+	struct ring ring = {.page = page, .version = version, .answered = start};
 	uint8_t request[RING_DATA] = {0};
 
-	reset(&ring, 0);
+	reset(&ring, start);
 	store_le32(request + RING_AT_FLAGS, RING_FLAG_PAUSED);
 	for (uint32_t i = 0; i < vcpus && i < RING_SLOTS; i++) {
 		store_le32(request + RING_AT_VCPU, i);

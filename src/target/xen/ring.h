@@ -209,11 +209,11 @@ enum ring_step ring_stepping(const struct ring *ring, uint32_t vcpu);
 void ring_set_stepping(struct ring *ring, uint32_t vcpu, bool on);
 
 /*
- * For a domain whose agent was killed. In the page of a ring that Xen has just made: writes an
+ * For a domain whose agent was killed. In the page of a ring in which no request is: writes an
  * answer for each of the vCPUs, at most RING_SLOTS, that resumes it if it waits for one and does
- * nothing else.
+ * nothing else. start is the index of the first answer, 0 after VM_EVENT_ENABLE.
  */
-void ring_resume_all(void *page, uint32_t version, uint32_t vcpus);
+void ring_resume_all(void *page, uint32_t version, uint32_t vcpus, uint32_t start);
 
 DEFINE_CLEANUP(struct ring, ring_destroy)
 #define _cleanup_ring_ _cleanup_(cleanup_ring_destroy_p)

@@ -5,7 +5,8 @@
  * A vCPU that did what is watched stands still until it gets an answer, and Xen never resumes it by
  * itself. So the undo log says that there is a ring before there is one, and whoever survives
  * removes it and resumes the vCPUs: this process, the guard, or the next nunchi (monitor_rescue()).
- * Nothing else of the guest is changed: its memory is not written to.
+ * The page at the ring's frame is taken from the guest and not given back. Nothing else of it is
+ * changed: its memory is not written to.
  *
  * Not seen: if both were killed, and then somebody else removed our ring and made one of his own,
  * the next nunchi takes that for ours.
@@ -62,13 +63,33 @@ static struct nunchi_error *refused(const struct xen_target *xen, int errnum, co
 	return err;
 }
 
+static struct nunchi_error *is_busy(void)
+{
+	return error_hint(error_create(NUNCHI_ERROR_BUSY,
+				       "somebody else watches this guest: it has an event ring "
+				       "already"),
+			  "end the other program (xen-access, DRAKVUF …) in order; if it was "
+			  "killed, its ring stays until a program disables it "
+			  "(xc_monitor_disable() of libxenctrl) or the guest ends");
+}
+
+/* NUNCHI_ERROR_GONE if the guest has ended, or is being destroyed, when Xen refuses nothing. */
+static struct nunchi_error *still_watchable(struct xen_target *xen)
+{
+	struct xen_domain domain;
+	struct nunchi_error *err = xen_still_there(xen, &domain);
+
+	if (!err && domain.flags & XEN_INFO_DYING)
+		return error_create(NUNCHI_ERROR_GONE, "domain %u has ended", xen->domain.id);
+	return err;
+}
+
 /* ---- Undoing --------------------------------------------------------------------------------- */
 
 static struct nunchi_error *look(void *data, enum undo_seen *ret)
 {
 	struct xen_target *xen = data;
-	struct xen_domain domain;
-	struct nunchi_error *err = xen_still_there(xen, &domain);
+	struct nunchi_error *err = still_watchable(xen);
 	int errnum;
 
 	if (error_is(err, NUNCHI_ERROR_GONE)) {
@@ -96,17 +117,37 @@ static void give_up_ring(struct xen_target *xen)
 	stops->source_count = 0;
 }
 
+/* Makes the ring, while the guest is paused. */
+static struct nunchi_error *make_ring(struct xen_target *xen, uint32_t *ret_port, bool *ret_made)
+{
+	struct xen_stops *stops = &xen->stops;
+	struct nunchi_error *err = target_pause(&xen->base), *resumed;
+	int errnum;
+
+	if (err)
+		return err;
+	errnum = monitor_enable(&stops->monitor, ret_port, &stops->page, ret_made);
+	if (errnum)
+		err = errnum == EBUSY ? is_busy() : refused(xen, errnum, "make an event ring");
+	resumed = target_resume(&xen->base);
+	if (!err)
+		return resumed;
+	nunchi_error_destroy(resumed);
+	return err;
+}
+
 /* Makes the ring. Nothing is switched on yet. */
 static struct nunchi_error *set(void *data)
 {
 	struct xen_target *xen = data;
 	struct xen_stops *stops = &xen->stops;
-	struct nunchi_error *err;
 	uint32_t port;
-	int errnum = monitor_enable(&stops->monitor, &port, &stops->page);
+	bool made = false;
+	struct nunchi_error *err = make_ring(xen, &port, &made);
 
-	if (errnum)
-		return refused(xen, errnum, "make an event ring");
+	stops->unmade = !made;
+	if (err)
+		return err;
 	err =
 	    ring_create(stops->page, stops->monitor.version, stops->monitor.vcpus, 0, &stops->ring);
 	if (!err && !xen->xen.calls.channels_bind(stops->channels, xen->domain.id, port))
@@ -114,46 +155,78 @@ static struct nunchi_error *set(void *data)
 	return err;
 }
 
-/* Answers all that waits. */
-static void answer_all(struct xen_stops *stops)
+/*
+ * Answers all that waits. False if something may wait still, because a request made no sense or the
+ * ring is not there any more.
+ */
+static bool answer_all(struct xen_stops *stops)
 {
-	struct nunchi_error *err = NULL;
+	bool ended = false, sound = true;
 	struct ring_event event;
 
-	for (unsigned i = 0; !err && i < 2 * RING_SLOTS; i++)
-		err = ring_take(stops->ring, &event);
-	nunchi_error_destroy(err);
+	for (unsigned i = 0; !ended && i < 2 * RING_SLOTS; i++) {
+		struct nunchi_error *err = ring_take(stops->ring, &event);
+
+		ended = err == &error_stop;
+		sound &= !err || ended;
+		nunchi_error_destroy(err);
+	}
 	ring_answer_all(stops->ring);
-	monitor_resume(&stops->monitor);
 	stops->ticket = 0;
+	return monitor_resume(&stops->monitor) != ENODEV && ended && sound;
 }
 
-/* Removes the ring that this process has. */
+/* Removes the ring that this process has. EINVAL if somebody has removed it, or it is damaged. */
 static int remove_ring(struct xen_stops *stops)
 {
 	uint64_t deadline = clock_us() + LEAVE_US;
+	bool answered = true;
 	int errnum;
 
 	for (size_t i = 0; i < stops->source_count; i++)
 		monitor_set(&stops->monitor, stops->sources[i].event, stops->sources[i].index,
 			    false);
 	for (;;) {
-		answer_all(stops);
+		answered &= answer_all(stops);
 		errnum = monitor_disable(&stops->monitor);
 		if (errnum != EBUSY || clock_us() >= deadline)
-			return errnum;
+			return answered ? errnum : EINVAL;
 		io_sleep_until(clock_us() + RETRY_US, NULL);
 	}
+}
+
+static struct nunchi_error *rescue(struct xen_target *xen)
+{
+	struct nunchi_error *err = target_pause(&xen->base), *resumed;
+	int errnum;
+
+	if (err)
+		return err;
+	errnum = monitor_rescue(&xen->stops.monitor);
+	resumed = target_resume(&xen->base);
+	if (!errnum)
+		return resumed;
+	nunchi_error_destroy(resumed);
+	return refused(xen, errnum, "remove its event ring");
 }
 
 static struct nunchi_error *clear(void *data)
 {
 	struct xen_target *xen = data;
 	struct xen_stops *stops = &xen->stops;
-	int errnum = stops->ring ? remove_ring(stops) : monitor_rescue(&stops->monitor);
+	bool unmade = stops->unmade;
+	int errnum = stops->ring ? remove_ring(stops) : EINVAL;
+	struct nunchi_error *err;
 
 	give_up_ring(xen);
-	return !errnum || errnum == ESRCH ? NULL : refused(xen, errnum, "remove its event ring");
+	stops->unmade = false;
+	if (!errnum || unmade)
+		return NULL;
+	err = errnum == EINVAL ? rescue(xen) : refused(xen, errnum, "remove its event ring");
+	if (!err || undo_look(&(struct undo_actor){.look = look, .data = xen}) != UNDO_SEEN_GONE)
+		return err;
+	nunchi_error_destroy(err);
+	return NULL;
 }
 
 static struct nunchi_error *plan(void *data, struct guard_plan *ret)
@@ -280,15 +353,6 @@ static void close_stops(struct target *target)
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static struct nunchi_error *is_busy(void)
-{
-	return error_hint(error_create(NUNCHI_ERROR_BUSY,
-				       "somebody else watches this guest: it has an event ring "
-				       "already"),
-			  "end the other program (xen-access, DRAKVUF …) in order; if it was "
-			  "killed, only a reboot of the guest ends its ring");
-}
-
 static struct nunchi_error *begin(struct xen_target *xen)
 {
 	struct xen_stops *stops = &xen->stops;
@@ -306,7 +370,10 @@ static struct nunchi_error *begin(struct xen_target *xen)
 	err = undo_do(&stops->undo, &ours, &repaired);
 	if (repaired)
 		target_note(&xen->base, "%s", repaired);
-	return err || ours ? err : is_busy();
+	if (err || ours)
+		return err;
+	err = still_watchable(xen);
+	return err ? err : is_busy();
 }
 
 static struct nunchi_error *open_stops(struct target *target)
@@ -334,9 +401,10 @@ static int fd_of(const struct target *target)
 /* ---- Events ---------------------------------------------------------------------------------- */
 
 /* Lets the vCPU of an event go on. */
-static struct nunchi_error *answer(struct xen_target *xen, uint64_t ticket)
+static struct nunchi_error *answer(struct xen_target *xen, uint64_t ticket,
+				   enum ring_emulation emulation)
 {
-	const struct ring_answer neutral = {.emulation = RING_EXECUTE};
+	const struct ring_answer neutral = {.emulation = emulation};
 	struct nunchi_error *err = ring_answer(xen->stops.ring, ticket, &neutral);
 	int errnum = err ? 0 : monitor_resume(&xen->stops.monitor);
 
@@ -370,29 +438,46 @@ static bool translate(const struct ring_event *event, struct target_stop *ret)
 	return true;
 }
 
+/* Takes an event, and answers one that was not asked for. &error_stop if there is none. */
+static struct nunchi_error *take(struct xen_target *xen, struct target_stop *ret)
+{
+	struct ring_event event;
+	struct nunchi_error *err = ring_take(xen->stops.ring, &event);
+
+	if (err || !event.ticket)
+		return err;
+	if (translate(&event, ret)) {
+		xen->stops.ticket = event.ticket;
+		return NULL;
+	}
+	/* An access that permissions forbid, which somebody left, would be tried again for ever. */
+	return answer(xen, event.ticket, event.kind == RING_ACCESS ? RING_EMULATE : RING_EXECUTE);
+}
+
 static struct nunchi_error *next_here(struct xen_target *xen, struct target_stop *ret)
 {
 	struct xen_stops *stops = &xen->stops;
-	struct nunchi_error *err;
-	struct ring_event event;
+	struct nunchi_error *err = NULL;
 
 	if (!stops->ring)
 		return error_create(NUNCHI_ERROR_GONE, "it is not watched any more");
 	if (stops->ticket)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "a vCPU stands still already");
-	*ret = (struct target_stop){.kind = TARGET_STOP_NONE};
 	xen->xen.calls.channels_clear(stops->channels);
-	err = ring_take(stops->ring, &event);
-	if (err == &error_stop)
-		return NULL;
-	if (err || !event.ticket)
+	/* Of more than there is room for one came since, by which the channel is readable again. */
+	for (unsigned i = 0; !err && !stops->ticket && i <= RING_SLOTS; i++)
+		err = take(xen, ret);
+	if (!stops->ticket)
+		*ret = (struct target_stop){.kind = TARGET_STOP_NONE};
+	if (err != &error_stop)
 		return err;
-	if (!translate(&event, ret)) {
-		ret->kind = TARGET_STOP_NONE;
-		return answer(xen, event.ticket);
+	err = still_watchable(xen);
+	if (error_is(err, NUNCHI_ERROR_GONE)) {
+		nunchi_error_destroy(err);
+		ret->kind = TARGET_STOP_GONE;
+		return NULL;
 	}
-	stops->ticket = event.ticket;
-	return NULL;
+	return err;
 }
 
 /* After an error watching ends. */
@@ -420,7 +505,7 @@ static struct nunchi_error *go(struct target *target, const struct target_stop *
 	if (!ticket)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: no vCPU stands still",
 				    target->name);
-	return end_if_broken(target, answer(xen, ticket));
+	return end_if_broken(target, answer(xen, ticket, RING_EXECUTE));
 }
 
 static struct nunchi_error *observe_here(struct xen_target *xen, const struct xen_source *source)
