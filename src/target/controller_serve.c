@@ -75,8 +75,11 @@ static struct nunchi_error *watch(struct service *service)
 				    "confined",
 				    target->name);
 	err = target->ops->stops->open(target);
-	service->stop.kind = TARGET_STOP_NONE;
-	service->told = false;
+	/* If it fails because it is watched already, a vCPU may stand still yet. */
+	if (!err) {
+		service->stop.kind = TARGET_STOP_NONE;
+		service->told = false;
+	}
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "target/controller.h"
 #include "target/stops.h"
 #include "target/xen/internal.h"
 #include "target/xen/ring_layout.h"
@@ -136,6 +137,36 @@ static void test_events(void **state)
 	assert_clean();
 	target_close(target);
 	assert_int_equal(fake->ring_strays, 0);
+}
+
+/* A confined process that opens twice does not lose the vCPU that stands still. */
+static void test_opened_twice(void **state)
+{
+	struct target *target = open_watched();
+	const struct controller_setup second = {.target = target, .watch = true};
+	struct controller *controller;
+	const struct target_stops_ops *stops;
+	struct target_stop stop;
+	struct nunchi_error *err;
+
+	(void)state;
+	check(controller_start(&second, &controller));
+	target->controller = controller;
+	stops = target_stops(target);
+	check(stops->open(target));
+	happen(1, RING_CR3, 2);
+	check(stops->next(target, &stop));
+	assert_int_equal(stop.kind, TARGET_STOP_EVENT);
+	err = stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	nunchi_error_destroy(err);
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_int_equal(GUEST->waiting, 0);
+	target_close(target);
+	assert_clean();
+	/* Two processes had what was opened once. */
+	fake->open = 0;
+	fake->mapped = 0;
 }
 
 /* What was not asked for goes on at once. */
@@ -481,6 +512,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(events),
+	    TEST(opened_twice),
 	    TEST(other_events),
 	    TEST(leftover_permissions),
 	    TEST(close_answers),
