@@ -314,7 +314,8 @@ static const char *reason(void)
 
 	assert_false(target->support[TARGET_EVENTS].available);
 	snprintf(text, sizeof(text), "%s", target->support[TARGET_EVENTS].reason);
-	assert_true(error_is(target->ops->stops->open(target), NUNCHI_ERROR_UNSUPPORTED));
+	_cleanup_error_ struct nunchi_error *err = target->ops->stops->open(target);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
 	target_close(target);
 	return text;
 }
