@@ -133,8 +133,8 @@ static void test_keyed_hash(void **state)
 	unsigned char message[16];
 
 	(void)state;
-	for (unsigned char i = 0; i < sizeof(message); i++)
-		message[i] = i;
+	for (size_t i = 0; i < sizeof(message); i++)
+		message[i] = (unsigned char)i;
 	assert_int_equal(hash_bytes_keyed(message, 15, key), 0xa129ca6149be45e5);
 	assert_int_not_equal(hash_bytes_keyed(message, 16, key), 0xa129ca6149be45e5);
 	assert_int_not_equal(hash_bytes_keyed(message, 15, other), 0xa129ca6149be45e5);
