@@ -249,6 +249,10 @@ def give_job(port: Port, work: Path, archive: bytes, show: Callable[[bytes], Non
     return Result(status, check_files(work, kept))
 
 
+class BadState(LabError):
+    """QEMU cannot go on from a saved state, which it may have written while it ran nested guests."""
+
+
 class QemuHost:
     """The fast lab: QEMU's emulation of AMD's virtualization."""
 
@@ -301,12 +305,16 @@ class QemuHost:
 
     def _resume(self) -> None:
         """Waits until QEMU has read the state, then starts the machine, which was saved stopped."""
-        with Qmp(self.work / "qmp", timeout=60.0) as qmp:
-            while qmp.command("query-status")["status"] == "inmigrate":
-                if time.monotonic() > self.deadline:
-                    raise LabError(f"the saved state is not read in time\n{self._failure()}")
-                time.sleep(0.05)
-            qmp.command("cont")
+        try:
+            with Qmp(self.work / "qmp", timeout=60.0) as qmp:
+                while qmp.command("query-status")["status"] == "inmigrate":
+                    if time.monotonic() > self.deadline:
+                        raise LabError(f"the saved state is not read in time\n{self._failure()}")
+                    time.sleep(0.05)
+                qmp.command("cont")
+        except ConnectionError as error:
+            raise BadState(f"QEMU ends when it reads the saved state: {error}\n"
+                           f"{self._failure()}") from error
 
     def save(self, target: Path) -> None:
         """Writes the state of memory and devices to TARGET; the machine is stopped after that."""
@@ -389,13 +397,18 @@ def host_up(image: dom0.Image, timeout: float, cold: bool) -> Iterator[tuple[Por
     """A host with its guests up, its control port and its directory."""
     deadline = time.monotonic() + timeout
     state = None if cold else saved_state(image, timeout)
-    with workplace() as work:
+    with workplace() as work, contextlib.ExitStack() as stack:
         make_disks(work)
         host = QemuHost(image, work, deadline - time.monotonic())
-        with host.up(state) as port:
-            if not state:
-                await_ready(port)
-            yield port, work
+        try:
+            port = stack.enter_context(host.up(state))
+        except BadState as error:
+            say(f"{error}\nthe state is made anew")
+            state.unlink(missing_ok=True)
+            port = stack.enter_context(host.up(saved_state(image, timeout)))
+        if not state:
+            await_ready(port)
+        yield port, work
 
 
 def to_stdout(data: bytes) -> None:
