@@ -185,8 +185,8 @@ def variables_against(rows: list[dict[str, Any]], whole: list[dict[str, Any]]) -
     pids = {row["pid"] for row in whole}
     texts = {(row["pid"], row["key"], row["value"]) for row in whole}
     return [str(row) for row in rows
-            if row["pid"] not in pids or lost(row, {})
-            or not (row.get("absent") or (row["pid"], row["key"], row["value"]) in texts)]
+            if row["pid"] not in pids or ((row["pid"], row["key"], row["value"]) not in texts
+                                          and (lost(row, {}) or not row.get("absent")))]
 
 
 def incomplete(account: Account, form: str, got: dict[str, Done], first: dict[str, Done]) -> None:
