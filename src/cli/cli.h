@@ -201,6 +201,8 @@ bool cli_target_is_live(const char *word);
  * ends the command, unless this was called again. NULL: Ctrl-C ends the command as usual.
  */
 void cli_on_interrupt(void (*call)(void *data), void *data);
+/* Whether Ctrl-C has called it since cli_on_interrupt(). */
+bool cli_interrupt_called(void);
 /* Whether a signal asked us to end. */
 bool cli_interrupted(void);
 

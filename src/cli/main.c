@@ -48,6 +48,11 @@ void cli_on_interrupt(void (*call)(void *data), void *data)
 	interrupt_call = call;
 }
 
+bool cli_interrupt_called(void)
+{
+	return interrupt_pending != 0;
+}
+
 bool cli_interrupted(void)
 {
 	return signal_number != 0;

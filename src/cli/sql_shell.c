@@ -234,8 +234,10 @@ int sql_shell(struct cli *cli, struct sql_state *state)
 		got = read_line(line, sizeof(line));
 		if (!got)
 			break;
-		if (got < 0) {
+		/* It may have come before read() began, which is not interrupted then. */
+		if (cli_interrupt_called())
 			shell.size = 0;
+		if (got < 0) {
 			say(cli, "\n");
 			continue;
 		}
