@@ -266,7 +266,8 @@ static inline int fake_control(struct xen_domctl *op)
 		if (!domain->pauses)
 			return EINVAL;
 		__atomic_sub_fetch(&domain->pauses, 1, __ATOMIC_RELAXED);
-		fake->ring_unsafe += domain->has_ring && fake->ring_populated;
+		__atomic_add_fetch(&fake->ring_unsafe, domain->has_ring && fake->ring_populated,
+				   __ATOMIC_RELAXED);
 		return 0;
 	case XEN_OP_MAX_MEMORY:
 		domain->info.max_pages = op->u.max_memory / 4;
