@@ -36,6 +36,8 @@ static uint64_t walk_filtered(struct toy *toy, const struct number_filter *filte
 	struct linux_tasks walk;
 	size_t given = 0;
 
+	/* The first walk to a single process goes over the list. */
+	toy->kernel.task_index.asked = 0;
 	assert_null(linux_tasks_init(&walk, &toy->kernel, filter));
 	while (linux_tasks_next(&walk, &task)) {
 		assert_true(given < count);
@@ -82,6 +84,90 @@ static void test_filtered_walk(void **state)
 	/* On a running guest the walk goes on: an exec may put another task in the place of one. */
 	toy->kernel.guest.live = true;
 	assert_true(walk_filtered(toy, &equal, one, 1) > whole + 39 * 4);
+}
+
+/* The address of the process that a walk to this id gives, 0 if none; then whether it warns. */
+static uint64_t walk_to(struct toy *toy, int64_t id, bool *ret_warns)
+{
+	const struct number_filter filter = NUMBER_FILTER_EQUAL(id);
+	_cleanup_object_ struct object task = {0}, more = {0};
+	struct linux_tasks walk;
+	uint64_t address = 0;
+
+	assert_null(linux_tasks_init(&walk, &toy->kernel, &filter));
+	if (linux_tasks_next(&walk, &task))
+		address = task.address;
+	assert_false(linux_tasks_next(&walk, &more));
+	*ret_warns = walk.list.broken || walk.unread;
+	linux_tasks_deinit(&walk);
+	return address;
+}
+
+/* A walk to each id gives the same process and warning, whether it is the first one or a later one.
+ */
+static void compare_walks(struct toy *toy)
+{
+	bool warns, later_warns;
+
+	memory_new_generation(toy->memory);
+	walk_to(toy, -1, &warns);
+	walk_to(toy, -1, &warns);
+	for (int64_t id = -2; id < FILTERED + 2; id++) {
+		uint64_t later = walk_to(toy, id, &later_warns);
+		unsigned asked = toy->kernel.task_index.asked;
+		bool complete = toy->kernel.task_index.complete;
+
+		toy->kernel.task_index.asked = 0;
+		toy->kernel.task_index.complete = false;
+		assert_int_equal(walk_to(toy, id, &warns), later);
+		assert_int_equal(warns, later_warns);
+		toy->kernel.task_index.asked = asked;
+		toy->kernel.task_index.complete = complete;
+	}
+}
+
+/* The second walk to a single process makes an index, by which it is found, and so are later ones.
+ */
+static void test_processes_by_id(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t tasks[FILTERED], before;
+	bool warns;
+
+	toy_task_layout(toy);
+	for (size_t i = 0; i < FILTERED; i++)
+		tasks[i] = toy_alloc(toy, 256);
+	toy_link_tasks(toy, tasks, FILTERED);
+	compare_walks(toy);
+	assert_true(toy->kernel.task_index.complete);
+	before = memory_stats(toy->memory).bytes_read;
+	assert_int_equal(walk_to(toy, 39, &warns), tasks[39]);
+	assert_in_range(memory_stats(toy->memory).bytes_read - before, 1, 256);
+	/* Two processes of one id: the first one. */
+	toy_set(toy, tasks[20], &L->task_pid, 5);
+	compare_walks(toy);
+	assert_int_equal(walk_to(toy, 5, &warns), tasks[5]);
+	assert_int_equal(walk_to(toy, 20, &warns), 0);
+	/* In the next generation another process may have the id. */
+	toy_set(toy, tasks[20], &L->task_pid, 20);
+	toy_set(toy, tasks[5], &L->task_pid, 500);
+	memory_new_generation(toy->memory);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(walk_to(toy, 5, &warns), 0);
+		assert_int_equal(walk_to(toy, 500, &warns), tasks[5]);
+	}
+	/* A running guest has no index: an id may change at any moment. */
+	toy->kernel.guest.live = true;
+	toy_set(toy, tasks[5], &L->task_pid, 5);
+	assert_int_equal(walk_to(toy, 5, &warns), tasks[5]);
+	toy->kernel.guest.live = false;
+	/* A list that leads to nowhere is walked each time, which says so. */
+	toy_put(toy, tasks[30] + TOY_TASKS, 8, 8);
+	compare_walks(toy);
+	assert_false(toy->kernel.task_index.complete);
+	assert_int_equal(walk_to(toy, 29, &warns), tasks[29]);
+	assert_int_equal(walk_to(toy, 35, &warns), 0);
+	assert_true(warns);
 }
 
 /* ---- Lists without end -------------------------------------------------------------------------
@@ -845,6 +931,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, toy_setup, toy_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(filtered_walk),
+	    TEST(processes_by_id),
 	    TEST(init_is_not_sought_for_ever),
 	    TEST(walk_ends_in_time),
 	    TEST(states),

@@ -29,6 +29,7 @@ void linux_kernel_destroy(struct linux_kernel *kernel)
 	address_space_destroy(kernel->guest.space);
 	guest_spaces_deinit(&kernel->guest.spaces);
 	linux_module_index_destroy(kernel->modules);
+	hash_map_deinit(&kernel->task_index.tasks);
 	kallsyms_destroy(kernel->kallsyms);
 	symbol_index_unref(kernel->symbols);
 	type_index_unref(kernel->types);

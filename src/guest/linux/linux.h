@@ -6,6 +6,7 @@
 #ifndef NUNCHI_GUEST_LINUX_LINUX_H
 #define NUNCHI_GUEST_LINUX_LINUX_H
 
+#include "core/hash.h"
 #include "guest/guest.h"
 #include "guest/linux/layout.h"
 #include "guest/linux/rodata.h"
@@ -27,6 +28,14 @@ struct linux_fact {
 };
 
 struct linux_module_index;
+
+/* The processes by id, in one generation of the guest's memory. */
+struct linux_task_index {
+	uint64_t generation;   /* of the guest's memory */
+	unsigned asked;        /* walks to a single process in this generation */
+	bool complete;         /* the list of processes could be read to its end */
+	struct hash_map tasks; /* from id to the address of the first task with that id */
+};
 
 struct linux_kernel {
 	struct guest_kernel guest; /* first: see linux_kernel_of() */
@@ -62,6 +71,7 @@ struct linux_kernel {
 	/* What linux_fetch_processes() mapped, and in which generation of the memory. */
 	unsigned fetched;
 	uint64_t fetched_generation;
+	struct linux_task_index task_index; /* see linux_tasks_init() */
 	struct object chosen; /* the task that guest_system.process_space() found last */
 };
 

@@ -3,6 +3,59 @@
 
 #include <string.h>
 
+/* Limit of the processes in the index, which takes some 50 bytes for each. */
+#define MAX_INDEXED ((uint64_t)1 << 17)
+
+static void index_tasks(struct linux_kernel *kernel)
+{
+	struct linux_task_index *index = &kernel->task_index;
+	const struct layout *layout = &kernel->layout;
+	_cleanup_hash_map_ struct hash_map seen = {0};
+	struct linux_list list;
+	uint64_t node, pid;
+
+	linux_list_init(&list, kernel, kernel->symbol[LINUX_init_task] + layout->task_tasks.offset,
+			MAX_INDEXED, &seen);
+	while (linux_list_next(&list, &node)) {
+		uint64_t address = node - layout->task_tasks.offset;
+
+		if (linux_read_field(kernel, address, &layout->task_pid, &pid) != READ_OK ||
+		    hash_map_insert(&index->tasks, (uint32_t)pid, address) == HASH_NOMEM)
+			return;
+	}
+	index->complete = list.broken == READ_OK;
+}
+
+/*
+ * Looks up the only process that the filter selects. False if the list must be walked: several are
+ * selected, the guest runs, no other process was asked for yet, or the list has a fault, of which
+ * the walk will warn.
+ */
+static bool look_up(struct linux_tasks *walk)
+{
+	struct linux_kernel *kernel = walk->kernel;
+	struct linux_task_index *index = &kernel->task_index;
+	uint64_t generation = memory_generation(kernel->guest.memory);
+	const uint64_t *address;
+
+	if (!walk->pids || walk->pids->low != walk->pids->high || walk->pids->values ||
+	    walk->pids->low != (int32_t)walk->pids->low || kernel->guest.live)
+		return false;
+	if (index->generation != generation) {
+		hash_map_clear(&index->tasks);
+		index->generation = generation;
+		index->asked = 0;
+		index->complete = false;
+	}
+	if (++index->asked == 2)
+		index_tasks(kernel);
+	if (!index->complete)
+		return false;
+	address = hash_map_find(&index->tasks, (uint32_t)walk->pids->low);
+	walk->looked_up = address ? *address : 0;
+	return true;
+}
+
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
 				      const struct number_filter *pids)
 {
@@ -29,6 +82,7 @@ struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_ker
 									    ? "task_struct.pid"
 									    : "task_struct.tasks");
 	hash_map_init(&walk->seen);
+	walk->by_id = look_up(walk);
 	linux_list_init(&walk->list, kernel,
 			kernel->symbol[LINUX_init_task] + layout->task_tasks.offset,
 			LINUX_MAX_TASKS, &walk->seen);
@@ -40,11 +94,30 @@ void linux_tasks_deinit(struct linux_tasks *walk)
 	hash_map_deinit(&walk->seen);
 }
 
+/* Copies a task_struct, or counts it as one that cannot be read. */
+static bool take_task(struct linux_tasks *walk, uint64_t address, enum read_result result,
+		      struct object *task)
+{
+	if (result == READ_OK)
+		result = linux_read_object(walk->kernel, LAYOUT_task, address, task);
+	if (result == READ_OK)
+		return true;
+	walk->unread++;
+	walk->why_unread = result;
+	return false;
+}
+
 bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 {
 	const struct layout *layout = &walk->kernel->layout;
 	uint64_t node;
 
+	if (walk->by_id) {
+		uint64_t address = walk->looked_up;
+
+		walk->looked_up = 0;
+		return address && take_task(walk, address, READ_OK, task);
+	}
 	while (walk->left && linux_list_next(&walk->list, &node)) {
 		uint64_t address = node - layout->task_tasks.offset;
 		enum read_result result = READ_OK;
@@ -60,12 +133,8 @@ bool linux_tasks_next(struct linux_tasks *walk, struct object *task)
 		 * of a thread), so do not stop early.
 		 */
 		walk->left -= walk->pids && result == READ_OK && !walk->kernel->guest.live;
-		if (result == READ_OK)
-			result = linux_read_object(walk->kernel, LAYOUT_task, address, task);
-		if (result == READ_OK)
+		if (take_task(walk, address, result, task))
 			return true;
-		walk->unread++;
-		walk->why_unread = result;
 	}
 	return false;
 }

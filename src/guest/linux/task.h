@@ -18,6 +18,8 @@ struct linux_tasks {
 	struct hash_map seen;
 	const struct number_filter *pids; /* ids to select; borrowed; NULL: all */
 	uint64_t left;                    /* number of processes that the filter may still select */
+	bool by_id;                       /* the only one was looked up; the list is not walked */
+	uint64_t looked_up;               /* its address; 0: no process has this id */
 	uint64_t unread;                  /* processes whose task_struct cannot be read … */
 	enum read_result why_unread;
 };
@@ -26,8 +28,9 @@ struct linux_tasks {
  * Begins a walk over the processes (thread-group leaders) in the order of the kernel's list,
  * without init_task. pids selects by id and must outlive the walk; NULL selects all. Of processes
  * that are not selected only the id is read. If the guest does not run, the walk ends when all ids
- * that can be selected were found. NUNCHI_ERROR_UNSUPPORTED names the symbol or field that this
- * kernel lacks.
+ * that can be selected were found; the second walk to a single process reads the ids of all, and
+ * that one and later ones look theirs up. NUNCHI_ERROR_UNSUPPORTED names the symbol or field that
+ * this kernel lacks.
  */
 struct nunchi_error *linux_tasks_init(struct linux_tasks *walk, struct linux_kernel *kernel,
 				      const struct number_filter *pids);
