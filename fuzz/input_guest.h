@@ -176,6 +176,7 @@ static inline void input_guest_init(struct input_guest *guest, const struct inpu
 static inline void input_guest_deinit(struct input_guest *guest)
 {
 	linux_module_index_destroy(guest->kernel.modules);
+	hash_map_deinit(&guest->kernel.task_index.tasks);
 	symbol_index_unref(guest->kernel.symbols);
 	type_index_unref(guest->kernel.types);
 	address_space_destroy(guest->kernel.guest.space);

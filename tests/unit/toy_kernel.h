@@ -129,6 +129,7 @@ static inline void toy_deinit(struct toy *toy)
 {
 	address_space_destroy(toy->kernel.guest.space);
 	guest_spaces_deinit(&toy->kernel.guest.spaces);
+	hash_map_deinit(&toy->kernel.task_index.tasks);
 	memory_destroy(toy->memory);
 	free(toy->ram);
 }
