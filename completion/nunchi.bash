@@ -133,6 +133,7 @@ _nunchi()
 	done
 	case $command in
 	modules) view=kernel_modules ;;
+	sockets) view=process_open_sockets ;;
 	log) view=kernel_log ;;
 	trace) list=probes ;;
 	esac

@@ -23,7 +23,7 @@ enum choice {
 	CHOICE_LIVE = 4,       /* rows are filled until they come out the same twice */
 	CHOICE_CHILDREN = 8,   /* mounts by their children alone */
 	CHOICE_CHANGING = 16,  /* memory changes while it is read */
-	CHOICE_VIEW_SHIFT = 5, /* 1 … 6: this view alone; else all */
+	CHOICE_VIEW_SHIFT = 5, /* 1 … 7: this view alone; 0: all */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -90,6 +90,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	FIELD(file, flags, 24, 4)                                                                  \
 	FIELD(file, mode, 28, 4)                                                                   \
 	FIELD(file, pos, 32, 8)                                                                    \
+	FIELD(file, private, 40, P)                                                                \
+	FIELD(socket_alloc, socket, 0, 40)                                                         \
+	FIELD(socket_alloc, inode, 48, 64)                                                         \
+	FIELD(socket, type, 4, 2)                                                                  \
+	FIELD(socket, file, 16, P)                                                                 \
+	FIELD(socket, sk, 24, P)                                                                   \
+	FIELD(sock, remote, 0, 4)                                                                  \
+	FIELD(sock, local, 4, 4)                                                                   \
+	FIELD(sock, remote_port, 12, 2)                                                            \
+	FIELD(sock, local_port, 14, 2)                                                             \
+	FIELD(sock, family, 16, 2)                                                                 \
+	FIELD(sock, state, 18, 1)                                                                  \
+	FIELD(sock, net, 24, P)                                                                    \
+	FIELD(sock, remote6, 32, 16)                                                               \
+	FIELD(sock, local6, 48, 16)                                                                \
+	FIELD(sock, protocol, 64, 2)                                                               \
+	FIELD(net, inum, 0, 4)                                                                     \
+	FIELD(unix_sock, addr, 72, P)                                                              \
+	FIELD(unix_address, size, 4, 4)                                                            \
+	FIELD(unix_address, name, 8, 0)                                                            \
+	FIELD(packet_sock, protocol, 72, 2)                                                        \
 	FIELD(backing_file, user_path, 40, 16)                                                     \
 	FIELD(path, mnt, 0, P)                                                                     \
 	FIELD(path, dentry, 8, P)                                                                  \
@@ -124,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	FIELD(fs, pwd, 16, 16)                                                                     \
 	FIELD(inode, ino, 0, 8)                                                                    \
 	FIELD(inode, sb, 8, P)                                                                     \
+	FIELD(inode, mode, 24, 2)                                                                  \
 	FIELD(inode, private, 16, P)                                                               \
 	FIELD(super, dev, 0, 4)                                                                    \
 	FIELD(super, type, 8, P)                                                                   \
@@ -295,9 +317,9 @@ static void run_view(struct guest *guest, const char *name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const views[] = {"processes",          "threads",
-					    "process_open_files", "mounts",
-					    "process_memory_map", "process_envs"};
+	static const char *const views[] = {
+	    "processes",          "threads",      "process_open_files",  "mounts",
+	    "process_memory_map", "process_envs", "process_open_sockets"};
 	static struct guest *guest;
 	size_t only;
 

@@ -31,7 +31,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules log symbol type translate read "
+COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type translate read "
             "snapshot export rescue doctor help version").split()
 
 
@@ -131,7 +131,7 @@ class Documents(unittest.TestCase):
         for option in (name for name, has_value in self.options("show").items() if has_value):
             self.assertEqual(self.complete("show", option, "5", "x", "pro"),
                              {"processes", "process_envs", "process_memory_map",
-                              "process_open_files"}, option)
+                              "process_open_files", "process_open_sockets"}, option)
 
     def test_completion(self):
         self.assertEqual(self.complete(""), set(COMMANDS))

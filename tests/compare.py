@@ -76,6 +76,10 @@ VIEWS = {
     "process_envs": View(("pid", "position"), ("key", "value")),
     "process_open_files": View(
         ("pid", "fd"), ("path", "offset", "flags", "inode"), {}, {"file": POINTER}),
+    "process_open_sockets": View(
+        ("pid", "fd"),
+        ("socket", "family", "protocol", "local_address", "remote_address", "local_port",
+         "remote_port", "path", "state", "net_namespace", "type"), {}, {"sock": POINTER}),
     "kernel_modules": View(
         ("name",), ("size", "used_by", "status", "address", "references", "taint"), {},
         {"module": POINTER, "address_end": "the guest shows no size of the code alone"}),
@@ -248,19 +252,19 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
             continue
         if column == "cpu" and (row["tid"] == AGENT or row["is_kernel_thread"]):
             continue
+        of_task = column == "state" and "is_kernel_thread" in row
         # What is frozen shows as D in /proc, too.
-        if column == "state" and frozen and row["state"] == "D":
+        if of_task and frozen and row["state"] == "D":
             continue
         # Kernel threads work and rest of themselves, at any moment.
-        if column == "state" and row["is_kernel_thread"] and row["state"] in AT_WORK and \
+        if of_task and row["is_kernel_thread"] and row["state"] in AT_WORK and \
                 all(one.get("state") in AT_WORK for one in said):
             continue
         if not any(column in one for one in said):
             continue  # this kernel does not tell
         values = [normal(one.get(column)) for one in said]
         result.cells += 1
-        if column == "state" and (row["is_kernel_thread"] or AGENT in (row.get("pid"),
-                                                                      row.get("tid"))):
+        if of_task and (row["is_kernel_thread"] or AGENT in (row.get("pid"), row.get("tid"))):
             values.append("R")
         if column == "name" and row.get("is_kernel_thread"):
             values = [WORK.sub(r"\1", value) for value in values]

@@ -135,6 +135,7 @@ extern const struct command command_read;
 extern const struct command command_rescue;
 extern const struct command command_show;
 extern const struct command command_snapshot;
+extern const struct command command_sockets;
 extern const struct command command_sql;
 extern const struct command command_symbol;
 extern const struct command command_trace;

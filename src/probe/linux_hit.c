@@ -33,8 +33,9 @@ static const struct {
 static struct nunchi_error *create(struct guest_kernel *guest, void **ret)
 {
 	static const enum layout_group groups[] = {
-	    LAYOUT_GROUP_task,  LAYOUT_GROUP_process, LAYOUT_GROUP_path,   LAYOUT_GROUP_cgroup,
-	    LAYOUT_GROUP_probe, LAYOUT_GROUP_time,    LAYOUT_GROUP_module, LAYOUT_GROUP_files};
+	    LAYOUT_GROUP_task,   LAYOUT_GROUP_process, LAYOUT_GROUP_path,
+	    LAYOUT_GROUP_cgroup, LAYOUT_GROUP_probe,   LAYOUT_GROUP_time,
+	    LAYOUT_GROUP_module, LAYOUT_GROUP_files,   LAYOUT_GROUP_socket};
 	struct linux_kernel *kernel = linux_kernel_of(guest);
 	struct nunchi_error *err = linux_has_field(kernel, &kernel->layout.task_tgid)
 				       ? linux_current_check(kernel)

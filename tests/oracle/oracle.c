@@ -425,6 +425,7 @@ static void emit_processes(void)
 		emit_maps(pids[i]);
 		emit_environment(pids[i]);
 		emit_files(pids[i]);
+		emit_sockets(pids[i]);
 	}
 	free(pids);
 }

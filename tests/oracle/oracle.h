@@ -45,6 +45,9 @@ void unescape_octal(struct bytes *text);
 /* Undo hexadecimal escapes (\x1b) in place. */
 void unescape_hex(struct bytes *text);
 
+/* oracle_sockets.c: the sockets of a process. */
+void emit_sockets(long pid);
+
 /* oracle_system.c: everything that belongs to no single process. */
 void emit_meta(const char *pass);
 void emit_modules(void);

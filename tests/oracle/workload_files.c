@@ -4,7 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/if_ether.h>
 #include <netinet/in.h>
+#include <netpacket/packet.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -146,6 +151,114 @@ static void internet(int family, const struct sockaddr *address, socklen_t size)
 		complain("a datagram socket");
 }
 
+/* The other end has a mapped address: the listener is of IPv6, the client of IPv4. */
+static void mapped(void)
+{
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(8087)};
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_port = htons(8087),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET6, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (listener < 0 || bind(listener, (struct sockaddr *)&any, sizeof(any)) < 0 ||
+	    listen(listener, 5) < 0 ||
+	    connect(client, (struct sockaddr *)&four, sizeof(four)) < 0 ||
+	    accept(listener, NULL, NULL) < 0)
+		complain("a connection with a mapped address");
+}
+
+/* The end that is left of a connection whose other end was closed. */
+static void half_closed(void)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_port = htons(8088),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	int server;
+
+	if (bind(listener, (struct sockaddr *)&four, sizeof(four)) < 0 || listen(listener, 5) < 0 ||
+	    connect(client, (struct sockaddr *)&four, sizeof(four)) < 0 ||
+	    (server = accept(listener, NULL, NULL)) < 0 || shutdown(client, SHUT_WR) < 0)
+		complain("a half-closed connection");
+}
+
+/* Of each family those that are bound to nothing, and datagrams that are connected. */
+static void plain_sockets(int family, const struct sockaddr *address, socklen_t size)
+{
+	int fd = socket(family, SOCK_DGRAM, 0);
+
+	if (connect(fd, address, size) < 0)
+		complain("a connected datagram socket");
+	if (socket(family, SOCK_STREAM, 0) < 0 || socket(family, SOCK_DGRAM, 0) < 0 ||
+	    socket(family, SOCK_DGRAM, IPPROTO_UDPLITE) < 0 ||
+	    socket(family, SOCK_RAW, family == AF_INET ? IPPROTO_RAW : IPPROTO_ICMPV6) < 0)
+		complain("sockets bound to nothing");
+}
+
+static void connect_path(const char *path, socklen_t size)
+{
+	struct sockaddr_un other = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(other.sun_path, path, size);
+	size += (socklen_t)offsetof(struct sockaddr_un, sun_path);
+	if (bind(listener, (struct sockaddr *)&other, size) < 0 || listen(listener, 5) < 0 ||
+	    connect(client, (struct sockaddr *)&other, size) < 0 ||
+	    accept(listener, NULL, NULL) < 0)
+		complain("a connection over a path");
+}
+
+/* Ping sockets are for groups that a file of each namespace names. */
+static void ping(int family, int protocol)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET};
+	int fd;
+
+	write_text("/proc/sys/net/ipv4/ping_group_range", "0 0");
+	fd = socket(family, SOCK_DGRAM, protocol);
+	if (fd < 0 || (family == AF_INET && bind(fd, (struct sockaddr *)&four, sizeof(four)) < 0))
+		complain("a ping socket");
+}
+
+static void more_sockets(long number)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_port = htons(53),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 six = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	struct sockaddr_ll link = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
+	int before = socket(AF_INET, SOCK_DGRAM, 0), fd;
+	char longest[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+	set_name(number ? "sockets-apart" : "sockets-more");
+	/* One socket stays in the first namespace. */
+	if (number && (unshare(CLONE_NEWNET) < 0 || ioctl(before, SIOCGIFFLAGS, &loopback) < 0))
+		complain("a network namespace");
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	loopback.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (ioctl(fd, SIOCSIFFLAGS, &loopback) < 0)
+		complain("a loopback interface");
+	mapped();
+	half_closed();
+	plain_sockets(AF_INET, (struct sockaddr *)&four, sizeof(four));
+	plain_sockets(AF_INET6, (struct sockaddr *)&six, sizeof(six));
+	connect_path(number ? "/tmp/socket-apart" : "/tmp/socket-more", 17 + (number != 0));
+	connect_path("\0hidden", 7);
+	memset(longest, number ? 'm' : 'l', sizeof(longest));
+	memcpy(longest, "/tmp/", 5);
+	connect_path(longest, sizeof(longest));
+	ping(AF_INET, IPPROTO_ICMP);
+	ping(AF_INET6, IPPROTO_ICMPV6);
+	fd = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ARP));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&link, sizeof(link)) < 0)
+		complain("a packet socket");
+	if (socket(AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT) < 0)
+		complain("a netlink socket");
+	ready();
+}
+
 static void sockets(long number)
 {
 	struct sockaddr_in four = {
@@ -183,6 +296,8 @@ static void sockets(long number)
 void start_sockets(void)
 {
 	spawn(sockets, 0);
+	spawn(more_sockets, 0);
+	spawn(more_sockets, 1);
 }
 
 /* Memory maps */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+static int sockets_run(struct cli *cli, void *state, char **arguments, int count)
+{
+	(void)count;
+	return show_selected(cli, state, arguments[0], "process_open_sockets");
+}
+
+const struct command command_sockets = {
+    .name = "sockets",
+    .arguments = "TARGET",
+    .summary = "show the sockets of all processes",
+    .description = "Shows the sockets that processes hold, of all network namespaces: the same as "
+		   "\"nunchi show TARGET process_open_sockets\". Sockets that no process holds (in "
+		   "TIME_WAIT, or not accepted yet) are not shown.",
+    .examples = "  nunchi sockets xen:web\n"
+		"  nunchi sockets core.elf --where family=2 --where state=LISTEN\n",
+    .options = select_options,
+    .option_count = SELECT_OPTION_COUNT,
+    .least = 1,
+    .most = 1,
+    .state_size = sizeof(struct select),
+    .option = select_option,
+    .run = sockets_run,
+    .clean = select_clean,
+};

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sockets: each descriptor is copied into this process, and the kernel asked for what it is. The
+ * states of UNIX sockets are from /proc/PID/net/unix.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "oracle.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+#ifndef SIOCGSKNS
+#define SIOCGSKNS 0x894c
+#endif
+
+/* Numbers in include/net/tcp_states.h; words as osquery has them. */
+static const char *const states[] = {
+    NULL,        "ESTABLISHED", "SYN_SENT",   "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",
+    "TIME_WAIT", "CLOSED",      "CLOSE_WAIT", "LAST_ACK", "LISTEN",    "CLOSING",
+};
+
+enum { STATE_ESTABLISHED = 1, STATE_CLOSED = 7, STATE_LISTEN = 10, ACCEPTS = 1 << 16 };
+
+static int option(int fd, int name)
+{
+	socklen_t size = sizeof(int);
+	int value = -1;
+
+	getsockopt(fd, SOL_SOCKET, name, &value, &size);
+	return value;
+}
+
+static void row_side(const char *address_column, const char *port_column,
+		     const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+	bool wide = address->ss_family == AF_INET6;
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(address->ss_family,
+		  wide ? (const void *)&six->sin6_addr : (const void *)&four->sin_addr, text,
+		  sizeof(text));
+	row_text(address_column, text);
+	row_number(port_column, ntohs(wide ? six->sin6_port : four->sin_port));
+}
+
+static void row_internet(int fd, int family, int protocol)
+{
+	struct sockaddr_storage own = {0}, other = {.ss_family = (sa_family_t)family};
+	struct tcp_info info;
+	socklen_t size = sizeof(own);
+
+	if (getsockname(fd, (struct sockaddr *)&own, &size) == 0)
+		row_side("local_address", "local_port", &own);
+	size = sizeof(other);
+	/* On failure it stays zeros. */
+	getpeername(fd, (struct sockaddr *)&other, &size);
+	row_side("remote_address", "remote_port", &other);
+	size = sizeof(info);
+	row_null("path");
+	if (protocol != IPPROTO_TCP)
+		row_null("state");
+	else if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+		row_text("state", states[info.tcpi_state]);
+}
+
+/* The state as the socket's namespace tells it; 0: this process is in another. */
+static int unix_state(long pid, unsigned long long inode)
+{
+	struct bytes text;
+
+	if (!read_file(1, &text, "/proc/%ld/net/unix", pid))
+		return 0;
+	for (char *at = text.data; at; at = strchr(at, '\n')) {
+		unsigned long long number;
+		unsigned flags, state;
+
+		at += *at == '\n';
+		if (sscanf(at, "%*[0-9a-f]: %*x %*x %x %*x %x %llu", &flags, &state, &number) ==
+			3 &&
+		    number == inode)
+			return flags & ACCEPTS ? STATE_LISTEN
+			       : state == 3    ? STATE_ESTABLISHED
+					       : STATE_CLOSED;
+	}
+	return 0;
+}
+
+static void row_unix(int fd, long pid, unsigned long long inode)
+{
+	struct sockaddr_un own = {0};
+	socklen_t length = sizeof(own);
+	char path[sizeof(own.sun_path) + 1];
+	size_t size = 0;
+	int state = unix_state(pid, inode);
+
+	if (getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+	    length > offsetof(struct sockaddr_un, sun_path))
+		size = length - offsetof(struct sockaddr_un, sun_path);
+	if (size > sizeof(own.sun_path))
+		size = sizeof(own.sun_path);
+	if (own.sun_path[0])
+		size = strnlen(own.sun_path, size);
+	for (size_t i = 0; i < size; i++)
+		path[i] = own.sun_path[i] ? own.sun_path[i] : '@';
+	row_bytes("path", path, size);
+	if (state)
+		row_text("state", states[state]);
+}
+
+static void row_type(int type)
+{
+	static const char *const names[] = {NULL, "stream", "dgram", "raw", "rdm", "seqpacket"};
+
+	if (type > 0 && (size_t)type < sizeof(names) / sizeof(names[0]))
+		row_text("type", names[type]);
+}
+
+static void row_none(bool path)
+{
+	static const char *const columns[] = {"local_address", "remote_address", "local_port",
+					      "remote_port"};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		row_null(columns[i]);
+	if (path)
+		row_null("path");
+	if (path)
+		row_null("state");
+}
+
+static void row_namespace_of(int fd)
+{
+	int namespace = ioctl(fd, SIOCGSKNS);
+	struct stat stat;
+
+	if (namespace >= 0 && fstat(namespace, &stat) == 0)
+		row_unsigned("net_namespace", stat.st_ino);
+	if (namespace >= 0)
+		close(namespace);
+}
+
+static void emit_socket(int fd, long pid, long number)
+{
+	int family = option(fd, SO_DOMAIN), protocol = option(fd, SO_PROTOCOL);
+	struct sockaddr_ll link = {0};
+	socklen_t size = sizeof(link);
+	struct stat stat = {0};
+
+	fstat(fd, &stat);
+	if (family == AF_PACKET && getsockname(fd, (struct sockaddr *)&link, &size) == 0)
+		protocol = ntohs(link.sll_protocol);
+	row_begin("process_open_sockets");
+	row_number("pid", pid);
+	row_number("fd", number);
+	row_unsigned("socket", stat.st_ino);
+	row_number("family", family);
+	row_number("protocol", protocol);
+	row_type(option(fd, SO_TYPE));
+	row_namespace_of(fd);
+	if (family == AF_INET || family == AF_INET6)
+		row_internet(fd, family, protocol);
+	else
+		row_none(family != AF_UNIX);
+	if (family == AF_UNIX)
+		row_unix(fd, pid, stat.st_ino);
+	row_end();
+}
+
+void emit_sockets(long pid)
+{
+	struct bytes target;
+	long *fds = NULL;
+	ssize_t count = list_numbers(&fds, "/proc/%ld/fd", pid);
+	int process = count > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	for (ssize_t i = 0; i < count; i++) {
+		int fd;
+
+		if (!read_link(&target, "/proc/%ld/fd/%ld", pid, fds[i]) ||
+		    strncmp(target.data, "socket:[", 8))
+			continue;
+		fd = (int)syscall(SYS_pidfd_getfd, process, fds[i], 0);
+		if (fd < 0) {
+			fprintf(stderr, "oracle: socket %ld of process %ld: %s\n", fds[i], pid,
+				strerror(errno));
+			exit(1);
+		}
+		emit_socket(fd, pid, fds[i]);
+		close(fd);
+	}
+	if (process >= 0)
+		close(process);
+	free(fds);
+}
