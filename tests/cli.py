@@ -31,7 +31,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type translate read "
+COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type print translate read "
             "snapshot export rescue doctor help version").split()
 
 

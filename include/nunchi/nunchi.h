@@ -754,6 +754,25 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		   void (*type)(const struct nunchi_type_info *type, void *data),
 		   void (*member)(const struct nunchi_member *member, void *data), void *data);
 
+/* The value of an expression. The strings are valid during the call that gives them. */
+struct nunchi_printed {
+	const char *type;  /* in C notation */
+	const char *value; /* as C would initialise it; what the guest names is escaped */
+	uint64_t address;  /* of an object in memory */
+	bool has_address;
+};
+
+/*
+ * Evaluates a C expression over the kernel's symbols, types and memory (docs/expressions.md), and
+ * calls give() once with its value, with the members of structs within at most `depth` (up to 16)
+ * others. At most 1 MiB of memory and 1 MiB of text are taken for a value. Fails with
+ * NUNCHI_ERROR_ARGUMENT if the expression is wrong, _NOT_FOUND if it names what does not exist,
+ * _FAULT if it needs memory that cannot be read; the message says at which character.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_print(struct nunchi_guest *guest, const char *expression, unsigned depth,
+	     void (*give)(const struct nunchi_printed *printed, void *data), void *data);
+
 /* ---- Snapshots ------------------------------------------------------------------------------- */
 
 enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };

@@ -57,7 +57,8 @@ enum {
 	OPTION_COUNT,
 	OPTION_DURATION,
 	OPTION_SUMMARY,
-	OPTION_LINE
+	OPTION_LINE,
+	OPTION_DEPTH
 };
 
 struct cli_option {
@@ -129,6 +130,7 @@ extern const struct command command_info;
 extern const struct command command_list;
 extern const struct command command_log;
 extern const struct command command_modules;
+extern const struct command command_print;
 extern const struct command command_probes;
 extern const struct command command_ps;
 extern const struct command command_read;

@@ -14,7 +14,7 @@ static const struct variable {
 	const char *type;
 } variables[] = {
 #define VARIABLE(name, stars, type) {#name, stars, type},
-#include "export/variables.def"
+#include "symbols/variables.def"
 };
 
 static void base64(struct isf *isf, const uint8_t *data, size_t size)

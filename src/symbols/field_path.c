@@ -325,3 +325,18 @@ struct nunchi_error *type_index_resolve(const struct type_index *index, const ch
 		err = follow(&walk);
 	return err ? err : finish(&walk, limit, ret);
 }
+
+struct nunchi_error *type_index_resolve_in(const struct type_index *index, type_id type,
+					   const char *path, struct type_field *ret)
+{
+	struct walk walk = {
+	    .index = index, .path = path, .at = path, .budget = MEMBER_BUDGET, .type = type};
+	struct nunchi_error *err = follow(&walk);
+	uint64_t limit;
+
+	if (err)
+		return err;
+	if (!type_index_size(index, type, &limit))
+		limit = 0;
+	return finish(&walk, limit, ret);
+}

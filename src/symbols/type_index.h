@@ -181,5 +181,11 @@ struct type_field {
  */
 struct nunchi_error *type_index_resolve(const struct type_index *index, const char *path,
 					struct type_field *ret);
+/*
+ * Does the same for a path that goes on from a type: ".member[INDEX].member". Offsets count from
+ * the start of that type, which may be anonymous.
+ */
+struct nunchi_error *type_index_resolve_in(const struct type_index *index, type_id type,
+					   const char *path, struct type_field *ret);
 
 #endif

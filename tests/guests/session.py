@@ -20,8 +20,8 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (crash, damage, endless, exports, files, partial, pauses, python_rows, raw,
-                    reset, shuffled, speed, sql, storm, trace, types, vmware, zeroed)
+from guests import (crash, damage, endless, exports, expressions, files, partial, pauses,
+                    python_rows, raw, reset, shuffled, speed, sql, storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -358,6 +358,7 @@ def python_saved(subject: Subject) -> None:
 AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
+              "expressions": expressions.run,
               # Last: it changes the file for good.
               "endless": endless.run}
 

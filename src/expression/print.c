@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "expression/expression.h"
+#include "output/escape.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Structs and arrays within each other at most; types of a hostile guest may contain themselves. */
+#define NESTING_LIMIT 32
+/* Elements of an array that are shown; those that follow are counted. */
+#define ELEMENTS 200
+
+struct printer {
+	const struct expression_guest *guest;
+	struct buffer *text;
+	unsigned depth;
+};
+
+static void print_bytes(struct printer *printer, type_id id, const uint8_t *bytes, size_t size,
+			unsigned level);
+
+static void escaped(struct printer *printer, const char *text)
+{
+	escape_text(printer->text, text, strlen(text));
+}
+
+static void new_line(struct printer *printer, unsigned level)
+{
+	buffer_append_char(printer->text, '\n');
+	for (unsigned i = 0; i < level; i++)
+		buffer_append_string(printer->text, "  ");
+}
+
+static void print_enum(struct printer *printer, type_id id, const struct type *type,
+		       uint64_t number)
+{
+	struct type_enumerator enumerator;
+
+	for (uint32_t i = 0; i < type->count; i++) {
+		if (!type_index_enumerator(printer->guest->types, id, i, &enumerator))
+			break;
+		if (enumerator.value == (int64_t)number) {
+			escaped(printer, enumerator.name);
+			return;
+		}
+	}
+	buffer_printf(printer->text, "%" PRId64, (int64_t)number);
+}
+
+static void print_pointer(struct printer *printer, uint64_t address)
+{
+	_cleanup_buffer_ struct buffer name = {0};
+
+	if (!address) {
+		buffer_append_string(printer->text, "NULL");
+		return;
+	}
+	buffer_printf(printer->text, "0x%" PRIx64, address);
+	buffer_init(&name, 0);
+	printer->guest->name(printer->guest->data, address, &name);
+	escape_text(printer->text, buffer_string(&name), name.size);
+}
+
+/* A number that is no struct or array; `id` without typedefs. */
+static void print_number(struct printer *printer, type_id id, const struct type *type,
+			 uint64_t number)
+{
+	if (type->kind == TYPE_POINTER)
+		print_pointer(printer, number);
+	else if (type->kind == TYPE_ENUM)
+		print_enum(printer, id, type, number);
+	else if (!strcmp(type->name, "_Bool") && number <= 1)
+		buffer_append_string(printer->text, number ? "true" : "false");
+	else if (type->is_signed)
+		buffer_printf(printer->text, "%" PRId64, (int64_t)number);
+	else
+		buffer_printf(printer->text, "%" PRIu64, number);
+}
+
+static void print_scalar(struct printer *printer, type_id id, const uint8_t *bytes, size_t size,
+			 uint32_t shift, uint32_t bits)
+{
+	struct type type;
+
+	id = type_index_strip(printer->guest->types, id);
+	if (!type_index_get(printer->guest->types, id, &type) || size > 8 || !size ||
+	    (type.kind != TYPE_INT && type.kind != TYPE_ENUM && type.kind != TYPE_POINTER)) {
+		buffer_printf(printer->text, "<%zu bytes>", size);
+		return;
+	}
+	print_number(printer, id, &type,
+		     expression_extract(bytes, size, shift, bits, type.is_signed));
+}
+
+static bool is_char(const struct printer *printer, type_id id)
+{
+	struct type type;
+
+	return type_index_get(printer->guest->types, type_index_strip(printer->guest->types, id),
+			      &type) &&
+	       type.kind == TYPE_INT && type.size == 1 && !strcmp(type.name, "char");
+}
+
+static void print_text(struct printer *printer, const uint8_t *bytes, size_t size)
+{
+	buffer_append_char(printer->text, '"');
+	escape_text(printer->text, (const char *)bytes, strnlen((const char *)bytes, size));
+	buffer_append_char(printer->text, '"');
+}
+
+static void print_array(struct printer *printer, const struct type *type, const uint8_t *bytes,
+			size_t size, unsigned level)
+{
+	uint64_t each;
+
+	if (is_char(printer, type->target)) {
+		print_text(printer, bytes, size);
+		return;
+	}
+	if (!type_index_size(printer->guest->types, type->target, &each) || !each)
+		each = 1;
+	buffer_append_char(printer->text, '{');
+	for (uint32_t i = 0; i < type->count && (i + 1) * each <= size; i++) {
+		if (printer->text->failed)
+			return;
+		if (i)
+			buffer_append_string(printer->text, ", ");
+		if (i == ELEMENTS) {
+			buffer_printf(printer->text, "<%" PRIu32 " more>", type->count - i);
+			break;
+		}
+		print_bytes(printer, type->target, bytes + i * each, (size_t)each, level);
+	}
+	buffer_append_char(printer->text, '}');
+}
+
+static void print_bits(struct printer *printer, const struct type_member *member,
+		       const uint8_t *bytes, size_t size)
+{
+	uint64_t first = member->bit_offset / 8;
+	uint64_t bytes_touched = (member->bit_offset % 8 + member->bit_size + 7) / 8;
+
+	if (first >= size || bytes_touched > size - first)
+		buffer_append_string(printer->text, "<outside of the struct>");
+	else
+		print_scalar(printer, member->type, bytes + first, (size_t)bytes_touched,
+			     (uint32_t)(member->bit_offset % 8), member->bit_size);
+}
+
+static void print_member(struct printer *printer, const struct type_member *member,
+			 const uint8_t *bytes, size_t size, unsigned level)
+{
+	uint64_t first = member->bit_offset / 8, own;
+
+	if (*member->name) {
+		escaped(printer, member->name);
+		buffer_append_string(printer->text, " = ");
+	}
+	if (member->bit_size)
+		print_bits(printer, member, bytes, size);
+	else if (!type_index_size(printer->guest->types, member->type, &own) || first > size ||
+		 own > size - first)
+		buffer_append_string(printer->text, "<outside of the struct>");
+	else
+		print_bytes(printer, member->type, bytes + first, (size_t)own, level);
+}
+
+static void print_struct(struct printer *printer, type_id id, const struct type *type,
+			 const uint8_t *bytes, size_t size, unsigned level)
+{
+	struct type_member member;
+
+	if (level > printer->depth) {
+		buffer_append_string(printer->text, "{…}");
+		return;
+	}
+	buffer_append_char(printer->text, '{');
+	for (uint32_t i = 0; i < type->count && !printer->text->failed; i++) {
+		if (!type_index_member(printer->guest->types, id, i, &member))
+			break;
+		new_line(printer, level + 1);
+		print_member(printer, &member, bytes, size, level + 1);
+		buffer_append_char(printer->text, ',');
+	}
+	new_line(printer, level);
+	buffer_append_char(printer->text, '}');
+}
+
+static void print_bytes(struct printer *printer, type_id id, const uint8_t *bytes, size_t size,
+			unsigned level)
+{
+	type_id stripped = type_index_strip(printer->guest->types, id);
+	struct type type;
+
+	if (level >= NESTING_LIMIT || printer->text->failed ||
+	    !type_index_get(printer->guest->types, stripped, &type))
+		buffer_append_string(printer->text, "{…}");
+	else if (type.kind == TYPE_STRUCT || type.kind == TYPE_UNION)
+		print_struct(printer, stripped, &type, bytes, size, level);
+	else if (type.kind == TYPE_ARRAY)
+		print_array(printer, &type, bytes, size, level + 1);
+	else
+		print_scalar(printer, stripped, bytes, size, 0, 0);
+}
+
+static struct nunchi_error *print_object(struct printer *printer,
+					 const struct expression_value *value)
+{
+	struct nunchi_error *err;
+	uint64_t size;
+	uint8_t *bytes;
+
+	if (!expression_size(printer->guest, value, &size))
+		return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "its type is not known"),
+				  "cast its address: *(struct list_head *)&NAME");
+	if (size > EXPRESSION_READ_LIMIT)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED,
+				    "it has %" PRIu64 " bytes; at most %zu are read at once", size,
+				    EXPRESSION_READ_LIMIT);
+	bytes = malloc(size ? size : 1);
+	if (!bytes)
+		return &error_nomem;
+	err = size ? printer->guest->read(printer->guest->data, value->address, size, bytes) : NULL;
+	if (!err)
+		print_bytes(printer, value->type, bytes, size, 0);
+	free(bytes);
+	return err;
+}
+
+struct nunchi_error *expression_print(const struct expression_guest *guest,
+				      const struct expression_value *value, unsigned depth,
+				      struct buffer *text)
+{
+	struct printer printer = {.guest = guest, .text = text, .depth = depth};
+	struct nunchi_error *err;
+	struct type type;
+	uint64_t number;
+
+	expression_type(guest, value, &type);
+	if (type.kind == TYPE_INT || type.kind == TYPE_ENUM || type.kind == TYPE_POINTER) {
+		err = expression_load(guest, value, &number);
+		if (!err)
+			print_number(&printer, type_index_strip(guest->types, value->type), &type,
+				     number);
+	} else {
+		err = print_object(&printer, value);
+	}
+	if (err || !text->failed)
+		return err;
+	if (text->no_memory)
+		return &error_nomem;
+	return error_create(NUNCHI_ERROR_UNSUPPORTED,
+			    "its text is larger than %zu bytes; name a "
+			    "member of it",
+			    EXPRESSION_TEXT_LIMIT);
+}
