@@ -200,8 +200,9 @@ static struct nunchi_error *take_type(struct parser *parser, value_t *ret, bool 
 		if (err)
 			return err;
 		if (*word) {
-			strcat(name, " ");
-			strcat(name, word);
+			size_t used = strlen(name);
+
+			snprintf(name + used, sizeof(name) - used, " %s", word);
 		}
 	}
 	*ret_found = *name && find_type(parser, name, &type.type);
