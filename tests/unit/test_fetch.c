@@ -153,6 +153,8 @@ static void read_all(struct linux_kernel *kernel, struct buffer *ret)
 		    linux_read_object(kernel, LAYOUT_mm, object_u64(&task, &layout->task_mm), &mm),
 		    MEMORY_OK);
 		assert_int_equal(linux_process_cmdline(kernel, &mm, ret), READ_OK);
+		/* Also behind arguments that do not end in a NUL. */
+		assert_int_equal(ret->data[ret->size], '\0');
 	}
 	assert_false(walk.list.broken);
 	linux_tasks_deinit(&walk);

@@ -247,12 +247,15 @@ static void test_saved_guest_starts_once(void **state)
 static void test_saved_while_added(void **state)
 {
 	struct list_test *test = *state;
-	uint64_t added = toy_alloc(&test->toy, 16);
+	uint64_t added = toy_alloc(&test->toy, 16), node;
 
 	set_next(test, added, test->node[4]);
 	set_back(test, added, test->node[3]);
 	set_back(test, test->node[4], added);
-	gives(test, "01234567");
+	gives(test, "0123");
+	assert_true(linux_list_next(&test->walk, &node));
+	assert_int_equal(node, added);
+	gives(test, "4567");
 	ends(test, false);
 }
 
@@ -260,11 +263,26 @@ static void test_saved_while_added(void **state)
 static void test_saved_while_appended(void **state)
 {
 	struct list_test *test = *state;
-	uint64_t added = toy_alloc(&test->toy, 16);
+	uint64_t added = toy_alloc(&test->toy, 16), node;
 
 	set_next(test, added, test->head);
 	set_back(test, added, test->node[7]);
 	set_back(test, test->head, added);
+	gives(test, "01234567");
+	assert_true(linux_list_next(&test->walk, &node));
+	assert_int_equal(node, added);
+	ends(test, false);
+}
+
+/*
+ * A link forward that passes one by, as if that was being added: a changed word is no reason to
+ * lose it.
+ */
+static void test_passed_by(void **state)
+{
+	struct list_test *test = *state;
+
+	set_next(test, test->node[3], test->node[5]);
 	gives(test, "01234567");
 	ends(test, false);
 }
@@ -318,6 +336,7 @@ int main(void)
 	    TEST(saved_while_added),
 	    TEST(saved_while_appended),
 	    TEST(saved_while_taken_off),
+	    TEST(passed_by),
 	    TEST(wrong_link_back),
 	    TEST(holds),
 	};

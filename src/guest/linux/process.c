@@ -20,9 +20,11 @@ static enum read_result append_bytes(struct linux_kernel *kernel, uint64_t pgd, 
 	if (!to)
 		return READ_NO_MEMORY;
 	fault = linux_process_read(kernel, pgd, start, to, size, NULL);
-	if (fault == READ_OK)
-		ret->size += size;
-	return fault;
+	if (fault != READ_OK)
+		return fault;
+	ret->size += size;
+	ret->data[ret->size] = '\0';
+	return READ_OK;
 }
 
 /*

@@ -241,6 +241,11 @@ static enum read_result follow(const struct linux_list *list, uint64_t *ret, uin
 		if (!taken_off &&
 		    (linux_read_word(kernel, back + word, &other) != READ_OK || other != list->at))
 			return READ_BAD_DATA;
+		/* One that is being added, to which only the link forward does not lead yet. */
+		if (!taken_off && back != list->head) {
+			next = back;
+			back = list->at;
+		}
 	}
 	if (kernel->guest.live && list->at != list->head) {
 		result = linux_read_word(kernel, list->at + word, &link);
