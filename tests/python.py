@@ -144,7 +144,8 @@ class Queries(unittest.TestCase):
                       lambda: guest.symbols(where=5), lambda: guest.symbols(name=None),
                       lambda: guest.symbols(name=["x"]), lambda: guest.read("x", 1),
                       lambda: guest.read(1, "x"), lambda: guest.symbol(None),
-                      lambda: guest.symbol(1.5), lambda: guest.type(1), lambda: nunchi.open(1),
+                      lambda: guest.symbol(1.5), lambda: guest.type(1),
+                      lambda: guest.print(1), lambda: nunchi.open(1),
                       lambda: guest.symbols(limit="x"), lambda: guest.snapshot(3.5)):
             with self.assertRaises(TypeError):
                 wrong()

@@ -75,6 +75,11 @@ NUNCHI_API const char *nunchi_error_message(const struct nunchi_error *err);
 NUNCHI_API const char *nunchi_error_hint(const struct nunchi_error *err);
 /* Stores the guest address at which the operation failed. False if the error has no address. */
 NUNCHI_API bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret);
+/*
+ * Stores the byte, from 0, of the text that was given (an expression) at which the part that failed
+ * begins. False if the error has no position.
+ */
+NUNCHI_API bool nunchi_error_position(const struct nunchi_error *err, size_t *ret);
 /* The errno value of the system call that failed, or 0. */
 NUNCHI_API int nunchi_error_errno(const struct nunchi_error *err);
 /*
@@ -755,23 +760,41 @@ nunchi_type_layout(struct nunchi_guest *guest, const char *name,
 		   void (*member)(const struct nunchi_member *member, void *data), void *data);
 
 /* The value of an expression. The strings are valid during the call that gives them. */
+enum nunchi_printed_kind {
+	NUNCHI_PRINTED_COMPOSITE, /* a struct, union or array; or a number that is not supported */
+	NUNCHI_PRINTED_SIGNED,    /* an integer or enum */
+	NUNCHI_PRINTED_UNSIGNED,  /* an integer or enum, or a pointer */
+	NUNCHI_PRINTED_TEXT       /* an array of char, or what a pointer to char leads to */
+};
+
 struct nunchi_printed {
-	const char *type;  /* in C notation */
-	const char *value; /* as C would initialise it; what the guest names is escaped */
+	size_t size;       /* sizeof(struct nunchi_printed), set by the library */
+	const char *type;  /* in C notation; "" if there is no value */
+	const char *value; /* as C would initialise it; what the guest names is escaped; or NULL */
+	const char *error; /* why there is no value; NULL if there is one */
 	uint64_t address;  /* of an object in memory */
 	bool has_address;
+	bool is_element; /* there is an each() in the expression */
+	enum nunchi_printed_kind kind;
+	uint64_t number; /* the value of a number, extended to 64 bits */
+	/* The bytes of a text, as the guest has them; NULL: the pointer is, or leads nowhere. */
+	const char *text;
+	size_t text_size;
 };
 
 /*
  * Evaluates a C expression over the kernel's symbols, types and memory (docs/expressions.md), and
- * calls give() once with its value, with the members of structs within at most `depth` (up to 16)
- * others. At most 1 MiB of memory and 1 MiB of text are taken for a value. Fails with
- * NUNCHI_ERROR_ARGUMENT if the expression is wrong, _NOT_FOUND if it names what does not exist,
- * _FAULT if it needs memory that cannot be read; the message says at which character.
+ * calls give() with its value: once, or with each() once for each element of a list, also for those
+ * of which the value cannot be read. give() returns false to end it. Shows the members of structs
+ * within at most `depth` (up to 16) others. At most 1 MiB of memory and 1 MiB of text are taken for
+ * a value, 1,048,576 elements of a list, and as many rows. Fails with NUNCHI_ERROR_ARGUMENT if the
+ * expression is wrong, _NOT_FOUND if it names what does not exist, _FAULT if it needs memory that
+ * cannot be read; the message says at which character, as nunchi_error_position() does from 0.
+ * Fails with NUNCHI_ERROR_DATA or _FAULT, after it gave what can be found, if a list is broken.
  */
 NUNCHI_API struct nunchi_error *
 nunchi_print(struct nunchi_guest *guest, const char *expression, unsigned depth,
-	     void (*give)(const struct nunchi_printed *printed, void *data), void *data);
+	     bool (*give)(const struct nunchi_printed *printed, void *data), void *data);
 
 /* ---- Snapshots ------------------------------------------------------------------------------- */
 

@@ -17,7 +17,9 @@
  * what SQLite gives; split(TEXT, SEPARATORS, INDEX) is one of the parts, which any of the
  * separators divide, without empty ones, and then without blanks around them; regex_match(TEXT,
  * PATTERN, INDEX) is a group of the first match (0: all of it), regex_split(TEXT, PATTERN, INDEX)
- * one of the parts between matches, both by PCRE2.
+ * one of the parts between matches, both by PCRE2; print(EXPRESSION) is the value of an expression,
+ * as nunchi_print() has it, of the first guest: a number, a text, or for others what is shown. NULL
+ * where memory cannot be read.
  */
 #ifndef NUNCHI_SQL_H
 #define NUNCHI_SQL_H

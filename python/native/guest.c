@@ -425,6 +425,7 @@ static PyMethodDef methods[] = {{"close", guest_close, METH_NOARGS, NULL},
 				{"symbol_find", guest_symbol_find, METH_VARARGS, NULL},
 				{"symbol_at", guest_symbol_at, METH_VARARGS, NULL},
 				{"type", guest_type_layout, METH_VARARGS, NULL},
+				{"print", guest_print, METH_VARARGS, NULL},
 				{"query", guest_query, METH_VARARGS, NULL},
 				{"trace", guest_trace, METH_VARARGS, NULL},
 				{0}};

@@ -184,3 +184,76 @@ PyObject *guest_type_layout(PyObject *object, PyObject *args)
 	Py_XDECREF(layout.members);
 	return result;
 }
+
+/* What nunchi_print() gives, and the GIL that is released meanwhile. */
+struct printing {
+	struct call *call;
+	PyObject *rows; /* a list */
+	unsigned long long limit;
+};
+
+static PyObject *printed_value(const struct nunchi_printed *printed)
+{
+	switch (printed->kind) {
+	case NUNCHI_PRINTED_SIGNED:
+		return PyLong_FromLongLong((long long)printed->number);
+	case NUNCHI_PRINTED_UNSIGNED:
+		return PyLong_FromUnsignedLongLong(printed->number);
+	case NUNCHI_PRINTED_TEXT:
+		return values_text(printed->text);
+	default:
+		return values_text(printed->value);
+	}
+}
+
+static PyObject *printed_row(const struct nunchi_printed *printed)
+{
+	PyObject *address;
+
+	if (printed->has_address) {
+		address = PyLong_FromUnsignedLongLong(printed->address);
+	} else {
+		address = Py_None;
+		Py_INCREF(address);
+	}
+	return Py_BuildValue("(NNNN)", printed_value(printed), values_text(printed->type), address,
+			     values_text(printed->error));
+}
+
+static bool take_printed(const struct nunchi_printed *printed, void *data)
+{
+	struct printing *printing = data;
+	bool goes_on;
+
+	PyEval_RestoreThread(printing->call->thread);
+	goes_on = values_append(printing->rows, printed_row(printed)) &&
+		  (unsigned long long)PyList_Size(printing->rows) != printing->limit;
+	printing->call->thread = PyEval_SaveThread();
+	return goes_on;
+}
+
+PyObject *guest_print(PyObject *object, PyObject *args)
+{
+	struct guest_object *self = (struct guest_object *)object;
+	struct call call;
+	struct printing printing = {.call = &call};
+	struct nunchi_error *err;
+	PyObject *expression;
+	unsigned depth;
+
+	/* The expression as bytes. */
+	if (!PyArg_ParseTuple(args, "SIK", &expression, &depth, &printing.limit))
+		return NULL;
+	printing.rows = PyList_New(0);
+	if (!printing.rows || !guest_enter(self, &call)) {
+		Py_XDECREF(printing.rows);
+		return NULL;
+	}
+	err =
+	    nunchi_print(self->guest, PyBytes_AsString(expression), depth, take_printed, &printing);
+	guest_leave(self, &call);
+	if (!err && !PyErr_Occurred())
+		return printing.rows;
+	Py_DECREF(printing.rows);
+	return err ? errors_raise(err) : NULL;
+}

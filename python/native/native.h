@@ -138,6 +138,7 @@ PyObject *guest_translate(PyObject *object, PyObject *args);
 PyObject *guest_symbol_find(PyObject *object, PyObject *args);
 PyObject *guest_symbol_at(PyObject *object, PyObject *args);
 PyObject *guest_type_layout(PyObject *object, PyObject *args);
+PyObject *guest_print(PyObject *object, PyObject *args);
 
 /* ---- cursor.c ---- */
 

@@ -37,6 +37,7 @@ Column = namedtuple("Column", "name type description unit")
 View = namedtuple("View", "name description columns")
 Found = namedtuple("Found", "target name hypervisor pid memory vcpus state access uuid user")
 Fact = namedtuple("Fact", "topic name value evidence")
+Printed = namedtuple("Printed", "value type address error")
 Symbol = namedtuple("Symbol", "name address offset type module")
 Level = namedtuple("Level", "table entry_address entry present large")
 Translation = namedtuple("Translation", "levels mapped physical page_size writable user executable "
@@ -446,6 +447,18 @@ class Guest:
             return Symbol(*self._native.symbol_find(_name(which)))
         return Symbol(*self._native.symbol_at(_number(which, "an address")))
 
+    def print(self, expression, *, depth=1, limit=0):
+        """What a C expression over the kernel's memory gives, as a list of Printed: one, or with
+        each() one for each element.
+
+        The value is an int; a str for text, and for a struct or array as C would initialise it,
+        with the members of structs within `depth` others; None for a pointer to char that leads
+        nowhere, and where `error` says why there is none. limit: the most elements; 0: no limit.
+        """
+        return [Printed(*row) for row in
+                self._native.print(_name(expression), _number(depth, "depth", 31),
+                                   _number(limit, "limit"))]
+
     def type(self, name):
         """A type of the kernel, such as "struct task_struct", with its members, as Type."""
         fields, members = self._native.type(_name(name))
@@ -491,5 +504,5 @@ __all__ = [
     "Absent", "AmbiguousError", "ArgumentError", "BusyError", "CancelledError", "Column",
     "DataError", "Error", "Fact", "FaultError", "Found", "GoneError", "Guest", "IOError", "Level",
     "Member", "NoKernelError", "NotFoundError", "OutOfMemoryError", "PermissionError",
-    "RebootedError", "Row", "Rows", "Session", "Symbol", "TimeoutError", "Trace", "Translation",
+    "Printed", "RebootedError", "Row", "Rows", "Session", "Symbol", "TimeoutError", "Trace", "Translation",
     "TruncatedError", "Type", "UnsupportedError", "View", "list", "open", "probes", "views"]

@@ -74,6 +74,12 @@ class Fact(NamedTuple):
     value: str
     evidence: str | None
 
+class Printed(NamedTuple):
+    value: int | str | None
+    type: str
+    address: int | None
+    error: str | None
+
 class Symbol(NamedTuple):
     name: str
     address: int
@@ -164,6 +170,7 @@ class _Queries:
     def read(self, address: int, size: int, space: _Space = "kernel", id: int = 0) -> bytes: ...
     def translate(self, address: int, space: _Space = "kernel", id: int = 0) -> Translation: ...
     def symbol(self, which: str | int) -> Symbol: ...
+    def print(self, expression: str, *, depth: int = 1, limit: int = 0) -> list[Printed]: ...
     def type(self, name: str) -> Type: ...
 
 class Session(_Queries):

@@ -209,6 +209,8 @@ bool cli_interrupt_called(void);
 /* Whether a signal asked us to end. */
 bool cli_interrupted(void);
 
+/* Shows the line of the text in which an error is, with a mark below the place. */
+void cli_print_place(const char *text, size_t offset);
 /* Prints and destroys the error; gives the exit status. NULL gives CLI_DONE. */
 int cli_fail(struct cli *cli, struct nunchi_error *err);
 /* Prints an error message of the command's own and returns CLI_FAILED. */

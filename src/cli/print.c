@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Columns of a line in front of the mark of an error, at most. */
+#define BEFORE_THE_MARK 40
+
 bool cli_flush(struct cli *cli)
 {
 	size_t at = 0;
@@ -234,6 +237,24 @@ static char *message_with_address(const struct nunchi_error *err)
 }
 
 static const char memory_hint[] = "the memory of a command is limited: --memory SIZE permits more";
+
+void cli_print_place(const char *text, size_t offset)
+{
+	size_t size = strlen(text), start, end;
+	char *before, *line;
+
+	offset = offset < size ? offset : size;
+	start = end = offset;
+	while (start && text[start - 1] != '\n' && offset - start < BEFORE_THE_MARK)
+		start--;
+	while (text[end] && text[end] != '\n' && end - start < 2 * BEFORE_THE_MARK - 4)
+		end++;
+	before = cli_escape(text + start, offset - start);
+	line = cli_escape(text + start, end - start);
+	fprintf(stderr, "  %s\n  %*s^\n", line, cli_columns(before, (int)strlen(before)), "");
+	free(before);
+	free(line);
+}
 
 int cli_fail(struct cli *cli, struct nunchi_error *err)
 {

@@ -10,10 +10,9 @@
 /* Statements read from standard input at most. */
 #define MOST_TEXT ((size_t)1 << 20)
 /* Of the memory that the command may take, SQLite has a half. */
-#define SQLITE_MEMORY   ((uint64_t)128 << 20)
-#define MOST_NAMES      512
-#define MOST_NAME       64
-#define BEFORE_THE_MARK 40
+#define SQLITE_MEMORY ((uint64_t)128 << 20)
+#define MOST_NAMES    512
+#define MOST_NAME     64
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -81,25 +80,6 @@ static const char *suggest_name(const char *message, const char *text)
 	return suggest(word, name_at, &names);
 }
 
-/* Shows the line of the statement in which the error is, with a mark below the place. */
-static void print_place(const char *text, size_t offset)
-{
-	size_t size = strlen(text), start, end;
-	char *before, *line;
-
-	offset = offset < size ? offset : size;
-	start = end = offset;
-	while (start && text[start - 1] != '\n' && offset - start < BEFORE_THE_MARK)
-		start--;
-	while (text[end] && text[end] != '\n' && end - start < 2 * BEFORE_THE_MARK - 4)
-		end++;
-	before = cli_escape(text + start, offset - start);
-	line = cli_escape(text + start, end - start);
-	fprintf(stderr, "  %s\n  %*s^\n", line, cli_columns(before, (int)strlen(before)), "");
-	free(before);
-	free(line);
-}
-
 /* Says why a statement was refused, where, and what may have been meant. */
 static int fail_statement(struct cli *cli, struct sql_state *state, const char *text,
 			  struct nunchi_error *err)
@@ -111,7 +91,7 @@ static int fail_statement(struct cli *cli, struct sql_state *state, const char *
 
 	status = cli_fail(cli, err);
 	if (nunchi_sql_error_offset(state->sql, &offset))
-		print_place(text, offset);
+		cli_print_place(text, offset);
 	if (near)
 		fprintf(stderr, "  did you mean \"%s\"?\n", near);
 	return code == NUNCHI_ERROR_PERMISSION ? CLI_USAGE : status;
@@ -432,7 +412,8 @@ const struct command command_sql = {
 	"of a running one; otherwise a warning says that they may not.\nA value that could not be "
 	"read is NULL; it is shown with its reason, as absence(COLUMN) gives it, where the column "
 	"comes straight from its table. Addresses are integers with the same 64 bits. Other "
-	"functions are symbol(ADDRESS), hex(X), split(TEXT, SEPARATORS, INDEX), regex_match() and "
+	"functions are symbol(ADDRESS), print(EXPRESSION), hex(X), split(TEXT, SEPARATORS, INDEX), "
+	"regex_match() and "
 	"regex_split().",
     .examples = "  nunchi sql memory.raw 'select pid, name from processes where uid = 0'\n"
 		"  nunchi sql xen:web 'select p.name, f.path from processes p\n"

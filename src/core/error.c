@@ -12,6 +12,8 @@ struct nunchi_error {
 	bool has_address;
 	bool is_static;
 	bool is_host;
+	bool has_position;
+	size_t position;
 	uint64_t address;
 	char *message;
 	char *hint;
@@ -149,6 +151,15 @@ struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ..
 	return err;
 }
 
+struct nunchi_error *error_at_position(struct nunchi_error *err, size_t position)
+{
+	if (err && !err->is_static && !err->has_position) {
+		err->has_position = true;
+		err->position = position;
+	}
+	return err;
+}
+
 struct nunchi_error *error_of_host(struct nunchi_error *err)
 {
 	if (err && !err->is_static)
@@ -188,6 +199,14 @@ bool nunchi_error_address(const struct nunchi_error *err, uint64_t *ret)
 bool nunchi_error_is_host(const struct nunchi_error *err)
 {
 	return err->is_host;
+}
+
+bool nunchi_error_position(const struct nunchi_error *err, size_t *ret)
+{
+	if (!err || !err->has_position)
+		return false;
+	*ret = err->position;
+	return true;
 }
 
 int nunchi_error_errno(const struct nunchi_error *err)

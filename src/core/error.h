@@ -51,6 +51,13 @@ struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ..
  */
 struct nunchi_error *error_of_host(struct nunchi_error *err) __attribute__((warn_unused_result));
 
+/*
+ * Records where in the text that was given the part that failed begins, unless an inner function
+ * has done so; takes err and gives it back.
+ */
+struct nunchi_error *error_at_position(struct nunchi_error *err, size_t position)
+    __attribute__((warn_unused_result));
+
 /* Records the errno of an error whose message has its text already; takes err and gives it back. */
 struct nunchi_error *error_with_errno(struct nunchi_error *err, int errnum)
     __attribute__((warn_unused_result));

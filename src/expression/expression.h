@@ -18,6 +18,18 @@
 /* Bytes of the text of one value. */
 #define EXPRESSION_TEXT_LIMIT ((size_t)1 << 20)
 
+/* The kinds of containers that each() knows, as those of guest_system.container(). */
+enum expression_container {
+	EXPRESSION_LIST,
+	EXPRESSION_HLIST,
+	EXPRESSION_RBTREE,
+	EXPRESSION_XARRAY,
+	EXPRESSION_MAPLE
+};
+
+/* Elements of one container, and rows of one expression, at most. */
+#define EXPRESSION_ELEMENT_LIMIT ((size_t)1 << 20)
+
 /* What an expression is evaluated on. Each function is given `data`. */
 struct expression_guest {
 	const struct type_index *types;
@@ -27,6 +39,17 @@ struct expression_guest {
 	struct nunchi_error *(*symbol)(void *data, const char *name, uint64_t *ret);
 	/* Appends the symbol of an address as <name+0x10>, or nothing. */
 	void (*name)(void *data, uint64_t address, struct buffer *text);
+	/* The address of the struct task_struct of a process; NUNCHI_ERROR_NOT_FOUND. */
+	struct nunchi_error *(*task)(void *data, uint64_t pid, uint64_t *ret);
+	/* The address that a per-CPU variable has for a CPU. */
+	struct nunchi_error *(*per_cpu)(void *data, uint64_t variable, uint64_t cpu, uint64_t *ret);
+	/*
+	 * Gives the addresses of a container's elements; give() returns false to end it. If the
+	 * container is broken, fails after it gave those that can be found.
+	 */
+	struct nunchi_error *(*container)(void *data, enum expression_container kind, uint64_t head,
+					  bool (*give)(uint64_t element, void *give_data),
+					  void *give_data);
 	void *data;
 };
 
@@ -38,22 +61,44 @@ struct expression_value {
 	uint64_t address; /* of an object in memory, or of the load of a bit field */
 	uint64_t number;  /* extended to 64 bits by its sign */
 	uint32_t bit_size, bit_shift, load_size; /* of a bit field in memory; else 0 */
+	bool is_element;                         /* there is an each() in the expression */
+	bool is_text;   /* string(): of a pointer, the text is shown and not the address */
 	bool is_signed; /* of a number whose type is 0 (a literal, or the result of an operator) */
 };
 
 /*
- * Evaluates the text. The message of an error begins with the text and the character, from 1, at
- * which the part that failed begins. Fails with NUNCHI_ERROR_ARGUMENT (syntax), _NOT_FOUND (no such
- * symbol, type or member), _FAULT (memory that cannot be read, NULL), _DATA.
+ * Evaluates the text, and calls row() with its value: once, or with each() once for each element.
+ * There, where memory cannot be read, value is NULL and `why` the reason, which row() does not own;
+ * also if row() itself has failed so. row() returns error_stop to end it, or why all fails. If a
+ * container is broken, this fails after the rows of the elements that can be found. The message of
+ * an error begins with the text and the character, from 1, at which the part that failed begins,
+ * which nunchi_error_position() gives too. Fails with NUNCHI_ERROR_ARGUMENT (syntax), _NOT_FOUND
+ * (no such symbol, type or member), _FAULT (memory that cannot be read, NULL), _DATA.
  */
-struct nunchi_error *expression_evaluate(const struct expression_guest *guest, const char *text,
-					 struct expression_value *ret);
+struct nunchi_error *
+expression_evaluate(const struct expression_guest *guest, const char *text,
+		    struct nunchi_error *(*row)(const struct expression_value *value,
+						const struct nunchi_error *why, void *data),
+		    void *data);
 /*
  * Writes the value as C would initialise it. Structs within `depth` others are written as {…}. Text
  * beyond EXPRESSION_TEXT_LIMIT fails with NUNCHI_ERROR_UNSUPPORTED.
  */
 struct nunchi_error *expression_print(const struct expression_guest *guest,
 				      const struct expression_value *value, unsigned depth,
+				      struct buffer *text);
+enum expression_kind {
+	EXPRESSION_COMPOSITE,
+	EXPRESSION_SIGNED,
+	EXPRESSION_UNSIGNED,
+	EXPRESSION_TEXT,   /* an array of char, or what a pointer to char leads to */
+	EXPRESSION_NO_TEXT /* a pointer to char that is NULL or leads nowhere */
+};
+
+/* Gets the value for a program: a number, or its text in place of that. */
+struct nunchi_error *expression_plain(const struct expression_guest *guest,
+				      const struct expression_value *value,
+				      enum expression_kind *ret, uint64_t *ret_number,
 				      struct buffer *text);
 /* Writes the value's type in C notation. */
 void expression_spell(const struct expression_guest *guest, const struct expression_value *value,

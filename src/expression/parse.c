@@ -1,53 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Evaluates while it parses, by one function for each level of C's grammar. */
 #include "core/digit.h"
-#include "expression/expression.h"
+#include "expression/parser.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define NESTING_LIMIT 64
-#define NAME_LIMIT    127
 #define STARS_LIMIT   8
-
-struct parser {
-	const struct expression_guest *guest;
-	const char *text, *at;
-	unsigned depth;
-};
-
-typedef struct expression_value value_t;
 
 static struct nunchi_error *unary(struct parser *parser, value_t *ret);
 static struct nunchi_error *binary(struct parser *parser, unsigned least, value_t *ret);
 
-/* Adds where in the text the part that failed begins. */
-static struct nunchi_error *at(const struct parser *parser, const char *where,
-			       struct nunchi_error *err)
+struct nunchi_error *parser_error(const struct parser *parser, const char *where,
+				  struct nunchi_error *err)
 {
 	if (!err)
 		return NULL;
-	return error_context(err, "\"%s\": character %td", parser->text, where - parser->text + 1);
+	err = error_context(err, "\"%s\": character %td", parser->text, where - parser->text + 1);
+	return error_at_position(err, (size_t)(where - parser->text));
 }
 
-static struct nunchi_error *syntax(const struct parser *parser, const char *what)
+struct nunchi_error *parser_syntax(const struct parser *parser, const char *what)
 {
-	return at(parser, parser->at, error_create(NUNCHI_ERROR_ARGUMENT, "%s", what));
+	return parser_error(parser, parser->at, error_create(NUNCHI_ERROR_ARGUMENT, "%s", what));
 }
 
-static void skip(struct parser *parser)
+void parser_skip(struct parser *parser)
 {
 	while (*parser->at == ' ' || *parser->at == '\t' || *parser->at == '\n')
 		parser->at++;
 }
 
-/* Takes the token if it comes next. */
-static bool take(struct parser *parser, const char *token)
+bool parser_take(struct parser *parser, const char *token)
 {
 	size_t size = strlen(token);
 
-	skip(parser);
+	parser_skip(parser);
 	if (strncmp(parser->at, token, size) != 0)
 		return false;
 	parser->at += size;
@@ -59,39 +49,45 @@ static bool is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$';
 }
 
-/* Takes a name if one comes next; "" in ret if none does. */
-static struct nunchi_error *take_name(struct parser *parser, char ret[NAME_LIMIT + 1])
+struct nunchi_error *parser_name(struct parser *parser, char ret[PARSER_NAME_LIMIT + 1])
 {
 	size_t size = 0;
 
-	skip(parser);
+	parser_skip(parser);
 	if (is_letter(*parser->at))
 		while (is_letter(parser->at[size]) || digit_value(parser->at[size]) < 10)
 			size++;
-	if (size > NAME_LIMIT)
-		return syntax(parser, "the name is too long");
+	if (size > PARSER_NAME_LIMIT)
+		return parser_syntax(parser, "the name is too long");
 	memcpy(ret, parser->at, size);
 	ret[size] = 0;
 	parser->at += size;
 	return NULL;
 }
 
-static value_t number(uint64_t value, bool is_signed)
+value_t parser_number(uint64_t value, bool is_signed)
 {
 	return (value_t){.number = value, .is_signed = is_signed};
 }
 
-/* What a number, a pointer or an array decays to: a value that is not in memory. */
-static struct nunchi_error *decay(struct parser *parser, const char *where, value_t *value)
+static bool is_loaded(const struct type *type)
+{
+	return type->kind == TYPE_INT || type->kind == TYPE_ENUM || type->kind == TYPE_POINTER;
+}
+
+struct nunchi_error *parser_decay(struct parser *parser, const char *where, value_t *value)
 {
 	const struct expression_guest *guest = parser->guest;
-	struct nunchi_error *err;
+	struct nunchi_error *err = NULL;
 	value_t result = {0};
 	struct type type;
 	uint64_t loaded;
 
 	expression_type(guest, value, &type);
-	err = at(parser, where, expression_load(guest, value, &loaded));
+	if (parser->idle && value->in_memory && is_loaded(&type))
+		loaded = 1;
+	else
+		err = parser_error(parser, where, expression_load(guest, value, &loaded));
 	if (err)
 		return err;
 	result.number = loaded;
@@ -151,7 +147,7 @@ static bool find_integer(const struct type_index *types, const char *name, type_
 	return false;
 }
 
-static bool find_type(const struct parser *parser, const char *name, type_id *ret)
+bool parser_find_type(const struct parser *parser, const char *name, type_id *ret)
 {
 	const struct type_index *types = parser->guest->types;
 	const char *spelled = name;
@@ -175,28 +171,25 @@ static struct nunchi_error *no_type(const struct parser *parser, const char *whe
 	struct nunchi_error *err =
 	    error_create(NUNCHI_ERROR_NOT_FOUND, "there is no type \"%s\"", name);
 
-	return at(parser, where, near ? error_hint(err, "did you mean \"%s\"?", near) : err);
+	return parser_error(parser, where,
+			    near ? error_hint(err, "did you mean \"%s\"?", near) : err);
 }
 
-/*
- * Takes a type's name with its stars. *ret_found is false, and nothing taken, if the words that
- * come next name none and do not begin as a type does.
- */
-static struct nunchi_error *take_type(struct parser *parser, value_t *ret, bool *ret_found)
+struct nunchi_error *parser_type(struct parser *parser, value_t *ret, bool *ret_found)
 {
-	char name[3 * (NAME_LIMIT + 2)] = "", word[NAME_LIMIT + 1];
+	char name[3 * (PARSER_NAME_LIMIT + 2)] = "", word[PARSER_NAME_LIMIT + 1];
 	const char *start = parser->at;
 	struct nunchi_error *err;
 	value_t type = {0};
 	bool certain;
 
-	err = take_name(parser, word);
+	err = parser_name(parser, word);
 	if (err)
 		return err;
 	certain = is_type_word(word);
 	snprintf(name, sizeof(name), "%s", word);
 	for (int i = 0; i < 2 && is_type_word(word); i++) {
-		err = take_name(parser, word);
+		err = parser_name(parser, word);
 		if (err)
 			return err;
 		if (*word) {
@@ -205,16 +198,16 @@ static struct nunchi_error *take_type(struct parser *parser, value_t *ret, bool 
 			snprintf(name + used, sizeof(name) - used, " %s", word);
 		}
 	}
-	*ret_found = *name && find_type(parser, name, &type.type);
+	*ret_found = *name && parser_find_type(parser, name, &type.type);
 	if (!*ret_found) {
 		if (certain)
 			return no_type(parser, start, name);
 		parser->at = start;
 		return NULL;
 	}
-	while (take(parser, "*"))
+	while (parser_take(parser, "*"))
 		if (++type.stars > STARS_LIMIT)
-			return syntax(parser, "the type has too many *");
+			return parser_syntax(parser, "the type has too many *");
 	*ret = type;
 	return NULL;
 }
@@ -241,75 +234,87 @@ static struct nunchi_error *symbol(struct parser *parser, const char *where, con
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND) &&
 	    type_index_enum_value(parser->guest->types, name, &enumerator)) {
 		nunchi_error_destroy(err);
-		*ret = number((uint64_t)enumerator, true);
+		*ret = parser_number((uint64_t)enumerator, true);
 		return NULL;
 	}
 	if (err)
-		return at(parser, where, err);
+		return parser_error(parser, where, err);
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
 		if (!strcmp(name, variables[i].name) &&
-		    type_index_find(parser->guest->types, variables[i].type, &value.type))
+		    parser_find_type(parser, variables[i].type, &value.type))
 			value.stars = variables[i].stars;
+	if (!value.type)
+		value.type = type_index_variable(parser->guest->types, name);
 	*ret = value;
 	return NULL;
 }
 
-/* What the pointer leads to, as an object in memory. */
-static struct nunchi_error *follow(struct parser *parser, const char *where, value_t *value)
+struct nunchi_error *parser_follow(struct parser *parser, const char *where, value_t *value)
 {
 	value_t object = {.in_memory = true};
 	struct nunchi_error *err;
 
 	if (!expression_target(parser->guest, value, &object.type, &object.stars))
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT, "this is not a pointer"));
-	err = decay(parser, where, value);
+		return parser_error(parser, where,
+				    error_create(NUNCHI_ERROR_ARGUMENT, "this is not a pointer"));
+	err = parser_decay(parser, where, value);
 	if (err)
 		return err;
-	if (!value->number)
-		return at(parser, where,
-			  error_hint(error_create(NUNCHI_ERROR_FAULT, "the pointer is NULL"),
-				     "leave the last member out to see the pointer alone"));
+	if (!value->number && !parser->idle)
+		return parser_error(
+		    parser, where,
+		    error_hint(error_create(NUNCHI_ERROR_FAULT, "the pointer is NULL"),
+			       "leave the last member out to see the pointer alone"));
 	object.address = value->number;
 	*value = object;
 	return NULL;
 }
 
-/* The field of `type` that the path ".member" names. */
-static struct nunchi_error *find_field(struct parser *parser, const char *where, type_id type,
-				       const char *path, struct type_field *ret)
+struct nunchi_error *parser_field(struct parser *parser, const char *where, type_id type,
+				  const char *path, struct type_field *ret)
 {
+	const char *near;
 	char spelled[128];
-	struct nunchi_error *err = type_index_resolve_in(parser->guest->types, type, path, ret);
+	struct nunchi_error *err;
 
+	if (!type)
+		return parser_error(
+		    parser, where,
+		    error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "its type is not known"),
+			       "cast its address: (*(struct list_head *)&NAME).next"));
+	err = type_index_resolve_in(parser->guest->types, type, path, ret);
 	if (!error_is(err, NUNCHI_ERROR_NOT_FOUND))
-		return at(parser, where, err);
+		return parser_error(parser, where, err);
 	nunchi_error_destroy(err);
 	type_index_spell(parser->guest->types, type, spelled, sizeof(spelled));
-	return at(parser, where,
-		  error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "%s has no member \"%s\"",
-					  spelled, path + 1),
-			     "nunchi type TARGET \"%s\" lists its members", spelled));
+	err = error_create(NUNCHI_ERROR_NOT_FOUND, "%s has no member \"%s\"", spelled, path + 1);
+	near = type_index_suggest_member(parser->guest->types, type, path + 1);
+	if (near)
+		err = error_hint(err, "did you mean \"%s\"?", near);
+	else
+		err = error_hint(err, "nunchi type TARGET \"%s\" lists its members", spelled);
+	return parser_error(parser, where, err);
 }
 
 static struct nunchi_error *member(struct parser *parser, const char *where, value_t *value)
 {
-	char path[NAME_LIMIT + 2] = ".";
+	char path[PARSER_NAME_LIMIT + 2] = ".";
 	struct nunchi_error *err;
 	struct type_field field;
 	const char *name;
 
-	skip(parser);
+	parser_skip(parser);
 	name = parser->at;
-	err = take_name(parser, path + 1);
+	err = parser_name(parser, path + 1);
 	if (!err && !path[1])
-		err = syntax(parser, "a member's name is missing");
+		err = parser_syntax(parser, "a member's name is missing");
 	if (err)
 		return err;
 	if (!value->in_memory || value->stars || value->bit_size)
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT, "this is not a struct or union"));
-	err = find_field(parser, name, value->type, path, &field);
+		return parser_error(
+		    parser, where,
+		    error_create(NUNCHI_ERROR_ARGUMENT, "this is not a struct or union"));
+	err = parser_field(parser, name, value->type, path, &field);
 	if (err)
 		return err;
 	*value = (value_t){
@@ -331,92 +336,28 @@ static struct nunchi_error *element(struct parser *parser, const char *where, va
 	struct type type;
 	uint64_t size;
 
-	err = binary(parser, 0, &index);
+	err = parser_expression(parser, &index);
 	if (!err)
-		err = decay(parser, start, &index);
-	if (!err && !take(parser, "]"))
-		err = syntax(parser, "] is missing");
+		err = parser_decay(parser, start, &index);
+	if (!err && !parser_take(parser, "]"))
+		err = parser_syntax(parser, "] is missing");
 	if (err)
 		return err;
 	expression_type(parser->guest, value, &type);
-	if (type.kind == TYPE_ARRAY && type.count && index.number >= type.count)
-		return at(parser, start,
-			  error_create(NUNCHI_ERROR_NOT_FOUND,
-				       "the array has %" PRIu32
-				       " elements, so there is no element %" PRId64,
-				       type.count, (int64_t)index.number));
-	err = follow(parser, where, value);
+	if (type.kind == TYPE_ARRAY && type.count && index.number >= type.count && !parser->idle)
+		return parser_error(parser, start,
+				    error_create(NUNCHI_ERROR_NOT_FOUND,
+						 "the array has %" PRIu32
+						 " elements, so there is no element %" PRId64,
+						 type.count, (int64_t)index.number));
+	err = parser_follow(parser, where, value);
 	if (err)
 		return err;
 	if (!expression_size(parser->guest, value, &size))
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT, "its elements have no size"));
+		return parser_error(
+		    parser, where,
+		    error_create(NUNCHI_ERROR_ARGUMENT, "its elements have no size"));
 	value->address += size * index.number;
-	return NULL;
-}
-
-static struct nunchi_error *size_of(struct parser *parser, value_t *ret)
-{
-	const char *start;
-	value_t value = {0};
-	bool is_type;
-	uint64_t size;
-	struct nunchi_error *err;
-
-	if (!take(parser, "("))
-		return syntax(parser, "( is missing");
-	skip(parser);
-	start = parser->at;
-	err = take_type(parser, &value, &is_type);
-	value.in_memory = true;
-	if (!err && !is_type)
-		err = binary(parser, 0, &value);
-	if (err)
-		return err;
-	if (!expression_size(parser->guest, &value, &size))
-		return at(parser, start, error_create(NUNCHI_ERROR_ARGUMENT, "it has no size"));
-	if (!take(parser, ")"))
-		return syntax(parser, ") is missing");
-	*ret = number(size, false);
-	return NULL;
-}
-
-/* container_of(pointer, struct type, member.member) */
-static struct nunchi_error *container_of(struct parser *parser, value_t *ret)
-{
-	value_t pointer = {0}, type = {0};
-	const char *start, *end;
-	struct nunchi_error *err;
-	struct type_field field;
-	char path[NAME_LIMIT + 2];
-	bool found;
-
-	if (!take(parser, "("))
-		return syntax(parser, "( is missing");
-	start = parser->at;
-	err = binary(parser, 0, &pointer);
-	if (!err)
-		err = decay(parser, start, &pointer);
-	if (!err && !take(parser, ","))
-		err = syntax(parser, ", is missing: container_of(pointer, struct type, member)");
-	if (!err)
-		err = take_type(parser, &type, &found);
-	if (!err && (!found || type.stars || !take(parser, ",")))
-		err =
-		    syntax(parser, "a type is missing: container_of(pointer, struct type, member)");
-	if (err)
-		return err;
-	skip(parser);
-	start = parser->at;
-	end = strchr(start, ')');
-	if (!end || end - start > NAME_LIMIT)
-		return syntax(parser, ") is missing");
-	snprintf(path, sizeof(path), ".%.*s", (int)(end - start), start);
-	err = find_field(parser, start, type.type, path, &field);
-	if (err)
-		return err;
-	parser->at = end + 1;
-	*ret = (value_t){.type = type.type, .stars = 1, .number = pointer.number - field.offset};
 	return NULL;
 }
 
@@ -429,46 +370,44 @@ static struct nunchi_error *literal(struct parser *parser, value_t *ret)
 	if (base == 16)
 		parser->at += 2;
 	if (digit_value(*parser->at) >= base)
-		return syntax(parser, "a digit is missing");
+		return parser_syntax(parser, "a digit is missing");
 	for (; digit_value(*parser->at) < base; parser->at++)
 		if (__builtin_mul_overflow(value, (uint64_t)base, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)digit_value(*parser->at), &value))
-			return at(parser, start,
-				  error_create(NUNCHI_ERROR_ARGUMENT,
-					       "the number needs more than 64 bits"));
+			return parser_error(parser, start,
+					    error_create(NUNCHI_ERROR_ARGUMENT,
+							 "the number needs more than 64 bits"));
 	if (is_letter(*parser->at))
-		return syntax(parser, "this does not belong to a number");
-	*ret = number(value, base == 10 && value <= INT64_MAX);
+		return parser_syntax(parser, "this does not belong to a number");
+	*ret = parser_number(value, base == 10 && value <= INT64_MAX);
 	return NULL;
 }
 
 static struct nunchi_error *primary(struct parser *parser, value_t *ret)
 {
-	char name[NAME_LIMIT + 1];
+	char name[PARSER_NAME_LIMIT + 1];
 	const char *start;
 	struct nunchi_error *err;
+	bool called;
 
-	skip(parser);
+	parser_skip(parser);
 	start = parser->at;
 	if (digit_value(*start) < 10)
 		return literal(parser, ret);
-	if (take(parser, "(")) {
-		err = binary(parser, 0, ret);
-		if (!err && !take(parser, ")"))
-			err = syntax(parser, ") is missing");
+	if (parser_take(parser, "(")) {
+		err = parser_expression(parser, ret);
+		if (!err && !parser_take(parser, ")"))
+			err = parser_syntax(parser, ") is missing");
 		return err;
 	}
-	err = take_name(parser, name);
+	err = parser_name(parser, name);
 	if (err)
 		return err;
 	if (!*name)
-		return syntax(parser, *start ? "a name or number is needed here"
-					     : "the expression ends too early");
-	if (!strcmp(name, "sizeof"))
-		return size_of(parser, ret);
-	if (!strcmp(name, "container_of"))
-		return container_of(parser, ret);
-	return symbol(parser, start, name, ret);
+		return parser_syntax(parser, *start ? "a name or number is needed here"
+						    : "the expression ends too early");
+	err = parser_call(parser, name, ret, &called);
+	return err || called ? err : symbol(parser, start, name, ret);
 }
 
 static struct nunchi_error *postfix(struct parser *parser, value_t *ret)
@@ -476,24 +415,24 @@ static struct nunchi_error *postfix(struct parser *parser, value_t *ret)
 	struct nunchi_error *err;
 	const char *start;
 
-	skip(parser);
+	parser_skip(parser);
 	start = parser->at;
 	err = primary(parser, ret);
 	while (!err) {
 		struct type type;
 
-		if (take(parser, "->")) {
-			err = follow(parser, start, ret);
+		if (parser_take(parser, "->")) {
+			err = parser_follow(parser, start, ret);
 			if (!err)
 				err = member(parser, start, ret);
-		} else if (take(parser, ".")) {
+		} else if (parser_take(parser, ".")) {
 			/* A pointer is followed, as gdb does. */
 			expression_type(parser->guest, ret, &type);
 			if (type.kind == TYPE_POINTER)
-				err = follow(parser, start, ret);
+				err = parser_follow(parser, start, ret);
 			if (!err)
 				err = member(parser, start, ret);
-		} else if (take(parser, "[")) {
+		} else if (parser_take(parser, "[")) {
 			err = element(parser, start, ret);
 		} else {
 			break;
@@ -508,7 +447,7 @@ static struct nunchi_error *postfix(struct parser *parser, value_t *ret)
 static struct nunchi_error *cast(struct parser *parser, const char *where, const value_t *to,
 				 value_t *value)
 {
-	struct nunchi_error *err = decay(parser, where, value);
+	struct nunchi_error *err = parser_decay(parser, where, value);
 	struct type type;
 	uint64_t size;
 	value_t result = *to;
@@ -519,9 +458,9 @@ static struct nunchi_error *cast(struct parser *parser, const char *where, const
 	expression_type(parser->guest, &result, &type);
 	if ((type.kind != TYPE_INT && type.kind != TYPE_ENUM && type.kind != TYPE_POINTER) ||
 	    !expression_size(parser->guest, &result, &size) || !size || size > 8)
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT,
-				       "a cast needs the type of a number or pointer"));
+		return parser_error(parser, where,
+				    error_create(NUNCHI_ERROR_ARGUMENT,
+						 "a cast needs the type of a number or pointer"));
 	result.in_memory = false;
 	result.number =
 	    expression_extract((const uint8_t *)&value->number, size, 0, 0, type.is_signed);
@@ -537,17 +476,17 @@ static struct nunchi_error *take_cast(struct parser *parser, value_t *ret, bool 
 	value_t to = {0};
 
 	*ret_done = false;
-	if (!take(parser, "("))
+	if (!parser_take(parser, "("))
 		return NULL;
-	err = take_type(parser, &to, ret_done);
+	err = parser_type(parser, &to, ret_done);
 	if (err)
 		return err;
-	if (!*ret_done || !take(parser, ")")) {
+	if (!*ret_done || !parser_take(parser, ")")) {
 		*ret_done = false;
 		parser->at = start;
 		return NULL;
 	}
-	skip(parser);
+	parser_skip(parser);
 	start = parser->at;
 	err = unary(parser, ret);
 	return err ? err : cast(parser, start, &to, ret);
@@ -556,8 +495,8 @@ static struct nunchi_error *take_cast(struct parser *parser, value_t *ret, bool 
 static struct nunchi_error *address_of(struct parser *parser, const char *where, value_t *value)
 {
 	if (!value->in_memory || value->bit_size)
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT, "this has no address"));
+		return parser_error(parser, where,
+				    error_create(NUNCHI_ERROR_ARGUMENT, "this has no address"));
 	*value =
 	    (value_t){.type = value->type, .stars = value->stars + 1, .number = value->address};
 	return NULL;
@@ -565,14 +504,15 @@ static struct nunchi_error *address_of(struct parser *parser, const char *where,
 
 static struct nunchi_error *sign(struct parser *parser, char op, const char *where, value_t *value)
 {
-	struct nunchi_error *err = decay(parser, where, value);
+	struct nunchi_error *err = parser_decay(parser, where, value);
 
 	if (err)
 		return err;
 	if (op == '!')
-		*value = number(!value->number, true);
+		*value = parser_number(!value->number, true);
 	else
-		*value = number(op == '-' ? 0 - value->number : ~value->number, value->is_signed);
+		*value =
+		    parser_number(op == '-' ? 0 - value->number : ~value->number, value->is_signed);
 	return NULL;
 }
 
@@ -584,7 +524,7 @@ static struct nunchi_error *prefixed(struct parser *parser, value_t *ret)
 	bool done;
 	char op;
 
-	skip(parser);
+	parser_skip(parser);
 	op = *parser->at;
 	if (!op || !strchr(operators, op)) {
 		err = take_cast(parser, ret, &done);
@@ -597,7 +537,7 @@ static struct nunchi_error *prefixed(struct parser *parser, value_t *ret)
 	if (op == '&')
 		return address_of(parser, where, ret);
 	if (op == '*')
-		return follow(parser, where, ret);
+		return parser_follow(parser, where, ret);
 	return sign(parser, op, where, ret);
 }
 
@@ -606,14 +546,33 @@ static struct nunchi_error *unary(struct parser *parser, value_t *ret)
 	struct nunchi_error *err;
 
 	if (parser->depth >= NESTING_LIMIT)
-		return syntax(parser, "the expression is nested too deeply");
+		return parser_syntax(parser, "the expression is nested too deeply");
 	parser->depth++;
 	err = prefixed(parser, ret);
 	parser->depth--;
 	return err;
 }
 
-enum operation { MUL, DIV, MOD, ADD, SUB, SHL, SHR, LE, GE, LT, GT, EQ, NE, AND, XOR, OR };
+enum operation {
+	MUL,
+	DIV,
+	MOD,
+	ADD,
+	SUB,
+	SHL,
+	SHR,
+	LE,
+	GE,
+	LT,
+	GT,
+	EQ,
+	NE,
+	AND,
+	XOR,
+	OR,
+	BOTH,
+	EITHER
+};
 
 /* Longer ones before those that they begin with. */
 static const struct binary_operator {
@@ -621,14 +580,15 @@ static const struct binary_operator {
 	unsigned precedence;
 	enum operation operation;
 } operators[] = {
-    {"<<", 7, SHL}, {">>", 7, SHR}, {"<=", 6, LE}, {">=", 6, GE}, {"==", 5, EQ}, {"!=", 5, NE},
-    {"*", 9, MUL},  {"/", 9, DIV},  {"%", 9, MOD}, {"+", 8, ADD}, {"-", 8, SUB}, {"<", 6, LT},
-    {">", 6, GT},   {"&", 4, AND},  {"^", 3, XOR}, {"|", 2, OR},
+    {"&&", 1, BOTH}, {"||", 0, EITHER}, {"<<", 7, SHL}, {">>", 7, SHR}, {"<=", 6, LE},
+    {">=", 6, GE},   {"==", 5, EQ},     {"!=", 5, NE},  {"*", 9, MUL},  {"/", 9, DIV},
+    {"%", 9, MOD},   {"+", 8, ADD},     {"-", 8, SUB},  {"<", 6, LT},   {">", 6, GT},
+    {"&", 4, AND},   {"^", 3, XOR},     {"|", 2, OR},
 };
 
 static const struct binary_operator *take_operator(struct parser *parser, unsigned least)
 {
-	skip(parser);
+	parser_skip(parser);
 	for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
 		size_t size = strlen(operators[i].token);
 
@@ -720,10 +680,13 @@ static struct nunchi_error *move_pointer(struct parser *parser, const char *wher
 	if (!expression_size(parser->guest, &target, &size) || !size)
 		size = 1; /* void */
 	if (operation != ADD && operation != SUB)
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT,
-				       "a pointer can be added to, subtracted from and compared"));
+		return parser_error(
+		    parser, where,
+		    error_create(NUNCHI_ERROR_ARGUMENT,
+				 "a pointer can be added to, subtracted from and compared"));
 	pointer->number += operation == ADD ? count * size : 0 - count * size;
+	if (type_index_word_size(parser->guest->types) == 4)
+		pointer->number = (uint32_t)pointer->number;
 	return NULL;
 }
 
@@ -735,19 +698,39 @@ static struct nunchi_error *apply(struct parser *parser, const char *where,
 	if (operation == SHL || operation == SHR)
 		is_signed = left->is_signed;
 	if (operation >= LE && operation <= NE)
-		*left = number(compare(operation, left, right, is_signed), true);
+		*left = parser_number(compare(operation, left, right, is_signed), true);
 	else if (left->stars && !right->stars)
 		return move_pointer(parser, where, operation, left, right->number);
 	else if (right->stars)
-		return at(parser, where,
-			  error_create(NUNCHI_ERROR_ARGUMENT,
-				       "this needs a number on its right side; cast the pointer"));
+		return parser_error(
+		    parser, where,
+		    error_create(NUNCHI_ERROR_ARGUMENT,
+				 "this needs a number on its right side; cast the pointer"));
+	else if ((operation == DIV || operation == MOD) && !right->number && parser->idle)
+		*left = parser_number(1, is_signed);
 	else if ((operation == DIV || operation == MOD) && !right->number)
-		return at(parser, where, error_create(NUNCHI_ERROR_ARGUMENT, "division by 0"));
+		return parser_error(parser, where,
+				    error_create(NUNCHI_ERROR_ARGUMENT, "division by 0"));
 	else
-		*left =
-		    number(calculate(operation, left->number, right->number, is_signed), is_signed);
+		*left = parser_number(calculate(operation, left->number, right->number, is_signed),
+				      is_signed);
 	return NULL;
+}
+
+/* Evaluates the right side of && or ||, unless the left side decides. */
+static struct nunchi_error *decide(struct parser *parser, const struct binary_operator *op,
+				   value_t *left, value_t *right, const char *right_start)
+{
+	bool decided = (left->number != 0) == (op->operation == EITHER);
+	struct nunchi_error *err;
+
+	parser->idle += decided;
+	err = binary(parser, op->precedence + 1, right);
+	if (!err)
+		err = parser_decay(parser, right_start, right);
+	parser->idle -= decided;
+	*left = parser_number(decided ? left->number != 0 : right->number != 0, true);
+	return err;
 }
 
 static struct nunchi_error *binary(struct parser *parser, unsigned least, value_t *ret)
@@ -757,35 +740,130 @@ static struct nunchi_error *binary(struct parser *parser, unsigned least, value_
 	struct nunchi_error *err;
 	value_t right;
 
-	skip(parser);
+	parser_skip(parser);
 	start = parser->at;
 	err = unary(parser, ret);
 	while (!err && (op = take_operator(parser, least))) {
-		skip(parser);
+		parser_skip(parser);
 		right_start = parser->at;
 		right = (value_t){0};
-		err = decay(parser, start, ret);
+		err = parser_decay(parser, start, ret);
+		if (err)
+			return err;
+		if (op->operation == BOTH || op->operation == EITHER) {
+			err = decide(parser, op, ret, &right, right_start);
+			continue;
+		}
+		err = binary(parser, op->precedence + 1, &right);
 		if (!err)
-			err = binary(parser, op->precedence + 1, &right);
-		if (!err)
-			err = decay(parser, right_start, &right);
+			err = parser_decay(parser, right_start, &right);
 		if (!err)
 			err = apply(parser, start, op->operation, ret, &right);
 	}
 	return err;
 }
 
-struct nunchi_error *expression_evaluate(const struct expression_guest *guest, const char *text,
-					 struct expression_value *ret)
+/* Takes a side of ?: which has no effect if the other one is chosen. */
+static struct nunchi_error *take_side(struct parser *parser, bool chosen, value_t *ret)
 {
-	struct parser parser = {.guest = guest, .text = text, .at = text};
-	value_t value = {0};
-	struct nunchi_error *err = binary(&parser, 0, &value);
+	struct nunchi_error *err;
+	value_t side = {0};
 
-	skip(&parser);
-	if (!err && *parser.at)
-		err = syntax(&parser, "an operator is needed here");
-	if (!err)
-		*ret = value;
+	parser->idle += !chosen;
+	err = parser_expression(parser, &side);
+	parser->idle -= !chosen;
+	if (chosen)
+		*ret = side;
 	return err;
+}
+
+static struct nunchi_error *choose(struct parser *parser, const char *start, value_t *ret)
+{
+	struct nunchi_error *err = parser_decay(parser, start, ret);
+	bool yes = ret->number != 0;
+
+	if (!err)
+		err = take_side(parser, yes, ret);
+	if (!err && !parser_take(parser, ":"))
+		err = parser_syntax(parser, ": is missing");
+	return err ? err : take_side(parser, !yes, ret);
+}
+
+struct nunchi_error *parser_expression(struct parser *parser, value_t *ret)
+{
+	struct nunchi_error *err;
+	const char *start;
+
+	if (parser->depth >= NESTING_LIMIT)
+		return parser_syntax(parser, "the expression is nested too deeply");
+	parser->depth++;
+	parser_skip(parser);
+	start = parser->at;
+	err = binary(parser, 0, ret);
+	if (!err && parser_take(parser, "?"))
+		err = choose(parser, start, ret);
+	parser->depth--;
+	return err;
+}
+
+/* Evaluates the text for the current elements of its loops. */
+static struct nunchi_error *evaluate(struct parser *parser, value_t *ret)
+{
+	value_t value = {0};
+	struct nunchi_error *err;
+
+	parser->at = parser->text;
+	parser->loops_met = 0;
+	err = parser_expression(parser, &value);
+	parser_skip(parser);
+	if (!err && *parser->at)
+		err = parser_syntax(parser, "an operator is needed here");
+	*ret = value;
+	return err;
+}
+
+typedef struct nunchi_error *row_function(const struct expression_value *value,
+					  const struct nunchi_error *why, void *data);
+
+/* Gives the row for the current elements. An empty container has none. */
+static struct nunchi_error *give_row(struct parser *parser, row_function *row, void *data)
+{
+	struct nunchi_error *err, *why;
+	value_t value;
+
+	err = evaluate(parser, &value);
+	if (err == &error_stop)
+		return NULL;
+	value.is_element = parser->loops->count;
+	if (!err)
+		err = row(&value, NULL, data);
+	if (!parser->loops->count || !error_is(err, NUNCHI_ERROR_FAULT))
+		return err;
+	why = err;
+	err = row(NULL, why, data);
+	nunchi_error_destroy(why);
+	return err;
+}
+
+struct nunchi_error *expression_evaluate(const struct expression_guest *guest, const char *text,
+					 row_function *row, void *data)
+{
+	struct parser_loops loops = {0};
+	struct parser parser = {.guest = guest, .text = text, .loops = &loops};
+	struct nunchi_error *err = give_row(&parser, row, data);
+
+	for (size_t rows = 1; !err && parser_next(&loops); rows++) {
+		if (rows < EXPRESSION_ELEMENT_LIMIT)
+			err = give_row(&parser, row, data);
+		else
+			err =
+			    error_create(NUNCHI_ERROR_UNSUPPORTED, "\"%s\" has more than %zu rows",
+					 text, EXPRESSION_ELEMENT_LIMIT);
+	}
+	if (!err) {
+		err = loops.broken;
+		loops.broken = NULL;
+	}
+	parser_loops_deinit(&loops);
+	return err == &error_stop ? NULL : err;
 }

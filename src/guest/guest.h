@@ -43,6 +43,18 @@ struct guest_type {
 };
 
 /* An operating system. All functions are called by one thread at a time for one kernel. */
+/* What guest_system.container() walks; `head` is the address of … */
+enum guest_container {
+	GUEST_LIST,   /* a struct list_head; its elements are of list_heads */
+	GUEST_HLIST,  /* a struct hlist_head or hlist_nulls_head; their nodes */
+	GUEST_RBTREE, /* the pointer to the root of a tree; its rb_nodes, in order */
+	GUEST_XARRAY, /* the xa_head of a struct xarray; what its entries point to */
+	GUEST_MAPLE   /* a struct maple_tree; what its entries point to */
+};
+
+/* No more elements of a container are found. */
+#define GUEST_CONTAINER_LIMIT ((uint64_t)1 << 20)
+
 struct guest_system {
 	const char *name; /* "Linux" */
 	/*
@@ -97,6 +109,20 @@ struct guest_system {
 	 */
 	struct nunchi_error *(*process_space)(struct guest_kernel *kernel, uint64_t pid,
 					      struct address_space **ret);
+	/* Gets the address of the kernel's structure of a process; NUNCHI_ERROR_NOT_FOUND. */
+	struct nunchi_error *(*process_find)(struct guest_kernel *kernel, uint64_t pid,
+					     uint64_t *ret);
+	/*
+	 * Gives the addresses of a container's elements; give() returns false to end it. If it
+	 * cannot be followed to its end, or has more than GUEST_CONTAINER_LIMIT elements, this
+	 * fails after it gave those that it found.
+	 */
+	struct nunchi_error *(*container)(struct guest_kernel *kernel, enum guest_container kind,
+					  uint64_t head, bool (*give)(uint64_t element, void *data),
+					  void *data);
+	/* Gets the address that a per-CPU variable has for a CPU. */
+	struct nunchi_error *(*per_cpu)(struct guest_kernel *kernel, uint64_t variable,
+					uint64_t cpu, uint64_t *ret);
 	/* Whether the process of the last process_space() still exists and has the same memory. */
 	bool (*process_stays)(struct guest_kernel *kernel);
 };

@@ -97,6 +97,68 @@ static void symbol(sqlite3_context *context, int count, sqlite3_value **values)
 	give_text(context, buffer_string(&text), text.size);
 }
 
+struct print_call {
+	sqlite3_context *context;
+	bool is_list, is_value;
+};
+
+static bool give_printed(const struct nunchi_printed *printed, void *data)
+{
+	struct print_call *call = data;
+
+	call->is_list = printed->is_element;
+	if (call->is_list)
+		return false;
+	call->is_value = true;
+	if (printed->kind == NUNCHI_PRINTED_SIGNED || printed->kind == NUNCHI_PRINTED_UNSIGNED)
+		sqlite.sqlite3_result_int64(call->context, (int64_t)printed->number);
+	else if (printed->kind == NUNCHI_PRINTED_COMPOSITE)
+		give_text(call->context, printed->value, strlen(printed->value));
+	else if (printed->text)
+		give_text(call->context, printed->text, printed->text_size);
+	else
+		give_nothing(call->context);
+	return true;
+}
+
+/*
+ * print(EXPRESSION): what the expression gives of the first guest. What cannot be read is a NULL;
+ * its reason is "not applicable" where a pointer is NULL or a process is not there.
+ */
+static void print(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	struct nunchi_sql *sql = sqlite.sqlite3_user_data(context);
+	const char *text = (const char *)sqlite.sqlite3_value_text(values[0]);
+	struct print_call call = {.context = context};
+	struct nunchi_error *err = NULL;
+	uint64_t address;
+
+	(void)count;
+	give_nothing(context);
+	if (!text || !sql->source_count)
+		return;
+	if (sql->running)
+		err = sql_enter(sql->sources[0]);
+	if (!err)
+		err = nunchi_print(sql->sources[0]->guest, text, 1, give_printed, &call);
+	/* Of an empty list there is neither. */
+	if (!err && !call.is_value)
+		err = error_create(NUNCHI_ERROR_ARGUMENT,
+				   "\"%s\" has each(): print() takes an expression of one value",
+				   text);
+	if (error_is(err, NUNCHI_ERROR_FAULT)) {
+		if (nunchi_error_address(err, &address))
+			sqlite.sqlite3_result_subtype(context,
+						      SQL_ABSENCE + NUNCHI_ABSENT_NOT_MAPPED);
+		nunchi_error_destroy(err);
+		return;
+	}
+	if (err) {
+		sqlite.sqlite3_result_error(context, nunchi_error_message(err), -1);
+		(void)sql_keep_error(sql, err);
+	}
+}
+
 /* split(TEXT, SEPARATORS, INDEX). */
 static void split(sqlite3_context *context, int count, sqlite3_value **values)
 {
@@ -143,6 +205,7 @@ static const struct {
 } all[] = {
     {"absence", absence, 1, SQLITE_UTF8 | SQLITE_SUBTYPE | RESULT_SUBTYPE},
     {"hex", hex, 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
+    {"print", print, 1, SQLITE_UTF8 | RESULT_SUBTYPE},
     {"regex_match", sql_regex_match, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
     {"regex_split", sql_regex_split, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC},
     {"split", split, 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC | RESULT_SUBTYPE},

@@ -238,6 +238,18 @@ bool type_index_size(const struct type_index *index, type_id id, uint64_t *ret)
 	return false;
 }
 
+/* From the last one on: that is where pahole writes variables. */
+type_id type_index_variable(const struct type_index *index, const char *name)
+{
+	struct type type;
+
+	for (type_id id = type_index_count(index); id-- > 1;)
+		if (type_index_get(index, id, &type) && type.kind == TYPE_VARIABLE &&
+		    !strcmp(type.name, name))
+			return type.target;
+	return 0;
+}
+
 bool type_index_enum_value(const struct type_index *index, const char *name, int64_t *ret)
 {
 	return btf_find_enumerator(&index->btf, name, ret) ||

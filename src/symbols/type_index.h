@@ -152,6 +152,10 @@ bool type_index_enum_value(const struct type_index *index, const char *name, int
  * by the index.
  */
 const char *type_index_suggest(const struct type_index *index, const char *name);
+/* Does the same for a member of a struct or union, also in what is anonymous within it. */
+const char *type_index_suggest_member(const struct type_index *index, type_id id, const char *name);
+/* The type of a global variable; 0 if it is not known. BTF has the per-CPU variables alone. */
+type_id type_index_variable(const struct type_index *index, const char *name);
 
 /*
  * The field that a path names. Paths are "task_struct.mm", "module.mem[MOD_TEXT].base" (an index is

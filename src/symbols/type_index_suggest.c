@@ -10,6 +10,7 @@
 
 #define WORD_LIMIT       63
 #define DISTANCE_LIMIT   4
+#define NESTING_LIMIT    16
 #define COMPARISON_LIMIT 100000 /* a kernel has about 15,000 type names */
 
 static unsigned smaller(unsigned a, unsigned b)
@@ -53,31 +54,79 @@ static const char *candidate(const struct btf *btf, type_id id)
 	return btf_name(btf, record.name);
 }
 
+/* The name that is looked for, and the best of those that were compared. */
+struct search {
+	const char *name, *best;
+	unsigned size, limit;
+};
+
+/* False if the name is too long or short for a suggestion. */
+static bool begin(struct search *search, const char *name)
+{
+	unsigned size = (unsigned)strnlen(name, WORD_LIMIT + 1);
+
+	*search = (struct search){
+	    .name = name, .size = size, .limit = smaller((size + 2) / 4 + 1, DISTANCE_LIMIT)};
+	return size && size <= WORD_LIMIT;
+}
+
+static void compare(struct search *search, const char *other)
+{
+	unsigned size = (unsigned)strnlen(other, WORD_LIMIT + 1), found;
+
+	if (!size || size > WORD_LIMIT || size >= search->size + search->limit ||
+	    search->size >= size + search->limit)
+		return;
+	found = distance(search->name, search->size, other, size, search->limit);
+	if (found < search->limit) {
+		search->limit = found;
+		search->best = other;
+	}
+}
+
 const char *type_index_suggest(const struct type_index *index, const char *name)
 {
 	const struct btf *btf = &index->btf;
-	const char *space = strrchr(name, ' '), *best = NULL;
+	const char *space = strrchr(name, ' ');
 	uint32_t count = smaller(btf->listed_count, COMPARISON_LIMIT);
-	unsigned size, limit;
+	struct search search;
 
-	if (space) /* "struct x" */
-		name = space + 1;
-	size = (unsigned)strnlen(name, WORD_LIMIT + 1);
-	limit = smaller((size + 2) / 4 + 1, DISTANCE_LIMIT);
-	if (!size || size > WORD_LIMIT)
+	if (!begin(&search, space ? space + 1 : name)) /* "struct x" */
 		return NULL;
-	for (uint32_t i = 0; i < count; i++) {
-		const char *other = candidate(btf, btf->listed[i]);
-		unsigned other_size = (unsigned)strnlen(other, WORD_LIMIT + 1), found;
+	for (uint32_t i = 0; i < count; i++)
+		compare(&search, candidate(btf, btf->listed[i]));
+	return search.best;
+}
 
-		if (!other_size || other_size > WORD_LIMIT || other_size >= size + limit ||
-		    size >= other_size + limit)
-			continue;
-		found = distance(name, size, other, other_size, limit);
-		if (found < limit) {
-			limit = found;
-			best = other;
-		}
+/* Compares the members of a struct, and those of its anonymous members; *budget bounds it. */
+static void compare_members(const struct type_index *index, type_id id, unsigned depth,
+			    unsigned *budget, struct search *search)
+{
+	struct type_member member;
+	struct type type;
+
+	id = type_index_strip(index, id);
+	if (depth > NESTING_LIMIT || !type_index_get(index, id, &type) ||
+	    (type.kind != TYPE_STRUCT && type.kind != TYPE_UNION))
+		return;
+	for (uint32_t i = 0; i < type.count && *budget; i++) {
+		--*budget;
+		if (!type_index_member(index, id, i, &member))
+			return;
+		if (*member.name)
+			compare(search, member.name);
+		else
+			compare_members(index, member.type, depth + 1, budget, search);
 	}
-	return best;
+}
+
+const char *type_index_suggest_member(const struct type_index *index, type_id id, const char *name)
+{
+	unsigned budget = COMPARISON_LIMIT;
+	struct search search;
+
+	if (!begin(&search, name))
+		return NULL;
+	compare_members(index, id, 0, &budget, &search);
+	return search.best;
 }

@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 
 #include "api_guest.h"
+#include "btf_blob.h"
 
 #include <nunchi/sql.h>
 
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define ENDLESS "with recursive n(i) as (values(1) union all select i + 1 from n) "
 
@@ -534,6 +536,61 @@ static void functions_answer(void **state)
 	answers(*state, "select symbol(0), symbol('x')", "<not applicable>|<not applicable>\n");
 }
 
+/* A file of types that the guest is opened with. */
+static void write_types(char *name)
+{
+	struct blob blob = {0};
+	uint32_t number = blob_int(&blob, "long unsigned int", 8, 0), pointer;
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t size;
+	FILE *file;
+	int fd;
+
+	blob_int(&blob, "char", 1, 1);
+	blob_int(&blob, "int", 4, 1);
+	pointer = blob_type(&blob, 2, 0, 0, "", number);
+	blob_type(&blob, 4, 0, 2, "list_head", 16);
+	blob_member(&blob, "next", pointer, 0);
+	blob_member(&blob, "prev", pointer, 64);
+	data = blob_finish(&blob, &size);
+	fd = mkstemp(name);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void expressions_answer(void **state)
+{
+	struct sql_test test = {.context = ((struct sql_test *)*state)->context};
+	char types[] = "/tmp/nunchi-types-XXXXXX";
+	const struct nunchi_guest_options options = {.size = sizeof(options), .types_path = types};
+
+	fails(*state, "select print('1 + 1')", NUNCHI_ERROR_NOT_FOUND, "type");
+	write_types(types);
+	succeeded(nunchi_sql_create(test.context, NULL, &test.sql));
+	succeeded(nunchi_guest_open(test.context, path, &options, &test.guest));
+	succeeded(nunchi_sql_add(test.sql, "main", test.guest));
+	answers(&test, "select print('1 + 1'), typeof(print('1')), print('-5 / 2')",
+		"2|integer|-2\n");
+	answers(&test,
+		"select print('&' || name) = address, hex(print('&' || name)) = hex(address) "
+		"from symbols where name = 'phys_base'",
+		"1|1\n");
+	answers(
+	    &test,
+	    "select print('*(struct list_head *)0x10'), print(null), absence(print('*(int *)0'))",
+	    "<not mapped>|<not applicable>|not applicable\n");
+	answers(&test, "select print('sizeof(struct list_head)') * 2", "32\n");
+	fails(&test, "select print('1 +')", NUNCHI_ERROR_ARGUMENT, "character 4");
+	fails(&test, "select print('&phys_bas')", NUNCHI_ERROR_NOT_FOUND, "character 2: no symbol");
+	fails(&test, "select print('each(1)')", NUNCHI_ERROR_ARGUMENT, "not a list");
+	nunchi_sql_destroy(test.sql);
+	nunchi_guest_close(test.guest);
+	unlink(types);
+}
+
 static void regular_expressions_answer(void **state)
 {
 #ifdef HAVE_PCRE2
@@ -617,6 +674,7 @@ int main(void)
 	    TEST(conditions_are_passed_on),
 	    TEST(a_reason_is_kept_by_plain_columns),
 	    TEST(columns_have_names_of_their_own_and_types),
+	    TEST(expressions_answer),
 	    TEST(a_text_may_have_several_statements),
 	    TEST(one_statement_runs_at_a_time),
 	    TEST(a_statement_has_a_session),

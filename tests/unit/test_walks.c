@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "guest/linux/container.h"
 #include "guest/linux/environment.h"
 #include "guest/linux/files.h"
 #include "guest/linux/mounts.h"
@@ -247,6 +248,110 @@ static void test_rbtree(void **state)
 	rb_put(toy, n[2], n[1], 0, n[1]);
 	rb_all(toy, n[3], out, 8, &broken);
 	assert_true(broken);
+}
+
+struct found {
+	uint64_t elements[8];
+	size_t count, limit;
+};
+
+static bool take_element(uint64_t element, void *data)
+{
+	struct found *found = data;
+
+	found->elements[found->count++] = element;
+	return found->count < found->limit;
+}
+
+/* Walks a container; checks its elements, and the code of the error after them (-1: none). */
+static void check_container(struct toy *toy, enum guest_container kind, uint64_t head,
+			    const uint64_t *want, size_t count, int code)
+{
+	struct found found = {.limit = 8};
+	_cleanup_error_ struct nunchi_error *err =
+	    linux_container(&toy->kernel.guest, kind, head, take_element, &found);
+
+	assert_int_equal(err ? (int)nunchi_error_code(err) : -1, code);
+	assert_int_equal(found.count, count);
+	if (!count)
+		return;
+	assert_memory_equal(found.elements, want, count * sizeof(*want));
+	/* It ends when it is told to. */
+	found = (struct found){.limit = 1};
+	assert_null(linux_container(&toy->kernel.guest, kind, head, take_element, &found));
+	assert_int_equal(found.count, 1);
+}
+
+static void put_link(struct toy *toy, uint64_t from, uint64_t to, uint64_t back)
+{
+	toy_put(toy, from, to, 8);
+	toy_put(toy, to + 8, back, 8);
+}
+
+static void test_list_containers(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t n[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		n[i] = toy_alloc(toy, 16);
+	put_link(toy, n[0], n[0], n[0]);
+	check_container(toy, GUEST_LIST, n[0], NULL, 0, -1);
+	put_link(toy, n[0], n[1], n[0]);
+	put_link(toy, n[1], n[2], n[1]);
+	put_link(toy, n[2], n[0], n[2]);
+	check_container(toy, GUEST_LIST, n[0], n + 1, 2, -1);
+	/* A circle without the head; a link that leads nowhere. */
+	toy_put(toy, n[2], n[1], 8);
+	check_container(toy, GUEST_LIST, n[0], n + 1, 2, NUNCHI_ERROR_DATA);
+	toy_put(toy, n[2], 16, 8);
+	check_container(toy, GUEST_LIST, n[0], n + 1, 2, NUNCHI_ERROR_FAULT);
+	/* An hlist; the last of hlist_nulls; one that does not point back; a circle; nowhere. */
+	put_link(toy, n[0], n[1], n[0]);
+	put_link(toy, n[1], n[2], n[1]);
+	toy_put(toy, n[2], 0, 8);
+	check_container(toy, GUEST_HLIST, n[0], n + 1, 2, -1);
+	toy_put(toy, n[2], 7, 8);
+	check_container(toy, GUEST_HLIST, n[0], n + 1, 2, -1);
+	toy_put(toy, n[2], n[1], 8);
+	check_container(toy, GUEST_HLIST, n[0], n + 1, 2, NUNCHI_ERROR_DATA);
+	toy_put(toy, n[2] + 8, n[0], 8);
+	check_container(toy, GUEST_HLIST, n[0], n + 1, 1, NUNCHI_ERROR_DATA);
+	toy_put(toy, n[1], 16, 8);
+	check_container(toy, GUEST_HLIST, n[0], n + 1, 1, NUNCHI_ERROR_FAULT);
+	toy_put(toy, n[0], 0, 8);
+	check_container(toy, GUEST_HLIST, n[0], NULL, 0, -1);
+}
+
+static void test_tree_containers(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t head = toy_alloc(toy, 8), n[2], single = 0xffff888000001000, tree;
+
+	n[0] = toy_alloc(toy, 24);
+	n[1] = toy_alloc(toy, 24);
+	toy_put(toy, head, 0, 8);
+	check_container(toy, GUEST_RBTREE, head, NULL, 0, NUNCHI_ERROR_UNSUPPORTED);
+	check_container(toy, GUEST_XARRAY, head, NULL, 0, NUNCHI_ERROR_UNSUPPORTED);
+	check_container(toy, GUEST_MAPLE, head, NULL, 0, NUNCHI_ERROR_UNSUPPORTED);
+	rb_layout(toy);
+	maple_layout(toy);
+	toy_field(toy, LAYOUT_xa_node, &L->xa_node_shift, 0, 1);
+	toy_array(toy, LAYOUT_xa_node, &L->xa_node_slots, 16, 8, 4);
+	check_container(toy, GUEST_RBTREE, head, NULL, 0, -1);
+	check_container(toy, GUEST_XARRAY, head, NULL, 0, -1);
+	toy_put(toy, head, single, 8);
+	check_container(toy, GUEST_XARRAY, head, &single, 1, -1);
+	toy_put(toy, head, n[1], 8);
+	rb_put(toy, n[1], 0, n[0], 0);
+	rb_put(toy, n[0], n[1], 0, 0);
+	check_container(toy, GUEST_RBTREE, head, n, 2, -1);
+	/* The parent is another node. */
+	rb_put(toy, n[0], head, 0, 0);
+	check_container(toy, GUEST_RBTREE, head, NULL, 0, NUNCHI_ERROR_DATA);
+	check_container(toy, GUEST_RBTREE, 16, NULL, 0, NUNCHI_ERROR_FAULT);
+	tree = maple_tree(toy, single);
+	check_container(toy, GUEST_MAPLE, tree, &single, 1, -1);
 }
 
 static void vma_layout(struct toy *toy, bool list)
@@ -521,6 +626,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_maple_small, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_maple_hostile, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rbtree, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_list_containers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_tree_containers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_mounts_counted, setup, teardown),

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Linux as one of the operating systems of guest/guest.h. */
 #include "guest/linux/attach.h"
+#include "guest/linux/container.h"
 #include "guest/linux/image.h"
 #include "guest/linux/lookup.h"
+#include "guest/linux/machine.h"
 #include "guest/linux/mm.h"
 #include "guest/linux/task.h"
 
@@ -184,6 +186,48 @@ static struct nunchi_error *process_space(struct guest_kernel *guest, uint64_t p
 	return NULL;
 }
 
+static struct nunchi_error *process_find(struct guest_kernel *guest, uint64_t pid, uint64_t *ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = NULL;
+
+	/* The idle task is in no list. */
+	if (!pid && !kernel->symbol[LINUX_init_task])
+		return no_process(pid, false);
+	if (!pid) {
+		*ret = kernel->symbol[LINUX_init_task];
+		return NULL;
+	}
+	err = find_process(kernel, pid);
+	if (!err)
+		*ret = kernel->chosen.address;
+	return err;
+}
+
+static struct nunchi_error *per_cpu(struct guest_kernel *guest, uint64_t variable, uint64_t cpu,
+				    uint64_t *ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	enum read_result result;
+	unsigned count = 1;
+
+	/* A kernel for one CPU has each variable once. */
+	result = linux_is_smp(kernel) ? linux_cpu_count(kernel, &count) : READ_OK;
+	if (result == READ_OK && cpu >= count)
+		return error_create(NUNCHI_ERROR_NOT_FOUND,
+				    "there is no CPU %llu: the kernel has room for %u",
+				    (unsigned long long)cpu, count);
+	*ret = variable;
+	if (result == READ_OK && linux_is_smp(kernel))
+		result = linux_per_cpu(kernel, variable, (unsigned)cpu, ret);
+	if (result == READ_OK)
+		return NULL;
+	return error_create(result == READ_NO_SYMBOL ? NUNCHI_ERROR_UNSUPPORTED
+						     : NUNCHI_ERROR_FAULT,
+			    "where CPU %llu has its variables cannot be read: %s",
+			    (unsigned long long)cpu, read_result_string(result));
+}
+
 static bool process_stays(struct guest_kernel *guest)
 {
 	struct linux_kernel *kernel = linux_kernel_of(guest);
@@ -202,5 +246,8 @@ const struct guest_system guest_linux = {
     .symbol_at = symbol_at,
     .type_find = type_find,
     .process_space = process_space,
+    .process_find = process_find,
+    .container = linux_container,
+    .per_cpu = per_cpu,
     .process_stays = process_stays,
 };
