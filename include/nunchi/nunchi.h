@@ -517,6 +517,10 @@ struct nunchi_view {
 	const char *description; /* one line */
 	const struct nunchi_column *columns;
 	size_t column_count;
+	/* Columns, a bit for each (1 << index), that say which row it is; 0: none do. */
+	uint64_t key;
+	/* Columns, a bit for each, that change all the time while the guest runs. */
+	uint64_t changing;
 };
 
 /* All views, sorted by name. Static storage; any thread may call this. */

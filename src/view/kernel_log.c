@@ -86,7 +86,7 @@ static void kernel_log_close(void *data)
 
 const struct view view_kernel_log = {
     .schema = {"kernel_log", "the kernel's log (dmesg), from its ring buffer", columns,
-	       ARRAY_SIZE(columns)},
+	       ARRAY_SIZE(columns), .key = VIEW_COLUMN_BIT(COLUMN_seq)},
     .providers = {{&guest_linux, sizeof(struct kernel_log), kernel_log_open, kernel_log_next,
 		   kernel_log_close}},
 };

@@ -120,7 +120,8 @@ static void kernel_modules_close(void *data)
 }
 
 const struct view view_kernel_modules = {
-    .schema = {"kernel_modules", "loaded kernel modules", columns, ARRAY_SIZE(columns)},
+    .schema = {"kernel_modules", "loaded kernel modules", columns, ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_name), .changing = VIEW_COLUMN_BIT(COLUMN_references)},
     .providers = {{&guest_linux, sizeof(struct kernel_modules), kernel_modules_open,
 		   kernel_modules_next, kernel_modules_close}},
 };

@@ -157,6 +157,7 @@ static void mounts_close(void *data)
 
 const struct view view_mounts = {
     .schema = {"mounts", "what is mounted, in every mount namespace that a process is in", columns,
-	       ARRAY_SIZE(columns)},
+	       ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_mount_namespace) | VIEW_COLUMN_BIT(COLUMN_mount_id)},
     .providers = {{&guest_linux, sizeof(struct mounts), mounts_open, mounts_next, mounts_close}},
 };

@@ -80,6 +80,8 @@ static void envs_close(void *data)
 
 const struct view view_process_envs = {
     .schema = {"process_envs", "environment of all processes, as it is in their memory now",
-	       columns, ARRAY_SIZE(columns)},
+	       columns, ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_pid) | VIEW_COLUMN_BIT(COLUMN_key),
+	       .changing = VIEW_COLUMN_BIT(COLUMN_position)},
     .providers = {{&guest_linux, sizeof(struct envs), envs_open, envs_next, envs_close}},
 };

@@ -95,7 +95,8 @@ static void memory_map_close(void *data)
 
 const struct view view_process_memory_map = {
     .schema = {"process_memory_map", "memory mappings of all processes", columns,
-	       ARRAY_SIZE(columns)},
+	       ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_pid) | VIEW_COLUMN_BIT(COLUMN_start)},
     .providers = {{&guest_linux, sizeof(struct memory_map), memory_map_open, memory_map_next,
 		   memory_map_close}},
 };

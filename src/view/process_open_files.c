@@ -73,7 +73,9 @@ static void open_files_close(void *data)
 }
 
 const struct view view_process_open_files = {
-    .schema = {"process_open_files", "open files of all processes", columns, ARRAY_SIZE(columns)},
+    .schema = {"process_open_files", "open files of all processes", columns, ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_pid) | VIEW_COLUMN_BIT(COLUMN_fd),
+	       .changing = UNSTABLE},
     .providers = {{&guest_linux, sizeof(struct open_files), open_files_open, open_files_next,
 		   open_files_close}},
 };

@@ -110,7 +110,8 @@ static void processes_close(void *data)
 
 const struct view view_processes = {
     .schema = {"processes", "running processes, kernel threads among them", columns,
-	       ARRAY_SIZE(columns)},
+	       ARRAY_SIZE(columns), .key = VIEW_COLUMN_BIT(COLUMN_pid),
+	       .changing = UNSTABLE | VIEW_COLUMN_BIT(COLUMN_start_time)},
     .providers = {{&guest_linux, sizeof(struct processes), processes_open, processes_next,
 		   processes_close}},
 };

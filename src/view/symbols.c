@@ -48,7 +48,8 @@ static void symbols_close(void *data)
 }
 
 const struct view view_symbols = {
-    .schema = {"symbols", "the kernel's own symbols, by address", columns, ARRAY_SIZE(columns)},
+    .schema = {"symbols", "the kernel's own symbols, by address", columns, ARRAY_SIZE(columns),
+	       .key = VIEW_COLUMN_BIT(COLUMN_name) | VIEW_COLUMN_BIT(COLUMN_address)},
     .providers = {{&guest_linux, sizeof(struct symbols), symbols_open, symbols_next,
 		   symbols_close}},
 };

@@ -126,7 +126,8 @@ static void threads_close(void *data)
 
 const struct view view_threads = {
     .schema = {"threads", "threads of all processes, each process's first thread among them",
-	       columns, ARRAY_SIZE(columns)},
+	       columns, ARRAY_SIZE(columns), .key = VIEW_COLUMN_BIT(COLUMN_tid),
+	       .changing = UNSTABLE | VIEW_COLUMN_BIT(COLUMN_start_time)},
     .providers = {{&guest_linux, sizeof(struct threads), threads_open, threads_next,
 		   threads_close}},
 };

@@ -64,6 +64,7 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 }
 
 const struct view view_uptime = {
-    .schema = {"uptime", "time since the guest booted", columns, ARRAY_SIZE(columns)},
+    .schema = {"uptime", "time since the guest booted", columns, ARRAY_SIZE(columns),
+	       .changing = ~(uint64_t)0},
     .providers = {{&guest_linux, sizeof(struct uptime), uptime_open, uptime_next, NULL}},
 };
