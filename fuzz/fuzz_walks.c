@@ -16,6 +16,8 @@
 #define BASE      0xffff888000000000ull
 #define MAX_ROWS  512
 #define MAX_READS 3000000 /* of one view */
+/* Of a view that is then interrupted, since its own bounds are higher. */
+#define MAX_MORE_READS 100000
 
 enum choice {
 	CHOICE_TREES = 1,      /* maple and red-black trees, not lists */
@@ -23,7 +25,7 @@ enum choice {
 	CHOICE_LIVE = 4,       /* rows are filled until they come out the same twice */
 	CHOICE_CHILDREN = 8,   /* mounts by their children alone */
 	CHOICE_CHANGING = 16,  /* memory changes while it is read */
-	CHOICE_VIEW_SHIFT = 5, /* 1 … 7: this view alone; 0: all */
+	CHOICE_VIEW_SHIFT = 5, /* 1 … 7: this view alone; 0: all, more than seven */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -106,7 +108,113 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	FIELD(sock, remote6, 32, 16)                                                               \
 	FIELD(sock, local6, 48, 16)                                                                \
 	FIELD(sock, protocol, 64, 2)                                                               \
+	FIELD(sock_common, state, 18, 1)                                                           \
+	FIELD(sock_common, node, 72, 16)                                                           \
+	FIELD(table_sock, type, 66, 2)                                                             \
+	FIELD(table_sock, socket, 88, P)                                                           \
+	FIELD(timewait, state, 88, 1)                                                              \
+	FIELD(hashinfo, ehash, 0, P)                                                               \
+	FIELD(hashinfo, ehash_mask, 8, 4)                                                          \
+	FIELD(hashinfo, lhash2, 16, P)                                                             \
+	FIELD(hashinfo, lhash2_mask, 12, 4)                                                        \
+	FIELD(ehash_bucket, chain, 0, P)                                                           \
+	FIELD(listen_bucket, head, 8, P)                                                           \
+	FIELD(udp_table, hash, 0, P)                                                               \
+	FIELD(udp_table, mask, 8, 4)                                                               \
+	FIELD(udp_slot, head, 0, P)                                                                \
+	FIELD(net, tcp, 40, P)                                                                     \
+	FIELD(net, udp, 48, P)                                                                     \
+	FIELD(nsproxy, net_ns, 16, P)                                                              \
+	FIELD(net, list, 8, 16)                                                                    \
+	FIELD(net, devices, 24, 16)                                                                \
+	FIELD(net_device, list, 0, 16)                                                             \
+	FIELD(net_device, name, 16, 16)                                                            \
+	FIELD(net_device, index, 32, 4)                                                            \
+	FIELD(net_device, address, 40, P)                                                          \
+	FIELD(net_device, address_size, 48, 1)                                                     \
+	FIELD(net_device, percpu_kind, 49, 1)                                                      \
+	FIELD(net_device, ip4, 56, P)                                                              \
+	FIELD(net_device, ip6, 64, P)                                                              \
+	FIELD(net_device, ops, 72, P)                                                              \
+	FIELD(device_ops, stats64, 0, P)                                                           \
+	FIELD(device_ops, stats, 8, P)                                                             \
+	FIELD(in_device, device, 8, P)                                                             \
+	FIELD(inet6_dev, device, 0, P)                                                             \
+	FIELD(in_device, list, 0, P)                                                               \
+	FIELD(in_ifaddr, next, 0, P)                                                               \
+	FIELD(in_ifaddr, device, 8, P)                                                             \
+	FIELD(in_ifaddr, local, 16, 4)                                                             \
+	FIELD(in_ifaddr, address, 20, 4)                                                           \
+	FIELD(inet6_dev, list, 8, 16)                                                              \
+	FIELD(inet6_ifaddr, list, 0, 16)                                                           \
+	FIELD(inet6_ifaddr, device, 16, P)                                                         \
+	FIELD(inet6_ifaddr, address, 24, 16)                                                       \
+	FIELD(inet6_ifaddr, peer, 40, 16)                                                          \
+	FIELD(inet6_ifaddr, prefix, 56, 4)                                                         \
 	FIELD(net, inum, 0, 4)                                                                     \
+	FIELD(net, fib, 56, P)                                                                     \
+	FIELD(net, fib6, 64, P)                                                                    \
+	FIELD(net, fib6_null, 72, P)                                                               \
+	FIELD(fib_table, list, 0, 16)                                                              \
+	FIELD(fib_table, id, 16, 4)                                                                \
+	FIELD(fib_table, trie, 24, P)                                                              \
+	FIELD(trie, root, 0, 16)                                                                   \
+	FIELD(tnode, empty, 0, 4)                                                                  \
+	FIELD(tnode, parent, 8, P)                                                                 \
+	FIELD(tnode, vector, 16, 16)                                                               \
+	FIELD(key_vector, key, 0, 4)                                                               \
+	FIELD(key_vector, bits, 5, 1)                                                              \
+	FIELD(key_vector, leaf, 8, P)                                                              \
+	FIELD(key_vector, children, 8, 0)                                                          \
+	FIELD(fib_alias, list, 0, 16)                                                              \
+	FIELD(fib_alias, info, 16, P)                                                              \
+	FIELD(fib_alias, table, 24, 4)                                                             \
+	FIELD(fib_alias, type, 28, 1)                                                              \
+	FIELD(fib_alias, suffix, 29, 1)                                                            \
+	FIELD(fib_info, count, 0, 4)                                                               \
+	FIELD(fib_info, metric, 4, 4)                                                              \
+	FIELD(fib_info, source, 8, 4)                                                              \
+	FIELD(fib_info, protocol, 12, 1)                                                           \
+	FIELD(fib_info, metrics, 16, P)                                                            \
+	FIELD(fib_info, nexthop, 24, P)                                                            \
+	FIELD(fib_info, hops, 32, 0)                                                               \
+	FIELD(fib_nh, common, 0, 48)                                                               \
+	FIELD(hop, device, 0, P)                                                                   \
+	FIELD(hop, family, 8, 1)                                                                   \
+	FIELD(hop, flags, 9, 1)                                                                    \
+	FIELD(hop, gateway, 16, 16)                                                                \
+	FIELD(nexthop, is_group, 0, 1)                                                             \
+	FIELD(nexthop, info, 8, P)                                                                 \
+	FIELD(nh_info, hop, 8, 40)                                                                 \
+	FIELD(nh_group, count, 0, 2)                                                               \
+	FIELD(nh_group, entries, 8, 0)                                                             \
+	FIELD(nh_grp_entry, nexthop, 0, P)                                                         \
+	FIELD(fib6_table, list, 0, 16)                                                             \
+	FIELD(fib6_table, id, 16, 4)                                                               \
+	FIELD(fib6_table, root, 24, 48)                                                            \
+	FIELD(fib6_node, parent, 0, P)                                                             \
+	FIELD(fib6_node, left, 8, P)                                                               \
+	FIELD(fib6_node, right, 16, P)                                                             \
+	FIELD(fib6_node, subtree, 24, P)                                                           \
+	FIELD(fib6_node, leaf, 32, P)                                                              \
+	FIELD(fib6_node, flags, 40, 2)                                                             \
+	FIELD(fib6_info, table, 0, P)                                                              \
+	FIELD(fib6_info, next, 8, P)                                                               \
+	FIELD(fib6_info, to, 16, 16)                                                               \
+	FIELD(fib6_info, prefix, 32, 4)                                                            \
+	FIELD(fib6_info, nexthop, 40, P)                                                           \
+	FIELD(fib6_info, hops, 48, 0)                                                              \
+	FIELD(dst_metrics, values, 0, 68)                                                          \
+	FIELD(neigh_table, entries, 0, 4)                                                          \
+	FIELD(neigh_table, hash, 8, P)                                                             \
+	FIELD(neigh_hash, buckets, 0, P)                                                           \
+	FIELD(neigh_hash, shift, 8, 4)                                                             \
+	FIELD(neighbour, next, 0, P)                                                               \
+	FIELD(neighbour, table, 8, P)                                                              \
+	FIELD(neighbour, device, 16, P)                                                            \
+	FIELD(neighbour, state, 24, 1)                                                             \
+	FIELD(neighbour, mac, 32, 32)                                                              \
+	FIELD(neighbour, key, 64, 0)                                                               \
 	FIELD(unix_sock, addr, 72, P)                                                              \
 	FIELD(unix_address, size, 4, 4)                                                            \
 	FIELD(unix_address, name, 8, 0)                                                            \
@@ -169,6 +277,7 @@ struct guest {
 	uint8_t ram[RAM + 4 * PAGE_SIZE];
 	unsigned choice;
 	unsigned reads;
+	bool interrupts; /* the view is interrupted after MAX_READS */
 	struct cancel cancel;
 	struct linux_kernel kernel;
 };
@@ -185,7 +294,10 @@ static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, siz
 	struct guest *guest = data;
 
 	(void)fault_offset;
-	require(++guest->reads < MAX_READS);
+	guest->reads++;
+	if (guest->interrupts && guest->reads >= MAX_READS)
+		guest->cancel.requested = true;
+	require(guest->reads < MAX_READS + (guest->interrupts ? MAX_MORE_READS : 0));
 	if (guest->choice & CHOICE_CHANGING && guest->reads % 61 == 0) {
 		uint32_t place = guest->reads * 2654435761u;
 
@@ -238,6 +350,10 @@ static void make_layout(struct layout *layout, unsigned choice)
 			FIELD(mnt_namespace, list, 16, 16)
 	}
 #undef FIELD
+	layout->size[LAYOUT_ehash_bucket] = word;
+	layout->size[LAYOUT_listen_bucket] = layout->size[LAYOUT_udp_slot] = 16;
+	layout->size[LAYOUT_nh_grp_entry] = 16;
+	layout->size[LAYOUT_fib_nh] = 48;
 	add_field(layout, LAYOUT_maple_node, &layout->maple_node_slot, word, word, 248 / word);
 	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_pivot, word, word, 15);
 	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_slot, 128, word, 16);
@@ -277,12 +393,15 @@ static void choose(struct guest *guest, unsigned choice)
 
 	guest->choice = choice;
 	guest->reads = 0;
+	guest->cancel.requested = false;
 	kernel->word_size = choice & CHOICE_NARROW ? 4 : 8;
 	kernel->guest.live = choice & CHOICE_LIVE;
 	kernel->symbol[LINUX_vsyscall_mode] = base + 0x60;
 	kernel->symbol[LINUX_nop_mnt_idmap] = base + 0x68;
 	kernel->symbol[LINUX_gate_vma] = base + 0x80;
 	kernel->symbol[LINUX_init_task] = base + 0x100;
+	kernel->symbol[LINUX_arp_tbl] = base + 0x180;
+	kernel->symbol[LINUX_nd_tbl] = base + 0x1c0;
 	make_layout(&kernel->layout, choice);
 	memory_new_generation(kernel->guest.memory);
 }
@@ -318,8 +437,11 @@ static void run_view(struct guest *guest, const char *name)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const views[] = {
-	    "processes",          "threads",      "process_open_files",  "mounts",
-	    "process_memory_map", "process_envs", "process_open_sockets"};
+	    "processes", "threads", "process_open_files", "mounts", "process_memory_map",
+	    "process_envs", "interface_addresses", "interface_details",
+	    /* Those whose bounds are higher come last. */
+	    "process_open_sockets", "listening_ports", "routes", "arp_cache"};
+	enum { HIGHER = 8 };
 	static struct guest *guest;
 	size_t only;
 
@@ -337,6 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(guest->ram, data + 1, size - 1);
 		memset(guest->ram + size - 1, 0, RAM - (size - 1));
 		choose(guest, data[0]);
+		guest->interrupts = i >= HIGHER;
 		run_view(guest, views[i]);
 	}
 	return 0;

@@ -21,6 +21,8 @@ class View:
     exact: tuple[str, ...]
     tolerant: dict[str, Callable[[Any, list[Any]], bool]] = dataclasses.field(default_factory=dict)
     uncompared: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Whether the cells of a row's tolerant columns may be absent, with a reason.
+    lacks: Callable[[Row], bool] = lambda row: False
 
 
 @dataclasses.dataclass
@@ -46,6 +48,13 @@ CPU_TIME = near(TICKS, 0.02)
 CPU_TIMES = ("user_time", "system_time")
 # Until 6.1 a task folds its count of pages into that of its memory every 64 pages.
 SIZE = near(1 << 18, 0)
+
+# What is counted up between the passes.
+COUNTED = near(0, 0)
+COUNTERS = ("ipackets", "opackets", "ibytes", "obytes", "ierrors", "oerrors", "idrops", "odrops",
+            "collisions")
+# Drivers that count in structures of their own; of the others the kernel does it.
+OWN_COUNTERS = re.compile("dummy0|down|left|right|bridge|tunnel")
 
 # Process 1 of the lab's guests takes the host's orders, and kernel threads do the kernel's work:
 # they run between the passes, on any CPU, so that they may also be found running.
@@ -76,10 +85,22 @@ VIEWS = {
     "process_envs": View(("pid", "position"), ("key", "value")),
     "process_open_files": View(
         ("pid", "fd"), ("path", "offset", "flags", "inode"), {}, {"file": POINTER}),
+    # Those of no process have -1 as process and descriptor.
     "process_open_sockets": View(
-        ("pid", "fd"),
-        ("socket", "family", "protocol", "local_address", "remote_address", "local_port",
-         "remote_port", "path", "state", "net_namespace", "type"), {}, {"sock": POINTER}),
+        ("pid", "fd", "protocol", "local_address", "local_port", "remote_address", "remote_port",
+         "net_namespace"),
+        ("socket", "family", "path", "state", "type"), {}, {"sock": POINTER}),
+    "arp_cache": View(
+        ("net_namespace", "interface", "address"), ("mac", "permanent", "state")),
+    "interface_addresses": View(
+        ("net_namespace", "interface", "address", "mask"), ("broadcast", "point_to_point")),
+    "interface_details": View(
+        ("net_namespace", "interface"), ("mac", "type", "mtu", "metric", "flags", "interface_index"),
+        {column: COUNTED for column in COUNTERS}, {"device": POINTER},
+        lambda row: bool(OWN_COUNTERS.fullmatch(row["interface"]))),
+    "listening_ports": View(
+        ("pid", "fd", "protocol", "address", "port", "net_namespace"),
+        ("family", "socket", "path")),
     "kernel_modules": View(
         ("name",), ("size", "used_by", "status", "address", "references", "taint"), {},
         {"module": POINTER, "address_end": "the guest shows no size of the code alone"}),
@@ -100,6 +121,10 @@ VIEWS = {
     "kernel_log": View(
         ("seq",), ("time", "facility", "level", "message"), {},
         {"caller": "/dev/kmsg shows it only if the kernel was told to"}),
+    "routes": View(
+        ("net_namespace", "route_table", "family", "destination", "netmask", "interface", "gateway",
+         "metric"),
+        ("source", "flags", "mtu", "type", "hopcount", "protocol")),
     "symbols": View((), ()),
 }
 
@@ -277,6 +302,11 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
         if born and check is CPU_TIME:
             values.append(0)
         result.cells += 1
+        if check is COUNTED and row.get(column) is None:
+            if view.lacks(row) and row.get("absent", {}).get(column):
+                continue
+            result.wrong.append(f"{where}.{column}: absent {row.get('absent', '')}")
+            continue
         if column in CPU_TIMES and shares_fit(row, said, born):
             continue
         if not check(row.get(column), values):

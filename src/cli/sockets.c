@@ -10,12 +10,15 @@ static int sockets_run(struct cli *cli, void *state, char **arguments, int count
 const struct command command_sockets = {
     .name = "sockets",
     .arguments = "TARGET",
-    .summary = "show the sockets of all processes",
-    .description = "Shows the sockets that processes hold, of all network namespaces: the same as "
-		   "\"nunchi show TARGET process_open_sockets\". Sockets that no process holds (in "
-		   "TIME_WAIT, or not accepted yet) are not shown.",
+    .summary = "show the sockets of all processes, and of none",
+    .description =
+	"Shows the sockets that processes hold, of all network namespaces: the same as "
+	"\"nunchi show TARGET process_open_sockets\". TCP and UDP sockets that no process "
+	"holds (in TIME_WAIT, not accepted yet, of the kernel itself) come last, with the "
+	"process id -1.",
     .examples = "  nunchi sockets xen:web\n"
-		"  nunchi sockets core.elf --where family=2 --where state=LISTEN\n",
+		"  nunchi sockets core.elf --where family=2 --where state=LISTEN\n"
+		"  nunchi sockets core.elf --where pid=-1\n",
     .options = select_options,
     .option_count = SELECT_OPTION_COUNT,
     .least = 1,

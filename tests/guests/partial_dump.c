@@ -351,6 +351,12 @@ static bool is_state(uint64_t before, uint64_t after, unsigned bits)
 	return (before ^ after) << 2 == 0 || (bits == 32 && !((before ^ after) & 0x3fffffff));
 }
 
+/* Not from one address of the kernel to another. */
+static bool is_value(uint64_t before, uint64_t after, unsigned bits)
+{
+	return !is_pointer(before, after, bits);
+}
+
 /* What no reader could see, and why. */
 static const struct {
 	const char *view;
@@ -362,6 +368,14 @@ static const struct {
      "shows none either"},
     {"process_envs", is_pointer,
      "a pointer leads to another mm_struct, of which nothing says whose it is"},
+    {"arp_cache", is_value, "a neighbour whose state is none is not shown"},
+    {"routes", is_value, "an empty table has no node, and the last route of a node has no next"},
+    {"interface_addresses", is_value,
+     "a device whose pointer to its addresses of a family is none has none, and so has the last "
+     "address of IPv4"},
+    {"listening_ports", is_value,
+     "a socket of another family, state or port, or without a path, is not one that listens; "
+     "process_open_sockets, for which nothing is permitted, walks the same way"},
     {"kernel_log", is_state, "the newest records may be ones that the kernel is still writing"},
 };
 

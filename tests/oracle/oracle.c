@@ -427,6 +427,8 @@ static void emit_processes(void)
 		emit_files(pids[i]);
 		emit_sockets(pids[i]);
 	}
+	for (ssize_t i = 0; i < count; i++)
+		emit_network(pids[i]);
 	free(pids);
 }
 
@@ -449,6 +451,7 @@ int main(int argc, char **argv)
 		compress |= !strcmp(argv[i], "--gzip");
 		symbols |= !strcmp(argv[i], "--symbols");
 	}
+	make_time_wait();
 	emit_meta(argv[1]);
 	emit_observer(getpid());
 	/* Under the agent our parent is there for this pass, too. */

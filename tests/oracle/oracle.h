@@ -47,6 +47,13 @@ void unescape_hex(struct bytes *text);
 
 /* oracle_sockets.c: the sockets of a process. */
 void emit_sockets(long pid);
+/* Makes a connection that both ends have closed, so that one is in TIME_WAIT for a minute. */
+void make_time_wait(void);
+/* Of the current network namespace, when the sockets of all processes were emitted. */
+void emit_sockets_of_no_process(unsigned long long namespace);
+
+/* oracle_network.c: the network namespace of a process, if it was not met before. */
+void emit_network(long pid);
 
 /* oracle_system.c: everything that belongs to no single process. */
 void emit_meta(const char *pass);

@@ -107,13 +107,12 @@ static int unix_state(long pid, unsigned long long inode)
 	return 0;
 }
 
-static void row_unix(int fd, long pid, unsigned long long inode)
+static void row_unix_path(int fd)
 {
 	struct sockaddr_un own = {0};
 	socklen_t length = sizeof(own);
 	char path[sizeof(own.sun_path) + 1];
 	size_t size = 0;
-	int state = unix_state(pid, inode);
 
 	if (getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
 	    length > offsetof(struct sockaddr_un, sun_path))
@@ -125,6 +124,13 @@ static void row_unix(int fd, long pid, unsigned long long inode)
 	for (size_t i = 0; i < size; i++)
 		path[i] = own.sun_path[i] ? own.sun_path[i] : '@';
 	row_bytes("path", path, size);
+}
+
+static void row_unix(int fd, long pid, unsigned long long inode)
+{
+	int state = unix_state(pid, inode);
+
+	row_unix_path(fd);
 	if (state)
 		row_text("state", states[state]);
 }
@@ -161,6 +167,73 @@ static void row_namespace_of(int fd)
 		close(namespace);
 }
 
+/* Whether the kernel says that it listens, or that it is bound and has no other end. */
+static bool listens(int fd, int family)
+{
+	struct sockaddr_storage own = {0}, other = {0};
+	socklen_t size = sizeof(own);
+	int type = option(fd, SO_TYPE);
+
+	if (getsockname(fd, (struct sockaddr *)&own, &size) < 0)
+		return false;
+	if (family == AF_UNIX)
+		return size > offsetof(struct sockaddr_un, sun_path);
+	if (type == SOCK_STREAM || type == SOCK_SEQPACKET)
+		return option(fd, SO_ACCEPTCONN) == 1;
+	/* The port has the same place in both families. */
+	size = sizeof(other);
+	getpeername(fd, (struct sockaddr *)&other, &size);
+	return ((struct sockaddr_in *)&own)->sin_port && !((struct sockaddr_in *)&other)->sin_port;
+}
+
+static void emit_listening(int fd, long pid, long number, int family, int protocol)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t size = sizeof(own);
+	struct stat stat = {0};
+
+	fstat(fd, &stat);
+	getsockname(fd, (struct sockaddr *)&own, &size);
+	row_begin("listening_ports");
+	row_number("pid", pid);
+	row_number("fd", number);
+	row_unsigned("socket", stat.st_ino);
+	row_number("family", family);
+	row_number("protocol", protocol);
+	row_namespace_of(fd);
+	if (family == AF_UNIX) {
+		row_null("address");
+		row_null("port");
+		row_unix_path(fd);
+	} else {
+		row_side("address", "port", &own);
+		row_null("path");
+	}
+	row_end();
+}
+
+/* The inodes of all sockets that processes hold. */
+static unsigned long long held[65536];
+static size_t held_count;
+
+static void hold(unsigned long long inode)
+{
+	if (held_count == sizeof(held) / sizeof(held[0])) {
+		fprintf(stderr, "oracle: too many sockets\n");
+		exit(1);
+	}
+	held[held_count++] = inode;
+}
+
+static bool is_held(unsigned long long inode)
+{
+	for (size_t i = 0; i < held_count; i++) {
+		if (held[i] == inode)
+			return true;
+	}
+	return false;
+}
+
 static void emit_socket(int fd, long pid, long number)
 {
 	int family = option(fd, SO_DOMAIN), protocol = option(fd, SO_PROTOCOL);
@@ -169,6 +242,7 @@ static void emit_socket(int fd, long pid, long number)
 	struct stat stat = {0};
 
 	fstat(fd, &stat);
+	hold(stat.st_ino);
 	if (family == AF_PACKET && getsockname(fd, (struct sockaddr *)&link, &size) == 0)
 		protocol = ntohs(link.sll_protocol);
 	row_begin("process_open_sockets");
@@ -186,6 +260,8 @@ static void emit_socket(int fd, long pid, long number)
 	if (family == AF_UNIX)
 		row_unix(fd, pid, stat.st_ino);
 	row_end();
+	if ((family == AF_INET || family == AF_INET6 || family == AF_UNIX) && listens(fd, family))
+		emit_listening(fd, pid, number, family, protocol);
 }
 
 void emit_sockets(long pid)
@@ -213,4 +289,88 @@ void emit_sockets(long pid)
 	if (process >= 0)
 		close(process);
 	free(fds);
+}
+
+void make_time_wait(void)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(own);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	/* It fails where the loopback device is down. */
+	bool connected = listen(listener, 1) == 0 &&
+			 getsockname(listener, (struct sockaddr *)&own, &size) == 0 &&
+			 connect(client, (struct sockaddr *)&own, size) == 0;
+
+	close(client);
+	if (connected)
+		close(accept(listener, NULL, NULL));
+	close(listener);
+}
+
+/* One side as the tables in /proc/net show it: words of the address in this host's byte order. */
+static void row_hex_side(const char *address_column, const char *port_column, int family,
+			 const char *address, unsigned port)
+{
+	struct sockaddr_storage side = {.ss_family = (sa_family_t)family};
+	struct sockaddr_in *four = (struct sockaddr_in *)&side;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&side;
+	uint32_t words[4] = {0};
+
+	sscanf(address, "%8x%8x%8x%8x", &words[0], &words[1], &words[2], &words[3]);
+	if (family == AF_INET6)
+		memcpy(&six->sin6_addr, words, sizeof(words));
+	else
+		four->sin_addr.s_addr = words[0];
+	six->sin6_port = htons((uint16_t)port);
+	row_side(address_column, port_column, &side);
+}
+
+static void emit_table(unsigned long long namespace, const char *name, int family, int protocol)
+{
+	struct bytes text;
+	bool tcp = protocol == IPPROTO_TCP;
+
+	if (!read_file(1, &text, "/proc/self/net/%s", name))
+		return;
+	for (char *at = strchr(text.data, '\n'); at && *++at; at = strchr(at, '\n')) {
+		char own[33], other[33];
+		unsigned own_port, other_port, state;
+		unsigned long long inode;
+
+		if (sscanf(at,
+			   "%*u: %32[0-9A-F]:%x %32[0-9A-F]:%x %x %*x:%*x %*x:%*x %*x %*u %*u %llu",
+			   own, &own_port, other, &other_port, &state, &inode) != 6)
+			continue;
+		if (inode && is_held(inode))
+			continue;
+		row_begin("process_open_sockets");
+		row_number("pid", -1);
+		row_number("fd", -1);
+		if (inode)
+			row_unsigned("socket", inode);
+		else
+			row_null("socket");
+		row_number("family", family);
+		row_number("protocol", protocol);
+		row_hex_side("local_address", "local_port", family, own, own_port);
+		row_hex_side("remote_address", "remote_port", family, other, other_port);
+		row_null("path");
+		if (tcp)
+			row_text("state", states[state]);
+		else
+			row_null("state");
+		row_text("type", tcp ? "stream" : "dgram");
+		row_unsigned("net_namespace", namespace);
+		row_end();
+	}
+}
+
+void emit_sockets_of_no_process(unsigned long long namespace)
+{
+	emit_table(namespace, "tcp", AF_INET, IPPROTO_TCP);
+	emit_table(namespace, "tcp6", AF_INET6, IPPROTO_TCP);
+	emit_table(namespace, "udp", AF_INET, IPPROTO_UDP);
+	emit_table(namespace, "udp6", AF_INET6, IPPROTO_UDP);
+	emit_table(namespace, "udplite", AF_INET, IPPROTO_UDPLITE);
+	emit_table(namespace, "udplite6", AF_INET6, IPPROTO_UDPLITE);
 }

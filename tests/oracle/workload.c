@@ -203,6 +203,7 @@ static void manage(void)
 	start_times();
 	start_files();
 	start_sockets();
+	start_network();
 	start_maps();
 	start_executables();
 	start_cgroups();

@@ -62,6 +62,7 @@ void start_mounts(void); /* workload_system.c */
 void start_executables(void);
 void start_cgroups(void);
 void start_containers(void);
+void start_network(void); /* workload_network.c */
 void write_log(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/if_ether.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netpacket/packet.h>
 #include <sched.h>
 #include <signal.h>
@@ -167,19 +168,67 @@ static void mapped(void)
 		complain("a connection with a mapped address");
 }
 
+/* A socket that listens at a port of this host. */
+static int listen_at(uint16_t port)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_port = htons(port),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (bind(fd, (struct sockaddr *)&four, sizeof(four)) < 0 || listen(fd, 5) < 0)
+		complain("a socket that listens");
+	return fd;
+}
+
+static int connect_to(int family, uint16_t port)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_port = htons(port),
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 six = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	six.sin6_addr = (struct in6_addr){{{[10] = 0xff, 0xff, 127, [15] = 1}}};
+	if (connect(fd, family == AF_INET ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+		    family == AF_INET ? sizeof(four) : sizeof(six)) < 0)
+		complain("a connection");
+	return fd;
+}
+
 /* The end that is left of a connection whose other end was closed. */
 static void half_closed(void)
 {
-	struct sockaddr_in four = {.sin_family = AF_INET,
-				   .sin_port = htons(8088),
-				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
-	int server;
+	int listener = listen_at(8088), client = connect_to(AF_INET, 8088);
 
-	if (bind(listener, (struct sockaddr *)&four, sizeof(four)) < 0 || listen(listener, 5) < 0 ||
-	    connect(client, (struct sockaddr *)&four, sizeof(four)) < 0 ||
-	    (server = accept(listener, NULL, NULL)) < 0 || shutdown(client, SHUT_WR) < 0)
+	if (accept(listener, NULL, NULL) < 0 || shutdown(client, SHUT_WR) < 0)
 		complain("a half-closed connection");
+}
+
+/*
+ * Ends of connections that no process holds: not accepted, not even made as the listener waits for
+ * data, and closed while the other end is not. The last one stays as it is for ten hours.
+ */
+static void sockets_of_no_process(void)
+{
+	int listener, seconds = 36000;
+
+	listen_at(8090);
+	connect_to(AF_INET, 8090);
+	connect_to(AF_INET6, 8090);
+	listener = listen_at(8091);
+	if (setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) < 0)
+		complain("a listener that waits for data");
+	connect_to(AF_INET, 8091);
+	write_text("/proc/sys/net/ipv4/tcp_fin_timeout", "36000");
+	listener = listen_at(8092);
+	for (int i = 0; i < 2; i++) {
+		int client = connect_to(i ? AF_INET6 : AF_INET, 8092);
+
+		if (accept(listener, NULL, NULL) < 0 || close(client) < 0)
+			complain("a connection of which one end is closed");
+	}
 }
 
 /* Of each family those that are bound to nothing, and datagrams that are connected. */
@@ -242,6 +291,7 @@ static void more_sockets(long number)
 		complain("a loopback interface");
 	mapped();
 	half_closed();
+	sockets_of_no_process();
 	plain_sockets(AF_INET, (struct sockaddr *)&four, sizeof(four));
 	plain_sockets(AF_INET6, (struct sockaddr *)&six, sizeof(six));
 	connect_path(number ? "/tmp/socket-apart" : "/tmp/socket-more", 17 + (number != 0));

@@ -174,6 +174,14 @@ static void test_internet(void **state)
 	assert_int_equal(linux_socket_port(&toy->kernel, &socket, false, &port), READ_OK);
 	assert_int_equal(linux_socket_port(&toy->kernel, &socket, true, &port), READ_NONE);
 	assert_int_equal(linux_socket_state(&toy->kernel, &socket, &name), READ_NONE);
+	/* What does not lead back to the socket is not its struct sock. */
+	toy_field(toy, LAYOUT_table_sock, &L->table_sock_socket, 200, 8);
+	toy_put(toy, sock + 200, address, 8);
+	linux_socket_read(&toy->kernel, address, &socket);
+	assert_int_equal(socket.result, READ_OK);
+	toy_put(toy, sock + 200, address + 8, 8);
+	linux_socket_read(&toy->kernel, address, &socket);
+	assert_int_equal(socket.result, READ_BAD_DATA);
 	linux_socket_deinit(&socket);
 }
 
@@ -213,6 +221,60 @@ static void test_paths(void **state)
 	assert_int_equal(linux_socket_path(&toy->kernel, &socket, &text), READ_NOT_SAVED);
 	assert_int_equal(text.size, 0);
 	linux_socket_deinit(&socket);
+}
+
+/* Whether the socket at an address is one that listens. */
+static bool listens(struct toy *toy, uint64_t address, enum read_result expected)
+{
+	struct linux_socket socket = {0};
+	bool ret;
+
+	linux_socket_read(&toy->kernel, address, &socket);
+	assert_int_equal(linux_socket_listens(&toy->kernel, &socket, &ret), expected);
+	linux_socket_deinit(&socket);
+	return ret;
+}
+
+static void test_listening(void **state)
+{
+	enum { STREAM = 1, DGRAM = 2, RAW = 3 };
+	struct toy *toy = *state;
+	uint64_t sock = make_sock(toy, INET, TCP), address = make_socket(toy, sock);
+
+	/* Of a stream its state decides: bound, listening, connected. */
+	toy_put(toy, sock + 14, 80, 2);
+	toy_put(toy, sock + 18, 7, 1);
+	assert_false(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 18, 10, 1);
+	assert_true(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 18, 1, 1);
+	assert_false(listens(toy, address, READ_OK));
+	/* Of others the ports, whatever the protocol: bound, connected, not bound. */
+	toy_put(toy, address + 4, DGRAM, 2);
+	assert_true(listens(toy, address, READ_OK));
+	toy_put(toy, address + 4, RAW, 2);
+	assert_true(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 12, 0x5000, 2);
+	assert_false(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 12, 0, 2);
+	toy_put(toy, sock + 14, 0, 2);
+	assert_false(listens(toy, address, READ_OK));
+	/* Of a UNIX socket its path, and of others nothing. */
+	toy_put(toy, sock + 16, UNIX, 2);
+	toy_put(toy, sock + 18, 10, 1);
+	assert_false(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 128, TOY_MISSING, 8);
+	assert_true(listens(toy, address, READ_OK));
+	toy_put(toy, sock + 16, NETLINK, 2);
+	assert_false(listens(toy, address, READ_OK));
+	/* It cannot be known. */
+	toy_put(toy, sock + 16, INET6, 2);
+	toy_put(toy, address + 4, STREAM, 2);
+	L->sock_state.present = false;
+	assert_false(listens(toy, address, READ_NO_LAYOUT));
+	toy_put(toy, address + 24, TOY_MISSING, 8);
+	assert_false(listens(toy, address, READ_NOT_SAVED));
+	assert_false(listens(toy, TOY_MISSING, READ_NOT_SAVED));
 }
 
 static void test_others(void **state)
@@ -259,6 +321,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_which_file, toy_setup, toy_teardown),
 	    cmocka_unit_test_setup_teardown(test_internet, toy_setup, toy_teardown),
 	    cmocka_unit_test_setup_teardown(test_paths, toy_setup, toy_teardown),
+	    cmocka_unit_test_setup_teardown(test_listening, toy_setup, toy_teardown),
 	    cmocka_unit_test_setup_teardown(test_others, toy_setup, toy_teardown),
 	};
 

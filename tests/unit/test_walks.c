@@ -11,7 +11,9 @@
 #include "guest/linux/environment.h"
 #include "guest/linux/files.h"
 #include "guest/linux/mounts.h"
+#include "guest/linux/network.h"
 #include "guest/linux/rbtree.h"
+#include "guest/linux/routes.h"
 #include "guest/linux/socket.h"
 #include "guest/linux/task.h"
 #include "guest/linux/vma.h"
@@ -603,8 +605,8 @@ static void test_files_hostile(void **state)
 static void test_lacking_fields(void **state)
 {
 	struct nunchi_error *(*const checks[])(struct linux_kernel * kernel) = {
-	    linux_files_check,   linux_mappings_check,    linux_mounts_check,
-	    linux_threads_check, linux_environment_check, linux_sockets_check};
+	    linux_files_check,       linux_mappings_check, linux_mounts_check,  linux_threads_check,
+	    linux_environment_check, linux_sockets_check,  linux_devices_check, linux_routes_check};
 	struct toy *toy = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {

@@ -180,6 +180,8 @@ void linux_list_init(struct linux_list *list, struct linux_kernel *kernel, uint6
  * set), or if kernel->guest.cancel is requested.
  */
 bool linux_list_next(struct linux_list *list, uint64_t *ret);
+/* Whether the time of the query is over; then it notes that, and walks should end. */
+bool linux_is_late(struct linux_kernel *kernel);
 /* Whether a list_head that was on a list is still on it. */
 bool linux_list_holds(struct linux_kernel *kernel, uint64_t node);
 

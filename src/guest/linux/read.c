@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define MAX_CPUS 8192
+/* Steps of a walk between two looks at the clock. */
+#define STEPS_PER_LOOK 64
 /*
  * How often a walk may start again at the head because its current node was removed from the list.
  */
@@ -281,12 +283,11 @@ static enum read_result mark_seen(struct linux_list *list, bool *ret_new)
 	return list->kernel->guest.live && list->passed++ < list->count ? READ_OK : READ_BAD_DATA;
 }
 
-/* Whether the time of the query is over; the clock is read at the first of 64 calls. */
-static bool is_late(struct linux_list *list)
+bool linux_is_late(struct linux_kernel *kernel)
 {
-	struct guest_kernel *guest = &list->kernel->guest;
+	struct guest_kernel *guest = &kernel->guest;
 
-	if (!guest->until_us || list->steps++ % 64 || clock_us() < guest->until_us)
+	if (!guest->until_us || clock_us() < guest->until_us)
 		return false;
 	guest->late = true;
 	return true;
@@ -300,7 +301,7 @@ bool linux_list_next(struct linux_list *list, uint64_t *ret)
 		enum read_result result = READ_BAD_DATA;
 		uint64_t next, before;
 
-		if (is_late(list)) {
+		if (list->steps++ % STEPS_PER_LOOK == 0 && linux_is_late(list->kernel)) {
 			list->broken = READ_LIMIT;
 			break;
 		}

@@ -10,6 +10,11 @@
 #define FAMILY_SIZE      2
 #define TYPE_SOCKET      12     /* of an inode: S_IFSOCK */
 #define MODE_PATH        0x4000 /* of a file: FMODE_PATH */
+/* include/net/tcp_states.h; SCTP and DCCP use them as well. */
+enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_NEW_SYN_RECV = 12 };
+
+/* Of a socket: include/linux/net.h */
+enum { TYPE_STREAM = 1, TYPE_SEQPACKET = 5, TYPE_DCCP = 6 };
 
 struct nunchi_error *linux_sockets_check(struct linux_kernel *kernel)
 {
@@ -85,6 +90,18 @@ enum read_result linux_file_socket(struct linux_kernel *kernel, const struct obj
 	return result;
 }
 
+/* The kernel has each of the two lead to the other. */
+static enum read_result check_back(struct linux_kernel *kernel, uint64_t sock, uint64_t socket)
+{
+	uint64_t back = 0;
+	enum read_result result;
+
+	if (!linux_has_field(kernel, &kernel->layout.table_sock_socket))
+		return READ_OK;
+	result = linux_read_field(kernel, sock, &kernel->layout.table_sock_socket, &back);
+	return result == READ_OK && back != socket ? READ_BAD_DATA : result;
+}
+
 void linux_socket_read(struct linux_kernel *kernel, uint64_t address, struct linux_socket *ret)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_socket);
@@ -97,10 +114,13 @@ void linux_socket_read(struct linux_kernel *kernel, uint64_t address, struct lin
 	if (ret->result == READ_OK)
 		ret->result =
 		    sock ? linux_read_object(kernel, LAYOUT_sock, sock, &ret->sock) : READ_NONE;
+	if (ret->result == READ_OK)
+		ret->result = check_back(kernel, sock, address);
 	ret->protocol_result = ret->result;
 	if (ret->result != READ_OK)
 		return;
 	ret->family = object_u64(&ret->sock, &layout->sock_family);
+	ret->state = object_u64(&ret->sock, &layout->sock_state);
 	ret->protocol = object_u64(&ret->sock, &layout->sock_protocol);
 	if (!layout->sock_protocol.present)
 		ret->protocol_result = READ_NO_LAYOUT;
@@ -110,6 +130,42 @@ void linux_socket_read(struct linux_kernel *kernel, uint64_t address, struct lin
 	ret->protocol_result =
 	    linux_read_field(kernel, sock, &layout->packet_sock_protocol, &ret->protocol);
 	ret->protocol = ntohs((uint16_t)ret->protocol);
+}
+
+bool linux_socket_is_bare(uint64_t state)
+{
+	return state == STATE_TIME_WAIT || state == STATE_NEW_SYN_RECV;
+}
+
+void linux_socket_read_bare(struct linux_kernel *kernel, uint64_t sock, struct linux_socket *ret)
+{
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_socket);
+	enum read_result result;
+
+	linux_layout(kernel, LAYOUT_GROUP_socket_table);
+	ret->address = 0;
+	ret->result = linux_read_object(kernel, LAYOUT_sock_common, sock, &ret->sock);
+	ret->type_result = ret->protocol_result = ret->result;
+	if (ret->result != READ_OK)
+		return;
+	ret->family = object_u64(&ret->sock, &layout->sock_family);
+	ret->state = object_u64(&ret->sock, &layout->sock_common_state);
+	ret->protocol = LINUX_PROTOCOL_TCP;
+	ret->type = TYPE_STREAM;
+	if (ret->state == STATE_TIME_WAIT) {
+		/* The state in which it was closed, if that has not ended yet. */
+		result = linux_read_field(kernel, sock, &layout->timewait_state, &ret->state);
+		if (result != READ_OK)
+			ret->result = result;
+	}
+	if (linux_socket_is_bare(object_u64(&ret->sock, &layout->sock_common_state)))
+		return;
+	ret->protocol_result =
+	    linux_read_field(kernel, sock, &layout->sock_protocol, &ret->protocol);
+	ret->type_result = linux_read_field(kernel, sock, &layout->table_sock_type, &ret->type);
+	result = linux_read_field(kernel, sock, &layout->table_sock_socket, &ret->address);
+	if (result != READ_OK)
+		ret->result = result;
 }
 
 bool linux_socket_is_inet(const struct linux_socket *socket)
@@ -197,11 +253,13 @@ enum read_result linux_socket_state(struct linux_kernel *kernel, const struct li
 				    const char **ret)
 {
 	/* include/net/tcp_states.h; the names are those of osquery. */
-	static const char *const names[] = {NULL,          "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
-					    "FIN_WAIT1",   "FIN_WAIT2",   "TIME_WAIT", "CLOSED",
-					    "CLOSE_WAIT",  "LAST_ACK",    "LISTEN",    "CLOSING",
-					    "NEW_SYN_RECV"};
-	uint64_t state;
+	static const char *const names[] =
+	    {
+		NULL,        "ESTABLISHED", "SYN_SENT", "SYN_RECV",   "FIN_WAIT1",
+		"FIN_WAIT2", "TIME_WAIT",   "CLOSED",   "CLOSE_WAIT", "LAST_ACK",
+		"LISTEN",    "CLOSING",     "SYN_RECV", /* NEW_SYN_RECV, which ss and netstat show
+							   so too */
+	    };
 
 	if (socket->result != READ_OK)
 		return socket->result;
@@ -211,11 +269,55 @@ enum read_result linux_socket_state(struct linux_kernel *kernel, const struct li
 		return READ_NONE;
 	if (!kernel->layout.sock_state.present)
 		return READ_NO_LAYOUT;
-	state = object_u64(&socket->sock, &kernel->layout.sock_state);
-	if (state >= ARRAY_SIZE(names) || !names[state])
+	if (socket->state >= ARRAY_SIZE(names) || !names[socket->state])
 		return READ_BAD_DATA;
-	*ret = names[state];
+	*ret = names[socket->state];
 	return READ_OK;
+}
+
+/* Whether such a socket has connections, so that its state says whether it listens. */
+static bool has_connections(const struct linux_socket *socket)
+{
+	return socket->type == TYPE_STREAM || socket->type == TYPE_SEQPACKET ||
+	       socket->type == TYPE_DCCP;
+}
+
+enum read_result linux_socket_listens(struct linux_kernel *kernel,
+				      const struct linux_socket *socket, bool *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	enum read_result result = socket->result;
+	uint64_t value = 0;
+
+	*ret = false;
+	if (result == READ_OK && socket->family == LINUX_FAMILY_UNIX) {
+		result =
+		    linux_read_field(kernel, socket->sock.address, &layout->unix_sock_addr, &value);
+		*ret = result == READ_OK && value;
+		return result;
+	}
+	if (result != READ_OK || !linux_socket_is_inet(socket))
+		return result;
+	if (socket->type_result != READ_OK)
+		return socket->type_result;
+	if (!layout->sock_state.present || !layout->sock_local_port.present ||
+	    !layout->sock_remote_port.present)
+		return READ_NO_LAYOUT;
+	if (has_connections(socket))
+		*ret = socket->state == STATE_LISTEN;
+	else
+		*ret = object_u64(&socket->sock, &layout->sock_local_port) &&
+		       !object_u64(&socket->sock, &layout->sock_remote_port);
+	return READ_OK;
+}
+
+enum read_result linux_socket_inode(struct linux_kernel *kernel, uint64_t address, uint64_t *ret)
+{
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_socket);
+	uint64_t inode =
+	    address + layout->socket_alloc_inode.offset - layout->socket_alloc_socket.offset;
+
+	return address ? linux_read_field(kernel, inode, &layout->inode_ino, ret) : READ_NONE;
 }
 
 enum read_result linux_socket_namespace(struct linux_kernel *kernel,

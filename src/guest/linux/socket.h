@@ -25,13 +25,14 @@ enum linux_protocol {
 
 /* What a socket is and is bound to. The object is owned. */
 struct linux_socket {
-	uint64_t address;        /* of the struct socket */
+	uint64_t address;        /* of the struct socket, or 0 */
 	enum read_result result; /* of reading the struct sock; READ_NONE: the socket has none */
 	struct object sock;
 	uint64_t family;
 	uint64_t protocol;
 	enum read_result protocol_result;
-	uint64_t type; /* SOCK_STREAM … */
+	uint64_t state; /* TCP_ESTABLISHED …, where the family has states */
+	uint64_t type;  /* SOCK_STREAM … */
 	enum read_result type_result;
 };
 
@@ -49,6 +50,16 @@ enum read_result linux_file_socket(struct linux_kernel *kernel, const struct obj
 				   uint64_t *ret);
 /* Reads the socket at an address. */
 void linux_socket_read(struct linux_kernel *kernel, uint64_t address, struct linux_socket *ret);
+/*
+ * Reads a socket of the kernel's tables by the address of its struct sock; ret->address is then
+ * that of its struct socket, or 0.
+ */
+void linux_socket_read_bare(struct linux_kernel *kernel, uint64_t sock, struct linux_socket *ret);
+/*
+ * Whether a connection in this state is no struct sock, but begins like one: closed, in TIME_WAIT
+ * or FIN_WAIT2, or being made.
+ */
+bool linux_socket_is_bare(uint64_t state);
 
 /* Whether IPv4 or IPv6 keeps the socket's addresses. */
 bool linux_socket_is_inet(const struct linux_socket *socket);
@@ -72,6 +83,15 @@ enum read_result linux_socket_path(struct linux_kernel *kernel, const struct lin
  */
 enum read_result linux_socket_state(struct linux_kernel *kernel, const struct linux_socket *socket,
 				    const char **ret);
+/*
+ * Whether others reach the socket by its port or path, as osquery's listening_ports has it: one
+ * that listens for connections; one of IPv4 or IPv6 without connections that has a port, and no
+ * other end; each UNIX socket that has a path. A fault says that this cannot be known.
+ */
+enum read_result linux_socket_listens(struct linux_kernel *kernel,
+				      const struct linux_socket *socket, bool *ret);
+/* Reads the inode number of a struct socket; READ_NONE for address 0. */
+enum read_result linux_socket_inode(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
 /* Reads the number of the socket's network namespace, as in /proc/PID/ns/net. */
 enum read_result linux_socket_namespace(struct linux_kernel *kernel,
 					const struct linux_socket *socket, uint64_t *ret);
