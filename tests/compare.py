@@ -49,6 +49,15 @@ CPU_TIMES = ("user_time", "system_time")
 # Until 6.1 a task folds its count of pages into that of its memory every 64 pages.
 SIZE = near(1 << 18, 0)
 
+# In the load of a minute each of the two passes, and what the host asks between them, is one task.
+LOAD = near(0.5, 0.1)
+# Programs begin and end between the passes, and the oracle itself takes memory while it reads.
+MEMORY = near(16 << 20, 0.05)
+# What a CPU did: the clock of a CPU that is idle stands at its last tick.
+CPU_MODE = near(2 * TICKS, 0.02)
+CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest",
+             "guest_nice")
+
 # What is counted up between the passes.
 COUNTED = near(0, 0)
 COUNTERS = ("ipackets", "opackets", "ibytes", "obytes", "ierrors", "oerrors", "idrops", "odrops",
@@ -113,9 +122,16 @@ VIEWS = {
     "system_info": View(
         (), ("hostname", "cpu_type", "cpu_brand", "cpu_logical_cores", "physical_memory",
              "hardware_vendor", "hardware_model", "hardware_version", "hardware_serial")),
+    "cpu_time": View(("core",), (), {mode: CPU_MODE for mode in CPU_MODES}),
+    "load_average": View(("period",), (), {"average": LOAD}),
+    "memory_info": View(
+        (), ("memory_total", "swap_total"),
+        {column: MEMORY for column in ("memory_free", "buffers", "cached", "swap_cached", "active",
+                                       "inactive", "swap_free", "shared", "slab_reclaimable")}),
     "uptime": View(
         (), ("boot_time",),
-        {"total_seconds": lambda value, said: int(min(said)) <= value <= max(said) + 1},
+        {"total_seconds": lambda value, said: int(min(said)) <= value <= max(said) + 1,
+         "total_milliseconds": near(20, 0)},
         {"days": "total_seconds in another form", "hours": "likewise", "minutes": "likewise",
          "seconds": "likewise"}),
     "kernel_log": View(

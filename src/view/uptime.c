@@ -8,6 +8,7 @@
 	X(minutes, INTEGER, "minutes beyond the hours")                                            \
 	X(seconds, INTEGER, "seconds beyond the minutes")                                          \
 	X(total_seconds, SECONDS, "seconds since boot, at the last timer tick")                    \
+	X(total_milliseconds, MILLISECONDS, "milliseconds since boot, at the last timer tick")     \
 	X(boot_time, UNIX_TIME, "boot, seconds since 1970, by the guest's clock")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
@@ -59,6 +60,7 @@ static struct nunchi_error *uptime_next(void *data, struct view_row *row)
 	row_integer(row, COLUMN_minutes, seconds / 60 % 60);
 	row_integer(row, COLUMN_seconds, seconds % 60);
 	row_integer(row, COLUMN_total_seconds, seconds);
+	row_integer(row, COLUMN_total_milliseconds, clock.uptime_ns / 1000000);
 	row_integer(row, COLUMN_boot_time, clock.boot_ns / 1000000000);
 	return NULL;
 }

@@ -369,6 +369,7 @@ static const struct {
     {"process_envs", is_pointer,
      "a pointer leads to another mm_struct, of which nothing says whose it is"},
     {"arp_cache", is_value, "a neighbour whose state is none is not shown"},
+    {"cpu_time", is_value, "a CPU whose bit is clear is not online"},
     {"routes", is_value, "an empty table has no node, and the last route of a node has no next"},
     {"interface_addresses", is_value,
      "a device whose pointer to its addresses of a family is none has none, and so has the last "

@@ -210,6 +210,83 @@ static void emit_dmi(void)
 		closedir(dir);
 }
 
+/* The CPUs of /proc/stat, in milliseconds. */
+static void emit_cpus(void)
+{
+	static const char *const columns[] = {"user", "nice",    "system", "idle",  "iowait",
+					      "irq",  "softirq", "steal",  "guest", "guest_nice"};
+	long long tick = 1000 / sysconf(_SC_CLK_TCK);
+	struct bytes text;
+	char *save = NULL;
+
+	if (!read_file(0, &text, "/proc/stat"))
+		return;
+	for (char *line = strtok_r(text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *at = line + 3;
+
+		if (strncmp(line, "cpu", 3) || line[3] == ' ')
+			continue;
+		row_begin("cpu_time");
+		row_number("core", strtoll(at, &at, 10));
+		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+			row_number(columns[i], strtoll(at, &at, 10) * tick);
+		row_end();
+	}
+}
+
+static void emit_load(void)
+{
+	static const char *const periods[] = {"1m", "5m", "15m"};
+	struct bytes text;
+	char *at;
+
+	if (!read_file(0, &text, "/proc/loadavg"))
+		return;
+	at = text.data;
+	for (size_t i = 0; i < 3; i++) {
+		row_begin("load_average");
+		row_text("period", periods[i]);
+		row_real("average", strtod(at, &at));
+		row_end();
+	}
+}
+
+static void emit_memory(void)
+{
+	static const struct {
+		const char *name, *column;
+	} lines[] = {
+	    {"MemTotal", "memory_total"},
+	    {"MemFree", "memory_free"},
+	    {"Buffers", "buffers"},
+	    {"Cached", "cached"},
+	    {"SwapCached", "swap_cached"},
+	    {"Active", "active"},
+	    {"Inactive", "inactive"},
+	    {"SwapTotal", "swap_total"},
+	    {"SwapFree", "swap_free"},
+	    {"Shmem", "shared"},
+	    {"SReclaimable", "slab_reclaimable"},
+	};
+	struct bytes text;
+	char name[64];
+
+	if (!read_file(0, &text, "/proc/meminfo"))
+		return;
+	row_begin("memory_info");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const char *at;
+
+		snprintf(name, sizeof(name), "\n%s:", lines[i].name);
+		/* MemTotal is the first line. */
+		at = i ? strstr(text.data, name) : text.data - 1;
+		if (at)
+			row_number(lines[i].column, atoll(at + strlen(name)) * 1024);
+	}
+	row_end();
+}
+
 void emit_system(void)
 {
 	struct utsname name;
@@ -238,9 +315,14 @@ void emit_system(void)
 	row_end();
 
 	row_begin("uptime");
-	if (read_file(0, &text, "/proc/uptime"))
+	if (read_file(0, &text, "/proc/uptime")) {
 		row_real("total_seconds", strtod(text.data, NULL));
+		row_real("total_milliseconds", strtod(text.data, NULL) * 1000);
+	}
 	row_end();
+	emit_cpus();
+	emit_load();
+	emit_memory();
 }
 
 /* One record of /dev/kmsg: "priority,seq,microseconds,flags[,...];text\n" and " KEY=value" lines.

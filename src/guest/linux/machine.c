@@ -70,32 +70,47 @@ bool linux_is_smp(const struct linux_kernel *kernel)
 	return strstr(kernel->banner, " SMP ");
 }
 
-enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
+enum read_result linux_cpu_is_online(struct linux_kernel *kernel, unsigned cpu, bool *ret)
 {
 	uint64_t mask = kernel->symbol[LINUX_cpu_online_mask];
 	enum read_result result;
-	int64_t online = 0;
+	uint8_t byte = 0;
+
+	/* A kernel for one CPU has no mask of them. */
+	*ret = !linux_is_smp(kernel);
+	if (*ret)
+		return READ_OK;
+	if (!mask)
+		return READ_NO_SYMBOL;
+	result = linux_read(kernel, mask + cpu / 8, &byte, 1);
+	*ret = result == READ_OK && byte >> cpu % 8 & 1;
+	return result;
+}
+
+enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret)
+{
+	enum read_result result;
+	int64_t count = 0;
 	unsigned cpus;
 
 	if (!linux_is_smp(kernel)) {
 		*ret = 1;
 		return READ_OK;
 	}
-	if (!mask)
-		return READ_NO_SYMBOL;
-	result = linux_cpu_count(kernel, &cpus);
+	result =
+	    kernel->symbol[LINUX_cpu_online_mask] ? linux_cpu_count(kernel, &cpus) : READ_NO_SYMBOL;
 	for (unsigned cpu = 0; result == READ_OK && cpu < cpus; cpu++) {
-		uint8_t byte = 0;
+		bool online;
 
-		result = linux_read(kernel, mask + cpu / 8, &byte, 1);
-		online += byte >> cpu % 8 & 1;
+		result = linux_cpu_is_online(kernel, cpu, &online);
+		count += online;
 	}
 	if (result != READ_OK)
 		return result;
 	/* At least the CPU on which the kernel runs is online. */
-	if (!online)
+	if (!count)
 		return READ_BAD_DATA;
-	*ret = online;
+	*ret = count;
 	return READ_OK;
 }
 

@@ -18,6 +18,8 @@ enum read_result linux_command_line(struct linux_kernel *kernel, struct buffer *
 enum read_result linux_cpu_brand(struct linux_kernel *kernel, struct buffer *ret);
 /* CONFIG_SMP, which the version after the number of the build names: "#1 SMP PREEMPT_DYNAMIC". */
 bool linux_is_smp(const struct linux_kernel *kernel);
+/* Whether a CPU is online. *ret is false if that cannot be read. */
+enum read_result linux_cpu_is_online(struct linux_kernel *kernel, unsigned cpu, bool *ret);
 /* The number of CPUs that are online. */
 enum read_result linux_cpus_online(struct linux_kernel *kernel, int64_t *ret);
 /* The RAM that the kernel manages, in bytes (MemTotal). */

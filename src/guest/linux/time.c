@@ -54,6 +54,7 @@ static bool decode(const struct layout *layout, const struct object *keeper,
 	*ret = (struct linux_clock){
 	    .boot_ns = (int64_t)(real - boot),
 	    .uptime_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + nanoseconds + boot),
+	    .monotonic_ns = (int64_t)((uint64_t)seconds * NSEC_PER_SEC + nanoseconds),
 	};
 	return true;
 }

@@ -8,8 +8,9 @@
 #include "guest/linux/linux.h"
 
 struct linux_clock {
-	int64_t boot_ns;   /* wall clock at boot, ns since 1970 (getboottime64()) */
-	int64_t uptime_ns; /* since boot, including time asleep, at the last timer tick */
+	int64_t boot_ns;      /* wall clock at boot, ns since 1970 (getboottime64()) */
+	int64_t uptime_ns;    /* since boot, including time asleep, at the last timer tick */
+	int64_t monotonic_ns; /* since boot, without time asleep, at the last timer tick */
 	/* in every try, or when the guest was stopped, the kernel was writing the timekeeper */
 	bool torn;
 };
