@@ -31,8 +31,8 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type print translate read "
-            "snapshot export rescue doctor help version").split()
+COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type print translate "
+            "read cat ls find snapshot export rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -207,6 +207,16 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("read", "x", "0", "17179869184G")
         self.check_wrong("read", "x", "0", "8", "--pid", "one")
         self.check_wrong("read", "x", "0", "8", "--pid", "1", "--phys")
+        self.check_wrong("cat", "x", "--pid", "1", says=["--fd"])
+        self.check_wrong("cat", "x", "/a", "--fd", "1", "--pid", "1", says=["give a path, or"])
+        self.check_wrong("cat", "x", "a\x1b", says=['"a\\x1b" does not begin with /'])
+        self.check_wrong("cat", "x", "--fd", "1", says=["--pid"])
+        self.check_wrong("cat", "x", "--pid", "one", "--fd", "1", says=['"one"'])
+        self.check_wrong("cat", "x", "--pid", "1", "--fd", "-1", says=['"-1"'])
+        self.check_wrong("ls", "x", "a", says=['"a" does not begin with /'])
+        self.check_wrong("find", "x", "/", "--pid", "-1", says=['"-1"'])
+        self.check_wrong("find", "qemu:x", "/", says=["--pause always"])
+        self.check_wrong("cat", "qemu:x", "--pid", "1", "--fd", "1", says=["--pause always"])
         self.check_wrong("translate", "x", "0", "--cr3", "y")
         self.check_wrong("snapshot", "x", "y", "--format", "zip")
 
@@ -684,6 +694,26 @@ class Views(unittest.TestCase):
         self.assertNotIn("\033", self.on_terminal(80, "views", NO_COLOR="1"))
         self.assertNotIn("\033", run("views").stdout)
         self.assertIn("\033", run("views", "--color", "always").stdout)
+
+
+class Output(unittest.TestCase):
+    """What is given by -o and is there already."""
+
+    def test_pipe_of_another_user(self):
+        with tempfile.TemporaryDirectory() as directory:
+            fifo = pathlib.Path(directory) / "fifo"
+            os.mkfifo(fifo)
+            # Without a reader it is not waited for.
+            done = run("cat", "/dev/null", "/etc/passwd", "-o", fifo)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+            self.assertIn("No such device", done.stderr)
+            reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+            if os.geteuid() == 0:
+                os.chown(fifo, 65534, 65534)
+                done = run("cat", "/dev/null", "/etc/passwd", "-o", fifo)
+                self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+                self.assertIn("not permitted", done.stderr)
+            os.close(reader)
 
 
 class Sql(unittest.TestCase):

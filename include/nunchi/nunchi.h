@@ -800,6 +800,69 @@ NUNCHI_API struct nunchi_error *
 nunchi_print(struct nunchi_guest *guest, const char *expression, unsigned depth,
 	     bool (*give)(const struct nunchi_printed *printed, void *data), void *data);
 
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+struct nunchi_file;
+
+enum nunchi_file_kind {
+	NUNCHI_FILE_DATA,   /* bytes of the page cache */
+	NUNCHI_FILE_HOLE,   /* zeros, which the file system (a tmpfs) stores nowhere */
+	NUNCHI_FILE_MISSING /* bytes that are not in the memory; `why` says more */
+};
+
+/* A piece of a file: bytes that follow each other and are of one kind. */
+struct nunchi_piece {
+	enum nunchi_file_kind kind;
+	uint64_t size;           /* in bytes; 0: the end of the file */
+	enum nunchi_absence why; /* valid if kind is NUNCHI_FILE_MISSING */
+};
+
+/*
+ * Opens a file that a process of the guest has open as descriptor `fd`, to read what the kernel's
+ * page cache has of it; deleted files and memfds too. The guest must be saved, or a session that
+ * was opened with `hold` must keep it paused until the file is closed; otherwise this fails with
+ * NUNCHI_ERROR_ARGUMENT. Fails with NUNCHI_ERROR_NOT_FOUND if there is no such process or
+ * descriptor, and with NUNCHI_ERROR_UNSUPPORTED if it is not a regular file of a tmpfs or of a file
+ * system on a block device. The caller frees the file by nunchi_file_close(), before the guest is
+ * closed.
+ */
+NUNCHI_API struct nunchi_error *nunchi_file_open(struct nunchi_guest *guest, uint64_t pid,
+						 uint64_t fd, struct nunchi_file **ret);
+/*
+ * The same for an absolute path, as it is for process `pid` (usually 1): from its root directory,
+ * in its mount namespace. Symbolic links are followed, at most 40; of overlayfs the file in the
+ * layer below is opened. Fails with NUNCHI_ERROR_NOT_FOUND if the guest's kernel does not have one
+ * of the path's names in memory, which does not mean that there is no such file.
+ */
+NUNCHI_API struct nunchi_error *nunchi_file_open_path(struct nunchi_guest *guest, uint64_t pid,
+						      const char *path, struct nunchi_file **ret);
+/* The size of the file in bytes, as the guest's kernel has it. */
+NUNCHI_API uint64_t nunchi_file_size(const struct nunchi_file *file);
+/*
+ * Reads a piece that begins at `offset`, at most `size` bytes; the piece may be shorter than the
+ * bytes of its kind are. Where they are not DATA, buffer is filled with zeros. Fails with
+ * NUNCHI_ERROR_ARGUMENT if the session in which the file was opened is closed.
+ */
+NUNCHI_API struct nunchi_error *nunchi_file_read(struct nunchi_file *file, uint64_t offset,
+						 size_t size, void *buffer,
+						 struct nunchi_piece *ret);
+/* Frees the file. NULL is accepted. */
+NUNCHI_API void nunchi_file_close(struct nunchi_file *file);
+
+/* The columns of nunchi_names(). Static storage; any thread may call this. */
+NUNCHI_API const struct nunchi_column *nunchi_name_columns(size_t *ret_count);
+/*
+ * Calls give() with a row for the file at a path of process `pid`, then for each of those below it,
+ * to that depth (1: the names in the directory), whose names the guest's kernel has in memory. The
+ * path, and when the guest can be read, are as for nunchi_file_open_path(); symbolic links below it
+ * are not followed. The cells are those of nunchi_name_columns(), valid during the call; give()
+ * returns false to end the walk. At most 4,194,304 rows are given. Fails with NUNCHI_ERROR_FAULT,
+ * after it gave what can be read, if names are missing because directories cannot be read.
+ */
+NUNCHI_API struct nunchi_error *
+nunchi_names(struct nunchi_guest *guest, uint64_t pid, const char *path, unsigned depth,
+	     bool (*give)(const struct nunchi_cell *cells, void *data), void *data);
+
 /* ---- Snapshots ------------------------------------------------------------------------------- */
 
 enum nunchi_format { NUNCHI_FORMAT_ELF, NUNCHI_FORMAT_LIME, NUNCHI_FORMAT_RAW };

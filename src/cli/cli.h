@@ -58,7 +58,10 @@ enum {
 	OPTION_DURATION,
 	OPTION_SUMMARY,
 	OPTION_LINE,
-	OPTION_DEPTH
+	OPTION_DEPTH,
+	OPTION_FD,
+	OPTION_FILL,
+	OPTION_NAME
 };
 
 struct cli_option {
@@ -123,12 +126,15 @@ const struct command *command_find(const char *name);
 /* The command most like the word, or NULL. */
 const char *command_suggest(const char *word);
 
+extern const struct command command_cat;
 extern const struct command command_doctor;
 extern const struct command command_export;
+extern const struct command command_find_names;
 extern const struct command command_help;
 extern const struct command command_info;
 extern const struct command command_list;
 extern const struct command command_log;
+extern const struct command command_ls;
 extern const struct command command_modules;
 extern const struct command command_print;
 extern const struct command command_probes;
@@ -222,6 +228,48 @@ int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
 void cli_warn(struct cli *cli, const char *text);
 /* Prints a note on the guest to standard error. */
 void cli_note(struct cli *cli, const char *text);
+
+/* ---- output_file.c ---- */
+
+/* Where a command writes bytes; the path is set before, the rest is zeros. */
+struct output_file {
+	const char *path; /* NULL, "-": standard output */
+	char *temporary;  /* its name until it is complete; owned */
+	int fd;           /* -1: standard output */
+};
+
+/*
+ * Makes a new file under a temporary name in the same directory, or opens a device or pipe as it
+ * is; before the guest is opened.
+ */
+int output_file_open(struct cli *cli, struct output_file *file);
+int output_file_write(struct cli *cli, struct output_file *file, const void *data, size_t size);
+/* Gives the file its name if status is CLI_DONE. Returns the status, or that of a failure here. */
+int output_file_close(struct cli *cli, struct output_file *file, int status);
+void output_file_clean(struct output_file *file);
+
+/* ---- held.c ---- */
+
+/* Refuses a running guest that may not be paused. */
+int held_check(struct cli *cli, const char *target);
+/* Calls work() in a session in which the guest, which was opened, stands still. */
+int held_run(struct cli *cli, int (*work)(struct cli *cli, void *data), void *data);
+
+/* ---- names.c ---- */
+
+/* What ls and find are asked for; zeros at first. */
+struct names_wanted {
+	const char *path;
+	const char *glob; /* NULL: all names */
+	unsigned depth;
+	uint64_t pid;
+	bool has_pid;
+};
+
+#define NAMES_OPTION_COUNT 2
+extern const struct cli_option names_options[NAMES_OPTION_COUNT];
+int names_option(struct cli *cli, void *state, int letter, const char *value);
+int names_run(struct cli *cli, struct names_wanted *names, const char *target);
 
 /* ---- rows.c ---- */
 

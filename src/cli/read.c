@@ -27,12 +27,10 @@ static const struct cli_option read_options[] = {
 
 struct read_state {
 	struct nunchi_place place;
-	const char *output;
-	/* The destination: `writer` for rows, `output` for a file, or neither for a hexadecimal
-	 * dump. */
+	/* The destination: `writer` for rows, `output` if it has a path, or neither for a
+	 * hexadecimal dump. */
 	struct nunchi_writer *writer;
-	char *temporary; /* name of the file until it is complete; owned */
-	int fd;
+	struct output_file output;
 };
 
 static int read_option(struct cli *cli, void *state, int letter, const char *value)
@@ -41,7 +39,7 @@ static int read_option(struct cli *cli, void *state, int letter, const char *val
 
 	if (letter != 'o')
 		return place_option(cli, &read->place, letter, value);
-	read->output = value;
+	read->output.path = value;
 	return CLI_DONE;
 }
 
@@ -95,34 +93,13 @@ static struct nunchi_error *write_line(struct nunchi_writer *writer, uint64_t ad
 	return nunchi_writer_row(writer, cells, false);
 }
 
-static int write_all(struct cli *cli, struct read_state *read, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t written;
-
-		if (cli_interrupted())
-			return CLI_FAILED;
-		written = write(read->fd, bytes, size);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return cli_fail_with(cli, "cannot write %s: %s", read->output,
-					     strerror(errno));
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return CLI_DONE;
-}
-
 static int put(struct cli *cli, struct read_state *read, uint64_t address, const uint8_t *bytes,
 	       size_t size)
 {
 	struct nunchi_error *err = NULL;
 
-	if (read->output && read->fd < 0)
-		return cli_write((const char *)bytes, size, cli) ? CLI_DONE : CLI_FAILED;
-	if (read->output)
-		return write_all(cli, read, bytes, size);
+	if (read->output.path)
+		return output_file_write(cli, &read->output, bytes, size);
 	for (size_t at = 0; at < size && !err && !cli->write_errno; at += LINE) {
 		size_t count = size - at < LINE ? size - at : LINE;
 
@@ -175,66 +152,11 @@ static int put_range(struct cli *cli, struct read_state *read, uint64_t length, 
 	return CLI_DONE;
 }
 
-/* Makes a new file under a temporary name in the same directory; opens a device or pipe as it is.
- */
-static int open_output(struct cli *cli, struct read_state *read)
-{
-	struct stat st;
-
-	if (!strcmp(read->output, "-"))
-		return CLI_DONE;
-	if (!stat(read->output, &st) && !S_ISREG(st.st_mode)) {
-		read->fd = open(read->output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	} else if (asprintf(&read->temporary, "%s.XXXXXX", read->output) < 0) {
-		read->temporary = NULL;
-		return cli_fail_with(cli, "out of memory");
-	} else {
-		read->fd = mkostemp(read->temporary, O_CLOEXEC);
-	}
-	if (read->fd >= 0)
-		return CLI_DONE;
-	free(read->temporary);
-	read->temporary = NULL;
-	return cli_fail_with(cli, "cannot make %s: %s", read->output, strerror(errno));
-}
-
-/* nunchi_guest_options.finish: the file gets its name, or is removed. */
-static int name_output(bool done, void *data)
-{
-	struct read_state *read = data;
-	int errnum = done && rename(read->temporary, read->output) ? errno : 0;
-
-	if (!done || errnum)
-		unlink(read->temporary);
-	return errnum;
-}
-
-static int close_output(struct cli *cli, struct read_state *read, int status)
-{
-	struct nunchi_error *err;
-
-	if (read->fd >= 0 && close(read->fd) && !status)
-		status = cli_fail_with(cli, "cannot write %s: %s", read->output, strerror(errno));
-	read->fd = -1;
-	if (!read->temporary || status)
-		return status;
-	err = nunchi_guest_finish(cli->guest);
-	if (err)
-		status = cli_fail_with(cli, "cannot make %s: %s", read->output,
-				       nunchi_error_errno(err) ? strerror(nunchi_error_errno(err))
-							       : nunchi_error_message(err));
-	nunchi_error_destroy(err);
-	return status;
-}
-
 static void read_clean(void *state)
 {
 	struct read_state *read = state;
 
-	/* Only if no guest was opened; otherwise it is not there any more. */
-	if (read->temporary)
-		unlink(read->temporary);
-	free(read->temporary);
+	output_file_clean(&read->output);
 }
 
 static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
@@ -244,7 +166,7 @@ static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
 
 	if (!buffer)
 		return cli_fail_with(cli, "out of memory");
-	if (!read->output && cli->output != NUNCHI_OUTPUT_TABLE)
+	if (!read->output.path && cli->output != NUNCHI_OUTPUT_TABLE)
 		status = cli_fail(
 		    cli, cli_list_writer(cli, columns, ARRAY_SIZE(columns), &read->writer));
 	else
@@ -255,7 +177,7 @@ static int put_to(struct cli *cli, struct read_state *read, uint64_t length)
 		finished = cli_fail(cli, nunchi_writer_finish(read->writer));
 	nunchi_writer_destroy(read->writer);
 	free(buffer);
-	return close_output(cli, read, status ? status : finished);
+	return output_file_close(cli, &read->output, status ? status : finished);
 }
 
 static int read_run(struct cli *cli, void *state, char **arguments, int count)
@@ -265,21 +187,13 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 	int status;
 
 	(void)count;
-	read->fd = -1;
 	if (!parse_size(arguments[2], &length) || !length)
 		return cli_misuse(cli, NULL,
 				  "\"%s\" is not a length; write it as 128, 0x80, 4k or 1M",
 				  arguments[2]);
-	if (read->output) {
-		status = open_output(cli, read);
-		if (status)
-			return status;
-	}
-	if (read->temporary) {
-		cli->guest_options.finish = name_output;
-		cli->guest_options.finish_data = read;
-	}
-	status = cli_open(cli, arguments[0]);
+	status = output_file_open(cli, &read->output);
+	if (!status)
+		status = cli_open(cli, arguments[0]);
 	if (!status)
 		status = place_resolve(cli, arguments[1], &read->place);
 	if (status)

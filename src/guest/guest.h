@@ -15,6 +15,7 @@
 #include "symbols/symbol_index.h"
 #include "symbols/type_index.h"
 
+struct guest_file;
 struct guest_kernel;
 struct target;
 
@@ -43,6 +44,22 @@ struct guest_type {
 };
 
 /* An operating system. All functions are called by one thread at a time for one kernel. */
+/* What is known of a file by one of its names. */
+struct guest_name {
+	const char *path; /* path_size bytes, without NUL at the end */
+	size_t path_size;
+	enum read_result result; /* of reading these, which are as stat(2) gives them: */
+	uint64_t inode, mode, uid, gid, links;
+	/* Of reading these; of overlayfs they are those of the file in the layer below. */
+	enum read_result content_result;
+	int64_t size, accessed, modified, changed; /* bytes; seconds since 1970 */
+	uint64_t cached; /* bytes of the file that are in the page cache */
+	/* The target of a symbolic link; READ_NONE: it is none. */
+	enum read_result target_result;
+	const char *target;
+	size_t target_size;
+};
+
 /* What guest_system.container() walks; `head` is the address of … */
 enum guest_container {
 	GUEST_LIST,   /* a struct list_head; its elements are of list_heads */
@@ -125,6 +142,36 @@ struct guest_system {
 					uint64_t cpu, uint64_t *ret);
 	/* Whether the process of the last process_space() still exists and has the same memory. */
 	bool (*process_stays)(struct guest_kernel *kernel);
+	/*
+	 * Opens the file of a descriptor of a process, of a guest that stands still or is saved.
+	 * NUNCHI_ERROR_NOT_FOUND if there is none, NUNCHI_ERROR_UNSUPPORTED if its bytes are not in
+	 * the page cache. The kernel must outlive the file until its last file_page().
+	 */
+	struct nunchi_error *(*file_open)(struct guest_kernel *kernel, uint64_t pid, uint64_t fd,
+					  struct guest_file **ret);
+	/* The same for a path, as it is for that process; symbolic links are followed. */
+	struct nunchi_error *(*path_open)(struct guest_kernel *kernel, uint64_t pid,
+					  const char *path, struct guest_file **ret);
+	/*
+	 * Finds a page of the file by its number. READ_OK: *ret is where it is in RAM. READ_NONE:
+	 * it is zeros, which are stored nowhere. READ_PAGED_OUT: it is not in RAM.
+	 */
+	enum read_result (*file_page)(struct guest_file *file, uint64_t number, gpa_t *ret);
+	void (*file_close)(struct guest_file *file);
+	/*
+	 * Gives the file at a path of a process, and those below it, to that depth, whose names the
+	 * kernel has in memory; of a guest that stands still or is saved. give() returns false to
+	 * end it.
+	 */
+	struct nunchi_error *(*names)(struct guest_kernel *kernel, uint64_t pid, const char *path,
+				      unsigned depth,
+				      bool (*give)(const struct guest_name *name, void *data),
+				      void *data);
+};
+
+/* A file that is read: the first member of the system's own structure. */
+struct guest_file {
+	uint64_t size; /* in bytes */
 };
 
 /*

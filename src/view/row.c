@@ -93,7 +93,7 @@ void row_absent(struct view_row *row, unsigned column, enum nunchi_absence why)
 	row->cells[column].text_size = 0;
 }
 
-static enum nunchi_absence absence_of(enum read_result why)
+enum nunchi_absence row_absence_of(enum read_result why)
 {
 	switch (why) {
 	case READ_NONE:
@@ -121,7 +121,7 @@ static enum nunchi_absence absence_of(enum read_result why)
 void row_unread(struct view_row *row, unsigned column, enum read_result why)
 {
 	row->no_memory |= why == READ_NO_MEMORY;
-	row_absent(row, column, absence_of(why));
+	row_absent(row, column, row_absence_of(why));
 }
 
 void row_read_integer(struct view_row *row, unsigned column, enum read_result result, int64_t value)

@@ -39,5 +39,7 @@ bool row_cell_meets(const struct nunchi_cell *cell, const struct view_constraint
  */
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
 				    struct nunchi_cell *ret);
+/* The reason of an absence for a read that failed. */
+enum nunchi_absence row_absence_of(enum read_result why);
 
 #endif

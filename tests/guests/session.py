@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (crash, damage, endless, exports, expressions, files, partial, pauses,
+from guests import (contents, crash, damage, endless, exports, expressions, files, partial, pauses,
                     python_rows, raw, reset, shuffled, speed, sql, storm, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
@@ -312,7 +312,16 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "sql" in subject.config.tests:
         with account.timed("sql, running"):
             sql.look(subject, target)
+    if "contents" in subject.config.tests:
+        with account.timed("contents"):
+            said = contents.told(subject, guest)
+            # Types from DWARF take half a second to read, for each file.
+            if not subject.options:
+                contents.check(subject, "live always", target, said, "--pause", "always")
     busy = hold(subject, guest)
+    if "contents" in subject.config.tests:
+        with account.timed("contents"):
+            contents.check(subject, "nunchi raw", subject.raw, said)
     subject.b = oracle(subject, guest, "b")
     if "pauses" in subject.config.tests:
         with account.timed("pauses"):
@@ -359,6 +368,7 @@ AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
               "expressions": expressions.run,
+              "holes": contents.holes,
               # Last: it changes the file for good.
               "endless": endless.run}
 

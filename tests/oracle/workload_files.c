@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -119,8 +120,104 @@ static void no_files(long number)
 	ready();
 }
 
+/* A program that follows a file's numbers would notice a page in another's place. */
+static void fill(int fd, off_t offset, size_t size)
+{
+	uint64_t numbers[512];
+
+	for (size_t done = 0; done < size; done += sizeof(numbers)) {
+		size_t part = size - done < sizeof(numbers) ? size - done : sizeof(numbers);
+
+		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+			numbers[i] = (uint64_t)fd << 56 | (done + i * 8) * 0x9e3779b97f4a7c15;
+		REQUIRE(pwrite(fd, numbers, part, offset + (off_t)done) == (ssize_t)part);
+	}
+}
+
+static int new_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+static void link_to(const char *target, const char *path)
+{
+	if (symlink(target, path) < 0)
+		complain(path);
+}
+
+/* Links whose targets are within the inode, and in a page. */
+static void links(void)
+{
+	char target[256] = "";
+
+	for (int i = 0; i < 40; i++)
+		strcat(target, "././");
+	strcat(target, "page");
+	link_to("page", "/tmp/contents/short");
+	link_to("/tmp/contents/large", "/tmp/contents/absolute");
+	link_to("../contents/short", "/tmp/contents/chain");
+	link_to("loop", "/tmp/contents/loop");
+	link_to("huge", "/tmp/contents/directory");
+	link_to(target, "/tmp/contents/long");
+	link_to("on-a-disk", "/run/disk/inside/short");
+	strcpy(target + 160, "on-a-disk");
+	link_to(target, "/run/disk/inside/long");
+}
+
+/* A file on a mount that no other process sees. */
+static void contents_apart(long number)
+{
+	(void)number;
+	set_name("contents-apart");
+	make_directory("/tmp/apart");
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("apart", "/tmp/apart", "tmpfs", 0, NULL) < 0)
+		complain("a mount namespace");
+	fill(new_file("/tmp/apart/inside"), 0, 70000);
+	ready();
+}
+
+/* What tests/guests/contents.py compares byte by byte. */
+static void contents(long number)
+{
+	int fd;
+
+	(void)number;
+	set_name("contents");
+	make_directory("/tmp/contents");
+	fill(new_file("/tmp/contents/page"), 0, 4096);
+	fill(new_file("/tmp/contents/large"), 0, (5 << 20) + 17);
+	fd = new_file("/tmp/contents/sparse");
+	fill(fd, 0, 100);
+	fill(fd, (3 << 20) + 123, 5000);
+	REQUIRE(ftruncate(fd, (9 << 20) + 5) == 0);
+	/* Pages that nobody has written are read as zeros. */
+	fd = new_file("/tmp/contents/reserved");
+	REQUIRE(posix_fallocate(fd, 0, 300000) == 0);
+	fill(fd, 40960, 5000);
+	fill(new_file("/tmp/contents/deleted"), 0, 300000);
+	REQUIRE(unlink("/tmp/contents/deleted") == 0);
+	fd = memfd_create("contents", 0);
+	REQUIRE(fd >= 0);
+	fill(fd, 0, (2 << 20) + 4097);
+	/* Pages of 2 MiB, where the kernel has them. */
+	make_directory("/tmp/contents/huge");
+	if (mount("huge", "/tmp/contents/huge", "tmpfs", 0, "size=32m,huge=always") < 0)
+		complain("a tmpfs with huge pages");
+	fill(new_file("/tmp/contents/huge/file"), 0, (6 << 20) + 9);
+	if (open("/run/disk/inside/on-a-disk", O_RDONLY) < 0)
+		complain("a file on a disk");
+	links();
+	ready();
+}
+
 void start_files(void)
 {
+	spawn(contents, 0);
+	spawn(contents_apart, 0);
 	spawn(regular_files, 0);
 	spawn(special_files, 0);
 	spawn(many_files, 1);

@@ -54,9 +54,11 @@ static void mount_overlay(void)
 	make_directory("/run/overlay/upper");
 	make_directory("/run/overlay/work");
 	copy_file(SELF, "/run/overlay/lower/from-below");
+	copy_file("/etc/lab", "/run/overlay/lower/changed");
 	try_mount("overlay", "/run/overlay/merged", "overlay", 0,
 		  "lowerdir=/run/overlay/lower,upperdir=/run/overlay/upper,"
 		  "workdir=/run/overlay/work");
+	shell("echo more >>/run/overlay/merged/changed");
 }
 
 void start_mounts(void)

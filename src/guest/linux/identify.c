@@ -165,7 +165,8 @@ bool linux_identify_noted(struct linux_kernel *kernel, const struct vmcoreinfo *
 	static const struct {
 		enum linux_symbol symbol;
 		const char *name;
-	} noted[] = {{LINUX_init_uts_ns, "init_uts_ns"}, {LINUX_prb, "prb"}};
+	} noted[] = {
+	    {LINUX_init_uts_ns, "init_uts_ns"}, {LINUX_prb, "prb"}, {LINUX_mem_map, "mem_map"}};
 	uint64_t stext, address;
 
 	if (!vmcoreinfo_symbol(info, "_stext", &stext) || stext < kernel->text_virtual ||

@@ -56,12 +56,8 @@ static enum read_result spelling_append_to(const struct spelling *spelling, stru
 		   : READ_NO_MEMORY;
 }
 
-/*
- * Reads a dentry's name, which is within the dentry if it is short. During a rename the name may
- * end at a NUL.
- */
-static enum read_result read_name(struct linux_kernel *kernel, const struct object *dentry,
-				  char name[NAME_LIMIT], size_t *ret)
+enum read_result linux_dentry_name(struct linux_kernel *kernel, const struct object *dentry,
+				   char name[LINUX_PATH_MAX], size_t *ret)
 {
 	const struct layout *layout = &kernel->layout;
 	uint64_t size = object_u64(dentry, &layout->dentry_name_len);
@@ -90,7 +86,7 @@ static enum read_result prepend_name(struct spelling *spelling)
 	enum read_result fault;
 	size_t size;
 
-	fault = read_name(spelling->kernel, &spelling->dentry, name, &size);
+	fault = linux_dentry_name(spelling->kernel, &spelling->dentry, name, &size);
 	if (fault != READ_OK)
 		return fault;
 	return prepend(spelling, name, size) && prepend(spelling, "/", 1) ? READ_OK : READ_LIMIT;
@@ -246,7 +242,7 @@ static enum read_result append_special(struct linux_kernel *kernel, const struct
 		return append_namespace(kernel, dentry, ret);
 	if (function == symbol[LINUX_pidfs_dname])
 		return buffer_append_string(ret, "anon_inode:[pidfd]") ? READ_OK : READ_NO_MEMORY;
-	result = read_name(kernel, dentry, name, &size);
+	result = linux_dentry_name(kernel, dentry, name, &size);
 	if (result != READ_OK)
 		return result;
 	if (function == symbol[LINUX_dmabuffs_dname])

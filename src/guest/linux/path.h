@@ -72,4 +72,11 @@ enum read_result linux_path_below(struct linux_kernel *kernel, const struct linu
 enum read_result linux_dentry_path(struct linux_kernel *kernel, uint64_t dentry,
 				   struct buffer *ret);
 
+/*
+ * Reads the name in a copy of a dentry, which is within the dentry if it is short. During a rename
+ * the name may end at a NUL. The name does not end with one.
+ */
+enum read_result linux_dentry_name(struct linux_kernel *kernel, const struct object *dentry,
+				   char name[LINUX_PATH_MAX], size_t *ret);
+
 #endif

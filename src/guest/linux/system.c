@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Linux as one of the operating systems of guest/guest.h. */
 #include "guest/linux/attach.h"
+#include "guest/linux/cache.h"
 #include "guest/linux/container.h"
+#include "guest/linux/files.h"
 #include "guest/linux/image.h"
 #include "guest/linux/lookup.h"
 #include "guest/linux/machine.h"
 #include "guest/linux/mm.h"
+#include "guest/linux/namei.h"
+#include "guest/linux/names.h"
+#include "guest/linux/overlay.h"
 #include "guest/linux/task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 static struct nunchi_error *
 attach(struct target *target, const struct guest_attach_options *options, struct guest_kernel **ret)
@@ -235,6 +242,144 @@ static bool process_stays(struct guest_kernel *guest)
 	return linux_task_is_same(kernel, &kernel->chosen);
 }
 
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+struct linux_file {
+	struct guest_file file; /* first */
+	struct linux_cache cache;
+};
+
+static void file_close(struct guest_file *file)
+{
+	struct linux_file *own = (struct linux_file *)file;
+
+	linux_cache_deinit(&own->cache);
+	free(own);
+}
+
+/* Finds the struct file of a descriptor of the process that was chosen. */
+static struct nunchi_error *find_descriptor(struct linux_kernel *kernel, uint64_t fd, uint64_t *ret)
+{
+	_cleanup_object_ struct object file = {0};
+	struct linux_open_file found = {0};
+	struct linux_files walk;
+	struct nunchi_error *err = linux_files_check(kernel);
+	enum read_result result;
+	bool open = false;
+
+	if (err)
+		return err;
+	result = linux_task_files(&walk, kernel, &kernel->chosen);
+	if (result == READ_OK) {
+		open = fd < walk.count && linux_files_get(&walk, fd, &file, &found);
+		result = found.result;
+	}
+	linux_files_deinit(&walk);
+	if (result != READ_OK && result != READ_NONE)
+		return error_create(NUNCHI_ERROR_FAULT,
+				    "the open files of the process cannot be read: %s",
+				    read_result_string(result));
+	if (!open)
+		return error_create(NUNCHI_ERROR_NOT_FOUND, "the process has no descriptor %llu",
+				    (unsigned long long)fd);
+	*ret = found.file;
+	return NULL;
+}
+
+/* Opens the file with this inode, or the one below it. */
+static struct nunchi_error *open_inode(struct linux_kernel *kernel, uint64_t inode,
+				       struct guest_file **ret)
+{
+	struct nunchi_error *err = linux_real_inode(kernel, inode, &inode);
+	struct linux_file *own;
+
+	if (err)
+		return err;
+	own = calloc(1, sizeof(*own));
+	if (!own)
+		return &error_nomem;
+	err = linux_cache_init(&own->cache, kernel, inode, S_IFREG);
+	if (err) {
+		file_close(&own->file);
+		return err;
+	}
+	own->file.size = own->cache.size;
+	*ret = &own->file;
+	return NULL;
+}
+
+static struct nunchi_error *file_open(struct guest_kernel *guest, uint64_t pid, uint64_t fd,
+				      struct guest_file **ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = find_process(kernel, pid);
+	enum read_result result;
+	uint64_t file, inode;
+
+	if (!err)
+		err = find_descriptor(kernel, fd, &file);
+	if (err)
+		return err;
+	result = linux_read_field(kernel, file, &kernel->layout.file_inode, &inode);
+	if (result != READ_OK)
+		return error_create(NUNCHI_ERROR_FAULT, "the open file cannot be read: %s",
+				    read_result_string(result));
+	return open_inode(kernel, inode, ret);
+}
+
+/* Finds the root directory of a process. */
+static struct nunchi_error *find_root(struct linux_kernel *kernel, uint64_t pid,
+				      struct linux_path *ret)
+{
+	struct nunchi_error *err = find_process(kernel, pid);
+	enum read_result result;
+	uint64_t fs;
+
+	if (err)
+		return err;
+	fs = object_u64(&kernel->chosen, &kernel->layout.task_fs);
+	if (kernel->layout.task_fs.present && !fs)
+		return error_create(NUNCHI_ERROR_NOT_FOUND,
+				    "process %llu has ended and has no root directory",
+				    (unsigned long long)pid);
+	result = linux_fs_root(kernel, fs, ret);
+	if (result != READ_OK)
+		return error_create(NUNCHI_ERROR_FAULT,
+				    "the root directory of process %llu cannot be read: %s",
+				    (unsigned long long)pid, read_result_string(result));
+	return NULL;
+}
+
+static struct nunchi_error *path_open(struct guest_kernel *guest, uint64_t pid, const char *path,
+				      struct guest_file **ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct linux_path root;
+	struct linux_found found;
+	struct nunchi_error *err = find_root(kernel, pid, &root);
+
+	if (!err)
+		err = linux_find_file(kernel, &root, path, true, &found);
+	return err ? err : open_inode(kernel, found.inode, ret);
+}
+
+static struct nunchi_error *names(struct guest_kernel *guest, uint64_t pid, const char *path,
+				  unsigned depth,
+				  bool (*each)(const struct guest_name *name, void *data),
+				  void *data)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct linux_path root;
+	struct nunchi_error *err = find_root(kernel, pid, &root);
+
+	return err ? err : linux_names(kernel, &root, path, depth, each, data);
+}
+
+static enum read_result file_page(struct guest_file *file, uint64_t number, gpa_t *ret)
+{
+	return linux_cache_page(&((struct linux_file *)file)->cache, number, ret);
+}
+
 const struct guest_system guest_linux = {
     .name = "Linux",
     .attach = attach,
@@ -250,4 +395,9 @@ const struct guest_system guest_linux = {
     .container = linux_container,
     .per_cpu = per_cpu,
     .process_stays = process_stays,
+    .file_open = file_open,
+    .path_open = path_open,
+    .file_page = file_page,
+    .file_close = file_close,
+    .names = names,
 };
