@@ -31,8 +31,8 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules sockets log symbol type print translate "
-            "read cat ls find snapshot export rescue doctor help version").split()
+COMMANDS = ("list info views show sql ps probes trace modules sockets check log symbol type print "
+            "translate read cat ls find snapshot export rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -714,6 +714,12 @@ class Output(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
                 self.assertIn("not permitted", done.stderr)
             os.close(reader)
+
+
+class Check(unittest.TestCase):
+    def test_no_guest(self):
+        done = run("check", "/does/not/exist", "modules")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
 
 
 class Sql(unittest.TestCase):

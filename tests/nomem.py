@@ -82,6 +82,7 @@ COMMANDS = {
     "gzip": "read {guest}.gz 0xffffffff9a63ffc0 64",
     "xz": "read {guest}.xz 0xffffffff9a63ffc0 64",
     "print": "print {guest} sizeof(long)",
+    "check": "check {guest} --json",
     "translate": "translate {guest} 0xffffffff9a63ffc0",
     "elf": "snapshot {guest} {out} --format elf",
     "lime": "snapshot {guest} {out} --format lime",

@@ -18,7 +18,8 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Exit statuses. */
-enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+/* CLI_FOUND: a check has found a warning or an alarm. */
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_FOUND = 3 };
 
 /* What getopt_long() returns for options without a letter. */
 enum {
@@ -127,6 +128,7 @@ const struct command *command_find(const char *name);
 const char *command_suggest(const char *word);
 
 extern const struct command command_cat;
+extern const struct command command_check;
 extern const struct command command_doctor;
 extern const struct command command_export;
 extern const struct command command_find_names;

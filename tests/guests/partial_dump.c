@@ -377,6 +377,7 @@ static const struct {
     {"listening_ports", is_value,
      "a socket of another family, state or port, or without a path, is not one that listens; "
      "process_open_sockets, for which nothing is permitted, walks the same way"},
+    {"findings", is_value, "a file whose name has a place in the hash table was not removed"},
     {"kernel_log", is_state, "the newest records may be ones that the kernel is still writing"},
 };
 
@@ -429,12 +430,33 @@ static bool check_rows(struct guest *guest, const struct view *view, const struc
 	return false;
 }
 
+static bool is_checks(const struct view *view)
+{
+	return !strcmp(view->schema.name, "findings");
+}
+
+/* Whether a check takes a page that is missing for an attack. */
+static bool is_false_alarm(const struct view *view, const struct result *got)
+{
+	if (!is_checks(view))
+		return false;
+	for (size_t i = 0; i < got->count; i++) {
+		if (!strncmp(got->rows[i], "=warning", 8) || !strncmp(got->rows[i], "=alarm", 6))
+			return true;
+	}
+	return false;
+}
+
 /* Whether a result without one page tells the truth. */
 static bool check(struct guest *guest, const struct view *view, const struct result *got,
 		  const struct result *whole, unsigned said)
 {
 	size_t columns = view->schema.column_count;
 
+	if (!guest->words && is_false_alarm(view, got)) {
+		say(guest, view, said, "a finding, although nothing was changed");
+		return false;
+	}
 	if (got->failed || !has_lines(whole->warnings, got->warnings))
 		return true;
 	if (guest->words)
@@ -581,8 +603,11 @@ int main(int argc, char **argv)
 	if (err)
 		die(err);
 	views = view_registry(&count);
-	for (size_t i = 0; i < count; i++)
-		try_view(&guest, views[i], seconds * 1000000 / count);
+	/* The checks have the kernel's symbols read, which the view `symbols` then does not. */
+	for (int last = 0; last <= 1; last++)
+		for (size_t i = 0; i < count; i++)
+			if (is_checks(views[i]) == (bool)last)
+				try_view(&guest, views[i], seconds * 1000000 / count);
 	guest_kernel_destroy(guest.kernel);
 	memory_destroy(guest.target.memory);
 	hash_map_deinit(&guest.touched);

@@ -21,7 +21,8 @@ from qmp import Qmp
 import decoys
 
 from guests import (contents, crash, damage, endless, exports, expressions, files, partial, pauses,
-                    python_rows, raw, reset, shuffled, speed, sql, storm, trace, types, vmware, zeroed)
+                    python_rows, raw, reset, shuffled, speed, sql, storm, tampered, trace, types, vmware,
+                    zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -332,6 +333,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "python" in subject.config.tests:
         with account.timed("trace, Python"):
             python_rows.trace(subject, guest)
+    if "tampered" in subject.config.tests:
+        with account.timed("tracing, checked"):
+            tampered.permitted(subject, guest)
     if "reset" in subject.config.tests:
         with account.timed("reset"):
             reset.run(subject.nunchi, account, guest, subject.work)
@@ -367,7 +371,7 @@ def python_saved(subject: Subject) -> None:
 AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
-              "expressions": expressions.run,
+              "expressions": expressions.run, "tampered": tampered.run,
               "holes": contents.holes,
               # Last: it changes the file for good.
               "endless": endless.run}

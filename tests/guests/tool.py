@@ -195,6 +195,8 @@ def incomplete(account: Account, form: str, got: dict[str, Done], first: dict[st
         rows, whole = done.rows, first[view].rows
         if view == "process_envs":
             wrong = variables_against(rows, whole)
+        elif view == "findings":
+            wrong = [str(row) for row in rows if row["severity"] in ("warning", "alarm")]
         else:
             wrong = [text for row, full in zip(rows, whole)
                      for text in cells_against(row, full) + lost(row, full)]

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What rootkits and exploits change, written into a saved guest: nunchi check names each of them.
+
+Each attack changes the file, one check must find it and no other may take fright, and the file is
+put back.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import machine
+
+from guests import raw
+from guests.expressions import value
+
+if TYPE_CHECKING:
+    from guests.session import Subject
+
+FOUND = 3  # the exit status
+# A module that has code, which no test needs, and one of its functions.
+MODULE, FUNCTION = "dummy", "dummy_xmit"
+
+
+class Victim:
+    """The saved guest: words of its kernel by C expressions, and by addresses."""
+
+    def __init__(self, subject: Subject, image: raw.Image) -> None:
+        self.subject, self.image = subject, image
+        self.word = 4 if subject.config.is_32bit else 8
+
+    def get(self, expression: str) -> int:
+        return int(value(self.subject, expression), 0)
+
+    def symbol(self, name: str) -> int:
+        return self.subject.nunchi.address(self.subject.raw, name, *self.subject.options)
+
+    def write(self, address: int, data: bytes) -> None:
+        physical = self.subject.nunchi.physical(self.subject.raw, address, *self.subject.options)
+        self.image.write(physical, data)
+
+    def put(self, address: int, *words: int) -> None:
+        self.write(address, struct.pack(f"<{len(words)}{'I' if self.word == 4 else 'Q'}", *words))
+
+    def member(self, struct_name: str, address: int, path: str) -> int:
+        return self.get(f"&((struct {struct_name} *){address:#x})->{path}")
+
+    def read(self, struct_name: str, address: int, path: str) -> int:
+        return self.get(f"(unsigned long)((struct {struct_name} *){address:#x})->{path}")
+
+    def unlink(self, struct_name: str, address: int, path: str) -> None:
+        """list_del()"""
+        after = self.read(struct_name, address, f"{path}.next")
+        before = self.read(struct_name, address, f"{path}.prev")
+        self.put(before, after)
+        self.put(after + self.word, before)
+
+    def process(self, number: int) -> dict[str, Any]:
+        """The NUMBERth process of those that are programs with one thread."""
+        rows = self.subject.nunchi.show(self.subject.raw, "processes", *self.subject.options).rows
+        fit = [row for row in rows if not row["is_kernel_thread"] and row["threads"] == 1]
+        return dict(fit[number], task=int(fit[number]["task"], 16))
+
+    def module(self) -> int:
+        rows = self.subject.nunchi.show(self.subject.raw, "kernel_modules",
+                                        *self.subject.options).rows
+        return int(next(row["module"] for row in rows if row["name"] == MODULE), 16)
+
+    def hide_module(self) -> int:
+        module = self.module()
+        self.unlink("module", module, "list")
+        return module
+
+
+# Each gives the check that must find it, and what one of its rows must have.
+Attack = Callable[[Victim], tuple[str, dict[str, Any]]]
+
+
+def hide_process(victim: Victim) -> tuple[str, dict[str, Any]]:
+    process = victim.process(1)
+    victim.unlink("task_struct", process["task"], "tasks")
+    return "processes", {"pid": process["pid"], "subject": process["name"]}
+
+
+def take_id(victim: Victim) -> tuple[str, dict[str, Any]]:
+    process = victim.process(2)
+    pid = victim.read("task_struct", process["task"], "thread_pid")
+    victim.put(victim.member("pid", pid, "tasks[PIDTYPE_PID].first"), 0)
+    return "processes", {"pid": process["pid"], "found": "in the list of processes only"}
+
+
+def hide_everywhere(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """Neither listed nor with an id: the parent still has it as a child."""
+    process = victim.process(1)
+    victim.unlink("task_struct", process["task"], "tasks")
+    pid = victim.read("task_struct", process["task"], "thread_pid")
+    victim.put(victim.member("pid", pid, "tasks[PIDTYPE_PID].first"), 0)
+    return "processes", {"pid": process["pid"], "found": "among the children of its parent"}
+
+
+def steal_credentials(victim: Victim) -> tuple[str, dict[str, Any]]:
+    one, other = victim.process(0), victim.process(-1)
+    victim.put(victim.member("task_struct", other["task"], "real_cred"),
+               victim.read("task_struct", one["task"], "real_cred"))
+    return "credentials", {"pid": other["pid"], "found": f"those of process {one['pid']}"}
+
+
+def init_credentials(victim: Victim) -> tuple[str, dict[str, Any]]:
+    process = victim.process(-1)
+    victim.put(victim.member("task_struct", process["task"], "real_cred"),
+               victim.symbol("init_cred"))
+    return "credentials", {"pid": process["pid"], "found": "init_cred"}
+
+
+def take_name(victim: Victim) -> tuple[str, dict[str, Any]]:
+    process = victim.process(3)
+    victim.write(victim.member("task_struct", process["task"], "comm"), b"kworker/0:7\0")
+    return "impostors", {"pid": process["pid"], "severity": "warning"}
+
+
+def hide_module(victim: Victim) -> tuple[str, dict[str, Any]]:
+    victim.hide_module()
+    return "modules", {"subject": MODULE, "found": "in /sys/module only"}
+
+
+def hide_module_twice(victim: Victim) -> tuple[str, dict[str, Any]]:
+    module = victim.hide_module()
+    victim.unlink("module", module, "mkobj.kobj.entry")
+    return "modules", {"subject": MODULE, "found": "in the tree of modules only"}
+
+
+def hide_from_sysfs(victim: Victim) -> tuple[str, dict[str, Any]]:
+    victim.unlink("module", victim.module(), "mkobj.kobj.entry")
+    return "modules", {"subject": MODULE, "found": "in the list of modules only"}
+
+
+def hook_call(victim: Victim) -> tuple[str, dict[str, Any]]:
+    victim.put(victim.symbol("sys_call_table") + 62 * victim.word, victim.symbol(FUNCTION))
+    return "syscalls", {"subject": "sys_call_table[62]", "found": f"{MODULE}:{FUNCTION}"}
+
+
+def swap_call(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """To a function of the kernel that is no system call."""
+    victim.put(victim.symbol("sys_call_table") + 62 * victim.word, victim.symbol("schedule"))
+    return "syscalls", {"subject": "sys_call_table[62]", "found": "schedule"}
+
+
+def hook_interrupt(victim: Victim) -> tuple[str, dict[str, Any]]:
+    target = victim.symbol(FUNCTION)
+    size = 16 if victim.word == 8 else 8
+    gate = struct.pack("<HHHH", target & 0xffff, 0x10, 0xee00, target >> 16 & 0xffff)
+    gate += struct.pack("<II", target >> 32, 0) if size == 16 else b""
+    victim.write(victim.symbol("idt_table") + 0x80 * size, gate)
+    return "idt", {"subject": "vector 128", "found": f"{MODULE}:{FUNCTION}"}
+
+
+def hook_operation(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What hides connections: the function that writes the lines of /proc/net/tcp."""
+    victim.put(victim.symbol("tcp4_seq_ops") + 3 * victim.word, victim.symbol(FUNCTION))
+    return "constants", {"subject": f"tcp4_seq_ops+{3 * victim.word:#x}",
+                         "found": f"{MODULE}:{FUNCTION}"}
+
+
+def jump(victim: Victim, at: int, target: int) -> None:
+    distance = (target - at - 5 + (1 << 31)) % (1 << 32) - (1 << 31)
+    victim.write(at, b"\xe9" + struct.pack("<i", distance))
+
+
+def hook_function(victim: Victim) -> tuple[str, dict[str, Any]]:
+    jump(victim, victim.symbol("tcp_v4_rcv"), victim.symbol(FUNCTION))
+    return "functions", {"subject": "tcp_v4_rcv", "found": f"{MODULE}:{FUNCTION}"}
+
+
+def hook_function_far(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """MOV RAX, address; JMP RAX, to where no code is known."""
+    target = victim.symbol("jiffies")
+    victim.write(victim.symbol("tcp_v4_rcv"), b"\x48\xb8" + struct.pack("<Q", target) + b"\xff\xe0")
+    return "functions", {"subject": "tcp_v4_rcv"}
+
+
+def jump_through_memory(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """JMP [RIP+0], with the address behind it."""
+    target = victim.symbol(FUNCTION)
+    victim.write(victim.symbol("tcp_v4_rcv"), b"\xff\x25\0\0\0\0" + struct.pack("<Q", target))
+    return "functions", {"subject": "tcp_v4_rcv", "found": f"{MODULE}:{FUNCTION}"}
+
+
+def push_and_return(victim: Victim) -> tuple[str, dict[str, Any]]:
+    target = victim.symbol(FUNCTION)
+    victim.write(victim.symbol("tcp_v4_rcv"), b"\x48\xb8" + struct.pack("<Q", target) + b"\x50\xc3")
+    return "functions", {"subject": "tcp_v4_rcv", "found": f"{MODULE}:{FUNCTION}"}
+
+
+def hidden_tracer(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """A hidden module with a hook by ftrace, which rootkits for newer kernels are."""
+    place, function = victim.symbol("__log_buf"), victim.symbol(FUNCTION)
+    victim.put(victim.member("ftrace_ops", place, "func"), function)
+    victim.put(victim.member("ftrace_ops", place, "next"), victim.symbol("ftrace_list_end"))
+    for member in ("trampoline", "trampoline_size"):
+        victim.put(victim.member("ftrace_ops", place, member), 0)
+    victim.put(victim.symbol("ftrace_ops_list"), place)
+    victim.hide_module()
+    return "ftrace", {"severity": "alarm", "found": f"{function:#x}, where no known code is"}
+
+
+def hidden_kprobe(victim: Victim) -> tuple[str, dict[str, Any]]:
+    place, function = victim.symbol("__log_buf"), victim.symbol(FUNCTION)
+    links = victim.member("kprobe", place, "list")
+    victim.put(victim.member("kprobe", place, "hlist"), 0, 0)
+    victim.put(links, links, links)
+    victim.put(victim.member("kprobe", place, "addr"), victim.symbol("schedule"))
+    victim.put(victim.member("kprobe", place, "pre_handler"), function)
+    victim.put(victim.member("kprobe", place, "post_handler"), 0)
+    victim.put(victim.symbol("kprobe_table") + 5 * victim.word, place)
+    victim.hide_module()
+    return "kprobes", {"severity": "alarm", "subject": "schedule",
+                       "found": f"{function:#x}, where no known code is"}
+
+
+# The checks that take fright beside the one that must: the same change shows in several.
+ALSO: dict[Attack, set[str]] = {
+    hook_call: {"constants"}, hidden_tracer: {"modules"}, hidden_kprobe: {"modules"}}
+ATTACKS: tuple[Attack, ...] = (
+    hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
+    hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call, hook_interrupt,
+    hook_operation, hook_function, hook_function_far, jump_through_memory, push_and_return,
+    hidden_tracer, hidden_kprobe)
+
+
+def thunk(subject: Subject, image: raw.Image) -> None:
+    """A function that begins with the kernel's own indirect jump, as on Intel's processors."""
+    victim = Victim(subject, image)
+    with raw.changed(image):
+        victim.write(victim.symbol("__log_buf"), b"\x41\xff\xe3\xcc")
+        jump(victim, victim.symbol("tcp_v4_rcv"), victim.symbol("__log_buf"))
+        done = subject.nunchi.run("check", subject.raw, "functions", *subject.options)
+    subject.account.check(done.status == 0, "check: a thunk is no hook", done.out.decode()[-600:])
+
+
+def unnamed(subject: Subject, image: raw.Image) -> None:
+    """A program whose file's name cannot be read: the check says that it is not made in full."""
+    victim = Victim(subject, image)
+    process = victim.process(1)
+    file = victim.read("mm_struct", victim.read("task_struct", process["task"], "mm"), "exe_file")
+    entry = victim.read("file", file, "f_path.dentry")
+    with raw.changed(image):
+        victim.put(victim.member("dentry", entry, "d_name.name"), 0)
+        done = subject.nunchi.run("check", subject.raw, "impostors", "--json", *subject.options)
+    subject.account.check(
+        any(row["severity"] == "unknown" and f"process {process['pid']}" in row["meaning"]
+            for row in done.rows), "check: a program's name is gone", *map(str, done.rows))
+
+
+# What administrators do, which changes the kernel's code, and that it was done.
+TRACING = "cd /sys/kernel/tracing && "
+PERMITTED = (
+    ("the function tracer", TRACING + "echo vfs_read > set_ftrace_filter && "
+     "echo function > current_tracer && cat enabled_functions", b"vfs_read"),
+    ("kprobes", TRACING + "echo nop > current_tracer && echo p:a do_sys_open > kprobe_events && "
+     # Behind the NOP for tracing, and ENDBR where the kernel has it.
+     "{ echo p:b vfs_read+5 >> kprobe_events 2>&1 || echo p:b vfs_read+9 >> kprobe_events; } && "
+     "echo r:c vfs_write >> kprobe_events && "
+     "echo 1 > events/kprobes/enable && cat kprobe_events", b"r"),
+)
+
+
+def permitted(subject: Subject, guest: machine.Guest) -> None:
+    """On the running guest; nothing of it is a finding."""
+    account = subject.account
+    machine.execute(guest, "[ -e /sys/kernel/tracing/kprobe_events ] || "
+                    "mount -t tracefs none /sys/kernel/tracing")
+    for what, command, word in PERMITTED:
+        account.check(word in machine.execute(guest, command), f"check: {what} was not started")
+        done = subject.nunchi.run("check", f"qemu:{guest.name}", "--json", *subject.options)
+        serious = [row for row in done.rows if row["severity"] not in ("ok", "note")]
+        account.check(done.status == 0 and not serious, f"check: {what}: {done.status}",
+                      done.first_error, *map(str, serious))
+    machine.execute(guest, TRACING + "echo 0 > events/kprobes/enable")
+
+
+def attack(subject: Subject, image: raw.Image, change: Attack) -> None:
+    account, what = subject.account, f"check: {change.__name__}"
+    with raw.changed(image):
+        check, expected = change(Victim(subject, image))
+        done = subject.nunchi.run("check", subject.raw, "--json", *subject.options)
+    account.check(done.status == FOUND, f"{what}: ends with {done.status}", done.first_error)
+    serious = [row for row in done.rows if row["severity"] in ("warning", "alarm")]
+    account.check(any(row["check"] == check and expected.items() <= row.items()
+                      for row in serious), f"{what}: no finding {expected}", *map(str, serious))
+    other = [row for row in done.rows if row["check"] not in {check} | ALSO.get(change, set())
+             and row["severity"] not in ("ok", "note")]
+    account.check(not other, f"{what}: other checks have findings", *map(str, other))
+
+
+def run(subject: Subject) -> None:
+    done = subject.nunchi.run("check", subject.raw, *subject.options)
+    subject.account.check(done.status == 0, "check: the stock guest", done.out.decode()[-600:])
+    with raw.opened(subject.raw) as image:
+        thunk(subject, image)
+        unnamed(subject, image)
+        for change in ATTACKS:
+            attack(subject, image, change)
+        subject.account.check(not image.undo, "check: the image was not put back")
