@@ -31,7 +31,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules sockets check log symbol type print "
+COMMANDS = ("list info views show sql ps probes trace modules sockets check diff log symbol type print "
             "translate read cat ls find snapshot export rescue doctor help version").split()
 
 
@@ -716,6 +716,21 @@ class Output(unittest.TestCase):
             os.close(reader)
 
 
+class Diff(unittest.TestCase):
+    def fails(self, status, *args, says):
+        done = run("diff", *args)
+        self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
+        self.assertIn(says, done.stderr)
+
+    def test_usage(self):
+        self.fails(2, "qemu:none", says="takes")
+        self.fails(2, "/dev/null", "/dev/null", "procesess", says='did you mean "processes"?')
+        self.fails(2, "qemu:none", "xen:none", says="only one may be a running guest")
+
+    def test_no_guest(self):
+        self.fails(1, "/does/not/exist", "/dev/null", says="/does/not/exist")
+
+
 class Check(unittest.TestCase):
     def test_no_guest(self):
         done = run("check", "/does/not/exist", "modules")
@@ -775,7 +790,7 @@ class Sql(unittest.TestCase):
     def test_targets(self):
         self.fails(2, self.path, self.path, "select 1", says=["each has a name"])
         self.fails(2, f"a={self.path}", f"A={self.path}", "select 1", says=["are called"])
-        self.fails(2, "a=qemu:none", f"b={self.path}", "select 1", says=["only the last one"])
+        self.fails(2, "a=qemu:none", "b=qemu:none", "select 1", says=["only one may be"])
         done = run("sql", f"a={self.path}", f"b={self.path}", "--csv",
                    "select count(*) > 5 as n from b.sqlite_schema")
         self.assertEqual(done.stdout, "n\n1\n", done.stderr)

@@ -129,6 +129,7 @@ const char *command_suggest(const char *word);
 
 extern const struct command command_cat;
 extern const struct command command_check;
+extern const struct command command_diff;
 extern const struct command command_doctor;
 extern const struct command command_export;
 extern const struct command command_find_names;
@@ -306,6 +307,29 @@ void cli_limit_memory(const struct cli *cli);
 void cli_notes(struct cli *cli, const struct nunchi_guest *guest, size_t *printed);
 /* Opens cli->guest; prints why if it cannot. */
 int cli_open(struct cli *cli, const char *target);
+
+/* ---- targets.c: several guests ---- */
+
+#define MOST_TARGETS 11
+
+struct targets {
+	const char *words[MOST_TARGETS]; /* as nunchi_guest_open() takes them */
+	size_t count;
+	struct nunchi_guest *guests[MOST_TARGETS];
+	size_t main;                /* the one that is cli->guest */
+	size_t notes[MOST_TARGETS]; /* that were printed of each */
+	size_t order[MOST_TARGETS]; /* in which they are opened */
+};
+
+/*
+ * Opens the guests of `words`; cli->guest is that of the running guest if there is one, else the
+ * last one. Gives the exit status.
+ */
+int targets_open(struct cli *cli, struct targets *targets);
+/* Prints the notes of all of them that were not printed yet. */
+void targets_notes(struct cli *cli, struct targets *targets);
+/* Closes all but that of the command. */
+void targets_close(struct targets *targets);
 
 struct nunchi_cell cell_integer(int64_t value);
 struct nunchi_cell cell_address(uint64_t value);

@@ -278,7 +278,7 @@ void options_help_status(struct cli *cli)
 	cli_printf(cli, "\n");
 	cli_print_wrapped(
 	    cli,
-	    "Exit status: 0 done, 1 failed, 2 wrong arguments or options, 3 check found "
+	    "Exit status: 0 done, 1 failed, 2 wrong arguments or options, 3 check or diff found "
 	    "something, 128 + N ended by signal N.",
 	    0, 0);
 }

@@ -142,18 +142,6 @@ static void print_warnings(struct cli *cli, const struct nunchi_statement *state
 			      "different moments; --pause always shows one moment");
 }
 
-static void print_notes(struct cli *cli, struct sql_state *state)
-{
-	const char *last = cli->target;
-
-	for (size_t i = 0; i + 1 < state->target_count; i++) {
-		cli->target = target_of(state->words[i]);
-		cli_notes(cli, state->guests[i], &state->notes[i]);
-	}
-	cli->target = last;
-	cli_notes(cli, cli->guest, &cli->notes_printed);
-}
-
 /* Prints the rows as they come. The first one is asked for before the types of columns are. */
 static struct nunchi_error *print_rows(struct cli *cli, struct sql_state *state,
 				       struct nunchi_statement *statement)
@@ -165,7 +153,7 @@ static struct nunchi_error *print_rows(struct cli *cli, struct sql_state *state,
 	size_t count;
 
 	err = nunchi_statement_next(statement, &cells);
-	print_notes(cli, state);
+	targets_notes(cli, &state->targets);
 	if (err && nunchi_error_code(err) != NUNCHI_ERROR_STOP)
 		return err;
 	columns = nunchi_statement_columns(statement, &count);
@@ -214,56 +202,11 @@ int sql_run_text(struct cli *cli, struct sql_state *state, const char *text)
 
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
-/* A target that is opened, from within the opening of the one before it. */
-struct opening {
-	struct cli *cli;
-	struct sql_state *state;
-	size_t at;
-	int status;
-};
-
-static int open_target(struct cli *cli, struct sql_state *state, size_t at);
-
-/* The one before is open and not read yet: opens the next one. */
-static bool open_next(void *data)
-{
-	struct opening *opening = data;
-
-	opening->status = open_target(opening->cli, opening->state, opening->at);
-	return opening->status == CLI_DONE;
-}
-
-/*
- * Opens a target and those behind it. The last one, which cli_open() opens, confines the process
- * before any of them is read.
- */
-static int open_target(struct cli *cli, struct sql_state *state, size_t at)
-{
-	const char *target = target_of(state->words[at]);
-	struct nunchi_guest_options options = cli->guest_options;
-	struct opening next = {cli, state, at + 1, CLI_DONE};
-	struct nunchi_error *err;
-
-	if (at + 1 == state->target_count)
-		return cli_open(cli, target);
-	options.confine = false;
-	options.opened = open_next;
-	options.opened_data = &next;
-	err = nunchi_guest_open(cli->context, target, &options, &state->guests[at]);
-	if (next.status) {
-		nunchi_error_destroy(err);
-		return next.status;
-	}
-	cli->target = err ? target : cli->target;
-	return cli_fail(cli, err);
-}
-
 /* Makes the views of a target tables of its schema. */
 static int add_target(struct cli *cli, struct sql_state *state, size_t at)
 {
 	const char *word = state->words[at];
 	size_t size = is_named_target(word) ? name_size(word) : 0;
-	bool last = at + 1 == state->target_count;
 	char schema[MOST_NAME] = "main";
 
 	if (size >= sizeof(schema))
@@ -271,32 +214,23 @@ static int add_target(struct cli *cli, struct sql_state *state, size_t at)
 				  MOST_NAME - 1);
 	if (size)
 		snprintf(schema, sizeof(schema), "%.*s", (int)size, word);
-	return cli_fail(cli,
-			nunchi_sql_add(state->sql, schema, last ? cli->guest : state->guests[at]));
+	return cli_fail(cli, nunchi_sql_add(state->sql, schema, state->targets.guests[at]));
 }
 
-static int check_targets(struct cli *cli, char **words, int count)
+/* Takes the targets, each with its name if there are several. */
+static int take_targets(struct cli *cli, struct sql_state *state, char **words, int count)
 {
-	if (count > SQL_MOST_TARGETS)
-		return cli_misuse(cli, NULL, "at most %d targets", SQL_MOST_TARGETS);
-	for (int i = 0; count > 1 && i < count; i++) {
-		size_t size = name_size(words[i]);
-
-		if (!is_named_target(words[i]))
+	if (count > MOST_TARGETS)
+		return cli_misuse(cli, NULL, "at most %d targets", MOST_TARGETS);
+	state->words = words;
+	state->targets.count = (size_t)count;
+	for (int i = 0; i < count; i++) {
+		state->targets.words[i] = target_of(words[i]);
+		if (count > 1 && !is_named_target(words[i]))
 			return cli_misuse(cli, NULL,
 					  "of several targets each has a name, as in \"before=%s\"",
 					  words[i]);
-		if (i < count - 1 && cli->guest_options.confine &&
-		    cli_target_is_live(words[i] + size + 1))
-			return cli_misuse(
-			    cli, NULL,
-			    "of several targets only the last one may be a running guest; "
-			    "--no-sandbox permits more");
 	}
-	if (count > 1 && cli->guest_options.confine &&
-	    (cli->guest_options.types_path || cli->guest_options.symbols_path))
-		return cli_misuse(cli, NULL,
-				  "--types and --symbols of several targets need --no-sandbox");
 	return CLI_DONE;
 }
 
@@ -351,15 +285,13 @@ static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 	    .max_bytes = cli->memory ? cli->memory / 2 : SQLITE_MEMORY,
 	};
 
-	status = check_targets(cli, arguments, targets);
+	status = take_targets(cli, state, arguments, targets);
 	/* A confined process can load no library. */
 	if (!status)
 		status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
-	state->words = arguments;
-	state->target_count = (size_t)targets;
 	if (!status)
-		status = open_target(cli, state, 0);
-	for (size_t i = 0; i < state->target_count && !status; i++)
+		status = targets_open(cli, &state->targets);
+	for (size_t i = 0; i < state->targets.count && !status; i++)
 		status = add_target(cli, state, i);
 	if (!status && !given && isatty(STDIN_FILENO)) {
 		status = sql_shell(cli, state);
@@ -388,8 +320,7 @@ static void sql_clean(void *data)
 {
 	struct sql_state *state = data;
 
-	for (size_t i = 0; i + 1 < state->target_count; i++)
-		nunchi_guest_close(state->guests[i]);
+	targets_close(&state->targets);
 	free(state->text);
 }
 
@@ -424,7 +355,7 @@ const struct command command_sql = {
     .options = sql_options,
     .option_count = ARRAY_SIZE(sql_options),
     .least = 1,
-    .most = SQL_MOST_TARGETS + 1,
+    .most = MOST_TARGETS + 1,
     .state_size = sizeof(struct sql_state),
     .option = sql_option,
     .run = sql_run,

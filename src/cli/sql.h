@@ -5,16 +5,11 @@
 
 #include "cli.h"
 
-#define SQL_MOST_TARGETS 11
-
 struct sql_state {
 	struct nunchi_sql *sql;
-	char **words; /* the targets, as they were given */
-	size_t target_count;
-	/* All but the last are here; the last is cli->guest. */
-	struct nunchi_guest *guests[SQL_MOST_TARGETS];
-	size_t notes[SQL_MOST_TARGETS]; /* that were printed of each */
-	char *text;                     /* that was read; owned */
+	char **words; /* the targets as they were given, with their names */
+	struct targets targets;
+	char *text; /* that was read; owned */
 };
 
 /* Executes the statements of a text one after the other; the first that fails is the last. */

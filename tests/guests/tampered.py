@@ -294,10 +294,33 @@ def attack(subject: Subject, image: raw.Image, change: Attack) -> None:
     account.check(not other, f"{what}: other checks have findings", *map(str, other))
 
 
+def diff(subject: Subject, image: raw.Image) -> None:
+    """Two files of one moment are the same; with a hidden process just that differs."""
+    account = subject.account
+    # Types and symbols for several targets are not for a confined process.
+    targets = (subject.work / "own.elf", subject.raw, "--json", *subject.options,
+               *(("--no-sandbox",) if subject.options else ()))
+    done = subject.nunchi.run("diff", *targets)
+    account.check(done.status == 0 and not done.rows, f"diff: of one moment: {done.status}",
+                  done.first_error, *map(str, done.rows))
+    with raw.changed(image):
+        victim = Victim(subject, image)
+        pid = victim.process(1)["pid"]
+        hide_process(victim)
+        done = subject.nunchi.run("diff", *targets)
+    account.check(done.status == FOUND, f"diff: a hidden process: {done.status}", done.first_error)
+    gone = [row["key"] for row in done.rows
+            if (row["change"], row["view"]) == ("gone", "processes")]
+    account.check(gone == [f"pid={pid}"], f"diff: process {pid} is hidden, gone are {gone}")
+    new = [row["key"] for row in done.rows if (row["change"], row["view"]) == ("new", "findings")]
+    account.check(any("check=processes" in key for key in new), "diff: no new finding", *new)
+
+
 def run(subject: Subject) -> None:
     done = subject.nunchi.run("check", subject.raw, *subject.options)
     subject.account.check(done.status == 0, "check: the stock guest", done.out.decode()[-600:])
     with raw.opened(subject.raw) as image:
+        diff(subject, image)
         thunk(subject, image)
         unnamed(subject, image)
         for change in ATTACKS:
