@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The text of the gdb remote protocol, as QEMU's stub speaks it: finds and decodes packets, writes
- * packets, and parses replies. Pure functions; the connection is in gdb_client.h. Source: the
- * appendix "gdb Remote Serial Protocol" of the manual of gdb, and gdbstub.c of QEMU 5.2 to 11.
+ * The text of the gdb remote protocol, as QEMU's stub speaks it: parses replies. Packets as such
+ * are in remote/packet.h. Pure functions; the connection is in gdb_client.h. Source: the appendix
+ * "gdb Remote Serial Protocol" of the manual of gdb, and gdbstub.c of QEMU 5.2 to 11.
  */
 #ifndef NUNCHI_TARGET_QEMU_GDB_PACKET_H
 #define NUNCHI_TARGET_QEMU_GDB_PACKET_H
 
 #include "arch/x86/registers.h"
 #include "core/buffer.h"
+#include "remote/packet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Most bytes of a packet that is decoded. QEMU's have 4096 at most. */
-#define GDB_PACKET_MAX 16384
 /* Most bytes of one document of a target description; QEMU's largest for x86 has 9 KiB. */
 #define GDB_DOCUMENT_MAX ((size_t)256 << 10)
 
@@ -53,44 +52,6 @@
  */
 #define GDB_UNDO   "\x03+#00\x03" GDB_PLUS_4096 "$vAttach;1#37+$~#7e+$~#7e+$D#44"
 #define GDB_UNDONE "$#00+$#00+$OK#9a"
-
-/* ---- Framing --------------------------------------------------------------------------------- */
-
-enum gdb_piece {
-	GDB_MORE,         /* all bytes are used, and nothing is complete */
-	GDB_ACK,          /* "+" */
-	GDB_NAK,          /* "-" */
-	GDB_PACKET,       /* data and size of the parser are the packet */
-	GDB_NOTIFICATION, /* the same, of a packet that is not to be acknowledged ("%") */
-	GDB_CORRUPT,      /* a packet with a wrong checksum, or one that is too large */
-};
-
-enum gdb_parser_state {
-	GDB_OUTSIDE,
-	GDB_BODY,
-	GDB_ESCAPE,
-	GDB_REPEAT,
-	GDB_SUM_HIGH,
-	GDB_SUM_LOW,
-};
-
-/* Zeroed storage is a parser at the start. */
-struct gdb_parser {
-	enum gdb_parser_state state;
-	bool notification, too_large, bad_sum;
-	uint8_t sum, given;
-	size_t size;
-	char data[GDB_PACKET_MAX];
-};
-
-/*
- * Goes over bytes up to the end of the next piece, and returns how many it used. Bytes between
- * packets that mean nothing are passed over. A packet that begins within another one ends that.
- */
-size_t gdb_parse(struct gdb_parser *parser, const char *bytes, size_t size, enum gdb_piece *ret);
-
-/* Appends a packet with this text. False if memory is short. */
-bool gdb_write_packet(struct buffer *out, const char *text, size_t size);
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
@@ -212,10 +173,5 @@ bool gdb_layout_is_useful(const struct gdb_layout *layout);
  */
 bool gdb_layout_read(const struct gdb_layout *layout, const char *hex, size_t size,
 		     struct x86_registers *ret);
-
-/* A value in the guest's byte order, of `size` (4 or 8) bytes. */
-bool gdb_parse_value(const char *hex, size_t size, uint64_t *ret);
-/* Appends it. */
-bool gdb_write_value(struct buffer *out, uint64_t value, unsigned size);
 
 #endif
