@@ -97,7 +97,7 @@ _nunchi_argument()
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;
-	export,1) _nunchi_reply -W 'isf btf system-map' -- "$cur" ;;
+	export,1) _nunchi_reply -W 'isf btf system-map elf' -- "$cur" ;;
 	snapshot,1)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"

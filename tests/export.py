@@ -10,6 +10,7 @@ import base64
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,25 @@ class Export(unittest.TestCase):
         self.assertEqual(sorted(lines), want)
         done = run("export", GUEST, "system-map")
         self.assertIn(f"without the guest's KASLR: virtual +{shift:#x}", done.stderr.decode())
+
+    def test_elf(self) -> None:
+        """Each symbol at its address, in the section around it; no BTF without its symbols."""
+        path = self.folder / "kernel.elf"
+        self.export("elf", "-o", path)
+        text = subprocess.run(["readelf", "-h", "-S", "-s", "-W", path], capture_output=True,
+                              text=True, check=True, timeout=60)
+        self.assertEqual(text.stderr, "")
+        self.assertIn("Advanced Micro Devices X86-64", text.stdout)
+        got = sorted((int(value, 16), name, section) for value, section, name in re.findall(
+            r"^ *\d+: ([0-9a-f]+) +\w+ \w+ +\w+ +\w+ +(\w+) (\S+)$", text.stdout, re.M))
+        want = sorted((int(row["address"], 16), row["name"]) for row in self.symbols())
+        self.assertEqual([row[:2] for row in got], want)
+        start, size = (int(part, 16) for part in re.search(
+            r"\] \.text +NOBITS +(\w+) \w+ (\w+) ", text.stdout).groups())
+        self.assertTrue(all((section == "1") == (start <= address < start + size)
+                            for address, _, section in got))
+        self.assertNotIn(".BTF", text.stdout)
+        self.assertNotIn(".debug_frame", text.stdout)
 
     def test_no_btf_symbols(self) -> None:
         done = run("export", GUEST, "btf", "-o", self.folder / "btf")

@@ -892,7 +892,13 @@ enum nunchi_export {
 	 * The kernel's symbols as System.map has them: at the addresses to which the kernel is
 	 * linked. The fact "kaslr" of nunchi_guest_info() says how much higher it runs.
 	 */
-	NUNCHI_EXPORT_SYSTEM_MAP
+	NUNCHI_EXPORT_SYSTEM_MAP,
+	/*
+	 * An ELF file for gdb: the symbols of the kernel and its modules at the addresses at which
+	 * this guest has them (KASLR applied), the kernel's tables for unwinding as .debug_frame,
+	 * and its BTF.
+	 */
+	NUNCHI_EXPORT_ELF
 };
 
 /*

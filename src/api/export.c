@@ -29,9 +29,20 @@ static struct nunchi_error *to_file(const void *bytes, size_t size, void *data)
 	return err;
 }
 
+static void note_left(struct nunchi_guest *guest, const struct export_left *left)
+{
+	if (left->module_symbols)
+		target_note(guest->target, "the modules have more symbols than nunchi reads; those "
+					   "of some are not in the file");
+	if (left->frames)
+		target_note(guest->target, "the kernel's table for unwinding is larger than any "
+					   "that is known; it is not in the file");
+}
+
 static struct nunchi_error *export_by(struct nunchi_guest *guest, enum nunchi_export what,
 				      export_write *write, void *data)
 {
+	struct export_left left;
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = guest_kernel(guest, &kernel);
 
@@ -46,6 +57,10 @@ static struct nunchi_error *export_by(struct nunchi_guest *guest, enum nunchi_ex
 		return export_btf(linux_kernel_of(kernel), write, data);
 	case NUNCHI_EXPORT_SYSTEM_MAP:
 		return export_system_map(linux_kernel_of(kernel), write, data);
+	case NUNCHI_EXPORT_ELF:
+		err = export_elf(linux_kernel_of(kernel), write, data, &left);
+		note_left(guest, &left);
+		return err;
 	}
 	return error_create(NUNCHI_ERROR_ARGUMENT, "unknown kind of export %d", (int)what);
 }

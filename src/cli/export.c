@@ -15,6 +15,7 @@ static const struct kind {
     {"isf", NUNCHI_EXPORT_ISF},
     {"btf", NUNCHI_EXPORT_BTF},
     {"system-map", NUNCHI_EXPORT_SYSTEM_MAP},
+    {"elf", NUNCHI_EXPORT_ELF},
 };
 
 struct export
@@ -69,7 +70,8 @@ static int export_run(struct cli *cli, void *state, char **arguments, int count)
 	(void)count;
 	if (!kind)
 		return cli_misuse(cli, suggest(arguments[1], kind_word, NULL),
-				  "export makes isf, btf or system-map, not \"%s\"", arguments[1]);
+				  "export makes isf, btf, system-map or elf, not \"%s\"",
+				  arguments[1]);
 	status = cli_open(cli, arguments[0]);
 	if (status)
 		return status;
@@ -77,6 +79,7 @@ static int export_run(struct cli *cli, void *state, char **arguments, int count)
 		err = nunchi_export_file(cli->guest, kind->what, export->path);
 	else
 		err = nunchi_export(cli->guest, kind->what, cli_write, cli);
+	cli_notes(cli, cli->guest, &cli->notes_printed);
 	if (!err && kind->what == NUNCHI_EXPORT_SYSTEM_MAP)
 		err = nunchi_guest_info(cli->guest, note_shift, cli);
 	return cli_fail(cli, err);
@@ -84,19 +87,22 @@ static int export_run(struct cli *cli, void *state, char **arguments, int count)
 
 const struct command command_export = {
     .name = "export",
-    .arguments = "TARGET isf|btf|system-map",
+    .arguments = "TARGET isf|btf|system-map|elf",
     .summary = "write a kernel's types and symbols for other tools",
     .description =
 	"Writes what nunchi finds in the guest's memory of its kernel, in the format of another "
 	"tool: isf, a symbol table for Volatility 3 (schema 6.2.0), so that no debug package of "
 	"the kernel is needed; btf, the kernel's types as pahole and bpftool read them; "
 	"system-map, its symbols at the addresses to which it is linked. How much higher this "
-	"guest runs them (KASLR) is said on standard error.\n"
+	"guest runs them (KASLR) is said on standard error; elf, a file for gdb, "
+	"with the symbols of the kernel and its modules where this guest has them, and with what "
+	"a backtrace needs.\n"
 	"BTF does not tell the types of variables: the table has those that Volatility's own "
 	"plugins ask for.",
     .examples = "  nunchi export memory.raw isf -o symbols/linux/web.json.xz\n"
 		"  nunchi export xen:web system-map -o System.map\n"
-		"  nunchi export qemu:demo btf -o vmlinux.btf\n",
+		"  nunchi export qemu:demo btf -o vmlinux.btf\n"
+		"  nunchi export qemu:demo elf -o kernel.elf\n",
     .options = export_options,
     .option_count = ARRAY_SIZE(export_options),
     .least = 2,

@@ -4,6 +4,7 @@
 #define NUNCHI_EXPORT_EXPORT_H
 
 #include "core/buffer.h"
+#include "core/cancel.h"
 #include "guest/linux/linux.h"
 
 #include <nunchi/nunchi.h>
@@ -29,6 +30,36 @@ struct nunchi_error *export_text_end(struct export_text *text);
 struct nunchi_error *export_isf(struct linux_kernel *kernel, export_write *write, void *data);
 /* Writes the kernel's BTF as it is in the memory. */
 struct nunchi_error *export_btf(struct linux_kernel *kernel, export_write *write, void *data);
+/* The size of that BTF; false if the kernel has none. */
+bool export_btf_size(const struct linux_kernel *kernel, uint64_t *ret);
+/* What an ELF file lacks because it is larger than the limits permit. */
+struct export_left {
+	bool module_symbols; /* those of some modules, or of all */
+	bool frames;
+};
+/*
+ * Writes an ELF file for gdb: the symbols of the kernel and of its modules, at the addresses at
+ * which this guest has them, tables for unwinding, and BTF.
+ */
+struct nunchi_error *export_elf(struct linux_kernel *kernel, export_write *write, void *data,
+				struct export_left *ret_left);
+/* A table of ORC: `count` places, relative to where each stands, and as many entries. */
+struct export_orc {
+	const uint8_t *places, *entries; /* of 4 and of 6 bytes */
+	uint64_t places_at;              /* address of the first place */
+	uint64_t count;
+	uint64_t end;                /* of the code */
+	unsigned type_bits;          /* size of orc_entry.type: 2, or 3 since Linux 6.4 */
+	const struct cancel *cancel; /* NULL: nobody can end it */
+};
+/* Appends .debug_frame made of a table that may hold anything; a part of it when cancelled. */
+void export_frames_convert(const struct export_orc *table, struct buffer *out);
+/*
+ * Appends .debug_frame for the kernel's image, which ends at `end`, made of its ORC; nothing if it
+ * has none. If memory is short, the buffer is marked failed.
+ */
+void export_frames(struct linux_kernel *kernel, const struct symbol_index *symbols, uint64_t end,
+		   struct buffer *out);
 /* Writes the symbols in the form of System.map, at the addresses to which the kernel is linked. */
 struct nunchi_error *export_system_map(struct linux_kernel *kernel, export_write *write,
 				       void *data);

@@ -56,21 +56,31 @@ struct nunchi_error *export_system_map(struct linux_kernel *kernel, export_write
 	return export_text_end(&text);
 }
 
+bool export_btf_size(const struct linux_kernel *kernel, uint64_t *ret)
+{
+	uint64_t start = kernel->symbol[LINUX_start_btf], stop = kernel->symbol[LINUX_stop_btf];
+
+	if (!start || stop <= start || stop - start > BTF_LIMIT)
+		return false;
+	*ret = stop - start;
+	return true;
+}
+
 struct nunchi_error *export_btf(struct linux_kernel *kernel, export_write *write, void *data)
 {
-	uint64_t at = kernel->symbol[LINUX_start_btf], stop = kernel->symbol[LINUX_stop_btf];
+	uint64_t at = kernel->symbol[LINUX_start_btf], stop, size;
 	_cleanup_free_ uint8_t *piece = malloc(PIECE);
 	struct nunchi_error *err = NULL;
 
 	if (!piece)
 		return &error_nomem;
-	if (!at || stop <= at || stop - at > BTF_LIMIT)
+	if (!export_btf_size(kernel, &size))
 		return error_create(NUNCHI_ERROR_NOT_FOUND,
 				    "the kernel has no BTF between the symbols __start_BTF and "
 				    "__stop_BTF");
+	stop = at + size;
 	while (!err && at < stop) {
-		size_t size = stop - at < PIECE ? stop - at : PIECE;
-
+		size = stop - at < PIECE ? stop - at : PIECE;
 		if (linux_read(kernel, at, piece, size) != READ_OK)
 			return error_create_at(NUNCHI_ERROR_FAULT, at,
 					       "the kernel's BTF at 0x%llx cannot be read",

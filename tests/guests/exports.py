@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 KASLR = "these addresses are without the guest's KASLR: virtual +"
-FILES = {"isf": "symbols.json.xz", "btf": "vmlinux.btf", "system-map": "System.map"}
+FILES = {"isf": "symbols.json.xz", "btf": "vmlinux.btf", "system-map": "System.map",
+         "elf": "kernel.elf"}
 BASE_KINDS = {"void", "int", "float", "char", "bool"}
 
 
@@ -78,6 +81,31 @@ def check_map(subject: Subject, path: Path, told: str) -> None:
     account.check(bool(shift) == subject.config.kaslr, "export system-map: the shift", told)
 
 
+def check_elf(subject: Subject, path: Path, btf: Path) -> None:
+    """All symbols of the kernel and its modules, tables to unwind by, and the BTF as it is."""
+    account = subject.account
+    done = subprocess.run(["readelf", "-S", "-s", "-W", path], capture_output=True, text=True,
+                          errors="replace", timeout=60, check=False)
+    account.check(done.returncode == 0 and not done.stderr, "export elf: readelf", done.stderr)
+    rows = {(int(value, 16), name) for value, name in re.findall(
+        r"^ *\d+: ([0-9a-f]+) .* (\S+)$", done.stdout, re.M)}
+    kernel = {(int(row["address"], 16), row["name"])
+              for row in subject.reference["symbols"].rows}
+    lost = sorted(kernel - rows)
+    account.check(not lost, f"export elf: {len(lost)} symbols are not there", str(lost[:3]))
+    modules = {row["name"] for row in subject.a.rows["kernel_modules"]}
+    listed = {(row["address"], row["name"]) for row in subject.a.rows["module_symbols"]
+              if row["module"] in modules}
+    lost = sorted(listed - rows)
+    account.check(bool(listed) and not lost,
+                  f"export elf: {len(lost)} of {len(listed)} symbols of modules are not there",
+                  str(lost[:3]))
+    place = re.search(r"\] \.BTF +PROGBITS +0+ (\w+) (\w+) ", done.stdout)
+    start, size = (int(part, 16) for part in place.groups()) if place else (0, 0)
+    account.check(path.read_bytes()[start:start + size] == btf.read_bytes(), "export elf: .BTF")
+    account.check(".debug_frame" in done.stdout, "export elf: .debug_frame")
+
+
 def run(subject: Subject) -> None:
     nunchi, account = subject.nunchi, subject.account
     paths = {kind: subject.work / name for kind, name in FILES.items()}
@@ -89,6 +117,7 @@ def run(subject: Subject) -> None:
         account.check(one.seconds < SECONDS, f"export {kind} took {one.seconds:.1f} s")
         account.times[f"export {kind}"] = round(one.seconds, 1)
     check_isf(subject, paths["isf"])
+    check_elf(subject, paths["elf"], paths["btf"])
     check_map(subject, paths["system-map"], done["system-map"].err)
     for kinds in (("isf",), ("btf", "system-map")):
         options = [part for kind in kinds for part in
