@@ -32,7 +32,7 @@ import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show sql ps probes trace modules sockets check diff log symbol type print "
-            "translate read cat ls find snapshot export rescue doctor help version").split()
+            "translate read cat ls find snapshot export gdb rescue doctor help version").split()
 
 
 def run(*args, **kwargs):

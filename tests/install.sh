@@ -53,7 +53,7 @@ shows()
 	[ "$(nm -g --defined-only "$libdir/$library.a" | grep -c ' [A-Z] ')" = \
 		"$(wc -l <"$root/static")" ] || fail "the static $library shows data or weak names"
 }
-shows libnunchi nunchi.h sql.h trace.h
+shows libnunchi gdb.h nunchi.h sql.h trace.h
 shows libnunchi-doctor doctor.h
 
 # What only the doctor loads or calls is not part of libnunchi.

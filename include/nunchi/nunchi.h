@@ -316,6 +316,11 @@ struct nunchi_guest_options {
 	 */
 	bool (*opened)(void *data);
 	void *opened_data;
+	/*
+	 * With `confine`: a listening socket of which the process may go on to accept connections
+	 * (accept4()); 0: none.
+	 */
+	int accept_fd;
 };
 
 /*
@@ -799,6 +804,38 @@ struct nunchi_printed {
 NUNCHI_API struct nunchi_error *
 nunchi_print(struct nunchi_guest *guest, const char *expression, unsigned depth,
 	     bool (*give)(const struct nunchi_printed *printed, void *data), void *data);
+
+/* ---- vCPUs ----------------------------------------------------------------------------------- */
+
+/*
+ * The registers of a vCPU. What the target does not know is 0, as the members `has_…` say. Of a
+ * vCPU in 32-bit mode the high halves are 0.
+ */
+struct nunchi_registers {
+	size_t size;        /* set by the caller: sizeof(struct nunchi_registers) */
+	bool has_general;   /* rax to r15 but rsp, and rflags */
+	bool has_rip;       /* rip and rsp */
+	bool has_selectors; /* cs to gs */
+	bool has_segments;  /* fs_base and gs_base */
+	bool has_kernel_gs; /* kernel_gs_base */
+	bool has_cr2, has_efer;
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rip, rflags;
+	uint64_t cs, ss, ds, es, fs, gs;
+	uint64_t fs_base, gs_base, kernel_gs_base;
+	uint64_t cr0, cr2, cr3, cr4, efer;
+};
+
+/* How many vCPUs nunchi_registers() may be asked for; 0 if the target knows no registers. */
+NUNCHI_API uint32_t nunchi_vcpu_count(const struct nunchi_guest *guest);
+/*
+ * Gets the registers of a vCPU, counted from 0; ret->size is set by the caller. A running guest is
+ * asked as it runs. Fails with NUNCHI_ERROR_NOT_FOUND if there is no such vCPU, and with
+ * NUNCHI_ERROR_UNSUPPORTED if the target knows no registers.
+ */
+NUNCHI_API struct nunchi_error *nunchi_registers(struct nunchi_guest *guest, uint32_t vcpu,
+						 struct nunchi_registers *ret);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 

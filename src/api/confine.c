@@ -178,6 +178,7 @@ struct nunchi_error *guest_confine(struct nunchi_guest *guest, struct target *ta
 		return err;
 	wanted.device = target->device;
 	wanted.request = target->device_request;
+	wanted.listener = options->accept_fd;
 	confinement->restricted = target->restricted;
 	return confine_process(&wanted, &confinement->result);
 }

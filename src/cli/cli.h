@@ -60,6 +60,8 @@ enum {
 	OPTION_SUMMARY,
 	OPTION_LINE,
 	OPTION_DEPTH,
+	OPTION_STDIO,
+	OPTION_LISTEN,
 	OPTION_FD,
 	OPTION_FILL,
 	OPTION_NAME
@@ -133,6 +135,7 @@ extern const struct command command_diff;
 extern const struct command command_doctor;
 extern const struct command command_export;
 extern const struct command command_find_names;
+extern const struct command command_gdb;
 extern const struct command command_help;
 extern const struct command command_info;
 extern const struct command command_list;

@@ -183,6 +183,9 @@ static struct nunchi_error *set_filter(const struct confine_options *options, bo
 	/* fstat() of newer C libraries. */
 	add_checked(&program, SYS_newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH);
 	add_checked(&program, SYS_fcntl, 1, F_GETFL, F_DUPFD_CLOEXEC);
+	if (options->listener > 0)
+		add_checked(&program, SYS_accept4, 0, (unsigned int)options->listener,
+			    (unsigned int)options->listener);
 	/* abort(), which signals the process itself. */
 	add_checked(&program, SYS_tgkill, 0, (unsigned int)getpid(), (unsigned int)getpid());
 	give(&program, DENY);

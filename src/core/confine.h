@@ -21,6 +21,7 @@ struct confine_options {
 	/* the only descriptor, beside terminals, on which ioctl() is permitted, or -1 */
 	int device;
 	unsigned long request; /* the only request on it */
+	int listener;          /* the only socket on which accept4() is permitted; 0: none */
 };
 
 struct confine_result {

@@ -45,6 +45,8 @@ static void judge(const char *name, bool right, const char *what)
 
 static void *page;  /* private memory */
 static int outside; /* a pipe that was open before */
+/* A socket at which the confined process may accept connections, the only one; 0: none. */
+static int listener;
 
 /* Each gives what the system call gives: -1 with errno. Harmless if it succeeds. */
 #define CALL(name, ...)                                                                            \
@@ -57,6 +59,7 @@ CALL(memfd_create, "x", 0)
 CALL(socket, AF_UNIX, SOCK_STREAM, 0)
 CALL(socketpair, AF_UNIX, SOCK_STREAM, 0, page)
 CALL(connect, outside, page, 0)
+CALL(accept4, outside, 0, 0, 0)
 CALL(bind, outside, page, 0)
 CALL(sendto, outside, page, 0, 0, NULL, 0)
 CALL(sendmsg, outside, NULL, 0)
@@ -158,6 +161,7 @@ static const struct attempt {
     ATTEMPT(socket),
     ATTEMPT(socketpair),
     ATTEMPT(connect),
+    ATTEMPT(accept4),
     ATTEMPT(bind),
     ATTEMPT(sendto),
     ATTEMPT(sendmsg),
@@ -358,7 +362,8 @@ static void judge_status(pid_t pid)
 
 static struct nunchi_guest *open_guest(const char *target, bool confine)
 {
-	const struct nunchi_guest_options options = {.size = sizeof(options), .confine = confine};
+	const struct nunchi_guest_options options = {
+	    .size = sizeof(options), .confine = confine, .accept_fd = listener};
 	struct nunchi_context *context;
 	struct nunchi_guest *guest = NULL;
 
@@ -382,6 +387,8 @@ static void be_confined(const char *target, const bool *forbidden, int ready, in
 	if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
 		_exit(1);
 	try_all(forbidden);
+	judge("listener", accept4(listener, NULL, NULL, 0) == -1 && errno == EAGAIN,
+	      strerror(errno));
 	read_guest(guest);
 	if (state.live)
 		pause_guest(guest);
@@ -389,6 +396,15 @@ static void be_confined(const char *target, const bool *forbidden, int ready, in
 	printf("passed %u\n", passed);
 	fflush(stdout);
 	_exit(failed ? 1 : 0);
+}
+
+/* At an address that the kernel chooses; nobody connects. */
+static int make_listener(void)
+{
+	const struct sockaddr address = {.sa_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd > 0 && !bind(fd, &address, sizeof(address.sa_family)) && !listen(fd, 1) ? fd : -1;
 }
 
 static int run(const char *target)
@@ -402,6 +418,8 @@ static int run(const char *target)
 	if (forbidden == MAP_FAILED || pipe(ready) || pipe(go))
 		return 1;
 	outside = ready[1];
+	listener = make_listener();
+	judge("listen", listener > 0, strerror(errno));
 	try_unconfined(forbidden);
 	pid = fork();
 	if (!pid) {

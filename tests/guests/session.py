@@ -20,9 +20,9 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (contents, crash, damage, endless, exports, expressions, files, partial, pauses,
-                    python_rows, raw, reset, shuffled, speed, sql, storm, tampered, trace, types, vmware,
-                    zeroed)
+from guests import (contents, crash, damage, debugger, endless, exports, expressions, files, partial,
+                    pauses, python_rows, raw, reset, shuffled, speed, sql, storm, tampered, trace, types,
+                    vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -313,6 +313,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "sql" in subject.config.tests:
         with account.timed("sql, running"):
             sql.look(subject, target)
+    if "gdb" in subject.config.tests:
+        with account.timed("gdb, running"):
+            debugger.look(subject, guest)
     if "contents" in subject.config.tests:
         with account.timed("contents"):
             said = contents.told(subject, guest)
@@ -371,7 +374,7 @@ def python_saved(subject: Subject) -> None:
 AFTERWARDS = {"python": python_saved, "export": exports.run, "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
-              "expressions": expressions.run, "tampered": tampered.run,
+              "expressions": expressions.run, "gdb": debugger.run, "tampered": tampered.run,
               "holes": contents.holes,
               # Last: it changes the file for good.
               "endless": endless.run}

@@ -11,6 +11,8 @@
 
 #include "attach_guest.h"
 
+#include <nunchi/gdb.h>
+
 #include <string.h>
 
 #define PHYSICAL (16 * MIB)
@@ -439,6 +441,25 @@ static void test_options(void **state)
 	assert_null(nunchi_session_open(&test->guest, &longer.options, &test->session));
 }
 
+/* A server of gdb's that cannot be made leaves the guest running, or says that it did not. */
+static void test_gdb_resume_fails(void **state)
+{
+	struct session_test *test = *state;
+	struct nunchi_gdb_options options = {.size = sizeof(options), .hold = true, .pid = 1};
+	struct nunchi_gdb *gdb = NULL;
+
+	refused(nunchi_gdb_create(&test->guest, &options, &gdb), NUNCHI_ERROR_UNSUPPORTED, "");
+	assert_int_equal(test->resumes, 1);
+	test->resume_fails = true;
+	refused(nunchi_gdb_create(&test->guest, &options, &gdb), NUNCHI_ERROR_TIMEOUT,
+		"cannot resume it");
+	assert_null(gdb);
+	options.pid = 0;
+	assert_null(nunchi_gdb_create(&test->guest, &options, &gdb));
+	refused(nunchi_gdb_destroy(gdb), NUNCHI_ERROR_TIMEOUT, "cannot resume it");
+	assert_int_equal(test->resumes, 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, session_setup, session_teardown)
@@ -456,6 +477,7 @@ int main(void)
 	    TEST(guest_cancel),
 	    TEST(cursor_after_its_session),
 	    TEST(options),
+	    TEST(gdb_resume_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
