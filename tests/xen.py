@@ -59,6 +59,7 @@ MORE_LABS = 2
 LAB_FAILED, GUEST_FAILED = 125, 75
 KILL_ROUNDS = {"pvh": 12, "pv": 6}
 EVENT_ROUNDS = 4
+BREAKPOINT_ROUNDS = 5
 
 
 class Ended(Exception):
@@ -179,17 +180,23 @@ def judge_guest(account: Account, work: Path, guest: str, views: tuple[str, ...]
 
 
 def look(part: Part, account: Account) -> None:
-    """All views of all guests."""
+    """All views of all guests; in Bochs also breakpoints, in the same boot."""
     lab, release = part.lab, part.release
     # In Bochs each takes ten times as long.
     views = FEW if lab.in_bochs else VIEWS
     symbols = "--symbols" if "symbols" in views else ""
     script = (f"VIEWS='{' '.join(views)}'\nFEW='{' '.join(FEW)}'\nSYMBOLS={symbols}\n"
               + (ROOT / "tests/xen/views.sh").read_text())
+    files = (ROOT / "tests/xen/breakpoints.sh",) if lab.in_bochs else ()
+    if lab.in_bochs:
+        script += f"sh ./breakpoints.sh pvh {BREAKPOINT_ROUNDS}\necho done\n"
     with runs.workplace(f"xen-{release}", part.keep) as work:
         with account.timed("look"):
-            if lab.run(account, release, script, work) is None:
+            output = lab.run(account, release, script, work, files)
+            if output is None:
                 return
+        if lab.in_bochs:
+            count_lines(account, output)
         with account.timed("compare"):
             judge_list(account, work, release, lab.names(release))
             for guest in lab.names(release):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "event/breakpoints.h"
 
+#include "arch/x86/idle.h"
 #include "core/array.h"
 
 #include <string.h>
@@ -41,7 +42,8 @@ struct breakpoints {
 	size_t observer_count, observer_capacity;
 	uint64_t renew_us; /* when the guest's pages are mapped anew */
 	bool dispatching;
-	bool removed; /* users were removed during a dispatch, and are to be freed */
+	bool removed;    /* users were removed during a dispatch, and are to be freed */
+	const char *end; /* why watching ends; NULL: it does not */
 };
 
 struct nunchi_error *breakpoints_create(struct target *target, struct address_space *code,
@@ -194,33 +196,6 @@ struct nunchi_error *breakpoints_observe(struct breakpoints *set, enum target_ev
 
 /* ---- Going on -------------------------------------------------------------------------------- */
 
-/* Instructions without effect with which the kernel's functions begin, and ENDBR. */
-static const struct {
-	uint8_t size, bytes[6];
-	bool ends_branch;
-} idle_instructions[] = {
-    {5, {0x0f, 0x1f, 0x44, 0x00, 0x00}},
-    {6, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00}},
-    {4, {0xf3, 0x0f, 0x1e, 0xfa}, .ends_branch = true},
-    {4, {0xf3, 0x0f, 0x1e, 0xfb}, .ends_branch = true},
-    {4, {0x0f, 0x1f, 0x40, 0x00}},
-    {3, {0x0f, 0x1f, 0x00}},
-    {2, {0x66, 0x90}},
-    {1, {0x90}},
-};
-
-/* tracked: the processor waits for ENDBR behind an indirect branch, so that it must be executed. */
-static unsigned idle_size(const uint8_t *code, size_t size, bool tracked)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(idle_instructions); i++) {
-		unsigned length = idle_instructions[i].size;
-
-		if (length <= size && !memcmp(code, idle_instructions[i].bytes, length))
-			return tracked && idle_instructions[i].ends_branch ? 0 : length;
-	}
-	return 0;
-}
-
 /*
  * Where the vCPU can go on: behind instructions without effect, which need not be executed, since
  * to execute a single one takes another stop. Not past an address with a breakpoint.
@@ -236,7 +211,7 @@ static uint64_t next_address(const struct breakpoints *set, const struct x86_reg
 		return address;
 	if (address_space_read(set->code, gva(address), code, sizeof(code), NULL) != MEMORY_OK)
 		return address;
-	while ((size = idle_size(code + done, sizeof(code) - done, registers->cr4 & CR4_CET)) !=
+	while ((size = x86_idle_size(code + done, sizeof(code) - done, registers->cr4 & CR4_CET)) !=
 	       0) {
 		done += size;
 		if (find_place(set, address + done))
@@ -263,12 +238,12 @@ static void call_users(struct breakpoints *set, const struct target_stop *stop)
 }
 
 /*
- * What the guest wrote since the last stop is read anew. Pages are mapped anew only now and then at
- * events, which come often: on Xen that takes longer than all the rest.
+ * What the guest wrote since the last stop is read anew. Where other vCPUs run, pages are mapped
+ * anew only now and then: on Xen, where it is so, that takes longer than all the rest.
  */
-static void forget(struct breakpoints *set, enum target_stop_kind kind)
+static void forget(struct breakpoints *set, const struct target_stop *stop)
 {
-	if (kind == TARGET_STOP_EVENT && clock_us() < set->renew_us) {
+	if (stop->others_run && clock_us() < set->renew_us) {
 		memory_new_generation(set->target->memory);
 		return;
 	}
@@ -287,6 +262,11 @@ static void call_observers(struct breakpoints *set, const struct target_stop *st
 	}
 }
 
+void breakpoints_end(struct breakpoints *set, const char *reason)
+{
+	set->end = reason;
+}
+
 struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakpoints_result *ret)
 {
 	const struct target_stops_ops *stops = target_stops(set->target);
@@ -302,14 +282,19 @@ struct nunchi_error *breakpoints_dispatch(struct breakpoints *set, struct breakp
 		uint64_t rip = stop.registers.rip;
 
 		start = clock_us();
-		forget(set, stop.kind);
+		forget(set, &stop);
 		if (stop.kind == TARGET_STOP_BREAKPOINT) {
 			call_users(set, &stop);
 			rip = next_address(set, &stop.registers);
 		} else {
 			call_observers(set, &stop);
 		}
-		err = stops->go(set->target, &stop, rip);
+		if (set->end) {
+			stops->close(set->target);
+			err = error_create(NUNCHI_ERROR_GONE, "%s", set->end);
+		} else {
+			err = stops->go(set->target, &stop, rip);
+		}
 		ret->stood_us = clock_us() - start;
 	}
 	ret->kind = stop.kind;

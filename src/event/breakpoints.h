@@ -56,6 +56,13 @@ void breakpoints_remove(struct breakpoints *set, struct breakpoint *breakpoint);
 struct nunchi_error *breakpoints_observe(struct breakpoints *set, enum target_event event,
 					 uint32_t index, breakpoint_hit_fn *hit, void *data);
 
+/*
+ * Within a hit: has the dispatch end watching (target_stops_ops.close()) in place of going on, so
+ * that the guest goes on without breakpoints. It then fails with NUNCHI_ERROR_GONE, and this
+ * reason.
+ */
+void breakpoints_end(struct breakpoints *set, const char *reason);
+
 /* What has happened in a dispatch. */
 struct breakpoints_result {
 	enum target_stop_kind kind; /* TARGET_STOP_NONE: nothing was pending */

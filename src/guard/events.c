@@ -55,6 +55,27 @@ struct xen_events *xen_events_create(const struct guard_setup *setup)
 	return events;
 }
 
+struct nunchi_error *xen_events_restore(void *data, const struct undo_log *log)
+{
+	const struct xen_events *events = data;
+	static struct undo_patch patches[UNDO_PATCHES_MAX];
+	size_t count;
+	int errnum = undo_log_patches(log, patches, &count);
+
+	if (errnum)
+		return error_create_errno(errnum, "undo log %s", undo_log_path(log));
+	if (!count)
+		return NULL;
+	errnum = monitor_pause(&events->monitor, true);
+	if (!errnum) {
+		errnum = monitor_restore(&events->monitor, patches, count);
+		monitor_pause(&events->monitor, false);
+	}
+	if (!errnum || errnum == ESRCH)
+		return NULL;
+	return error_create_errno(errnum, "Xen refuses to remove breakpoints");
+}
+
 struct nunchi_error *xen_events_undo(void *data)
 {
 	const struct xen_events *events = data;

@@ -161,7 +161,8 @@ static void undo_everything(struct duty *duty)
 	    .counted = true, .clear = xen_call_undo, .ran = xen_call_ran, .data = duty->xen};
 	const struct undo_actor sender = {
 	    .look = send_look, .clear = send_undo, .ran = send_ran, .data = &duty->setup};
-	const struct undo_actor events = {.clear = xen_events_undo, .data = duty->events};
+	const struct undo_actor events = {
+	    .restore = xen_events_restore, .clear = xen_events_undo, .data = duty->events};
 	const struct undo_actor *actor = duty->xen ? &xen : duty->events ? &events : &sender;
 	uint64_t deadline = clock_us() + UNDO_US;
 	struct replay result;

@@ -61,6 +61,9 @@ void replay(struct undo_log *log, const struct undo_actor *actor, struct replay 
 		ret->error = error_create_errno(errnum, "undo log %s", undo_log_path(log));
 		return;
 	}
+	ret->error = actor->restore ? actor->restore(actor->data, log) : NULL;
+	if (ret->error)
+		return;
 	for (size_t i = entries.count; i-- > 0;) {
 		const struct undo_entry *entry = &entries.entries[i];
 		enum due due;

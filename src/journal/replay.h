@@ -48,6 +48,11 @@ struct undo_actor {
 	 * the guest has ended).
 	 */
 	struct nunchi_error *(*clear)(void *data);
+	/*
+	 * Writes back the bytes that breakpoints replaced, which the log tells
+	 * (undo_log_patches()), before anything is undone. NULL: there are none.
+	 */
+	struct nunchi_error *(*restore)(void *data, const struct undo_log *log);
 	void *data;
 	/* Gets the CPU time of the guest; false if it is unknown. NULL: it always is. */
 	bool (*ran)(void *data, struct undo_ran *ret);

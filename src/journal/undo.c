@@ -306,6 +306,7 @@ static struct nunchi_error *clear_alone(struct undo *undo)
 	struct undo_actor actor = actor_of(undo);
 	struct undo_entry entry = undo_log_entry(undo->log, undo->entry);
 	enum undo_state state = entry.state;
+	struct nunchi_error *err;
 
 	if (state == UNDO_UNDONE)
 		return NULL;
@@ -315,7 +316,8 @@ static struct nunchi_error *clear_alone(struct undo *undo)
 	if (is_ended(undo, &entry))
 		return NULL;
 	nunchi_error_destroy(mark(undo, UNDO_UNDOING));
-	return actor.clear(undo->data);
+	err = actor.restore ? actor.restore(undo->data, undo->log) : NULL;
+	return err ? err : actor.clear(undo->data);
 }
 
 struct nunchi_error *undo_undo(struct undo *undo)

@@ -17,6 +17,8 @@
 /* Limit of the length of a line that is written. */
 #define LINE_MAX_SIZE 256
 #define TEXT_MAX      ((size_t)64 * 1024)
+/* Behind this no byte to be replaced is noted, so that there is room for what undoes them. */
+#define PATCHES_END (TEXT_MAX / 2)
 /*
  * Limit of the tries to lock a log. A try fails if the owner removes its log between open() and the
  * lock.
@@ -39,7 +41,7 @@ struct undo_log {
 };
 
 static const char *const type_names[] = {
-    [UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub", [UNDO_EVENTS] = "events"};
+    [UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub", [UNDO_EVENTS] = "ring"};
 static const char *const state_names[] = {
     [UNDO_LOGGED] = "logged",   [UNDO_DOING] = "doing",   [UNDO_DONE] = "done",
     [UNDO_UNDOING] = "undoing", [UNDO_UNDONE] = "undone",
@@ -418,9 +420,15 @@ static struct nunchi_error *make(int fd, int directory, char *path, uint64_t own
 	return NULL;
 }
 
+/* Appends whole lines, or nothing: what follows a part of a line would be lost with it. */
 static int append_text(int fd, const char *text)
 {
-	return -io_write_full(fd, text, strlen(text));
+	off_t before = lseek(fd, 0, SEEK_END);
+	int errnum = before < 0 ? errno : -io_write_full(fd, text, strlen(text));
+
+	if (errnum && before >= 0 && ftruncate(fd, before))
+		return errno;
+	return errnum;
 }
 
 /*
@@ -642,6 +650,85 @@ int undo_log_append_ran(struct undo_log *log, unsigned number, enum undo_type ty
 	snprintf(line, sizeof(line), "%u %s %s%s\n", number, type_names[type], state_names[state],
 		 argument);
 	return append_text(log->fd, line);
+}
+
+int undo_log_append_patch(struct undo_log *log, const struct undo_patch *patch, bool made)
+{
+	char line[LINE_MAX_SIZE];
+	struct stat st;
+	int at;
+
+	if (fstat(log->fd, &st))
+		return errno;
+	if (st.st_size > (off_t)(made ? PATCHES_END : TEXT_MAX - PATCHES_END / 2))
+		return EFBIG;
+	at = snprintf(line, sizeof(line), "%s %" PRIx64 " %x", made ? "patch" : "restored",
+		      patch->frame, patch->offset);
+	for (size_t i = 0; made && i < patch->size; i++)
+		at += snprintf(line + at, sizeof(line) - (size_t)at, "%s%02x", i ? "" : " ",
+			       patch->bytes[i]);
+	snprintf(line + at, sizeof(line) - (size_t)at, "\n");
+	return append_text(log->fd, line);
+}
+
+/* Parses a line about a byte; false if it is another one. */
+static bool parse_patch(const char *line, struct undo_patch *ret, bool *ret_made)
+{
+	char bytes[2 * UNDO_PATCH_BYTES + 1] = "";
+	unsigned offset, byte;
+
+	*ret = (struct undo_patch){0};
+	*ret_made =
+	    sscanf(line, "patch %" SCNx64 " %x %16[0-9a-f]", &ret->frame, &offset, bytes) == 3;
+	if (!*ret_made && sscanf(line, "restored %" SCNx64 " %x", &ret->frame, &offset) != 2)
+		return false;
+	ret->offset = (uint16_t)offset;
+	while (ret->size < UNDO_PATCH_BYTES && sscanf(bytes + 2 * ret->size, "%2x", &byte) == 1)
+		ret->bytes[ret->size++] = (uint8_t)byte;
+	return offset < UNDO_PATCH_PAGE && offset + ret->size <= UNDO_PATCH_PAGE &&
+	       *ret_made == (ret->size > 0);
+}
+
+/* The newest line about a byte decides. */
+static int put_patch(struct undo_patch *patches, size_t *count, const struct undo_patch *patch,
+		     bool made)
+{
+	size_t at = 0;
+
+	while (at < *count &&
+	       (patches[at].frame != patch->frame || patches[at].offset != patch->offset))
+		at++;
+	if (!made) {
+		if (at < *count)
+			patches[at] = patches[--*count];
+		return 0;
+	}
+	if (at == UNDO_PATCHES_MAX)
+		return EFBIG;
+	patches[at] = *patch;
+	*count += at == *count;
+	return 0;
+}
+
+int undo_log_patches(const struct undo_log *log, struct undo_patch *ret, size_t *ret_count)
+{
+	_cleanup_free_ struct text *text = malloc(sizeof(*text));
+	int errnum = text ? read_text(log->fd, text) : ENOMEM;
+
+	*ret_count = 0;
+	if (!errnum && !has_header(text))
+		errnum = EBADMSG;
+	for (char *at = text ? text->data : NULL; !errnum && *at;) {
+		char *end = strchr(at, '\n');
+		struct undo_patch patch;
+		bool made;
+
+		*end = '\0';
+		if (parse_patch(at, &patch, &made))
+			errnum = put_patch(ret, ret_count, &patch, made);
+		at = end + 1;
+	}
+	return errnum;
 }
 
 void undo_log_leave(struct undo_log *log)

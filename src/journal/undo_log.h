@@ -12,12 +12,16 @@
  *	1 pause logged
  *	1 pause doing
  *	1 pause done ran 123456789
+ *	patch 81a3f 1904 0f1f440000
+ *	restored 81a3f 1904
  *
  * "owner" is a random number that each process draws when it takes the log. A line "NUMBER TYPE
  * STATE [ARGUMENTS]" sets the newest state of an entry. "ran" is the CPU time, in nanoseconds, that
  * the guest had used then: if it has used more, somebody has resumed it. A last line without a
- * newline was not written completely and is ignored. An entry of a type that this nunchi does not
- * know (a newer one wrote it) is not undone: the log is kept, and the user is told.
+ * newline was not written completely and is ignored. "patch" says what a breakpoint is about to be
+ * written over: the frame and the offset in it, in hexadecimal, and the bytes there, of which it
+ * replaces the first; "restored", that the byte is back. An entry of a type that this nunchi does
+ *not know (a newer one wrote it) is not undone: the log is kept, and the user is told.
  *
  * Two locks on the file say whether somebody looks after it: byte 0 is locked by the owner, byte 1
  * by the guard. They are open file description locks and end with the process that took them,
@@ -60,7 +64,7 @@ enum undo_log_owner {
 enum undo_type {
 	UNDO_PAUSE,
 	UNDO_STUB,         /* a gdb stub of QEMU is open, with breakpoints in the guest, maybe */
-	UNDO_EVENTS,       /* a domain of Xen has an event ring */
+	UNDO_EVENTS,       /* a domain of Xen has an event ring, with breakpoints in it, maybe */
 	UNDO_UNKNOWN_TYPE, /* written by a newer nunchi */
 };
 
@@ -79,6 +83,18 @@ struct undo_entry {
 	bool has_ran;
 	uint64_t ran; /* CPU time of the guest in nanoseconds, from the newest line that tells it */
 };
+
+/* A byte of the guest's memory that a breakpoint replaces. */
+#define UNDO_PATCH_BYTES 8
+#define UNDO_PATCH_PAGE  4096
+struct undo_patch {
+	uint64_t frame;
+	uint16_t offset; /* in the page of that frame */
+	uint8_t size;    /* of `bytes`, at least 1, within the page */
+	/* As they were. A place where the others have changed is another's by now. */
+	uint8_t bytes[UNDO_PATCH_BYTES];
+};
+#define UNDO_PATCHES_MAX 512
 
 /* The content of a log: the entries that are not undone, the oldest first. */
 struct undo_entries {
@@ -127,6 +143,17 @@ int undo_log_append(struct undo_log *log, unsigned number, enum undo_type type,
 /* Does the same with the CPU time that the guest has used; ran is NULL if that is unknown. */
 int undo_log_append_ran(struct undo_log *log, unsigned number, enum undo_type type,
 			enum undo_state state, const uint64_t *ran);
+
+/*
+ * Notes a byte that is about to be replaced (made), or that was written back. Returns 0 or an
+ * errno: EFBIG if the log has no room for one more that is to be replaced.
+ */
+int undo_log_append_patch(struct undo_log *log, const struct undo_patch *patch, bool made);
+/*
+ * Gets the bytes that were not written back, at most UNDO_PATCHES_MAX. Returns 0 or an errno, as
+ * undo_log_read().
+ */
+int undo_log_patches(const struct undo_log *log, struct undo_patch *ret, size_t *ret_count);
 
 /*
  * Removes the logs that nobody looks after and of which is_dead() says that their guest is gone;

@@ -269,6 +269,8 @@ const struct probe_system probe_linux = {
     .find_process = find_process,
     .descends = descends,
     .born = {"wake_up_new_task", enter_born, NULL},
+    .suspends = "do_suspend xen_suspend",
+    .is_rewritten = linux_is_branch,
     .return_frame = return_frame,
 };
 

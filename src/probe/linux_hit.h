@@ -93,4 +93,9 @@ void hit_flags(struct probe_hit *hit, unsigned column, const struct flag_set *se
 void hit_status(struct probe_hit *hit, unsigned column);
 void hit_pointer_status(struct probe_hit *hit, unsigned column);
 
+/*
+ * Whether a branch of a static key begins at an address, or it is not known (linux_branches.c).
+ */
+bool linux_is_branch(struct guest_kernel *guest, uint64_t address);
+
 #endif

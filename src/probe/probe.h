@@ -125,6 +125,17 @@ struct probe_system {
 	 * process that gets the id later is another one.
 	 */
 	bool (*descends)(void *state);
+	/*
+	 * Names of functions of the kernel, separated by blanks, the first of which that exists is
+	 * called when the guest is to be saved, or moved to another host. A kernel that cannot be
+	 * lacks them. NULL: all do.
+	 */
+	const char *suspends;
+	/*
+	 * Whether the kernel changes the instruction at an address by itself, so that nothing must
+	 * be written over it. NULL: it changes none.
+	 */
+	bool (*is_rewritten)(struct guest_kernel *kernel, uint64_t address);
 	/* The address to which the function returns, and the stack pointer behind it. */
 	bool (*return_frame)(const struct probe_hit *hit, uint64_t *ret_address,
 			     uint64_t *ret_stack);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "probe/trace.h"
 
+#include "core/hash.h"
 #include "event/breakpoints.h"
 #include "view/selection.h"
 
@@ -10,6 +11,8 @@
 /* Limits of what is kept: rows that nobody takes, and calls that have not returned. */
 #define MAX_ROWS  8192
 #define MAX_CALLS 8192
+/* Places of which is remembered whether the kernel rewrites them. */
+#define MAX_PLACES 65536
 /* Of a command line, in bytes: to copy a megabyte takes long for a guest that stands still. */
 #define MAX_TEXT 8192
 /* A name of a kernel's function, with a NUL. */
@@ -65,6 +68,7 @@ struct probe_trace {
 	struct trace_row *spare; /* rows to be used again */
 	struct call *calls;
 	size_t call_count;
+	struct hash_map places; /* that were looked at; 1: the kernel rewrites what stands there */
 	struct nunchi_trace_cost cost;
 	bool paused;
 	bool no_memory;
@@ -236,6 +240,27 @@ static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *
 	};
 }
 
+/* Refuses a place that the kernel rewrites while it runs, if breakpoints stand in its memory. */
+static struct nunchi_error *check_place(struct probe_trace *trace, uint64_t address)
+{
+	const uint64_t *known;
+	bool rewritten;
+
+	if (!trace->target->ops->stops->in_memory || !trace->system->is_rewritten)
+		return NULL;
+	/* The guest says where its calls return to. */
+	if (trace->places.count == MAX_PLACES)
+		hash_map_clear(&trace->places);
+	known = hash_map_find(&trace->places, address);
+	rewritten = known ? *known : trace->system->is_rewritten(trace->kernel, address);
+	if (!known && hash_map_insert(&trace->places, address, rewritten) == HASH_NOMEM)
+		return &error_nomem;
+	return rewritten
+		   ? error_create_at(NUNCHI_ERROR_UNSUPPORTED, address,
+				     "the kernel rewrites the instruction there while it runs")
+		   : NULL;
+}
+
 static void on_return(void *data, const struct target_stop *stop)
 {
 	struct call *call = data;
@@ -283,7 +308,10 @@ static void await_return(struct set_hook *hook, const struct probe_hit *hit, str
 		return;
 	}
 	*call = (struct call){.hook = hook, .row = row, .stack = stack, .kept = hit->kept};
-	err = breakpoints_add(trace->breakpoints, address, on_return, call, &call->breakpoint);
+	err = check_place(trace, address);
+	if (!err)
+		err = breakpoints_add(trace->breakpoints, address, on_return, call,
+				      &call->breakpoint);
 	if (err) {
 		row_warn(&row->row, "the results of some calls are not known: %s",
 			 nunchi_error_message(err));
@@ -410,6 +438,20 @@ bool probe_trace_is_paused(struct probe_trace *trace)
 	return trace->paused;
 }
 
+/*
+ * The copy of the guest must not have the breakpoints. The vCPU stands still before anything of it
+ * is written, but for a guest that runs while it is moved.
+ */
+static void on_suspend(void *data, const struct target_stop *stop)
+{
+	struct probe_trace *trace = data;
+
+	(void)stop;
+	breakpoints_end(trace->breakpoints,
+			"the guest is about to be saved or moved to another host, and watching "
+			"ends before that");
+}
+
 /* ---- Setting --------------------------------------------------------------------------------- */
 
 /*
@@ -478,6 +520,8 @@ static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_prob
 		return NULL;
 	}
 	err = find_function(trace->kernel, hook->functions, &set->address, &set->alternative);
+	if (!err)
+		err = error_context(check_place(trace, set->address), "%s", hook->functions);
 	if (!err)
 		trace->hook_count++;
 	return err;
@@ -605,6 +649,32 @@ static struct nunchi_error *take_probes(struct probe_trace *trace, const char *c
 	return trace->pid ? take_hook(trace, NULL, &trace->system->born) : NULL;
 }
 
+/* Sees the guest being saved, if breakpoints are in its memory. The guest stands still. */
+static struct nunchi_error *set_suspend(struct probe_trace *trace)
+{
+	const char *function = trace->system->suspends;
+	struct breakpoint *breakpoint;
+	struct nunchi_error *err;
+	unsigned alternative;
+	uint64_t address;
+	bool needed = false;
+
+	for (size_t i = 0; i < trace->hook_count; i++)
+		needed |= trace->hooks[i].hook->functions != NULL;
+	if (!needed || !function || !trace->target->ops->stops->in_memory)
+		return NULL;
+	err = find_function(trace->kernel, function, &address, &alternative);
+	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
+		nunchi_error_destroy(err);
+		return NULL;
+	}
+	if (!err)
+		err = check_place(trace, address);
+	if (!err)
+		err = breakpoints_add(trace->breakpoints, address, on_suspend, trace, &breakpoint);
+	return error_context(err, "cannot see when the guest is saved (%s)", function);
+}
+
 /* The guest stands still. */
 static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 {
@@ -619,7 +689,8 @@ static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 					    &breakpoint)
 			  : breakpoints_observe(trace->breakpoints, hook->hook->event,
 						hook->hook->index, on_hit, hook);
-		if (lenient && hook->probe && error_is(err, NUNCHI_ERROR_BUSY)) {
+		if (lenient && hook->probe &&
+		    (error_is(err, NUNCHI_ERROR_BUSY) || error_is(err, NUNCHI_ERROR_UNSUPPORTED))) {
 			warn_of_missing(trace, hook->probe->probe->schema.name, err);
 			nunchi_error_destroy(err);
 			err = NULL;
@@ -653,6 +724,8 @@ static struct nunchi_error *start(struct probe_trace *trace, const char *const *
 	if (err)
 		return err;
 	err = set_all(trace, options->lenient);
+	if (!err)
+		err = set_suspend(trace);
 	released = stops->release(trace->target);
 	if (err)
 		nunchi_error_destroy(released);
@@ -718,6 +791,7 @@ void probe_trace_destroy(struct probe_trace *trace)
 	for (size_t i = 0; i < trace->warning_count; i++)
 		free(trace->warnings[i]);
 	free(trace->probes);
+	hash_map_deinit(&trace->places);
 	free(trace->hooks);
 	free(trace);
 }

@@ -13,6 +13,7 @@
 #include "arch/x86/registers.h"
 #include "core/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum target_stop_kind {
@@ -42,6 +43,7 @@ enum target_event {
 struct target_stop {
 	enum target_stop_kind kind;
 	unsigned vcpu;
+	bool others_run; /* the vCPU alone stands still, until go() */
 	/*
 	 * Of the vCPU, unless the kind is another one. For an event gs_base is the kernel's, if
 	 * either of the two bases is.
@@ -69,8 +71,8 @@ struct target_stops_ops {
 	/* A descriptor that is readable (POLLIN) when next() has something; owned by the target. */
 	int (*fd)(const struct target *target);
 	/*
-	 * Gets what has happened, without waiting. After TARGET_STOP_BREAKPOINT the guest stands
-	 * still until go().
+	 * Gets what has happened, without waiting. After TARGET_STOP_BREAKPOINT the guest, or the
+	 * vCPU if others run, stands still until go().
 	 */
 	struct nunchi_error *(*next)(struct target *target, struct target_stop *ret);
 	/*
@@ -88,8 +90,9 @@ struct target_stops_ops {
 	struct nunchi_error *(*hold)(struct target *target);
 	struct nunchi_error *(*release)(struct target *target);
 	/*
-	 * Sets and removes a breakpoint at a virtual address of the kernel, while the guest stands
-	 * still. NUNCHI_ERROR_BUSY if the processor has no more of them.
+	 * Sets and removes a breakpoint at a virtual address of the kernel, while the guest or a
+	 * vCPU stands still. NUNCHI_ERROR_BUSY if the processor has no more of them,
+	 * NUNCHI_ERROR_UNSUPPORTED if none can be at this address.
 	 */
 	struct nunchi_error *(*insert)(struct target *target, uint64_t address);
 	struct nunchi_error *(*remove)(struct target *target, uint64_t address);
@@ -99,6 +102,11 @@ struct target_stops_ops {
 	 */
 	struct nunchi_error *(*observe)(struct target *target, enum target_event event,
 					uint32_t index);
+	/*
+	 * Breakpoints are in the guest's memory, and would be in a copy of the guest. To be read in
+	 * target_ops.stops.
+	 */
+	bool in_memory;
 };
 
 /* The functions for a target, which a confined process may call too; NULL if it has none. */

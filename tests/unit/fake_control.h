@@ -32,6 +32,9 @@ struct fake_domain {
 	uint32_t answered; /* index of the next answer that Xen reads */
 	uint32_t controls; /* control registers that are watched, a bit each */
 	size_t msrs;       /* number of MSRs that are watched */
+	bool traps;        /* INT3 is told of */
+	bool refuses_trap; /* one that is given to it is not taken */
+	uint32_t trapped;  /* vCPUs that have got one, a bit each */
 	bool exits;        /* writes of CR3 are slow still */
 };
 
@@ -81,9 +84,17 @@ struct fake_xen {
 	unsigned ring_unsafe; /* how often the guest could have written to what Xen trusts */
 	unsigned ring_strays; /* answers to vCPUs that do not wait */
 	int channels;         /* readable when an event waits */
+	const char *no_breakpoints;
+	uint8_t last_answer[400]; /* that Xen has read */
 	_Alignas(PAGE_SIZE) uint8_t ring[PAGE_SIZE];
+	uint8_t text[PAGE_SIZE]; /* a page of code, at FAKE_TEXT_FRAME */
+	int text_error;          /* errno of mapping that, instead */
+	/* how often it was mapped for writing while the guest ran, or had INT3 of which Xen did not
+	 * tell */
+	unsigned text_unsafe;
 };
 #define FAKE_RING_FRAME 0xfeff9
+#define FAKE_TEXT_FRAME 0xabc
 /* struct vm_event_sring, and the size of a slot in version 7. */
 #define FAKE_SLOT(index) (fake->ring + 64 + (size_t)((index) % 8) * 400)
 
@@ -119,6 +130,26 @@ static inline int fake_answer(int errnum)
 	return errnum ? -1 : 0;
 }
 
+/*
+ * Where a page is that may be mapped for writing, as an offset in the file of `fake`; 0 with errno
+ * if there is none.
+ */
+static inline off_t fake_page_at(uint16_t id, uint64_t frame)
+{
+	const struct fake_domain *domain = fake_find(id, false);
+
+	errno = domain ? EINVAL : ESRCH;
+	if (domain && frame == FAKE_RING_FRAME && fake->ring_populated)
+		return (off_t)offsetof(struct fake_xen, ring);
+	if (!domain || frame != FAKE_TEXT_FRAME)
+		return 0;
+	fake->text_unsafe += !domain->pauses;
+	if (!fake->text_error)
+		return (off_t)offsetof(struct fake_xen, text);
+	errno = fake->text_error;
+	return 0;
+}
+
 /* XENMEM_populate_physmap and XENMEM_decrease_reservation of the ring's page. */
 static inline int fake_reserve(uint64_t op, const struct xen_reservation *reservation)
 {
@@ -150,6 +181,8 @@ static inline void fake_read_answers(struct fake_domain *domain)
 	while (load_le32(fake->ring + 8) != domain->answered) {
 		const uint8_t *answer = FAKE_SLOT(domain->answered++);
 		uint32_t vcpu = load_le32(answer + 12);
+
+		memcpy(fake->last_answer, answer, sizeof(fake->last_answer));
 
 		if (load_le32(answer) != fake->ring_version || vcpu > domain->info.max_vcpu_id)
 			continue;
@@ -203,6 +236,7 @@ static inline int fake_ring_op(struct fake_domain *domain, struct xen_vm_event_o
 		domain->has_ring = false;
 		domain->controls = 0;
 		domain->msrs = 0;
+		domain->traps = false;
 		return 0;
 	case XEN_RING_RESUME:
 		if (!domain->has_ring)
@@ -221,6 +255,13 @@ static inline int fake_monitor_op(struct fake_domain *domain, struct xen_monitor
 
 	if (op->op == XEN_MONITOR_CAPABILITIES) {
 		op->event = fake->capabilities;
+		return 0;
+	}
+	if (op->event == XEN_MONITOR_BREAKPOINT) {
+		fake->text_unsafe += !on && memchr(fake->text, 0xcc, sizeof(fake->text)) != NULL;
+		if (domain->traps == on)
+			return EEXIST;
+		domain->traps = on;
 		return 0;
 	}
 	if (op->event == XEN_MONITOR_MSR) {

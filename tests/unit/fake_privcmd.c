@@ -27,14 +27,11 @@ int privcmd_call(int fd, struct xen_raw_call *call)
 
 void *privcmd_map(int fd, uint16_t domain, uint64_t frame)
 {
+	off_t at = fake_page_at(domain, frame);
 	void *page;
 
-	(void)domain;
-	if (frame != FAKE_RING_FRAME || !fake->ring_populated) {
-		errno = EINVAL;
+	if (!at)
 		return NULL;
-	}
-	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		    (off_t)offsetof(struct fake_xen, ring));
+	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
 	return page == MAP_FAILED ? NULL : page;
 }

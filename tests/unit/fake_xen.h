@@ -99,6 +99,11 @@ static void *fake_map(int driver, uint16_t domain, size_t pages, const uint64_t 
 	assert_true(map != MAP_FAILED);
 	for (size_t i = 0; i < pages; i++)
 		errors[i] = frames[i] < FAKE_FRAMES ? fake->errors[frames[i]] : -EINVAL;
+	if (pages == 1 && frames[0] == FAKE_TEXT_FRAME) {
+		assert_true(mmap(map, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, fake_fd,
+				 (off_t)offsetof(struct fake_xen, text)) != MAP_FAILED);
+		pages = 0;
+	}
 	for (size_t i = 0, count; i < pages; i += count) {
 		count = 1;
 		while (!errors[i] && i + count < pages && !errors[i + count] &&
@@ -116,18 +121,39 @@ static void *fake_map(int driver, uint16_t domain, size_t pages, const uint64_t 
 
 static void *fake_map_page(int driver, uint16_t domain, uint64_t frame)
 {
+	off_t at = fake_page_at(domain, frame);
 	void *page;
 
 	(void)driver;
-	if (!fake_find(domain, false) || frame != FAKE_RING_FRAME || !fake->ring_populated) {
-		errno = EINVAL;
+	if (!at)
 		return NULL;
-	}
-	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_fd,
-		    (off_t)offsetof(struct fake_xen, ring));
+	page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_fd, at);
 	assert_true(page != MAP_FAILED);
 	__atomic_add_fetch(&fake->mapped, 1, __ATOMIC_RELAXED);
 	return page;
+}
+
+static int fake_device_op(int driver, uint16_t domain, void *op, size_t size)
+{
+	const struct xen_inject_op *inject = op;
+	struct fake_domain *found = fake_find(domain, false);
+
+	(void)driver;
+	if (!found || size != sizeof(*inject) || inject->op != XEN_OP_INJECT_EVENT ||
+	    inject->vector != 3 || inject->type != XEN_EVENT_SOFTWARE || inject->length != 0 ||
+	    inject->error != XEN_EVENT_NO_ERROR || !(found->waiting >> inject->vcpu & 1))
+		return fake_answer(EINVAL);
+	if (found->refuses_trap)
+		return fake_answer(EBUSY);
+	found->trapped |= 1U << inject->vcpu;
+	return 0;
+}
+
+static const char *fake_no_breakpoints(bool pvh, unsigned vcpus)
+{
+	(void)pvh;
+	(void)vcpus;
+	return fake->no_breakpoints;
 }
 
 static int fake_channels_open(void)
@@ -248,6 +274,8 @@ static const struct xen_calls fake_calls = {
     .map = fake_map,
     .unmap = fake_unmap,
     .map_page = fake_map_page,
+    .device_op = fake_device_op,
+    .no_breakpoints = fake_no_breakpoints,
     .channels_open = fake_channels_open,
     .channels_bind = fake_channels_bind,
     .channels_clear = fake_channels_clear,

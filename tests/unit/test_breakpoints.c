@@ -130,6 +130,34 @@ static void users_share_an_address(void **state)
 	assert_int_equal(c, 0);
 }
 
+static void end_watching(void *data, const struct target_stop *stop)
+{
+	(void)stop;
+	breakpoints_end(data, "the guest is saved");
+}
+
+/* The guest does not go on with breakpoints: they are removed in place of that. */
+static void a_hit_ends_watching(void **state)
+{
+	struct fixture *f = *state;
+	struct breakpoints_result result;
+	struct breakpoint *breakpoint;
+	struct nunchi_error *err;
+	unsigned other = 0;
+
+	add(f, CODE + 64, &other);
+	f->fake.held = 1;
+	assert_null(breakpoints_add(f->set, CODE, end_watching, f->set, &breakpoint));
+	f->fake.held = 0;
+	assert_true(fake_hit(&f->fake, &(struct x86_registers){.rip = CODE}));
+	err = breakpoints_dispatch(f->set, &result);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	assert_string_equal(nunchi_error_message(err), "the guest is saved");
+	nunchi_error_destroy(err);
+	assert_true(f->fake.closed);
+	assert_int_equal(f->fake.went, 0);
+}
+
 static void nothing_is_pending(void **state)
 {
 	struct fixture *f = *state;
@@ -282,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(users_share_an_address, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nothing_is_pending, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_hit_ends_watching, setup, teardown),
 	    cmocka_unit_test_setup_teardown(goes_on_behind_idle_instructions, setup, teardown),
 	    cmocka_unit_test_setup_teardown(changes_within_a_hit, setup, teardown),
 	    cmocka_unit_test_setup_teardown(room_is_made, setup, teardown),

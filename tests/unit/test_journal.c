@@ -205,6 +205,82 @@ static void append_raw(const char *text)
 	close(fd);
 }
 
+static void test_bytes_are_noted_until_they_are_back(void **state)
+{
+	static struct undo_patch found[UNDO_PATCHES_MAX];
+	struct undo_patch patch = {.frame = 0x81a3f, .offset = 0x904, .size = 5};
+	struct undo_entries entries;
+	struct undo_log *log = take(true);
+	unsigned count = 0;
+	size_t left;
+
+	(void)state;
+	memcpy(patch.bytes, "\x0f\x1f\x44\x00\x00", 5);
+	add(log, 1, UNDO_DONE);
+	assert_int_equal(undo_log_append_patch(log, &patch, true), 0);
+	patch.offset = 0xfff;
+	patch.size = 1;
+	assert_int_equal(undo_log_append_patch(log, &patch, true), 0);
+	assert_int_equal(undo_log_append_patch(log, &patch, true), 0);
+	/* Not complete, and such that cannot be. */
+	append_raw("patch 81a3f ffd 01020304\npatch 81a3f 1000 01\npatch 81a3f 5\n"
+		   "patch 1 2 zz\npatch 77 0 01");
+	assert_int_equal(undo_log_patches(log, found, &left), 0);
+	assert_int_equal(left, 2);
+	assert_int_equal(found[0].frame, 0x81a3f);
+	assert_int_equal(found[0].offset, 0x904);
+	assert_int_equal(found[0].size, 5);
+	assert_memory_equal(found[0].bytes, "\x0f\x1f\x44\x00\x00", 5);
+	assert_int_equal(found[1].offset, 0xfff);
+	append_raw("\n");
+	assert_int_equal(undo_log_append_patch(log, &patch, false), 0);
+	assert_int_equal(undo_log_patches(log, found, &left), 0);
+	assert_int_equal(left, 2);
+	assert_int_equal(found[1].frame, 0x77);
+	/* Entries are told beside them. */
+	assert_int_equal(undo_log_read(log, &entries), 0);
+	assert_int_equal(entries.count, 1);
+	/* There is an end, behind which what undoes them can be written still. */
+	patch = found[0];
+	for (; undo_log_append_patch(log, &patch, true) == 0; count++)
+		patch.offset = (uint16_t)(count % 256);
+	assert_true(count > UNDO_PATCHES_MAX);
+	assert_int_equal(undo_log_append_patch(log, &patch, false), 0);
+	assert_int_equal(undo_log_append(log, 1, UNDO_EVENTS, UNDO_UNDONE), 0);
+	assert_int_equal(undo_log_patches(log, found, &left), 0);
+	assert_int_equal(undo_log_read(log, &entries), 0);
+	assert_int_equal(entries.count, 0);
+	undo_log_erase(log);
+}
+
+/* Where the disk is full in the middle of a line, the next one is not lost. */
+static void test_disk_is_full(void **state)
+{
+	static struct undo_patch found[UNDO_PATCHES_MAX];
+	struct undo_patch patch = {.frame = 0x81a3f, .offset = 0x904, .size = 1, .bytes = {0x0f}};
+	struct undo_log *log = take(true);
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct rlimit limit, full;
+	struct stat st;
+	size_t left;
+
+	(void)state;
+	add(log, 1, UNDO_DONE);
+	assert_int_equal(stat(log_path(), &st), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	full = (struct rlimit){(rlim_t)st.st_size + 9, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	assert_int_equal(undo_log_append_patch(log, &patch, true), EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, before);
+	patch.offset = 0x123;
+	assert_int_equal(undo_log_append_patch(log, &patch, true), 0);
+	assert_int_equal(undo_log_patches(log, found, &left), 0);
+	assert_int_equal(left, 1);
+	assert_int_equal(found[0].offset, 0x123);
+	undo_log_erase(log);
+}
+
 static void test_line_that_was_cut_off_does_not_count(void **state)
 {
 	struct undo_entries entries;
@@ -1080,6 +1156,8 @@ int main(void)
 	    TEST(test_log_lives_from_taking_to_erasing),
 	    TEST(test_log_of_a_killed_owner_is_left),
 	    TEST(test_entries_have_their_newest_state),
+	    TEST(test_bytes_are_noted_until_they_are_back),
+	    TEST(test_disk_is_full),
 	    TEST(test_line_that_was_cut_off_does_not_count),
 	    TEST(test_log_without_its_first_line_is_nothing_to_undo),
 	    TEST(test_log_that_was_not_begun_is_removed_by_the_next_one),

@@ -1122,10 +1122,117 @@ static void registers_that_are_not_there(void **state)
 	}
 }
 
+/* A target whose breakpoints are in the guest's memory, and a kernel with a table of branches. */
+static void put_in_memory(struct traced *t, uint64_t function, uint64_t table)
+{
+	static struct target_stops_ops stops;
+	static struct target_ops ops;
+	static const char *const names[] = {
+	    "do_exit",
+	    "do_suspend",
+	    "__start___jump_table",
+	    "__stop___jump_table",
+	    "__start_static_call_sites",
+	    "__stop_static_call_sites",
+	};
+	const uint64_t addresses[] = {function,   function + 0x100, table,
+				      table + 48, table + 48,       table + 64};
+	size_t count = table ? ARRAY_SIZE(names) : 2;
+	struct symbol_index *symbols;
+
+	stops = fake_stops_ops;
+	stops.in_memory = true;
+	ops = fake_stops_target;
+	ops.stops = &stops;
+	t->fake.target.ops = &ops;
+	assert_null(symbol_index_create(&symbols));
+	for (size_t i = 0; i < count; i++)
+		assert_null(symbol_index_add(symbols, names[i], strlen(names[i]), addresses[i],
+					     i < 2 ? 't' : 'd'));
+	assert_null(symbol_index_seal(symbols));
+	symbol_index_unref(t->toy.kernel.symbols);
+	t->toy.kernel.symbols = symbols;
+}
+
+/* What the kernel makes a jump of is not written over: it would die of it. */
+static void a_branch_at_the_start(void **state)
+{
+	const char *const name = "exit";
+	struct traced *t = *state;
+	struct probe_trace_options options = {.target = &t->fake.target,
+					      .kernel = &t->toy.kernel.guest};
+	uint64_t table = toy_alloc(&t->toy, 48), function = table + 0x1000;
+	struct nunchi_error *err;
+
+	put_in_memory(t, function, table);
+	/* The second of three entries, with offsets; then the second of two, with addresses. */
+	toy_put(&t->toy, table, 0xfedcba98fedcba98, 8);
+	toy_put(&t->toy, table + 16, function - (table + 16), 4);
+	for (int i = 0; i < 2; i++) {
+		err = probe_trace_create(&options, &name, 1, &t->trace);
+		assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+		assert_non_null(strstr(nunchi_error_message(err), "rewrites the instruction"));
+		nunchi_error_destroy(err);
+		assert_int_equal(t->fake.count, 0);
+		toy_put(&t->toy, table, 0xffffffff81000000, 8);
+		toy_put(&t->toy, table + 24, function, 8);
+	}
+	/* A static call, the second of two. */
+	toy_put(&t->toy, table + 24, function + 8, 8);
+	toy_put(&t->toy, table + 56, function - (table + 56), 4);
+	err = probe_trace_create(&options, &name, 1, &t->trace);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	nunchi_error_destroy(err);
+	toy_put(&t->toy, table + 56, 0, 4);
+	toy_put(&t->toy, table + 24, function + 8, 8);
+	assert_null(probe_trace_create(&options, &name, 1, &t->trace));
+}
+
+/* A kernel that does not tell where its branches are. */
+static void no_table_of_branches(void **state)
+{
+	const char *const name = "exit";
+	struct traced *t = *state;
+	struct probe_trace_options options = {.target = &t->fake.target,
+					      .kernel = &t->toy.kernel.guest};
+	struct nunchi_error *err;
+
+	put_in_memory(t, FUNCTIONS, 0);
+	err = probe_trace_create(&options, &name, 1, &t->trace);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	assert_int_equal(t->fake.count, 0);
+	nunchi_error_destroy(err);
+}
+
+/* A copy of the guest has no breakpoints. */
+static void the_guest_is_saved(void **state)
+{
+	const char *const name = "exit";
+	struct traced *t = *state;
+	struct probe_trace_options options = {.target = &t->fake.target,
+					      .kernel = &t->toy.kernel.guest};
+	struct nunchi_error *err;
+	bool any;
+
+	put_in_memory(t, FUNCTIONS, toy_alloc(&t->toy, 48));
+	assert_null(probe_trace_create(&options, &name, 1, &t->trace));
+	assert_int_equal(t->fake.count, 2);
+	assert_true(fake_hit(&t->fake, &(struct x86_registers){.rip = FUNCTIONS + 0x100}));
+	err = probe_trace_dispatch(t->trace, &any);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	assert_non_null(strstr(nunchi_error_message(err), "is about to be saved"));
+	nunchi_error_destroy(err);
+	assert_true(t->fake.closed);
+	assert_int_equal(t->fake.went, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(whose_doing_it_is, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_branch_at_the_start, setup, teardown),
+	    cmocka_unit_test_setup_teardown(no_table_of_branches, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_guest_is_saved, setup, teardown),
 	    cmocka_unit_test_setup_teardown(registers_that_are_written, setup, teardown),
 	    cmocka_unit_test_setup_teardown(registers_that_are_not_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nobody_known, setup, teardown),

@@ -53,6 +53,58 @@ static int teardown(void **state)
 	return system(command);
 }
 
+/* ---- The processor --------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text)
+{
+	char full[96];
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s/%s", root, path);
+	file = fopen(full, "we");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void make_folder(const char *path)
+{
+	char full[96];
+
+	snprintf(full, sizeof(full), "%s/%s", root, path);
+	assert_int_equal(mkdir(full, 0755), 0);
+}
+
+#define PROCESSOR(vendor, model)                                                                   \
+	"processor\t: 0\nvendor_id\t: " vendor                                                     \
+	"\ncpu family\t: 23\nmodel\t\t: 1\nmodel name\t: " model "\nstepping\t: 1\n"
+
+/* Where an INT3 would be the guest's, or may be. */
+static void test_breakpoints(void **state)
+{
+	(void)state;
+	assert_non_null(xen_host_no_breakpoints(root, true, 1));
+	make_folder("proc");
+	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "AMD Ryzen 7 1700"));
+	assert_null(xen_host_no_breakpoints(root, true, 1));
+	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "QEMU Virtual CPU version 2.5+"));
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	write_file("proc/cpuinfo", PROCESSOR("GenuineIntel", "Intel(R) Xeon(R)"));
+	assert_non_null(
+	    strstr(xen_host_no_breakpoints(root, true, 1), "only on processors of AMD"));
+	make_folder("sys");
+	make_folder("sys/class");
+	make_folder("sys/class/dmi");
+	make_folder("sys/class/dmi/id");
+	write_file("sys/class/dmi/id/sys_vendor", "QEMU\n");
+	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "AMD EPYC Processor"));
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	write_file("sys/class/dmi/id/sys_vendor", "Dell Inc.\n");
+	assert_null(xen_host_no_breakpoints(root, true, 1));
+	assert_non_null(strstr(xen_host_no_breakpoints(root, false, 1), "only with PVH guests"));
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 2), "of one vCPU"));
+}
+
 /* ---- xenstored ------------------------------------------------------------------------------- */
 
 static int listening(int backlog)
@@ -492,11 +544,11 @@ static void test_host(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
-	const struct CMUnitTest tests[] = {TEST(answers), TEST(bad_answers),
-					   TEST(silent),  TEST(slow),
-					   TEST(device),  TEST(reports_without_end),
-					   TEST(full),    TEST(none),
-					   TEST(closed),  TEST(host)};
+	const struct CMUnitTest tests[] = {
+	    TEST(answers), TEST(bad_answers), TEST(silent),
+	    TEST(slow),    TEST(device),      TEST(reports_without_end),
+	    TEST(full),    TEST(none),        TEST(closed),
+	    TEST(host),    TEST(breakpoints)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

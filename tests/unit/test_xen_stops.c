@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "page_writer.h"
 #include "target/controller.h"
 #include "target/stops.h"
 #include "target/xen/internal.h"
@@ -74,9 +75,73 @@ static struct target_stop next(struct target *target)
 	return stop;
 }
 
-/* The ring is gone with all that was switched on, and no vCPU waits. */
+/* Where the page of code is, and places in it where an instruction without effect is. */
+#define TEXT       0xffffffff81abc000
+#define PLACE      0x904
+#define LAST_PLACE (PAGE_SIZE - sizeof(nop))
+#define TABLES     ((uint64_t)0x100000)
+static const uint8_t nop[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+
+/* Maps the page of code, for all vCPUs. */
+static void map_text(uint64_t address, uint64_t flags)
+{
+	uint8_t *memory = fake_memory();
+	struct page_writer writer;
+
+	writer_init(&writer, X86_MODE_4LEVEL, memory, FAKE_FRAMES << PAGE_SHIFT, TABLES);
+	writer_map(&writer, address, FAKE_TEXT_FRAME << PAGE_SHIFT, 1, flags);
+	munmap(memory, FAKE_FRAMES << PAGE_SHIFT);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR0, 0x80050033);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR3, writer.root);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR4, 0x6f0);
+	store_le64(fake->cpu + XEN_HVM_CPU_EFER, 0xd01);
+	memset(fake->text, 0xc3, sizeof(fake->text));
+	memcpy(fake->text + PLACE, nop, sizeof(nop));
+	memcpy(fake->text + LAST_PLACE, nop, sizeof(nop));
+}
+
+static int setup_text(void **state)
+{
+	int failed = setup(state);
+
+	if (!failed)
+		map_text(TEXT, 0);
+	return failed;
+}
+
+static void insert(struct target *target, uint64_t place)
+{
+	check(target->ops->stops->insert(target, TEXT + place));
+}
+
+/* A vCPU meets an INT3. */
+static void meet(uint32_t vcpu, uint64_t place)
+{
+	uint8_t *slot = FAKE_SLOT(load_le32(fake->ring + RING_REQUESTS));
+
+	happen(vcpu, 0, 0);
+	store_le32(slot + RING_AT_REASON, RING_REASON_BREAKPOINT);
+	store_le64(slot + RING_AT_DEBUG_FRAME, FAKE_TEXT_FRAME);
+	store_le32(slot + 40, 1); /* the instruction's length */
+	slot[44] = 6;             /* HVMOP_TRAP_sw_exc */
+	store_le64(slot + RING_AT_RSP, 0x5000 + vcpu);
+	store_le64(slot + 208, TEXT + place); /* rip */
+}
+
+/* The last answer of which Xen knows has the vCPU go on somewhere else. */
+static void assert_went_to(uint64_t rip)
+{
+	assert_true(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
+	assert_int_equal(load_le64(fake->last_answer + 208), rip);
+}
+
+/* The ring is gone with all that was switched on, and no vCPU waits; no breakpoint is left. */
 static void assert_clean(void)
 {
+	for (size_t i = 0; i < PAGE_SIZE; i++)
+		assert_int_not_equal(fake->text[i], MONITOR_INT3);
+	assert_int_equal(fake->text_unsafe, 0);
+	assert_false(GUEST->traps);
 	assert_false(GUEST->has_ring);
 	assert_int_equal(GUEST->waiting, 0);
 	assert_int_equal(GUEST->controls, 0);
@@ -137,6 +202,247 @@ static void test_events(void **state)
 	assert_clean();
 	target_close(target);
 	assert_int_equal(fake->ring_strays, 0);
+}
+
+static void test_breakpoints(void **state)
+{
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct target_stop stop;
+
+	(void)state;
+	assert_non_null(strstr(target->support[TARGET_EVENTS].reason, "the kernel's functions"));
+	check(stops->open(target));
+	check(stops->hold(target));
+	assert_int_equal(GUEST->pauses, 1);
+	insert(target, PLACE);
+	assert_true(GUEST->traps);
+	assert_int_equal(fake->text[PLACE], MONITOR_INT3);
+	check(stops->release(target));
+	assert_int_equal(GUEST->pauses, 0);
+	meet(1, PLACE);
+	meet(0, PLACE);
+	stop = next(target);
+	assert_int_equal(stop.kind, TARGET_STOP_BREAKPOINT);
+	assert_int_equal(stop.vcpu, 1);
+	assert_true(stop.others_run);
+	assert_int_equal(stop.registers.rip, TEXT + PLACE);
+	/* Within a hit, while the other vCPU may run. */
+	insert(target, LAST_PLACE);
+	assert_int_equal(fake->text[LAST_PLACE], MONITOR_INT3);
+	assert_int_equal(GUEST->pauses, 0);
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_int_equal(GUEST->waiting, 1);
+	assert_went_to(TEXT + PLACE + sizeof(nop));
+	assert_int_equal(load_le64(fake->last_answer + RING_AT_RSP), 0x5001);
+	assert_int_equal(fake->text[PLACE], MONITOR_INT3);
+	/* The other one has met it before it is removed. */
+	stop = next(target);
+	assert_int_equal(stop.vcpu, 0);
+	check(stops->remove(target, TEXT + PLACE));
+	assert_memory_equal(fake->text + PLACE, nop, sizeof(nop));
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_went_to(TEXT + PLACE);
+	/* Of one that met it then nothing is told, for it goes on with what is there now. */
+	meet(1, PLACE);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->waiting, 0);
+	assert_int_equal(GUEST->trapped, 0);
+	target_close(target);
+	assert_memory_equal(fake->text + LAST_PLACE, nop, sizeof(nop));
+	assert_clean();
+}
+
+/* Where a call returns to, Xen executes what stood there. */
+static void test_return_addresses(void **state)
+{
+	static const uint8_t call[] = {0xe8, 1, 2, 3, 4}, move[] = {0x49, 0x89, 0xc4};
+	static const uint8_t by_register[] = {0xff, 0xd0, 0x0f, 0x1f, 0x00};
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct target_stop stop;
+
+	(void)state;
+	check(stops->open(target));
+	memcpy(fake->text + 0x100, call, sizeof(call));
+	memcpy(fake->text + 0x105, move, sizeof(move));
+	insert(target, 0x105);
+	assert_int_equal(fake->text[0x105], MONITOR_INT3);
+	meet(0, 0x105);
+	stop = next(target);
+	assert_int_equal(stop.kind, TARGET_STOP_BREAKPOINT);
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_int_equal(load_le32(fake->last_answer + RING_AT_FLAGS),
+			 RING_FLAG_PAUSED | RING_FLAG_EMULATE | RING_FLAG_INSTRUCTION);
+	assert_memory_equal(fake->last_answer + RING_AT_INSTRUCTION, move, sizeof(move));
+	assert_int_equal(fake->last_answer[RING_AT_INSTRUCTION + 3], 0xc3);
+	assert_int_equal(GUEST->waiting, 0);
+	/* If it was removed meanwhile, the vCPU executes it itself. */
+	meet(0, 0x105);
+	stop = next(target);
+	check(stops->remove(target, TEXT + 0x105));
+	assert_memory_equal(fake->text + 0x105, move, sizeof(move));
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_went_to(TEXT + 0x105);
+	/* A NOP that is never rewritten. */
+	memcpy(fake->text + 0x110, by_register, sizeof(by_register));
+	insert(target, 0x112);
+	meet(0, 0x112);
+	stop = next(target);
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_went_to(TEXT + 0x115);
+	target_close(target);
+	assert_memory_equal(fake->text + 0x112, by_register + 2, 3);
+	assert_clean();
+}
+
+/* vCPUs that have met an INT3 when watching ends execute what stands there. */
+static void test_close_at_breakpoint(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	insert(target, PLACE);
+	meet(0, PLACE);
+	meet(1, PLACE);
+	assert_int_equal(next(target).kind, TARGET_STOP_BREAKPOINT);
+	target_close(target);
+	assert_false(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
+	assert_int_equal(GUEST->trapped, 0);
+	assert_clean();
+}
+
+/* Those of the guest, and of its debuggers. */
+static void test_breakpoints_of_others(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	insert(target, PLACE);
+	fake->text[0x10] = MONITOR_INT3;
+	meet(1, 0x10);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->trapped, 2);
+	assert_int_equal(GUEST->waiting, 0);
+	assert_went_to(TEXT + 0x11);
+	/* If Xen has another one to give first, the vCPU meets it again. */
+	GUEST->refuses_trap = true;
+	meet(0, 0x10);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->trapped, 2);
+	assert_int_equal(GUEST->waiting, 0);
+	assert_false(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
+	/* That of a guest within the guest, at an address that has one. */
+	GUEST->refuses_trap = false;
+	meet(0, PLACE);
+	store_le32(FAKE_SLOT(2) + RING_AT_FLAGS, RING_FLAG_PAUSED | RING_FLAG_NESTED);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->trapped, 3);
+	fake->text[0x10] = 0;
+	target_close(target);
+	assert_clean();
+}
+
+static void refuses(struct target *target, uint64_t address, const char *reason)
+{
+	static uint8_t before[PAGE_SIZE];
+	struct nunchi_error *err;
+
+	memcpy(before, fake->text, sizeof(before));
+	err = target->ops->stops->insert(target, address);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	assert_non_null(strstr(nunchi_error_message(err), reason));
+	nunchi_error_destroy(err);
+	assert_memory_equal(before, fake->text, sizeof(before));
+	assert_int_equal(GUEST->pauses, 0);
+}
+
+/* Nothing is written where something else stands than functions begin with. */
+static void test_refused_places(void **state)
+{
+	struct target *target = open_watched();
+	struct nunchi_error *err;
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	insert(target, PLACE);
+	err = target->ops->stops->insert(target, TEXT + PLACE);
+	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	nunchi_error_destroy(err);
+	refuses(target, TEXT + 0x20, "no NOP for tracing");
+	/* A NOP that is not whole in its page. */
+	refuses(target, TEXT + LAST_PLACE + 1, "no NOP for tracing");
+	/* Behind a call: what may become a jump, what is no plain instruction, what is cut off. */
+	fake->text[0x200] = 0xe8;
+	memcpy(fake->text + 0x205, nop, sizeof(nop));
+	refuses(target, TEXT + 0x205, "cannot get past the instruction");
+	fake->text[0x205] = 0xe9;
+	refuses(target, TEXT + 0x205, "cannot get past the instruction");
+	fake->text[PAGE_SIZE - 6] = 0xe8;
+	fake->text[PAGE_SIZE - 1] = 0x48;
+	refuses(target, TEXT + PAGE_SIZE - 1, "cannot get past the instruction");
+	fake->text[0x20] = 0xe8;
+	refuses(target, TEXT + 0x20, "traces this function already");
+	fake->text[0x20] = MONITOR_INT3;
+	refuses(target, TEXT + 0x20, "a breakpoint already");
+	fake->text[0x20] = 0;
+	refuses(target, TEXT + PAGE_SIZE, "only the kernel's own code");
+	refuses(target, 0x401000, "only the kernel's own code");
+	target_close(target);
+	assert_clean();
+}
+
+/* A page of data, such as one that had code that was needed to start; a module's; no page tables.
+ */
+static void test_no_code(void **state)
+{
+	struct target *target = open_watched();
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	map_text(TEXT, WRITER_NX);
+	refuses(target, TEXT + PLACE, "only the kernel's own code");
+	map_text(0xffffffffb0000000, 0);
+	refuses(target, 0xffffffffb0000000 + PLACE, "only the kernel's own code");
+	map_text(0xffffffffc0001000, 0);
+	refuses(target, 0xffffffffc0001000 + PLACE, "only the kernel's own code");
+	fake->cpu_error = EINVAL;
+	refuses(target, TEXT + PLACE, "only the kernel's own code");
+	fake->cpu_error = 0;
+	/* The page table of user space is beside the kernel's. */
+	map_text(TEXT, 0);
+	store_le64(fake->cpu + XEN_HVM_CPU_CR3, TABLES + PAGE_SIZE);
+	insert(target, PLACE);
+	target_close(target);
+	assert_clean();
+}
+
+static void test_processor_without_breakpoints(void **state)
+{
+	struct target *target;
+	struct nunchi_error *err;
+
+	(void)state;
+	fake->no_breakpoints = "of this test";
+	target = open_watched();
+	assert_non_null(strstr(target->support[TARGET_EVENTS].reason,
+			       "not the kernel's functions: of this test"));
+	check(target->ops->stops->open(target));
+	refuses(target, TEXT + PLACE, "of this test");
+	assert_false(GUEST->traps);
+	target_close(target);
+	fake->no_breakpoints = NULL;
+	fake->capabilities &= ~(1U << XEN_MONITOR_BREAKPOINT);
+	target = open_watched();
+	check(target->ops->stops->open(target));
+	refuses(target, TEXT + PLACE, "this Xen does not tell of INT3");
+	err = target->ops->stops->remove(target, TEXT + PLACE);
+	assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+	nunchi_error_destroy(err);
+	target_close(target);
+	assert_clean();
 }
 
 /* A confined process that opens twice does not lose the vCPU that stands still. */
@@ -341,7 +647,9 @@ static void test_unsupported(void **state)
 
 /* ---- Kills ----------------------------------------------------------------------------------- */
 
-/* A process that watches the guest, whose vCPUs wait; its guard in *ret_guard. */
+/*
+ * A process that watches the guest with two breakpoints, whose vCPUs wait; its guard in *ret_guard.
+ */
 static pid_t watching_process(pid_t *ret_guard)
 {
 	int ready[2];
@@ -356,6 +664,8 @@ static pid_t watching_process(pid_t *ret_guard)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		check(target->ops->stops->open(target));
 		check(target->ops->stops->observe(target, TARGET_EVENT_CR3, 0));
+		insert(target, PLACE);
+		insert(target, LAST_PLACE);
 		happen(1, RING_CR3, 1);
 		next(target);
 		happen(0, RING_CR3, 2);
@@ -409,9 +719,63 @@ static void test_both_killed(void **state)
 	/* Whatever the next nunchi opens the guest for. */
 	target = open_word("xen:pvh");
 	assert_clean();
+	assert_memory_equal(fake->text + PLACE, nop, sizeof(nop));
 	assert_int_equal(target->note_count, 1);
 	assert_non_null(strstr(target->notes[0], "had left this guest with an event ring"));
 	target_close(target);
+}
+
+/* What the guest, or its debugger, has written there since is not written over. */
+static void test_overwritten(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	static const uint8_t others[] = {MONITOR_INT3, 0x90, 0x44, 0x00, 0x00};
+
+	(void)state;
+	memcpy(fake->text + PLACE, others, sizeof(others));
+	fake->text[LAST_PLACE] = 0xe8;
+	end(owner);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	assert_memory_equal(fake->text + PLACE, others, sizeof(others));
+	assert_int_equal(fake->text[LAST_PLACE], 0xe8);
+	fake->text[PLACE] = 0;
+	assert_clean();
+}
+
+/* The guest has given the page away. */
+static void test_page_gone(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+
+	(void)state;
+	fake->text_error = EINVAL;
+	end(owner);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	memset(fake->text, 0, sizeof(fake->text));
+	assert_clean();
+}
+
+/* While breakpoints cannot be removed, the ring stays, so that a vCPU waits instead of trapping. */
+static void test_page_refused(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	struct target *target;
+
+	(void)state;
+	fake->text_error = ENOMEM;
+	kill(guard, SIGKILL);
+	end(owner);
+	poll(NULL, 0, 50);
+	target = open_word("xen:pvh");
+	assert_non_null(strstr(target->notes[0], "Xen refuses to remove breakpoints"));
+	target_close(target);
+	assert_int_equal(records(), 1);
+	assert_true(GUEST->has_ring);
+	fake->text_error = 0;
+	target_close(open_word("xen:pvh"));
+	assert_clean();
 }
 
 /* Who repaired was killed too, when the ring was gone and the vCPUs still waited. */
@@ -510,9 +874,16 @@ static void test_ended(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup_text, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(events),
+	    TEST(breakpoints),
+	    TEST(return_addresses),
+	    TEST(close_at_breakpoint),
+	    TEST(breakpoints_of_others),
+	    TEST(refused_places),
+	    TEST(no_code),
+	    TEST(processor_without_breakpoints),
 	    TEST(opened_twice),
 	    TEST(other_events),
 	    TEST(leftover_permissions),
@@ -525,6 +896,9 @@ int main(void)
 	    TEST(unsupported),
 	    TEST(owner_killed),
 	    TEST(both_killed),
+	    TEST(overwritten),
+	    TEST(page_gone),
+	    TEST(page_refused),
 	    TEST(repair_killed),
 	    TEST(repair_without_room),
 	    TEST(guard_killed),

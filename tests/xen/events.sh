@@ -45,7 +45,7 @@ begin()
 	nunchi trace "xen:$guest" "$@" >"$work/out" 2>"$work/err" &
 	owner=$!
 	for _ in $(seq 200); do
-		grep -q 'events done' /run/nunchi/xenevents-* 2>/dev/null && break
+		grep -q 'ring done' /run/nunchi/xenevents-* 2>/dev/null && break
 		usleep 300000
 	done
 	usleep 500000 # Its events are switched on next.
@@ -74,7 +74,8 @@ expect "a trace of nothing ends" traced cr4 msr --duration 1
 refuses()
 {
 	traced exec --count 1 2>"$work/err"
-	[ $? = 1 ] && grep -q 'hint: these probes work there, without --pid: cr3, cr4, msr' "$work/err"
+	[ $? = 1 ] && grep -q 'the guest itself gets the trap' "$work/err" &&
+		grep -q 'hint: these probes work there, without --pid: cr3, cr4, msr' "$work/err"
 }
 expect "exec is refused, and what works is said" refuses
 
@@ -94,7 +95,7 @@ round=0
 while [ $round -lt "$rounds" ]; do
 	begin cr3
 	usleep $((round * 7919 % 400 * 1000))
-	expect "round $round: it watches" grep -q "events done" /run/nunchi/xenevents-*
+	expect "round $round: it watches" grep -q "ring done" /run/nunchi/xenevents-*
 	case $((round % 4)) in
 	0) whom="the confined process"
 		kill -9 $owner ;;

@@ -16,6 +16,7 @@
 #include <xen/domctl.h>
 #include <xen/foreign/x86_32.h>
 #include <xen/foreign/x86_64.h>
+#include <xen/hvm/dm_op.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/hvm/save.h>
@@ -47,6 +48,16 @@ SAME(XEN_OP_HVM_CONTEXT, XEN_DOMCTL_gethvmcontext_partial);
 SAME(XEN_OP_VM_EVENT, XEN_DOMCTL_vm_event_op);
 SAME(XEN_OP_MONITOR, XEN_DOMCTL_monitor_op);
 SAME(XEN_HYPERCALL_HVM_OP, __HYPERVISOR_hvm_op);
+SAME(XEN_MONITOR_BREAKPOINT, XEN_DOMCTL_MONITOR_EVENT_SOFTWARE_BREAKPOINT);
+SAME(XEN_OP_INJECT_EVENT, XEN_DMOP_inject_event);
+SAME(XEN_EVENT_SOFTWARE, XEN_DMOP_EVENT_sw_exc);
+SAME_FIELD(struct xen_inject_op, vcpu, struct xen_dm_op, u.inject_event.vcpuid);
+SAME_FIELD(struct xen_inject_op, vector, struct xen_dm_op, u.inject_event.vector);
+SAME_FIELD(struct xen_inject_op, type, struct xen_dm_op, u.inject_event.type);
+SAME_FIELD(struct xen_inject_op, length, struct xen_dm_op, u.inject_event.insn_len);
+SAME_FIELD(struct xen_inject_op, error, struct xen_dm_op, u.inject_event.error_code);
+SAME_FIELD(struct xen_inject_op, cr2, struct xen_dm_op, u.inject_event.cr2);
+SAME(sizeof(struct xen_inject_op), 8 + sizeof(struct xen_dm_op_inject_event));
 SAME(XEN_OP_DECREASE, XENMEM_decrease_reservation);
 SAME(XEN_OP_POPULATE, XENMEM_populate_physmap);
 SAME(XEN_OP_GET_PARAM, HVMOP_get_param);

@@ -54,6 +54,14 @@ struct xen_calls {
 	/* Maps one page of a domain for reading and writing; NULL with errno. */
 	void *(*map_page)(int driver, uint16_t domain, uint64_t frame);
 
+	/*
+	 * Makes an operation of a device model (struct xen_dm_op) on a domain (since Linux 4.11).
+	 * 0, or -1 with errno.
+	 */
+	int (*device_op)(int driver, uint16_t domain, void *op, size_t size);
+	/* xen_host_no_breakpoints() of this host, for such a guest. */
+	const char *(*no_breakpoints)(bool pvh, unsigned vcpus);
+
 	/* Opens the driver of event channels, without waiting: a descriptor, or -1 with errno. */
 	int (*channels_open)(void);
 	/*

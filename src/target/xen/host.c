@@ -96,3 +96,44 @@ struct nunchi_error *xen_host_check(const char *root, bool privileged)
 			   "there is no /dev/xen/privcmd, the device for hypercalls");
 	return error_hint(error_of_host(err), "sudo modprobe xen-privcmd");
 }
+
+/* Gets a field of the first processor in /proc/cpuinfo; "" if it is not there. */
+static void read_processor(const char *root, const char *name, char *ret, size_t size)
+{
+	char full[PATH_MAX], *line = NULL;
+	size_t room = 0, length = strlen(name);
+	FILE *file = NULL;
+
+	*ret = '\0';
+	if (snprintf(full, sizeof(full), "%s/proc/cpuinfo", root) < (int)sizeof(full))
+		file = fopen(full, "re");
+	while (file && !*ret && getline(&line, &room, file) > 1) {
+		const char *colon = strchr(line, ':');
+
+		if (!colon || strncmp(line, name, length) != 0 || !strchr("\t ", line[length]))
+			continue;
+		colon += strspn(colon, ": ");
+		snprintf(ret, size, "%.*s", (int)strcspn(colon, "\n"), colon);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus)
+{
+	char vendor[32], model[64], maker[32];
+
+	read_processor(root, "vendor_id", vendor, sizeof(vendor));
+	read_processor(root, "model name", model, sizeof(model));
+	if (!read_line(root, "/sys/class/dmi/id/sys_vendor", maker, sizeof(maker)))
+		*maker = '\0';
+	if (strcmp(vendor, "AuthenticAMD") != 0)
+		return "tried only on processors of AMD";
+	/* It looks for the intercept of INT n in place of that of #BP: seen with 7.2. */
+	if (strstr(model, "QEMU") || strstr(maker, "QEMU"))
+		return "in QEMU's emulation of AMD-V the guest itself gets the trap";
+	if (!pvh || vcpus != 1)
+		return "tried only with PVH guests of one vCPU";
+	return NULL;
+}

@@ -29,4 +29,11 @@ bool xen_host_may_control(const char *root);
  */
 struct nunchi_error *xen_host_check(const char *root, bool privileged);
 
+/*
+ * Why a guest can have no breakpoints: this host's processor cannot tell Xen of its INT3, or it is
+ * not known to, or such a guest was not tried. NULL if it can. Where the processor cannot, the
+ * guest's kernel would get the trap, and die of it.
+ */
+const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus);
+
 #endif

@@ -27,6 +27,15 @@ struct xen_source {
 };
 #define XEN_SOURCES_MAX 64
 
+/* A breakpoint that is in the guest. */
+struct xen_breakpoint {
+	uint64_t address;
+	struct undo_patch patch;
+	/* The instruction has an effect: Xen executes it from `code`. */
+	bool has_effect;
+	uint8_t code[RING_INSTRUCTION_SIZE];
+};
+
 /* stops.c */
 struct xen_stops {
 	struct undo undo;
@@ -38,6 +47,9 @@ struct xen_stops {
 	uint64_t ticket;   /* of the event that next() gave, until go(); 0: none */
 	struct xen_source sources[XEN_SOURCES_MAX];
 	size_t source_count;
+	const char *no_breakpoints; /* why there can be none; NULL: there can */
+	struct xen_breakpoint breakpoints[UNDO_PATCHES_MAX];
+	size_t breakpoint_count;
 };
 
 struct xen_target {
@@ -97,6 +109,28 @@ void xen_stops_describe(struct xen_target *xen);
 void xen_stops_repair(struct xen_target *xen);
 /* After fork(): the memory for hypercalls is another one. */
 void xen_stops_forked(struct xen_target *xen);
+
+/* ---- breakpoints.c ---- */
+
+/*
+ * Sets and removes a breakpoint, while the guest has a ring and Xen tells by it of INT3. If it
+ * fails, the guest's code is as it was.
+ */
+struct nunchi_error *xen_breakpoint_insert(struct xen_target *xen, uint64_t address);
+struct nunchi_error *xen_breakpoint_remove(struct xen_target *xen, uint64_t address);
+/* The breakpoint at an address, or NULL. */
+const struct xen_breakpoint *xen_breakpoint_find(const struct xen_stops *stops, uint64_t address);
+/* How a vCPU that has met a breakpoint, or goes on at one, gets behind it; *registers is its own.
+ */
+struct ring_answer xen_breakpoint_pass(const struct xen_stops *stops,
+				       struct x86_registers *registers, uint64_t rip);
+/*
+ * Gives the guest the trap of an INT3 that is none of our breakpoints; the answer to the event,
+ * with these registers.
+ */
+struct ring_answer xen_breakpoint_hand_on(const struct xen_target *xen,
+					  const struct ring_event *event,
+					  struct x86_registers *ret_registers);
 
 /* ---- map.c ---- */
 

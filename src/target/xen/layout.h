@@ -135,6 +135,7 @@ struct xen_monitor_op {
 #define XEN_MONITOR_CAPABILITIES 2
 #define XEN_MONITOR_CONTROL      0
 #define XEN_MONITOR_MSR          1
+#define XEN_MONITOR_BREAKPOINT   3
 
 /* HVMOP_get_param. */
 struct xen_param_op {
@@ -144,6 +145,20 @@ struct xen_param_op {
 	uint64_t value;
 };
 #define XEN_PARAM_MONITOR_RING 28
+
+/* XEN_DMOP_inject_event, of hvm/dm_op.h. */
+struct xen_inject_op {
+	uint32_t op;
+	uint32_t pad;
+	uint32_t vcpu;
+	uint8_t vector, type, length, pad0;
+	uint32_t error;
+	uint32_t pad1;
+	uint64_t cr2;
+};
+#define XEN_OP_INJECT_EVENT 13
+#define XEN_EVENT_SOFTWARE  6 /* XEN_DMOP_EVENT_sw_exc */
+#define XEN_EVENT_NO_ERROR  UINT32_MAX
 
 /* XENMEM_populate_physmap and XENMEM_decrease_reservation. */
 struct xen_reservation {
@@ -305,5 +320,6 @@ _Static_assert(sizeof(struct xen_vm_event_op) == 12, "vm_event_op");
 _Static_assert(offsetof(struct xen_monitor_op, u.control.ignored) == 16, "monitor_op.mov_to_cr");
 _Static_assert(sizeof(struct xen_param_op) == 16, "get_param");
 _Static_assert(sizeof(struct xen_reservation) == 32, "memory_reservation");
+_Static_assert(sizeof(struct xen_inject_op) == 32, "inject_event");
 
 #endif

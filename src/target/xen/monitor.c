@@ -219,6 +219,39 @@ int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret
 	return errnum;
 }
 
+/* ---- Breakpoints ----------------------------------------------------------------------------- */
+
+/*
+ * Whether a breakpoint stands there still, before the bytes that were behind it, of which others
+ * may be breakpoints too.
+ */
+static bool is_patched(const uint8_t *place, const struct undo_patch *patch)
+{
+	bool same = __atomic_load_n(place, __ATOMIC_RELAXED) == MONITOR_INT3;
+
+	for (size_t i = 1; i < patch->size; i++)
+		same &= place[i] == patch->bytes[i] || place[i] == MONITOR_INT3;
+	return same;
+}
+
+int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *page = monitor->map(monitor->data, patches[i].frame);
+
+		/* There is no such page any more, or no such domain. */
+		if (!page && errno != EINVAL && errno != ENOENT && errno != ESRCH)
+			return errno;
+		if (!page)
+			continue;
+		if (is_patched(page + patches[i].offset, &patches[i]))
+			__atomic_store_n(page + patches[i].offset, patches[i].bytes[0],
+					 __ATOMIC_SEQ_CST);
+		monitor->unmap(monitor->data, page);
+	}
+	return 0;
+}
+
 int monitor_rescue(const struct monitor *monitor)
 {
 	uint32_t port;

@@ -13,11 +13,14 @@
 #ifndef NUNCHI_TARGET_XEN_MONITOR_H
 #define NUNCHI_TARGET_XEN_MONITOR_H
 
+#include "journal/undo_log.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #define MONITOR_OLDEST 6    /* version of the ring's interface, of Xen 4.14 */
 #define MONITOR_PAGE   4096 /* size of what map() maps, and of `argument` */
+#define MONITOR_INT3   0xcc /* the instruction of a breakpoint */
 
 struct monitor {
 	/* Makes a hypercall: its result, or negative with errno. */
@@ -60,6 +63,12 @@ int monitor_pause(const struct monitor *monitor, bool on);
 int monitor_disable(const struct monitor *monitor);
 /* Switches an event on or off: XEN_MONITOR_CONTROL of a register, XEN_MONITOR_MSR of an MSR. */
 int monitor_set(const struct monitor *monitor, uint32_t event, uint32_t index, bool on);
+/*
+ * Writes back the bytes that breakpoints replaced, while the domain is paused. A byte that is no
+ * breakpoint any more, or whose page the guest has given away or uses for something else, is left
+ * as it is. May be repeated if it is interrupted.
+ */
+int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count);
 /*
  * For a domain whose agent was killed: switches all events off, removes the ring, and resumes the
  * vCPUs that wait for an answer. The domain must be paused. May be repeated if it is interrupted.

@@ -5,6 +5,7 @@
  */
 #include "arch/address.h"
 #include "target/xen/calls.h"
+#include "target/xen/host.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -132,6 +133,30 @@ void *xen_driver_map_page(int driver, uint16_t domain, uint64_t frame)
 	return NULL;
 }
 
+/* struct privcmd_dm_op, and struct privcmd_dm_op_buf. */
+struct device_buffer {
+	void *data;
+	size_t size;
+};
+struct device_request {
+	uint16_t domain, count;
+	const struct device_buffer *buffers;
+};
+#define DEVICE_CALL _IOC(_IOC_NONE, 'P', 5, sizeof(struct device_request))
+
+static int driver_device_op(int driver, uint16_t domain, void *op, size_t size)
+{
+	const struct device_buffer buffer = {op, size};
+	struct device_request request = {domain, 1, &buffer};
+
+	return ioctl(driver, DEVICE_CALL, &request);
+}
+
+static const char *no_breakpoints(bool pvh, unsigned vcpus)
+{
+	return xen_host_no_breakpoints("", pvh, vcpus);
+}
+
 /* ---- Event channels: include/uapi/xen/evtchn.h ----------------------------------------------- */
 
 struct bind_request {
@@ -171,6 +196,8 @@ const struct xen_calls xen_calls = {
     .map = driver_map,
     .unmap = driver_unmap,
     .map_page = xen_driver_map_page,
+    .device_op = driver_device_op,
+    .no_breakpoints = no_breakpoints,
     .channels_open = channels_open,
     .channels_bind = channels_bind,
     .channels_clear = channels_clear,

@@ -6,7 +6,8 @@
  * itself. So the undo log says that there is a ring before there is one, and whoever survives
  * removes it and resumes the vCPUs: this process, the guard, or the next nunchi (monitor_rescue()).
  * The page at the ring's frame is taken from the guest and not given back. Nothing else of it is
- * changed: its memory is not written to.
+ * changed, but for breakpoints (breakpoints.c): they are removed before Xen is told not to tell of
+ * them, and a vCPU whose event waits then executes what stands there.
  *
  * Not seen: if both were killed, and then somebody else removed our ring and made one of his own,
  * the next nunchi takes that for ours.
@@ -115,6 +116,7 @@ static void give_up_ring(struct xen_target *xen)
 	stops->page = NULL;
 	stops->ticket = 0;
 	stops->source_count = 0;
+	stops->breakpoint_count = 0;
 }
 
 /* Makes the ring, while the guest is paused. */
@@ -229,6 +231,37 @@ static struct nunchi_error *clear(void *data)
 	return NULL;
 }
 
+static struct nunchi_error *restore(void *data, const struct undo_log *log)
+{
+	_cleanup_free_ struct undo_patch *patches = calloc(UNDO_PATCHES_MAX, sizeof(*patches));
+	struct xen_target *xen = data;
+	struct nunchi_error *err;
+	bool logged;
+	size_t count;
+	int errnum;
+
+	if (!patches)
+		return &error_nomem;
+	errnum = undo_log_patches(log, patches, &count);
+	if (errnum)
+		return error_create_errno(errnum, "undo log %s", undo_log_path(log));
+	if (!count)
+		return NULL;
+	/* By the guard and its log, unless another nunchi has the guest paused for a moment. */
+	err = target_pause(&xen->base);
+	logged = !err;
+	nunchi_error_destroy(err);
+	errnum = logged ? 0 : monitor_pause(&xen->stops.monitor, true);
+	if (!errnum) {
+		errnum = monitor_restore(&xen->stops.monitor, patches, count);
+		if (logged)
+			nunchi_error_destroy(target_resume(&xen->base));
+		else
+			monitor_pause(&xen->stops.monitor, false);
+	}
+	return errnum && errnum != ESRCH ? refused(xen, errnum, "remove breakpoints") : NULL;
+}
+
 static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 {
 	struct xen_target *xen = data;
@@ -253,7 +286,7 @@ static const struct undo_ops undo_ops = {
     .words = {"with an event ring", "removing it",
 	      "with an event ring: it was removed, and vCPUs that waited go on"},
     .certain = true,
-    .actor = {.look = look, .clear = clear, .hides = true},
+    .actor = {.look = look, .restore = restore, .clear = clear, .hides = true},
     .set = set,
     .plan = plan,
     .is_dead = xen_is_dead,
@@ -276,6 +309,24 @@ void xen_stops_init(struct xen_target *xen)
 					      .domctl = xen->xen.domctl,
 					      .vcpus = xen->domain.vcpus,
 					      .domain = xen->domain.id};
+}
+
+static void describe_available(struct xen_target *xen, uint32_t has)
+{
+	struct xen_stops *stops = &xen->stops;
+
+	stops->no_breakpoints =
+	    xen->xen.calls.no_breakpoints(xen->domain.type == XEN_TYPE_PVH, xen->domain.vcpus);
+	if (!(has >> XEN_MONITOR_BREAKPOINT & 1))
+		stops->no_breakpoints = "this Xen does not tell of INT3";
+	target_set_support(&xen->base, TARGET_EVENTS, true,
+			   "Xen's event ring, interface %u: cr3, cr4, msr; %s%s; not access to "
+			   "memory",
+			   stops->monitor.version,
+			   stops->no_breakpoints ? "not the kernel's functions: "
+						 : "the kernel's functions by INT3 "
+						   "that the guest can see",
+			   stops->no_breakpoints ? stops->no_breakpoints : "");
 }
 
 void xen_stops_describe(struct xen_target *xen)
@@ -314,11 +365,7 @@ void xen_stops_describe(struct xen_target *xen)
 				   "it has %u vCPUs, of which Xen's event ring has room for %u",
 				   xen->domain.vcpus, RING_SLOTS);
 	else
-		target_set_support(target, TARGET_EVENTS, true,
-				   "Xen's event ring, interface %u: cr3, cr4, msr; not the "
-				   "kernel's functions, nor access to memory: nunchi sets no "
-				   "breakpoints in guests of Xen yet",
-				   stops->monitor.version);
+		describe_available(xen, has);
 }
 
 void xen_stops_repair(struct xen_target *xen)
@@ -402,17 +449,17 @@ static int fd_of(const struct target *target)
 
 /* Lets the vCPU of an event go on. */
 static struct nunchi_error *answer(struct xen_target *xen, uint64_t ticket,
-				   enum ring_emulation emulation)
+				   const struct ring_answer *how)
 {
-	const struct ring_answer neutral = {.emulation = emulation};
-	struct nunchi_error *err = ring_answer(xen->stops.ring, ticket, &neutral);
+	struct nunchi_error *err = ring_answer(xen->stops.ring, ticket, how);
 	int errnum = err ? 0 : monitor_resume(&xen->stops.monitor);
 
 	return errnum ? refused(xen, errnum, "take an answer") : err;
 }
 
 /* False for an event that was not asked for. */
-static bool translate(const struct ring_event *event, struct target_stop *ret)
+static bool translate(const struct xen_stops *stops, const struct ring_event *event,
+		      struct target_stop *ret)
 {
 	struct x86_registers registers = event->registers;
 
@@ -420,8 +467,14 @@ static bool translate(const struct ring_event *event, struct target_stop *ret)
 		registers.gs_base = event->registers.kernel_gs_base;
 		registers.kernel_gs_base = event->registers.gs_base;
 	}
-	*ret = (struct target_stop){
-	    .kind = TARGET_STOP_EVENT, .vcpu = event->vcpu, .registers = registers};
+	*ret = (struct target_stop){.kind = TARGET_STOP_EVENT,
+				    .vcpu = event->vcpu,
+				    .others_run = true,
+				    .registers = registers};
+	if (event->kind == RING_BREAKPOINT) {
+		ret->kind = TARGET_STOP_BREAKPOINT;
+		return !event->nested && xen_breakpoint_find(stops, registers.rip);
+	}
 	if (event->kind == RING_MSR) {
 		ret->event = TARGET_EVENT_MSR;
 		ret->index = (uint32_t)event->u.msr.index;
@@ -441,17 +494,23 @@ static bool translate(const struct ring_event *event, struct target_stop *ret)
 /* Takes an event, and answers one that was not asked for. &error_stop if there is none. */
 static struct nunchi_error *take(struct xen_target *xen, struct target_stop *ret)
 {
+	struct ring_answer how = {.emulation = RING_EXECUTE};
+	struct x86_registers registers;
 	struct ring_event event;
 	struct nunchi_error *err = ring_take(xen->stops.ring, &event);
 
 	if (err || !event.ticket)
 		return err;
-	if (translate(&event, ret)) {
+	if (translate(&xen->stops, &event, ret)) {
 		xen->stops.ticket = event.ticket;
 		return NULL;
 	}
+	if (event.kind == RING_BREAKPOINT)
+		how = xen_breakpoint_hand_on(xen, &event, &registers);
 	/* An access that permissions forbid, which somebody left, would be tried again for ever. */
-	return answer(xen, event.ticket, event.kind == RING_ACCESS ? RING_EMULATE : RING_EXECUTE);
+	if (event.kind == RING_ACCESS)
+		how.emulation = RING_EMULATE;
+	return answer(xen, event.ticket, &how);
 }
 
 static struct nunchi_error *next_here(struct xen_target *xen, struct target_stop *ret)
@@ -480,11 +539,11 @@ static struct nunchi_error *next_here(struct xen_target *xen, struct target_stop
 	return err;
 }
 
-/* After an error watching ends. */
+/* After an error that is no refusal watching ends. */
 static struct nunchi_error *end_if_broken(struct target *target, struct nunchi_error *err)
 {
 	if (err && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
-	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED))
+	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED) && !error_is(err, NUNCHI_ERROR_BUSY))
 		close_stops(target);
 	return error_context(err, "%s", target->name);
 }
@@ -498,14 +557,16 @@ static struct nunchi_error *go(struct target *target, const struct target_stop *
 {
 	struct xen_target *xen = xen_of(target);
 	uint64_t ticket = xen->stops.ticket;
+	struct x86_registers registers = stop->registers;
+	struct ring_answer how = {.emulation = RING_EXECUTE};
 
-	(void)stop;
-	(void)rip;
 	xen->stops.ticket = 0;
 	if (!ticket)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: no vCPU stands still",
 				    target->name);
-	return end_if_broken(target, answer(xen, ticket, RING_EXECUTE));
+	if (stop->kind == TARGET_STOP_BREAKPOINT)
+		how = xen_breakpoint_pass(&xen->stops, &registers, rip);
+	return end_if_broken(target, answer(xen, ticket, &how));
 }
 
 static struct nunchi_error *observe_here(struct xen_target *xen, const struct xen_source *source)
@@ -538,27 +599,47 @@ static struct nunchi_error *observe(struct target *target, enum target_event eve
 	return end_if_broken(target, observe_here(xen_of(target), &source));
 }
 
-/* ---- Breakpoints, which there are none of ---------------------------------------------------- */
+/* ---- Breakpoints ----------------------------------------------------------------------------- */
+
+static struct nunchi_error *check_open(const struct target *target)
+{
+	return ((const struct xen_target *)target)->stops.ring
+		   ? NULL
+		   : error_create(NUNCHI_ERROR_GONE, "it is not watched any more");
+}
 
 static struct nunchi_error *hold(struct target *target)
 {
-	(void)target;
-	return NULL;
+	struct nunchi_error *err = check_open(target);
+
+	return end_if_broken(target, err ? err : target_pause(target));
+}
+
+static struct nunchi_error *release(struct target *target)
+{
+	return end_if_broken(target, target_resume(target));
 }
 
 static struct nunchi_error *insert(struct target *target, uint64_t address)
 {
-	(void)address;
-	return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
-				       "%s: nunchi sets no breakpoints in guests of Xen yet",
-				       target->name),
-			  "these probes work there, without --pid: cr3, cr4, msr");
+	const struct xen_source source = {XEN_MONITOR_BREAKPOINT, 0};
+	struct xen_target *xen = xen_of(target);
+	struct nunchi_error *err;
+
+	if (xen->stops.no_breakpoints)
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED,
+					       "%s: nunchi sets no breakpoints there: %s",
+					       target->name, xen->stops.no_breakpoints),
+				  "these probes work there, without --pid: cr3, cr4, msr");
+	err = observe_here(xen, &source);
+	return end_if_broken(target, err ? err : xen_breakpoint_insert(xen, address));
 }
 
 static struct nunchi_error *remove_breakpoint(struct target *target, uint64_t address)
 {
-	return error_create_at(NUNCHI_ERROR_ARGUMENT, address,
-			       "%s: there is no breakpoint at 0x%" PRIx64, target->name, address);
+	struct nunchi_error *err = check_open(target);
+
+	return end_if_broken(target, err ? err : xen_breakpoint_remove(xen_of(target), address));
 }
 
 const struct target_stops_ops xen_stops = {
@@ -568,8 +649,9 @@ const struct target_stops_ops xen_stops = {
     .next = next,
     .go = go,
     .hold = hold,
-    .release = hold,
+    .release = release,
     .insert = insert,
     .remove = remove_breakpoint,
     .observe = observe,
+    .in_memory = true,
 };

@@ -232,8 +232,10 @@ static void describe_capabilities(struct xen_target *xen)
 	struct target *target = &xen->base;
 	const char *type = xen_type_string(xen->domain.type);
 
-	target_set_support(target, TARGET_WRITE, false,
-			   "nunchi only reads the memory of Xen's guests");
+	target_set_support(
+	    target, TARGET_WRITE, false,
+	    "nunchi only reads the memory of Xen's guests, but for the breakpoints of "
+	    "a trace");
 	xen_stops_describe(xen);
 	if (!xen->xen.domctl) {
 		target_set_support(target, TARGET_PAUSE, false, "%s", xen->xen.no_control);
