@@ -75,7 +75,7 @@ _nunchi_argument()
 	views,0 | show,1) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
 	probes,0) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	list,* | version,* | help,* | views,* | probes,*) ;;
-	*,0)
+	*,0 | top,*)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		files=("${COMPREPLY[@]}")

@@ -31,7 +31,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps probes trace modules sockets check diff log symbol type print "
+COMMANDS = ("list info views show sql ps top probes trace modules sockets check diff log symbol type print "
             "translate read cat ls find snapshot export gdb rescue doctor help version").split()
 
 

@@ -152,6 +152,7 @@ extern const struct command command_snapshot;
 extern const struct command command_sockets;
 extern const struct command command_sql;
 extern const struct command command_symbol;
+extern const struct command command_top;
 extern const struct command command_trace;
 extern const struct command command_translate;
 extern const struct command command_type;

@@ -4,20 +4,23 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* Words the error after what dlopen() says: the library may be installed and lack another one. */
+/*
+ * Words the error after what dlopen() says: the library may be installed and lack another one, or
+ * the memory to be mapped in.
+ */
 static struct nunchi_error *missing(const struct library *library)
 {
 	const char *why = dlerror(), *name = library->name;
 	struct nunchi_error *err;
 
-	if (!why || !strncmp(why, name, strlen(name)))
+	if (why && !strncmp(why, name, strlen(name)) && strstr(why, "cannot open shared object"))
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
 				   "%s is not installed; it is needed for %s", name,
 				   library->purpose);
 	else
 		err = error_create(NUNCHI_ERROR_UNSUPPORTED,
-				   "%s cannot be loaded (%s); it is needed for %s", name, why,
-				   library->purpose);
+				   "%s cannot be loaded (%s); it is needed for %s", name,
+				   why ? why : "out of memory", library->purpose);
 	return error_hint(err, "install %s", library->packages);
 }
 

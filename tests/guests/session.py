@@ -21,8 +21,8 @@ from qmp import Qmp
 import decoys
 
 from guests import (contents, crash, damage, debugger, endless, exports, expressions, files, partial,
-                    pauses, python_rows, raw, reset, shuffled, speed, sql, storm, tampered, trace, types,
-                    vmware, zeroed)
+                    pauses, python_rows, raw, reset, screen, shuffled, speed, sql, storm, tampered,
+                    trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -342,6 +342,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "reset" in subject.config.tests:
         with account.timed("reset"):
             reset.run(subject.nunchi, account, guest, subject.work)
+    if "top" in subject.config.tests:
+        with account.timed("top"):
+            screen.run(subject, guest)
     end(guest)
     with account.timed("unpack"):
         snapshot.finish(subject.work)

@@ -19,6 +19,9 @@
 #include "target/file/avml.h"
 #include "target/file/kdump.h"
 #include "target/file/unpack.h"
+#ifdef HAVE_NCURSES
+#include "top/curses.h"
+#endif
 
 #include <elf.h>
 #include <errno.h>
@@ -228,6 +231,9 @@ static int use_all(void)
 #ifdef HAVE_SQLITE
 	say(sqlite_load());
 #endif
+#ifdef HAVE_NCURSES
+	say(curses_load(&(struct curses_library){0}));
+#endif
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -258,6 +264,10 @@ static const struct {
 #endif
 #ifdef HAVE_SQLITE
     {"libsqlite3.so.0", "SQL", "libsqlite3-0 (Debian, Ubuntu) or sqlite-libs (Fedora)"},
+#endif
+#ifdef HAVE_NCURSES
+    {"libncursesw.so.6", "nunchi top on a terminal",
+     "libncursesw6 (Debian, Ubuntu) or ncurses-libs (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles, compressed initramfs and saved guests",
