@@ -101,7 +101,7 @@ class Account:
             return True
         self.failed += 1
         self.say(f"FAILED {what}")
-        for detail in details[:6]:
+        for detail in details[:12]:
             self.tell(f"      {detail[:900]}")
         return False
 

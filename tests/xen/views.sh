@@ -16,11 +16,27 @@ keeps()
 	echo $? >"$to.status"
 }
 
+# oracle GUEST PASS [ARG…]: the guest's own word. Bochs gives a program a wrong address of a page fault now
+# and then (see docs/xen-lab.md), of which it dies or fails; then it is asked again, at most twice.
+oracle()
+{
+	for _ in 1 2 3; do
+		guest oracle "$@"
+		status=$?
+		# No answer (124), a damaged one, or none could be asked for (lab/dom0/ask.c).
+		if [ $status = 0 ] || { [ $status -ge 124 ] && [ $status -le 126 ]; }; then
+			break
+		fi
+		echo "oracle $*: status $status" >&2
+	done
+	return $status
+}
+
 nunchi --version
 keeps list nunchi list --json
 for guest in $NUNCHI_GUESTS; do
 	mkdir -p "$OUT/$guest"
-	guest oracle "$guest" a $SYMBOLS >"$OUT/$guest/oracle-a.jsonl" || exit 75
+	oracle "$guest" a $SYMBOLS >"$OUT/$guest/oracle-a.jsonl" || exit 75
 	sleep 1
 	keeps "$guest/info" nunchi info "xen:$guest" --json
 	for view in $FEW; do
@@ -29,7 +45,7 @@ for guest in $NUNCHI_GUESTS; do
 	for view in $VIEWS; do
 		keeps "$guest/live always/$view" nunchi show "xen:$guest" "$view" --json --pause always
 	done
-	if ! guest oracle "$guest" b >"$OUT/$guest/oracle-b.jsonl"; then
+	if ! oracle "$guest" b >"$OUT/$guest/oracle-b.jsonl"; then
 		# Whether it was left paused, and whether it runs.
 		xl vcpu-list "$guest"
 		xl list "$guest"
