@@ -8,10 +8,6 @@
 #include <string.h>
 
 #define NESTING_LIMIT 64
-#define STARS_LIMIT   8
-
-static struct nunchi_error *unary(struct parser *parser, value_t *ret);
-static struct nunchi_error *binary(struct parser *parser, unsigned least, value_t *ret);
 
 struct nunchi_error *parser_error(const struct parser *parser, const char *where,
 				  struct nunchi_error *err)
@@ -99,116 +95,6 @@ struct nunchi_error *parser_decay(struct parser *parser, const char *where, valu
 			result.number = (uint32_t)loaded;
 	}
 	*value = result;
-	return NULL;
-}
-
-/* ---- Types ---- */
-
-/* Names that C permits, and those that compilers write into the kernel's types. */
-static const struct {
-	const char *written, *name;
-} spellings[] = {
-    {"unsigned", "unsigned int"},
-    {"signed", "int"},
-    {"short", "short int"},
-    {"unsigned short", "short unsigned int"},
-    {"long", "long int"},
-    {"unsigned long", "long unsigned int"},
-    {"long long", "long long int"},
-    {"unsigned long long", "long long unsigned int"},
-    {"bool", "_Bool"},
-};
-
-static bool is_type_word(const char *name)
-{
-	static const char *const words[] = {"struct", "union", "enum", "unsigned", "signed",
-					    "long",   "short", "int",  "char"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (!strcmp(name, words[i]))
-			return true;
-	return false;
-}
-
-/*
- * Finds an integer type. Not by type_index_find(): types from DWARF also have typedefs with the
- * names of integers, which stand for nothing.
- */
-static bool find_integer(const struct type_index *types, const char *name, type_id *ret)
-{
-	struct type type;
-
-	for (type_id id = 1; id < type_index_count(types); id++)
-		if (type_index_get(types, id, &type) && type.kind == TYPE_INT &&
-		    !strcmp(type.name, name)) {
-			*ret = id;
-			return true;
-		}
-	return false;
-}
-
-bool parser_find_type(const struct parser *parser, const char *name, type_id *ret)
-{
-	const struct type_index *types = parser->guest->types;
-	const char *spelled = name;
-
-	if (!strcmp(name, "void")) {
-		*ret = 0;
-		return true;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(spellings); i++)
-		if (!strcmp(name, spellings[i].written))
-			spelled = spellings[i].name;
-	if (!type_index_find(types, spelled, ret))
-		return false;
-	return type_index_strip(types, *ret) || find_integer(types, spelled, ret);
-}
-
-static struct nunchi_error *no_type(const struct parser *parser, const char *where,
-				    const char *name)
-{
-	const char *near = type_index_suggest(parser->guest->types, name);
-	struct nunchi_error *err =
-	    error_create(NUNCHI_ERROR_NOT_FOUND, "there is no type \"%s\"", name);
-
-	return parser_error(parser, where,
-			    near ? error_hint(err, "did you mean \"%s\"?", near) : err);
-}
-
-struct nunchi_error *parser_type(struct parser *parser, value_t *ret, bool *ret_found)
-{
-	char name[3 * (PARSER_NAME_LIMIT + 2)] = "", word[PARSER_NAME_LIMIT + 1];
-	const char *start = parser->at;
-	struct nunchi_error *err;
-	value_t type = {0};
-	bool certain;
-
-	err = parser_name(parser, word);
-	if (err)
-		return err;
-	certain = is_type_word(word);
-	snprintf(name, sizeof(name), "%s", word);
-	for (int i = 0; i < 2 && is_type_word(word); i++) {
-		err = parser_name(parser, word);
-		if (err)
-			return err;
-		if (*word) {
-			size_t used = strlen(name);
-
-			snprintf(name + used, sizeof(name) - used, " %s", word);
-		}
-	}
-	*ret_found = *name && parser_find_type(parser, name, &type.type);
-	if (!*ret_found) {
-		if (certain)
-			return no_type(parser, start, name);
-		parser->at = start;
-		return NULL;
-	}
-	while (parser_take(parser, "*"))
-		if (++type.stars > STARS_LIMIT)
-			return parser_syntax(parser, "the type has too many *");
-	*ret = type;
 	return NULL;
 }
 
@@ -488,7 +374,7 @@ static struct nunchi_error *take_cast(struct parser *parser, value_t *ret, bool 
 	}
 	parser_skip(parser);
 	start = parser->at;
-	err = unary(parser, ret);
+	err = parser_unary(parser, ret);
 	return err ? err : cast(parser, start, &to, ret);
 }
 
@@ -531,7 +417,7 @@ static struct nunchi_error *prefixed(struct parser *parser, value_t *ret)
 		return err || done ? err : postfix(parser, ret);
 	}
 	where = ++parser->at;
-	err = unary(parser, ret);
+	err = parser_unary(parser, ret);
 	if (err)
 		return err;
 	if (op == '&')
@@ -541,7 +427,7 @@ static struct nunchi_error *prefixed(struct parser *parser, value_t *ret)
 	return sign(parser, op, where, ret);
 }
 
-static struct nunchi_error *unary(struct parser *parser, value_t *ret)
+struct nunchi_error *parser_unary(struct parser *parser, value_t *ret)
 {
 	struct nunchi_error *err;
 
@@ -550,216 +436,6 @@ static struct nunchi_error *unary(struct parser *parser, value_t *ret)
 	parser->depth++;
 	err = prefixed(parser, ret);
 	parser->depth--;
-	return err;
-}
-
-enum operation {
-	MUL,
-	DIV,
-	MOD,
-	ADD,
-	SUB,
-	SHL,
-	SHR,
-	LE,
-	GE,
-	LT,
-	GT,
-	EQ,
-	NE,
-	AND,
-	XOR,
-	OR,
-	BOTH,
-	EITHER
-};
-
-/* Longer ones before those that they begin with. */
-static const struct binary_operator {
-	const char *token;
-	unsigned precedence;
-	enum operation operation;
-} operators[] = {
-    {"&&", 1, BOTH}, {"||", 0, EITHER}, {"<<", 7, SHL}, {">>", 7, SHR}, {"<=", 6, LE},
-    {">=", 6, GE},   {"==", 5, EQ},     {"!=", 5, NE},  {"*", 9, MUL},  {"/", 9, DIV},
-    {"%", 9, MOD},   {"+", 8, ADD},     {"-", 8, SUB},  {"<", 6, LT},   {">", 6, GT},
-    {"&", 4, AND},   {"^", 3, XOR},     {"|", 2, OR},
-};
-
-static const struct binary_operator *take_operator(struct parser *parser, unsigned least)
-{
-	parser_skip(parser);
-	for (size_t i = 0; i < ARRAY_SIZE(operators); i++) {
-		size_t size = strlen(operators[i].token);
-
-		if (strncmp(parser->at, operators[i].token, size) != 0)
-			continue;
-		if (operators[i].precedence < least)
-			return NULL;
-		parser->at += size;
-		return &operators[i];
-	}
-	return NULL;
-}
-
-static uint64_t compare(enum operation operation, const value_t *a, const value_t *b,
-			bool is_signed)
-{
-	int64_t x = (int64_t)a->number, y = (int64_t)b->number;
-	bool less = is_signed ? x < y : a->number < b->number;
-
-	switch (operation) {
-	case LT:
-		return less;
-	case GE:
-		return !less;
-	case LE:
-		return less || x == y;
-	case GT:
-		return !less && x != y;
-	case EQ:
-		return x == y;
-	default:
-		return x != y;
-	}
-}
-
-static uint64_t shifted(enum operation operation, uint64_t x, uint64_t count, bool is_signed)
-{
-	if (count > 63)
-		return operation == SHR && is_signed && x >> 63 ? ~(uint64_t)0 : 0;
-	if (operation == SHL)
-		return x << count;
-	x >>= count;
-	if (is_signed && count && x >> (63 - count))
-		x |= ~(uint64_t)0 << (64 - count);
-	return x;
-}
-
-/* y is not 0. */
-static uint64_t divided(enum operation operation, uint64_t x, uint64_t y, bool is_signed)
-{
-	if (!is_signed)
-		return operation == DIV ? x / y : x % y;
-	if (y == ~(uint64_t)0)
-		return operation == DIV ? 0 - x : 0;
-	return (uint64_t)(operation == DIV ? (int64_t)x / (int64_t)y : (int64_t)x % (int64_t)y);
-}
-
-static uint64_t calculate(enum operation operation, uint64_t x, uint64_t y, bool is_signed)
-{
-	switch (operation) {
-	case MUL:
-		return x * y;
-	case DIV:
-	case MOD:
-		return divided(operation, x, y, is_signed);
-	case ADD:
-		return x + y;
-	case SUB:
-		return x - y;
-	case SHL:
-	case SHR:
-		return shifted(operation, x, y, is_signed);
-	case AND:
-		return x & y;
-	case XOR:
-		return x ^ y;
-	default:
-		return x | y;
-	}
-}
-
-/* Moves a pointer by a number of elements. */
-static struct nunchi_error *move_pointer(struct parser *parser, const char *where,
-					 enum operation operation, value_t *pointer, uint64_t count)
-{
-	value_t target = {.in_memory = true, .type = pointer->type, .stars = pointer->stars - 1};
-	uint64_t size;
-
-	if (!expression_size(parser->guest, &target, &size) || !size)
-		size = 1; /* void */
-	if (operation != ADD && operation != SUB)
-		return parser_error(
-		    parser, where,
-		    error_create(NUNCHI_ERROR_ARGUMENT,
-				 "a pointer can be added to, subtracted from and compared"));
-	pointer->number += operation == ADD ? count * size : 0 - count * size;
-	if (type_index_word_size(parser->guest->types) == 4)
-		pointer->number = (uint32_t)pointer->number;
-	return NULL;
-}
-
-static struct nunchi_error *apply(struct parser *parser, const char *where,
-				  enum operation operation, value_t *left, const value_t *right)
-{
-	bool is_signed = left->is_signed && right->is_signed && !left->stars && !right->stars;
-
-	if (operation == SHL || operation == SHR)
-		is_signed = left->is_signed;
-	if (operation >= LE && operation <= NE)
-		*left = parser_number(compare(operation, left, right, is_signed), true);
-	else if (left->stars && !right->stars)
-		return move_pointer(parser, where, operation, left, right->number);
-	else if (right->stars)
-		return parser_error(
-		    parser, where,
-		    error_create(NUNCHI_ERROR_ARGUMENT,
-				 "this needs a number on its right side; cast the pointer"));
-	else if ((operation == DIV || operation == MOD) && !right->number && parser->idle)
-		*left = parser_number(1, is_signed);
-	else if ((operation == DIV || operation == MOD) && !right->number)
-		return parser_error(parser, where,
-				    error_create(NUNCHI_ERROR_ARGUMENT, "division by 0"));
-	else
-		*left = parser_number(calculate(operation, left->number, right->number, is_signed),
-				      is_signed);
-	return NULL;
-}
-
-/* Evaluates the right side of && or ||, unless the left side decides. */
-static struct nunchi_error *decide(struct parser *parser, const struct binary_operator *op,
-				   value_t *left, value_t *right, const char *right_start)
-{
-	bool decided = (left->number != 0) == (op->operation == EITHER);
-	struct nunchi_error *err;
-
-	parser->idle += decided;
-	err = binary(parser, op->precedence + 1, right);
-	if (!err)
-		err = parser_decay(parser, right_start, right);
-	parser->idle -= decided;
-	*left = parser_number(decided ? left->number != 0 : right->number != 0, true);
-	return err;
-}
-
-static struct nunchi_error *binary(struct parser *parser, unsigned least, value_t *ret)
-{
-	const struct binary_operator *op;
-	const char *start, *right_start;
-	struct nunchi_error *err;
-	value_t right;
-
-	parser_skip(parser);
-	start = parser->at;
-	err = unary(parser, ret);
-	while (!err && (op = take_operator(parser, least))) {
-		parser_skip(parser);
-		right_start = parser->at;
-		right = (value_t){0};
-		err = parser_decay(parser, start, ret);
-		if (err)
-			return err;
-		if (op->operation == BOTH || op->operation == EITHER) {
-			err = decide(parser, op, ret, &right, right_start);
-			continue;
-		}
-		err = binary(parser, op->precedence + 1, &right);
-		if (!err)
-			err = parser_decay(parser, right_start, &right);
-		if (!err)
-			err = apply(parser, start, op->operation, ret, &right);
-	}
 	return err;
 }
 
@@ -799,7 +475,7 @@ struct nunchi_error *parser_expression(struct parser *parser, value_t *ret)
 	parser->depth++;
 	parser_skip(parser);
 	start = parser->at;
-	err = binary(parser, 0, ret);
+	err = parser_binary(parser, 0, ret);
 	if (!err && parser_take(parser, "?"))
 		err = choose(parser, start, ret);
 	parser->depth--;

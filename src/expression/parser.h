@@ -56,15 +56,10 @@ void parser_skip(struct parser *parser);
 bool parser_take(struct parser *parser, const char *token);
 /* Takes a name if one comes next; "" in ret if none does. */
 struct nunchi_error *parser_name(struct parser *parser, char ret[PARSER_NAME_LIMIT + 1]);
-/*
- * Takes a type's name with its stars. *ret_found is false, and nothing taken, if the words that
- * come next name none and do not begin as a type does.
- */
-struct nunchi_error *parser_type(struct parser *parser, value_t *ret, bool *ret_found);
+/* Takes an operand with what stands before and behind it, without the operators that follow. */
+struct nunchi_error *parser_unary(struct parser *parser, value_t *ret);
 /* Takes an expression up to the , ) or ] that ends it. */
 struct nunchi_error *parser_expression(struct parser *parser, value_t *ret);
-/* The type with this name, as C spells it. */
-bool parser_find_type(const struct parser *parser, const char *name, type_id *ret);
 /* What a number, a pointer or an array decays to: a value that is not in memory. */
 struct nunchi_error *parser_decay(struct parser *parser, const char *where, value_t *value);
 /* The field of `type` that the path ".member" names. */
@@ -73,6 +68,21 @@ struct nunchi_error *parser_field(struct parser *parser, const char *where, type
 /* What the pointer or array leads to, as an object in memory. */
 struct nunchi_error *parser_follow(struct parser *parser, const char *where, value_t *value);
 value_t parser_number(uint64_t value, bool is_signed);
+
+/* ---- type_name.c ---- */
+
+/*
+ * Takes a type's name with its stars. *ret_found is false, and nothing taken, if the words that
+ * come next name none and do not begin as a type does.
+ */
+struct nunchi_error *parser_type(struct parser *parser, value_t *ret, bool *ret_found);
+/* The type with this name, as C spells it. */
+bool parser_find_type(const struct parser *parser, const char *name, type_id *ret);
+
+/* ---- binary.c ---- */
+
+/* Takes operands and the operators between them whose precedence is at least `least`. */
+struct nunchi_error *parser_binary(struct parser *parser, unsigned least, value_t *ret);
 
 /* ---- each.c ---- */
 
