@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "journal/undo_log.h"
+#include "journal/undo_log_internal.h"
 
 #include "core/clock.h"
 #include "core/io.h"
@@ -13,12 +13,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#define HEADER "nunchi undo log 1\n"
-/* Limit of the length of a line that is written. */
-#define LINE_MAX_SIZE 256
-#define TEXT_MAX      ((size_t)64 * 1024)
-/* Behind this no byte to be replaced is noted, so that there is room for what undoes them. */
-#define PATCHES_END (TEXT_MAX / 2)
 /*
  * Limit of the tries to lock a log. A try fails if the owner removes its log between open() and the
  * lock.
@@ -30,15 +24,6 @@
 #define GUARD_US (2 * CLOCK_US_PER_S)
 
 enum { OWNER_LOCK, GUARD_LOCK };
-
-struct undo_log {
-	int fd;
-	int directory; /* checked by open_trusted(); the file is named within it alone from then on
-			*/
-	char *path;    /* for messages, and for the guard */
-	uint64_t owner;
-	off_t before; /* size of the file when this owner took it; 0: this owner created it */
-};
 
 static const char *const type_names[] = {
     [UNDO_PAUSE] = "pause", [UNDO_STUB] = "stub", [UNDO_EVENTS] = "ring"};
@@ -185,47 +170,7 @@ static bool is_own_file(int fd)
 	       !(st.st_mode & 022);
 }
 
-/* ---- Text ------------------------------------------------------------------------------------ */
-
-struct text {
-	char data[TEXT_MAX + 1];
-	size_t size;
-};
-
-/* Reads the whole log up to its last complete line. Returns 0 or an errno. */
-static int read_text(int fd, struct text *ret)
-{
-	ssize_t size = io_pread_full(fd, ret->data, TEXT_MAX, 0);
-
-	if (size < 0)
-		return (int)-size;
-	if ((size_t)size == TEXT_MAX)
-		return EFBIG;
-	ret->size = (size_t)size;
-	while (ret->size && ret->data[ret->size - 1] != '\n')
-		ret->size--;
-	ret->data[ret->size] = '\0';
-	/* A log contains no zero bytes. */
-	return strlen(ret->data) == ret->size ? 0 : EBADMSG;
-}
-
-static bool has_header(const struct text *text)
-{
-	return !strncmp(text->data, HEADER, sizeof(HEADER) - 1);
-}
-
-/*
- * Whether the first lines of the log were not written completely. Then nothing had been done to the
- * guest yet.
- */
-static bool is_fragment(int fd)
-{
-	char start[sizeof(HEADER)];
-	ssize_t size = io_pread_full(fd, start, sizeof(HEADER) - 1, 0);
-
-	return size >= 0 && size < (ssize_t)sizeof(HEADER) - 1 &&
-	       !memcmp(start, HEADER, (size_t)size);
-}
+/* ---- Entries --------------------------------------------------------------------------------- */
 
 static enum undo_type parse_type(const char *name)
 {
@@ -285,17 +230,17 @@ static int put_entry(struct undo_entries *entries, struct undo_entry entry)
 	return 0;
 }
 
-static int parse(const struct text *text, struct undo_entries *ret, uint64_t *ret_owner)
+static int parse(const struct undo_text *text, struct undo_entries *ret, uint64_t *ret_owner)
 {
 	const char *at = text->data;
 
 	*ret = (struct undo_entries){.next = 1};
 	*ret_owner = 0;
-	if (!has_header(text))
+	if (!undo_text_has_header(text))
 		return EBADMSG;
 	while (*at) {
 		const char *end = strchr(at, '\n');
-		char line[LINE_MAX_SIZE], type[32], state[32];
+		char line[UNDO_LINE_MAX], type[32], state[32];
 		size_t size = (size_t)(end - at);
 		unsigned number;
 		uint64_t owner, ran;
@@ -326,8 +271,8 @@ static int parse(const struct text *text, struct undo_entries *ret, uint64_t *re
 
 static int read_log(int fd, struct undo_entries *ret, uint64_t *ret_owner)
 {
-	_cleanup_free_ struct text *text = malloc(sizeof(*text));
-	int errnum = text ? read_text(fd, text) : ENOMEM;
+	_cleanup_free_ struct undo_text *text = malloc(sizeof(*text));
+	int errnum = text ? undo_text_read(fd, text) : ENOMEM;
 
 	return errnum ? errnum : parse(text, ret, ret_owner);
 }
@@ -420,31 +365,21 @@ static struct nunchi_error *make(int fd, int directory, char *path, uint64_t own
 	return NULL;
 }
 
-/* Appends whole lines, or nothing: what follows a part of a line would be lost with it. */
-static int append_text(int fd, const char *text)
-{
-	off_t before = lseek(fd, 0, SEEK_END);
-	int errnum = before < 0 ? errno : -io_write_full(fd, text, strlen(text));
-
-	if (errnum && before >= 0 && ftruncate(fd, before))
-		return errno;
-	return errnum;
-}
-
 /*
  * Writes the first lines of a new log, or the new owner into a log that was left behind. Returns 0
  * or an errno.
  */
 static int write_owner(int fd, const char *guest, bool is_new, uint64_t owner)
 {
-	char text[LINE_MAX_SIZE];
+	char text[UNDO_LINE_MAX];
 
 	if (is_new && ftruncate(fd, 0))
 		return errno;
 	/* The empty line ends a line that a killed owner may have left incomplete. */
-	snprintf(text, sizeof(text), "%s%s%s%sowner %016" PRIx64 "\n", is_new ? HEADER : "\n",
-		 is_new ? "guest " : "", is_new ? guest : "", is_new ? "\n" : "", owner);
-	return append_text(fd, text);
+	snprintf(text, sizeof(text), "%s%s%s%sowner %016" PRIx64 "\n",
+		 is_new ? UNDO_TEXT_HEADER : "\n", is_new ? "guest " : "", is_new ? guest : "",
+		 is_new ? "\n" : "", owner);
+	return undo_text_append(fd, text);
 }
 
 static struct nunchi_error *take_in(int directory, const char *path, const char *guest, bool create,
@@ -461,7 +396,7 @@ static struct nunchi_error *take_in(int directory, const char *path, const char 
 	err = open_locked(directory, path, create ? O_CREAT : 0, &fd);
 	if (err || fd < 0)
 		return err;
-	is_new = is_fragment(fd);
+	is_new = undo_text_is_fragment(fd);
 	errnum = is_new ? 0 : read_log(fd, &entries, &before);
 	if (!errnum && !is_new && fstat(fd, &st))
 		errnum = errno;
@@ -570,7 +505,7 @@ static enum undo_log_owner look_at(int directory, const char *name)
 		return UNDO_LOG_NONE;
 	if (is_locked(fd, OWNER_LOCK, 2))
 		return UNDO_LOG_HELD;
-	return is_fragment(fd) ? UNDO_LOG_NONE : UNDO_LOG_LEFT;
+	return undo_text_is_fragment(fd) ? UNDO_LOG_NONE : UNDO_LOG_LEFT;
 }
 
 enum undo_log_owner undo_log_look(const char *guest)
@@ -643,92 +578,13 @@ int undo_log_append(struct undo_log *log, unsigned number, enum undo_type type,
 int undo_log_append_ran(struct undo_log *log, unsigned number, enum undo_type type,
 			enum undo_state state, const uint64_t *ran)
 {
-	char line[LINE_MAX_SIZE], argument[32] = "";
+	char line[UNDO_LINE_MAX], argument[32] = "";
 
 	if (ran)
 		snprintf(argument, sizeof(argument), " ran %" PRIu64, *ran);
 	snprintf(line, sizeof(line), "%u %s %s%s\n", number, type_names[type], state_names[state],
 		 argument);
-	return append_text(log->fd, line);
-}
-
-int undo_log_append_patch(struct undo_log *log, const struct undo_patch *patch, bool made)
-{
-	char line[LINE_MAX_SIZE];
-	struct stat st;
-	int at;
-
-	if (fstat(log->fd, &st))
-		return errno;
-	if (st.st_size > (off_t)(made ? PATCHES_END : TEXT_MAX - PATCHES_END / 2))
-		return EFBIG;
-	at = snprintf(line, sizeof(line), "%s %" PRIx64 " %x", made ? "patch" : "restored",
-		      patch->frame, patch->offset);
-	for (size_t i = 0; made && i < patch->size; i++)
-		at += snprintf(line + at, sizeof(line) - (size_t)at, "%s%02x", i ? "" : " ",
-			       patch->bytes[i]);
-	snprintf(line + at, sizeof(line) - (size_t)at, "\n");
-	return append_text(log->fd, line);
-}
-
-/* Parses a line about a byte; false if it is another one. */
-static bool parse_patch(const char *line, struct undo_patch *ret, bool *ret_made)
-{
-	char bytes[2 * UNDO_PATCH_BYTES + 1] = "";
-	unsigned offset, byte;
-
-	*ret = (struct undo_patch){0};
-	*ret_made =
-	    sscanf(line, "patch %" SCNx64 " %x %16[0-9a-f]", &ret->frame, &offset, bytes) == 3;
-	if (!*ret_made && sscanf(line, "restored %" SCNx64 " %x", &ret->frame, &offset) != 2)
-		return false;
-	ret->offset = (uint16_t)offset;
-	while (ret->size < UNDO_PATCH_BYTES && sscanf(bytes + 2 * ret->size, "%2x", &byte) == 1)
-		ret->bytes[ret->size++] = (uint8_t)byte;
-	return offset < UNDO_PATCH_PAGE && offset + ret->size <= UNDO_PATCH_PAGE &&
-	       *ret_made == (ret->size > 0);
-}
-
-/* The newest line about a byte decides. */
-static int put_patch(struct undo_patch *patches, size_t *count, const struct undo_patch *patch,
-		     bool made)
-{
-	size_t at = 0;
-
-	while (at < *count &&
-	       (patches[at].frame != patch->frame || patches[at].offset != patch->offset))
-		at++;
-	if (!made) {
-		if (at < *count)
-			patches[at] = patches[--*count];
-		return 0;
-	}
-	if (at == UNDO_PATCHES_MAX)
-		return EFBIG;
-	patches[at] = *patch;
-	*count += at == *count;
-	return 0;
-}
-
-int undo_log_patches(const struct undo_log *log, struct undo_patch *ret, size_t *ret_count)
-{
-	_cleanup_free_ struct text *text = malloc(sizeof(*text));
-	int errnum = text ? read_text(log->fd, text) : ENOMEM;
-
-	*ret_count = 0;
-	if (!errnum && !has_header(text))
-		errnum = EBADMSG;
-	for (char *at = text ? text->data : NULL; !errnum && *at;) {
-		char *end = strchr(at, '\n');
-		struct undo_patch patch;
-		bool made;
-
-		*end = '\0';
-		if (parse_patch(at, &patch, &made))
-			errnum = put_patch(ret, ret_count, &patch, made);
-		at = end + 1;
-	}
-	return errnum;
+	return undo_text_append(log->fd, line);
 }
 
 void undo_log_leave(struct undo_log *log)
