@@ -55,7 +55,7 @@ struct xen_events *xen_events_create(const struct guard_setup *setup)
 	return events;
 }
 
-struct nunchi_error *xen_events_restore(void *data, const struct undo_log *log)
+struct nunchi_error *xen_events_restore(void *data, struct undo_log *log)
 {
 	const struct xen_events *events = data;
 	static struct undo_patch patches[UNDO_PATCHES_MAX];
@@ -68,7 +68,7 @@ struct nunchi_error *xen_events_restore(void *data, const struct undo_log *log)
 		return NULL;
 	errnum = monitor_pause(&events->monitor, true);
 	if (!errnum) {
-		errnum = monitor_restore(&events->monitor, patches, count);
+		errnum = monitor_restore(&events->monitor, patches, count, log);
 		monitor_pause(&events->monitor, false);
 	}
 	if (!errnum || errnum == ESRCH)

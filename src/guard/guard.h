@@ -34,7 +34,7 @@ struct xen_events;
 /* Creates the object for a domain, which is never freed. NULL if memory is short. */
 struct xen_events *xen_events_create(const struct guard_setup *setup);
 /* Writes back the bytes that breakpoints replaced, as the log says. data is a struct xen_events. */
-struct nunchi_error *xen_events_restore(void *data, const struct undo_log *log);
+struct nunchi_error *xen_events_restore(void *data, struct undo_log *log);
 /* Removes the ring, and resumes vCPUs that wait for an answer. data is a struct xen_events. */
 struct nunchi_error *xen_events_undo(void *data);
 

@@ -50,9 +50,10 @@ struct undo_actor {
 	struct nunchi_error *(*clear)(void *data);
 	/*
 	 * Writes back the bytes that breakpoints replaced, which the log tells
-	 * (undo_log_patches()), before anything is undone. NULL: there are none.
+	 * (undo_log_patches()), before anything is undone, and notes it there. NULL: there are
+	 * none.
 	 */
-	struct nunchi_error *(*restore)(void *data, const struct undo_log *log);
+	struct nunchi_error *(*restore)(void *data, struct undo_log *log);
 	void *data;
 	/* Gets the CPU time of the guest; false if it is unknown. NULL: it always is. */
 	bool (*ran)(void *data, struct undo_ran *ret);

@@ -360,7 +360,7 @@ static struct nunchi_error *make(int fd, int directory, char *path, uint64_t own
 		free(path);
 		return err;
 	}
-	*log = (struct undo_log){fd, copy, path, owner, before};
+	*log = (struct undo_log){fd, copy, path, owner, before, false};
 	*ret = log;
 	return NULL;
 }
@@ -601,8 +601,9 @@ void undo_log_leave_older(struct undo_log *log)
 {
 	/*
 	 * If truncating fails, the lines stay, which say that everything of this owner is undone.
+	 * They stay too if one says that a byte is back, which an older line may tell of.
 	 */
-	if (log && log->before && ftruncate(log->fd, log->before))
+	if (log && log->before && !log->restored && ftruncate(log->fd, log->before))
 		errno = 0;
 	undo_log_leave(log);
 }

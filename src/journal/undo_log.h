@@ -165,8 +165,8 @@ void undo_log_sweep(bool (*is_dead)(void *data, const char *guest), void *data);
 void undo_log_erase(struct undo_log *log);
 /*
  * For use when everything of this owner is undone, but not what was in the log before. Removes the
- * lines of this owner from the end; otherwise a log with an entry that can never be decided would
- * grow for ever. Unlocks the log and frees the object. NULL is accepted.
+ * lines of this owner from the end, unless it wrote bytes back; otherwise a log with an entry that
+ * can never be decided would grow for ever. Unlocks the log and frees the object. NULL is accepted.
  */
 void undo_log_leave_older(struct undo_log *log);
 /* Unlocks the log and frees the object; the file is left for the next nunchi. NULL is accepted. */

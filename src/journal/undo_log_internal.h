@@ -18,7 +18,8 @@ struct undo_log {
 			*/
 	char *path;    /* for messages, and for the guard */
 	uint64_t owner;
-	off_t before; /* size of the file when this owner took it; 0: this owner created it */
+	off_t before;  /* size of the file when this owner took it; 0: this owner created it */
+	bool restored; /* this owner noted that a byte was written back */
 };
 
 struct undo_text {

@@ -28,6 +28,7 @@ int undo_log_append_patch(struct undo_log *log, const struct undo_patch *patch, 
 		at += snprintf(line + at, sizeof(line) - (size_t)at, "%s%02x", i ? "" : " ",
 			       patch->bytes[i]);
 	snprintf(line + at, sizeof(line) - (size_t)at, "\n");
+	log->restored |= !made;
 	return undo_text_append(log->fd, line);
 }
 

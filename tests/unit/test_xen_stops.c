@@ -757,6 +757,49 @@ static void test_page_gone(void **state)
 	assert_clean();
 }
 
+/*
+ * The next nunchi writes the bytes back and cannot remove the ring. What the guest sets there then
+ * is its own for the one after that.
+ */
+static void test_restored_once(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	static const uint8_t others[] = {MONITOR_INT3, 0x1f, 0x44, 0x00, 0x00};
+	struct target *target;
+
+	(void)state;
+	kill(guard, SIGKILL);
+	end(owner);
+	poll(NULL, 0, 50);
+	fake->ring_busy = true;
+	target = open_word("xen:pvh");
+	assert_non_null(strstr(target->notes[0], "removing it failed"));
+	target_close(target);
+	assert_memory_equal(fake->text + PLACE, nop, sizeof(nop));
+	assert_int_equal(records(), 1);
+	memcpy(fake->text + PLACE, others, sizeof(others));
+	target_close(open_word("xen:pvh"));
+	assert_memory_equal(fake->text + PLACE, others, sizeof(others));
+	fake->text[PLACE] = 0;
+	assert_clean();
+}
+
+/* Behind the INT3 stands what the guest has written there, with a byte as of another INT3. */
+static void test_overwritten_tail(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	static const uint8_t others[] = {MONITOR_INT3, 0x1f, MONITOR_INT3, 0x00, 0x00};
+
+	(void)state;
+	memcpy(fake->text + PLACE, others, sizeof(others));
+	end(owner);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	assert_memory_equal(fake->text + PLACE, others, sizeof(others));
+	memset(fake->text + PLACE, 0, sizeof(others));
+	assert_clean();
+}
+
 /* While breakpoints cannot be removed, the ring stays, so that a vCPU waits instead of trapping. */
 static void test_page_refused(void **state)
 {
@@ -897,6 +940,8 @@ int main(void)
 	    TEST(owner_killed),
 	    TEST(both_killed),
 	    TEST(overwritten),
+	    TEST(overwritten_tail),
+	    TEST(restored_once),
 	    TEST(page_gone),
 	    TEST(page_refused),
 	    TEST(repair_killed),

@@ -287,12 +287,10 @@ struct nunchi_error *xen_breakpoint_remove(struct xen_target *xen, uint64_t addr
 	err = target_pause(&xen->base);
 	if (err)
 		return err;
-	errnum = monitor_restore(&stops->monitor, &stops->breakpoints[at].patch, 1);
-	if (!errnum) {
-		/* If that fails, whoever undoes the log sees that the byte is back. */
-		undo_log_append_patch(stops->undo.log, &stops->breakpoints[at].patch, false);
+	errnum =
+	    monitor_restore(&stops->monitor, &stops->breakpoints[at].patch, 1, stops->undo.log);
+	if (!errnum)
 		stops->breakpoints[at] = stops->breakpoints[--stops->breakpoint_count];
-	}
 	err = target_resume(&xen->base);
 	if (!errnum)
 		return err;

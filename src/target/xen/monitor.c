@@ -221,33 +221,36 @@ int monitor_enable(const struct monitor *monitor, uint32_t *ret_port, void **ret
 
 /* ---- Breakpoints ----------------------------------------------------------------------------- */
 
-/*
- * Whether a breakpoint stands there still, before the bytes that were behind it, of which others
- * may be breakpoints too.
- */
+/* Whether a breakpoint stands there still, before the bytes that were behind it. */
 static bool is_patched(const uint8_t *place, const struct undo_patch *patch)
 {
-	bool same = __atomic_load_n(place, __ATOMIC_RELAXED) == MONITOR_INT3;
-
-	for (size_t i = 1; i < patch->size; i++)
-		same &= place[i] == patch->bytes[i] || place[i] == MONITOR_INT3;
-	return same;
+	return __atomic_load_n(place, __ATOMIC_RELAXED) == MONITOR_INT3 &&
+	       !memcmp(place + 1, patch->bytes + 1, patch->size - 1U);
 }
 
-int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count)
+static int restore(const struct monitor *monitor, const struct undo_patch *patch)
+{
+	uint8_t *page = monitor->map(monitor->data, patch->frame);
+
+	/* There is no such page any more, or no such domain. */
+	if (!page)
+		return errno == EINVAL || errno == ESRCH ? 0 : errno;
+	if (is_patched(page + patch->offset, patch))
+		__atomic_store_n(page + patch->offset, patch->bytes[0], __ATOMIC_SEQ_CST);
+	monitor->unmap(monitor->data, page);
+	return 0;
+}
+
+int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count,
+		    struct undo_log *log)
 {
 	for (size_t i = 0; i < count; i++) {
-		uint8_t *page = monitor->map(monitor->data, patches[i].frame);
+		int errnum = restore(monitor, &patches[i]);
 
-		/* There is no such page any more, or no such domain. */
-		if (!page && errno != EINVAL && errno != ENOENT && errno != ESRCH)
-			return errno;
-		if (!page)
-			continue;
-		if (is_patched(page + patches[i].offset, &patches[i]))
-			__atomic_store_n(page + patches[i].offset, patches[i].bytes[0],
-					 __ATOMIC_SEQ_CST);
-		monitor->unmap(monitor->data, page);
+		if (errnum)
+			return errnum;
+		/* If the disk is full, whoever undoes the log next sees that the byte is back. */
+		undo_log_append_patch(log, &patches[i], false);
 	}
 	return 0;
 }

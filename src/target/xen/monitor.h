@@ -66,9 +66,11 @@ int monitor_set(const struct monitor *monitor, uint32_t event, uint32_t index, b
 /*
  * Writes back the bytes that breakpoints replaced, while the domain is paused. A byte that is no
  * breakpoint any more, or whose page the guest has given away or uses for something else, is left
- * as it is. May be repeated if it is interrupted.
+ * as it is. Each is noted in the log, so that nobody takes a breakpoint for nunchi's that the guest
+ * sets there later. May be repeated if it is interrupted.
  */
-int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count);
+int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count,
+		    struct undo_log *log);
 /*
  * For a domain whose agent was killed: switches all events off, removes the ring, and resumes the
  * vCPUs that wait for an answer. The domain must be paused. May be repeated if it is interrupted.

@@ -231,7 +231,7 @@ static struct nunchi_error *clear(void *data)
 	return NULL;
 }
 
-static struct nunchi_error *restore(void *data, const struct undo_log *log)
+static struct nunchi_error *restore(void *data, struct undo_log *log)
 {
 	_cleanup_free_ struct undo_patch *patches = calloc(UNDO_PATCHES_MAX, sizeof(*patches));
 	struct xen_target *xen = data;
@@ -253,7 +253,7 @@ static struct nunchi_error *restore(void *data, const struct undo_log *log)
 	nunchi_error_destroy(err);
 	errnum = logged ? 0 : monitor_pause(&xen->stops.monitor, true);
 	if (!errnum) {
-		errnum = monitor_restore(&xen->stops.monitor, patches, count);
+		errnum = monitor_restore(&xen->stops.monitor, patches, count, log);
 		if (logged)
 			nunchi_error_destroy(target_resume(&xen->base));
 		else
