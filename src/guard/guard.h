@@ -33,6 +33,8 @@ bool xen_call_ran(void *data, struct undo_ran *ret);
 struct xen_events;
 /* Creates the object for a domain, which is never freed. NULL if memory is short. */
 struct xen_events *xen_events_create(const struct guard_setup *setup);
+/* Called when the owner has ended, before the others. The log stays the caller's. */
+void xen_events_begin(struct xen_events *events, const struct undo_log *log);
 /* Writes back the bytes that breakpoints replaced, as the log says. data is a struct xen_events. */
 struct nunchi_error *xen_events_restore(void *data, struct undo_log *log);
 /* Removes the ring, and resumes vCPUs that wait for an answer. data is a struct xen_events. */

@@ -168,6 +168,8 @@ static void undo_everything(struct duty *duty)
 	struct replay result;
 	bool failed;
 
+	if (duty->events)
+		xen_events_begin(duty->events, duty->log);
 	do {
 		replay(duty->log, actor, &result);
 		failed = result.error != NULL;
@@ -207,6 +209,7 @@ static bool set_up(struct duty *duty)
 		return false;
 	}
 	duty->setup.done[GUARD_DONE_MAX - 1] = '\0';
+	duty->setup.pauses[UNDO_KEY_MAX - 1] = '\0';
 	if (duty->setup.kind == GUARD_XEN)
 		duty->xen = xen_call_create(&duty->setup);
 	else if (duty->setup.kind == GUARD_XEN_EVENTS)

@@ -133,6 +133,8 @@ static struct nunchi_error *set_up(const struct guard *guard, const struct guard
 				    .domain = plan->domain};
 	int answer;
 
+	if (plan->pauses)
+		snprintf(setup.pauses, sizeof(setup.pauses), "%s", plan->pauses);
 	if (plan->undo) {
 		memcpy(setup.undo, plan->undo, plan->undo_size);
 		memcpy(setup.done, plan->done, strlen(plan->done));

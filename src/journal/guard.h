@@ -38,6 +38,7 @@ struct guard_plan {
 	uint32_t domctl;                    /* GUARD_XEN, GUARD_XEN_EVENTS */
 	uint16_t domain;
 	uint32_t ring_version, vcpus; /* GUARD_XEN_EVENTS */
+	const char *pauses;           /* GUARD_XEN_EVENTS: less than UNDO_KEY_MAX bytes */
 };
 
 /* Starts a guard. NUNCHI_ERROR_UNSUPPORTED if the program is not installed. */

@@ -48,6 +48,7 @@ struct guard_setup {
 	uint16_t domain;
 	/* For GUARD_XEN_EVENTS. */
 	uint32_t ring_version, vcpus;
+	char pauses[UNDO_KEY_MAX]; /* the key of the undo log for pauses of the domain */
 };
 
 enum guard_op {

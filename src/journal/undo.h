@@ -49,8 +49,8 @@ struct undo_ops {
 struct undo {
 	const struct undo_ops *ops;
 	void *data;
-	char key[100];     /* identifies the guest, for undo_log_take() */
-	size_t kind, boot; /* length of its beginnings: KIND-, KIND-BOOT- */
+	char key[UNDO_KEY_MAX]; /* identifies the guest, for undo_log_take() */
+	size_t kind, boot;      /* length of its beginnings: KIND-, KIND-BOOT- */
 	struct guard *guard;
 	struct undo_log *log; /* not NULL while there is a change */
 	unsigned entry;       /* number of the change in the log */

@@ -467,6 +467,21 @@ struct nunchi_error *undo_log_take(const char *guest, bool create, struct undo_l
 	return NULL;
 }
 
+struct nunchi_error *undo_log_take_beside(const struct undo_log *other, const char *guest,
+					  struct undo_log **ret)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t folder = (size_t)(name_of(other->path) - other->path);
+
+	if (!valid_key(guest))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "undo log: bad key \"%s\"", guest);
+	if (asprintf(&path, "%.*s%s", (int)folder, other->path, guest) < 0) {
+		path = NULL;
+		return &error_nomem;
+	}
+	return take_in(other->directory, path, guest, true, ret);
+}
+
 int undo_log_take_as_guard(const char *path, uint64_t owner, struct undo_log **ret)
 {
 	_cleanup_close_ int fd = -1, directory = -1;

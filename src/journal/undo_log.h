@@ -46,6 +46,7 @@
 
 #define UNDO_LOG_PATH_MAX    512
 #define UNDO_LOG_ENTRIES_MAX 32
+#define UNDO_KEY_MAX         100 /* size of a key, with its end */
 
 /*
  * The directory for logs of root. A program that is linked with the library's objects (a test) may
@@ -115,6 +116,13 @@ enum undo_log_owner undo_log_look(const char *guest);
  * alive.
  */
 struct nunchi_error *undo_log_take(const char *guest, bool create, struct undo_log **ret);
+
+/*
+ * Takes, or creates, the log of a guest in the directory of another log. Unlike undo_log_take() it
+ * does not need the environment, which the guard has none of.
+ */
+struct nunchi_error *undo_log_take_beside(const struct undo_log *other, const char *guest,
+					  struct undo_log **ret);
 
 /*
  * For the guard: takes the log at path if the owner with this number still has it. Returns 0 or an

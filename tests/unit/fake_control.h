@@ -89,6 +89,7 @@ struct fake_xen {
 	_Alignas(PAGE_SIZE) uint8_t ring[PAGE_SIZE];
 	uint8_t text[PAGE_SIZE]; /* a page of code, at FAKE_TEXT_FRAME */
 	int text_error;          /* errno of mapping that, instead */
+	int text_slow;           /* milliseconds until it is mapped */
 	/* how often it was mapped for writing while the guest ran, or had INT3 of which Xen did not
 	 * tell */
 	unsigned text_unsafe;
@@ -144,6 +145,7 @@ static inline off_t fake_page_at(uint16_t id, uint64_t frame)
 	if (!domain || frame != FAKE_TEXT_FRAME)
 		return 0;
 	fake->text_unsafe += !domain->pauses;
+	poll(NULL, 0, fake->text_slow);
 	if (!fake->text_error)
 		return (off_t)offsetof(struct fake_xen, text);
 	errno = fake->text_error;

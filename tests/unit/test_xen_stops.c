@@ -850,6 +850,54 @@ static void test_repair_without_room(void **state)
 	assert_int_equal(GUEST->info.max_pages, 1024);
 }
 
+/* The guard is killed while it has the guest paused to write the bytes back. */
+static void test_guard_killed_in_its_pause(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	struct target *target;
+
+	(void)state;
+	fake->text_slow = 10000;
+	end(owner);
+	for (int i = 0; i < 500 && !__atomic_load_n(&GUEST->pauses, __ATOMIC_RELAXED); i++)
+		poll(NULL, 0, 10);
+	poll(NULL, 0, 50);
+	assert_int_equal(GUEST->pauses, 1);
+	assert_int_equal(records(), 2);
+	kill(guard, SIGKILL);
+	poll(NULL, 0, 50);
+	fake->text_slow = 0;
+	target = open_word("xen:pvh");
+	assert_clean();
+	assert_int_equal(target->note_count, 2);
+	assert_non_null(strstr(target->notes[0], "paused: it was resumed"));
+	target_close(target);
+}
+
+/* Another nunchi has the guest paused when the guard has to undo: it waits for that. */
+static void test_guard_waits_for_a_pause(void **state)
+{
+	pid_t guard, owner = watching_process(&guard);
+	const unsigned open = fake->open;
+	const size_t mapped = fake->mapped;
+	struct target *target = open_word("xen:pvh");
+
+	(void)state;
+	check(target_pause(target));
+	fake->open -= open;
+	fake->mapped -= mapped;
+	kill(owner, SIGKILL);
+	assert_int_equal(waitpid(owner, NULL, 0), owner);
+	poll(NULL, 0, 200);
+	assert_int_equal(GUEST->pauses, 1);
+	assert_true(GUEST->has_ring);
+	check(target_resume(target));
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
+	target_close(target);
+	assert_clean();
+}
+
 static void test_guard_killed(void **state)
 {
 	struct target *target = open_watched();
@@ -947,6 +995,8 @@ int main(void)
 	    TEST(repair_killed),
 	    TEST(repair_without_room),
 	    TEST(guard_killed),
+	    TEST(guard_killed_in_its_pause),
+	    TEST(guard_waits_for_a_pause),
 	    TEST(second),
 	    TEST(destroyed),
 	    TEST(ended),

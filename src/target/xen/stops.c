@@ -231,11 +231,32 @@ static struct nunchi_error *clear(void *data)
 	return NULL;
 }
 
+/*
+ * Pauses the guest to write bytes back. If another nunchi has it paused for longer, or its pause
+ * cannot be logged, it is paused all the same: INT3 must not stay.
+ */
+static int pause_to_restore(struct xen_target *xen, bool *ret_logged)
+{
+	uint64_t deadline = clock_us() + LEAVE_US;
+
+	for (;;) {
+		struct nunchi_error *err = target_pause(&xen->base);
+		bool again = error_is(err, NUNCHI_ERROR_BUSY) && clock_us() < deadline;
+
+		*ret_logged = !err;
+		nunchi_error_destroy(err);
+		if (*ret_logged)
+			return 0;
+		if (!again)
+			return monitor_pause(&xen->stops.monitor, true);
+		io_sleep_until(clock_us() + RETRY_US, NULL);
+	}
+}
+
 static struct nunchi_error *restore(void *data, struct undo_log *log)
 {
 	_cleanup_free_ struct undo_patch *patches = calloc(UNDO_PATCHES_MAX, sizeof(*patches));
 	struct xen_target *xen = data;
-	struct nunchi_error *err;
 	bool logged;
 	size_t count;
 	int errnum;
@@ -247,11 +268,7 @@ static struct nunchi_error *restore(void *data, struct undo_log *log)
 		return error_create_errno(errnum, "undo log %s", undo_log_path(log));
 	if (!count)
 		return NULL;
-	/* By the guard and its log, unless another nunchi has the guest paused for a moment. */
-	err = target_pause(&xen->base);
-	logged = !err;
-	nunchi_error_destroy(err);
-	errnum = logged ? 0 : monitor_pause(&xen->stops.monitor, true);
+	errnum = pause_to_restore(xen, &logged);
 	if (!errnum) {
 		errnum = monitor_restore(&xen->stops.monitor, patches, count, log);
 		if (logged)
@@ -271,7 +288,8 @@ static struct nunchi_error *plan(void *data, struct guard_plan *ret)
 				   .domctl = xen->xen.domctl,
 				   .domain = xen->domain.id,
 				   .ring_version = xen->stops.monitor.version,
-				   .vcpus = xen->stops.monitor.vcpus};
+				   .vcpus = xen->stops.monitor.vcpus,
+				   .pauses = xen->undo.key};
 	return NULL;
 }
 
