@@ -178,7 +178,11 @@ static enum undo_type parse_type(const char *name)
 		if (!strcmp(name, type_names[i]))
 			return (enum undo_type)i;
 	}
-	return UNDO_UNKNOWN_TYPE;
+	/*
+	 * Before there were breakpoints. The name was changed so that a nunchi of that time, which
+	 * would leave them in the guest, does not undo it.
+	 */
+	return strcmp(name, "events") == 0 ? UNDO_EVENTS : UNDO_UNKNOWN_TYPE;
 }
 
 /*

@@ -695,6 +695,23 @@ static void test_types_are_kept(void **state)
 	undo_log_erase(log);
 }
 
+/* As nunchi called an event ring before there were breakpoints. */
+static void test_older_name_of_a_ring(void **state)
+{
+	struct undo_log *log = take(true);
+	struct undo_entries entries;
+
+	(void)state;
+	append_raw("1 events done\n");
+	assert_int_equal(undo_log_read(log, &entries), 0);
+	assert_int_equal(entries.count, 1);
+	assert_int_equal(entries.entries[0].type, UNDO_EVENTS);
+	assert_int_equal(undo_log_append(log, 1, UNDO_EVENTS, UNDO_UNDONE), 0);
+	assert_int_equal(undo_log_read(log, &entries), 0);
+	assert_int_equal(entries.count, 0);
+	undo_log_erase(log);
+}
+
 /* The time of a guest that was about to be stopped is not taken for that of its stop. */
 static void test_time_before_a_stop(void **state)
 {
@@ -1172,6 +1189,7 @@ int main(void)
 	    TEST(test_replay_undoes_what_was_done),
 	    TEST(test_replay_wants_proof),
 	    TEST(test_types_are_kept),
+	    TEST(test_older_name_of_a_ring),
 	    TEST(test_time_before_a_stop),
 	    TEST(test_replay_keeps_what_it_does_not_know),
 	    TEST(test_replay_that_fails_can_be_repeated),
