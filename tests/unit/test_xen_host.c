@@ -99,6 +99,22 @@ static void test_breakpoints(void **state)
 	write_file("sys/class/dmi/id/sys_vendor", "QEMU\n");
 	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "AMD EPYC Processor"));
 	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	/* A cloud, or who configured the virtual machine, gave some of the names. */
+	write_file("sys/class/dmi/id/sys_vendor", "OpenStack Foundation\n");
+	write_file("sys/class/dmi/id/chassis_vendor", "QEMU\n");
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	write_file("sys/class/dmi/id/chassis_vendor", "Other\n");
+	write_file("sys/class/dmi/id/product_name", "Standard PC (Q35 + ICH9, 2009)\n");
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	write_file("sys/class/dmi/id/product_name", "Other\n");
+	/* Its host bridge has the same subsystem whatever the names are. */
+	make_folder("sys/bus");
+	make_folder("sys/bus/pci");
+	make_folder("sys/bus/pci/devices");
+	make_folder("sys/bus/pci/devices/0000:00:00.0");
+	write_file("sys/bus/pci/devices/0000:00:00.0/subsystem_vendor", "0x1af4\n");
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
+	write_file("sys/bus/pci/devices/0000:00:00.0/subsystem_vendor", "0x1022\n");
 	write_file("sys/class/dmi/id/sys_vendor", "Dell Inc.\n");
 	assert_null(xen_host_no_breakpoints(root, true, 1));
 	assert_non_null(strstr(xen_host_no_breakpoints(root, false, 1), "only with PVH guests"));

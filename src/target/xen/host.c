@@ -120,18 +120,39 @@ static void read_processor(const char *root, const char *name, char *ret, size_t
 		fclose(file);
 }
 
+/* Whether the machine is one of QEMU's. Each of its names can be set by who configured it. */
+static bool is_qemu(const char *root)
+{
+	static const struct {
+		const char *path, *word;
+	} marks[] = {
+	    {"/sys/class/dmi/id/sys_vendor", "QEMU"},
+	    {"/sys/class/dmi/id/chassis_vendor", "QEMU"},
+	    {"/sys/class/dmi/id/product_name", "Standard PC ("},
+	    /* Of the host bridge: PCI_SUBVENDOR_ID_REDHAT_QUMRANET of QEMU's include/hw/pci/pci.h.
+	     */
+	    {"/sys/bus/pci/devices/0000:00:00.0/subsystem_vendor", "0x1af4"},
+	};
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (read_line(root, marks[i].path, text, sizeof(text)) &&
+		    strstr(text, marks[i].word))
+			return true;
+	}
+	read_processor(root, "model name", text, sizeof(text));
+	return strstr(text, "QEMU");
+}
+
 const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus)
 {
-	char vendor[32], model[64], maker[32];
+	char vendor[32];
 
 	read_processor(root, "vendor_id", vendor, sizeof(vendor));
-	read_processor(root, "model name", model, sizeof(model));
-	if (!read_line(root, "/sys/class/dmi/id/sys_vendor", maker, sizeof(maker)))
-		*maker = '\0';
 	if (strcmp(vendor, "AuthenticAMD") != 0)
 		return "tried only on processors of AMD";
 	/* It looks for the intercept of INT n in place of that of #BP: seen with 7.2. */
-	if (strstr(model, "QEMU") || strstr(maker, "QEMU"))
+	if (is_qemu(root))
 		return "in QEMU's emulation of AMD-V the guest itself gets the trap";
 	if (!pvh || vcpus != 1)
 		return "tried only with PVH guests of one vCPU";
