@@ -27,15 +27,16 @@ struct fake_domain {
 	uint64_t on_demand;
 	/* Of the event ring. */
 	bool has_ring;
-	uint32_t waiting;  /* vCPUs that wait for an answer, a bit each */
-	uint32_t twice;    /* those that wait for two */
-	uint32_t answered; /* index of the next answer that Xen reads */
-	uint32_t controls; /* control registers that are watched, a bit each */
-	size_t msrs;       /* number of MSRs that are watched */
-	bool traps;        /* INT3 is told of */
-	bool refuses_trap; /* one that is given to it is not taken */
-	uint32_t trapped;  /* vCPUs that have got one, a bit each */
-	bool exits;        /* writes of CR3 are slow still */
+	uint32_t waiting;     /* vCPUs that wait for an answer, a bit each */
+	uint32_t twice;       /* those that wait for two */
+	uint32_t answered;    /* index of the next answer that Xen reads */
+	uint32_t controls;    /* control registers that are watched, a bit each */
+	size_t msrs;          /* number of MSRs that are watched */
+	bool traps;           /* INT3 is told of */
+	int trap_error;       /* errno of giving it one */
+	uint32_t trapped;     /* vCPUs that have got one, a bit each */
+	uint32_t trap_length; /* of the last one's instruction */
+	bool exits;           /* writes of CR3 are slow still */
 };
 
 struct fake_xen {
@@ -85,6 +86,7 @@ struct fake_xen {
 	unsigned ring_strays; /* answers to vCPUs that do not wait */
 	int channels;         /* readable when an event waits */
 	const char *no_breakpoints;
+	bool ignores_length;      /* of the instruction, if a trap is given */
 	uint8_t last_answer[400]; /* that Xen has read */
 	_Alignas(PAGE_SIZE) uint8_t ring[PAGE_SIZE];
 	uint8_t text[PAGE_SIZE]; /* a page of code, at FAKE_TEXT_FRAME */

@@ -140,12 +140,13 @@ static int fake_device_op(int driver, uint16_t domain, void *op, size_t size)
 
 	(void)driver;
 	if (!found || size != sizeof(*inject) || inject->op != XEN_OP_INJECT_EVENT ||
-	    inject->vector != 3 || inject->type != XEN_EVENT_SOFTWARE || inject->length != 0 ||
+	    inject->vector != 3 || inject->type != XEN_EVENT_SOFTWARE ||
 	    inject->error != XEN_EVENT_NO_ERROR || !(found->waiting >> inject->vcpu & 1))
 		return fake_answer(EINVAL);
-	if (found->refuses_trap)
-		return fake_answer(EBUSY);
+	if (found->trap_error)
+		return fake_answer(found->trap_error);
 	found->trapped |= 1U << inject->vcpu;
+	found->trap_length = inject->length;
 	return 0;
 }
 
@@ -154,6 +155,11 @@ static const char *fake_no_breakpoints(bool pvh, unsigned vcpus)
 	(void)pvh;
 	(void)vcpus;
 	return fake->no_breakpoints;
+}
+
+static bool fake_ignores_length(void)
+{
+	return fake->ignores_length;
 }
 
 static int fake_channels_open(void)
@@ -276,6 +282,7 @@ static const struct xen_calls fake_calls = {
     .map_page = fake_map_page,
     .device_op = fake_device_op,
     .no_breakpoints = fake_no_breakpoints,
+    .ignores_length = fake_ignores_length,
     .channels_open = fake_channels_open,
     .channels_bind = fake_channels_bind,
     .channels_clear = fake_channels_clear,

@@ -121,6 +121,20 @@ static void test_breakpoints(void **state)
 	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 2), "of one vCPU"));
 }
 
+static void test_length_of_a_trap(void **state)
+{
+	(void)state;
+	assert_false(xen_host_ignores_length(root));
+	make_folder("sys");
+	make_folder("sys/class");
+	make_folder("sys/class/dmi");
+	make_folder("sys/class/dmi/id");
+	write_file("sys/class/dmi/id/bios_vendor", "Dell Inc.\n");
+	assert_false(xen_host_ignores_length(root));
+	write_file("sys/class/dmi/id/bios_vendor", "The Bochs Project\n");
+	assert_true(xen_host_ignores_length(root));
+}
+
 /* ---- xenstored ------------------------------------------------------------------------------- */
 
 static int listening(int backlog)
@@ -564,7 +578,7 @@ int main(void)
 	    TEST(answers), TEST(bad_answers), TEST(silent),
 	    TEST(slow),    TEST(device),      TEST(reports_without_end),
 	    TEST(full),    TEST(none),        TEST(closed),
-	    TEST(host),    TEST(breakpoints)};
+	    TEST(host),    TEST(breakpoints), TEST(length_of_a_trap)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

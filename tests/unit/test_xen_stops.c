@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define GUEST (&fake->domains[2])
@@ -326,22 +327,180 @@ static void test_breakpoints_of_others(void **state)
 	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
 	assert_int_equal(GUEST->trapped, 2);
 	assert_int_equal(GUEST->waiting, 0);
-	assert_went_to(TEXT + 0x11);
+	/* Whoever answers, the guest gets the trap with the address behind the INT3. */
+	assert_int_equal(GUEST->trap_length, 1);
+	assert_false(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
 	/* If Xen has another one to give first, the vCPU meets it again. */
-	GUEST->refuses_trap = true;
+	GUEST->trap_error = EBUSY;
 	meet(0, 0x10);
 	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
 	assert_int_equal(GUEST->trapped, 2);
 	assert_int_equal(GUEST->waiting, 0);
 	assert_false(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
 	/* That of a guest within the guest, at an address that has one. */
-	GUEST->refuses_trap = false;
+	GUEST->trap_error = 0;
 	meet(0, PLACE);
 	store_le32(FAKE_SLOT(2) + RING_AT_FLAGS, RING_FLAG_PAUSED | RING_FLAG_NESTED);
 	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
 	assert_int_equal(GUEST->trapped, 3);
 	fake->text[0x10] = 0;
 	target_close(target);
+	assert_clean();
+}
+
+/* If Xen never takes it, watching ends, and the guest executes its INT3 itself. */
+static void test_trap_is_refused(void **state)
+{
+	struct target *target = open_watched();
+	struct target_stop stop;
+	struct nunchi_error *err;
+
+	(void)state;
+	check(target->ops->stops->open(target));
+	insert(target, PLACE);
+	fake->text[0x10] = MONITOR_INT3;
+	GUEST->trap_error = EPERM;
+	meet(1, 0x10);
+	err = target->ops->stops->next(target, &stop);
+	assert_int_equal(nunchi_error_errno(err), EPERM);
+	nunchi_error_destroy(err);
+	assert_false(load_le32(fake->last_answer + RING_AT_FLAGS) & RING_FLAG_REGISTERS);
+	/* Of its own INT3 Xen does not tell any more. */
+	assert_int_equal(fake->text[0x10], MONITOR_INT3);
+	fake->text[0x10] = 0;
+	fake->text_unsafe = 0;
+	assert_clean();
+	target_close(target);
+}
+
+/* Where the processor gives the trap with RIP, whatever the length of the instruction is. */
+static void test_processor_that_ignores_the_length(void **state)
+{
+	struct target *target;
+
+	(void)state;
+	fake->ignores_length = true;
+	target = open_watched();
+	check(target->ops->stops->open(target));
+	insert(target, PLACE);
+	fake->text[0x10] = MONITOR_INT3;
+	meet(1, 0x10);
+	assert_int_equal(next(target).kind, TARGET_STOP_NONE);
+	assert_int_equal(GUEST->trapped, 2);
+	assert_int_equal(GUEST->trap_length, 0);
+	assert_went_to(TEXT + 0x11);
+	fake->text[0x10] = 0;
+	target_close(target);
+	assert_clean();
+}
+
+/* Two instructions without effect, each with a breakpoint: a vCPU that goes on at the second one
+ * meets it. */
+static void test_go_to_a_breakpoint(void **state)
+{
+	static const uint8_t both[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x0f, 0x1f, 0x44, 0x00, 0x00};
+	struct target *target = open_watched();
+	struct target_stop stop;
+
+	(void)state;
+	memcpy(fake->text + 0x100, both, sizeof(both));
+	check(target->ops->stops->open(target));
+	insert(target, 0x100);
+	insert(target, 0x104);
+	meet(1, 0x100);
+	stop = next(target);
+	check(target->ops->stops->go(target, &stop, TEXT + 0x104));
+	assert_went_to(TEXT + 0x104);
+	target_close(target);
+	assert_memory_equal(fake->text + 0x100, both, sizeof(both));
+	assert_clean();
+}
+
+/* Who is confined does not choose the registers of a vCPU, nor where else it goes on. */
+static void test_go_elsewhere(void **state)
+{
+	const uint64_t wrong[] = {TEXT, TEXT + PLACE - 1, TEXT + PLACE + 17};
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct target_stop stop;
+
+	(void)state;
+	check(stops->open(target));
+	insert(target, PLACE);
+	meet(1, PLACE);
+	stop = next(target);
+	stop.registers.rsp = 0x666;
+	stop.registers.rip = TEXT;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		struct nunchi_error *err = stops->go(target, &stop, wrong[i]);
+
+		assert_true(error_is(err, NUNCHI_ERROR_ARGUMENT));
+		nunchi_error_destroy(err);
+		assert_int_equal(GUEST->waiting, 2);
+	}
+	check(stops->go(target, &stop, TEXT + PLACE + 5));
+	assert_went_to(TEXT + PLACE + 5);
+	assert_int_equal(load_le64(fake->last_answer + RING_AT_RSP), 0x5001);
+	target_close(target);
+	assert_clean();
+}
+
+/* A breakpoint cannot be logged within a hit: it is refused, and the guest is watched on. */
+static void test_disk_is_full(void **state)
+{
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct rlimit limit, full;
+	struct target_stop stop;
+	struct nunchi_error *err;
+
+	(void)state;
+	check(stops->open(target));
+	insert(target, PLACE);
+	meet(1, PLACE);
+	stop = next(target);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	full = (struct rlimit){1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	err = stops->insert(target, TEXT + LAST_PLACE);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, before);
+	assert_non_null(strstr(nunchi_error_message(err), "undo log"));
+	nunchi_error_destroy(err);
+	assert_memory_equal(fake->text + LAST_PLACE, nop, sizeof(nop));
+	check(stops->go(target, &stop, stop.registers.rip));
+	assert_went_to(TEXT + PLACE + sizeof(nop));
+	insert(target, LAST_PLACE);
+	target_close(target);
+	assert_clean();
+}
+
+/* Where watching has ended within a hit, go() says why. */
+static void test_end_is_explained(void **state)
+{
+	struct target *target = open_watched();
+	const struct target_stops_ops *stops = target->ops->stops;
+	struct target_stop stop;
+	struct nunchi_error *err;
+
+	(void)state;
+	check(stops->open(target));
+	insert(target, PLACE);
+	meet(1, PLACE);
+	stop = next(target);
+	fake->refuse = EPERM;
+	err = stops->observe(target, TARGET_EVENT_CR3, 0);
+	fake->refuse = 0;
+	assert_int_equal(nunchi_error_errno(err), EPERM);
+	nunchi_error_destroy(err);
+	err = stops->go(target, &stop, stop.registers.rip);
+	assert_true(error_is(err, NUNCHI_ERROR_GONE));
+	assert_non_null(strstr(nunchi_error_message(err), "Xen refuses to switch an event on"));
+	nunchi_error_destroy(err);
+	target_close(target);
+	for (int i = 0; i < 500 && records(); i++)
+		poll(NULL, 0, 10);
 	assert_clean();
 }
 
@@ -972,6 +1131,12 @@ int main(void)
 	    TEST(return_addresses),
 	    TEST(close_at_breakpoint),
 	    TEST(breakpoints_of_others),
+	    TEST(trap_is_refused),
+	    TEST(processor_that_ignores_the_length),
+	    TEST(go_to_a_breakpoint),
+	    TEST(go_elsewhere),
+	    TEST(disk_is_full),
+	    TEST(end_is_explained),
 	    TEST(refused_places),
 	    TEST(no_code),
 	    TEST(processor_without_breakpoints),

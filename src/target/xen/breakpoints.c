@@ -208,15 +208,16 @@ const struct xen_breakpoint *xen_breakpoint_find(const struct xen_stops *stops, 
 struct ring_answer xen_breakpoint_pass(const struct xen_stops *stops,
 				       struct x86_registers *registers, uint64_t rip)
 {
-	const struct xen_breakpoint *breakpoint = xen_breakpoint_find(stops, rip);
+	const struct xen_breakpoint *breakpoint =
+	    rip == registers->rip ? xen_breakpoint_find(stops, rip) : NULL;
 
 	/* Registers and an instruction do not fit into one answer. */
-	if (breakpoint && breakpoint->has_effect && rip == registers->rip)
+	if (breakpoint && breakpoint->has_effect)
 		return (struct ring_answer){.emulation = RING_EMULATE_INSTRUCTION,
 					    .data = breakpoint->code,
 					    .size = sizeof(breakpoint->code)};
 	/* One that was removed meanwhile is executed. */
-	if (breakpoint && !breakpoint->has_effect)
+	if (breakpoint)
 		rip += breakpoint->patch.size;
 	registers->rip = rip;
 	return (struct ring_answer){.registers = registers};
@@ -317,29 +318,43 @@ static bool is_there(const struct xen_target *xen, const struct ring_event *even
 }
 
 /*
- * What the processor of AMD gives to the handler as the place behind the INT3 is either RIP or the
- * next RIP, which Xen gets by adding the length to RIP. So RIP is set behind the INT3, and the
- * length is 0: then both are the same. (Bochs takes RIP in any case. On Intel a length of 0 would
- * be wrong.)
+ * The guest's handler gets RIP and the length of the instruction as the address behind it: Xen
+ * tells the processor so, or adds the length to RIP where the processor does not know of that
+ * (svm_inject_event() in xen/arch/x86/hvm/svm/svm.c). So RIP stays where it is, and whoever lets
+ * the vCPU go on, the trap is the same. Where the processor ignores the length, RIP is set behind
+ * the INT3 with the answer, and the length is 0. Then the guest gets the trap with a wrong address
+ * if somebody else has to answer.
  */
-struct ring_answer xen_breakpoint_hand_on(const struct xen_target *xen,
-					  const struct ring_event *event,
-					  struct x86_registers *ret_registers)
+struct nunchi_error *xen_breakpoint_hand_on(const struct xen_target *xen,
+					    const struct ring_event *event,
+					    struct x86_registers *ret_registers,
+					    struct ring_answer *ret)
 {
+	bool by_rip = xen->stops.ignores_length;
 	struct xen_inject_op op = {.op = XEN_OP_INJECT_EVENT,
 				   .vcpu = event->vcpu,
 				   .vector = 3,
 				   .type = XEN_EVENT_SOFTWARE,
+				   .length = by_rip ? 0 : (uint8_t)event->u.debug.length,
 				   .error = XEN_EVENT_NO_ERROR};
+	int errnum = 0;
 
-	/*
-	 * One that was removed meanwhile is executed as what it is now. If Xen cannot take the
-	 * trap, the vCPU meets the INT3 once more.
-	 */
-	if (!is_there(xen, event) ||
-	    xen->xen.calls.device_op(xen->xen.driver, xen->domain.id, &op, sizeof(op)))
-		return (struct ring_answer){.emulation = RING_EXECUTE};
-	*ret_registers = event->registers;
-	ret_registers->rip += event->u.debug.length;
-	return (struct ring_answer){.registers = ret_registers};
+	*ret = (struct ring_answer){.emulation = RING_EXECUTE};
+	/* One that was removed meanwhile is executed as what it is now. */
+	if (!is_there(xen, event))
+		return NULL;
+	if (xen->xen.calls.device_op(xen->xen.driver, xen->domain.id, &op, sizeof(op)))
+		errnum = errno;
+	/* Xen has another one to give first: the vCPU meets the INT3 once more. */
+	if (errnum == EBUSY)
+		return NULL;
+	if (errnum)
+		return error_create_errno(errnum, "Xen refuses to give the guest the trap of a "
+						  "breakpoint of its own");
+	if (by_rip) {
+		*ret_registers = event->registers;
+		ret_registers->rip += event->u.debug.length;
+		ret->registers = ret_registers;
+	}
+	return NULL;
 }

@@ -61,6 +61,8 @@ struct xen_calls {
 	int (*device_op)(int driver, uint16_t domain, void *op, size_t size);
 	/* xen_host_no_breakpoints() of this host, for such a guest. */
 	const char *(*no_breakpoints)(bool pvh, unsigned vcpus);
+	/* xen_host_ignores_length() of this host. */
+	bool (*ignores_length)(void);
 
 	/* Opens the driver of event channels, without waiting: a descriptor, or -1 with errno. */
 	int (*channels_open)(void);

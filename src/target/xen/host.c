@@ -144,6 +144,14 @@ static bool is_qemu(const char *root)
 	return strstr(text, "QEMU");
 }
 
+bool xen_host_ignores_length(const char *root)
+{
+	char maker[32];
+
+	return read_line(root, "/sys/class/dmi/id/bios_vendor", maker, sizeof(maker)) &&
+	       strstr(maker, "Bochs");
+}
+
 const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus)
 {
 	char vendor[32];

@@ -36,4 +36,10 @@ struct nunchi_error *xen_host_check(const char *root, bool privileged);
  */
 const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus);
 
+/*
+ * Whether this host's processor, given a trap by Xen, tells the guest RIP as the address behind the
+ * INT3, though Xen gives it the right one too. Bochs' emulation of AMD-V does.
+ */
+bool xen_host_ignores_length(const char *root);
+
 #endif

@@ -40,13 +40,17 @@ struct xen_breakpoint {
 struct xen_stops {
 	struct undo undo;
 	struct monitor monitor;
-	int channels;      /* descriptor of the event channel, or -1 */
-	void *page;        /* of the ring; NULL: the guest is not watched by this process */
-	struct ring *ring; /* on that page */
-	bool unmade;       /* making a ring had no effect, so that there is nothing to remove */
-	uint64_t ticket;   /* of the event that next() gave, until go(); 0: none */
+	int channels;       /* descriptor of the event channel, or -1 */
+	void *page;         /* of the ring; NULL: the guest is not watched by this process */
+	struct ring *ring;  /* on that page */
+	bool unmade;        /* making a ring had no effect, so that there is nothing to remove */
+	uint64_t ticket;    /* of the event that next() gave, until go(); 0: none */
+	bool at_breakpoint; /* that is one of a breakpoint */
+	struct x86_registers registers; /* of its vCPU */
+	char end[256];                  /* why watching has ended; "" if somebody asked for that */
 	struct xen_source sources[XEN_SOURCES_MAX];
 	size_t source_count;
+	bool ignores_length;        /* xen_host_ignores_length() */
 	const char *no_breakpoints; /* why there can be none; NULL: there can */
 	struct xen_breakpoint breakpoints[UNDO_PATCHES_MAX];
 	size_t breakpoint_count;
@@ -120,17 +124,20 @@ struct nunchi_error *xen_breakpoint_insert(struct xen_target *xen, uint64_t addr
 struct nunchi_error *xen_breakpoint_remove(struct xen_target *xen, uint64_t address);
 /* The breakpoint at an address, or NULL. */
 const struct xen_breakpoint *xen_breakpoint_find(const struct xen_stops *stops, uint64_t address);
-/* How a vCPU that has met a breakpoint, or goes on at one, gets behind it; *registers is its own.
+/*
+ * How a vCPU that has met a breakpoint goes on at rip: if that is where it stands, behind the
+ * instruction there. *registers is its own, and is changed.
  */
 struct ring_answer xen_breakpoint_pass(const struct xen_stops *stops,
 				       struct x86_registers *registers, uint64_t rip);
 /*
- * Gives the guest the trap of an INT3 that is none of our breakpoints; the answer to the event,
- * with these registers.
+ * Gives the guest the trap of an INT3 that is none of our breakpoints. *ret is the answer to the
+ * event, with these registers. It fails if Xen will never take the trap.
  */
-struct ring_answer xen_breakpoint_hand_on(const struct xen_target *xen,
-					  const struct ring_event *event,
-					  struct x86_registers *ret_registers);
+struct nunchi_error *xen_breakpoint_hand_on(const struct xen_target *xen,
+					    const struct ring_event *event,
+					    struct x86_registers *ret_registers,
+					    struct ring_answer *ret);
 
 /* ---- map.c ---- */
 

@@ -157,6 +157,11 @@ static const char *no_breakpoints(bool pvh, unsigned vcpus)
 	return xen_host_no_breakpoints("", pvh, vcpus);
 }
 
+static bool ignores_length(void)
+{
+	return xen_host_ignores_length("");
+}
+
 /* ---- Event channels: include/uapi/xen/evtchn.h ----------------------------------------------- */
 
 struct bind_request {
@@ -198,6 +203,7 @@ const struct xen_calls xen_calls = {
     .map_page = xen_driver_map_page,
     .device_op = driver_device_op,
     .no_breakpoints = no_breakpoints,
+    .ignores_length = ignores_length,
     .channels_open = channels_open,
     .channels_bind = channels_bind,
     .channels_clear = channels_clear,

@@ -26,6 +26,8 @@
 /* How long removing the ring is tried while Xen says that it is busy. */
 #define LEAVE_US (1 * CLOCK_US_PER_S)
 #define RETRY_US (1 * CLOCK_US_PER_MS)
+/* How far a vCPU may go on behind a breakpoint: over instructions without effect. */
+#define SKIP_MAX 16
 /* The upper half of the address space. */
 #define KERNEL_HALF ((uint64_t)1 << 63)
 
@@ -333,6 +335,7 @@ static void describe_available(struct xen_target *xen, uint32_t has)
 {
 	struct xen_stops *stops = &xen->stops;
 
+	stops->ignores_length = xen->xen.calls.ignores_length();
 	stops->no_breakpoints =
 	    xen->xen.calls.no_breakpoints(xen->domain.type == XEN_TYPE_PVH, xen->domain.vcpus);
 	if (!(has >> XEN_MONITOR_BREAKPOINT & 1))
@@ -425,6 +428,7 @@ static struct nunchi_error *begin(struct xen_target *xen)
 	struct nunchi_error *err;
 	bool ours = false;
 
+	stops->end[0] = '\0';
 	if (undo_log_look(stops->undo.key) == UNDO_LOG_HELD)
 		return error_create(NUNCHI_ERROR_BUSY, "another nunchi watches this guest");
 	stops->channels = xen->xen.calls.channels_open();
@@ -461,6 +465,15 @@ static struct nunchi_error *open_stops(struct target *target)
 static int fd_of(const struct target *target)
 {
 	return ((const struct xen_target *)target)->stops.channels;
+}
+
+/* NUNCHI_ERROR_GONE, and why, if watching has ended. */
+static struct nunchi_error *check_open(const struct xen_stops *stops)
+{
+	if (stops->ring)
+		return NULL;
+	return error_create(NUNCHI_ERROR_GONE, "it is not watched any more%s%s",
+			    stops->end[0] ? ": " : "", stops->end);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------- */
@@ -521,10 +534,14 @@ static struct nunchi_error *take(struct xen_target *xen, struct target_stop *ret
 		return err;
 	if (translate(&xen->stops, &event, ret)) {
 		xen->stops.ticket = event.ticket;
+		xen->stops.at_breakpoint = event.kind == RING_BREAKPOINT;
+		xen->stops.registers = event.registers;
 		return NULL;
 	}
 	if (event.kind == RING_BREAKPOINT)
-		how = xen_breakpoint_hand_on(xen, &event, &registers);
+		err = xen_breakpoint_hand_on(xen, &event, &registers, &how);
+	if (err)
+		return err;
 	/* An access that permissions forbid, which somebody left, would be tried again for ever. */
 	if (event.kind == RING_ACCESS)
 		how.emulation = RING_EMULATE;
@@ -534,10 +551,10 @@ static struct nunchi_error *take(struct xen_target *xen, struct target_stop *ret
 static struct nunchi_error *next_here(struct xen_target *xen, struct target_stop *ret)
 {
 	struct xen_stops *stops = &xen->stops;
-	struct nunchi_error *err = NULL;
+	struct nunchi_error *err = check_open(stops);
 
-	if (!stops->ring)
-		return error_create(NUNCHI_ERROR_GONE, "it is not watched any more");
+	if (err)
+		return err;
 	if (stops->ticket)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "a vCPU stands still already");
 	xen->xen.calls.channels_clear(stops->channels);
@@ -561,8 +578,12 @@ static struct nunchi_error *next_here(struct xen_target *xen, struct target_stop
 static struct nunchi_error *end_if_broken(struct target *target, struct nunchi_error *err)
 {
 	if (err && !error_is(err, NUNCHI_ERROR_ARGUMENT) &&
-	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED) && !error_is(err, NUNCHI_ERROR_BUSY))
+	    !error_is(err, NUNCHI_ERROR_UNSUPPORTED) && !error_is(err, NUNCHI_ERROR_BUSY)) {
+		if (xen_of(target)->stops.ring)
+			snprintf(xen_of(target)->stops.end, sizeof(xen_of(target)->stops.end), "%s",
+				 nunchi_error_message(err));
 		close_stops(target);
+	}
 	return error_context(err, "%s", target->name);
 }
 
@@ -574,26 +595,35 @@ static struct nunchi_error *next(struct target *target, struct target_stop *ret)
 static struct nunchi_error *go(struct target *target, const struct target_stop *stop, uint64_t rip)
 {
 	struct xen_target *xen = xen_of(target);
-	uint64_t ticket = xen->stops.ticket;
-	struct x86_registers registers = stop->registers;
+	struct xen_stops *stops = &xen->stops;
 	struct ring_answer how = {.emulation = RING_EXECUTE};
+	struct nunchi_error *err = check_open(stops);
+	uint64_t ticket = stops->ticket;
 
-	xen->stops.ticket = 0;
+	(void)stop;
+	if (err)
+		return error_context(err, "%s", target->name);
 	if (!ticket)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "%s: no vCPU stands still",
 				    target->name);
-	if (stop->kind == TARGET_STOP_BREAKPOINT)
-		how = xen_breakpoint_pass(&xen->stops, &registers, rip);
+	if (stops->at_breakpoint) {
+		if (rip - stops->registers.rip > SKIP_MAX)
+			return error_create_at(NUNCHI_ERROR_ARGUMENT, rip,
+					       "%s: the vCPU does not stand there", target->name);
+		how = xen_breakpoint_pass(stops, &stops->registers, rip);
+	}
+	stops->ticket = 0;
 	return end_if_broken(target, answer(xen, ticket, &how));
 }
 
 static struct nunchi_error *observe_here(struct xen_target *xen, const struct xen_source *source)
 {
 	struct xen_stops *stops = &xen->stops;
+	struct nunchi_error *err = check_open(stops);
 	int errnum;
 
-	if (!stops->ring)
-		return error_create(NUNCHI_ERROR_GONE, "it is not watched any more");
+	if (err)
+		return err;
 	for (size_t i = 0; i < stops->source_count; i++) {
 		if (!memcmp(&stops->sources[i], source, sizeof(*source)))
 			return NULL;
@@ -619,16 +649,9 @@ static struct nunchi_error *observe(struct target *target, enum target_event eve
 
 /* ---- Breakpoints ----------------------------------------------------------------------------- */
 
-static struct nunchi_error *check_open(const struct target *target)
-{
-	return ((const struct xen_target *)target)->stops.ring
-		   ? NULL
-		   : error_create(NUNCHI_ERROR_GONE, "it is not watched any more");
-}
-
 static struct nunchi_error *hold(struct target *target)
 {
-	struct nunchi_error *err = check_open(target);
+	struct nunchi_error *err = check_open(&xen_of(target)->stops);
 
 	return end_if_broken(target, err ? err : target_pause(target));
 }
@@ -649,15 +672,17 @@ static struct nunchi_error *insert(struct target *target, uint64_t address)
 					       "%s: nunchi sets no breakpoints there: %s",
 					       target->name, xen->stops.no_breakpoints),
 				  "these probes work there, without --pid: cr3, cr4, msr");
-	err = observe_here(xen, &source);
-	return end_if_broken(target, err ? err : xen_breakpoint_insert(xen, address));
+	err = end_if_broken(target, observe_here(xen, &source));
+	/* Where it fails, as on a full disk, the guest is watched on without that one. */
+	return err ? err : error_context(xen_breakpoint_insert(xen, address), "%s", target->name);
 }
 
 static struct nunchi_error *remove_breakpoint(struct target *target, uint64_t address)
 {
-	struct nunchi_error *err = check_open(target);
+	struct nunchi_error *err = check_open(&xen_of(target)->stops);
 
-	return end_if_broken(target, err ? err : xen_breakpoint_remove(xen_of(target), address));
+	return error_context(err ? err : xen_breakpoint_remove(xen_of(target), address), "%s",
+			     target->name);
 }
 
 const struct target_stops_ops xen_stops = {
