@@ -533,6 +533,10 @@ static void test_refused_places(void **state)
 	refuses(target, TEXT + 0x20, "no NOP for tracing");
 	/* A NOP that is not whole in its page. */
 	refuses(target, TEXT + LAST_PLACE + 1, "no NOP for tracing");
+	/* ENDBR, with which functions begin too that must not be traced. */
+	memcpy(fake->text + 0x300, "\xf3\x0f\x1e\xfa\x31\xc0\xc3\xcc\xcc", 9);
+	refuses(target, TEXT + 0x300, "no NOP for tracing");
+	memset(fake->text + 0x300, 0xc3, 9);
 	/* Behind a call: what may become a jump, what is no plain instruction, what is cut off. */
 	fake->text[0x200] = 0xe8;
 	memcpy(fake->text + 0x205, nop, sizeof(nop));

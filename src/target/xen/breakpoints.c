@@ -5,10 +5,10 @@
  *
  * What is written is in the undo log before. Only the kernel's own code is written to, which stays
  * where it is until the guest ends, and only two kinds of places. A function that may be traced
- * begins with the NOP that the compiler left there, or with ENDBR. They need not be executed, so
- * that a vCPU goes on behind them. Where a call returns to there is any instruction: if it is a
- * plain one, Xen executes it from a copy. Either way the INT3 stays. All that is done while the
- * guest is paused, for a vCPU that meets an INT3 is asked by Xen for its bytes once more.
+ * begins with the NOP that the compiler left there, or with ENDBR and that NOP. They need not be
+ * executed, so that a vCPU goes on behind them. Where a call returns to there is any instruction:
+ * if it is a plain one, Xen executes it from a copy. Either way the INT3 stays. All that is done
+ * while the guest is paused, for a vCPU that meets an INT3 is asked by Xen for its bytes once more.
  *
  * The guest can see the INT3. Its kernel does not change the place meanwhile: before it traces the
  * function itself it compares what stands there, and refuses.
@@ -144,7 +144,8 @@ static unsigned passable(struct place *place)
 
 	if (begins_with(place, "\x0f\x1f\x44\x00\x00", 5) && !is_behind_call(place))
 		return 5;
-	if (begins_with(place, "\xf3\x0f\x1e\xfa", 4))
+	/* With ENDBR alone begin also functions that must not be traced. */
+	if (begins_with(place, "\xf3\x0f\x1e\xfa\x0f\x1f\x44\x00\x00", 9))
 		return 4;
 	if (!is_behind_call(place))
 		return 0;
