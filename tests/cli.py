@@ -809,40 +809,6 @@ class Sql(unittest.TestCase):
         out, _ = process.communicate(timeout=30)
         self.assertEqual((process.returncode, out), (128 + signal.SIGINT, b""))
 
-    def talk(self, *typed):
-        """What the shell prints; of TYPED None is Ctrl-C, typed after a second without a prompt."""
-        child, master = pty.fork()
-        if child == 0:
-            os.execv(NUNCHI, [NUNCHI, "sql", self.path, "--no-color"])
-        text, answer = b"", b""
-        for line in (*typed, ".quit"):
-            while not answer.endswith((b"nunchi> ", b"...> ")):
-                if not select.select([master], [], [], 1 if line is None else 30)[0]:
-                    break
-                answer += os.read(master, 65536)
-            os.write(master, b"\x03" if line is None else line.encode() + b"\n")
-            text, answer = text + answer, b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            text += piece
-        os.close(master)
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
-        return text.decode().replace("\r\n", "\n")
-
-    def test_shell(self):
-        text = self.talk(".tables", ".schema uptime", ".mode csv", ".nothing",
-                         "select 'a;b' as x, -- ;", " 5 as y;", "select 2 as", None, "select 3 as z;",
-                         self.ENDLESS + ";", None, "select 4 as w;", "select nam from symbols;")
-        for wanted in ("processes  ", "uptime(days integer", "there is no such command",
-                       "\nx,y\na;b,5\n", "   ...> ", "\nz\n3\n", "cancelled", "\nw\n4\n",
-                       "no such column: nam"):
-            self.assertIn(wanted, text)
-
 
 class List(unittest.TestCase):
     def test_list(self):

@@ -212,6 +212,9 @@ void cli_print_escaped(struct cli *cli, const char *text);
 char *cli_escape(const char *text, size_t size);
 /* Whether the word names a guest that runs: it begins as "xen:NAME" does. */
 bool cli_target_is_live(const char *word);
+/* The context is there when a command runs. One that forks closes it before, and opens another. */
+int cli_open_context(struct cli *cli);
+void cli_close_context(struct cli *cli);
 /*
  * Has the next Ctrl-C call this, from within the signal handler, and do nothing else. A second one
  * ends the command, unless this was called again. NULL: Ctrl-C ends the command as usual.

@@ -102,6 +102,23 @@ static void look_at_terminal(struct cli *cli)
 		cli->width = size.ws_col;
 }
 
+int cli_open_context(struct cli *cli)
+{
+	int status = cli_fail(cli, nunchi_context_create(0, &cli->context));
+
+	if (status)
+		return status;
+	running_context = cli->context;
+	return signal_number ? CLI_FAILED : CLI_DONE;
+}
+
+void cli_close_context(struct cli *cli)
+{
+	running_context = NULL;
+	nunchi_context_destroy(cli->context);
+	cli->context = NULL;
+}
+
 static int run_command(struct cli *cli, void *state, int argc, char **argv)
 {
 	const struct command *command = cli->command;
@@ -119,12 +136,9 @@ static int run_command(struct cli *cli, void *state, int argc, char **argv)
 		return cli_misuse(cli, NULL, "takes %s, but %d argument%s given",
 				  command->arguments[0] ? command->arguments : "no argument", count,
 				  count == 1 ? " was" : "s were");
-	status = cli_fail(cli, nunchi_context_create(0, &cli->context));
+	status = cli_open_context(cli);
 	if (status)
 		return status;
-	running_context = cli->context;
-	if (signal_number)
-		return CLI_FAILED;
 	return command->run(cli, state, arguments, count);
 }
 
@@ -245,8 +259,7 @@ int main(int argc, char **argv)
 		print_timing(&cli);
 	nunchi_guest_close(cli.guest);
 	free_state(&cli);
-	running_context = NULL;
-	nunchi_context_destroy(cli.context);
+	cli_close_context(&cli);
 	if (signal_number && !cli.until_signal) {
 		print_interrupted(cli.target);
 		_exit(128 + signal_number);

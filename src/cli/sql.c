@@ -202,19 +202,22 @@ int sql_run_text(struct cli *cli, struct sql_state *state, const char *text)
 
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
+/* The schema of a target: its name, which take_targets() has looked at, or "main". */
+static const char *schema_of(const char *word, char *storage)
+{
+	if (!is_named_target(word))
+		return "main";
+	snprintf(storage, MOST_NAME, "%.*s", (int)name_size(word), word);
+	return storage;
+}
+
 /* Makes the views of a target tables of its schema. */
 static int add_target(struct cli *cli, struct sql_state *state, size_t at)
 {
-	const char *word = state->words[at];
-	size_t size = is_named_target(word) ? name_size(word) : 0;
-	char schema[MOST_NAME] = "main";
+	char name[MOST_NAME];
 
-	if (size >= sizeof(schema))
-		return cli_misuse(cli, NULL, "the name of a target has at most %d letters",
-				  MOST_NAME - 1);
-	if (size)
-		snprintf(schema, sizeof(schema), "%.*s", (int)size, word);
-	return cli_fail(cli, nunchi_sql_add(state->sql, schema, state->targets.guests[at]));
+	return cli_fail(cli, nunchi_sql_add(state->sql, schema_of(state->words[at], name),
+					    state->targets.guests[at]));
 }
 
 /* Takes the targets, each with its name if there are several. */
@@ -226,6 +229,9 @@ static int take_targets(struct cli *cli, struct sql_state *state, char **words, 
 	state->targets.count = (size_t)count;
 	for (int i = 0; i < count; i++) {
 		state->targets.words[i] = target_of(words[i]);
+		if (is_named_target(words[i]) && name_size(words[i]) >= MOST_NAME)
+			return cli_misuse(cli, NULL, "the name of a target has at most %d letters",
+					  MOST_NAME - 1);
 		if (count > 1 && !is_named_target(words[i]))
 			return cli_misuse(cli, NULL,
 					  "of several targets each has a name, as in \"before=%s\"",
@@ -271,29 +277,56 @@ static bool any_is_live(char **words, int count)
 	return false;
 }
 
-static int sql_run(struct cli *cli, void *data, char **arguments, int count)
+/* Has the terminal's lines edited; true in the process that does it, when all has ended. */
+static bool start_shell(struct cli *cli, struct sql_state *state, int *status)
 {
-	struct sql_state *state = data;
-	bool given = count > 1 && !is_named_target(arguments[count - 1]);
-	int targets = given ? count - 1 : count, status;
-	const char *text = given ? arguments[count - 1] : "-";
+	char storage[MOST_TARGETS][MOST_NAME];
+	const char *schemas[MOST_TARGETS];
+	enum edit_role role;
+
+	for (size_t i = 0; i < state->targets.count; i++)
+		schemas[i] = schema_of(state->words[i], storage[i]);
+	cli_close_context(cli);
+	role = sql_shell_start(schemas, state->targets.count, status);
+	state->edited = role == EDIT_READER;
+	if (role != EDIT_ENDED)
+		*status = cli_open_context(cli);
+	return role == EDIT_ENDED;
+}
+
+/* Opens the targets and makes them schemas. */
+static int open_all(struct cli *cli, struct sql_state *state)
+{
 	struct nunchi_sql_options options = {
 	    .size = sizeof(options),
 	    /* A saved guest has one moment, and a statement is executed twice for that. */
-	    .one_moment =
-		cli->guest_options.pause == NUNCHI_PAUSE_ALWAYS && any_is_live(arguments, targets),
+	    .one_moment = cli->guest_options.pause == NUNCHI_PAUSE_ALWAYS &&
+			  any_is_live(state->words, (int)state->targets.count),
 	    .max_bytes = cli->memory ? cli->memory / 2 : SQLITE_MEMORY,
 	};
-
-	status = take_targets(cli, state, arguments, targets);
 	/* A confined process can load no library. */
-	if (!status)
-		status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
+	int status = cli_fail(cli, nunchi_sql_create(cli->context, &options, &state->sql));
+
 	if (!status)
 		status = targets_open(cli, &state->targets);
 	for (size_t i = 0; i < state->targets.count && !status; i++)
 		status = add_target(cli, state, i);
-	if (!status && !given && isatty(STDIN_FILENO)) {
+	return status;
+}
+
+static int sql_run(struct cli *cli, void *data, char **arguments, int count)
+{
+	struct sql_state *state = data;
+	bool given = count > 1 && !is_named_target(arguments[count - 1]);
+	bool shell = !given && isatty(STDIN_FILENO);
+	int status = take_targets(cli, state, arguments, given ? count - 1 : count);
+	const char *text = given ? arguments[count - 1] : "-";
+
+	if (!status && shell && start_shell(cli, state, &status))
+		return status;
+	if (!status)
+		status = open_all(cli, state);
+	if (!status && shell) {
 		status = sql_shell(cli, state);
 		text = "";
 	} else if (!status && !strcmp(text, "-")) {
@@ -336,7 +369,8 @@ const struct command command_sql = {
 	"Answers a query in SQL, in the dialect of SQLite. Each view is a table with the view's "
 	"columns (\"nunchi views\" lists them), which can be read and not changed. Without a "
 	"QUERY, or with \"-\", statements are read from standard input, separated by "
-	"semicolons; on a terminal that is a shell, which .help explains.\nSeveral targets have "
+	"semicolons; on a terminal that is a shell, with history and completion, which .help "
+	"explains.\nSeveral targets have "
 	"names, which are schemas: before.processes. A query "
 	"reads no more than it needs: with pid = 7 one process, and no column that it does not "
 	"name. All tables of a statement show one state of a saved guest, and with --pause always "

@@ -15,30 +15,23 @@ struct shell {
 	struct sql_state *state;
 	char *text; /* what was typed of a statement; MOST_INPUT + 1 bytes */
 	size_t size;
+	char *line; /* EDIT_MOST_LINE bytes */
 	bool timer, quits;
 };
 
-static const char help_text[] =
-    ".tables               the tables\n"
-    ".schema [TABLE]       the columns of all tables or one, with types\n"
-    ".mode table|json|csv|line  how rows are printed\n"
-    ".timer on|off         whether the time of each statement is printed\n"
-    ".quit                 ends; so does the end of the input (Ctrl-D)\n"
-    "A statement ends with a semicolon. Ctrl-C ends a statement that runs, or drops what was "
-    "typed.\n";
-
 /* ---- Commands -------------------------------------------------------------------------------- */
 
-static void print_tables(const struct shell *shell)
+static void print_tables(struct shell *shell, const char *argument)
 {
 	size_t count;
 	const struct nunchi_view *const *views = nunchi_views(&count);
 
+	(void)argument;
 	for (size_t i = 0; i < count; i++)
 		cli_printf(shell->cli, "%-20s %s\n", views[i]->name, views[i]->description);
 }
 
-static void print_schema(const struct shell *shell, const char *table)
+static void print_schema(struct shell *shell, const char *table)
 {
 	static const char *const types[] = {"integer", "real", "address", "text"};
 	size_t count;
@@ -59,11 +52,12 @@ static void print_schema(const struct shell *shell, const char *table)
 		fprintf(stderr, "there is no such table; .tables lists them\n");
 }
 
-static void set_mode(const struct shell *shell, const char *mode)
-{
-	static const char *const modes[] = {"table", "json", "csv", "line"};
+/* In the order of enum nunchi_output. */
+static const char *const modes[] = {"table", "json", "csv", "line", NULL};
 
-	for (size_t i = 0; mode && i < ARRAY_SIZE(modes); i++) {
+static void set_mode(struct shell *shell, const char *mode)
+{
+	for (size_t i = 0; mode && modes[i]; i++) {
 		if (!strcmp(mode, modes[i])) {
 			shell->cli->output = (enum nunchi_output)i;
 			return;
@@ -72,25 +66,72 @@ static void set_mode(const struct shell *shell, const char *mode)
 	fprintf(stderr, ".mode takes table, json, csv or line\n");
 }
 
+static const char *const states[] = {"on", "off", NULL};
+
+static void set_timer(struct shell *shell, const char *wanted)
+{
+	shell->timer = !wanted || !strcmp(wanted, "on");
+}
+
+static void quit(struct shell *shell, const char *argument)
+{
+	(void)argument;
+	shell->quits = true;
+}
+
+static void print_help(struct shell *shell, const char *argument);
+
+/* The words are those that may follow; so may names of tables where .tables says so. */
+static const struct shell_command {
+	struct edit_command edit;
+	const char *argument, *help; /* help is NULL for another name of the command before */
+	void (*run)(struct shell *shell, const char *argument);
+} shell_commands[] = {
+    {{".tables", NULL, false}, "", "the tables", print_tables},
+    {{".schema", NULL, true},
+     "[TABLE]",
+     "the columns of all tables or one, with types",
+     print_schema},
+    {{".mode", modes, false}, "table|json|csv|line", "how rows are printed", set_mode},
+    {{".timer", states, false},
+     "on|off",
+     "whether the time of each statement is printed",
+     set_timer},
+    {{".help", NULL, false}, "", "this text", print_help},
+    {{".quit", NULL, false}, "", "ends; so does the end of the input (Ctrl-D)", quit},
+    {{".exit", NULL, false}, "", NULL, quit},
+};
+
+static void print_help(struct shell *shell, const char *argument)
+{
+	(void)argument;
+	for (size_t i = 0; i < ARRAY_SIZE(shell_commands); i++) {
+		const struct shell_command *command = &shell_commands[i];
+
+		if (command->help)
+			cli_printf(shell->cli, "%s %-*s %s\n", command->edit.name,
+				   (int)(25 - strlen(command->edit.name)), command->argument,
+				   command->help);
+	}
+	cli_printf(shell->cli, "A statement ends with a semicolon. Ctrl-C ends a statement that "
+			       "runs, or drops what was typed.\n");
+	if (shell->state->edited)
+		cli_printf(shell->cli, "Tab completes names; up and down, and Ctrl-R, go through "
+				       "the lines typed before.\n");
+}
+
 /* A line that begins with a period. */
 static void run_command(struct shell *shell, char *line)
 {
 	const char *word = strtok(line, " \t"), *argument = strtok(NULL, " \t");
 
-	if (!strcmp(word, ".tables"))
-		print_tables(shell);
-	else if (!strcmp(word, ".schema"))
-		print_schema(shell, argument);
-	else if (!strcmp(word, ".mode"))
-		set_mode(shell, argument);
-	else if (!strcmp(word, ".timer"))
-		shell->timer = !argument || !strcmp(argument, "on");
-	else if (!strcmp(word, ".quit") || !strcmp(word, ".exit"))
-		shell->quits = true;
-	else if (!strcmp(word, ".help"))
-		cli_printf(shell->cli, "%s", help_text);
-	else
-		fprintf(stderr, "there is no such command; .help lists them\n");
+	for (size_t i = 0; i < ARRAY_SIZE(shell_commands); i++) {
+		if (!strcmp(word, shell_commands[i].edit.name)) {
+			shell_commands[i].run(shell, argument);
+			return;
+		}
+	}
+	fprintf(stderr, "there is no such command; .help lists them\n");
 }
 
 /* ---- Statements ------------------------------------------------------------------------------ */
@@ -184,8 +225,8 @@ static void take_line(struct shell *shell, char *line)
 		shell->size = 0;
 }
 
-/* A line of the terminal, which gives one at a time. 0: the end; below 0: Ctrl-C. */
-static ssize_t read_line(char *line, size_t capacity)
+/* A line as the terminal gives it, without its newline. */
+static enum edit_answer read_line(char *line, size_t capacity)
 {
 	size_t size = 0;
 
@@ -193,16 +234,16 @@ static ssize_t read_line(char *line, size_t capacity)
 		ssize_t got = read(STDIN_FILENO, line + size, capacity - 1 - size);
 
 		if (got < 0)
-			return errno == EINTR ? -1 : 0;
+			return errno == EINTR ? EDIT_INTERRUPTED : EDIT_END;
 		if (!got)
-			return 0;
+			return EDIT_END;
 		size += (size_t)got;
 		if (line[size - 1] == '\n' || size == capacity - 1)
 			break;
 	}
 	line[size] = '\0';
 	line[strcspn(line, "\n")] = '\0';
-	return (ssize_t)size;
+	return EDIT_LINE;
 }
 
 /* Says something to who types: not in the output, if that is no terminal. */
@@ -214,37 +255,86 @@ static bool say(struct cli *cli, const char *text)
 	return cli_flush(cli);
 }
 
+#define FIRST_PROMPT "nunchi> "
+#define MORE_PROMPT  "   ...> "
+
+/* A signal came while a line is edited: Ctrl-C, before the editor had it, has nothing to end. */
+static bool has_ended(void *data)
+{
+	cli_on_interrupt(cancel, data);
+	return cli_interrupted();
+}
+
+/* The next line, after a prompt; false at the end. */
+static bool get_line(struct shell *shell)
+{
+	enum edit_answer answer;
+
+	cli_on_interrupt(cancel, shell);
+	if (!cli_flush(shell->cli))
+		return false;
+	if (shell->state->edited)
+		answer = edit_ask(shell->size != 0, shell->line, has_ended, shell);
+	else if (say(shell->cli, shell->size ? MORE_PROMPT : FIRST_PROMPT))
+		answer = read_line(shell->line, EDIT_MOST_LINE);
+	else
+		return false;
+	/* It may have come before read() began, which is not interrupted then. */
+	if (cli_interrupt_called() || answer == EDIT_INTERRUPTED)
+		shell->size = 0;
+	if (answer == EDIT_INTERRUPTED) {
+		/* An editor's line has ended; this one has not. */
+		if (!shell->state->edited)
+			say(shell->cli, "\n");
+		shell->line[0] = '\0';
+	}
+	return answer != EDIT_END;
+}
+
 int sql_shell(struct cli *cli, struct sql_state *state)
 {
 	struct shell shell = {.cli = cli, .state = state};
-	char line[8192];
 
 	shell.text = calloc(1, MOST_INPUT + 1);
-	if (!shell.text)
-		return cli_fail_with(cli, "out of memory");
-	say(cli, "SQL over ");
-	say(cli, cli->target);
-	say(cli, "; .help explains, .quit ends\n");
-	while (!shell.quits && !cli_interrupted()) {
-		ssize_t got;
-
-		cli_on_interrupt(cancel, &shell);
-		if (!cli_flush(cli) || !say(cli, shell.size ? "   ...> " : "nunchi> "))
-			break;
-		got = read_line(line, sizeof(line));
-		if (!got)
-			break;
-		/* It may have come before read() began, which is not interrupted then. */
-		if (cli_interrupt_called())
-			shell.size = 0;
-		if (got < 0) {
-			say(cli, "\n");
-			continue;
-		}
-		take_line(&shell, line);
+	shell.line = malloc(EDIT_MOST_LINE);
+	if (shell.text && shell.line) {
+		say(cli, "SQL over ");
+		say(cli, cli->target);
+		say(cli, "; .help explains, .quit ends\n");
+		while (!shell.quits && !cli_interrupted() && get_line(&shell))
+			take_line(&shell, shell.line);
+		cli_on_interrupt(NULL, NULL);
+		say(cli, shell.quits ? "" : "\n");
 	}
-	cli_on_interrupt(NULL, NULL);
-	say(cli, shell.quits ? "" : "\n");
+	free(shell.line);
 	free(shell.text);
-	return CLI_DONE;
+	return shell.text && shell.line ? CLI_DONE : cli_fail_with(cli, "out of memory");
+}
+
+/* ---- The start ------------------------------------------------------------------------------- */
+
+enum edit_role sql_shell_start(const char *const *schemas, size_t count, int *ret_status)
+{
+	struct edit_command list[ARRAY_SIZE(shell_commands)];
+	const struct edit_options options = {
+	    .name = "sql_history",
+	    .first_prompt = FIRST_PROMPT,
+	    .more_prompt = MORE_PROMPT,
+	    .schemas = schemas,
+	    .schema_count = count,
+	    .commands = list,
+	    .command_count = ARRAY_SIZE(list),
+	};
+	enum edit_role role;
+	struct nunchi_error *err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+		list[i] = shell_commands[i].edit;
+	err = edit_start(&options, &role, ret_status);
+	if (err)
+		fprintf(stderr, "nunchi: lines cannot be edited: %s\n", nunchi_error_message(err));
+	if (err && nunchi_error_hint(err))
+		fprintf(stderr, "hint: %s\n", nunchi_error_hint(err));
+	nunchi_error_destroy(err);
+	return role;
 }

@@ -10,6 +10,9 @@
 #include "doctor/facts/bundle.h"
 #include "doctor/facts/initramfs.h"
 #include "doctor/story/match.h"
+#ifdef HAVE_LIBEDIT
+#include "edit/libedit.h"
+#endif
 #ifdef HAVE_SQLITE
 #include "sql/library.h"
 #endif
@@ -234,6 +237,9 @@ static int use_all(void)
 #ifdef HAVE_NCURSES
 	say(curses_load(&(struct curses_library){0}));
 #endif
+#ifdef HAVE_LIBEDIT
+	say(libedit_load(&(struct libedit){0}));
+#endif
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -268,6 +274,9 @@ static const struct {
 #ifdef HAVE_NCURSES
     {"libncursesw.so.6", "nunchi top on a terminal",
      "libncursesw6 (Debian, Ubuntu) or ncurses-libs (Fedora)"},
+#endif
+#ifdef HAVE_LIBEDIT
+    {"libedit.so.2", "line editing in nunchi sql", "libedit2 (Debian, Ubuntu) or libedit (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles, compressed initramfs and saved guests",
