@@ -94,3 +94,22 @@ bool linux_is_branch(struct guest_kernel *guest, uint64_t address)
 					 : sizeof(struct relative_entry),
 			 address);
 }
+
+/*
+ * kgdb keeps what stands where it sets a breakpoint, without a comparison, and writes it back
+ * (kgdb_arch_set_breakpoint() in arch/x86/kernel/kgdb.c). If that was a breakpoint of ours, it
+ * comes back when nobody waits for it. Without kgdb the kernel has no such variable.
+ */
+const char *linux_forbids_writing(struct guest_kernel *guest)
+{
+	uint64_t address;
+	int32_t registered;
+
+	if (!symbol_address(guest, "kgdb_io_module_registered", &address))
+		return NULL;
+	if (address_space_read(guest->space, gva(address), &registered, sizeof(registered), NULL) !=
+	    MEMORY_OK)
+		return "it cannot be read whether kgdb is on in the guest";
+	return registered ? "kgdb is on in the guest, which would keep breakpoints of nunchi's"
+			  : NULL;
+}

@@ -271,6 +271,7 @@ const struct probe_system probe_linux = {
     .born = {"wake_up_new_task", enter_born, NULL},
     .suspends = "do_suspend xen_suspend",
     .is_rewritten = linux_is_branch,
+    .forbids_writing = linux_forbids_writing,
     .return_frame = return_frame,
 };
 

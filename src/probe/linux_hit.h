@@ -97,5 +97,7 @@ void hit_pointer_status(struct probe_hit *hit, unsigned column);
  * Whether a branch of a static key begins at an address, or it is not known (linux_branches.c).
  */
 bool linux_is_branch(struct guest_kernel *guest, uint64_t address);
+/* Why nothing must be written over the kernel's code, or NULL (linux_branches.c). */
+const char *linux_forbids_writing(struct guest_kernel *guest);
 
 #endif

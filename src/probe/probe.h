@@ -136,6 +136,11 @@ struct probe_system {
 	 * be written over it. NULL: it changes none.
 	 */
 	bool (*is_rewritten)(struct guest_kernel *kernel, uint64_t address);
+	/*
+	 * Why nothing must be written over any instruction of the kernel, or NULL. NULL: nothing
+	 * ever forbids it.
+	 */
+	const char *(*forbids_writing)(struct guest_kernel *kernel);
 	/* The address to which the function returns, and the stack pointer behind it. */
 	bool (*return_frame)(const struct probe_hit *hit, uint64_t *ret_address,
 			     uint64_t *ret_stack);

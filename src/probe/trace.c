@@ -649,6 +649,27 @@ static struct nunchi_error *take_probes(struct probe_trace *trace, const char *c
 	return trace->pid ? take_hook(trace, NULL, &trace->system->born) : NULL;
 }
 
+/* Whether there will be breakpoints, in the guest's memory. */
+static bool writes_to_guest(const struct probe_trace *trace)
+{
+	for (size_t i = 0; i < trace->hook_count; i++) {
+		if (trace->hooks[i].hook->functions)
+			return trace->target->ops->stops->in_memory;
+	}
+	return false;
+}
+
+static struct nunchi_error *check_kernel(struct probe_trace *trace)
+{
+	const char *reason = writes_to_guest(trace) && trace->system->forbids_writing
+				 ? trace->system->forbids_writing(trace->kernel)
+				 : NULL;
+
+	return reason ? error_create(NUNCHI_ERROR_UNSUPPORTED,
+				     "no breakpoint is set in the kernel: %s", reason)
+		      : NULL;
+}
+
 /* Sees the guest being saved, if breakpoints are in its memory. The guest stands still. */
 static struct nunchi_error *set_suspend(struct probe_trace *trace)
 {
@@ -657,11 +678,8 @@ static struct nunchi_error *set_suspend(struct probe_trace *trace)
 	struct nunchi_error *err;
 	unsigned alternative;
 	uint64_t address;
-	bool needed = false;
 
-	for (size_t i = 0; i < trace->hook_count; i++)
-		needed |= trace->hooks[i].hook->functions != NULL;
-	if (!needed || !function || !trace->target->ops->stops->in_memory)
+	if (!function || !writes_to_guest(trace))
 		return NULL;
 	err = find_function(trace->kernel, function, &address, &alternative);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
@@ -717,6 +735,8 @@ static struct nunchi_error *start(struct probe_trace *trace, const char *const *
 	err = trace->system->create(trace->kernel, &trace->state);
 	if (!err)
 		err = take_probes(trace, names, count, options);
+	if (!err)
+		err = check_kernel(trace);
 	if (!err)
 		err = breakpoints_create(trace->target, trace->kernel->space, &trace->breakpoints);
 	if (!err)

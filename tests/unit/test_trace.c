@@ -1134,9 +1134,10 @@ static void put_in_memory(struct traced *t, uint64_t function, uint64_t table)
 	    "__stop___jump_table",
 	    "__start_static_call_sites",
 	    "__stop_static_call_sites",
+	    "kgdb_io_module_registered",
 	};
-	const uint64_t addresses[] = {function,   function + 0x100, table,
-				      table + 48, table + 48,       table + 64};
+	const uint64_t addresses[] = {function,   function + 0x100, table,     table + 48,
+				      table + 48, table + 64,       table + 64};
 	size_t count = table ? ARRAY_SIZE(names) : 2;
 	struct symbol_index *symbols;
 
@@ -1161,7 +1162,7 @@ static void a_branch_at_the_start(void **state)
 	struct traced *t = *state;
 	struct probe_trace_options options = {.target = &t->fake.target,
 					      .kernel = &t->toy.kernel.guest};
-	uint64_t table = toy_alloc(&t->toy, 48), function = table + 0x1000;
+	uint64_t table = toy_alloc(&t->toy, 68), function = table + 0x1000;
 	struct nunchi_error *err;
 
 	put_in_memory(t, function, table);
@@ -1204,6 +1205,27 @@ static void no_table_of_branches(void **state)
 	nunchi_error_destroy(err);
 }
 
+/* A debugger in the kernel would take a breakpoint for the instruction that stands there. */
+static void a_kernel_with_kgdb(void **state)
+{
+	const char *const name = "exit";
+	struct traced *t = *state;
+	struct probe_trace_options options = {.target = &t->fake.target,
+					      .kernel = &t->toy.kernel.guest};
+	uint64_t table = toy_alloc(&t->toy, 68);
+	struct nunchi_error *err;
+
+	put_in_memory(t, FUNCTIONS, table);
+	toy_put(&t->toy, table + 64, 1, 4);
+	err = probe_trace_create(&options, &name, 1, &t->trace);
+	assert_true(error_is(err, NUNCHI_ERROR_UNSUPPORTED));
+	assert_non_null(strstr(nunchi_error_message(err), "kgdb"));
+	assert_int_equal(t->fake.count, 0);
+	nunchi_error_destroy(err);
+	toy_put(&t->toy, table + 64, 0, 4);
+	assert_null(probe_trace_create(&options, &name, 1, &t->trace));
+}
+
 /* A copy of the guest has no breakpoints. */
 static void the_guest_is_saved(void **state)
 {
@@ -1214,7 +1236,7 @@ static void the_guest_is_saved(void **state)
 	struct nunchi_error *err;
 	bool any;
 
-	put_in_memory(t, FUNCTIONS, toy_alloc(&t->toy, 48));
+	put_in_memory(t, FUNCTIONS, toy_alloc(&t->toy, 68));
 	assert_null(probe_trace_create(&options, &name, 1, &t->trace));
 	assert_int_equal(t->fake.count, 2);
 	assert_true(fake_hit(&t->fake, &(struct x86_registers){.rip = FUNCTIONS + 0x100}));
@@ -1232,6 +1254,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(whose_doing_it_is, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_branch_at_the_start, setup, teardown),
 	    cmocka_unit_test_setup_teardown(no_table_of_branches, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_kernel_with_kgdb, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_guest_is_saved, setup, teardown),
 	    cmocka_unit_test_setup_teardown(registers_that_are_written, setup, teardown),
 	    cmocka_unit_test_setup_teardown(registers_that_are_not_there, setup, teardown),
