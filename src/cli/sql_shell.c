@@ -294,10 +294,12 @@ static bool get_line(struct shell *shell)
 int sql_shell(struct cli *cli, struct sql_state *state)
 {
 	struct shell shell = {.cli = cli, .state = state};
+	bool memory;
 
 	shell.text = calloc(1, MOST_INPUT + 1);
 	shell.line = malloc(EDIT_MOST_LINE);
-	if (shell.text && shell.line) {
+	memory = shell.text && shell.line;
+	if (memory) {
 		say(cli, "SQL over ");
 		say(cli, cli->target);
 		say(cli, "; .help explains, .quit ends\n");
@@ -308,7 +310,7 @@ int sql_shell(struct cli *cli, struct sql_state *state)
 	}
 	free(shell.line);
 	free(shell.text);
-	return shell.text && shell.line ? CLI_DONE : cli_fail_with(cli, "out of memory");
+	return memory ? CLI_DONE : cli_fail_with(cli, "out of memory");
 }
 
 /* ---- The start ------------------------------------------------------------------------------- */
