@@ -7,12 +7,8 @@
  */
 #include "guest/linux/cache.h"
 #include "guest/linux/names.h"
+#include "toy_kernel.h"
 
-#include <string.h>
-
-#define RAM        0x10000
-#define TABLES     RAM /* four pages of page tables behind it */
-#define BASE       0xffff888000000000ull
 #define PATH_SIZE  64
 #define MAX_ROWS   256
 #define LONG_READS 300000 /* then it is cancelled … */
@@ -63,17 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	FIELD(page, index, 32, P)
 
 struct guest {
-	uint8_t ram[RAM + 4 * PAGE_SIZE];
+	uint8_t ram[TOY_SIZE];
 	unsigned reads, rows;
 	struct cancel cancel;
 	struct linux_kernel kernel;
 };
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, size_t size,
 				  uint64_t *fault_offset)
@@ -88,63 +78,29 @@ static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, siz
 	return MEMORY_OK;
 }
 
-/* Every entry of each table leads to the next table, and of the last to RAM, half of them. */
-static void make_tables(struct guest *guest)
-{
-	for (unsigned level = 0; level < 4; level++) {
-		for (unsigned i = 0; i < 512; i++) {
-			uint64_t entry = TABLES + (level + 1) * PAGE_SIZE + 0x67;
-
-			if (level == 3)
-				entry = i < 256 ? (i % 16) * PAGE_SIZE + 0x67 : 0;
-			memcpy(guest->ram + TABLES + level * PAGE_SIZE + i * 8, &entry, 8);
-		}
-	}
-}
-
-static void add_field(struct layout *layout, enum layout_struct owner, struct field *field,
-		      unsigned offset, unsigned size, unsigned elements)
-{
-	*field = (struct field){.offset = offset,
-				.size = size * elements,
-				.elements = (uint16_t)elements,
-				.present = true};
-	if (offset + size * elements > layout->used[owner])
-		layout->used[owner] = offset + size * elements;
-}
-
 static void make_layout(struct layout *layout, unsigned choice)
 {
 	unsigned word = choice & CHOICE_NARROW ? 4 : 8;
 
 	memset(layout, 0, sizeof(*layout));
 	memset(layout->known, true, sizeof(layout->known));
-#define FIELD(owner, name, offset, size)                                                           \
-	add_field(layout, LAYOUT_##owner, &layout->owner##_##name, offset, size, 1);
-	FIELDS(FIELD, word)
+	FIELDS(TOY_FIELD, word)
 	if (choice & CHOICE_HEAD) {
-		FIELD(dentry, children, 40, word)
-		FIELD(dentry, sibling, 48, 16)
+		TOY_FIELD(dentry, children, 40, word)
+		TOY_FIELD(dentry, sibling, 48, 16)
 	} else {
-		FIELD(dentry, subdirs, 64, 16)
-		FIELD(dentry, child, 48, 16)
+		TOY_FIELD(dentry, subdirs, 64, 16)
+		TOY_FIELD(dentry, child, 48, 16)
 	}
-#undef FIELD
-	add_field(layout, LAYOUT_page_node, &layout->page_node_slots, 16, word, 16);
+	toy_add_field(layout, LAYOUT_page_node, &layout->page_node_slots, 16, word, 16);
 	layout->size[LAYOUT_page] = 64;
 }
 
 static void make_kernel(struct guest *guest)
 {
-	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
 	struct linux_kernel *kernel = &guest->kernel;
 
-	make_tables(guest);
-	require(!memory_create(false, &kernel->guest.memory));
-	require(!memory_add_reader(kernel->guest.memory, gpa(0), sizeof(guest->ram), read_ram, NULL,
-				   guest));
-	require(!memory_seal(kernel->guest.memory));
-	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.space));
+	toy_make_kernel(kernel, guest->ram, read_ram, guest);
 	kernel->guest.cancel = &guest->cancel;
 }
 
@@ -191,17 +147,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(guest);
 		make_kernel(guest);
 	}
-	if (size < 1 + PATH_SIZE || size > 1 + PATH_SIZE + RAM)
+	if (size < 1 + PATH_SIZE || size > 1 + PATH_SIZE + TOY_RAM)
 		return 0;
 	rest = size - 1 - PATH_SIZE;
 	memcpy(path, data + 1, PATH_SIZE);
 	memcpy(guest->ram, data + 1 + PATH_SIZE, rest);
-	memset(guest->ram + rest, 0, RAM - rest);
+	memset(guest->ram + rest, 0, TOY_RAM - rest);
 	guest->reads = 0;
 	cancel_clear(&guest->cancel);
 	guest->kernel.word_size = data[0] & CHOICE_NARROW ? 4 : 8;
 	make_layout(&guest->kernel.layout, data[0]);
 	memory_new_generation(guest->kernel.guest.memory);
-	run(guest, path, data[0] & CHOICE_NARROW ? 0 : BASE);
+	run(guest, path, data[0] & CHOICE_NARROW ? 0 : TOY_BASE);
 	return 0;
 }

@@ -6,14 +6,9 @@
  * the memory. Checked: every view ends, within a bound on what it reads, and sanitizers find
  * nothing.
  */
-#include "guest/linux/linux.h"
+#include "toy_kernel.h"
 #include "view/row.h"
 
-#include <string.h>
-
-#define RAM       0x10000
-#define TABLES    RAM /* four pages of page tables behind it */
-#define BASE      0xffff888000000000ull
 #define MAX_ROWS  512
 #define MAX_READS 3000000 /* of one view */
 /* Of a view that is then interrupted, since its own bounds are higher. */
@@ -274,19 +269,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	FIELD(maple_node, parent, 0, P)
 
 struct guest {
-	uint8_t ram[RAM + 4 * PAGE_SIZE];
+	uint8_t ram[TOY_SIZE];
 	unsigned choice;
 	unsigned reads;
 	bool interrupts; /* the view is interrupted after MAX_READS */
 	struct cancel cancel;
 	struct linux_kernel kernel;
 };
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, size_t size,
 				  uint64_t *fault_offset)
@@ -307,58 +296,30 @@ static enum memory_fault read_ram(void *data, uint64_t offset, void *buffer, siz
 	return MEMORY_OK;
 }
 
-/* Every entry of each table leads to the next table, and of the last to RAM, half of them. */
-static void make_tables(struct guest *guest)
-{
-	for (unsigned level = 0; level < 4; level++) {
-		for (unsigned i = 0; i < 512; i++) {
-			uint64_t entry = TABLES + (level + 1) * PAGE_SIZE + 0x67;
-
-			if (level == 3)
-				entry = i < 256 ? (i % 16) * PAGE_SIZE + 0x67 : 0;
-			memcpy(guest->ram + TABLES + level * PAGE_SIZE + i * 8, &entry, 8);
-		}
-	}
-}
-
-static void add_field(struct layout *layout, enum layout_struct owner, struct field *field,
-		      unsigned offset, unsigned size, unsigned elements)
-{
-	*field = (struct field){.offset = offset,
-				.size = size * elements,
-				.elements = (uint16_t)elements,
-				.present = true};
-	if (offset + size * elements > layout->used[owner])
-		layout->used[owner] = offset + size * elements;
-}
-
 static void make_layout(struct layout *layout, unsigned choice)
 {
 	unsigned word = choice & CHOICE_NARROW ? 4 : 8;
 
 	memset(layout, 0, sizeof(*layout));
 	memset(layout->known, true, sizeof(layout->known));
-#define FIELD(owner, name, offset, size)                                                           \
-	add_field(layout, LAYOUT_##owner, &layout->owner##_##name, offset, size, 1);
-	FIELDS(FIELD, word)
+	FIELDS(TOY_FIELD, word)
 	if (choice & CHOICE_TREES) {
-		FIELD(mm, mm_mt, 48, 24)
-		FIELD(mnt_namespace, tree, 16, word)
+		TOY_FIELD(mm, mm_mt, 48, 24)
+		TOY_FIELD(mnt_namespace, tree, 16, word)
 	} else {
-		FIELD(mm, mmap, 48, word)
+		TOY_FIELD(mm, mmap, 48, word)
 		if (!(choice & CHOICE_CHILDREN))
-			FIELD(mnt_namespace, list, 16, 16)
+			TOY_FIELD(mnt_namespace, list, 16, 16)
 	}
-#undef FIELD
 	layout->size[LAYOUT_ehash_bucket] = word;
 	layout->size[LAYOUT_listen_bucket] = layout->size[LAYOUT_udp_slot] = 16;
 	layout->size[LAYOUT_nh_grp_entry] = 16;
 	layout->size[LAYOUT_fib_nh] = 48;
-	add_field(layout, LAYOUT_maple_node, &layout->maple_node_slot, word, word, 248 / word);
-	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_pivot, word, word, 15);
-	add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_slot, 128, word, 16);
-	add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_pivot, word, word, 9);
-	add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_slot, 80, word, 10);
+	toy_add_field(layout, LAYOUT_maple_node, &layout->maple_node_slot, word, word, 248 / word);
+	toy_add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_pivot, word, word, 15);
+	toy_add_field(layout, LAYOUT_maple_node, &layout->maple_node_range_slot, 128, word, 16);
+	toy_add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_pivot, word, word, 9);
+	toy_add_field(layout, LAYOUT_maple_node, &layout->maple_node_alloc_slot, 80, word, 10);
 }
 
 static void make_kernel(struct guest *guest)
@@ -368,15 +329,9 @@ static void make_kernel(struct guest *guest)
 	    0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 16, 0,  0, 0, 16, 0, 0,   0,   5,   0, 0,
 	    0,    1,    0, 0, 0,  0, 0, 0, 1, 4, 0, 0, 0,  32, 0, 0, 1,  0, 'i', 'n', 't', 0,
 	};
-	struct x86_paging paging = {.mode = X86_MODE_4LEVEL, .root = {TABLES}};
 	struct linux_kernel *kernel = &guest->kernel;
 
-	make_tables(guest);
-	require(!memory_create(false, &kernel->guest.memory));
-	require(!memory_add_reader(kernel->guest.memory, gpa(0), sizeof(guest->ram), read_ram, NULL,
-				   guest));
-	require(!memory_seal(kernel->guest.memory));
-	require(!address_space_create(kernel->guest.memory, &paging, &kernel->guest.space));
+	toy_make_kernel(kernel, guest->ram, read_ram, guest);
 	require(!type_index_from_btf(types, sizeof(types), NULL, NULL, &kernel->types));
 	kernel->guest.cancel = &guest->cancel;
 	/* Functions: 1 … 7, and 8. */
@@ -389,7 +344,7 @@ static void make_kernel(struct guest *guest)
 static void choose(struct guest *guest, unsigned choice)
 {
 	struct linux_kernel *kernel = &guest->kernel;
-	uint64_t base = choice & CHOICE_NARROW ? 0 : BASE;
+	uint64_t base = choice & CHOICE_NARROW ? 0 : TOY_BASE;
 
 	guest->choice = choice;
 	guest->reads = 0;
@@ -450,14 +405,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(guest);
 		make_kernel(guest);
 	}
-	if (!size || size > RAM + 1)
+	if (!size || size > TOY_RAM + 1)
 		return 0;
 	only = data[0] >> CHOICE_VIEW_SHIFT;
 	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
 		if (only && only <= ARRAY_SIZE(views) && only != i + 1)
 			continue;
 		memcpy(guest->ram, data + 1, size - 1);
-		memset(guest->ram + size - 1, 0, RAM - (size - 1));
+		memset(guest->ram + size - 1, 0, TOY_RAM - (size - 1));
 		choose(guest, data[0]);
 		guest->interrupts = i >= HIGHER;
 		run_view(guest, views[i]);
