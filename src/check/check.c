@@ -104,6 +104,12 @@ void check_summary(struct check_report *report, const char *format, ...)
 			  });
 }
 
+static void remember(struct check_report *report, struct buffer *text)
+{
+	report->unread = text->failed ? NULL : strdup(buffer_string(text));
+	report->no_memory |= !report->unread;
+}
+
 void check_unread(struct check_report *report, enum read_result why, const char *format, ...)
 {
 	_cleanup_buffer_ struct buffer text = {0};
@@ -116,8 +122,20 @@ void check_unread(struct check_report *report, enum read_result why, const char 
 	buffer_vprintf(&text, format, arguments);
 	va_end(arguments);
 	buffer_printf(&text, ": %s", read_result_string(why));
-	report->unread = text.failed ? NULL : strdup(buffer_string(&text));
-	report->no_memory |= !report->unread;
+	remember(report, &text);
+}
+
+void check_unknown(struct check_report *report, const char *format, ...)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	va_list arguments;
+
+	if (report->unread)
+		return;
+	va_start(arguments, format);
+	buffer_vprintf(&text, format, arguments);
+	va_end(arguments);
+	remember(report, &text);
 }
 
 static struct nunchi_error *run_once(const struct check *check, struct guest_kernel *kernel,

@@ -89,4 +89,8 @@ void check_summary(struct check_report *report, const char *format, ...)
 void check_unread(struct check_report *report, enum read_result why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for what is not known for another reason, which the text says. */
+void check_unknown(struct check_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -181,6 +181,7 @@ struct guest_file {
 struct guest_kernel {
 	const struct guest_system *system;
 	struct memory *memory;       /* the target's; borrowed */
+	struct target *target;       /* for the registers of its vCPUs; borrowed; NULL: none */
 	struct address_space *space; /* through the kernel's own page table; owned */
 	struct guest_spaces spaces;  /* of processes: see guest_space_of() */
 	bool remains;                /* no vCPU runs this kernel; see guest_attach_options */

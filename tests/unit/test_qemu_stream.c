@@ -194,6 +194,7 @@ static void put_devices(struct blob *blob)
 		put_field(&json, &state, "env.lstar", 8, 1, 0x52);
 		put_field(&json, &state, "env.cstar", 8, 1, 0x53);
 		put_field(&json, &state, "env.kernelgsbase", 8, 1, 0x54);
+		put_field(&json, &state, "env.sysenter_eip", 8, 1, 0x55);
 		json.size--; /* the last comma */
 		blob_append(&json, "]},", 3);
 		put_vcpu(blob, i);
@@ -264,6 +265,9 @@ static void check_registers(struct target *target)
 	assert_int_equal(registers.efer, 0xd01);
 	assert_int_equal(registers.star, 0x51);
 	assert_int_equal(registers.lstar, 0x52);
+	assert_int_equal(registers.cstar, 0x53);
+	assert_int_equal(registers.sysenter_eip, 0x55);
+	assert_true(registers.has_syscall && registers.has_cstar && registers.has_sysenter);
 	assert_true(registers.has_general && registers.has_kernel_gs && registers.has_star);
 }
 

@@ -118,6 +118,9 @@ static void test_hvm(void **state)
 	assert_int_equal(registers.efer, cpu.msr_efer);
 	assert_int_equal(registers.lstar, cpu.msr_lstar);
 	assert_int_equal(registers.star, cpu.msr_star);
+	assert_int_equal(registers.cstar, cpu.msr_cstar);
+	assert_int_equal(registers.sysenter_eip, cpu.sysenter_eip);
+	assert_true(registers.has_cstar && registers.has_sysenter);
 	assert_int_equal(registers.gdt_base, cpu.gdtr_base);
 	assert_int_equal(registers.tr, (uint16_t)cpu.tr_sel);
 	assert_int_equal(registers.ldtr, (uint16_t)cpu.ldtr_sel);

@@ -180,6 +180,8 @@ SAME(XEN_HVM_CPU_CR4, offsetof(struct hvm_hw_cpu, cr4));
 SAME(XEN_HVM_CPU_FS_BASE, offsetof(struct hvm_hw_cpu, fs_base));
 SAME(XEN_HVM_CPU_GS_BASE, offsetof(struct hvm_hw_cpu, gs_base));
 SAME(XEN_HVM_CPU_IDTR_BASE, offsetof(struct hvm_hw_cpu, idtr_base));
+SAME(XEN_HVM_CPU_SYSENTER, offsetof(struct hvm_hw_cpu, sysenter_eip));
+SAME(XEN_HVM_CPU_CSTAR, offsetof(struct hvm_hw_cpu, msr_cstar));
 SAME(XEN_HVM_CPU_SHADOW_GS, offsetof(struct hvm_hw_cpu, shadow_gs));
 SAME(XEN_HVM_CPU_LSTAR, offsetof(struct hvm_hw_cpu, msr_lstar));
 SAME(XEN_HVM_CPU_EFER, offsetof(struct hvm_hw_cpu, msr_efer));

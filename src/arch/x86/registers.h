@@ -21,7 +21,9 @@ struct x86_registers {
 	bool has_efer;
 	bool has_syscall; /* lstar */
 	bool has_star;
-	bool has_debug; /* dr[0] to dr[3], dr[6] and dr[7] */
+	bool has_cstar;
+	bool has_sysenter; /* sysenter_eip */
+	bool has_debug;    /* dr[0] to dr[3], dr[6] and dr[7] */
 	/* In system management mode; the registers are the firmware's. False if not known. */
 	bool in_smm;
 
@@ -39,6 +41,9 @@ struct x86_registers {
 	uint64_t gdt_base, idt_base;
 	uint64_t lstar; /* where SYSCALL of 64-bit code enters the kernel */
 	uint64_t star;  /* the selectors that SYSCALL and SYSRET load */
+	uint64_t
+	    cstar; /* where SYSCALL of 32-bit code enters a 64-bit kernel, on AMD's processors */
+	uint64_t sysenter_eip; /* where SYSENTER enters the kernel */
 	uint64_t dr[8];
 };
 

@@ -244,6 +244,7 @@ static struct nunchi_error *attach_root(struct search *search, const struct linu
 		return &error_nomem;
 	kernel->guest.system = &guest_linux;
 	kernel->guest.memory = target->memory;
+	kernel->guest.target = target;
 	kernel->guest.live = target->live;
 	kernel->scattered = target->frames == TARGET_FRAMES_MACHINE;
 	kernel->reset_count = search->reset_count;

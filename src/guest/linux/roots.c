@@ -93,8 +93,10 @@ static void add_32(struct linux_roots *roots, struct memory *memory, uint64_t ro
 	add_noted(roots, memory, &paging, how, note_stext);
 }
 
-static void add_leads(struct linux_roots *roots, const struct linux_vcpu *vcpu)
+static void add_leads(const struct linux_vcpu *vcpu, void *data)
 {
+	struct linux_roots *roots = data;
+
 	for (size_t i = 0; i < vcpu->lead_count; i++) {
 		struct linux_root root = {
 		    .paging = vcpu->leads[i].paging,
@@ -106,26 +108,6 @@ static void add_leads(struct linux_roots *roots, const struct linux_vcpu *vcpu)
 		};
 
 		add_found(roots, &root);
-	}
-}
-
-static void from_registers(struct linux_roots *roots, struct target *target)
-{
-	unsigned count = linux_vcpu_count(target);
-	_cleanup_free_ struct x86_registers *registers = calloc(count, sizeof(*registers));
-	struct linux_followed followed = {0};
-	bool known[LINUX_MAX_VCPUS];
-
-	if (!count || !registers)
-		return;
-	target_get_all_registers(target, count, registers, known);
-	for (unsigned i = 0; i < count; i++) {
-		struct linux_vcpu vcpu = {.number = i, .registers = registers[i]};
-
-		if (!known[i])
-			continue;
-		linux_vcpu_follow(target, &followed, &vcpu);
-		add_leads(roots, &vcpu);
 	}
 }
 
@@ -364,7 +346,7 @@ void linux_roots_collect(struct linux_roots *roots, struct target *target,
 		return;
 	switch (source) {
 	case LINUX_ROOTS_REGISTERS:
-		from_registers(roots, target);
+		(void)linux_vcpus_each(target, add_leads, roots);
 		break;
 	case LINUX_ROOTS_TRAMPOLINE:
 		from_trampoline(roots, target->memory);

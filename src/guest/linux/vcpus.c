@@ -12,6 +12,19 @@
 /* The part of an entry of a page table that says where it leads. */
 #define LEADS ((uint64_t)0x000ffffffffff001)
 
+/*
+ * Page tables that were followed. Those of all processes of a kernel share the part that maps its
+ * image, so that it is followed once.
+ */
+struct followed {
+	struct {
+		enum x86_mode mode;
+		uint64_t entry; /* the last of the top table */
+		struct linux_image image;
+	} items[4];
+	size_t count;
+};
+
 unsigned linux_vcpu_count(const struct target *target)
 {
 	unsigned count = target->vcpu_count ? target->vcpu_count : 1;
@@ -23,7 +36,7 @@ unsigned linux_vcpu_count(const struct target *target)
 
 /* Finds the image under a page table, unless another table was followed that shares it. */
 static bool find_image(struct target *target, const struct x86_paging *paging,
-		       struct linux_followed *followed, struct linux_image *ret)
+		       struct followed *followed, struct linux_image *ret)
 {
 	bool is_64 = paging->mode == X86_MODE_4LEVEL || paging->mode == X86_MODE_5LEVEL;
 	bool scattered = target->frames == TARGET_FRAMES_MACHINE;
@@ -49,8 +62,8 @@ static bool find_image(struct target *target, const struct x86_paging *paging,
 	return true;
 }
 
-static void add_lead(struct linux_vcpu *vcpu, struct target *target,
-		     struct linux_followed *followed, uint64_t root, const char *how)
+static void add_lead(struct linux_vcpu *vcpu, struct target *target, struct followed *followed,
+		     uint64_t root, const char *how)
 {
 	struct linux_lead *lead = &vcpu->leads[vcpu->lead_count];
 
@@ -79,8 +92,8 @@ static bool is_parked(struct target *target, const struct linux_vcpu *vcpu)
 	       code == HLT;
 }
 
-void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
-		       struct linux_vcpu *vcpu)
+/* Follows the page table of a vCPU whose registers were read. */
+static void follow(struct target *target, struct followed *followed, struct linux_vcpu *vcpu)
 {
 	const struct x86_registers *registers = &vcpu->registers;
 	uint64_t entry, root;
@@ -109,19 +122,41 @@ void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
 
 bool linux_vcpu_read(struct target *target, unsigned number, struct linux_vcpu *ret)
 {
-	struct linux_followed followed = {0};
+	struct followed followed = {0};
 	struct linux_vcpu vcpu = {.number = number};
 	_cleanup_error_ struct nunchi_error *err =
 	    target_get_registers(target, number, &vcpu.registers);
 
 	if (err)
 		return false;
-	linux_vcpu_follow(target, &followed, &vcpu);
+	follow(target, &followed, &vcpu);
 	*ret = vcpu;
 	return true;
 }
 
-static bool leads_to(const struct linux_vcpu *vcpu, const struct linux_image *image)
+bool linux_vcpus_each(struct target *target,
+		      void (*visit)(const struct linux_vcpu *vcpu, void *data), void *data)
+{
+	unsigned count = linux_vcpu_count(target);
+	_cleanup_free_ struct x86_registers *registers = calloc(count + 1, sizeof(*registers));
+	struct followed followed = {0};
+	bool known[LINUX_MAX_VCPUS];
+
+	if (!registers)
+		return false;
+	target_get_all_registers(target, count, registers, known);
+	for (unsigned i = 0; i < count; i++) {
+		struct linux_vcpu vcpu = {.number = i, .registers = registers[i]};
+
+		if (!known[i])
+			continue;
+		follow(target, &followed, &vcpu);
+		visit(&vcpu, data);
+	}
+	return true;
+}
+
+bool linux_vcpu_leads_to(const struct linux_vcpu *vcpu, const struct linux_image *image)
 {
 	for (size_t i = 0; i < vcpu->lead_count; i++) {
 		const struct linux_image *found = &vcpu->leads[i].image;
@@ -173,9 +208,9 @@ bool linux_vcpus_deny(struct target *target, const struct linux_image *image, st
 
 		if (!linux_vcpu_read(target, i, &vcpu))
 			continue;
-		if (vcpu.is_unclear || (leads_to(&vcpu, image) && !vcpu.is_parked))
+		if (vcpu.is_unclear || (linux_vcpu_leads_to(&vcpu, image) && !vcpu.is_parked))
 			return false;
-		if (leads_to(&vcpu, image)) {
+		if (linux_vcpu_leads_to(&vcpu, image)) {
 			is_parked_in = true;
 			continue;
 		}

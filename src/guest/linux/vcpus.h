@@ -34,19 +34,6 @@ struct linux_vcpu {
 	bool is_parked;
 };
 
-/*
- * Page tables that were followed. Those of all processes of a kernel share the part that maps its
- * image, so that it is followed once.
- */
-struct linux_followed {
-	struct {
-		enum x86_mode mode;
-		uint64_t entry; /* the last of the top table */
-		struct linux_image image;
-	} items[4];
-	size_t count;
-};
-
 #define LINUX_MAX_VCPUS 1024
 
 /*
@@ -61,9 +48,15 @@ unsigned linux_vcpu_count(const struct target *target);
  */
 bool linux_vcpu_read(struct target *target, unsigned number, struct linux_vcpu *ret);
 
-/* Does the same with registers that were read before. */
-void linux_vcpu_follow(struct target *target, struct linux_followed *followed,
-		       struct linux_vcpu *vcpu);
+/*
+ * Calls visit() for each vCPU that has registers, which are read by one request. False if memory is
+ * short.
+ */
+bool linux_vcpus_each(struct target *target,
+		      void (*visit)(const struct linux_vcpu *vcpu, void *data), void *data);
+
+/* Whether the page table of a vCPU leads to the image (NULL: to any). */
+bool linux_vcpu_leads_to(const struct linux_vcpu *vcpu, const struct linux_image *image);
 
 /*
  * Whether the registers show that no vCPU runs the kernel with this image (NULL: any kernel): those

@@ -108,6 +108,8 @@ TAKE(cr4, cr4, )
 TAKE(efer, efer, registers->has_efer = true)
 TAKE(star, star, registers->has_star = true)
 TAKE(lstar, lstar, registers->has_syscall = true)
+TAKE(cstar, cstar, registers->has_cstar = true)
+TAKE(sysenter_eip, sysenter_eip, registers->has_sysenter = true)
 TAKE(kernel_gs, kernel_gs_base, registers->has_kernel_gs = true)
 
 static const struct wanted wanted[] = {
@@ -120,6 +122,7 @@ static const struct wanted wanted[] = {
     {"env.cr[4]", 8, 1, take_cr4},      {"env.dr", 8, 8, take_debug},
     {"env.efer", 8, 1, take_efer},      {"env.star", 8, 1, take_star},
     {"env.lstar", 8, 1, take_lstar},    {"env.kernelgsbase", 8, 1, take_kernel_gs},
+    {"env.cstar", 8, 1, take_cstar},    {"env.sysenter_eip", 8, 1, take_sysenter_eip},
 };
 
 /*

@@ -249,9 +249,11 @@ struct xen_pod_op {
 #define XEN_HVM_CPU_GS_BASE   840
 #define XEN_HVM_CPU_IDTR_BASE 872
 #define XEN_HVM_CPU_GDTR_BASE 880
+#define XEN_HVM_CPU_SYSENTER  936 /* EIP */
 #define XEN_HVM_CPU_SHADOW_GS 944
 #define XEN_HVM_CPU_LSTAR     960
 #define XEN_HVM_CPU_STAR      968
+#define XEN_HVM_CPU_CSTAR     976
 #define XEN_HVM_CPU_EFER      992
 
 /* Offsets in struct vcpu_guest_context, the registers of a PV vCPU. */
