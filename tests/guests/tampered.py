@@ -75,6 +75,17 @@ class Victim:
         self.unlink("module", module, "list")
         return module
 
+    def has(self, name: str) -> bool:
+        done = self.subject.nunchi.run("symbol", self.subject.raw, name, *self.subject.options)
+        return done.status == 0
+
+    def hidden(self) -> tuple[int, int]:
+        """A place with 256 zeros in the kernel's data, and a function whose module is hidden."""
+        place, function = self.symbol("__log_buf"), self.symbol(FUNCTION)
+        self.write(place, bytes(256))
+        self.hide_module()
+        return place, function
+
 
 # Each gives the check that must find it, and what one of its rows must have.
 Attack = Callable[[Victim], tuple[str, dict[str, Any]]]
@@ -221,14 +232,68 @@ def hidden_kprobe(victim: Victim) -> tuple[str, dict[str, Any]]:
                        "found": f"{function:#x}, where no known code is"}
 
 
+def hidden_filter(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What waits for a magic packet: a function of netfilter."""
+    place, function = victim.hidden()
+    victim.write(victim.member("nf_hook_entries", place, "num_hook_entries"), b"\1\0")
+    victim.put(victim.member("nf_hook_entries", place, "hooks"), function)
+    victim.put(victim.member("net", victim.symbol("init_net"), "nf.hooks_ipv4[1]"), place)
+    return "netfilter", {"severity": "alarm", "subject": "netfilter, IPv4, hook 1",
+                         "found": f"{function:#x}, where no known code is"}
+
+
+def hidden_ingress(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """The same of one device, in front of all others."""
+    place, function = victim.hidden()
+    victim.write(victim.member("nf_hook_entries", place, "num_hook_entries"), b"\1\0")
+    victim.put(victim.member("nf_hook_entries", place, "hooks"), function)
+    net = victim.symbol("init_net")
+    offset = victim.member("net_device", place, "dev_list") - place
+    device = victim.read("net", net, "dev_base_head.next") - offset
+    victim.put(victim.member("net_device", device, "nf_hooks_ingress"), place)
+    return "netfilter", {"severity": "alarm", "subject": "netfilter, ingress"}
+
+
+def hidden_notifier(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What records each key."""
+    place, function = victim.hidden()
+    victim.put(victim.member("notifier_block", place, "notifier_call"), function)
+    victim.put(victim.member("atomic_notifier_head", victim.symbol("keyboard_notifier_list"),
+                             "head"), place)
+    return "notifiers", {"severity": "alarm", "subject": "keyboard_notifier_list"}
+
+
+def hidden_permission(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """A security hook, which sees and permits every open()."""
+    _, function = victim.hidden()
+    if victim.has("security_hook_heads"):
+        hook = victim.read("security_hook_heads", victim.symbol("security_hook_heads"),
+                           "file_open.first")
+    else:
+        hook = victim.read("lsm_static_calls_table", victim.symbol("static_calls_table"),
+                           "file_open[0].hl")
+    victim.put(victim.member("security_hook_list", hook, "hook"), function)
+    return "lsm", {"severity": "alarm", "subject": "security hook"}
+
+
+def hidden_tracepoint(victim: Victim) -> tuple[str, dict[str, Any]]:
+    place, function = victim.hidden()
+    victim.put(place, function)
+    victim.put(victim.member("tracepoint", victim.symbol("__tracepoint_sched_switch"), "funcs"),
+               place)
+    return "tracepoints", {"severity": "alarm", "subject": "tracepoint sched_switch"}
+
+
 # The checks that take fright beside the one that must: the same change shows in several.
-ALSO: dict[Attack, set[str]] = {
-    hook_call: {"constants"}, hidden_tracer: {"modules"}, hidden_kprobe: {"modules"}}
+HIDDEN: tuple[Attack, ...] = (
+    hidden_tracer, hidden_kprobe, hidden_filter, hidden_ingress, hidden_notifier,
+    hidden_permission, hidden_tracepoint)
+ALSO: dict[Attack, set[str]] = {hook_call: {"constants"}} | {one: {"modules"} for one in HIDDEN}
 ATTACKS: tuple[Attack, ...] = (
     hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
     hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call, hook_interrupt,
     hook_operation, hook_function, hook_function_far, jump_through_memory, push_and_return,
-    hidden_tracer, hidden_kprobe)
+    *HIDDEN)
 
 
 def thunk(subject: Subject, image: raw.Image) -> None:
