@@ -276,6 +276,18 @@ def hidden_permission(victim: Victim) -> tuple[str, dict[str, Any]]:
     return "lsm", {"severity": "alarm", "subject": "security hook"}
 
 
+def hidden_sniffer(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What gets packets as the network protocols do."""
+    place, function = victim.hidden()
+    head = victim.symbol("ptype_base")
+    first, node = victim.read("list_head", head, "next"), victim.member("packet_type", place, "list")
+    victim.put(victim.member("packet_type", place, "func"), function)
+    victim.put(node, first, head)
+    victim.put(head, node)
+    victim.put(first + victim.word, node)
+    return "operations", {"severity": "alarm", "subject": "ptype_base.func"}
+
+
 def hidden_tracepoint(victim: Victim) -> tuple[str, dict[str, Any]]:
     place, function = victim.hidden()
     victim.put(place, function)
@@ -284,16 +296,37 @@ def hidden_tracepoint(victim: Victim) -> tuple[str, dict[str, Any]]:
     return "tracepoints", {"severity": "alarm", "subject": "tracepoint sched_switch"}
 
 
+def hook_protocol(victim: Victim) -> tuple[str, dict[str, Any]]:
+    victim.put(victim.member("proto", victim.symbol("tcp_prot"), "recvmsg"),
+               victim.symbol(FUNCTION))
+    return "operations", {"severity": "warning", "subject": "proto_list, TCP.recvmsg",
+                          "found": f"{MODULE}:{FUNCTION}"}
+
+
+def hook_terminal(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What records all that is typed."""
+    victim.put(victim.member("tty_ldisc_ops", victim.symbol("n_tty_ops"), "receive_buf2"),
+               victim.symbol(FUNCTION))
+    return "operations", {"severity": "warning", "subject": "tty_ldiscs[0].receive_buf2"}
+
+
+def hook_programs(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """What sees each program that is started."""
+    victim.put(victim.member("linux_binfmt", victim.symbol("elf_format"), "load_binary"),
+               victim.symbol(FUNCTION))
+    return "operations", {"severity": "warning", "subject": "formats.load_binary"}
+
+
 # The checks that take fright beside the one that must: the same change shows in several.
 HIDDEN: tuple[Attack, ...] = (
     hidden_tracer, hidden_kprobe, hidden_filter, hidden_ingress, hidden_notifier,
-    hidden_permission, hidden_tracepoint)
+    hidden_permission, hidden_sniffer, hidden_tracepoint)
 ALSO: dict[Attack, set[str]] = {hook_call: {"constants"}} | {one: {"modules"} for one in HIDDEN}
 ATTACKS: tuple[Attack, ...] = (
     hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
     hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call, hook_interrupt,
     hook_operation, hook_function, hook_function_far, jump_through_memory, push_and_return,
-    *HIDDEN)
+    hook_protocol, hook_terminal, hook_programs, *HIDDEN)
 
 
 def thunk(subject: Subject, image: raw.Image) -> None:
