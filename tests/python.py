@@ -73,7 +73,7 @@ class Registry(unittest.TestCase):
         compile(stub, "stub", "exec")
         for name in nunchi.__all__:
             self.assertRegex(stub, rf"(?m)^(class|def) {name}\b")
-        for kind in (nunchi.Guest, nunchi.Session, nunchi.Rows, nunchi.Trace):
+        for kind in (nunchi.Guest, nunchi.Session, nunchi.Rows, nunchi.SqlRows, nunchi.Trace):
             views = {view.name for view in nunchi.views()}
             for name in set(vars(kind)) - views:
                 if not name.startswith("_"):
@@ -191,6 +191,207 @@ class Queries(unittest.TestCase):
         frame = self.guest.symbols(limit=3).to_pandas()
         self.assertIsInstance(frame, pandas.DataFrame)
         self.assertEqual(len(frame), 3)
+
+
+class Sql(unittest.TestCase):
+    ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+
+    def setUp(self) -> None:
+        self.guest = nunchi.open(GUEST)
+        self.addCleanup(self.guest.close)
+        try:
+            self.guest.sql("select 1").close()
+        except nunchi.UnsupportedError as error:
+            self.skipTest(str(error))
+
+    def test_rows(self) -> None:
+        with self.guest.sql("select name, address from symbols order by name limit 3") as rows:
+            self.assertEqual([column.name for column in rows.columns], ["name", "address"])
+            found = [(row.name, row.address) for row in rows]
+        want = sorted((row.name, row.address) for row in self.guest.symbols())[:3]
+        self.assertEqual(found, want)
+        self.assertEqual((rows.warnings, rows.torn, rows.one_moment), ([], 0, True))
+        self.assertEqual(list(rows), [])
+        row = next(self.guest.sql("select 1 as a, 2.5 as b, 'x' as c, null as d, 1 as a"))
+        self.assertEqual((row.a, row.b, row.c, row["a:1"], row.d.reason), (1, 2.5, "x", 1, "null"))
+        self.assertFalse(row.torn)
+        self.assertEqual(self.guest.sql("values (1), ('two')").to_dicts(),
+                         [{"column1": 1}, {"column1": "two"}])
+
+    def test_columns(self) -> None:
+        rows = self.guest.sql("select address, 1.5 as real, name || '' as text from symbols")
+        self.assertEqual(rows.columns[0].type, "address")
+        next(rows)
+        self.assertEqual([column.type for column in rows.columns], ["address", "real", "text"])
+        rows.close()
+        self.assertEqual(list(self.guest.sql("select 1 where 0").columns)[0].name, "1")
+
+    def test_names(self) -> None:
+        """Columns that need quotes: src/edit/complete.c knows them."""
+        quoted = set()
+        for view in nunchi.views():
+            for column in view.columns:
+                try:
+                    self.guest.sql(f"select {column.name} from {view.name}").close()
+                except nunchi.ArgumentError:
+                    quoted.add(column.name)
+                    self.guest.sql(f'select "{column.name}" from {view.name}').close()
+        self.assertEqual(quoted, {"check", "references"})
+
+    def test_absent(self) -> None:
+        """The reason is that of the view."""
+        view = next(self.guest.kernel_info())
+        name = next(name for name, cell in view.items() if isinstance(cell, nunchi.Absent))
+        row = next(self.guest.sql(f"select {name}, absence({name}) as why from kernel_info"))
+        self.assertEqual((row[name], row.why), (view[name], view[name].reason))
+        self.assertEqual(self.guest.sql(f"select {name} from kernel_info").to_dicts(), [{name: None}])
+
+    def test_texts(self) -> None:
+        row = next(self.guest.sql("select 'é\U0001f600' as good, cast(x'fffe' as text) as bad"))
+        self.assertEqual((row.good, row.bad), ("é\U0001f600", "\udcff\udcfe"))
+
+    def test_two_guests(self) -> None:
+        with nunchi.open(GUEST) as other:
+            rows = nunchi.sql({"before": self.guest, "after": other},
+                              "select count(*) as n from after.symbols a join before.symbols b "
+                              "using (name, address)")
+            count = next(rows).n
+            rows.close()
+            self.assertGreater(count, 100)
+            with self.assertRaisesRegex(nunchi.ArgumentError, "two names"):
+                nunchi.sql({"a": other, "b": other}, "select 1")
+            with self.assertRaisesRegex(nunchi.ArgumentError, "schema has a name"):
+                nunchi.sql({"no name": other}, "select 1")
+
+    def test_errors(self) -> None:
+        with self.assertRaisesRegex(nunchi.ArgumentError, "no such column: nmae") as caught:
+            self.guest.sql("select 'é', nmae from symbols")
+        self.assertEqual(caught.exception.offset, len("select 'é', "))
+        with self.assertRaises(nunchi.FaultError) as fault:
+            self.guest.read(0, 1)
+        self.assertIsNone(fault.exception.offset)
+        for text in ("", " -- nothing", "select 1; select 2", "select 1; selec", "selec", "a\0b"):
+            self.assertRaises(ValueError, self.guest.sql, text)
+        self.assertEqual(next(self.guest.sql("select 1 as a; -- no more\n")).a, 1)
+        with self.assertRaises(nunchi.PermissionError) as refused:
+            self.guest.sql("create table x(a)")
+        self.assertTrue(refused.exception.hint)
+        for wrong in (lambda: self.guest.sql(1), lambda: nunchi.sql({"a": 1}, "select 1"),
+                      lambda: nunchi.sql({1: self.guest}, "select 1")):
+            self.assertRaises(TypeError, wrong)
+        with self.assertRaises(nunchi.Error):
+            next(self.guest.sql("select print('no such thing')"))
+
+    def test_session(self) -> None:
+        """A statement is a session of its own, up to its last row."""
+        with self.guest.session():
+            self.assertRaises(nunchi.BusyError, next, self.guest.sql("select * from symbols"))
+        rows = self.guest.sql("select * from symbols")
+        next(rows)
+        self.assertRaises(nunchi.BusyError, self.guest.session)
+        self.assertTrue(list(self.guest.symbols(limit=1)))
+        rows.close()
+        self.guest.session().close()
+
+    def test_closed(self) -> None:
+        """A guest that is closed ends statements over it; and rows that are closed, or dropped, end."""
+        rows = self.guest.sql("select * from symbols")
+        next(rows)
+        rows.close()
+        self.assertEqual((list(rows), rows.warnings), ([], []))
+        rows = self.guest.sql("select * from symbols")
+        next(rows)
+        del rows
+        self.guest.session().close()
+        other = nunchi.open(GUEST)
+        rows = nunchi.sql({"a": self.guest, "b": other}, "select * from b.symbols, a.uptime")
+        other.close()
+        for use in (lambda: next(rows), lambda: rows.warnings, lambda: rows.columns):
+            self.assertRaisesRegex(nunchi.ArgumentError, "closed", use)
+        rows.close()
+        self.assertRaisesRegex(nunchi.ArgumentError, "closed", other.sql, "select 1")
+        for seed in range(40):
+            guests = [nunchi.open(GUEST) for _ in range(2)]
+            things = [*guests, *(nunchi.sql({"a": guests[0], "b": guests[1]},
+                                            "select * from a.symbols, b.symbols") for _ in range(2))]
+            next(things[-1])
+            del guests
+            random.Random(seed).shuffle(things)
+            while things:
+                thing = things.pop()
+                if seed % 2:
+                    thing.close()
+                del thing
+            gc.collect()
+
+    def test_interrupt(self) -> None:
+        ran = run_python(
+            "import threading, time\n"
+            "def interrupt():\n"
+            "    time.sleep(0.5)\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "threading.Thread(target=interrupt).start()\n"
+            "try:\n"
+            f"    next(guest.sql({self.ENDLESS!r}))\n"
+            "except KeyboardInterrupt:\n"
+            "    print('interrupted', next(guest.sql('select 5 as a')).a)\n")
+        self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, "interrupted 5\n", ""))
+
+    def test_threads(self) -> None:
+        """Other threads run meanwhile; who uses or closes the guest gets BusyError."""
+        ran = run_python(
+            "import threading, time\n"
+            f"rows = guest.sql({self.ENDLESS!r})\n"
+            "seen = []\n"
+            "def other():\n"
+            "    time.sleep(0.3)\n"
+            "    for use in (guest.attach, guest.close, lambda: next(rows), lambda: rows.warnings):\n"
+            "        try:\n"
+            "            use()\n"
+            "        except nunchi.BusyError:\n"
+            "            seen.append(1)\n"
+            "    rows.close()\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "thread = threading.Thread(target=other)\n"
+            "thread.start()\n"
+            "try:\n"
+            "    next(rows)\n"
+            "except KeyboardInterrupt:\n"
+            "    thread.join()\n"
+            "    guest.session().close()\n"
+            "    print(len(seen))\n")
+        self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, "4\n", ""))
+
+    def test_fork(self) -> None:
+        rows = self.guest.sql("select * from symbols")
+        next(rows)
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                next(rows)
+            except nunchi.ArgumentError as error:
+                rows.close()
+                with nunchi.open(GUEST) as own:
+                    status = 0 if "fork()" in str(error) and next(own.sql("select 1 as a")).a else 2
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        next(rows)
+
+    def test_memory(self) -> None:
+        """A thousand statements leave nothing."""
+        for begun in (False, True):
+            def ask(begun: bool = begun) -> None:
+                rows = self.guest.sql("select name from symbols limit 2")
+                if begun:
+                    next(rows)
+            for _ in range(50):
+                ask()
+            before = resident_kb()
+            for _ in range(ROUNDS // 2):
+                ask()
+            self.assertLess(resident_kb() - before, LEAK_KB)
 
 
 class Memory(unittest.TestCase):

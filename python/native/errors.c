@@ -40,7 +40,8 @@ static const char base_doc[] =
     "What nunchi could not do. Subclasses stand for the kinds of failure.\n\n"
     "code: the number of the kind; hint: advice on what to do next, or None;\n"
     "address: the guest address at which it failed, or None; errno: of the system call\n"
-    "that failed, or 0; is_host: whether the set-up of this host is the cause.";
+    "that failed, or 0; offset: where in a statement of SQL the mistake is, or None;\n"
+    "is_host: whether the set-up of this host is the cause.";
 
 bool errors_add(PyObject *module)
 {
@@ -93,7 +94,7 @@ static PyObject *address_of(const struct nunchi_error *err)
 						   : values_text(NULL);
 }
 
-static void set_exception(const struct nunchi_error *err)
+static void set_exception(const struct nunchi_error *err, Py_ssize_t offset)
 {
 	PyObject *type = type_of(nunchi_error_code(err));
 	PyObject *message = values_text(nunchi_error_message(err));
@@ -103,20 +104,26 @@ static void set_exception(const struct nunchi_error *err)
 	    set(exception, "hint", values_text(nunchi_error_hint(err))) &&
 	    set(exception, "address", address_of(err)) &&
 	    set(exception, "errno", PyLong_FromLong(nunchi_error_errno(err))) &&
+	    set(exception, "offset", offset < 0 ? values_text(NULL) : PyLong_FromSsize_t(offset)) &&
 	    set(exception, "is_host", PyBool_FromLong(nunchi_error_is_host(err))))
 		PyErr_SetObject(type, exception);
 	Py_XDECREF(message);
 	Py_XDECREF(exception);
 }
 
-PyObject *errors_raise(struct nunchi_error *err)
+PyObject *errors_raise_at(struct nunchi_error *err, Py_ssize_t offset)
 {
 	bool cancelled = nunchi_error_code(err) == NUNCHI_ERROR_CANCELLED;
 
 	if (!PyErr_Occurred() && !(cancelled && PyErr_CheckSignals()))
-		set_exception(err);
+		set_exception(err, offset);
 	nunchi_error_destroy(err);
 	return NULL;
+}
+
+PyObject *errors_raise(struct nunchi_error *err)
+{
+	return errors_raise_at(err, -1);
 }
 
 PyObject *errors_say(enum nunchi_error_code code, const char *message)

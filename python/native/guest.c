@@ -70,6 +70,7 @@ void guest_release(struct guest_object *self)
 {
 	close_left(self);
 	self->used = false;
+	sql_close_left();
 }
 
 bool guest_enter(struct guest_object *self, struct call *call)
@@ -125,6 +126,14 @@ static PyObject *done(struct nunchi_error *err)
 /* ---- Open and close ---- */
 
 static PyTypeObject *guest_type;
+
+struct guest_object *guest_of(PyObject *object)
+{
+	if (PyObject_TypeCheck(object, guest_type))
+		return (struct guest_object *)object;
+	PyErr_SetString(PyExc_TypeError, "a guest is wanted");
+	return NULL;
+}
 
 static struct nunchi_error *open_guest(const char *target,
 				       const struct nunchi_guest_options *options,
@@ -226,6 +235,10 @@ static PyObject *guest_close(PyObject *object, PyObject *args)
 		return values_text(NULL);
 	if (!guest_take(self))
 		return NULL;
+	if (!sql_end_of(self)) {
+		guest_release(self);
+		return NULL;
+	}
 	close_all(self);
 	guest_release(self);
 	return values_text(NULL);

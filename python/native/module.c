@@ -83,10 +83,13 @@ static PyObject *version(PyObject *module, PyObject *args)
 	return values_text(nunchi_version());
 }
 
-static PyMethodDef functions[] = {
-    {"open", guest_open, METH_VARARGS, NULL}, {"list", list_guests, METH_NOARGS, NULL},
-    {"views", views, METH_NOARGS, NULL},      {"probes", probes, METH_NOARGS, NULL},
-    {"version", version, METH_NOARGS, NULL},  {0}};
+static PyMethodDef functions[] = {{"open", guest_open, METH_VARARGS, NULL},
+				  {"list", list_guests, METH_NOARGS, NULL},
+				  {"sql", sql_open, METH_VARARGS, NULL},
+				  {"views", views, METH_NOARGS, NULL},
+				  {"probes", probes, METH_NOARGS, NULL},
+				  {"version", version, METH_NOARGS, NULL},
+				  {0}};
 static struct PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "nunchi._native",
@@ -101,7 +104,7 @@ PyMODINIT_FUNC PyInit__native(void)
 	PyObject *module = PyModule_Create(&definition);
 
 	if (module && errors_add(module) && values_add(module) && guest_add() && cursor_add() &&
-	    session_add() && trace_add())
+	    session_add() && sql_add() && trace_add())
 		return module;
 	Py_XDECREF(module);
 	return NULL;

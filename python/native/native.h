@@ -30,6 +30,8 @@ bool errors_add(PyObject *module);
  * already stays; one of a signal's handler (KeyboardInterrupt) goes before NUNCHI_ERROR_CANCELLED.
  */
 PyObject *errors_raise(struct nunchi_error *err);
+/* The same; the exception's offset is a place in the text that was wrong, -1: none. */
+PyObject *errors_raise_at(struct nunchi_error *err, Py_ssize_t offset);
 /* Raises an error of the module's own; always NULL. */
 PyObject *errors_say(enum nunchi_error_code code, const char *message);
 
@@ -111,6 +113,8 @@ struct guest_object {
 };
 
 bool guest_add(void);
+/* The guest that the object is; NULL if an exception was raised. */
+struct guest_object *guest_of(PyObject *object);
 /* The function open() of the module. */
 PyObject *guest_open(PyObject *module, PyObject *args);
 /* False if an exception was raised: the guest is closed, or used elsewhere. */
@@ -149,6 +153,19 @@ PyObject *guest_query(PyObject *object, PyObject *args);
 
 bool session_add(void);
 PyObject *guest_session(PyObject *object, PyObject *args);
+
+/* ---- sql.c ---- */
+
+bool sql_add(void);
+/* The function sql() of the module. */
+PyObject *sql_open(PyObject *module, PyObject *args);
+/* Ends statements that nobody has any more and whose guests are free. */
+void sql_close_left(void);
+/*
+ * Ends the statements over a guest, which the caller uses and is to close; false if an exception
+ * was raised: another guest of such a statement is in use.
+ */
+bool sql_end_of(struct guest_object *guest);
 
 /* ---- trace.c ---- */
 

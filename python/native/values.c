@@ -18,7 +18,7 @@ struct absent {
 };
 
 /* One object for each reason, made when first needed. */
-static PyObject *absences[NUNCHI_ABSENT_IO + 1];
+static PyObject *absences[NUNCHI_ABSENT_NULL + 1];
 static PyTypeObject *absent_type;
 
 static PyObject *absent_reason(PyObject *self, void *data)

@@ -74,6 +74,27 @@ def open(target, **options):
     return Guest(target, **options)
 
 
+def sql(guests, statement):
+    """The rows of a statement of SQL over the views of several guests, as SqlRows.
+
+    guests: {"before": one, "after": other}; the names are schemas, as in after.processes, and a table
+    without one is of the first guest. The statement, of which there is one, reads: SELECT, VALUES,
+    WITH or EXPLAIN. Until its last row, or close(), no session of its guests can be open besides.
+    """
+    if not isinstance(statement, str):
+        raise TypeError(f"a statement is a str, not {type(statement).__name__}")
+    if "\0" in statement or any("\0" in name for name in guests):
+        raise ArgumentError("a statement and the names of guests have no NUL")
+    names, guests = [*guests], [*guests.values()]
+    if not all(isinstance(guest, Guest) for guest in guests):
+        raise TypeError("SQL is asked of guests that nunchi.open() made")
+    if len({id(guest) for guest in guests}) < len(guests):
+        raise ArgumentError("one guest has two names: open it twice")
+    # A running guest that is paused for each query is copied until one moment has all that is needed.
+    return SqlRows(_native.sql(names, [guest._native for guest in guests], statement,
+                               any(guest._pause == "always" for guest in guests)))
+
+
 def _index(word, words, what):
     if word not in words:
         raise ArgumentError(f"{what} is one of {', '.join(words)}, not {word!r}")
@@ -236,10 +257,68 @@ class Rows:
         import pandas
 
         dtypes = {"integer": "Int64", "address": "UInt64", "real": "Float64", "text": "string"}
+        kinds = {"integer": int, "address": int, "real": float, "text": str}
         rows = self.to_dicts()
-        return pandas.DataFrame({column.name: pandas.array([row[column.name] for row in rows],
-                                                           dtype=dtypes[column.type])
-                                 for column in self.columns})
+        arrays = {}
+        for column in self.columns:
+            cells = [row[column.name] for row in rows]
+            # Of SQL a column may have values of several types.
+            same = all(cell is None or isinstance(cell, kinds[column.type]) for cell in cells)
+            arrays[column.name] = pandas.array(cells, dtype=dtypes[column.type] if same else object)
+        return pandas.DataFrame(arrays)
+
+
+class SqlRows(Rows):
+    """The rows of a statement of SQL: Rows. A NULL is Absent, with the reason that its column has.
+
+    columns: the type of one that is no plain column of a view is that of its value in the first row,
+    and "text" before. torn: how many rows that were read of views are torn; one_moment: whether all
+    that was read is of one moment; both complete after the last row.
+    """
+
+    def __init__(self, statement):
+        # Not Rows': what the columns are is asked for each time.
+        self._statement = statement
+        self._told = None
+        self._columns = self._ask()
+        self._names = {column.name: i for i, column in enumerate(self._columns)}
+
+    def _ask(self):
+        return tuple(Column(*column) for column in self._statement.columns())
+
+    def __next__(self):
+        if self._told is not None:
+            raise StopIteration
+        cells = self._statement.next()
+        if cells is None:
+            self._columns, self._told = self._ask(), self._statement.state()
+            self._statement.close()
+            raise StopIteration
+        return Row(self._names, cells)
+
+    def _state(self):
+        return self._statement.state() if self._told is None else self._told
+
+    @property
+    def columns(self):
+        return self._ask() if self._told is None else self._columns
+
+    @property
+    def warnings(self):
+        return self._state()[0]
+
+    @property
+    def torn(self):
+        return self._state()[1]
+
+    @property
+    def one_moment(self):
+        return self._state()[2]
+
+    def close(self):
+        if self._told is None:
+            self._told = [], 0, True
+        self._statement.close()
 
 
 class Trace:
@@ -350,6 +429,7 @@ class Guest:
         self.target = os.fspath(target)
         if isinstance(self.target, bytes):
             self.target = os.fsdecode(self.target)
+        self._pause = pause
         paths = [None if path is None else os.fsdecode(path) for path in (symbols, types)]
         self._native = _native.open(self.target, _index(pause, _PAUSES, "pause"), *paths,
                                     _number(kernel, "kernel"), remains, not note, count_pages,
@@ -416,6 +496,10 @@ class Guest:
         return Rows(self._native.query(view, _columns(columns), _conditions(where, equal),
                                        _number(limit, "limit"), _number(max_ms, "max_ms", 32),
                                        _number(max_bytes, "max_bytes")))
+
+    def sql(self, statement):
+        """The rows of a statement of SQL over the views, as SqlRows: nunchi.sql() with one guest."""
+        return sql({"main": self}, statement)
 
     def trace(self, probes, *, columns=None, where=(), pid=0, lenient=False, timeout=None, **equal):
         """Sets probes in the running guest, which was opened with events=True; gives a Trace.
@@ -504,5 +588,5 @@ __all__ = [
     "Absent", "AmbiguousError", "ArgumentError", "BusyError", "CancelledError", "Column",
     "DataError", "Error", "Fact", "FaultError", "Found", "GoneError", "Guest", "IOError", "Level",
     "Member", "NoKernelError", "NotFoundError", "OutOfMemoryError", "PermissionError",
-    "Printed", "RebootedError", "Row", "Rows", "Session", "Symbol", "TimeoutError", "Trace", "Translation",
-    "TruncatedError", "Type", "UnsupportedError", "View", "list", "open", "probes", "views"]
+    "Printed", "RebootedError", "Row", "Rows", "Session", "SqlRows", "Symbol", "TimeoutError",
+    "Trace", "Translation", "TruncatedError", "Type", "UnsupportedError", "View", "list", "open", "probes", "sql", "views"]
