@@ -154,7 +154,11 @@ class Edited(Case):
         shell.type(b"select pid from aft\tproc\t", b"ess")
         text = shell.type(TAB, b"process_open_files")
         self.assertIn(b"\r\n", text)
+        shell.wait(b"nunchi> select pid from after.process")
         shell.type(CTRL_C, b"nunchi> ")
+        # A column that is a word of SQL.
+        text = shell.type(b"select 1 from kernel_modules where ref\t > 5;\n", b"nunchi> ")
+        self.assertIn(b"no Linux kernel found", text)
         # Between quotes there is nothing to complete, and a line can begin with a tab.
         self.assertIn(b"\nsel\r\n", shell.type(b"select 'sel\t' as sel\n", b"...> ") +
                       shell.type(b"\t;\n", b"nunchi> "))

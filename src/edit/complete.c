@@ -37,6 +37,9 @@ static const char *const functions[] = {
     "total",   "trim",    "typeof", "unicode", "upper",
 };
 
+/* Names of columns that are words of SQL. */
+static const char *const to_be_quoted[] = {"check", "references"};
+
 /* ---- Tokens ---------------------------------------------------------------------------------- */
 
 enum token_kind { TOKEN_NONE, TOKEN_WORD, TOKEN_QUOTED, TOKEN_OTHER };
@@ -164,8 +167,14 @@ static void offer_tables(const struct place *place)
 
 static void offer_columns(const struct place *place, const struct nunchi_view *view)
 {
-	for (size_t i = 0; i < view->column_count; i++)
-		offer(place, view->columns[i].name, '\0');
+	for (size_t i = 0; i < view->column_count; i++) {
+		const char *name = view->columns[i].name;
+		char after = '\0';
+
+		for (size_t j = 0; j < ARRAY_SIZE(to_be_quoted); j++)
+			after = strcmp(name, to_be_quoted[j]) ? after : '"';
+		offer(place, name, after);
+	}
 }
 
 static const struct nunchi_view *view_of(const struct token *token)

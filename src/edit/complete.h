@@ -7,7 +7,8 @@
 
 struct candidate {
 	const char *name;
-	char after; /* what comes behind the name: ' ', '(', '.', or '\0' */
+	/* What comes behind the name: ' ', '(', '.', or '\0'; '"': the name needs quotes. */
+	char after;
 };
 
 struct completion {

@@ -8,6 +8,7 @@
 #include <histedit.h>
 
 #define LIBEDIT_FUNCTIONS(FUNCTION)                                                                \
+	FUNCTION(el_deletestr)                                                                     \
 	FUNCTION(el_end)                                                                           \
 	FUNCTION(el_get)                                                                           \
 	FUNCTION(el_gets)                                                                          \

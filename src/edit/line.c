@@ -128,14 +128,14 @@ static unsigned char interrupt(EditLine *line, int key)
 	return CC_NORM;
 }
 
-/* Ctrl-Z stops what the terminal's own key would stop. SIGCONT takes the terminal back. */
+/* Ctrl-Z stops what the terminal's own key would stop. SIGCONT has the line drawn again. */
 static unsigned char suspend(EditLine *line, int key)
 {
 	(void)key;
 	current->lib.el_set(line, EL_PREP_TERM, 0);
 	kill(0, SIGTSTP);
 	current->lib.el_set(line, EL_PREP_TERM, 1);
-	return CC_REDISPLAY;
+	return CC_NORM;
 }
 
 /* ---- Completion ------------------------------------------------------------------------------ */
@@ -171,7 +171,10 @@ static bool insert_common(const struct editor *editor, const struct completion *
 {
 	_cleanup_buffer_ struct buffer text = {0};
 	const struct candidate *first = &found->found[0];
+	bool quoted = found->count == 1 && first->after == '"';
 
+	if (quoted)
+		buffer_printf(&text, "\"%.*s", (int)found->prefix, first->name);
 	for (size_t i = found->prefix; i < found->common; i++) {
 		char letter = first->name[i];
 
@@ -179,6 +182,8 @@ static bool insert_common(const struct editor *editor, const struct completion *
 			letter = (char)(letter - 'a' + 'A');
 		buffer_append_char(&text, letter);
 	}
+	if (quoted && found->prefix)
+		editor->lib.el_deletestr(editor->line, (int)found->prefix);
 	if (found->count == 1 && first->after)
 		buffer_append_char(&text, first->after);
 	return text.size && !text.failed && !editor->lib.el_insertstr(editor->line, text.data);

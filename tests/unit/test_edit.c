@@ -90,6 +90,7 @@ static void test_statements(void **state)
 	expect("select * from after.uptime where after.uptime.total_s|", "total_seconds");
 	expect("select nonsense.|", "");
 	expect("select absen|", "absence(");
+	expect("select referen| from kernel_modules", "references\"");
 	expect("SELECT * FROM uptime WHER|", "where ");
 	expect("select pid from processes\nwhere cmdl|", "cmdline");
 	expect_part("select | from uptime", "total_seconds", "cmdline");
