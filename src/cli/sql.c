@@ -379,7 +379,8 @@ const struct command command_sql = {
 	"comes straight from its table. Addresses are integers with the same 64 bits. Other "
 	"functions are symbol(ADDRESS), print(EXPRESSION), hex(X), split(TEXT, SEPARATORS, INDEX), "
 	"regex_match() and "
-	"regex_split().",
+	"regex_split(). The table each(EXPRESSION) has what a C expression over the kernel's "
+	"memory gives, and with each() in it a row for each element.",
     .examples = "  nunchi sql memory.raw 'select pid, name from processes where uid = 0'\n"
 		"  nunchi sql xen:web 'select p.name, f.path from processes p\n"
 		"    join process_open_files f using (pid) where p.name = \"sshd\"'\n"

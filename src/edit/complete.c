@@ -258,6 +258,7 @@ static void offer_for(const struct place *place)
 	} else if (is_one_of(last, before_tables, ARRAY_SIZE(before_tables)) ||
 		   (is_sign(last, ',') && place->among_tables)) {
 		offer_tables(place);
+		offer(place, "each", '(');
 		offer_all(place, options->schemas, options->schema_count, '.');
 	} else {
 		offer_columns_of_statement(place);

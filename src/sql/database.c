@@ -86,6 +86,8 @@ static struct nunchi_error *open_database(struct nunchi_sql *sql)
 		sqlite.sqlite3_limit(sql->db, limits[i].what, limits[i].most);
 	err = sql_create_module(sql);
 	if (!err)
+		err = sql_create_each(sql);
+	if (!err)
 		err = sql_create_functions(sql);
 	if (err)
 		return err;

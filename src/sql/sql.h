@@ -72,6 +72,10 @@ bool sql_column_declared(const char *declared, struct nunchi_column *ret);
 
 struct nunchi_error *sql_create_functions(struct nunchi_sql *sql);
 
+/* ---- each.c ---- */
+
+struct nunchi_error *sql_create_each(struct nunchi_sql *sql);
+
 /* ---- regex.c ---- */
 
 /* Loads the library, if it is there. Call sql_regex_destroy() also if this fails. */

@@ -110,6 +110,15 @@ def sql(subject: Subject) -> None:
     row = done.rows[0] if done.status == 0 else {}
     subject.account.check(row and 0 < row["some"] < row["n"] == row["same"] == row["found"],
                           "print() in SQL", done.first_error, str(row))
+    # Each process but those of the kernel's own first one is a child of its parent.
+    text = ("select count(*) as n, sum(p.pid = c.parent) as same, "
+            "(select count(*) from processes where parent > 0) as all_children from processes p "
+            "join each('each(task(' || p.pid || ').children, task_struct.sibling).tgid') e "
+            "join processes c on c.pid = e.value")
+    done = subject.nunchi.run("sql", subject.raw, text, "--json", *subject.options)
+    row = done.rows[0] if done.status == 0 else {}
+    subject.account.check(row and 0 < row["n"] == row["same"] == row["all_children"],
+                          "each() in SQL", done.first_error, str(row))
 
 
 def python(subject: Subject) -> None:

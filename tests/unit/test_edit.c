@@ -79,6 +79,7 @@ static void test_statements(void **state)
 	expect("select * from upti|", "uptime ");
 	expect("select * from uptime, kernel_i|", "kernel_info ");
 	expect("select * from aft|", "after.");
+	expect("select * from uptime, eac|", "each(");
 	expect("select * from after.upti|", "uptime ");
 	expect("select cmd|", "cmdline");
 	expect("select cmd| from uptime", "");

@@ -561,6 +561,33 @@ static void write_types(char *name)
 	assert_int_equal(fclose(file), 0);
 }
 
+/* The table each(). */
+static void each_answers(struct sql_test *test)
+{
+	answers(test, "select value, typeof(value), type, address, error from each('1 + 1')",
+		"2|integer|long|<null>|<null>\n");
+	answers(test, "select expression, value from each where expression = 'sizeof(int)'",
+		"sizeof(int)|4\n");
+	answers(test,
+		"select e.value = s.address from symbols s join each('&' || s.name) e "
+		"where s.name = 'phys_base'",
+		"1\n");
+	answers(test, "with e(n) as (values ('1'), (null), ('2')) select value from e, each(n)",
+		"1\n2\n");
+	/* What cannot be read is a row. */
+	answers(test,
+		"select value, error like '%NULL%' from each('*(int *)0') union all "
+		"select value, error like '%not mapped%' or error like '%cannot be read%' "
+		"from each('*(int *)0x10')",
+		"<null>|1\n<null>|1\n");
+	answers(test, "select count(*) from each('1') a, each('2') b where a.value < b.value",
+		"1\n");
+	fails(test, "select * from each", NUNCHI_ERROR_ARGUMENT, "each() takes an expression");
+	fails(test, "select * from each('1 +')", NUNCHI_ERROR_ARGUMENT, "character 4");
+	fails(test, "select * from each('each(1)')", NUNCHI_ERROR_ARGUMENT, "not a list");
+	fails(test, "select * from each('1', 2)", NUNCHI_ERROR_ARGUMENT, "too many arguments");
+}
+
 static void expressions_answer(void **state)
 {
 	struct sql_test test = {.context = ((struct sql_test *)*state)->context};
@@ -586,6 +613,7 @@ static void expressions_answer(void **state)
 	fails(&test, "select print('1 +')", NUNCHI_ERROR_ARGUMENT, "character 4");
 	fails(&test, "select print('&phys_bas')", NUNCHI_ERROR_NOT_FOUND, "character 2: no symbol");
 	fails(&test, "select print('each(1)')", NUNCHI_ERROR_ARGUMENT, "not a list");
+	each_answers(&test);
 	nunchi_sql_destroy(test.sql);
 	nunchi_guest_close(test.guest);
 	unlink(types);
