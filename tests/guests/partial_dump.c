@@ -9,11 +9,15 @@
  * by one bit, or by 8. Then a cell may have another value, and a row more may come; but a row may
  * be missing only with a warning or an error, or where an absent cell stands for it.
  *
+ * Each check of the view `findings` is run for itself, so that one that reads much leaves time for
+ * the others.
+ *
  *	partial_dump [words] FILE [SECONDS [TYPES SYMBOLS]]
  *
  * Where a view reads more than there is time for, those places are taken that a fixed seed chooses.
  * Prints a line for each view and for each fault; 1 if there was a fault.
  */
+#include "check/check.h"
 #include "core/clock.h"
 #include "core/hash.h"
 #include "guest/linux/linux.h"
@@ -48,6 +52,7 @@ struct guest {
 	unsigned change;        /* in which way */
 	uint64_t before, after; /* of the last change */
 	struct guest_kernel *kernel;
+	const char *check; /* the only one that is run; NULL: all */
 	unsigned faults;
 	unsigned listed; /* differences that are listed as unseen */
 };
@@ -210,13 +215,16 @@ static void run(struct guest *guest, const struct view *view, struct result *res
 	struct view_cursor *cursor;
 	struct buffer warnings = {0};
 	const char *warning;
+	const struct nunchi_constraint only = {.column = "check", .value = guest->check};
+	const struct nunchi_query query = {
+	    .size = sizeof(query), .constraints = &only, .constraint_count = 1};
 	bool torn;
 	struct nunchi_error *err;
 
 	clear(result);
 	/* What was translated before may have been through the page that is missing now. */
 	memory_new_generation(guest->target.memory);
-	err = view_cursor_create(&source, view, NULL, &cursor);
+	err = view_cursor_create(&source, view, guest->check ? &query : NULL, &cursor);
 	if (!err) {
 		while (!(err = view_cursor_next(cursor, &cells, &torn)))
 			keep_row(result, cells, view->schema.column_count);
@@ -551,9 +559,10 @@ static void try_view(struct guest *guest, const struct view *view, uint64_t budg
 		warned += got.failed || !has_lines(whole.warnings, got.warnings);
 	}
 	guest->missing = guest->changed = UINT64_MAX;
-	printf("%s: %zu rows, %zu of %zu %s, %u told of by a warning or an error, "
+	printf("%s%s%s: %zu rows, %zu of %zu %s, %u told of by a warning or an error, "
 	       "%u in silence\n",
-	       view->schema.name, whole.count, tried, guest->touched.count,
+	       view->schema.name, guest->check ? ", " : "", guest->check ? guest->check : "",
+	       whole.count, tried, guest->touched.count,
 	       guest->words ? "words changed" : "pages taken out", warned, faults);
 	for (size_t i = 0; guest->listed && i < ARRAY_SIZE(unseen); i++) {
 		if (!strcmp(view->schema.name, unseen[i].view))
@@ -567,6 +576,25 @@ static void try_view(struct guest *guest, const struct view *view, uint64_t budg
 	free(got.rows);
 }
 
+/* Tries all views within a time; each check as if it were a view. */
+static void try_all(struct guest *guest, uint64_t budget_us)
+{
+	size_t count, check_count;
+	const struct view *const *views = view_registry(&count);
+	const struct check *const *checks = check_registry(&check_count);
+	uint64_t each_us = budget_us / (count - 1 + check_count);
+
+	/* The checks have the kernel's symbols read, which the view `symbols` then does not. */
+	for (size_t i = 0; i < count; i++)
+		if (!is_checks(views[i]))
+			try_view(guest, views[i], each_us);
+	for (size_t i = 0; i < check_count; i++) {
+		guest->check = checks[i]->name;
+		try_view(guest, view_find("findings"), each_us);
+	}
+	guest->check = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct cancel cancel = {.requested = false};
@@ -575,10 +603,8 @@ int main(int argc, char **argv)
 	static struct guest guest;
 	struct guest_kernel *arranged;
 	struct target *target;
-	const struct view *const *views;
 	struct nunchi_error *err;
 	uint64_t seconds;
-	size_t count;
 
 	if (argc > 1 && !strcmp(argv[1], "words")) {
 		guest.words = true;
@@ -602,12 +628,7 @@ int main(int argc, char **argv)
 		err = guest_attach(&guest.target, &options, &guest.kernel);
 	if (err)
 		die(err);
-	views = view_registry(&count);
-	/* The checks have the kernel's symbols read, which the view `symbols` then does not. */
-	for (int last = 0; last <= 1; last++)
-		for (size_t i = 0; i < count; i++)
-			if (is_checks(views[i]) == (bool)last)
-				try_view(&guest, views[i], seconds * 1000000 / count);
+	try_all(&guest, seconds * 1000000);
 	guest_kernel_destroy(guest.kernel);
 	memory_destroy(guest.target.memory);
 	hash_map_deinit(&guest.touched);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "guest/linux/code.h"
 #include "guest/linux/lookup.h"
 #include "guest/linux/module.h"
 #include "guest/linux/module_index.h"
@@ -297,6 +298,28 @@ static void test_types_limit(void **state)
 		     NUNCHI_ERROR_NOT_FOUND, "in the module m0");
 }
 
+/* The page with the second half of a struct module is missing: its code is not nobody's. */
+static void test_module_unread(void **state)
+{
+	struct toy *toy = *state;
+	struct linux_module_index *index;
+	struct linux_code code;
+
+	assert_null(linux_module_index(&toy->kernel, &index));
+	assert_int_equal(index->unread, READ_OK);
+	append(toy, toy->kernel.symbol[LINUX_modules], TOY_MISSING - 64);
+	memory_new_generation(toy->memory);
+	assert_null(linux_module_index(&toy->kernel, &index));
+	assert_int_equal(index->unread, READ_NOT_SAVED);
+	assert_false(index->cut_short);
+	toy->kernel.symbol[LINUX_stext] = TOY_BASE;
+	toy->kernel.symbol[LINUX_etext] = TOY_BASE + 0x1000;
+	assert_null(linux_code_collect(&toy->kernel, &code));
+	assert_int_equal(code.broken, READ_NOT_SAVED);
+	assert_string_equal(code.incomplete, "a module");
+	linux_code_deinit(&code);
+}
+
 /* A kernel with symbols, of which none is of loadable modules, and one of which they are unknown.
  */
 static void test_no_modules(void **state)
@@ -326,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_no_modules, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_module_unread, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_limit, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_left_out, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_symbols_in_vain, setup, teardown),

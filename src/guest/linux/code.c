@@ -50,6 +50,7 @@ static struct nunchi_error *add_modules(struct linux_kernel *kernel, struct linu
 		return err;
 	if (modules->cut_short)
 		fault(code, "the list of modules", READ_BAD_DATA);
+	fault(code, "a module", modules->unread);
 	for (size_t i = 0; i < modules->count; i++) {
 		const struct linux_module *module = &modules->items[i];
 

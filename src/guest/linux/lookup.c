@@ -60,7 +60,7 @@ static struct nunchi_error *split(struct linux_kernel *kernel, const char *name,
 	return error_create(NUNCHI_ERROR_NOT_FOUND,
 			    "no module \"%.*s\" among the %zu modules of the kernel%s",
 			    (int)(colon - name), name, index->count,
-			    index->cut_short ? ", whose list cannot be read to its end" : "");
+			    linux_modules_missing(index) ? ", of which not all can be read" : "");
 }
 
 /* ---- Symbols --------------------------------------------------------------------------------- */
@@ -136,8 +136,9 @@ static struct nunchi_error *not_found(const char *name, const struct symbol_inde
 	err = error_create(
 	    NUNCHI_ERROR_NOT_FOUND, "no symbol \"%s\"%s%s%s%s", name,
 	    index ? "" : " in the kernel (the symbols of its modules cannot be read)",
-	    index && index->cut_short ? " in the kernel and in the modules that could be listed"
-				      : "",
+	    index && linux_modules_missing(index)
+		? " in the kernel and in the modules that could be listed"
+		: "",
 	    unread.count ? "; modules left out, whose symbol table cannot be read or is too large: "
 			 : "",
 	    unread.count ? buffer_string(&unread.text) : "");
@@ -281,7 +282,8 @@ struct nunchi_error *linux_symbol_at(struct linux_kernel *kernel, uint64_t addre
 		    "0x%llx is neither in the kernel's image (0x%llx – 0x%llx) nor in a module%s",
 		    (unsigned long long)address, (unsigned long long)kernel->text_virtual,
 		    (unsigned long long)kernel->image_end,
-		    !index || index->cut_short ? ", as far as these can be listed" : "");
+		    !index || linux_modules_missing(index) ? ", as far as these can be listed"
+							   : "");
 	*ret = (struct guest_symbol){.symbol = symbol_index_get(symbols, at)};
 	return NULL;
 }

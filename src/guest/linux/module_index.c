@@ -131,6 +131,7 @@ struct nunchi_error *linux_module_index(struct linux_kernel *kernel,
 			err = add_module(kernel, index, &object);
 	}
 	index->cut_short = walk.list.broken;
+	index->unread = walk.why_unread;
 	linux_modules_deinit(&walk);
 	if (err)
 		return err;

@@ -41,6 +41,8 @@ struct linux_module_index {
 	uint64_t symbols_left; /* number of symbols that may still be read */
 	uint64_t types_left;   /* bytes of BTF that may still be copied */
 	bool cut_short;        /* the list of modules could not be followed to its end */
+	/* Why some modules of the list are not in the index, or READ_OK. */
+	enum read_result unread;
 };
 
 /*
@@ -50,6 +52,12 @@ struct linux_module_index {
 struct nunchi_error *linux_module_index(struct linux_kernel *kernel,
 					struct linux_module_index **ret);
 void linux_module_index_destroy(struct linux_module_index *index);
+
+/* Whether the kernel may have modules that are not in the index. */
+static inline bool linux_modules_missing(const struct linux_module_index *index)
+{
+	return index->cut_short || index->unread;
+}
 
 /* Whether two addresses are in the same area of the module. */
 bool linux_module_same_area(const struct linux_module *module, uint64_t a, uint64_t b);
