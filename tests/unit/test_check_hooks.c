@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "check/check.h"
+#include "guest/linux/module_index.h"
 
 #include "toy_kernel.h"
 
@@ -56,6 +57,7 @@ static int teardown(void **state)
 	struct toy *toy = *state;
 
 	symbol_index_unref(toy->kernel.symbols);
+	linux_module_index_destroy(toy->kernel.modules);
 	return toy_teardown(state);
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "check/check.h"
+#include "guest/linux/module_index.h"
 #include "target/target.h"
 
 #include "toy_kernel.h"
@@ -123,6 +124,7 @@ static int teardown(void **state)
 	struct world *world = *state;
 
 	symbol_index_unref(world->toy.kernel.symbols);
+	linux_module_index_destroy(world->toy.kernel.modules);
 	toy_deinit(&world->toy);
 	free(world);
 	return 0;
