@@ -151,11 +151,11 @@ static void link_to(const char *target, const char *path)
 /* Links whose targets are within the inode, and in a page. */
 static void links(void)
 {
-	char target[256] = "";
+	char target[256];
 
-	for (int i = 0; i < 40; i++)
-		strcat(target, "././");
-	strcat(target, "page");
+	for (size_t at = 0; at < 160; at += 4)
+		snprintf(target + at, sizeof(target) - at, "././");
+	snprintf(target + 160, sizeof(target) - 160, "page");
 	link_to("page", "/tmp/contents/short");
 	link_to("/tmp/contents/large", "/tmp/contents/absolute");
 	link_to("../contents/short", "/tmp/contents/chain");
@@ -163,7 +163,7 @@ static void links(void)
 	link_to("huge", "/tmp/contents/directory");
 	link_to(target, "/tmp/contents/long");
 	link_to("on-a-disk", "/run/disk/inside/short");
-	strcpy(target + 160, "on-a-disk");
+	snprintf(target + 160, sizeof(target) - 160, "on-a-disk");
 	link_to(target, "/run/disk/inside/long");
 }
 
