@@ -49,11 +49,17 @@ is_whole()
 	[ "$(code)" = "$whole" ]
 }
 
-# The functions at which breakpoints are while who watches is killed.
+# Digests of the functions at which breakpoints are while who watches is killed, a line each.
 functions()
 {
 	for function in proc_exec_connector do_exit wake_up_new_task do_filp_open security_task_kill; do
-		nunchi read "xen:$guest" $function 16
+		rm -f "$work/function"
+		nunchi read "xen:$guest" $function 16 -o "$work/function"
+		if [ "$(wc -c <"$work/function")" = 16 ]; then
+			md5sum <"$work/function"
+		else
+			echo "$function cannot be read"
+		fi
 	done
 }
 
@@ -62,17 +68,64 @@ have_no_breakpoint()
 	[ "$(functions)" = "$without" ]
 }
 
-# Starts a trace in the background, and waits until its breakpoints are set; $owner is its process.
-# The shell has it ignore SIGINT.
-begin()
+# How many of them are as without breakpoints.
+count_untouched()
 {
+	functions >"$work/now"
+	echo "$without" | grep -c -x -F -f "$work/now"
+}
+
+# Starts a trace in the background, and waits until its log has $1 breakpoints, which is while it sets
+# them; $owner is its process. The shell has it ignore SIGINT.
+begin_to_set()
+{
+	enough=$1
+	shift
 	nunchi trace "xen:$guest" "$@" >"$work/out" 2>"$work/err" &
 	owner=$!
-	for _ in $(seq 200); do
-		grep -q '^patch' /run/nunchi/xenevents-* 2>/dev/null && break
-		usleep 300000
+	for _ in $(seq 3000); do
+		count=$(cat /run/nunchi/xenevents-* 2>/dev/null | grep -c '^patch')
+		[ "$count" -ge "$enough" ] && break
+		usleep 20000
 	done
-	usleep 500000
+}
+
+# The same, and waits until they are set.
+begin()
+{
+	begin_to_set 1 "$@"
+	usleep 800000
+}
+
+# Waits until somebody begins to write bytes back, or has done so.
+wait_for_restored()
+{
+	for _ in $(seq 1000); do
+		log=$(cat /run/nunchi/xenevents-* 2>/dev/null) || break
+		case $log in *restored*) break ;; esac
+		usleep 5000
+	done
+}
+
+# The processes of nunchi, in one pass.
+watchers()
+{
+	for stat in /proc/[0-9]*/stat; do
+		read -r pid name _ 2>/dev/null <"$stat" || continue
+		case $name in "(nunchi)" | "(nunchi-guard)" | "(nunchi-control)") echo "$pid" ;; esac
+	done
+}
+
+# Undoes what was left. Whoever is killed within the hypercall of a pause leaves it to the user to say
+# whose that is.
+rescue()
+{
+	nunchi rescue "xen:$guest" >"$work/err" 2>&1
+	if grep -q 'xl unpause' "$work/err"; then
+		echo "resumed by xl unpause, as nunchi says"
+		xl unpause "$guest"
+		nunchi rescue "xen:$guest" >>"$work/err" 2>&1
+	fi
 }
 
 # What the guest executes is one line.
@@ -133,9 +186,11 @@ work_in_guest >"$work/pids"
 expect "a program that executes INT3 is ended by SIGTRAP" grep -q 'ended with 133' "$work/said"
 whole=$(code)
 without=$(functions)
+expect "five functions can be read" test "$(echo "$without" | grep -c '^[0-9a-f]\{32\} ')" = 5
 
 begin exec open --json
 expect "the breakpoints are in the guest" test "$(code)" != "$whole"
+expect "in two of the functions" test "$(count_untouched)" = 3
 work_in_guest >"$work/pids"
 expect "its INT3 is its own while it is watched" grep -q 'ended with 133' "$work/said"
 kill -INT $owner; kill $owner
@@ -168,13 +223,17 @@ guest exec "$guest" 'cd /sys/kernel/tracing; echo 0 >events/kprobes/enable; echo
 reason='there is no NOP for tracing'
 expect "a function that must not be traced is refused" refused 'kernel:do_syscall_64'
 
-guest exec "$guest" '(while [ ! -e /run/stop ]; do sh -c :; sleep 1; done) >/dev/null 2>&1 &'
+# Programs, of which every second one is ended by its own INT3.
+guest exec "$guest" '(while [ ! -e /run/stop ]; do sh -c :; /run/int3; sleep 1; done) >/dev/null 2>&1 &'
 round=0
 while [ $round -lt "$rounds" ]; do
-	begin exec exit fork open kill
-	usleep $((round * 7919 % 400 * 1000))
+	case $((round % 8)) in
+	5) begin_to_set $((1 + round / 8 % 5)) exec exit fork open kill ;;
+	*) begin exec exit fork open kill
+		usleep $((round * 7919 % 400 * 1000)) ;;
+	esac
 	expect "round $round: it watches" grep -q '^patch' /run/nunchi/xenevents-*
-	case $((round % 5)) in
+	case $((round % 8)) in
 	0) whom="the confined process"
 		kill -9 $owner ;;
 	1) whom="the process with the ring"
@@ -188,13 +247,28 @@ while [ $round -lt "$rounds" ]; do
 		for pid in $(named nunchi-guard) $(named nunchi-control) $owner; do kill -9 "$pid"; done ;;
 	4) whom="nunchi by SIGTERM"
 		kill $owner ;;
+	5) whom="all while breakpoints are set"
+		kill -9 $(watchers) ;;
+	6) whom="all while nunchi writes the bytes back"
+		all=$(watchers)
+		kill $owner
+		wait_for_restored
+		kill -9 $all 2>/dev/null ;;
+	7) whom="the guard too while it writes the bytes back"
+		all=$(watchers)
+		kill -9 $owner $(named nunchi-control)
+		wait_for_restored
+		kill -9 $all 2>/dev/null ;;
 	esac
 	wait $owner 2>/dev/null
-	if [ $((round % 5)) = 2 ] || [ $((round % 5)) = 3 ]; then
-		nunchi rescue "xen:$guest" >"$work/err" 2>&1
+	case $((round % 8)) in
+	[23567]) rescue ;;
+	esac
+	case $((round % 8)) in
+	[235])
 		expect "round $round: rescue says what it did" \
-			grep -q 'had left this guest with an event ring' "$work/err"
-	fi
+			grep -q 'had left this guest with an event ring' "$work/err" ;;
+	esac
 	expect "round $round: the guest goes on after a kill of $whom" answers
 	expect "round $round: no breakpoint is left" have_no_breakpoint
 	round=$((round + 1))
@@ -203,6 +277,18 @@ guest exec "$guest" 'touch /run/stop'
 expect "the kernel's code is as before after all kills" is_whole
 expect "no guard is left after the kills" test -z "$(named nunchi-guard)"
 expect "no undo log is left after the kills" test -z "$(ls /run/nunchi 2>/dev/null)"
+# The guest is saved while it is watched, and goes on: nunchi ends before that.
+begin exec open
+expect "it watches the guest that is saved" grep -q '^patch' /run/nunchi/xenevents-*
+save()
+{
+	timeout 400 xl save -c "$guest" /dev/null >"$work/said" 2>&1 || tail -n 3 "$work/said"
+}
+expect "the guest is saved" test -z "$(save)"
+wait $owner
+expect "nunchi says why it ends" grep -q 'the guest is about to be saved' "$work/err"
+expect "the guest goes on after it was saved" answers
+expect "no breakpoint is left after that" have_no_breakpoint
 oops()
 {
 	[ -z "$(guest exec "$guest" 'dmesg' | grep -E 'BUG:|Oops|WARNING: CPU|exited with irqs')" ]

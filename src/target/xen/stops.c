@@ -27,7 +27,7 @@
 #define LEAVE_US (1 * CLOCK_US_PER_S)
 #define RETRY_US (1 * CLOCK_US_PER_MS)
 /* How far a vCPU may go on behind a breakpoint: over instructions without effect. */
-#define SKIP_MAX 16
+#define SKIP_MAX 15
 /* The upper half of the address space. */
 #define KERNEL_HALF ((uint64_t)1 << 63)
 
