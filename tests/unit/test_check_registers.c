@@ -28,6 +28,7 @@ extern const struct check check_registers;
 /* The same byte by the linear map. */
 #define IDT_ALIAS (TOY_BASE + PLACE + 2 * LARGE + 0x3000)
 #define FEATURES  (TOY_BASE + 0x100000)
+#define PINNED    (TOY_BASE + 0x101000)
 
 struct world {
 	struct toy toy;
@@ -111,8 +112,8 @@ static int setup(void **state)
 	toy->kernel.symbol[LINUX_entry_syscall] = ENTRY;
 	toy->kernel.symbol[LINUX_boot_cpu_data] = FEATURES;
 	toy_array(toy, LAYOUT_cpuinfo_x86, &L->cpuinfo_x86_capability, 16, 4, 20);
-	toy_put(toy, FEATURES + 16 + 9 * 4, 1 << 7 | 1 << 20, 4);
-	toy_put(toy, FEATURES + 16 + 16 * 4, 1 << 2, 4);
+	toy->kernel.symbol[LINUX_cr4_pinned_bits] = PINNED;
+	toy_put(toy, PINNED, 1 << 20 | 1 << 21 | 1 << 11, 8);
 	add_symbols(&toy->kernel);
 	world->vcpus[0] = world->vcpus[1] = good;
 	*state = world;
@@ -162,9 +163,15 @@ static void test_good(void **state)
 	/* A processor without these features. */
 	world->vcpus[1] = good;
 	world->vcpus[1].cr4 = 0x6f0;
-	toy_put(&world->toy, FEATURES + 16 + 9 * 4, 0, 4);
-	toy_put(&world->toy, FEATURES + 16 + 16 * 4, 0, 4);
+	toy_put(&world->toy, PINNED, 0, 8);
 	expect(world, CHECK_OK, NULL, "registers of 2 vCPUs");
+	/* An older kernel, on a processor with SMAP, and with SMEP. */
+	world->toy.kernel.symbol[LINUX_cr4_pinned_bits] = 0;
+	toy_put(&world->toy, FEATURES + 16 + 9 * 4, 1 << 20, 4);
+	expect(world, CHECK_OK, NULL, "registers of 2 vCPUs");
+	toy_put(&world->toy, FEATURES + 16 + 9 * 4, 1 << 7, 4);
+	expect(world, CHECK_ALARM, "vCPU 1, CR4.SMEP", "0");
+	toy_put(&world->toy, FEATURES + 16 + 9 * 4, 0, 4);
 	/* FRED: no interrupt table, no LSTAR. */
 	world->vcpus[1].cr4 |= 1ull << 32;
 	world->vcpus[1].idt_base = world->vcpus[1].lstar = 0;

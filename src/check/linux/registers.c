@@ -20,24 +20,26 @@
 /* The high half of STAR: __USER32_CS and __KERNEL_CS of arch/x86/include/asm/segment.h. */
 #define STAR_SELECTORS 0x00230010
 
-/* Bits of CR4 that the kernel never takes back if its x86_capability has the feature. */
+/* Bits of CR4 that the kernel never takes back once it has set them. */
 static const struct {
 	const char *name;
 	uint64_t bit;
-	unsigned word, feature; /* X86_FEATURE_… of asm/cpufeatures.h */
 } protections[] = {
-    {"CR4.SMEP", (uint64_t)1 << 20, 9, 7},
-    {"CR4.SMAP", (uint64_t)1 << 21, 9, 20},
-    {"CR4.UMIP", (uint64_t)1 << 11, 16, 2},
+    {"CR4.SMEP", (uint64_t)1 << 20},
+    {"CR4.SMAP", (uint64_t)1 << 21},
+    {"CR4.UMIP", (uint64_t)1 << 11},
 };
+
+/* X86_FEATURE_SMEP of asm/cpufeatures.h: a word of x86_capability, and its bit. */
+#define SMEP_WORD 9
+#define SMEP_BIT  7
 
 struct look {
 	struct linux_kernel *kernel;
 	struct check_report *report;
 	struct linux_code code;
 	struct linux_image image;
-	bool has_features;
-	uint32_t features[ARRAY_SIZE(protections)];
+	uint64_t wanted;           /* bits that CR4 must have */
 	unsigned compared, others; /* vCPUs in the kernel, and elsewhere */
 };
 
@@ -218,12 +220,11 @@ static void look_at_protections(struct look *look, const struct linux_vcpu *vcpu
 		add(look, vcpu, CHECK_ALARM, "CR0.WP", "1", "0",
 		    "The kernel can write to its own read-only memory: something is changing, or "
 		    "has changed, its code or tables.");
-	for (size_t i = 0; look->has_features && i < ARRAY_SIZE(protections); i++)
-		if (look->features[i] >> protections[i].feature & 1 &&
-		    !(vcpu->registers.cr4 & protections[i].bit))
+	for (size_t i = 0; i < ARRAY_SIZE(protections); i++)
+		if (look->wanted & ~vcpu->registers.cr4 & protections[i].bit)
 			add(look, vcpu, CHECK_ALARM, protections[i].name, "1", "0",
-			    "The processor has this protection and the kernel switched it on, but "
-			    "it is off: an exploit may have switched it off.");
+			    "The kernel has switched this protection on, but it is off: an exploit "
+			    "may have switched it off.");
 }
 
 /* Breakpoints of the processor at addresses of the kernel: a debugger's, perf's, or a hook. */
@@ -268,24 +269,30 @@ static void visit(const struct linux_vcpu *vcpu, void *data)
 	look_at_debug(look, vcpu);
 }
 
-static void read_features(struct look *look)
+/*
+ * Since 5.3 the kernel remembers which of these bits it has set, when all are set. Before, SMEP
+ * alone is certain: a kernel may be built without the others although the processor has them.
+ */
+static void read_wanted(struct look *look)
 {
+	struct linux_kernel *kernel = look->kernel;
 	const struct field *field =
-	    &linux_layout(look->kernel, LAYOUT_GROUP_system)->cpuinfo_x86_capability;
-	uint64_t address = look->kernel->symbol[LINUX_boot_cpu_data];
-	enum read_result result = address ? READ_OK : READ_NO_SYMBOL;
+	    &linux_layout(kernel, LAYOUT_GROUP_system)->cpuinfo_x86_capability;
+	uint64_t pinned = kernel->symbol[LINUX_cr4_pinned_bits];
+	uint64_t features = kernel->symbol[LINUX_boot_cpu_data];
+	enum read_result result = READ_NO_SYMBOL;
+	uint32_t word = 0;
 
-	if (result == READ_OK && !field->present)
+	if (pinned) {
+		result = linux_read_word(kernel, pinned, &look->wanted);
+	} else if (features && field->size < (SMEP_WORD + 1) * sizeof(word)) {
 		result = READ_NO_LAYOUT;
-	for (size_t i = 0; result == READ_OK && i < ARRAY_SIZE(protections); i++) {
-		uint64_t word = (uint64_t)protections[i].word * sizeof(uint32_t);
-
-		if (word + sizeof(uint32_t) <= field->size)
-			result = linux_read_u32(look->kernel, address + field->offset + word,
-						&look->features[i]);
+	} else if (features) {
+		result = linux_read_u32(kernel, features + field->offset + SMEP_WORD * sizeof(word),
+					&word);
+		look->wanted = word >> SMEP_BIT & 1 ? protections[0].bit : 0;
 	}
-	look->has_features = result == READ_OK;
-	check_unread(look->report, result, "the processor's features in boot_cpu_data");
+	check_unread(look->report, result, "which protections the kernel has switched on");
 }
 
 /*
@@ -325,7 +332,7 @@ static struct nunchi_error *run(struct guest_kernel *guest, struct check_report 
 		err = linux_code_collect(kernel, &look.code);
 	if (err)
 		return err;
-	read_features(&look);
+	read_wanted(&look);
 	if (!linux_vcpus_each(guest->target, visit, &look))
 		report->no_memory = true;
 	if (!look.compared && !look.others)
