@@ -5,16 +5,12 @@
 #include "core/buffer.h"
 #include "core/cleanup.h"
 #include "core/io.h"
+#include "worker/rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-/* For reading one view of a running guest, and for what is kept of its rows. */
-#define MOST_MS    2000
-#define MOST_BYTES ((size_t)64 << 20)
 /* Longer command lines are cut: no screen shows them. */
 #define MOST_COMMAND 1024
 #define MOST_LINES   4096
@@ -28,18 +24,6 @@ struct reader {
 };
 
 /* ---- Rows of views --------------------------------------------------------------------------- */
-
-typedef void take_row(struct reader *reader, const struct nunchi_cell *cells, size_t count,
-		      bool torn);
-
-struct top_query {
-	const char *view;
-	const char *const *columns;
-	size_t count;
-	const struct nunchi_constraint *where;
-	uint64_t limit;
-	take_row *take;
-};
 
 static struct top_cell number_of(const struct nunchi_cell *cell)
 {
@@ -60,8 +44,9 @@ static void keep(struct reader *reader, const struct nunchi_cell *cell, size_t m
 		reader->failed = true;
 }
 
-static void take_warning(struct reader *reader, const char *text)
+static void take_warning(void *reader_pointer, const char *text)
 {
+	struct reader *reader = reader_pointer;
 	struct top_reading *reading = reader->reading;
 
 	if (reading->warning_count >= MOST_COLUMNS)
@@ -75,63 +60,17 @@ static void take_warning(struct reader *reader, const char *text)
 		reading->warning_count++;
 }
 
-static struct nunchi_error *drain(struct reader *reader, struct nunchi_cursor *cursor,
-				  const struct top_query *wanted)
-{
-	const struct nunchi_cell *cells;
-	struct nunchi_error *err;
-	const char *warning;
-	bool torn;
-
-	do {
-		err = nunchi_cursor_next(cursor, &cells, &torn);
-		if (!err)
-			wanted->take(reader, cells, wanted->count, torn);
-	} while (!err);
-	for (size_t i = 0; (warning = nunchi_cursor_warning(cursor, i)); i++)
-		take_warning(reader, warning);
-	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP)
-		return err;
-	nunchi_error_destroy(err);
-	return NULL;
-}
-
-/* Whether the guest itself is the trouble, and not one view of it. */
-static bool is_of_guest(const struct nunchi_error *err)
-{
-	switch (nunchi_error_code(err)) {
-	case NUNCHI_ERROR_UNSUPPORTED:
-	case NUNCHI_ERROR_FAULT:
-	case NUNCHI_ERROR_DATA:
-	case NUNCHI_ERROR_NOT_FOUND:
-	case NUNCHI_ERROR_ARGUMENT:
-		return false;
-	default:
-		return true;
-	}
-}
-
 /* A view that this kernel does not permit is a warning: the others are shown. */
-static struct nunchi_error *read_rows(struct reader *reader, const struct top_query *wanted)
+static struct nunchi_error *read_rows(struct reader *reader, const struct rows_query *given)
 {
-	const struct nunchi_query query = {
-	    .size = sizeof(query),
-	    .columns = wanted->columns,
-	    .column_count = wanted->count,
-	    .constraints = wanted->where,
-	    .constraint_count = wanted->where ? 1 : 0,
-	    .limit = wanted->limit,
-	    .max_ms = reader->live ? MOST_MS : 0,
-	    .max_bytes = MOST_BYTES,
-	};
-	const struct nunchi_view *view = nunchi_view_find(wanted->view);
-	struct nunchi_cursor *cursor = NULL;
-	struct nunchi_error *err = nunchi_cursor_open(reader->guest, view, &query, &cursor);
+	struct rows_query query = *given;
+	struct nunchi_error *err;
 
-	if (!err)
-		err = drain(reader, cursor, wanted);
-	nunchi_cursor_close(cursor);
-	if (!err || is_of_guest(err))
+	query.live = reader->live;
+	query.warn = take_warning;
+	query.data = reader;
+	err = rows_read(reader->guest, &query);
+	if (!err || rows_error_is_of_guest(err))
 		return err;
 	take_warning(reader, nunchi_error_message(err));
 	nunchi_error_destroy(err);
@@ -142,9 +81,10 @@ static struct nunchi_error *read_rows(struct reader *reader, const struct top_qu
 
 static const char *const uptime_columns[] = {"total_milliseconds"};
 
-static void take_uptime(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_uptime(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 			bool torn)
 {
+	struct reader *reader = reader_pointer;
 	(void)count;
 	(void)torn;
 	reader->reading->general.uptime_ms = number_of(&cells[0]);
@@ -152,9 +92,10 @@ static void take_uptime(struct reader *reader, const struct nunchi_cell *cells, 
 
 static const char *const load_columns[] = {"period", "average"};
 
-static void take_load(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_load(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 		      bool torn)
 {
+	struct reader *reader = reader_pointer;
 	static const char *const periods[] = {"1m", "5m", "15m"};
 
 	(void)count;
@@ -177,9 +118,10 @@ static const char *const memory_columns[] = {
     [TOP_SWAP_TOTAL] = "swap_total",        [TOP_SWAP_FREE] = "swap_free",
 };
 
-static void take_memory(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_memory(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 			bool torn)
 {
+	struct reader *reader = reader_pointer;
 	(void)torn;
 	for (size_t i = 0; i < count; i++)
 		reader->reading->general.memory[i] = number_of(&cells[i]);
@@ -188,9 +130,9 @@ static void take_memory(struct reader *reader, const struct nunchi_cell *cells, 
 static const char *const cpu_columns[] = {"user", "nice",    "system", "idle", "iowait",
 					  "irq",  "softirq", "steal",  "core"};
 
-static void take_cpu(struct reader *reader, const struct nunchi_cell *cells, size_t count,
-		     bool torn)
+static void take_cpu(void *reader_pointer, const struct nunchi_cell *cells, size_t count, bool torn)
 {
+	struct reader *reader = reader_pointer;
 	struct top_reading *reading = reader->reading;
 	struct top_cpu *cpu;
 
@@ -259,9 +201,10 @@ static struct top_task *add_task(struct reader *reader, const struct nunchi_cell
 	return task;
 }
 
-static void take_process(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_process(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 			 bool torn)
 {
+	struct reader *reader = reader_pointer;
 	struct top_task *task = add_task(reader, cells, torn);
 
 	(void)count;
@@ -270,9 +213,10 @@ static void take_process(struct reader *reader, const struct nunchi_cell *cells,
 }
 
 /* The first thread of a process is the process, which is there already. */
-static void take_thread(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_thread(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 			bool torn)
 {
+	struct reader *reader = reader_pointer;
 	struct top_task *task;
 
 	(void)count;
@@ -331,9 +275,10 @@ static const char *const socket_columns[] = {
     "fd", "local_address", "local_port", "remote_address", "remote_port", "state"};
 static const char *const map_columns[] = {"start", "end", "permissions", "offset", "path"};
 
-static void take_file(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_file(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 		      bool torn)
 {
+	struct reader *reader = reader_pointer;
 	struct top_reading *reading = reader->reading;
 
 	(void)torn;
@@ -341,9 +286,9 @@ static void take_file(struct reader *reader, const struct nunchi_cell *cells, si
 		  &reading->file_capacity);
 }
 
-static void take_map(struct reader *reader, const struct nunchi_cell *cells, size_t count,
-		     bool torn)
+static void take_map(void *reader_pointer, const struct nunchi_cell *cells, size_t count, bool torn)
 {
+	struct reader *reader = reader_pointer;
 	struct top_reading *reading = reader->reading;
 
 	(void)torn;
@@ -360,9 +305,9 @@ static struct nunchi_error *read_details(struct reader *reader, const struct top
 {
 	char pid[24];
 	const struct nunchi_constraint where = {.column = "pid", .value = pid, .op = NUNCHI_EQUAL};
-	struct top_query files = QUERY("process_open_files", file_columns, take_file);
-	struct top_query sockets = QUERY("process_open_sockets", socket_columns, take_file);
-	struct top_query maps = QUERY("process_memory_map", map_columns, take_map);
+	struct rows_query files = QUERY("process_open_files", file_columns, take_file);
+	struct rows_query sockets = QUERY("process_open_sockets", socket_columns, take_file);
+	struct rows_query maps = QUERY("process_memory_map", map_columns, take_map);
 	struct nunchi_error *err = NULL;
 
 	snprintf(pid, sizeof(pid), "%" PRId64, request->pid);
@@ -383,14 +328,14 @@ static struct nunchi_error *read_details(struct reader *reader, const struct top
 
 static struct nunchi_error *read_all(struct reader *reader, const struct top_request *request)
 {
-	const struct top_query queries[] = {
+	const struct rows_query queries[] = {
 	    QUERY("uptime", uptime_columns, take_uptime),
 	    QUERY("cpu_time", cpu_columns, take_cpu),
 	    QUERY("processes", process_columns, take_process),
 	    QUERY("load_average", load_columns, take_load),
 	    QUERY("memory_info", memory_columns, take_memory),
 	};
-	const struct top_query threads = QUERY("threads", thread_columns, take_thread);
+	const struct rows_query threads = QUERY("threads", thread_columns, take_thread);
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(queries) && !err; i++)
@@ -453,9 +398,10 @@ static bool answer(struct reader *reader, struct nunchi_error *err, int fd)
 	return sent;
 }
 
-static void take_name(struct reader *reader, const struct nunchi_cell *cells, size_t count,
+static void take_name(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
 		      bool torn)
 {
+	struct reader *reader = reader_pointer;
 	(void)count;
 	(void)torn;
 	keep(reader, &cells[0], MOST_COMMAND, &reader->reading->general.hostname);
@@ -465,7 +411,7 @@ static void take_name(struct reader *reader, const struct nunchi_cell *cells, si
 static bool serve(struct reader *reader, const struct top_request *request, int fd)
 {
 	static const char *const columns[] = {"hostname"};
-	const struct top_query name = QUERY("system_info", columns, take_name);
+	const struct rows_query name = QUERY("system_info", columns, take_name);
 	struct nunchi_session *session = NULL;
 	struct nunchi_error *err;
 
@@ -480,16 +426,6 @@ static bool serve(struct reader *reader, const struct top_request *request, int 
 	return answer(reader, err, fd);
 }
 
-static struct nunchi_error *open_guest(const struct top_reader_options *options,
-				       struct reader *reader, struct nunchi_context **ret)
-{
-	struct nunchi_guest_options guest = *options->guest;
-	struct nunchi_error *err = nunchi_context_create(0, ret);
-
-	guest.pause = NUNCHI_PAUSE_NEVER;
-	return err ? err : nunchi_guest_open(*ret, options->target, &guest, &reader->guest);
-}
-
 void top_reader_run(const struct top_reader_options *options, int fd)
 {
 	struct reader reader = {.live = options->live};
@@ -498,10 +434,7 @@ void top_reader_run(const struct top_reader_options *options, int fd)
 	struct nunchi_error *err;
 
 	options->prepare(options->data);
-	/* What the C library would open when it is first asked: a confined process may not. */
-	tzset();
-	(void)strerror(EIO);
-	err = open_guest(options, &reader, &context);
+	err = rows_open_guest(options->target, options->guest, &context, &reader.guest);
 	if (!begin(&reader, !err))
 		nunchi_error_destroy(err);
 	else if (answer(&reader, err, fd)) {

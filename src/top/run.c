@@ -62,7 +62,7 @@ static void prepare_panes(struct top *top)
 					   .guest = options->guest,
 					   .prepare = options->prepare,
 					   .data = options->data},
-			       .fd = -1},
+			       .worker.fd = -1},
 		};
 	top->count = options->count;
 }
@@ -75,7 +75,7 @@ static void wait_for(struct top *top, uint64_t until, bool keys)
 	size_t count = 0;
 
 	for (size_t i = 0; i < top->count; i++)
-		polls[count++] = (struct pollfd){top->panes[i].source.fd, POLLIN, 0};
+		polls[count++] = (struct pollfd){top->panes[i].source.worker.fd, POLLIN, 0};
 	if (keys)
 		polls[count++] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
 	/* A signal ends the wait: the caller looks what it asks for. */
@@ -179,7 +179,7 @@ static void restart_lost(struct top *top)
 	for (size_t i = 0; i < top->count; i++) {
 		struct top_source *source = &top->panes[i].source;
 
-		if (source->fd < 0 && now >= source->retry_at) {
+		if (source->worker.fd < 0 && now >= source->retry_at) {
 			nunchi_error_destroy(start_pane(top, &top->panes[i]));
 			source->retry_at = now + TOP_RETRY_US;
 		}
@@ -248,7 +248,7 @@ static uint64_t next_time(const struct top *top)
 	for (size_t i = 0; i < top->count; i++) {
 		const struct top_source *source = &top->panes[i].source;
 
-		if (source->fd < 0 && source->retry_at < at)
+		if (source->worker.fd < 0 && source->retry_at < at)
 			at = source->retry_at;
 	}
 	return at;

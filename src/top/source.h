@@ -7,23 +7,19 @@
 #define NUNCHI_TOP_SOURCE_H
 
 #include "top/reader.h"
-
-#include <sys/types.h>
+#include "worker/worker.h"
 
 /* How long after a failure the guest is opened again. */
 #define TOP_RETRY_US (2 * 1000000ull)
 
 struct top_source {
 	struct top_reader_options options;
-	pid_t pid;      /* of the reader; 0: there is none */
-	int fd;         /* -1: there is none */
+	struct worker worker;
 	bool asked;     /* an answer is on its way */
 	bool greeted;   /* the reader has opened the guest */
 	bool ever;      /* some reader has */
 	bool restarted; /* what is shown was read by a reader that is gone */
 	uint64_t retry_at;
-	uint8_t *data; /* of the answer, as far as it has come */
-	size_t size, capacity;
 	struct top_reading *now, *before;
 	uint64_t now_at;            /* when `now` came */
 	struct nunchi_error *error; /* why there is nothing newer; NULL: nothing is wrong */

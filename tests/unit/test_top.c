@@ -265,7 +265,7 @@ static void test_one_id(void **state)
 
 static void test_comparison(void **state)
 {
-	struct top_source source = {.options.live = true, .fd = -1};
+	struct top_source source = {.options.live = true, .worker.fd = -1};
 	struct top_reading *readings[4];
 
 	(void)state;
