@@ -444,6 +444,24 @@ int doctor_change_run(struct cli *cli, const char *root, bool trial, unsigned mi
 /* Sets the language of translated messages from the environment. */
 void language_choose(void);
 
+/* ---- listen.c ---- */
+
+/* A socket that listens; zeros at first. */
+struct listener {
+	int fd;           /* 0: there is none */
+	const char *path; /* of the socket in the file system; NULL: a port */
+	unsigned port;
+};
+
+/*
+ * Listens at unix:PATH, which only this user may use, or at 127.0.0.1:PORT; the port 0 is one that
+ * the kernel chooses. The path must live as long as the listener. Gives the exit status; close it
+ * after a failure, too.
+ */
+int listener_open(struct cli *cli, const char *word, int backlog, struct listener *ret);
+/* Closes it, and removes the socket from the file system. */
+void listener_close(struct listener *listener);
+
 /* ---- suggest.c ---- */
 
 /* The candidate most like the word, or NULL if none is. name(i, data) gives candidates, then NULL.

@@ -3,14 +3,11 @@
 
 #include <nunchi/gdb.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static const struct cli_option gdb_options[] = {
@@ -29,9 +26,7 @@ struct gdb {
 	uint64_t pid;       /* 0: the kernel */
 	const char *listen; /* NULL: standard input and output */
 	bool stdio;
-	int fd;           /* that listens */
-	const char *path; /* of its socket; NULL: a port */
-	unsigned port;
+	struct listener listener;
 	bool opened; /* the guest, whose end removes the socket */
 	struct nunchi_gdb_options options;
 };
@@ -49,114 +44,13 @@ static int gdb_option(struct cli *cli, void *state, int letter, const char *valu
 	return CLI_DONE;
 }
 
-/* ---- Listening ------------------------------------------------------------------------------- */
-
-/* Whether nobody listens at a socket any more. */
-static bool is_left_over(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool refused = fd >= 0 &&
-		       connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-		       errno == ECONNREFUSED;
-
-	if (fd >= 0)
-		close(fd);
-	return refused;
-}
-
-/* Makes room for the socket: removes one of ours that nobody listens at, and nothing else. */
-static int clear_path(struct cli *cli, const struct sockaddr_un *address)
-{
-	struct stat st;
-
-	if (lstat(address->sun_path, &st))
-		return errno == ENOENT ? CLI_DONE
-				       : cli_fail_with(cli, "cannot look at %s: %s",
-						       address->sun_path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-		return cli_fail_with(cli, "%s is there and is not a socket of yours",
-				     address->sun_path);
-	if (!is_left_over(address))
-		return cli_fail_with(cli, "another program listens at %s", address->sun_path);
-	if (unlink(address->sun_path))
-		return cli_fail_with(cli, "cannot remove %s: %s", address->sun_path,
-				     strerror(errno));
-	return CLI_DONE;
-}
-
-static int listen_at_path(struct cli *cli, struct gdb *gdb, const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	mode_t mask;
-	int status;
-
-	if (!*path || strlen(path) >= sizeof(address.sun_path))
-		return cli_misuse(cli, NULL, "the path of a socket has 1 to %zu bytes",
-				  sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	status = clear_path(cli, &address);
-	if (status)
-		return status;
-	gdb->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mask = umask(0177);
-	status = gdb->fd < 0 || bind(gdb->fd, (struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (status)
-		return cli_fail_with(cli, "cannot listen at %s: %s", path, strerror(errno));
-	gdb->path = path;
-	return CLI_DONE;
-}
-
-/* Port 0: one that the kernel chooses. */
-static int listen_at_port(struct cli *cli, struct gdb *gdb, const char *text)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-	socklen_t size = sizeof(address);
-	const int on = 1;
-	uint64_t port;
-
-	if (!parse_number(text, &port) || port > UINT16_MAX)
-		return cli_misuse(cli, NULL, "\"%s\" is not a port", text);
-	address.sin_port = htons((uint16_t)port);
-	gdb->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (gdb->fd >= 0)
-		setsockopt(gdb->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (gdb->fd < 0 || bind(gdb->fd, (struct sockaddr *)&address, size) ||
-	    getsockname(gdb->fd, (struct sockaddr *)&address, &size))
-		return cli_fail_with(cli, "cannot listen at 127.0.0.1:%s: %s", text,
-				     strerror(errno));
-	if (listen(gdb->fd, 1))
-		return cli_fail_with(cli, "cannot listen: %s", strerror(errno));
-	gdb->port = ntohs(address.sin_port);
-	return CLI_DONE;
-}
-
-static int start_listening(struct cli *cli, struct gdb *gdb)
-{
-	static const char local[] = "127.0.0.1:", path[] = "unix:";
-	int status;
-
-	if (!strncmp(gdb->listen, local, sizeof(local) - 1))
-		return listen_at_port(cli, gdb, gdb->listen + sizeof(local) - 1);
-	if (strncmp(gdb->listen, path, sizeof(path) - 1) != 0)
-		return cli_misuse(cli, NULL,
-				  "--listen takes unix:PATH or 127.0.0.1:PORT, not \"%s\": who "
-				  "connects is not asked who he is, so nobody else may",
-				  gdb->listen);
-	status = listen_at_path(cli, gdb, gdb->listen + sizeof(path) - 1);
-	if (!status && listen(gdb->fd, 1))
-		status = cli_fail_with(cli, "cannot listen: %s", strerror(errno));
-	return status;
-}
-
 /* nunchi_guest_options.finish: the socket goes, however we end. */
 static int remove_socket(bool done, void *data)
 {
 	const struct gdb *gdb = data;
 
 	(void)done;
-	return gdb->path && unlink(gdb->path) ? errno : 0;
+	return gdb->listener.path && unlink(gdb->listener.path) ? errno : 0;
 }
 
 /* ---- Serving --------------------------------------------------------------------------------- */
@@ -261,8 +155,8 @@ static struct nunchi_error *serve(struct connection *connection,
 /* Serves one gdb after another, until a signal ends that or the guest is gone. */
 static int serve_listener(struct cli *cli, const struct gdb *gdb)
 {
-	while (wait_for_gdb(gdb->fd, POLLIN)) {
-		int fd = accept4(gdb->fd, NULL, NULL, SOCK_CLOEXEC);
+	while (wait_for_gdb(gdb->listener.fd, POLLIN)) {
+		int fd = accept4(gdb->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 		struct connection connection = {cli, fd, fd};
 		struct nunchi_error *err;
 		bool next;
@@ -284,11 +178,12 @@ static int serve_listener(struct cli *cli, const struct gdb *gdb)
 
 static void announce(const struct gdb *gdb)
 {
-	if (gdb->path)
-		fprintf(stderr, "nunchi: listening: gdb -ex 'target remote %s'\n", gdb->path);
+	if (gdb->listener.path)
+		fprintf(stderr, "nunchi: listening: gdb -ex 'target remote %s'\n",
+			gdb->listener.path);
 	else
 		fprintf(stderr, "nunchi: listening: gdb -ex 'target remote 127.0.0.1:%u'\n",
-			gdb->port);
+			gdb->listener.port);
 }
 
 /* That the guest can be shown is known before somebody connects. */
@@ -326,11 +221,11 @@ static int gdb_run(struct cli *cli, void *state, char **arguments, int count)
 				  "--pause always needs --stdio or --listen unix:PATH: by a port "
 				  "everybody on this host could keep the guest paused");
 	if (gdb->listen)
-		status = start_listening(cli, gdb);
+		status = listener_open(cli, gdb->listen, 1, &gdb->listener);
 	if (status)
 		return status;
-	cli->guest_options.accept_fd = gdb->fd;
-	if (gdb->path) {
+	cli->guest_options.accept_fd = gdb->listener.fd;
+	if (gdb->listener.path) {
 		cli->guest_options.finish = remove_socket;
 		cli->guest_options.finish_data = gdb;
 	}
@@ -352,10 +247,10 @@ static void gdb_clean(void *state)
 {
 	struct gdb *gdb = state;
 
-	if (gdb->fd > 0)
-		close(gdb->fd);
-	if (gdb->path && !gdb->opened)
-		unlink(gdb->path);
+	/* Of a guest that was opened the second process removes the socket. */
+	if (gdb->opened)
+		gdb->listener.path = NULL;
+	listener_close(&gdb->listener);
 }
 
 const struct command command_gdb = {
