@@ -47,7 +47,7 @@ _nunchi_value()
 	--pause) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--color) _nunchi_reply -W 'auto always never' -- "$cur" ;;
 	--format) _nunchi_reply -W 'elf lime raw' -- "$cur" ;;
-	--symbols | --types | --output | -o | --collect | --root)
+	--symbols | --types | --output | -o | --collect | --root | --textfile)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;
@@ -75,7 +75,7 @@ _nunchi_argument()
 	views,0 | show,1) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
 	probes,0) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	list,* | version,* | help,* | views,* | probes,*) ;;
-	*,0 | top,*)
+	*,0 | top,* | metrics,*)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		files=("${COMPREPLY[@]}")

@@ -14,6 +14,7 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -31,7 +32,7 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps top probes trace modules sockets check diff log symbol type print "
+COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check diff log symbol type print "
             "translate read cat ls find snapshot export gdb rescue doctor help version").split()
 
 
@@ -150,6 +151,55 @@ class Documents(unittest.TestCase):
             self.assertEqual(self.complete(command, "--"), set(options), command)
 
 
+class Metrics(unittest.TestCase):
+    """Of a guest that there is not, which is no reason to write nothing."""
+
+    def test_printed(self):
+        done = run("metrics", "qemu:nobody", "/nonexistent/a")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('\nnunchi_up{guest="qemu:nobody"} 0\nnunchi_up{guest="/nonexistent/a"} 0\n',
+                      done.stdout)
+        self.assertIn('nunchi_missing{guest="qemu:nobody",family="all",reason="not found"} 1\n',
+                      done.stdout)
+        self.assertTrue(done.stdout.endswith("\n# EOF\n"))
+        self.assertIn("qemu:nobody: no QEMU guest", done.stderr)
+
+    def test_json(self):
+        rows = [json.loads(line) for line in
+                run("metrics", "--json", "qemu:nobody").stdout.splitlines()]
+        self.assertIn({"name": "nunchi_up", "labels": {"guest": "qemu:nobody"}, "value": 0}, rows)
+
+    def test_file(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "a.prom")
+            done = run("metrics", "qemu:nobody", "--textfile", path)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn('nunchi_up{guest="qemu:nobody"} 0\n', path.read_text(encoding="utf-8"))
+            self.assertEqual([path], list(pathlib.Path(directory).iterdir()))
+
+    def test_socket_goes(self):
+        """SIGTERM ends the server, and its socket goes with it."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = f"{directory}/socket"
+            server = subprocess.Popen([NUNCHI, "metrics", "qemu:nobody", "--listen", f"unix:{path}"],
+                                      stderr=subprocess.PIPE, text=True)
+            self.assertIn("nunchi: listening: ", server.stderr.readline())
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(60)
+                client.connect(path)
+                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = b""
+                while piece := client.recv(65536):
+                    answer += piece
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer[:200])
+            self.assertTrue(answer.endswith(b"# EOF\n"))
+            server.terminate()
+            self.assertEqual(server.wait(60), 0)
+            server.stderr.close()
+            self.assertFalse(os.path.exists(path))
+
+
 class WrongUse(unittest.TestCase):
     def check_wrong(self, *args, says=()):
         done = run(*args)
@@ -201,6 +251,20 @@ class WrongUse(unittest.TestCase):
         for condition in ("pdi<=1", "pdi>1", "pdi^=a", "pdi in 1,2", "pdi=>=<"):
             self.check_wrong("show", "x", "processes", "--where", condition,
                              says=['did you mean "pid"?'])
+        for words, says in (
+                (["--interval", "5"], "needs --textfile"),
+                (["--interval", "0.5", "--textfile", "a.prom"], "from 1 to 86400"),
+                (["--interval", "x", "--textfile", "a.prom"], '"x"'),
+                (["--textfile", "a"], "ends in .prom"),
+                (["--textfile", ".prom"], "ends in .prom"),
+                (["--textfile", "a.prom", "--listen", "127.0.0.1:0"], "exclude each other"),
+                (["--listen", "0.0.0.0:9435"], "unix:PATH or 127.0.0.1:PORT"),
+                (["--listen", "127.0.0.1:65536"], "is not a port"),
+                (["--json", "--listen", "127.0.0.1:0"], "--json is for standard output"),
+                (["--csv"], "has no CSV"),
+                (["--pause", "always"], "never pauses a guest"),
+                (["x"], "given twice")):
+            self.check_wrong("metrics", "x", *words, says=[says])
         self.check_wrong("read", "x", "0", "8q", says=['"8q"'])
         self.check_wrong("read", "x", "0", "0")
         self.check_wrong("read", "x", "0", "99999999999999999999")

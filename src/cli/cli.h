@@ -64,7 +64,9 @@ enum {
 	OPTION_LISTEN,
 	OPTION_FD,
 	OPTION_FILL,
-	OPTION_NAME
+	OPTION_NAME,
+	OPTION_TEXTFILE,
+	OPTION_FINDINGS
 };
 
 struct cli_option {
@@ -141,6 +143,7 @@ extern const struct command command_info;
 extern const struct command command_list;
 extern const struct command command_log;
 extern const struct command command_ls;
+extern const struct command command_metrics;
 extern const struct command command_modules;
 extern const struct command command_print;
 extern const struct command command_probes;

@@ -54,7 +54,7 @@ CONFIGS = (
     Config("6.1-amd64", "bookworm", "amd64", cpus=4, vmcoreinfo=True, append="syscall.x32=y",
            forms=("raw", "elf", "elf-paging", "kdump-zlib"),
            tests=("partial", "zeroed", "decoys", "damage", "makedumpfile", "trace",
-                  "expressions", "tampered", "contents")),
+                  "expressions", "tampered", "contents", "metrics")),
     Config("6.1-cloud", "bookworm", "cloud-amd64", memory=5120, machine="q35", backing="memfd",
            tests=("zeroed", "top")),
     Config("6.1-rt", "bookworm", "rt-amd64", memory=5120, cpus=4, forms=("raw",),

@@ -21,7 +21,7 @@ from qmp import Qmp
 import decoys
 
 from guests import (contents, crash, damage, debugger, endless, exports, expressions, files, partial,
-                    pauses, python_rows, raw, reset, screen, shuffled, speed, sql, storm, tampered,
+                    pauses, python_rows, raw, reset, scrape, screen, shuffled, speed, sql, storm, tampered,
                     trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
@@ -345,6 +345,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "top" in subject.config.tests:
         with account.timed("top"):
             screen.run(subject, guest)
+    if "metrics" in subject.config.tests:
+        with account.timed("metrics"):
+            scrape.run(subject, guest)
     end(guest)
     with account.timed("unpack"):
         snapshot.finish(subject.work)

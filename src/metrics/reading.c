@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "metrics/reading.h"
+
+#include "core/cleanup.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAGIC 0x3173636972746d6eULL
+
+const char *const metrics_socket_states[METRICS_SOCKETS_STATES] = {
+    [METRICS_SOCKET_NONE] = "NONE",
+    [METRICS_SOCKET_ESTABLISHED] = "ESTABLISHED",
+    [METRICS_SOCKET_SYN_SENT] = "SYN_SENT",
+    [METRICS_SOCKET_SYN_RECV] = "SYN_RECV",
+    [METRICS_SOCKET_FIN_WAIT1] = "FIN_WAIT1",
+    [METRICS_SOCKET_FIN_WAIT2] = "FIN_WAIT2",
+    [METRICS_SOCKET_TIME_WAIT] = "TIME_WAIT",
+    [METRICS_SOCKET_CLOSED] = "CLOSED",
+    [METRICS_SOCKET_CLOSE_WAIT] = "CLOSE_WAIT",
+    [METRICS_SOCKET_LAST_ACK] = "LAST_ACK",
+    [METRICS_SOCKET_LISTEN] = "LISTEN",
+    [METRICS_SOCKET_CLOSING] = "CLOSING",
+};
+
+const char *const metrics_severities[METRICS_SEVERITIES] = {
+    [METRICS_OK] = "ok",           [METRICS_UNKNOWN] = "unknown", [METRICS_NOTE] = "note",
+    [METRICS_WARNING] = "warning", [METRICS_ALARM] = "alarm",
+};
+
+void metrics_reading_clear(struct metrics_reading *reading)
+{
+	*reading =
+	    (struct metrics_reading){.magic = MAGIC,
+				     .uptime_ms = METRICS_ABSENT,
+				     .load = {METRICS_ABSENT, METRICS_ABSENT, METRICS_ABSENT},
+				     .threads = METRICS_ABSENT,
+				     .taint = METRICS_ABSENT,
+				     .modules = METRICS_ABSENT,
+				     .attach_us = METRICS_ABSENT,
+				     .read_us = METRICS_ABSENT};
+	for (size_t i = 0; i < ARRAY_SIZE(reading->memory); i++)
+		reading->memory[i] = METRICS_ABSENT;
+	for (size_t i = 0; i < ARRAY_SIZE(reading->processes); i++)
+		reading->processes[i] = METRICS_ABSENT;
+	for (size_t i = 0; i < METRICS_PROTOCOLS; i++)
+		for (size_t state = 0; state < METRICS_SOCKETS_STATES; state++)
+			reading->sockets[i][state] = METRICS_ABSENT;
+}
+
+void metrics_reading_miss(struct metrics_reading *reading, enum metrics_family family,
+			  enum nunchi_absence absence)
+{
+	if ((unsigned)absence < METRICS_ABSENCES)
+		reading->missing[family][absence]++;
+}
+
+void metrics_reading_fail(struct metrics_reading *reading, enum metrics_family family,
+			  enum nunchi_error_code code)
+{
+	if (code >= NUNCHI_ERROR_NOMEM && code <= NUNCHI_ERROR_STOP)
+		reading->missing[family][METRICS_ABSENCES + (unsigned)code - 1]++;
+}
+
+const char *metrics_reason(unsigned reason)
+{
+	static const char *const errors[] = {
+	    [NUNCHI_ERROR_NOMEM] = "out of memory",
+	    [NUNCHI_ERROR_NOT_FOUND] = "not found",
+	    [NUNCHI_ERROR_ARGUMENT] = "wrong argument",
+	    [NUNCHI_ERROR_DATA] = "damaged data",
+	    [NUNCHI_ERROR_TRUNCATED] = "truncated file",
+	    [NUNCHI_ERROR_IO] = "input/output error",
+	    [NUNCHI_ERROR_FAULT] = "address not mapped",
+	    [NUNCHI_ERROR_PERMISSION] = "no permission",
+	    [NUNCHI_ERROR_UNSUPPORTED] = "not supported",
+	    [NUNCHI_ERROR_BUSY] = "busy",
+	    [NUNCHI_ERROR_GONE] = "gone",
+	    [NUNCHI_ERROR_REBOOTED] = "rebooted",
+	    [NUNCHI_ERROR_NO_KERNEL] = "no kernel",
+	    [NUNCHI_ERROR_AMBIGUOUS] = "ambiguous",
+	    [NUNCHI_ERROR_TIMEOUT] = "timeout",
+	    [NUNCHI_ERROR_CANCELLED] = "cancelled",
+	    [NUNCHI_ERROR_STOP] = "ended",
+	};
+
+	if (reason < METRICS_ABSENCES)
+		return nunchi_absence_string((enum nunchi_absence)reason);
+	reason -= METRICS_ABSENCES - 1;
+	return reason < ARRAY_SIZE(errors) ? errors[reason] : "unknown";
+}
+
+/* ---- What came from another process ---------------------------------------------------------- */
+
+size_t metrics_reading_size(const void *data, size_t size)
+{
+	uint64_t magic;
+
+	if (size < sizeof(magic))
+		return 0;
+	memcpy(&magic, data, sizeof(magic));
+	return magic == MAGIC ? sizeof(struct metrics_reading) : SIZE_MAX;
+}
+
+static bool has_end(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static bool are_ascending(const struct metrics_cpu *cpus, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (cpus[i].core < 0 || (i && cpus[i].core <= cpus[i - 1].core))
+			return false;
+	return true;
+}
+
+/* At most METRICS_MOST_FINDINGS of them. */
+static bool are_different(const struct metrics_check *checks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!has_end(checks[i].name, sizeof(checks[i].name)))
+			return false;
+		for (size_t other = 0; other < i; other++)
+			if (!strcmp(checks[i].name, checks[other].name))
+				return false;
+	}
+	return true;
+}
+
+bool metrics_reading_decode(const void *data, size_t size, struct metrics_reading *ret)
+{
+	if (size != sizeof(*ret) || metrics_reading_size(data, size) != size)
+		return false;
+	memcpy(ret, data, size);
+	for (size_t i = 0; i < ARRAY_SIZE(ret->load); i++)
+		if (!isfinite(ret->load[i]))
+			return false;
+	return has_end(ret->message, sizeof(ret->message)) &&
+	       has_end(ret->hint, sizeof(ret->hint)) &&
+	       has_end(ret->hostname, sizeof(ret->hostname)) &&
+	       has_end(ret->kernel, sizeof(ret->kernel)) && ret->error >= 0 &&
+	       ret->error <= NUNCHI_ERROR_STOP && ret->cpu_count <= METRICS_MOST_CPUS &&
+	       ret->check_count <= METRICS_MOST_FINDINGS &&
+	       are_ascending(ret->cpus, ret->cpu_count) &&
+	       are_different(ret->checks, ret->check_count);
+}
