@@ -294,6 +294,22 @@ class Edited(Case):
         shell.press(CTRL_D)
         self.assertEqual((shell.end(), other.read_text()), (0, "select 1;\n"))
 
+    def test_without_the_library(self) -> None:
+        """It says what to install, and works as the terminal edits."""
+        hidden = self.place / "hidden"
+        hidden.mkdir()
+        for name in ("libedit.so.2", "libedit.so.0"):
+            (hidden / name).write_text("no library")
+        shell = self.start(LD_LIBRARY_PATH=str(hidden))
+        text = shell.wait(b"nunchi> ")
+        self.assertIn(b"lines cannot be edited: libedit.so.2 cannot be loaded", text)
+        self.assertIn(b"hint: install libedit2", text)
+        shell.type(b".mode csv\n", b"nunchi> ")
+        self.assertIn(b"\na\r\n7\r\n", shell.type(b"select 7 as a;\n", b"nunchi> "))
+        self.assertTrue(termios.tcgetattr(shell.master)[3] & termios.ICANON)
+        shell.press(CTRL_D)
+        self.assertEqual(shell.end(), 0)
+
     def test_error_before_the_first_prompt(self) -> None:
         shell = self.start(str(self.place / "nothing"))
         self.assertEqual((shell.end(), shell.same_mode), (1, True))
