@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "probe/trace.h"
-
-#include "core/hash.h"
-#include "event/breakpoints.h"
-#include "view/selection.h"
+#include "probe/trace_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,66 +11,6 @@
 #define MAX_PLACES 65536
 /* Of a command line, in bytes: to copy a megabyte takes long for a guest that stands still. */
 #define MAX_TEXT 8192
-/* A name of a kernel's function, with a NUL. */
-#define NAME_SIZE 128
-
-struct set_probe {
-	struct probe_trace *trace;
-	const struct probe *probe;
-	struct probe *named; /* the same, if it is in no registry; owned */
-	size_t index;        /* among those given */
-	struct selection selection;
-};
-
-struct set_hook {
-	struct probe_trace *trace;
-	struct set_probe *probe; /* NULL: probe_system.born */
-	const struct probe_hook *hook;
-	uint64_t address;
-	unsigned alternative;
-};
-
-struct trace_row {
-	struct set_probe *probe;
-	struct view_row row;
-	struct trace_row *next;
-};
-
-/* A call that has not returned. */
-struct call {
-	struct set_hook *hook;
-	struct trace_row *row;
-	uint64_t stack; /* the stack pointer when it has returned */
-	uint64_t kept;  /* of the hit */
-	struct breakpoint *breakpoint;
-	struct call *next, *before;
-};
-
-struct probe_trace {
-	struct target *target;
-	struct guest_kernel *kernel;
-	const struct probe_system *system;
-	void *state; /* of the system */
-	int64_t pid;
-	struct breakpoints *breakpoints;
-	struct set_probe *probes;
-	size_t probe_count;
-	struct set_hook *hooks;
-	size_t hook_count;
-	struct trace_row *first, **last; /* rows that are complete, the oldest first */
-	size_t row_count;
-	struct trace_row *given; /* the row of the last probe_trace_take() */
-	struct nunchi_cell cells[VIEW_MAX_COLUMNS];
-	struct trace_row *spare; /* rows to be used again */
-	struct call *calls;
-	size_t call_count;
-	struct hash_map places; /* that were looked at; 1: the kernel rewrites what stands there */
-	struct nunchi_trace_cost cost;
-	bool paused;
-	bool no_memory;
-	char *warnings[ROW_MAX_WARNINGS];
-	size_t warning_count;
-};
 
 static const struct probe_system *const systems[] = {&probe_linux};
 
@@ -122,7 +58,7 @@ static struct trace_row *new_row(struct probe_trace *trace, struct set_probe *pr
 }
 
 /* Keeps a text, which it takes over, once. */
-static void add_warning(struct probe_trace *trace, char *text)
+void trace_add_warning(struct probe_trace *trace, char *text)
 {
 	for (size_t i = 0; i < trace->warning_count; i++) {
 		if (!strcmp(trace->warnings[i], text)) {
@@ -140,7 +76,7 @@ static void add_warning(struct probe_trace *trace, char *text)
 static void take_warnings(struct probe_trace *trace, struct view_row *row)
 {
 	for (size_t i = 0; i < row->warning_count; i++)
-		add_warning(trace, row->warnings[i]);
+		trace_add_warning(trace, row->warnings[i]);
 	row->warning_count = 0;
 }
 
@@ -241,7 +177,7 @@ static struct probe_hit make_hit(const struct set_hook *hook, struct trace_row *
 }
 
 /* Refuses a place that the kernel rewrites while it runs, if breakpoints stand in its memory. */
-static struct nunchi_error *check_place(struct probe_trace *trace, uint64_t address)
+struct nunchi_error *trace_check_place(struct probe_trace *trace, uint64_t address)
 {
 	const uint64_t *known;
 	bool rewritten;
@@ -308,7 +244,7 @@ static void await_return(struct set_hook *hook, const struct probe_hit *hit, str
 		return;
 	}
 	*call = (struct call){.hook = hook, .row = row, .stack = stack, .kept = hit->kept};
-	err = check_place(trace, address);
+	err = trace_check_place(trace, address);
 	if (!err)
 		err = breakpoints_add(trace->breakpoints, address, on_return, call,
 				      &call->breakpoint);
@@ -454,201 +390,6 @@ static void on_suspend(void *data, const struct target_stop *stop)
 
 /* ---- Setting --------------------------------------------------------------------------------- */
 
-/*
- * Whether a symbol is the function itself. Variants but those of LTO lack arguments, or are a part
- * of it. A name may begin with that of a module.
- */
-static bool is_function(const struct symbol *symbol, const char *name)
-{
-	const char *colon = strrchr(name, ':');
-	size_t length;
-
-	name = colon ? colon + 1 : name;
-	length = strlen(name);
-	return strchr("tTwW", symbol->type) && !strncmp(symbol->name, name, length) &&
-	       (!symbol->name[length] || !strncmp(symbol->name + length, ".llvm.", 6));
-}
-
-/* Finds the first of the functions that the kernel has. */
-static struct nunchi_error *find_function(struct guest_kernel *kernel, const char *names,
-					  uint64_t *ret, unsigned *ret_alternative)
-{
-	struct nunchi_error *err = NULL;
-	char name[NAME_SIZE];
-
-	*ret_alternative = 0;
-	for (const char *at = names; *at; at += strspn(at, " "), ++*ret_alternative) {
-		size_t length = strcspn(at, " ");
-		struct guest_symbol found;
-
-		snprintf(name, sizeof(name), "%.*s", (int)length, at);
-		at += length;
-		nunchi_error_destroy(err);
-		err = kernel->system->symbol_find(kernel, name, &found);
-		if (!err && is_function(&found.symbol, name)) {
-			*ret = found.symbol.address;
-			return NULL;
-		}
-		if (!err)
-			err = error_create(NUNCHI_ERROR_NOT_FOUND,
-					   "there is no function %s, only the symbol %s of type %c",
-					   name, found.symbol.name, found.symbol.type);
-	}
-	return err;
-}
-
-static bool has_function(struct guest_kernel *kernel, const char *name)
-{
-	unsigned alternative;
-	uint64_t address;
-	struct nunchi_error *err = find_function(kernel, name, &address, &alternative);
-
-	nunchi_error_destroy(err);
-	return !err;
-}
-
-/* Looks up where a hook will be set; the guest still runs. */
-static struct nunchi_error *take_hook(struct probe_trace *trace, struct set_probe *probe,
-				      const struct probe_hook *hook)
-{
-	struct set_hook *set = &trace->hooks[trace->hook_count];
-	struct nunchi_error *err;
-
-	*set = (struct set_hook){.trace = trace, .probe = probe, .hook = hook};
-	if (!hook->functions) {
-		trace->hook_count++;
-		return NULL;
-	}
-	err = find_function(trace->kernel, hook->functions, &set->address, &set->alternative);
-	if (!err)
-		err = error_context(check_place(trace, set->address), "%s", hook->functions);
-	if (!err)
-		trace->hook_count++;
-	return err;
-}
-
-static const struct probe_provider *find_provider(const struct probe *probe,
-						  const struct guest_system *system)
-{
-	for (size_t i = 0; i < VIEW_MAX_SYSTEMS && probe->providers[i].system; i++) {
-		if (probe->providers[i].system == system)
-			return &probe->providers[i];
-	}
-	return NULL;
-}
-
-static struct nunchi_error *take_hooks(struct probe_trace *trace, struct set_probe *set)
-{
-	const struct probe_provider *provider = find_provider(set->probe, trace->kernel->system);
-	struct nunchi_error *err = NULL, *missing = NULL;
-	size_t first = trace->hook_count;
-
-	if (!provider)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "it does not exist for guests that run %s",
-				    trace->kernel->system->name);
-	for (size_t i = 0; i < PROBE_MAX_HOOKS && provider->hooks[i].enter && !err; i++) {
-		const struct probe_hook *hook = &provider->hooks[i];
-
-		if (hook->unless && has_function(trace->kernel, hook->unless))
-			continue;
-		err = take_hook(trace, set, hook);
-		if (hook->optional && error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
-			nunchi_error_destroy(missing);
-			missing = err;
-			err = NULL;
-		}
-	}
-	/* One of those that a kernel may lack it must have. */
-	if (!err && trace->hook_count == first && missing)
-		return missing;
-	nunchi_error_destroy(missing);
-	if (err)
-		trace->hook_count = first;
-	return err;
-}
-
-static struct nunchi_error *find_probe(struct probe_trace *trace, struct set_probe *set,
-				       const char *name)
-{
-	struct nunchi_error *err;
-
-	set->probe = probe_find(name);
-	if (set->probe)
-		return NULL;
-	err = trace->system->create_named(trace->kernel, name, &set->named);
-	if (err)
-		return err;
-	set->probe = set->named;
-	return set->probe
-		   ? NULL
-		   : error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "there is no such probe"),
-				"nunchi probes lists them");
-}
-
-/* Leaves a probe out of a lenient trace. */
-static void warn_of_missing(struct probe_trace *trace, const char *name,
-			    const struct nunchi_error *err)
-{
-	char *text;
-
-	if (asprintf(&text, "probe %s is left out: %s", name, nunchi_error_message(err)) >= 0)
-		add_warning(trace, text);
-}
-
-static bool is_missing(const struct nunchi_error *err)
-{
-	return error_is(err, NUNCHI_ERROR_NOT_FOUND) || error_is(err, NUNCHI_ERROR_UNSUPPORTED);
-}
-
-/* Leaves out the columns that are read only if they are named, in --columns or a condition. */
-static void omit_columns(struct set_probe *set, const struct nunchi_query *query)
-{
-	struct selection *selection = &set->selection;
-
-	if (query && query->columns)
-		return;
-	for (unsigned i = 0; i < set->probe->on_request; i++) {
-		unsigned column = selection->column_index[--selection->column_count];
-
-		selection->request.columns &= ~((uint64_t)1 << column);
-	}
-	for (size_t i = 0; i < selection->request.constraint_count; i++)
-		selection->request.columns |= (uint64_t)1 << selection->constraints[i].column;
-}
-
-/* Looks all probes up before the first is set. */
-static struct nunchi_error *take_probes(struct probe_trace *trace, const char *const *names,
-					size_t count, const struct probe_trace_options *options)
-{
-	trace->probes = calloc(count, sizeof(*trace->probes));
-	trace->hooks = calloc(count * PROBE_MAX_HOOKS + 1, sizeof(*trace->hooks));
-	if (!trace->probes || !trace->hooks)
-		return &error_nomem;
-	for (size_t i = 0; i < count; i++) {
-		struct set_probe *set = &trace->probes[trace->probe_count++];
-		struct nunchi_error *err;
-
-		*set = (struct set_probe){.trace = trace, .index = i};
-		err = find_probe(trace, set, names[i]);
-		if (!err)
-			err = selection_init(&set->selection, "probe", &set->probe->schema,
-					     options->query);
-		if (!err) {
-			omit_columns(set, options->query);
-			err = take_hooks(trace, set);
-			if (options->lenient && is_missing(err)) {
-				warn_of_missing(trace, names[i], err);
-				nunchi_error_destroy(err);
-				err = NULL;
-			}
-		}
-		if (err)
-			return error_context(err, "probe %s", names[i]);
-	}
-	return trace->pid ? take_hook(trace, NULL, &trace->system->born) : NULL;
-}
-
 /* Whether there will be breakpoints, in the guest's memory. */
 static bool writes_to_guest(const struct probe_trace *trace)
 {
@@ -681,13 +422,13 @@ static struct nunchi_error *set_suspend(struct probe_trace *trace)
 
 	if (!function || !writes_to_guest(trace))
 		return NULL;
-	err = find_function(trace->kernel, function, &address, &alternative);
+	err = trace_find_function(trace->kernel, function, &address, &alternative);
 	if (error_is(err, NUNCHI_ERROR_NOT_FOUND)) {
 		nunchi_error_destroy(err);
 		return NULL;
 	}
 	if (!err)
-		err = check_place(trace, address);
+		err = trace_check_place(trace, address);
 	if (!err)
 		err = breakpoints_add(trace->breakpoints, address, on_suspend, trace, &breakpoint);
 	return error_context(err, "cannot see when the guest is saved (%s)", function);
@@ -709,7 +450,7 @@ static struct nunchi_error *set_all(struct probe_trace *trace, bool lenient)
 						hook->hook->index, on_hit, hook);
 		if (lenient && hook->probe &&
 		    (error_is(err, NUNCHI_ERROR_BUSY) || error_is(err, NUNCHI_ERROR_UNSUPPORTED))) {
-			warn_of_missing(trace, hook->probe->probe->schema.name, err);
+			trace_warn_of_missing(trace, hook->probe->probe->schema.name, err);
 			nunchi_error_destroy(err);
 			err = NULL;
 		}
@@ -734,7 +475,7 @@ static struct nunchi_error *start(struct probe_trace *trace, const char *const *
 				    trace->kernel->system->name);
 	err = trace->system->create(trace->kernel, &trace->state);
 	if (!err)
-		err = take_probes(trace, names, count, options);
+		err = trace_take_probes(trace, names, count, options);
 	if (!err)
 		err = check_kernel(trace);
 	if (!err)
