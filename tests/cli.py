@@ -663,6 +663,20 @@ class Read(unittest.TestCase):
                     process.send_signal(signal.SIGINT)
                     self.assertEqual(process.wait(10), 130)
 
+    def test_interrupted_before_a_write(self):
+        """A signal that comes too late to interrupt a write() ends nunchi, too."""
+        late = os.path.join(os.path.dirname(NUNCHI), "tests/late_signal.so")
+        if not os.path.exists(late):
+            self.skipTest("not built with sanitizers")
+        for extra in ([], ["-o", "-"]):
+            with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],
+                                  env=dict(os.environ, LD_PRELOAD=late),
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                try:
+                    self.assertEqual(process.wait(10), 130)
+                finally:
+                    process.kill()
+
     def test_broken_pipe_ends_quietly(self):
         for extra in ([], ["--json"], ["--csv"], ["-o", "-"]):
             with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],

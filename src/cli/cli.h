@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -188,6 +189,13 @@ void options_help_status(struct cli *cli);
 bool cli_write(const char *data, size_t size, void *cli);
 /* Writes the buffer. False once writing has failed. */
 bool cli_flush(struct cli *cli);
+/* Waits until a descriptor is ready; false if a signal asks us to end, or asked before. */
+bool cli_wait(int fd, short events);
+/*
+ * write(), of a part that a pipe or socket takes without waiting for its reader longer than until a
+ * signal asks us to end; then errno is EINTR.
+ */
+ssize_t cli_write_part(int fd, const void *data, size_t size);
 /*
  * Has no writing wait for the reader of standard output from now on; never_waits = false ends that.
  * Call it before the guest is opened: a confined process may not open files.

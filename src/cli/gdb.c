@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -55,26 +54,6 @@ static int remove_socket(bool done, void *data)
 
 /* ---- Serving --------------------------------------------------------------------------------- */
 
-/* Waits until gdb has sent something, or takes something; false if a signal asks us to end. */
-static bool wait_for_gdb(int fd, short events)
-{
-	struct pollfd ready = {.fd = fd, .events = events};
-	sigset_t ours, before;
-	bool goes_on;
-
-	/* Only while we wait, so that none comes between the question and the wait. */
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ours, &before);
-	do
-		goes_on = !cli_interrupted();
-	while (goes_on && ppoll(&ready, 1, NULL, &before) < 0 && errno == EINTR);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return goes_on && !cli_interrupted();
-}
-
 struct connection {
 	struct cli *cli;
 	int in, out;
@@ -88,7 +67,7 @@ static bool send_bytes(const char *data, size_t size, void *data2)
 {
 	const struct connection *connection = data2;
 
-	while (size && wait_for_gdb(connection->out, POLLOUT)) {
+	while (size && cli_wait(connection->out, POLLOUT)) {
 		ssize_t written =
 		    write(connection->out, data, size < READY_SIZE ? size : READY_SIZE);
 
@@ -109,7 +88,7 @@ static struct nunchi_error *pass_on(struct connection *connection, struct nunchi
 	struct nunchi_error *err = NULL;
 	bool open = true;
 
-	while (open && !err && wait_for_gdb(connection->in, POLLIN)) {
+	while (open && !err && cli_wait(connection->in, POLLIN)) {
 		ssize_t size = read(connection->in, bytes, sizeof(bytes));
 
 		if (size < 0 && errno == EINTR)
@@ -155,7 +134,7 @@ static struct nunchi_error *serve(struct connection *connection,
 /* Serves one gdb after another, until a signal ends that or the guest is gone. */
 static int serve_listener(struct cli *cli, const struct gdb *gdb)
 {
-	while (wait_for_gdb(gdb->listener.fd, POLLIN)) {
+	while (cli_wait(gdb->listener.fd, POLLIN)) {
 		int fd = accept4(gdb->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 		struct connection connection = {cli, fd, fd};
 		struct nunchi_error *err;

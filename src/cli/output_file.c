@@ -78,7 +78,7 @@ int output_file_write(struct cli *cli, struct output_file *file, const void *dat
 
 		if (cli_interrupted())
 			return CLI_FAILED;
-		written = write(file->fd, bytes, size);
+		written = cli_write_part(file->fd, bytes, size);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,41 @@
 
 /* Columns of a line in front of the mark of an error, at most. */
 #define BEFORE_THE_MARK 40
+
+/* How many bytes a pipe or socket that is ready takes without waiting. */
+#define READY_SIZE 4096
+
+bool cli_wait(int fd, short events)
+{
+	struct pollfd ready = {.fd = fd, .events = events};
+	sigset_t ours, before;
+	bool goes_on;
+
+	/* Only while we wait, so that none comes between the question and the wait. */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	do
+		goes_on = !cli_interrupted();
+	while (goes_on && ppoll(&ready, 1, NULL, &before) < 0 && errno == EINTR);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return goes_on && !cli_interrupted();
+}
+
+ssize_t cli_write_part(int fd, const void *data, size_t size)
+{
+	struct stat st;
+
+	if (!cli_wait(fd, POLLOUT)) {
+		errno = EINTR;
+		return -1;
+	}
+	if (size > READY_SIZE && (fstat(fd, &st) || !S_ISREG(st.st_mode)))
+		size = READY_SIZE;
+	return write(fd, data, size);
+}
 
 bool cli_flush(struct cli *cli)
 {
@@ -26,7 +62,9 @@ bool cli_flush(struct cli *cli)
 			cli->write_errno = EINTR;
 			break;
 		}
-		written = write(STDOUT_FILENO, cli->out + at, cli->out_size - at);
+		written = cli->until_signal
+			      ? write(STDOUT_FILENO, cli->out + at, cli->out_size - at)
+			      : cli_write_part(STDOUT_FILENO, cli->out + at, cli->out_size - at);
 		if (written > 0)
 			at += (size_t)written;
 		else if (!written || errno != EINTR)
@@ -50,9 +88,6 @@ void cli_never_wait(struct cli *cli)
 		cli->ready_fd =
 		    open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
-
-/* How many bytes a socket that is ready takes without waiting. */
-#define READY_SIZE 4096
 
 bool cli_flush_ready(struct cli *cli)
 {
