@@ -601,7 +601,7 @@ int main(int argc, char **argv)
 	const struct target_options target_options = {.sigbus_guard = true};
 	struct guest_attach_options options = {.cancel = &cancel};
 	static struct guest guest;
-	struct guest_kernel *arranged;
+	struct guest_kernel *arranged = NULL;
 	struct target *target;
 	struct nunchi_error *err;
 	uint64_t seconds;
