@@ -200,6 +200,14 @@ def jump_through_memory(victim: Victim) -> tuple[str, dict[str, Any]]:
     return "functions", {"subject": "tcp_v4_rcv", "found": f"{MODULE}:{FUNCTION}"}
 
 
+def hook_behind_mark(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """JMP at ftrace's place, behind what a kernel with IBT writes over ENDBR (66 0f 1f 00)."""
+    address = victim.symbol("tcp_v4_rcv")
+    victim.write(address, b"\x66\x0f\x1f\0")
+    jump(victim, address + 4, victim.symbol(FUNCTION))
+    return "functions", {"subject": "tcp_v4_rcv", "found": f"{MODULE}:{FUNCTION}"}
+
+
 def push_and_return(victim: Victim) -> tuple[str, dict[str, Any]]:
     target = victim.symbol(FUNCTION)
     victim.write(victim.symbol("tcp_v4_rcv"), b"\x48\xb8" + struct.pack("<Q", target) + b"\x50\xc3")
@@ -325,8 +333,8 @@ ALSO: dict[Attack, set[str]] = {hook_call: {"constants"}} | {one: {"modules"} fo
 ATTACKS: tuple[Attack, ...] = (
     hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
     hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call, hook_interrupt,
-    hook_operation, hook_function, hook_function_far, jump_through_memory, push_and_return,
-    hook_protocol, hook_terminal, hook_programs, *HIDDEN)
+    hook_operation, hook_function, hook_function_far, hook_behind_mark, jump_through_memory,
+    push_and_return, hook_protocol, hook_terminal, hook_programs, *HIDDEN)
 
 
 def thunk(subject: Subject, image: raw.Image) -> None:

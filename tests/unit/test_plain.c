@@ -116,10 +116,31 @@ static void test_others(void **state)
 	assert_int_equal(x86_idle_size(others[4], 5, false), 0);
 }
 
+/* ENDBR, and what the kernel writes over one that no indirect branch may lead to. */
+static void test_marks(void **state)
+{
+	static const uint8_t marks[][4] = {{0xf3, 0x0f, 0x1e, 0xfa},
+					   {0xf3, 0x0f, 0x1e, 0xfb},
+					   {0x66, 0x0f, 0x1f, 0x00},
+					   {0x0f, 0x1f, 0x40, 0xd6}};
+	static const uint8_t none[][4] = {
+	    {0x0f, 0x1f, 0x44, 0x00}, {0x0f, 0x1f, 0x40, 0x00}, {0xf3, 0x0f, 0x1e, 0xc8}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		assert_int_equal(x86_mark_size(marks[i]), 4);
+		assert_int_equal(x86_idle_size(marks[i], 4, false), 4);
+		assert_int_equal(x86_idle_size(marks[i], 4, true), i < 2 ? 0 : 4);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		assert_int_equal(x86_mark_size(none[i]), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_plain),
-					   cmocka_unit_test(test_others)};
+					   cmocka_unit_test(test_others),
+					   cmocka_unit_test(test_marks)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,4 +13,14 @@
  */
 unsigned x86_idle_size(const uint8_t *code, size_t size, bool tracked);
 
+/* The size of ENDBR, and of the NOP that is written over it. */
+#define X86_MARK_SIZE 4
+
+/*
+ * X86_MARK_SIZE if the code, of at least as many bytes, begins with ENDBR or with the NOP that the
+ * kernel writes over an ENDBR to which no indirect branch may lead; else 0. Source:
+ * gen_endbr_poison() of arch/x86/include/asm/ibt.h, up to 6.13 and since 6.14.
+ */
+unsigned x86_mark_size(const uint8_t *code);
+
 #endif

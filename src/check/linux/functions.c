@@ -5,13 +5,14 @@
  * hooking libraries write: JMP and CALL with a 32-bit distance, an address loaded into a register
  * or pushed and jumped to. Source: Intel SDM volume 2.
  */
+#include "arch/x86/idle.h"
 #include "check/check.h"
 #include "guest/linux/code.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* The longest form that is looked at, with ENDBR before it. */
+/* The longest form that is looked at, with ENDBR or its NOP before it. */
 #define LOOKED_AT 20
 /* Text is read in blocks of this size, and some bytes of the next one. */
 #define BLOCK ((size_t)256 << 10)
@@ -52,15 +53,12 @@ static uint64_t through_memory(struct linux_kernel *kernel, const uint8_t *code,
 /* Where the first instructions lead if they leave the function at once; 0 if they do not. */
 static uint64_t leads_to(struct linux_kernel *kernel, const uint8_t *code, uint64_t address)
 {
-	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e};
-	unsigned word_size = kernel->word_size;
+	unsigned word_size = kernel->word_size, mark = x86_mark_size(code);
 	int32_t distance;
 	uint64_t to;
 
-	if (!memcmp(code, endbr, sizeof(endbr)) && (code[3] == 0xfa || code[3] == 0xfb)) {
-		code += 4;
-		address += 4;
-	}
+	code += mark;
+	address += mark;
 	if (code[0] == 0xe8 || code[0] == 0xe9) { /* CALL or JMP distance */
 		memcpy(&distance, code + 1, sizeof(distance));
 		to = address + 5 + (uint64_t)(int64_t)distance;

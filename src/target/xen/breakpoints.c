@@ -5,10 +5,11 @@
  *
  * What is written is in the undo log before. Only the kernel's own code is written to, which stays
  * where it is until the guest ends, and only two kinds of places. A function that may be traced
- * begins with the NOP that the compiler left there, or with ENDBR and that NOP. They need not be
- * executed, so that a vCPU goes on behind them. Where a call returns to there is any instruction:
- * if it is a plain one, Xen executes it from a copy. Either way the INT3 stays. All that is done
- * while the guest is paused, for a vCPU that meets an INT3 is asked by Xen for its bytes once more.
+ * begins with the NOP that the compiler left there, or with ENDBR (or what the kernel wrote over
+ * it) and that NOP. They need not be executed, so that a vCPU goes on behind them. Where a call
+ * returns to there is any instruction: if it is a plain one, Xen executes it from a copy. Either
+ * way the INT3 stays. All that is done while the guest is paused, for a vCPU that meets an INT3 is
+ * asked by Xen for its bytes once more.
  *
  * The guest can see the INT3. Its kernel does not change the place meanwhile: before it traces the
  * function itself it compares what stands there, and refuses.
@@ -117,11 +118,6 @@ static struct nunchi_error *map_place(struct xen_target *xen, uint64_t address, 
 
 /* ---- What stands there ----------------------------------------------------------------------- */
 
-static bool begins_with(const struct place *place, const char *bytes, size_t size)
-{
-	return place->size >= size && !memcmp(place->breakpoint.code, bytes, size);
-}
-
 /* Whether a call ends before the place: CALL with a displacement, or by a register. */
 static bool is_behind_call(const struct place *place)
 {
@@ -139,14 +135,18 @@ static bool is_behind_call(const struct place *place)
  */
 static unsigned passable(struct place *place)
 {
+	/* Where ftrace's call may come. */
+	static const uint8_t traced_nop[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 	struct xen_breakpoint *breakpoint = &place->breakpoint;
 	unsigned size;
 
-	if (begins_with(place, "\x0f\x1f\x44\x00\x00", 5) && !is_behind_call(place))
-		return 5;
-	/* With ENDBR alone begin also functions that must not be traced. */
-	if (begins_with(place, "\xf3\x0f\x1e\xfa\x0f\x1f\x44\x00\x00", 9))
-		return 4;
+	if (place->size >= sizeof(traced_nop) &&
+	    !memcmp(breakpoint->code, traced_nop, sizeof(traced_nop)) && !is_behind_call(place))
+		return sizeof(traced_nop);
+	/* With ENDBR, or its NOP, alone begin also functions that must not be traced. */
+	if (place->size >= X86_MARK_SIZE + sizeof(traced_nop) && x86_mark_size(breakpoint->code) &&
+	    !memcmp(breakpoint->code + X86_MARK_SIZE, traced_nop, sizeof(traced_nop)))
+		return X86_MARK_SIZE;
 	if (!is_behind_call(place))
 		return 0;
 	size = x86_idle_size(breakpoint->code, place->size, false);
