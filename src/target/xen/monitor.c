@@ -244,15 +244,20 @@ static int restore(const struct monitor *monitor, const struct undo_patch *patch
 int monitor_restore(const struct monitor *monitor, const struct undo_patch *patches, size_t count,
 		    struct undo_log *log)
 {
+	int first = 0;
+
+	/* One that cannot be restored keeps no other from it. */
 	for (size_t i = 0; i < count; i++) {
 		int errnum = restore(monitor, &patches[i]);
 
-		if (errnum)
-			return errnum;
+		if (errnum) {
+			first = first ? first : errnum;
+			continue;
+		}
 		/* If the disk is full, whoever undoes the log next sees that the byte is back. */
 		undo_log_append_patch(log, &patches[i], false);
 	}
-	return 0;
+	return first;
 }
 
 int monitor_rescue(const struct monitor *monitor)
