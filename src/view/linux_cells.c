@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "view/linux_cells.h"
+
+#include "guest/linux/mm.h"
 #include "view/row.h"
 
 void row_task_value(struct view_row *row, unsigned column, const struct linux_value *value,
@@ -122,6 +124,15 @@ void process_walk_warn(const struct process_walk *walk, struct view_row *row,
 	if (result != READ_OK && result != READ_NONE)
 		row_warn(row, "process %lld: %s: %s", (long long)walk->pid, what,
 			 read_result_string(result));
+}
+
+void process_walk_warn_of_first(const struct process_walk *walk, struct view_row *row,
+				enum read_result result, const char *what, const char *shown)
+{
+	process_walk_warn(walk, row, result, what);
+	if (result == READ_NONE && linux_task_has_other_threads(walk->kernel, &walk->task))
+		row_warn(row, "process %lld: its first thread has ended, so that %s not shown",
+			 (long long)walk->pid, shown);
 }
 
 const struct linux_path *process_walk_root(struct process_walk *walk, struct view_row *row)

@@ -73,6 +73,9 @@ bool process_walk_next(struct process_walk *walk, struct view_row *row);
  */
 void process_walk_warn(const struct process_walk *walk, struct view_row *row,
 		       enum read_result result, const char *what);
+/* The same; and, for READ_NONE, if the others of its threads have what its first one gave up. */
+void process_walk_warn_of_first(const struct process_walk *walk, struct view_row *row,
+				enum read_result result, const char *what, const char *shown);
 /*
  * The root of process 1, relative to which paths are shown; NULL, with a warning, if it cannot be
  * read.

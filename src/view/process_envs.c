@@ -59,7 +59,8 @@ static struct nunchi_error *envs_next(void *data, struct view_row *row)
 			return &error_stop;
 		result = linux_environment_of(&state->environment, processes->kernel,
 					      &processes->task, &state->mm);
-		process_walk_warn(processes, row, result, "its environment cannot be read");
+		process_walk_warn_of_first(processes, row, result, "its environment cannot be read",
+					   "its environment is");
 		if (state->environment.unmapped)
 			row_warn(row,
 				 "process %lld has unmapped the memory that held its environment",

@@ -36,13 +36,8 @@ static void start(struct process_files *files, struct view_row *row)
 	files->walking = result == READ_OK;
 	if (files->fds && files->fds->low > 0)
 		files->walk.next = (uint64_t)files->fds->low;
-	process_walk_warn(processes, row, result, "its table of open files cannot be read");
-	if (result == READ_NONE &&
-	    linux_task_has_other_threads(processes->kernel, &processes->task))
-		row_warn(row,
-			 "process %lld: its first thread has ended, so that its open files are "
-			 "not shown",
-			 (long long)processes->pid);
+	process_walk_warn_of_first(processes, row, result, "its table of open files cannot be read",
+				   "its open files are");
 }
 
 /* Warns if the list of the process's files is incomplete. */

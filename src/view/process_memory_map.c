@@ -78,10 +78,10 @@ static struct nunchi_error *memory_map_next(void *data, struct view_row *row)
 			return &error_stop;
 		if (state->wants_path)
 			state->root = process_walk_root(processes, row);
-		process_walk_warn(
+		process_walk_warn_of_first(
 		    processes, row,
 		    linux_mappings_init(&state->walk, processes->kernel, &processes->task),
-		    "its mappings cannot be read");
+		    "its mappings cannot be read", "its mappings are");
 	}
 }
 

@@ -133,6 +133,18 @@ def take_name(victim: Victim) -> tuple[str, dict[str, Any]]:
     return "impostors", {"pid": process["pid"], "severity": "warning"}
 
 
+def take_name_of_others(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """A program whose first thread has ended, and with it the memory that leads to its file."""
+    subject = victim.subject
+    rows = subject.nunchi.show(subject.raw, "threads", *subject.options).rows
+    leader = next(row for row in rows if row["name"] == "headless" and row["tid"] == row["tgid"])
+    for row in rows:
+        if row["tgid"] == leader["tgid"] and row is not leader:
+            victim.write(victim.member("task_struct", int(row["task"], 16), "comm"),
+                         b"kworker/0:7\0")
+    return "impostors", {"pid": leader["tgid"], "severity": "warning"}
+
+
 def hide_module(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.hide_module()
     return "modules", {"subject": MODULE, "found": "in /sys/module only"}
@@ -332,9 +344,9 @@ HIDDEN: tuple[Attack, ...] = (
 ALSO: dict[Attack, set[str]] = {hook_call: {"constants"}} | {one: {"modules"} for one in HIDDEN}
 ATTACKS: tuple[Attack, ...] = (
     hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
-    hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call, hook_interrupt,
-    hook_operation, hook_function, hook_function_far, hook_behind_mark, jump_through_memory,
-    push_and_return, hook_protocol, hook_terminal, hook_programs, *HIDDEN)
+    take_name_of_others, hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call,
+    hook_interrupt, hook_operation, hook_function, hook_function_far, hook_behind_mark,
+    jump_through_memory, push_and_return, hook_protocol, hook_terminal, hook_programs, *HIDDEN)
 
 
 def thunk(subject: Subject, image: raw.Image) -> None:
