@@ -182,8 +182,8 @@ static struct nunchi_error *process_space(struct guest_kernel *guest, uint64_t p
 	mm = object_u64(&kernel->chosen, &kernel->layout.task_mm);
 	if (kernel->layout.task_mm.present && !mm)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "process %llu has no memory of its own (a kernel thread or a "
-				    "zombie)",
+				    "process %llu has no memory of its own (a kernel thread, or "
+				    "its first thread has ended)",
 				    (unsigned long long)pid);
 	if (linux_read_field(kernel, mm, &kernel->layout.mm_pgd, &pgd) != READ_OK ||
 	    linux_mm_space(kernel, pgd, ret) != READ_OK)
@@ -279,6 +279,10 @@ static struct nunchi_error *find_descriptor(struct linux_kernel *kernel, uint64_
 		return error_create(NUNCHI_ERROR_FAULT,
 				    "the open files of the process cannot be read: %s",
 				    read_result_string(result));
+	if (result == READ_NONE && !open && linux_task_has_other_threads(kernel, &kernel->chosen))
+		return error_create(NUNCHI_ERROR_NOT_FOUND,
+				    "the first thread of the process has ended, and gave up its "
+				    "open files; those of its other threads are not looked at");
 	if (!open)
 		return error_create(NUNCHI_ERROR_NOT_FOUND, "the process has no descriptor %llu",
 				    (unsigned long long)fd);
@@ -339,9 +343,11 @@ static struct nunchi_error *find_root(struct linux_kernel *kernel, uint64_t pid,
 		return err;
 	fs = object_u64(&kernel->chosen, &kernel->layout.task_fs);
 	if (kernel->layout.task_fs.present && !fs)
-		return error_create(NUNCHI_ERROR_NOT_FOUND,
-				    "process %llu has ended and has no root directory",
-				    (unsigned long long)pid);
+		return error_create(
+		    NUNCHI_ERROR_NOT_FOUND, "%sprocess %llu has ended and has no root directory",
+		    linux_task_has_other_threads(kernel, &kernel->chosen) ? "the first thread of "
+									  : "",
+		    (unsigned long long)pid);
 	result = linux_fs_root(kernel, fs, ret);
 	if (result != READ_OK)
 		return error_create(NUNCHI_ERROR_FAULT,
