@@ -224,6 +224,8 @@ struct nunchi_error *check_run(const struct check *check, struct guest_kernel *k
 	for (int i = 1; i < RUNS && !err && kernel->live && is_serious(ret); i++) {
 		struct check_report again = {0};
 
+		/* Else it would find what the first run keeps: translations and modules. */
+		memory_new_generation(kernel->memory);
 		err = run_once(check, kernel, &again);
 		if (!err)
 			keep_common(ret, &again);

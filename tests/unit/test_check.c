@@ -192,11 +192,12 @@ static void test_kprobes_in_a_circle(void **state)
  */
 
 static unsigned runs;
+static uint64_t generations[3];
 
 /* One finding stays, the other is there in the first run alone. */
 static struct nunchi_error *run_unsteady(struct guest_kernel *kernel, struct check_report *report)
 {
-	(void)kernel;
+	generations[runs] = memory_generation(kernel->memory);
 	check_add(report, &(struct check_finding){.severity = CHECK_ALARM,
 						  .pid = 7,
 						  .subject = "steady",
@@ -220,6 +221,8 @@ static void test_moments_are_no_findings(void **state)
 	toy->kernel.guest.live = true;
 	assert_null(check_run(&check, &toy->kernel.guest, &report));
 	assert_int_equal(runs, 3);
+	/* Each of them reads the guest anew, not what an earlier one keeps of it. */
+	assert_true(generations[0] < generations[1] && generations[1] < generations[2]);
 	/* The summary does not say that all was well. */
 	assert_int_equal(report.count, 1);
 	assert_string_equal(report.findings[0].subject, "steady");
