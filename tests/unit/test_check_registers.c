@@ -160,6 +160,9 @@ static void test_good(void **state)
 	world->vcpus[0].cstar = world->vcpus[0].sysenter_eip = 0;
 	world->vcpus[1] = (struct x86_registers){.cr0 = 0x60000010};
 	expect(world, CHECK_OK, NULL, "registers of 1 vCPUs");
+	/* AMD's processors have 32 bits of it, which is what KVM tells. */
+	world->vcpus[0].sysenter_eip = (uint32_t)COMPAT;
+	expect(world, CHECK_OK, NULL, "registers of 1 vCPUs");
 	/* A processor without these features. */
 	world->vcpus[1] = good;
 	world->vcpus[1].cr4 = 0x6f0;

@@ -166,7 +166,9 @@ static void look_at_lstar(struct look *look, const struct linux_vcpu *vcpu)
 
 /*
  * CSTAR and SYSENTER_EIP: the names of their entries changed often, so any place in the kernel's
- * code will do at which a function begins. 0: no such system calls.
+ * code will do at which a function begins. 0: no such system calls. Of SYSENTER_EIP, AMD's
+ * processors have 32 bits alone, and KVM tells no more there (svm_get_msr() of
+ * arch/x86/kvm/svm/svm.c); SYSENTER does not exist in their 64-bit mode.
  */
 static void look_at_entry(struct look *look, const struct linux_vcpu *vcpu, const char *name,
 			  uint64_t address)
@@ -192,10 +194,13 @@ static void look_at_entry(struct look *look, const struct linux_vcpu *vcpu, cons
 static void look_at_calls(struct look *look, const struct linux_vcpu *vcpu)
 {
 	const struct x86_registers *registers = &vcpu->registers;
+	uint64_t sysenter = registers->sysenter_eip;
 	char found[32];
 
+	if (look->kernel->word_size == 8 && sysenter <= UINT32_MAX)
+		sysenter = (uint64_t)(int64_t)(int32_t)(uint32_t)sysenter;
 	if (registers->has_sysenter)
-		look_at_entry(look, vcpu, "SYSENTER_EIP", registers->sysenter_eip);
+		look_at_entry(look, vcpu, "SYSENTER_EIP", sysenter);
 	/* 32-bit kernels set no SYSCALL; with FRED, system calls enter as interrupts do. */
 	if (look->kernel->word_size != 8 || registers->cr4 & CR4_FRED)
 		return;
