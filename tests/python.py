@@ -32,12 +32,12 @@ LEAK_KB = 1024
 ROUNDS = 1000
 
 
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs it in a process of its own, where `guest` is the guest."""
     head = f"import gc, os, signal, sys\nsys.path.insert(0, {MODULES!r})\nimport nunchi\n" \
         f"guest = nunchi.open({GUEST!r})\n"
     return subprocess.run([sys.executable, "-B", "-c", head + code], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=60, env={**os.environ, **environment})
 
 
 def resident_kb() -> int:
@@ -298,7 +298,7 @@ class Sql(unittest.TestCase):
         rows = self.guest.sql("select * from symbols")
         next(rows)
         rows.close()
-        self.assertEqual((list(rows), rows.warnings), ([], []))
+        self.assertEqual((list(rows), rows.warnings, rows.torn, rows.one_moment), ([], [], 0, True))
         rows = self.guest.sql("select * from symbols")
         next(rows)
         del rows
@@ -309,6 +309,7 @@ class Sql(unittest.TestCase):
         for use in (lambda: next(rows), lambda: rows.warnings, lambda: rows.columns):
             self.assertRaisesRegex(nunchi.ArgumentError, "closed", use)
         rows.close()
+        self.assertEqual((rows.warnings, rows.torn, rows.one_moment), ([], None, None))
         self.assertRaisesRegex(nunchi.ArgumentError, "closed", other.sql, "select 1")
         for seed in range(40):
             guests = [nunchi.open(GUEST) for _ in range(2)]
@@ -361,6 +362,26 @@ class Sql(unittest.TestCase):
             "    guest.session().close()\n"
             "    print(len(seen))\n")
         self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, "4\n", ""))
+
+    def test_closed_at_once(self) -> None:
+        """One thread closes a guest, so that the other guest of a statement goes, one the rows."""
+        ran = run_python(
+            "import threading\n"
+            "sys.setswitchinterval(1e-5)\n"
+            "for n in range(60):\n"
+            f"    kept = nunchi.open({GUEST!r})\n"
+            f"    rows = nunchi.sql({{'a': kept, 'b': nunchi.open({GUEST!r})}}, 'select 1')\n"
+            "    statement, ready = rows._statement, threading.Event()\n"
+            "    def drop():\n"
+            "        while not ready.is_set():\n"
+            "            pass\n"
+            "        statement.close()\n"
+            "    thread = threading.Thread(target=drop)\n"
+            "    thread.start()\n"
+            "    ready.set()\n"
+            "    kept.close()\n"
+            "    thread.join()\n", MALLOC_PERTURB_="165")
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
 
     def test_fork(self) -> None:
         rows = self.guest.sql("select * from symbols")

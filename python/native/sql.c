@@ -31,9 +31,15 @@ static struct database *databases;
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+/*
+ * The end of a guest releases the GIL: another thread may free the database while its guests are
+ * dropped, if somebody has it.
+ */
 static void end(struct database *database)
 {
 	struct database **link = &databases;
+	struct guest_object **guests = database->guests;
+	size_t count = database->count;
 
 	while (*link && *link != database)
 		link = &(*link)->next;
@@ -45,11 +51,11 @@ static void end(struct database *database)
 	database->statement = NULL;
 	database->sql = NULL;
 	database->context = NULL;
-	for (size_t i = 0; i < database->count; i++)
-		Py_DECREF(database->guests[i]);
-	database->count = 0;
-	free(database->guests);
 	database->guests = NULL;
+	database->count = 0;
+	for (size_t i = 0; i < count; i++)
+		Py_DECREF(guests[i]);
+	free(guests);
 }
 
 /* Whether no guest is in use, but for one that the caller itself uses, or NULL. */
@@ -138,16 +144,26 @@ static void release_first(struct database *database, size_t count)
 		guest_release(database->guests[i]);
 }
 
-/* Marks all guests as used; false if an exception was raised. */
+/*
+ * Marks all guests as used; false if an exception was raised. The release of a guest may let other
+ * threads run: while it is busy the database is not ended.
+ */
 static bool take(struct database *database)
 {
+	if (database->busy) {
+		if (!database->count || guest_is_usable(database->guests[0]))
+			errors_say(NUNCHI_ERROR_BUSY, "these rows are in use by another thread");
+		return false;
+	}
+	database->busy = true;
 	for (size_t i = 0; i < database->count; i++) {
 		if (!guest_take(database->guests[i])) {
 			release_first(database, i);
+			database->busy = false;
+			sql_close_left();
 			return false;
 		}
 	}
-	database->busy = true;
 	return true;
 }
 
@@ -363,6 +379,10 @@ static bool start(struct database *database, const char *const *names, const cha
 		nunchi_sql_destroy(database->sql);
 		database->statement = NULL;
 		database->sql = NULL;
+	} else {
+		/* While they are in use: who closes one of them later ends the statement. */
+		database->next = databases;
+		databases = database;
 	}
 	release(database);
 	if (err)
@@ -382,8 +402,6 @@ static PyObject *open_statement(PyObject *guests, const char *const *names, cons
 		PyErr_NoMemory();
 	if (self && database && keep_guests(database, guests) &&
 	    start(database, names, text, one_moment)) {
-		database->next = databases;
-		databases = database;
 		self->open = database;
 		return (PyObject *)self;
 	}

@@ -273,7 +273,8 @@ class SqlRows(Rows):
 
     columns: the type of one that is no plain column of a view is that of its value in the first row,
     and "text" before. torn: how many rows that were read of views are torn; one_moment: whether all
-    that was read is of one moment; both complete after the last row.
+    that was read is of one moment; both complete after the last row. Rows that are closed before it
+    keep what was known then; None where a guest was closed first, or is in use.
     """
 
     def __init__(self, statement):
@@ -317,7 +318,10 @@ class SqlRows(Rows):
 
     def close(self):
         if self._told is None:
-            self._told = [], 0, True
+            try:
+                self._told = self._statement.state()
+            except Error:
+                self._told = [], None, None
         self._statement.close()
 
 
