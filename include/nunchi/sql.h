@@ -19,8 +19,8 @@
  * PATTERN, INDEX) is a group of the first match (0: all of it), regex_split(TEXT, PATTERN, INDEX)
  * one of the parts between matches, both by PCRE2; print(EXPRESSION) is the value of an expression,
  * as nunchi_print() has it, of the first guest: a number, a text, or for others what is shown. NULL
- * where memory cannot be read. The table each(EXPRESSION) has a row for what the expression gives,
- * or with each() in it for each element: value, type, address, error.
+ * where memory cannot be read. The table each(EXPRESSION), which each schema has, has a row for
+ * what the expression gives, or with each() in it for each element: value, type, address, error.
  */
 #ifndef NUNCHI_SQL_H
 #define NUNCHI_SQL_H

@@ -137,6 +137,15 @@ struct nunchi_error *nunchi_sql_create(struct nunchi_context *context,
 
 /* ---- Schemas --------------------------------------------------------------------------------- */
 
+struct sql_source *sql_find_source(const struct nunchi_sql *sql, const char *schema)
+{
+	for (size_t i = 0; i < sql->source_count; i++) {
+		if (!strcasecmp(sql->sources[i]->schema, schema))
+			return sql->sources[i];
+	}
+	return NULL;
+}
+
 static struct nunchi_error *check_name(const struct nunchi_sql *sql, const char *schema)
 {
 	bool good = *schema && !isdigit((unsigned char)*schema);
@@ -147,11 +156,8 @@ static struct nunchi_error *check_name(const struct nunchi_sql *sql, const char 
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "a schema has a name of letters, digits and _, not \"%s\"",
 				    schema);
-	for (size_t i = 0; i < sql->source_count; i++) {
-		if (!strcasecmp(sql->sources[i]->schema, schema))
-			return error_create(NUNCHI_ERROR_ARGUMENT, "two guests are called \"%s\"",
-					    schema);
-	}
+	if (sql_find_source(sql, schema))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "two guests are called \"%s\"", schema);
 	if (!strcasecmp(schema, "main") && sql->source_count)
 		return error_create(
 		    NUNCHI_ERROR_ARGUMENT,
@@ -185,6 +191,9 @@ static struct nunchi_error *create_tables(struct nunchi_sql *sql, const char *sc
 		err = run(sql,
 			  sqlite.sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".\"%w\" USING nunchi",
 						 schema, views[i]->name));
+	if (!err)
+		err = run(sql, sqlite.sqlite3_mprintf("CREATE VIRTUAL TABLE \"%w\".each USING each",
+						      schema));
 	return err;
 }
 

@@ -27,7 +27,7 @@ struct row {
 
 struct each_table {
 	sqlite3_vtab base; /* first: SQLite knows it alone */
-	struct nunchi_sql *sql;
+	struct sql_source *source;
 };
 
 struct each_cursor {
@@ -42,20 +42,29 @@ struct each_cursor {
 	bool has_row;
 };
 
+/* arguments: the module, the schema and the table. */
 static int each_connect(sqlite3 *db, void *data, int count, const char *const *arguments,
 			sqlite3_vtab **ret, char **ret_message)
 {
-	int result = sqlite.sqlite3_declare_vtab(db, declaration);
+	struct sql_source *source = sql_find_source(data, arguments[1]);
+	int result = source ? sqlite.sqlite3_declare_vtab(db, declaration) : SQLITE_ERROR;
 	struct each_table *table = result ? NULL : calloc(1, sizeof(*table));
 
 	(void)count;
-	(void)arguments;
 	(void)ret_message;
 	if (!table)
 		return result ? result : SQLITE_NOMEM;
-	table->sql = data;
+	table->source = source;
 	*ret = &table->base;
 	return SQLITE_OK;
+}
+
+/* Not each_connect() itself: SQLite would have a table of this name in every schema, even in none.
+ */
+static int each_create(sqlite3 *db, void *data, int count, const char *const *arguments,
+		       sqlite3_vtab **ret, char **ret_message)
+{
+	return each_connect(db, data, count, arguments, ret, ret_message);
 }
 
 static int each_disconnect(sqlite3_vtab *base)
@@ -81,7 +90,8 @@ static int each_plan(sqlite3_vtab *base, sqlite3_index_info *info)
 		info->aConstraintUsage[i].omit = 1;
 		info->idxNum = 1;
 	}
-	info->estimatedCost = 1000;
+	/* Without it there is nothing: for an OR of several each is asked for itself. */
+	info->estimatedCost = info->idxNum ? 1000 : 1e99;
 	info->estimatedRows = 100;
 	return later && !info->idxNum ? SQLITE_CONSTRAINT : SQLITE_OK;
 }
@@ -172,11 +182,9 @@ static struct nunchi_error *give_fault(struct each_cursor *cursor, struct nunchi
 	return NULL;
 }
 
-/* Evaluates the expression for the first guest. */
-static struct nunchi_error *evaluate(struct nunchi_sql *sql, struct each_cursor *cursor)
+static struct nunchi_error *evaluate(struct sql_source *source, struct each_cursor *cursor)
 {
-	struct sql_source *source = sql->sources[0];
-	struct nunchi_error *err = sql->running ? sql_enter(source) : NULL;
+	struct nunchi_error *err = source->sql->running ? sql_enter(source) : NULL;
 
 	if (err)
 		return err;
@@ -198,16 +206,20 @@ static struct nunchi_error *evaluate(struct nunchi_sql *sql, struct each_cursor 
 	return err;
 }
 
+static struct sql_source *source_of(const sqlite3_vtab_cursor *base)
+{
+	return ((const struct each_table *)base->pVtab)->source;
+}
+
 static int each_next(sqlite3_vtab_cursor *base)
 {
 	struct each_cursor *cursor = (struct each_cursor *)base;
-	struct nunchi_sql *sql = ((const struct each_table *)base->pVtab)->sql;
 	struct nunchi_error *err = cursor->broken;
 
 	cursor->has_row = cursor->next < cursor->rows.size;
 	if (!cursor->has_row) {
 		cursor->broken = NULL;
-		return err ? sql_keep_error(sql, err) : SQLITE_OK;
+		return err ? sql_keep_error(source_of(base)->sql, err) : SQLITE_OK;
 	}
 	memcpy(&cursor->row, cursor->rows.data + cursor->next, sizeof(cursor->row));
 	cursor->value = cursor->rows.data + cursor->next + sizeof(cursor->row);
@@ -217,27 +229,38 @@ static int each_next(sqlite3_vtab_cursor *base)
 	return SQLITE_OK;
 }
 
+/* Takes the expression; none, and no error, where it is NULL. */
+static struct nunchi_error *take_expression(struct each_cursor *cursor, sqlite3_value *value)
+{
+	const char *text = (const char *)sqlite.sqlite3_value_text(value);
+
+	/* Of NULL there is nothing, as of a name that an outer join has not found. */
+	if (!text)
+		return sqlite.sqlite3_value_type(value) == SQLITE_NULL ? NULL : &error_nomem;
+	if (strlen(text) != (size_t)sqlite.sqlite3_value_bytes(value))
+		return error_create(NUNCHI_ERROR_ARGUMENT, "the expression of each() has a byte 0");
+	cursor->expression = strdup(text);
+	return cursor->expression ? NULL : &error_nomem;
+}
+
 static int each_filter(sqlite3_vtab_cursor *base, int number, const char *plan, int count,
 		       sqlite3_value **values)
 {
 	struct each_cursor *cursor = (struct each_cursor *)base;
-	struct nunchi_sql *sql = ((const struct each_table *)base->pVtab)->sql;
-	struct nunchi_error *err = NULL;
-	const char *text = count ? (const char *)sqlite.sqlite3_value_text(values[0]) : NULL;
+	struct sql_source *source = source_of(base);
+	struct nunchi_error *err;
 
 	(void)plan;
 	clear(cursor);
-	if (!number)
+	if (number && count)
+		err = take_expression(cursor, values[0]);
+	else
 		err = error_create(NUNCHI_ERROR_ARGUMENT,
-				   "each() takes an expression: each('modules')");
-	/* Of NULL there is nothing, as of a name that an outer join has not found. */
-	if (!err && (!text || !sql->source_count))
-		return SQLITE_OK;
-	if (!err) {
-		cursor->expression = strdup(text);
-		err = cursor->expression ? evaluate(sql, cursor) : &error_nomem;
-	}
-	return err ? sql_keep_error(sql, err) : each_next(base);
+				   "each() takes an expression, which is known before its rows: "
+				   "each('modules'); it cannot be the right side of a RIGHT JOIN");
+	if (!err && cursor->expression)
+		err = evaluate(source, cursor);
+	return err ? sql_keep_error(source->sql, err) : each_next(base);
 }
 
 static int each_eof(sqlite3_vtab_cursor *base)
@@ -268,7 +291,9 @@ static int each_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int 
 	const struct row *row = &cursor->row;
 	const char *type = cursor->value + row->value_size, *error = type + row->type_size;
 
+	/* A row without one of these is as it should be: in good rows there is no error. */
 	sqlite.sqlite3_result_null(context);
+	sqlite.sqlite3_result_subtype(context, SQL_ABSENCE + NUNCHI_ABSENT_NOT_APPLICABLE);
 	if (column == COLUMN_VALUE)
 		give_value(context, cursor);
 	else if (column == COLUMN_TYPE && row->type_size)
@@ -288,12 +313,13 @@ static int each_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret)
 	return SQLITE_OK;
 }
 
-/* Without xCreate: there is one such table, and none can be made of it. */
 static const sqlite3_module module = {
     .iVersion = 1,
+    .xCreate = each_create,
     .xConnect = each_connect,
     .xBestIndex = each_plan,
     .xDisconnect = each_disconnect,
+    .xDestroy = each_disconnect,
     .xOpen = each_open,
     .xClose = each_close,
     .xFilter = each_filter,

@@ -61,6 +61,8 @@ struct nunchi_statement {
 
 /* Whether the statement that runs is to end. */
 bool sql_is_cancelled(const struct nunchi_sql *sql);
+/* The source of a schema, NULL if there is none. */
+struct sql_source *sql_find_source(const struct nunchi_sql *sql, const char *schema);
 
 /* ---- table.c ---- */
 

@@ -93,15 +93,6 @@ static const char *declaration(const struct nunchi_column *column)
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
-static struct sql_source *find_source(const struct nunchi_sql *sql, const char *schema)
-{
-	for (size_t i = 0; i < sql->source_count; i++) {
-		if (!strcasecmp(sql->sources[i]->schema, schema))
-			return sql->sources[i];
-	}
-	return NULL;
-}
-
 static int declare(sqlite3 *db, const struct nunchi_view *view)
 {
 	_cleanup_buffer_ struct buffer text;
@@ -120,7 +111,7 @@ static int table_connect(sqlite3 *db, void *data, int count, const char *const *
 			 sqlite3_vtab **ret, char **ret_message)
 {
 	const struct nunchi_sql *sql = data;
-	struct sql_source *source = find_source(sql, arguments[1]);
+	struct sql_source *source = sql_find_source(sql, arguments[1]);
 	const struct nunchi_view *view = nunchi_view_find(arguments[2]);
 	struct table *table;
 	int result;

@@ -565,7 +565,7 @@ static void write_types(char *name)
 static void each_answers(struct sql_test *test)
 {
 	answers(test, "select value, typeof(value), type, address, error from each('1 + 1')",
-		"2|integer|long|<null>|<null>\n");
+		"2|integer|long|<not applicable>|<not applicable>\n");
 	answers(test, "select expression, value from each where expression = 'sizeof(int)'",
 		"sizeof(int)|4\n");
 	answers(test,
@@ -582,10 +582,43 @@ static void each_answers(struct sql_test *test)
 		"<null>|1\n<null>|1\n");
 	answers(test, "select count(*) from each('1') a, each('2') b where a.value < b.value",
 		"1\n");
+	answers(test,
+		"select value from each where expression = '1' or expression = '2' order by 1",
+		"1\n2\n");
+	answers(test, "select value from main.each('3')", "3\n");
+	fails(test, "select value from zz.each('3')", NUNCHI_ERROR_ARGUMENT, "no such table");
+	fails(test, "select * from each(cast(x'31002b31' as text))", NUNCHI_ERROR_ARGUMENT,
+	      "byte 0");
 	fails(test, "select * from each", NUNCHI_ERROR_ARGUMENT, "each() takes an expression");
 	fails(test, "select * from each('1 +')", NUNCHI_ERROR_ARGUMENT, "character 4");
 	fails(test, "select * from each('each(1)')", NUNCHI_ERROR_ARGUMENT, "not a list");
 	fails(test, "select * from each('1', 2)", NUNCHI_ERROR_ARGUMENT, "too many arguments");
+}
+
+/* That of a schema is about its guest: each has types of its own. */
+static void each_of_schemas(void **state)
+{
+	const char *const names[] = {"a", "b"};
+	struct sql_test test = {.context = ((struct sql_test *)*state)->context};
+	char types[] = "/tmp/nunchi-types-XXXXXX";
+	const struct nunchi_guest_options options[] = {
+	    {.size = sizeof(options[0])}, {.size = sizeof(options[0]), .types_path = types}};
+	struct nunchi_guest *guests[2];
+
+	write_types(types);
+	succeeded(nunchi_sql_create(test.context, NULL, &test.sql));
+	for (size_t i = 0; i < 2; i++) {
+		succeeded(nunchi_guest_open(test.context, path, &options[i], &guests[i]));
+		succeeded(nunchi_sql_add(test.sql, names[i], guests[i]));
+	}
+	answers(&test, "select value from b.each('1')", "1\n");
+	fails(&test, "select value from a.each('1')", NUNCHI_ERROR_NOT_FOUND, "type");
+	fails(&test, "select value from each('1')", NUNCHI_ERROR_NOT_FOUND, "type");
+	fails(&test, "select value from zz.each('1')", NUNCHI_ERROR_ARGUMENT, "no such table");
+	nunchi_sql_destroy(test.sql);
+	nunchi_guest_close(guests[0]);
+	nunchi_guest_close(guests[1]);
+	unlink(types);
 }
 
 static void expressions_answer(void **state)
@@ -703,6 +736,7 @@ int main(void)
 	    TEST(a_reason_is_kept_by_plain_columns),
 	    TEST(columns_have_names_of_their_own_and_types),
 	    TEST(expressions_answer),
+	    TEST(each_of_schemas),
 	    TEST(a_text_may_have_several_statements),
 	    TEST(one_statement_runs_at_a_time),
 	    TEST(a_statement_has_a_session),
