@@ -205,6 +205,55 @@ class Edited(Case):
         if number in (signal.SIGSEGV, signal.SIGKILL):
             self.assertIn(b"was ended by signal", shell.left)
 
+    def test_ends_by_other_signals(self) -> None:
+        """They are not told to the child as what they are: it would end with the guest paused."""
+        for number in (signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+            shell = self.start()
+            shell.wait(b"nunchi> ")
+            os.kill(shell.child, number)
+            self.assertEqual((shell.end(), shell.same_mode), (128 + signal.SIGTERM, True), number)
+
+    def test_reader_that_does_not_answer(self) -> None:
+        """It is killed some seconds after the signal."""
+        for busy in (False, True):
+            shell = self.start()
+            shell.wait(b"nunchi> ")
+            child = shell.reader()
+            os.kill(child, signal.SIGSTOP)
+            if busy:
+                shell.press(b"select 1;\n")
+                time.sleep(0.4)
+            os.kill(shell.child, signal.SIGTERM)
+            self.assertEqual((shell.end(), shell.same_mode), (128 + signal.SIGKILL, True))
+            self.assertIn(b"did not end and was killed", shell.left)
+            self.assertFalse(Path(f"/proc/{child}").exists())
+
+    def test_keys_of_vi(self) -> None:
+        """Ctrl-C drops the line in the command mode too."""
+        (self.place / ".editrc").write_text("bind -v\n")
+        shell = self.start()
+        shell.wait(b"nunchi> ")
+        shell.type(b"select 123", b"123")
+        shell.press(b"\x1b")
+        time.sleep(0.3)
+        shell.type(CTRL_C, b"nunchi> ")
+        self.assertIn(b"45", shell.type(b"select 45 as v;\n", b"nunchi> "))
+        shell.press(CTRL_D)
+        self.assertEqual((shell.end(), shell.same_mode), (0, True))
+
+    @unittest.skipIf(os.geteuid(), "needs root")
+    def test_home_of_another_user(self) -> None:
+        """Its keys are not ours."""
+        (self.place / ".editrc").write_text('bind -s "z" "y"\n')
+        os.chown(self.place, 65534, 65534)
+        shell = self.start()
+        self.assertIn(b"belongs to another user", shell.wait(b"nunchi> "))
+        shell.type(b"select 'z' as a;\n", b"nunchi> ")
+        self.assertIn(b"select 'z'", shell.type(UP, b"as a;"))
+        shell.type(CTRL_C, b"nunchi> ")
+        shell.press(CTRL_D)
+        self.assertEqual(shell.end(), 0)
+
     def test_killed(self) -> None:
         """Nobody can put the terminal right then; but the process that reads the guest ends."""
         for busy in (False, True):
@@ -276,6 +325,17 @@ class Edited(Case):
         os.waitpid(shell.child, 0)
         os.close(shell.master)
         self.assertEqual(self.history().read_text().count("select 12"), 2)
+
+    def test_history_of_no_characters(self) -> None:
+        """A line that is no UTF-8 does not hide those before it."""
+        self.history().parent.mkdir(parents=True, mode=0o700)
+        self.history().write_bytes(b"select 'older';\nselect '\xff\xfe';\n")
+        shell = self.start()
+        shell.wait(b"nunchi> ")
+        shell.type(UP, b"older")
+        shell.type(CTRL_C, b"nunchi> ")
+        shell.press(CTRL_D)
+        self.assertEqual(shell.end(), 0)
 
     def test_no_history(self) -> None:
         for environment, said in (({"NUNCHI_HISTORY": ""}, b""),

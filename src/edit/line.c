@@ -221,12 +221,21 @@ static unsigned char complete_word(EditLine *line, int key)
 
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
-/* A line of the history. */
+static void say_not_kept(struct nunchi_error *err)
+{
+	if (err)
+		fprintf(stderr, "nunchi: the history is not kept: %s\n", nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+/* A line of the history. One that has what is no character would hide all that are older. */
 static void remember(const char *line, void *data)
 {
 	struct editor *editor = data;
 	HistEvent event;
 
+	if (mbstowcs(NULL, line, 0) == (size_t)-1)
+		return;
 	editor->lib.history(editor->history, &event, H_ENTER, line);
 }
 
@@ -240,7 +249,7 @@ static enum edit_answer take_line(struct editor *editor, const char *typed, cons
 	line = buffer_string(&editor->typed);
 	if (line[strspn(line, " \t")]) {
 		remember(line, editor);
-		history_add(&editor->file, line);
+		say_not_kept(history_add(&editor->file, line));
 	}
 	if (editor->statement.size < MOST_TEXT) {
 		buffer_append_string(&editor->statement, line);
@@ -295,26 +304,26 @@ static void bind_keys(struct editor *editor)
 	lib->el_set(line, EL_BIND, "^I", "complete-word", NULL);
 	lib->el_set(line, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	/* ~/.editrc, where users of libedit keep keys of their own. */
-	lib->el_source(line, NULL);
+	if (!history_home_is_foreign())
+		lib->el_source(line, NULL);
 	/* Not by signals, which the process that reads the guest would get too. */
 	lib->el_set(line, EL_SETTY, "-d", "-isig", NULL);
 	lib->el_set(line, EL_BIND, "^C", "interrupt", NULL);
 	lib->el_set(line, EL_BIND, "^Z", "suspend", NULL);
+	/* In vi's command mode too. */
+	lib->el_set(line, EL_BIND, "-a", "^C", "interrupt", NULL);
+	lib->el_set(line, EL_BIND, "-a", "^Z", "suspend", NULL);
 }
 
 /* The history of this run is kept in any case; that no file keeps it is no error. */
 static void open_history(struct editor *editor)
 {
 	HistEvent event;
-	struct nunchi_error *err;
 
 	editor->lib.history(editor->history, &event, H_SETSIZE, HISTORY_LINES);
 	editor->lib.history(editor->history, &event, H_SETUNIQUE, 1);
 	editor->lib.el_set(editor->line, EL_HIST, editor->lib.history, editor->history);
-	err = history_open(editor->options->name, remember, editor, &editor->file);
-	if (err)
-		fprintf(stderr, "nunchi: the history is not kept: %s\n", nunchi_error_message(err));
-	nunchi_error_destroy(err);
+	say_not_kept(history_open(editor->options->name, remember, editor, &editor->file));
 }
 
 struct editor *editor_create(const struct edit_options *options, const struct libedit *lib,

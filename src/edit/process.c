@@ -22,6 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* How long the child may take to end after a signal: what it has paused goes on first. */
+#define END_US ((uint64_t)5000000)
+/* How often it is looked whether a signal has come while the child ends. */
+#define LOOK_US ((uint64_t)100000)
+
 enum { ASK_FIRST = 'f', ASK_MORE = 'm' };
 enum { ANSWER_LINE = 'l', ANSWER_INTERRUPTED = 'i' };
 
@@ -58,27 +63,49 @@ struct parent {
 	struct editor *editor;
 	pid_t child;
 	int fd, signals;
-	bool ended; /* the child was told that no line comes any more */
+	uint64_t deadline; /* when the child is killed */
+	bool ended;        /* the child was told that no line comes any more */
 };
+
+/*
+ * Hands on a signal that ends this program. The child knows what to do before it ends for some
+ * alone. One that does not end, as it does not answer any more, is killed in the end.
+ */
+static void end_child(struct parent *parent, int number)
+{
+	kill(parent->child, number == SIGHUP ? SIGHUP : SIGTERM);
+	if (parent->deadline == CLOCK_NEVER)
+		parent->deadline = clock_us() + END_US;
+}
+
+/* Takes a signal that came while no line is edited; kills the child whose time is over. */
+static void look_after_child(struct parent *parent)
+{
+	struct signalfd_siginfo info;
+
+	while (read(parent->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGCONT && info.ssi_signo != SIGWINCH)
+			end_child(parent, (int)info.ssi_signo);
+	}
+	if (clock_us() >= parent->deadline)
+		kill(parent->child, SIGKILL);
+}
 
 /*
  * The child asks for a line: true, and which. False: it has ended, or said what it never says, and
  * is killed.
  */
-static bool wait_for_child(const struct parent *parent, bool *ret_more)
+static bool wait_for_child(struct parent *parent, bool *ret_more)
 {
 	for (;;) {
 		struct pollfd fds[] = {{.fd = parent->fd, .events = POLLIN},
 				       {.fd = parent->signals, .events = POLLIN}};
-		struct signalfd_siginfo info;
+		int wait = parent->deadline == CLOCK_NEVER ? -1 : (int)(LOOK_US / 1000);
+		int ready = poll(fds, ARRAY_SIZE(fds), wait);
 		char ask;
 
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
-			continue;
-		if (fds[1].revents && read(parent->signals, &info, sizeof(info)) == sizeof(info) &&
-		    info.ssi_signo != SIGCONT && info.ssi_signo != SIGWINCH)
-			kill(parent->child, (int)info.ssi_signo);
-		if (!fds[0].revents)
+		look_after_child(parent);
+		if (ready <= 0 || !fds[0].revents)
 			continue;
 		if (read(parent->fd, &ask, 1) != 1)
 			return false;
@@ -105,7 +132,7 @@ static void answer(struct parent *parent, bool more)
 			failed = io_write_quietly(parent->fd, "\n", 1);
 	}
 	if (editor_signal(parent->editor))
-		kill(parent->child, editor_signal(parent->editor));
+		end_child(parent, editor_signal(parent->editor));
 	if (got == EDIT_END || failed) {
 		parent->ended = true;
 		shutdown(parent->fd, SHUT_WR);
@@ -113,16 +140,23 @@ static void answer(struct parent *parent, bool more)
 }
 
 /* The child's exit status, or what stands for the signal that ended it. */
-static int status_of(const struct parent *parent)
+static int status_of(struct parent *parent)
 {
-	int status;
+	int status, got;
 
-	if (io_reap(parent->child, CLOCK_NEVER, NULL, &status) != 1)
+	do {
+		look_after_child(parent);
+		got = io_reap(parent->child, clock_us() + LOOK_US, NULL, &status);
+	} while (!got);
+	if (got != 1)
 		return 1;
 	if (!WIFSIGNALED(status))
 		return WEXITSTATUS(status);
+	if (clock_us() >= parent->deadline)
+		fprintf(stderr,
+			"nunchi: the process that reads the guest did not end and was killed\n");
 	/* Not where somebody ended both. */
-	if (!parent->editor || !editor_signal(parent->editor))
+	else if (!parent->editor || !editor_signal(parent->editor))
 		fprintf(stderr,
 			"nunchi: the process that reads the guest was ended by signal %d (%s)\n",
 			WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -148,7 +182,7 @@ static int serve(struct parent *parent, const struct edit_options *options,
 	ignore(SIGTTOU);
 	parent->editor = editor_create(options, lib, parent->signals);
 	if (!parent->editor)
-		kill(parent->child, SIGTERM);
+		end_child(parent, SIGTERM);
 	while (wait_for_child(parent, &more) && !parent->ended)
 		answer(parent, more);
 	close(parent->fd);
@@ -207,7 +241,8 @@ static bool is_terminal_for_editing(void)
 /* What a signal does is done between two lines: no handler runs. Ctrl-C is for the child alone. */
 static int take_signals(sigset_t *ret_mask)
 {
-	static const int taken[] = {SIGTERM, SIGHUP, SIGCONT, SIGWINCH};
+	static const int taken[] = {SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
+				    SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
 	sigset_t wanted;
 
 	sigemptyset(&wanted);
@@ -220,7 +255,7 @@ static int take_signals(sigset_t *ret_mask)
 struct nunchi_error *edit_start(const struct edit_options *options, enum edit_role *ret,
 				int *ret_status)
 {
-	struct parent parent = {.fd = -1};
+	struct parent parent = {.fd = -1, .deadline = CLOCK_NEVER};
 	struct libedit lib = {0};
 	struct nunchi_error *err;
 	sigset_t mask;

@@ -216,11 +216,11 @@ static void test_history(void **state)
 	(void)state;
 	assert_null(history_open("lines", take, &taken, &file));
 	assert_int_equal(taken.count, 0);
-	history_add(&file, "one");
+	assert_null(history_add(&file, "one"));
 	assert_null(history_open("lines", take, &taken, &other));
 	assert_int_equal(taken.count, 1);
-	history_add(&other, "two");
-	history_add(&file, "three");
+	assert_null(history_add(&other, "two"));
+	assert_null(history_add(&file, "three"));
 	history_close(&file);
 	history_close(&other);
 	assert_int_equal(stat(in_home(LINES), &status), 0);
@@ -294,6 +294,46 @@ static void test_history_is_refused(void **state)
 	open_and_close(&taken);
 }
 
+static void write_text(const char *path, const void *text, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Of a file that somebody has edited; others may write to the folder above nunchi/. */
+static void test_history_of_others(void **state)
+{
+	static const char zero[] = "old\na\0b\n\nnew\n", cut[] = "old\nnew";
+	struct history_file file, full = {.fd = open("/dev/full", O_WRONLY | O_CLOEXEC)};
+	struct nunchi_error *err;
+	struct taken taken = {0};
+
+	(void)state;
+	assert_int_equal(chmod(in_home(".local/state"), 0775), 0);
+	write_text(in_home(LINES), zero, sizeof(zero) - 1);
+	open_and_close(&taken);
+	assert_int_equal(taken.count, 2);
+	assert_string_equal(taken.first, "old");
+	assert_string_equal(taken.last, "new");
+	write_text(in_home(LINES), cut, sizeof(cut) - 1);
+	assert_null(history_open("lines", take, &taken, &file));
+	assert_string_equal(taken.last, "new");
+	assert_null(history_add(&file, "newer"));
+	history_close(&file);
+	open_and_close(&taken);
+	assert_int_equal(taken.count, 3);
+	assert_string_equal(taken.last, "newer");
+	assert_int_equal(chmod(in_home(".local/state"), 0700), 0);
+	assert_true(full.fd >= 0);
+	err = history_add(&full, "a line");
+	assert_non_null(err);
+	assert_int_equal(full.fd, -1);
+	nunchi_error_destroy(err);
+}
+
 static void test_history_elsewhere(void **state)
 {
 	struct history_file file = {.fd = 7};
@@ -326,6 +366,7 @@ int main(void)
 	    cmocka_unit_test(test_history),
 	    cmocka_unit_test(test_history_is_shortened),
 	    cmocka_unit_test(test_history_is_refused),
+	    cmocka_unit_test(test_history_of_others),
 	    cmocka_unit_test(test_history_elsewhere),
 	};
 	char command[64];
