@@ -121,6 +121,17 @@ class Plain(Case):
                        "no such column: nam"):
             self.assertIn(wanted, text)
 
+    def test_words_of_other_shells(self) -> None:
+        text = self.talk("help", "select 5", ".tables", None, "select 6 from nosuch;")
+        for wanted in (".schema [TABLE]", "this is a part of the statement", "then type .tables",
+                       "no such table: nosuch", ".tables lists the tables"):
+            self.assertIn(wanted, text)
+        for word in ("quit", "exit", "exit ;"):
+            shell = self.start(TERM="dumb")
+            shell.wait(b"nunchi> ")
+            shell.press(word.encode() + b"\n")
+            self.assertEqual(shell.end(), 0)
+
 
 @unittest.skipUnless(os.environ.get("NUNCHI_EDITING", "1") == "1", "a build without libedit")
 class Edited(Case):

@@ -52,13 +52,15 @@ static bool mentions(const char *text, const char *name)
 	return false;
 }
 
+static const char no_table[] = "no such table: ";
+
 /*
  * The name that the user may have meant, where SQLite says that there is no table or column of that
  * name; NULL otherwise. Columns are those of the tables that the statement names.
  */
 static const char *suggest_name(const char *message, const char *text)
 {
-	static const char no_table[] = "no such table: ", no_column[] = "no such column: ";
+	static const char no_column[] = "no such column: ";
 	bool columns = !strncmp(message, no_column, strlen(no_column));
 	const char *word = message + (columns ? strlen(no_column) : strlen(no_table));
 	struct names names = {.count = 0};
@@ -86,6 +88,7 @@ static int fail_statement(struct cli *cli, struct sql_state *state, const char *
 {
 	enum nunchi_error_code code = nunchi_error_code(err);
 	const char *near = suggest_name(nunchi_error_message(err), text);
+	bool lacks_table = !strncmp(nunchi_error_message(err), no_table, strlen(no_table));
 	size_t offset;
 	int status;
 
@@ -94,6 +97,9 @@ static int fail_statement(struct cli *cli, struct sql_state *state, const char *
 		cli_print_place(text, offset);
 	if (near)
 		fprintf(stderr, "  did you mean \"%s\"?\n", near);
+	else if (lacks_table)
+		fprintf(stderr, "  %s lists the tables\n",
+			state->in_shell ? ".tables" : "\"nunchi views\"");
 	return code == NUNCHI_ERROR_PERMISSION ? CLI_USAGE : status;
 }
 
@@ -327,6 +333,7 @@ static int sql_run(struct cli *cli, void *data, char **arguments, int count)
 	if (!status)
 		status = open_all(cli, state);
 	if (!status && shell) {
+		state->in_shell = true;
 		status = sql_shell(cli, state);
 		text = "";
 	} else if (!status && !strcmp(text, "-")) {

@@ -13,6 +13,7 @@ struct sql_state {
 	struct targets targets;
 	char *text;  /* that was read; owned */
 	bool edited; /* lines come from the process that edits them */
+	bool in_shell;
 };
 
 /* Executes the statements of a text one after the other; the first that fails is the last. */

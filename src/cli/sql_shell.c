@@ -98,7 +98,7 @@ static const struct shell_command {
      "whether the time of each statement is printed",
      set_timer},
     {{".help", NULL, false}, "", "this text", print_help},
-    {{".quit", NULL, false}, "", "ends; so does the end of the input (Ctrl-D)", quit},
+    {{".quit", NULL, false}, "", "ends; so do exit, quit and the end of the input (Ctrl-D)", quit},
     {{".exit", NULL, false}, "", NULL, quit},
 };
 
@@ -120,18 +120,47 @@ static void print_help(struct shell *shell, const char *argument)
 				       "the lines typed before.\n");
 }
 
+static const struct shell_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shell_commands); i++) {
+		if (!strcmp(name, shell_commands[i].edit.name))
+			return &shell_commands[i];
+	}
+	return NULL;
+}
+
 /* A line that begins with a period. */
 static void run_command(struct shell *shell, char *line)
 {
 	const char *word = strtok(line, " \t"), *argument = strtok(NULL, " \t");
+	const struct shell_command *command = find_command(word);
 
-	for (size_t i = 0; i < ARRAY_SIZE(shell_commands); i++) {
-		if (!strcmp(word, shell_commands[i].edit.name)) {
-			shell_commands[i].run(shell, argument);
-			return;
-		}
+	if (command)
+		command->run(shell, argument);
+	else
+		fprintf(stderr, "there is no such command; .help lists them\n");
+}
+
+/*
+ * The command that is all of the line: one with its period, or a word that other shells take, with
+ * a semicolon or without. No statement is such a word. NULL: it is none.
+ */
+static const struct shell_command *meant_command(const char *line)
+{
+	static const char *const words[] = {".exit", ".quit", ".help"};
+	char name[16];
+	size_t size;
+
+	line += strspn(line, " \t");
+	size = strcspn(line, " \t;");
+	if (!size || size >= sizeof(name) - 1 || line[size + strspn(line + size, " \t;")])
+		return NULL;
+	snprintf(name, sizeof(name), "%s%.*s", *line == '.' ? "" : ".", (int)size, line);
+	for (size_t i = 0; *line != '.' && i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(name, words[i]))
+			return find_command(name);
 	}
-	fprintf(stderr, "there is no such command; .help lists them\n");
+	return *line == '.' ? find_command(name) : NULL;
 }
 
 /* ---- Statements ------------------------------------------------------------------------------ */
@@ -204,12 +233,22 @@ static void run_typed(struct shell *shell)
 /* Takes a line without its newline. */
 static void take_line(struct shell *shell, char *line)
 {
+	const struct shell_command *meant = meant_command(line);
 	size_t size = strlen(line);
 
 	if (!shell->size && line[strspn(line, " \t")] == '.') {
 		run_command(shell, line);
 		return;
 	}
+	if (!shell->size && meant) {
+		meant->run(shell, NULL);
+		return;
+	}
+	if (meant)
+		fprintf(stderr,
+			"this is a part of the statement, which a semicolon ends and Ctrl-C "
+			"drops; then type %s\n",
+			meant->edit.name);
 	if (size + 1 > MOST_INPUT - shell->size) {
 		fprintf(stderr, "the statement has more than 1 MiB; it is dropped\n");
 		shell->size = 0;
