@@ -177,6 +177,42 @@ class Metrics(unittest.TestCase):
             self.assertIn('nunchi_up{guest="qemu:nobody"} 0\n', path.read_text(encoding="utf-8"))
             self.assertEqual([path], list(pathlib.Path(directory).iterdir()))
 
+    def test_socket_is_not_taken(self):
+        """A socket at which nobody listens any more is replaced, and no other one."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = f"{directory}/socket"
+            with socket.socket(socket.AF_UNIX) as other:
+                other.bind(path)
+                other.listen()
+                done = run("metrics", "qemu:nobody", "--listen", f"unix:{path}")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("another program listens", done.stderr)
+            server = subprocess.Popen([NUNCHI, "metrics", "qemu:nobody", "--listen", f"unix:{path}"],
+                                      stderr=subprocess.PIPE, text=True)
+            self.assertIn("nunchi: listening: ", server.stderr.readline())
+            self.assertEqual(os.listdir(directory), ["socket"])
+            server.terminate()
+            self.assertEqual(server.wait(60), 0)
+            server.stderr.close()
+            self.assertEqual(os.listdir(directory), [])
+
+    def test_one_socket(self):
+        """Of several that begin to listen at once, one has the path, and all know which."""
+        with tempfile.TemporaryDirectory() as directory:
+            servers = [subprocess.Popen(
+                [NUNCHI, "metrics", "qemu:nobody", "--listen", f"unix:{directory}/socket"],
+                stderr=subprocess.PIPE, text=True) for _ in range(8)]
+            said = [server.stderr.readline() for server in servers]
+            listening = [server for server, line in zip(servers, said)
+                         if line.startswith("nunchi: listening: ")]
+            self.assertEqual(len(listening), 1, said)
+            self.assertEqual(sum("another program listens" in line for line in said), 7, said)
+            self.assertEqual(os.listdir(directory), ["socket"])
+            listening[0].terminate()
+            for server in servers:
+                self.assertEqual(server.wait(60), 0 if server in listening else 1)
+                server.stderr.close()
+
     def test_socket_goes(self):
         """SIGTERM ends the server, and its socket goes with it."""
         with tempfile.TemporaryDirectory() as directory:
@@ -258,7 +294,7 @@ class WrongUse(unittest.TestCase):
                 (["--textfile", "a"], "ends in .prom"),
                 (["--textfile", ".prom"], "ends in .prom"),
                 (["--textfile", "a.prom", "--listen", "127.0.0.1:0"], "exclude each other"),
-                (["--listen", "0.0.0.0:9435"], "unix:PATH or 127.0.0.1:PORT"),
+                (["--listen", "0.0.0.0:9435"], "the protocol has no password"),
                 (["--listen", "127.0.0.1:65536"], "is not a port"),
                 (["--json", "--listen", "127.0.0.1:0"], "--json is for standard output"),
                 (["--csv"], "has no CSV"),

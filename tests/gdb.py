@@ -216,7 +216,7 @@ class Listening(unittest.TestCase):
                         "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:", f"unix:/{'a' * 108}"):
             done = run("gdb", GUEST, "--listen", address)
             self.assertEqual(done.returncode, 2, address)
-        self.assertIn(b"is not asked who he is", run("gdb", GUEST, "--listen", ":1").stderr)
+        self.assertIn(b"the protocol has no password", run("gdb", GUEST, "--listen", ":1").stderr)
 
     def test_only_the_user_pauses_it(self) -> None:
         """Whoever connects to a port would pause the guest for as long as he likes."""
