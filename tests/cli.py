@@ -177,6 +177,27 @@ class Metrics(unittest.TestCase):
             self.assertIn('nunchi_up{guest="qemu:nobody"} 0\n', path.read_text(encoding="utf-8"))
             self.assertEqual([path], list(pathlib.Path(directory).iterdir()))
 
+    def test_file_again(self):
+        """What keeps the file from being written is told once, and may go."""
+        with tempfile.TemporaryDirectory() as directory:
+            folder = pathlib.Path(directory, "b")
+            path = folder / "a.prom"
+            writer = subprocess.Popen([NUNCHI, "metrics", "qemu:nobody", "--interval", "1",
+                                       "--textfile", path], stderr=subprocess.PIPE, text=True)
+            lines = [writer.stderr.readline()]
+            while "a.prom" not in lines[-1]:
+                self.assertTrue(lines[-1], lines)
+                lines.append(writer.stderr.readline())
+            # Twice without a word.
+            time.sleep(2.5)
+            folder.mkdir()
+            lines.append(writer.stderr.readline())
+            self.assertIn("the file can be written again", lines[-1])
+            self.assertTrue(path.exists())
+            writer.terminate()
+            self.assertEqual(writer.wait(60), 0)
+            writer.stderr.close()
+
     def test_socket_is_not_taken(self):
         """A socket at which nobody listens any more is replaced, and no other one."""
         with tempfile.TemporaryDirectory() as directory:

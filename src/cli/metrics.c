@@ -68,13 +68,19 @@ static bool ended(void *cli)
 	return cli_interrupted();
 }
 
+static void file_fail(const struct nunchi_error *err, void *cli_pointer)
+{
+	(void)cli_fail(cli_pointer,
+		       nunchi_error_create(nunchi_error_code(err), nunchi_error_errno(err),
+					   nunchi_error_message(err), nunchi_error_hint(err)));
+}
+
 static void fail(const char *target, const struct nunchi_error *err, void *cli_pointer)
 {
 	struct cli *cli = cli_pointer;
 
 	cli->target = target;
-	(void)cli_fail(cli, nunchi_error_create(nunchi_error_code(err), nunchi_error_errno(err),
-						nunchi_error_message(err), nunchi_error_hint(err)));
+	file_fail(err, cli);
 	cli->target = NULL;
 }
 
@@ -85,6 +91,11 @@ static void back(const char *target, void *cli_pointer)
 	cli->target = target;
 	cli_note(cli, "the guest can be read again");
 	cli->target = NULL;
+}
+
+static void file_back(void *cli)
+{
+	cli_note(cli, "the file can be written again");
 }
 
 /* What is given to nobody but node_exporter would not be read under another name. */
@@ -163,6 +174,8 @@ static int metrics_command_run(struct cli *cli, void *state_pointer, char **argu
 	    .write = cli_write,
 	    .fail = fail,
 	    .back = back,
+	    .file_fail = file_fail,
+	    .file_back = file_back,
 	    .data = cli,
 	};
 	int status = check(cli, state, arguments, count);

@@ -32,6 +32,9 @@ struct metrics_options {
 	void (*fail)(const char *target, const struct nunchi_error *err, void *data);
 	/* A guest that can be read again. */
 	void (*back)(const char *target, void *data);
+	/* A file that cannot be written, if it is tried again; and one that can be again. */
+	void (*file_fail)(const struct nunchi_error *err, void *data);
+	void (*file_back)(void *data);
 	void *data;
 };
 

@@ -27,6 +27,9 @@ struct metrics {
 	bool has_read;                /* there was one */
 	uint64_t read_at, round_ends; /* of clock_us() */
 	uint64_t write_at;            /* when the file is written next */
+	/* Why the file could not be written, as was told; 0: it could. */
+	enum nunchi_error_code file_told;
+	int file_errno;
 };
 
 /* ---- Guests ---------------------------------------------------------------------------------- */
@@ -173,6 +176,25 @@ static struct nunchi_error *write_out(struct metrics *metrics)
 	return NULL;
 }
 
+/*
+ * Of a file that is written again and again: what keeps it from being written may go, such as a
+ * full disk.
+ */
+static void tell_file(struct metrics *metrics, struct nunchi_error *err)
+{
+	const struct metrics_options *options = metrics->options;
+	enum nunchi_error_code code = err ? nunchi_error_code(err) : 0;
+	int errnum = err ? nunchi_error_errno(err) : 0;
+
+	if (err && (code != metrics->file_told || errnum != metrics->file_errno))
+		options->file_fail(err, options->data);
+	if (!err && metrics->file_told)
+		options->file_back(options->data);
+	metrics->file_told = code;
+	metrics->file_errno = errnum;
+	nunchi_error_destroy(err);
+}
+
 /* Begins a round if somebody waits for one, or it is time. */
 static void begin_due(struct metrics *metrics)
 {
@@ -241,8 +263,12 @@ static struct nunchi_error *follow(struct metrics *metrics)
 			server_answer(&metrics->server, render_response, metrics);
 		else
 			err = write_out(metrics);
-		if (options->listener < 0 && !options->interval_us)
+		if (options->listener >= 0)
+			continue;
+		if (!options->interval_us)
 			break;
+		tell_file(metrics, err);
+		err = NULL;
 	}
 	return err;
 }
