@@ -245,7 +245,7 @@ class Metrics(unittest.TestCase):
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(60)
                 client.connect(path)
-                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 answer = b""
                 while piece := client.recv(65536):
                     answer += piece

@@ -74,8 +74,73 @@ static bool has_control(struct span span)
 	return false;
 }
 
-/* METHOD /PATH HTTP/1.x. *ret_new: it is version 1.1 or a later one of 1. */
-static enum http_status parse_request_line(struct span line, bool *ret_new)
+/* The rest of an authority: nothing, or a colon and digits, of which there may be none. */
+static bool is_port(struct span span)
+{
+	for (size_t i = 1; i < span.size; i++)
+		if (span.at[i] < '0' || span.at[i] > '9')
+			return false;
+	return !span.size || span.at[0] == ':';
+}
+
+/* Whether an authority is this host by a name that is not looked up elsewhere. */
+static bool is_local(struct span span)
+{
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		size_t size = strlen(names[i]);
+
+		if (span.size >= size && !strncasecmp(span.at, names[i], size) &&
+		    is_port((struct span){span.at + size, span.size - size}))
+			return true;
+	}
+	return false;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct span trim(struct span span)
+{
+	while (span.size && is_space(span.at[0]))
+		span = (struct span){span.at + 1, span.size - 1};
+	while (span.size && is_space(span.at[span.size - 1]))
+		span.size--;
+	return span;
+}
+
+struct head {
+	bool is_new;      /* version 1.1 or a later one of 1 */
+	bool is_absolute; /* the request line names the host, and not the header alone */
+	bool is_foreign;  /* the host that counts is not this one */
+	bool is_bad;
+	unsigned hosts;
+	bool text, open;
+};
+
+/* Takes http://HOST off the target, in the place of which the header Host does not count. */
+static void take_host(struct span *target, struct head *head)
+{
+	static const char scheme[] = "http://";
+	const size_t size = sizeof(scheme) - 1;
+	const char *end;
+	struct span host;
+
+	if (target->size < size || strncasecmp(target->at, scheme, size) != 0)
+		return;
+	*target = (struct span){target->at + size, target->size - size};
+	end = target->size ? memchr(target->at, '/', target->size) : NULL;
+	host = (struct span){target->at, end ? (size_t)(end - target->at) : target->size};
+	*target = (struct span){target->at + host.size, target->size - host.size};
+	head->is_absolute = true;
+	head->is_foreign = !is_local(host);
+}
+
+/* METHOD /PATH HTTP/1.x, or METHOD http://HOST/PATH HTTP/1.x. */
+static enum http_status parse_request_line(struct span line, struct head *head, bool *ret_head_only)
 {
 	struct span method = take_until(&line, ' '), target = take_until(&line, ' ');
 	struct span path;
@@ -85,21 +150,18 @@ static enum http_status parse_request_line(struct span line, bool *ret_new)
 	    line.at[5] < '0' || line.at[5] > '9' || line.at[6] != '.' || line.at[7] < '0' ||
 	    line.at[7] > '9')
 		return HTTP_BAD;
+	*ret_head_only = is(method, "HEAD");
 	if (line.at[5] != '1')
 		return HTTP_VERSION;
-	*ret_new = line.at[7] != '0';
+	head->is_new = line.at[7] != '0';
+	take_host(&target, head);
 	path = take_until(&target, '?');
 	if (!is(path, "/metrics"))
 		return HTTP_NOT_FOUND;
-	return is(method, "GET") ? HTTP_OK : HTTP_METHOD;
+	return is(method, "GET") || *ret_head_only ? HTTP_OK : HTTP_METHOD;
 }
 
-struct headers {
-	unsigned hosts;
-	bool text, open;
-};
-
-static bool parse_header(struct span line, struct headers *headers)
+static bool parse_header(struct span line, struct head *head)
 {
 	const char *colon = memchr(line.at, ':', line.size);
 	struct span name = take_until(&line, ':');
@@ -107,38 +169,45 @@ static bool parse_header(struct span line, struct headers *headers)
 	/* A name with a space before it would go on with the line above. */
 	if (!colon || !is_token(name) || has_control(line))
 		return false;
-	headers->hosts += name.size == 4 && !strncasecmp(name.at, "host", 4);
+	if (name.size == 4 && !strncasecmp(name.at, "host", 4)) {
+		head->hosts++;
+		head->is_foreign |= !head->is_absolute && !is_local(trim(line));
+	}
 	if (name.size == 6 && !strncasecmp(name.at, "accept", 6)) {
-		headers->open |= contains(line, "application/openmetrics-text");
-		headers->text |= contains(line, "text/plain");
+		head->open |= contains(line, "application/openmetrics-text");
+		head->text |= contains(line, "text/plain");
 	}
 	return true;
+}
+
+/* When the head is whole. */
+static enum http_status judge(const struct head *head, enum http_status status)
+{
+	if (head->is_bad || head->hosts > 1 || (head->is_new && !head->hosts))
+		return HTTP_BAD;
+	return head->is_foreign && status != HTTP_VERSION ? HTTP_MISDIRECTED : status;
 }
 
 struct http_request http_parse(const char *data, size_t size)
 {
 	struct span rest = {data, size < HTTP_MOST_HEAD ? size : HTTP_MOST_HEAD}, line;
 	struct http_request request = {.status = HTTP_MORE};
-	struct headers headers = {0};
 	enum http_status status = HTTP_MORE;
-	bool new = false, bad = false;
+	struct head head = {0};
 
 	while (take_line(&rest, &line)) {
 		/* An empty line before the request is passed over (RFC 9112, 2.2). */
 		if (!line.size && status == HTTP_MORE)
 			continue;
 		if (!line.size) {
-			/* The end of the head. */
-			if (bad || headers.hosts > 1 || (new && !headers.hosts))
-				status = HTTP_BAD;
-			request.status = status;
-			request.wants_text = headers.text && !headers.open;
+			request.status = judge(&head, status);
+			request.wants_text = head.text && !head.open;
 			return request;
 		}
 		if (status == HTTP_MORE)
-			status = parse_request_line(line, &new);
+			status = parse_request_line(line, &head, &request.head_only);
 		else
-			bad |= !parse_header(line, &headers);
+			head.is_bad |= !parse_header(line, &head);
 		if (status == HTTP_BAD)
 			break;
 	}
@@ -160,6 +229,8 @@ static const char *name_of(enum http_status status)
 		return "Not Found";
 	case HTTP_METHOD:
 		return "Method Not Allowed";
+	case HTTP_MISDIRECTED:
+		return "Misdirected Request";
 	case HTTP_LARGE:
 		return "Request Header Fields Too Large";
 	case HTTP_UNAVAILABLE:
@@ -177,17 +248,18 @@ static void append_head(struct buffer *out, enum http_status status, const char 
 		      "HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %zu\r\n"
 		      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
 		      "Connection: close\r\n\r\n",
-		      (int)status, name_of(status), status == HTTP_METHOD ? "Allow: GET\r\n" : "",
-		      type, size);
+		      (int)status, name_of(status),
+		      status == HTTP_METHOD ? "Allow: GET, HEAD\r\n" : "", type, size);
 }
 
-void http_refuse(struct buffer *out, enum http_status status)
+void http_refuse(struct buffer *out, enum http_status status, bool head_only)
 {
 	char body[64];
 
 	snprintf(body, sizeof(body), "%d %s\n", (int)status, name_of(status));
 	append_head(out, status, "text/plain; charset=utf-8", strlen(body));
-	buffer_append_string(out, body);
+	if (!head_only)
+		buffer_append_string(out, body);
 }
 
 void http_head(struct buffer *out, const char *type, size_t size)

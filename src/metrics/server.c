@@ -86,7 +86,7 @@ static void accept_all(struct server *server)
 
 static void refuse(struct client *client, enum http_status status)
 {
-	http_refuse(&client->out, status);
+	http_refuse(&client->out, status, client->head_only);
 	enter(client, CLIENT_TAKES, TAKE_US);
 }
 
@@ -105,6 +105,7 @@ static void take_request(struct client *client)
 	client->size += (size_t)got;
 	request = http_parse(client->head, client->size);
 	client->wants_text = request.wants_text;
+	client->head_only = request.head_only;
 	if (request.status == HTTP_OK)
 		enter(client, CLIENT_WAITS, CLOCK_NEVER);
 	else if (request.status != HTTP_MORE)
@@ -212,11 +213,12 @@ void server_answer(struct server *server,
 		if (!types[text])
 			types[text] = render(&bodies[text], text, data);
 		http_head(&client->out, types[text], bodies[text].size);
-		buffer_append(&client->out, bodies[text].data, bodies[text].size);
+		if (!client->head_only)
+			buffer_append(&client->out, bodies[text].data, bodies[text].size);
 		/* For want of memory. */
 		if (bodies[text].failed || client->out.failed) {
 			buffer_clear(&client->out);
-			http_refuse(&client->out, HTTP_UNAVAILABLE);
+			http_refuse(&client->out, HTTP_UNAVAILABLE, client->head_only);
 		}
 		enter(client, CLIENT_TAKES, TAKE_US);
 	}

@@ -27,7 +27,7 @@ struct client {
 	uint64_t deadline; /* of clock_us() */
 	char head[HTTP_MOST_HEAD];
 	size_t size;
-	bool wants_text;
+	bool wants_text, head_only;
 	struct buffer out;
 	size_t sent;
 };

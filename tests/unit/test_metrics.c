@@ -257,7 +257,7 @@ static enum http_status status_of(const char *request)
 	return http_parse(request, strlen(request)).status;
 }
 
-#define HOST "Host: x\r\n\r\n"
+#define HOST "Host: localhost\r\n\r\n"
 
 static void test_requests(void **state)
 {
@@ -267,7 +267,7 @@ static void test_requests(void **state)
 	} cases[] = {
 	    {"GET /metrics HTTP/1.1\r\n" HOST, HTTP_OK},
 	    {"\r\nGET /metrics HTTP/1.1\r\n" HOST, HTTP_OK},
-	    {"GET /metrics?a=b HTTP/1.1\nhost:x\n\n", HTTP_OK},
+	    {"GET /metrics?a=b HTTP/1.1\nhost:LOCALHOST\n\n", HTTP_OK},
 	    {"GET /metrics HTTP/1.0\r\n\r\n", HTTP_OK},
 	    {"GET /metrics HTTP/1.1\r\nHost: x\r\nA: b\r\n", HTTP_MORE},
 	    {"GET /metrics HTTP/1.1\r", HTTP_MORE},
@@ -275,7 +275,13 @@ static void test_requests(void **state)
 	    {"GET / HTTP/1.1\r\n" HOST, HTTP_NOT_FOUND},
 	    {"GET /metrics/ HTTP/1.1\r\n" HOST, HTTP_NOT_FOUND},
 	    {"POST /metrics HTTP/1.1\r\n" HOST, HTTP_METHOD},
-	    {"HEAD /metrics HTTP/1.1\r\n" HOST, HTTP_METHOD},
+	    {"HEAD /metrics HTTP/1.1\r\n" HOST, HTTP_OK},
+	    {"GET http://127.0.0.1:9435/metrics HTTP/1.1\r\n" HOST, HTTP_OK},
+	    {"GET HTTP://localhost/metrics?a HTTP/1.1\r\nHost: evil.example\r\n\r\n", HTTP_OK},
+	    {"GET http://evil.example/metrics HTTP/1.1\r\n" HOST, HTTP_MISDIRECTED},
+	    {"GET http://localhost HTTP/1.1\r\n" HOST, HTTP_NOT_FOUND},
+	    {"GET http://localhost/metrics HTTP/1.1\r\n\r\n", HTTP_BAD},
+	    {"GET https://localhost/metrics HTTP/1.1\r\n" HOST, HTTP_NOT_FOUND},
 	    {"get /metrics HTTP/1.1\r\n" HOST, HTTP_METHOD},
 	    {"GET /metrics HTTP/2.0\r\n" HOST, HTTP_VERSION},
 	    {"GET /metrics HTTP/1.1\r\n\r\n", HTTP_BAD},
@@ -297,6 +303,40 @@ static void test_requests(void **state)
 		if (status_of(cases[i].text) != cases[i].status)
 			fail_msg("case %zu: %d, not %d", i, (int)status_of(cases[i].text),
 				 (int)cases[i].status);
+}
+
+/* Names that lead a browser here and are not this host's own. */
+static void test_hosts(void **state)
+{
+	static const char *const local[] = {"localhost",       "localhost:1",  "127.0.0.1",
+					    "127.0.0.1:9435",  "[::1]:80",     "[::1]",
+					    "\t localhost \t", "LocalHost:80", "127.0.0.1:"};
+	static const char *const foreign[] = {"evil.example",
+					      "evil.example:9435",
+					      "localhost.evil.example",
+					      "localhostx",
+					      "127.0.0.1.evil.example",
+					      "127.0.0.1:9435.evil.example",
+					      "127.0.0.1:80x",
+					      "localhost:80@evil.example",
+					      "::1",
+					      "",
+					      "evil.example localhost"};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(local); i++) {
+		snprintf(text, sizeof(text), "GET /metrics HTTP/1.1\r\nHost:%s\r\n\r\n", local[i]);
+		assert_int_equal(status_of(text), HTTP_OK);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		for (int minor = 0; minor < 2; minor++) {
+			snprintf(text, sizeof(text), "GET /metrics HTTP/1.%d\r\nHost: %s\r\n\r\n",
+				 minor, foreign[i]);
+			if (status_of(text) != HTTP_MISDIRECTED)
+				fail_msg("%s: %d", foreign[i], (int)status_of(text));
+		}
+	}
 }
 
 static void test_large_request(void **state)
@@ -437,8 +477,25 @@ static void test_answers(void **state)
 	assert_answer(one, "HTTP/1.1 200 OK\r\n", "open\n");
 	assert_answer(other, "HTTP/1.1 200 OK\r\n", "text\n");
 	assert_answer(third, "HTTP/1.1 200 OK\r\n", "open\n");
-	assert_answer(wrong, "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n",
+	assert_answer(wrong, "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
 		      "405 Method Not Allowed\n");
+}
+
+/* The response to HEAD has no body, whatever it is. */
+static void test_heads(void **state)
+{
+	struct place *place = *state;
+	int one = connect_to(place, "HEAD /metrics HTTP/1.1\r\n" HOST);
+	int other = connect_to(place, "HEAD / HTTP/1.1\r\n" HOST), count = 0;
+
+	server_step(&place->server);
+	server_step(&place->server);
+	server_answer(&place->server, render_body, &count);
+	server_step(&place->server);
+	assert_int_equal(count, 1);
+	assert_answer(one, "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n",
+		      "\r\n\r\n");
+	assert_answer(other, "HTTP/1.1 404 Not Found\r\n", "\r\n\r\n");
 }
 
 static void test_deadline(void **state)
@@ -498,10 +555,12 @@ int main(void)
 	    cmocka_unit_test_setup(test_decode_refuses, clear),
 	    cmocka_unit_test_setup(test_sockets, clear),
 	    cmocka_unit_test(test_requests),
+	    cmocka_unit_test(test_hosts),
 	    cmocka_unit_test(test_large_request),
 	    cmocka_unit_test(test_accept),
 	    cmocka_unit_test_setup_teardown(test_slow_clients, open_place, close_place),
 	    cmocka_unit_test_setup_teardown(test_answers, open_place, close_place),
+	    cmocka_unit_test_setup_teardown(test_heads, open_place, close_place),
 	    cmocka_unit_test_setup_teardown(test_deadline, open_place, close_place),
 	    cmocka_unit_test_setup_teardown(test_textfile, open_place, close_place),
 	};
