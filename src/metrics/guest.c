@@ -10,7 +10,10 @@
 /* How long after a failure the guest is opened again: twice as long after each that follows. */
 #define RETRY_LEAST_US (2 * CLOCK_US_PER_S)
 #define RETRY_MOST_US  (30 * CLOCK_US_PER_S)
-/* A process that answers no question for so long is ended; each view has a limit far below. */
+/*
+ * A process that does not open the guest, or answers no question, for so long is ended; each view
+ * has a limit far below.
+ */
 #define HANG_US (60 * CLOCK_US_PER_S)
 
 static void run(const void *options, int fd)
@@ -64,7 +67,8 @@ static void take_answer(struct metrics_guest *guest)
 	bool expected = !guest->greeted || guest->asked;
 
 	guest->fresh = false;
-	if (!metrics_reading_decode(guest->worker.data, guest->worker.size, reading) || !expected) {
+	if (!metrics_reading_decode(guest->worker.data, guest->worker.size, reading) || !expected ||
+	    !metrics_names_add(&guest->names, reading)) {
 		fail(guest, error_create(NUNCHI_ERROR_DATA,
 					 "the process that reads the guest sent what is no answer "
 					 "to a question"));
@@ -98,6 +102,16 @@ static void ask(struct metrics_guest *guest)
 	guest->fresh = false;
 }
 
+/* When a process that has not answered by then is ended. */
+static uint64_t hangs_at(const struct metrics_guest *guest)
+{
+	if (guest->worker.fd < 0)
+		return CLOCK_NEVER;
+	if (!guest->greeted)
+		return guest->started_at + HANG_US;
+	return guest->asked ? guest->asked_at + HANG_US : CLOCK_NEVER;
+}
+
 void metrics_guest_step(struct metrics_guest *guest)
 {
 	enum worker_taken taken;
@@ -109,7 +123,7 @@ void metrics_guest_step(struct metrics_guest *guest)
 	if (taken == WORKER_ENDED)
 		fail(guest,
 		     error_create(NUNCHI_ERROR_IO, "the process that reads the guest ended"));
-	if (guest->asked && clock_us() > guest->asked_at + HANG_US)
+	if (clock_us() > hangs_at(guest))
 		fail(guest, error_create(NUNCHI_ERROR_TIMEOUT,
 					 "the process that reads the guest does not answer"));
 	ask(guest);
@@ -140,7 +154,7 @@ uint64_t metrics_guest_next(const struct metrics_guest *guest)
 {
 	if (guest->worker.fd < 0)
 		return guest->retry_at;
-	return guest->asked ? guest->asked_at + HANG_US : CLOCK_NEVER;
+	return hangs_at(guest);
 }
 
 void metrics_guest_stop(struct metrics_guest *guest)

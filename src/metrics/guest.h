@@ -20,6 +20,7 @@ struct metrics_guest {
 	uint64_t started_at, asked_at;  /* of clock_us() */
 	uint64_t retry_at, retry_us;    /* when the guest is opened again */
 	struct metrics_reading reading; /* if it is fresh */
+	struct metrics_names names;     /* of the checks of all readings */
 	struct nunchi_error *error;     /* why there is none; NULL: it is not known yet */
 };
 

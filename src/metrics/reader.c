@@ -152,7 +152,7 @@ TAKE(take_cpu)
 	(void)count;
 	if (core < 0)
 		return;
-	if (reading->cpu_count == METRICS_MOST_CPUS) {
+	if (core >= METRICS_MOST_CPUS || reading->cpu_count == METRICS_MOST_CPUS) {
 		metrics_reading_miss(reading, METRICS_CPU, NUNCHI_ABSENT_LIMIT);
 		return;
 	}

@@ -110,7 +110,8 @@ static bool has_end(const char *text, size_t size)
 static bool are_ascending(const struct metrics_cpu *cpus, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (cpus[i].core < 0 || (i && cpus[i].core <= cpus[i - 1].core))
+		if (cpus[i].core < 0 || cpus[i].core >= METRICS_MOST_CPUS ||
+		    (i && cpus[i].core <= cpus[i - 1].core))
 			return false;
 	return true;
 }
@@ -124,6 +125,28 @@ static bool are_different(const struct metrics_check *checks, size_t count)
 		for (size_t other = 0; other < i; other++)
 			if (!strcmp(checks[i].name, checks[other].name))
 				return false;
+	}
+	return true;
+}
+
+static bool is_among(const struct metrics_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->items[i], name))
+			return true;
+	return false;
+}
+
+bool metrics_names_add(struct metrics_names *names, const struct metrics_reading *reading)
+{
+	for (size_t i = 0; i < reading->check_count; i++) {
+		const char *name = reading->checks[i].name;
+
+		if (is_among(names, name))
+			continue;
+		if (names->count == ARRAY_SIZE(names->items))
+			return false;
+		memcpy(names->items[names->count++], name, sizeof(names->items[0]));
 	}
 	return true;
 }

@@ -153,10 +153,22 @@ const char *metrics_reason(unsigned reason);
 
 /* As worker_size; all readings have one size. */
 size_t metrics_reading_size(const void *data, size_t size);
+/* The names of checks that a guest's readings had so far. */
+struct metrics_names {
+	size_t count;
+	char items[METRICS_MOST_FINDINGS][METRICS_MOST_NAME];
+};
+
+/*
+ * Remembers the names of the reading's checks; false if there are too many by now. Labels that
+ * differ from reading to reading would fill the memory of whoever keeps them.
+ */
+bool metrics_names_add(struct metrics_names *names, const struct metrics_reading *reading);
 /*
  * Copies the reading that these bytes are; false if they are none. A reading that was taken has at
- * most so many rows as its arrays, each text has an end, no CPU and no check comes twice: what is
- * written of it is well-formed, whatever process sent it.
+ * most so many rows as its arrays, each text has an end, no CPU and no check comes twice, and no
+ * CPU has a greater number than there are places: what is written of it is well-formed, whatever
+ * process sent it.
  */
 bool metrics_reading_decode(const void *data, size_t size, struct metrics_reading *ret);
 

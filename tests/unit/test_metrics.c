@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
+#include "metrics/guest.h"
 #include "metrics/http.h"
 #include "metrics/render.h"
 #include "metrics/server.h"
@@ -185,7 +187,9 @@ static void test_decode_refuses(void **state)
 	assert_false(is_taken());
 	reading.cpu_count = 2;
 	assert_false(is_taken()); /* two CPUs with the number 0 */
-	reading.cpus[1].core = 1;
+	reading.cpus[1].core = METRICS_MOST_CPUS;
+	assert_false(is_taken());
+	reading.cpus[1].core = METRICS_MOST_CPUS - 1;
 	assert_true(is_taken());
 	reading.check_count = METRICS_MOST_FINDINGS + 1;
 	assert_false(is_taken());
@@ -204,6 +208,48 @@ static void test_decode_refuses(void **state)
 	reading.error = 0;
 	memset(reading.kernel, 'a', sizeof(reading.kernel));
 	assert_false(is_taken());
+}
+
+/* A process that sends other names each time is found out. */
+static void test_names(void **state)
+{
+	static struct metrics_names names;
+
+	(void)state;
+	reading.check_count = 2;
+	for (int i = 0; i < METRICS_MOST_FINDINGS - 1; i++) {
+		snprintf(reading.checks[1].name, sizeof(reading.checks[1].name), "check%d", i);
+		assert_true(metrics_names_add(&names, &reading));
+		assert_true(metrics_names_add(&names, &reading));
+	}
+	assert_int_equal(names.count, METRICS_MOST_FINDINGS);
+	snprintf(reading.checks[1].name, sizeof(reading.checks[1].name), "another");
+	assert_false(metrics_names_add(&names, &reading));
+}
+
+/* ---- A process that is silent ---------------------------------------------------------------- */
+
+/* One that never says that the guest is open is ended as well. */
+static void test_silent_process(void **state)
+{
+	static struct metrics_guest guest;
+	const uint64_t now = clock_us(), minute = 60 * CLOCK_US_PER_S;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	guest.worker.fd = pair[0];
+	guest.started_at = now;
+	metrics_guest_want(&guest);
+	metrics_guest_step(&guest);
+	assert_true(metrics_guest_next(&guest) == now + minute);
+	assert_false(metrics_guest_is_settled(&guest));
+	guest.started_at = now - minute - 1;
+	metrics_guest_step(&guest);
+	assert_true(metrics_guest_is_settled(&guest));
+	assert_int_equal(nunchi_error_code(guest.error), NUNCHI_ERROR_TIMEOUT);
+	metrics_guest_stop(&guest);
+	close(pair[1]);
 }
 
 static struct nunchi_cell integer(int64_t value)
@@ -551,6 +597,8 @@ int main(void)
 	    cmocka_unit_test_setup(test_hostile_names, clear),
 	    cmocka_unit_test_setup(test_missing, clear),
 	    cmocka_unit_test(test_reasons_differ),
+	    cmocka_unit_test_setup(test_names, clear),
+	    cmocka_unit_test(test_silent_process),
 	    cmocka_unit_test_setup(test_decode, clear),
 	    cmocka_unit_test_setup(test_decode_refuses, clear),
 	    cmocka_unit_test_setup(test_sockets, clear),
