@@ -18,18 +18,23 @@ struct reader {
 	struct metrics_reading *reading;
 	struct metrics_sockets sockets;
 	bool failed; /* out of memory */
+	/* The view that is read warned that it gives fewer rows than there are; in one process. */
+	bool cut, cut_in_one;
 };
+
+/* Why a cell is of no use: it is absent, or has a value that cannot be. */
+static enum nunchi_absence absence_of(const struct nunchi_cell *cell)
+{
+	return cell->kind != NUNCHI_CELL_VALUE ? cell->absence : NUNCHI_ABSENT_BAD_DATA;
+}
 
 /* A number that cannot be negative; what is missing is counted. */
 static int64_t number_of(struct reader *reader, enum metrics_family family,
 			 const struct nunchi_cell *cell)
 {
-	enum nunchi_absence why =
-	    cell->kind != NUNCHI_CELL_VALUE ? cell->absence : NUNCHI_ABSENT_BAD_DATA;
-
 	if (cell->kind == NUNCHI_CELL_VALUE && cell->integer >= 0)
 		return cell->integer;
-	metrics_reading_miss(reader->reading, family, why);
+	metrics_reading_miss(reader->reading, family, absence_of(cell));
 	return METRICS_ABSENT;
 }
 
@@ -181,7 +186,7 @@ TAKE(take_process)
 	if (threads > 0)
 		reading->threads += threads;
 	if (cells[0].kind != NUNCHI_CELL_VALUE || !cells[0].text_size) {
-		metrics_reading_miss(reading, METRICS_PROCESSES, cells[0].absence);
+		metrics_reading_miss(reading, METRICS_PROCESSES, absence_of(&cells[0]));
 		return;
 	}
 	found = cells[0].text[0] ? strchr(letters, cells[0].text[0]) : NULL;
@@ -233,10 +238,14 @@ static struct metrics_check *find_check(struct metrics_reading *reading, const c
 TAKE(take_finding)
 {
 	struct reader *reader = begin_row(reader_pointer, torn);
-	struct metrics_check *check =
-	    find_check(reader->reading, cells[0].text, cells[0].text_size);
+	struct metrics_check *check;
 
 	(void)count;
+	if (cells[0].kind != NUNCHI_CELL_VALUE || !cells[0].text_size) {
+		metrics_reading_miss(reader->reading, METRICS_FINDINGS, absence_of(&cells[0]));
+		return;
+	}
+	check = find_check(reader->reading, cells[0].text, cells[0].text_size);
 	for (size_t i = 0; check && i < METRICS_SEVERITIES; i++)
 		check->count[i] += is_text(&cells[1], metrics_severities[i]);
 	if (!check)
@@ -245,12 +254,24 @@ TAKE(take_finding)
 
 /* ---------------------------------------------------------------------------------------------- */
 
+static bool begins(const char *text, const char *word)
+{
+	return !strncmp(text, word, strlen(word));
+}
+
+/*
+ * Of the columns that are read here, a view warns of rows that are missing, or may be, and of
+ * nothing else. A check that could not be made is a finding as well.
+ */
 static void take_warning(void *reader_pointer, const char *text)
 {
 	struct reader *reader = reader_pointer;
 
-	(void)text;
 	reader->reading->warnings++;
+	if (begins(text, "process "))
+		reader->cut_in_one = true;
+	else if (!begins(text, "check "))
+		reader->cut = true;
 }
 
 /* The mask has some 20 bits; its low half is read, so that its size in the kernel does not matter.
@@ -273,20 +294,6 @@ static struct nunchi_error *read_taint(struct reader *reader)
 	return err;
 }
 
-/* What is counted row by row: from 0, and nothing of it is known if the view cannot be read. */
-static void set_counts(struct metrics_reading *reading, enum metrics_family family, int64_t value)
-{
-	if (family == METRICS_MODULES)
-		reading->modules = value;
-	if (family == METRICS_PROCESSES)
-		reading->threads = value;
-	for (size_t i = 0; family == METRICS_PROCESSES && i < METRICS_STATES; i++)
-		reading->processes[i] = value;
-	for (size_t i = 0; family == METRICS_SOCKETS && i < METRICS_PROTOCOLS; i++)
-		for (size_t state = 0; state < METRICS_SOCKETS_STATES; state++)
-			reading->sockets[i][state] = value;
-}
-
 /* What one view does not give is counted as missing: the others are shown. */
 static struct nunchi_error *settle(struct reader *reader, enum metrics_family family,
 				   struct nunchi_error *err)
@@ -294,10 +301,36 @@ static struct nunchi_error *settle(struct reader *reader, enum metrics_family fa
 	if (!err || rows_error_is_of_guest(err))
 		return err;
 	metrics_reading_fail(reader->reading, family, nunchi_error_code(err));
-	set_counts(reader->reading, family, METRICS_ABSENT);
 	reader->reading->warnings++;
 	nunchi_error_destroy(err);
 	return NULL;
+}
+
+/* A kernel without a list of modules is warned of too; that there are none is the whole truth. */
+static bool has_no_list(struct reader *reader, enum metrics_family family)
+{
+	struct nunchi_symbol symbol = {0};
+	struct nunchi_error *err;
+	bool none;
+
+	if (family != METRICS_MODULES || reader->reading->modules)
+		return false;
+	err = nunchi_symbol_find(reader->guest, "modules", &symbol);
+	none = nunchi_error_code(err) == NUNCHI_ERROR_NOT_FOUND;
+	nunchi_error_destroy(err);
+	return none;
+}
+
+/* What the view's warnings mean for its counts. */
+static void note_loss(struct reader *reader, enum metrics_family family)
+{
+	bool cut = reader->cut && !has_no_list(reader, family);
+
+	/* A finding is true whatever else there is; one process has few sockets of all. */
+	if (cut && family != METRICS_FINDINGS)
+		metrics_reading_cut(reader->reading, family);
+	else if (cut || reader->cut_in_one)
+		metrics_reading_part(reader->reading, family);
 }
 
 struct wanted {
@@ -319,9 +352,15 @@ static struct nunchi_error *read_view(struct reader *reader, const struct wanted
 	    .warn = take_warning,
 	    .data = reader,
 	};
+	struct nunchi_error *err;
 
-	set_counts(reader->reading, wanted->family, 0);
-	return settle(reader, wanted->family, rows_read(reader->guest, &query));
+	metrics_reading_set(reader->reading, wanted->family, 0);
+	reader->cut = reader->cut_in_one = false;
+	err = rows_read(reader->guest, &query);
+	if (err)
+		return settle(reader, wanted->family, err);
+	note_loss(reader, wanted->family);
+	return NULL;
 }
 
 #define QUERY(family, view, list, function)                                                        \

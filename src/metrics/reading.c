@@ -55,11 +55,59 @@ void metrics_reading_miss(struct metrics_reading *reading, enum metrics_family f
 		reading->missing[family][absence]++;
 }
 
+/* How many families one view gives: that one, and those that stand behind it. */
+static unsigned families_of(enum metrics_family family)
+{
+	switch (family) {
+	case METRICS_LOAD1:
+		return METRICS_LOAD15 - METRICS_LOAD1 + 1;
+	case METRICS_PROCESSES:
+		return METRICS_THREADS - METRICS_PROCESSES + 1;
+	default:
+		return 1;
+	}
+}
+
+static void miss_view(struct metrics_reading *reading, enum metrics_family family, unsigned reason)
+{
+	for (unsigned i = 0; i < families_of(family); i++)
+		reading->missing[family + i][reason]++;
+}
+
+void metrics_reading_set(struct metrics_reading *reading, enum metrics_family family, int64_t value)
+{
+	if (family == METRICS_MODULES)
+		reading->modules = value;
+	if (family == METRICS_PROCESSES)
+		reading->threads = value;
+	for (size_t i = 0; family == METRICS_PROCESSES && i < METRICS_STATES; i++)
+		reading->processes[i] = value;
+	for (size_t i = 0; family == METRICS_SOCKETS && i < METRICS_PROTOCOLS; i++)
+		for (size_t state = 0; state < METRICS_SOCKETS_STATES; state++)
+			reading->sockets[i][state] = value;
+	if (family == METRICS_FINDINGS) {
+		memset(reading->checks, 0, sizeof(reading->checks));
+		reading->check_count = 0;
+	}
+}
+
 void metrics_reading_fail(struct metrics_reading *reading, enum metrics_family family,
 			  enum nunchi_error_code code)
 {
+	metrics_reading_set(reading, family, METRICS_ABSENT);
 	if (code >= NUNCHI_ERROR_NOMEM && code <= NUNCHI_ERROR_STOP)
-		reading->missing[family][METRICS_ABSENCES + (unsigned)code - 1]++;
+		miss_view(reading, family, METRICS_ABSENCES + (unsigned)code - 1);
+}
+
+void metrics_reading_cut(struct metrics_reading *reading, enum metrics_family family)
+{
+	metrics_reading_set(reading, family, METRICS_ABSENT);
+	metrics_reading_part(reading, family);
+}
+
+void metrics_reading_part(struct metrics_reading *reading, enum metrics_family family)
+{
+	miss_view(reading, family, METRICS_ROWS_MISSING);
 }
 
 const char *metrics_reason(unsigned reason)
@@ -86,6 +134,8 @@ const char *metrics_reason(unsigned reason)
 
 	if (reason < METRICS_ABSENCES)
 		return nunchi_absence_string((enum nunchi_absence)reason);
+	if (reason == METRICS_ROWS_MISSING)
+		return "rows missing";
 	reason -= METRICS_ABSENCES - 1;
 	return reason < ARRAY_SIZE(errors) ? errors[reason] : "unknown";
 }

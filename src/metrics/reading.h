@@ -109,7 +109,9 @@ extern const char *const metrics_severities[METRICS_SEVERITIES];
 
 /* Why values are missing: an enum nunchi_absence, or an error of the whole view or guest. */
 #define METRICS_ABSENCES (NUNCHI_ABSENT_NULL + 1)
-#define METRICS_REASONS  (METRICS_ABSENCES + NUNCHI_ERROR_STOP)
+/* The view warned that it gives fewer rows than there are. */
+#define METRICS_ROWS_MISSING (METRICS_ABSENCES + NUNCHI_ERROR_STOP)
+#define METRICS_REASONS      (METRICS_ROWS_MISSING + 1)
 
 struct metrics_cpu {
 	int64_t core;
@@ -145,9 +147,22 @@ void metrics_reading_clear(struct metrics_reading *reading);
 /* Counts a value that is missing. */
 void metrics_reading_miss(struct metrics_reading *reading, enum metrics_family family,
 			  enum nunchi_absence absence);
-/* Counts that a view, or the guest, could not be read. */
+/*
+ * What is counted row by row in the view that begins with that family: it becomes 0, or
+ * METRICS_ABSENT. The counts of checks are forgotten either way.
+ */
+void metrics_reading_set(struct metrics_reading *reading, enum metrics_family family,
+			 int64_t value);
+/*
+ * The view that begins with that family could not be read, or not in full: what it counts is
+ * missing, for that reason.
+ */
 void metrics_reading_fail(struct metrics_reading *reading, enum metrics_family family,
 			  enum nunchi_error_code code);
+/* The view that begins with that family has fewer rows than there are: it counts nothing. */
+void metrics_reading_cut(struct metrics_reading *reading, enum metrics_family family);
+/* The same, but what was read is worth something by itself, and stays. */
+void metrics_reading_part(struct metrics_reading *reading, enum metrics_family family);
 /* A word for the reason; index of `missing`. */
 const char *metrics_reason(unsigned reason);
 

@@ -446,6 +446,20 @@ def attack(subject: Subject, image: raw.Image, change: Attack) -> None:
     account.check(not other, f"{what}: other checks have findings", *map(str, other))
 
 
+def cut(subject: Subject, image: raw.Image) -> None:
+    """Of a list of modules that ends in the middle, nunchi metrics gives no count."""
+    with raw.changed(image):
+        victim = Victim(subject, image)
+        victim.put(victim.member("module", victim.module(), "list.next"), 0x41414141)
+        done = subject.nunchi.run("metrics", subject.raw, *subject.options)
+    lines = done.out.decode().splitlines()
+    subject.account.check(
+        any('family="nunchi_kernel_modules",reason="rows missing"' in line for line in lines) and
+        not any(line.startswith("nunchi_kernel_modules{") for line in lines),
+        "metrics: a list of modules that is cut short", done.first_error,
+        *[line for line in lines if "modules" in line])
+
+
 def diff(subject: Subject, image: raw.Image) -> None:
     """Two files of one moment are the same; with a hidden process just that differs."""
     account = subject.account
@@ -475,6 +489,7 @@ def run(subject: Subject) -> None:
     with raw.opened(subject.raw) as image:
         diff(subject, image)
         thunk(subject, image)
+        cut(subject, image)
         unnamed(subject, image)
         for change in ATTACKS:
             attack(subject, image, change)

@@ -154,7 +154,53 @@ static void test_reasons_differ(void **state)
 	for (unsigned i = 0; i < METRICS_REASONS; i++)
 		for (unsigned other = 0; other < i; other++)
 			assert_string_not_equal(metrics_reason(i), metrics_reason(other));
-	assert_string_equal(metrics_reason(METRICS_REASONS - 1), "ended");
+	assert_string_equal(metrics_reason(METRICS_ROWS_MISSING - 1), "ended");
+	assert_string_equal(metrics_reason(METRICS_REASONS - 1), "rows missing");
+}
+
+/* A list that is cut short gives no count, and the reason why there is none. */
+static void test_cut(void **state)
+{
+	_cleanup_buffer_ struct buffer out = {0};
+
+	(void)state;
+	metrics_reading_set(&reading, METRICS_PROCESSES, 5);
+	metrics_reading_set(&reading, METRICS_MODULES, 5);
+	metrics_reading_set(&reading, METRICS_SOCKETS, 5);
+	reading.check_count = 1;
+	snprintf(reading.checks[0].name, sizeof(reading.checks[0].name), "modules");
+	metrics_reading_cut(&reading, METRICS_PROCESSES);
+	metrics_reading_cut(&reading, METRICS_MODULES);
+	metrics_reading_cut(&reading, METRICS_SOCKETS);
+	metrics_reading_part(&reading, METRICS_FINDINGS);
+	render_one(&out, METRICS_OPENMETRICS, "a");
+	assert_has_not(&out, "\nnunchi_processes{");
+	assert_has_not(&out, "\nnunchi_threads{");
+	assert_has_not(&out, "\nnunchi_kernel_modules{");
+	assert_has_not(&out, "\nnunchi_sockets{");
+	/* What was found is so, whatever else there is. */
+	assert_has(&out, "\nnunchi_findings{guest=\"a\",check=\"modules\",");
+	assert_has(&out, "family=\"nunchi_processes\",reason=\"rows missing\"} 1\n");
+	assert_has(&out, "family=\"nunchi_threads\",reason=\"rows missing\"} 1\n");
+	assert_has(&out, "family=\"nunchi_kernel_modules\",reason=\"rows missing\"} 1\n");
+	assert_has(&out, "family=\"nunchi_sockets\",reason=\"rows missing\"} 1\n");
+	assert_has(&out, "family=\"nunchi_findings\",reason=\"rows missing\"} 1\n");
+}
+
+/* Of a view that failed halfway nothing is given. */
+static void test_failed_view(void **state)
+{
+	_cleanup_buffer_ struct buffer out = {0};
+
+	(void)state;
+	reading.check_count = 1;
+	snprintf(reading.checks[0].name, sizeof(reading.checks[0].name), "modules");
+	metrics_reading_fail(&reading, METRICS_FINDINGS, NUNCHI_ERROR_FAULT);
+	metrics_reading_fail(&reading, METRICS_LOAD1, NUNCHI_ERROR_FAULT);
+	render_one(&out, METRICS_OPENMETRICS, "a");
+	assert_has_not(&out, "\nnunchi_findings{");
+	assert_has(&out, "family=\"nunchi_findings\",reason=\"address not mapped\"} 1\n");
+	assert_has(&out, "family=\"nunchi_load15\",reason=\"address not mapped\"} 1\n");
 }
 
 /* ---- Readings from another process ----------------------------------------------------------- */
@@ -597,6 +643,8 @@ int main(void)
 	    cmocka_unit_test_setup(test_hostile_names, clear),
 	    cmocka_unit_test_setup(test_missing, clear),
 	    cmocka_unit_test(test_reasons_differ),
+	    cmocka_unit_test_setup(test_cut, clear),
+	    cmocka_unit_test_setup(test_failed_view, clear),
 	    cmocka_unit_test_setup(test_names, clear),
 	    cmocka_unit_test(test_silent_process),
 	    cmocka_unit_test_setup(test_decode, clear),
