@@ -30,11 +30,13 @@ struct story {
 	struct event_watch_source source; /* zeroed: the fake Xen's domains */
 };
 
+static unsigned looks; /* at the fake Xen's domains */
+
 static struct nunchi_error *list(bool ask, target_found_fn *found, void *data)
 {
 	bool stopped;
 
-	(void)ask;
+	looks += ask;
 	return xen_list_with(&fake_calls, found, data, &stopped);
 }
 
@@ -52,7 +54,7 @@ static bool changed(const struct nunchi_found *guest, enum nunchi_list_change ch
 	return ++story->told != story->most;
 }
 
-/* Dispatches the loop each time it has something, and changes something between. */
+/* Dispatches the loop each time it has something, and changes something between two looks. */
 static struct nunchi_error *watch(struct story *story)
 {
 	const struct event_watch_source xen = {.list = list, .every_us = 1000};
@@ -64,10 +66,15 @@ static struct nunchi_error *watch(struct story *story)
 	assert_null(event_loop_create(&loop));
 	assert_null(event_watch_create_with(loop, &source, changed, story, &watching));
 	while (!err && !event_watch_has_ended(watching) && !story->over) {
+		unsigned before = looks;
+
 		assert_int_equal(io_wait(event_loop_fd(loop), POLLIN, CLOCK_NEVER, NULL), 1);
 		err = event_loop_dispatch(loop);
 		if (err || event_watch_has_ended(watching))
 			break;
+		/* On a busy machine a look takes long, and the next one comes later. */
+		if (!story->source.list && looks == before)
+			continue;
 		snprintf(story->text + strlen(story->text),
 			 sizeof(story->text) - strlen(story->text), "| ");
 		story->steps(story);
