@@ -261,12 +261,22 @@ static double parse_real(const char *value, char **ret_end)
 	return real;
 }
 
-/* Parses the whole text as a number. There is no octal form: 010 is ten. */
-static bool parse_number(enum nunchi_type type, const char *value, struct nunchi_cell *ret)
+/*
+ * Parses the whole text as a number. 010 is eight in a column that tables show in octal, ten in any
+ * other.
+ */
+static bool parse_number(const struct nunchi_column *column, const char *value,
+			 struct nunchi_cell *ret)
 {
+	enum nunchi_type type = column->type;
 	const char *digits = value + (*value == '-' && type != NUNCHI_TYPE_ADDRESS);
-	int base = digits[0] == '0' && (digits[1] | 0x20) == 'x' ? 16 : 10;
+	int base = 10;
 	char *end = NULL;
+
+	if (digits[0] == '0' && (digits[1] | 0x20) == 'x')
+		base = 16;
+	else if (digits[0] == '0' && column->unit == NUNCHI_UNIT_OCTAL)
+		base = 8;
 
 	errno = 0;
 	/* strtoll() and the like would accept leading spaces and a second sign. */
@@ -286,12 +296,11 @@ static struct nunchi_error *no_number(const struct nunchi_column *column, const 
 				      int errnum)
 {
 	static const char *const forms[] = {
-	    [NUNCHI_UNIT_NONE] = "give it as --json prints it",
 	    [NUNCHI_UNIT_BYTES] = "give bytes, as --json prints them",
 	    [NUNCHI_UNIT_MILLISECONDS] = "give milliseconds, as --json prints them",
 	    [NUNCHI_UNIT_SECONDS] = "give seconds, as --json prints them",
 	    [NUNCHI_UNIT_UNIX_TIME] = "give seconds since 1970, as --json prints them",
-	    [NUNCHI_UNIT_OCTAL] = "give it in decimal, as --json prints it",
+	    [NUNCHI_UNIT_OCTAL] = "give it in octal with a leading 0, or in decimal",
 	};
 	struct nunchi_error *err =
 	    error_create(NUNCHI_ERROR_ARGUMENT,
@@ -301,7 +310,8 @@ static struct nunchi_error *no_number(const struct nunchi_column *column, const 
 
 	if (column->type == NUNCHI_TYPE_ADDRESS)
 		return error_hint(err, "begin hexadecimal numbers with 0x");
-	return error_hint(err, "%s", forms[column->unit]);
+	/* Without a unit the caller, who knows the view, says where the numbers are explained. */
+	return column->unit == NUNCHI_UNIT_NONE ? err : error_hint(err, "%s", forms[column->unit]);
 }
 
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
@@ -312,7 +322,7 @@ struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const ch
 	if (column->type == NUNCHI_TYPE_TEXT) {
 		cell.text = value;
 		cell.text_size = strlen(value);
-	} else if (!parse_number(column->type, value, &cell)) {
+	} else if (!parse_number(column, value, &cell)) {
 		return no_number(column, value, errno);
 	}
 	*ret = cell;

@@ -34,8 +34,9 @@ int row_compare_cells(const void *a, const void *b);
 /* Whether the cell has a value and meets the constraint. */
 bool row_cell_meets(const struct nunchi_cell *cell, const struct view_constraint *constraint);
 /*
- * Converts the text of a constraint to a column's type: numbers in decimal or with 0x, with a
- * decimal point in every locale. The cell borrows the text.
+ * Converts the text of a constraint to a column's type: numbers in decimal or with 0x (of a
+ * column in octal also with a leading 0), with a decimal point in every locale. The cell borrows
+ * the text.
  */
 struct nunchi_error *row_parse_cell(const struct nunchi_column *column, const char *value,
 				    struct nunchi_cell *ret);

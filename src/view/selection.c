@@ -72,7 +72,10 @@ static struct nunchi_error *take_values(struct selection *selection,
 					    "a constraint on column %s has no value", column->name);
 		err = row_parse_cell(column, value, &cells[i]);
 		if (err)
-			return err;
+			return error_hint(err,
+					  "give the number, as --json prints it; nunchi %ss %s "
+					  "says what it means",
+					  selection->what, selection->schema->name);
 		if (column->type != NUNCHI_TYPE_TEXT)
 			continue;
 		cells[i].text = strdup(value);

@@ -20,7 +20,8 @@
 	X(name, TEXT, "a text")                                                                    \
 	X(place, ADDRESS, "an address")                                                            \
 	X(share, REAL, "a real number")                                                            \
-	X(mood, TEXT, "a text that changes")
+	X(mood, TEXT, "a text that changes")                                                       \
+	X(bits, OCTAL, "a number in octal")
 
 enum { COLUMNS(VIEW_COLUMN_ENUM) };
 static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
@@ -215,8 +216,13 @@ static void test_numbers(void **state)
 	takes(COLUMN_number, "-12", -12, 0, 0);
 	takes(COLUMN_number, "0x1f", 31, 0, 0);
 	takes(COLUMN_number, "-0x1f", -31, 0, 0);
-	/* A leading zero is not octal. */
+	/* A leading zero is octal only where a table shows it so. */
 	takes(COLUMN_number, "010", 10, 0, 0);
+	takes(COLUMN_bits, "0100000", 32768, 0, 0);
+	takes(COLUMN_bits, "32768", 32768, 0, 0);
+	takes(COLUMN_bits, "0x8000", 32768, 0, 0);
+	takes(COLUMN_bits, "0", 0, 0, 0);
+	refuses(COLUMN_bits, "08");
 	takes(COLUMN_number, "-9223372036854775808", INT64_MIN, 0, 0);
 	refuses(COLUMN_number, "9223372036854775808");
 	takes(COLUMN_place, "0xffffffffffffffff", 0, UINT64_MAX, 0);
