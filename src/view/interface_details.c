@@ -6,7 +6,7 @@
 	X(interface, TEXT, "name of the device")                                                   \
 	X(mac, TEXT, "hardware address")                                                           \
 	X(type, INTEGER, "kind of hardware (ARPHRD): 1 Ethernet, 772 loopback …")                  \
-	X(mtu, BYTES, "size of the largest packet")                                                \
+	X(mtu, INTEGER, "bytes of the largest packet")                                             \
 	X(metric, INTEGER, "always 0, as Linux has none")                                          \
 	X(flags, INTEGER, "bits of netdevice(7): 0x1 up, 0x40 running, 0x100 promiscuous …")       \
 	X(ipackets, INTEGER, "packets received")                                                   \

@@ -9,7 +9,7 @@
 	X(source, TEXT, "own address that packets should come from")                               \
 	X(flags, INTEGER, "of the hop: 1 dead, 4 onlink, 16 link is down …")                       \
 	X(interface, TEXT, "device to send to")                                                    \
-	X(mtu, BYTES, "size of the largest packet; 0: that of the device")                         \
+	X(mtu, INTEGER, "bytes of the largest packet; 0: that of the device")                      \
 	X(metric, INTEGER, "priority: the smallest comes first")                                   \
 	X(type, TEXT, "gateway (any that sends on), local, broadcast, anycast or other")           \
 	X(hopcount, INTEGER, "hop limit of what is sent; 0: as usual")                             \
