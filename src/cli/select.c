@@ -57,6 +57,10 @@ static int add_where(struct cli *cli, struct select *select, const char *value)
 	if (!name || op == ARRAY_SIZE(operators))
 		return cli_misuse(
 		    cli, NULL, "--where takes a condition such as COLUMN=VALUE, not \"%s\"", value);
+	if (value[name - 1] == '!')
+		return cli_misuse(cli, NULL,
+				  "--where has no operator !=; those there are: =, <, <=, >, >=, "
+				  "^= and in");
 	if (i == SELECT_MOST_WHERE)
 		return cli_misuse(cli, NULL, "at most %d --where", SELECT_MOST_WHERE);
 	copy = strdup(value);
