@@ -305,6 +305,9 @@ class WrongUse(unittest.TestCase):
         for condition in ("pid", "=1", "pid!1", "pid ^=1", "pid in1", " in 1"):
             self.check_wrong("show", "x", "processes", "--where", condition,
                              says=["takes a condition"])
+        for condition in ("pid!=1", "pid!=", "nosuch!=x"):
+            self.check_wrong("show", "x", "processes", "--where", condition,
+                             says=["no operator !=", "^= and in"])
         for condition in ("pdi<=1", "pdi>1", "pdi^=a", "pdi in 1,2", "pdi=>=<"):
             self.check_wrong("show", "x", "processes", "--where", condition,
                              says=['did you mean "pid"?'])
@@ -784,7 +787,7 @@ class Views(unittest.TestCase):
                          ("bytes", "milliseconds", "seconds since 1970"))
         self.assertEqual(units["pid"], "-")
 
-    def on_terminal(self, columns, *args, **environment):
+    def on_terminal(self, columns, *args, status=0, **environment):
         """What the command prints to a terminal of so many columns."""
         import fcntl
         import struct
@@ -805,8 +808,15 @@ class Views(unittest.TestCase):
                 break
             text += piece
         os.close(master)
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(30), status)
         return text.decode().replace("\r\n", "\n")
+
+    def test_bytes_of_the_guest_not_to_a_terminal(self):
+        for words in (["cat", "/dev/null", "/a"], ["cat", "/dev/null", "/a", "-o", "-"],
+                      ["read", "/dev/null", "0", "8", "-o", "-"], ["export", "/dev/null", "btf"],
+                      ["export", "/dev/null", "elf", "-o", "-"]):
+            self.assertIn("not written to a terminal", self.on_terminal(80, *words, status=2))
+        self.assertNotIn("terminal", self.on_terminal(80, "export", "/dev/null", "isf", status=1))
 
     def test_table_fits_the_terminal(self):
         text = self.on_terminal(60, "views", "processes", "--no-color")

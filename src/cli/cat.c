@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CHUNK      ((size_t)256 << 10)
 #define MAX_RANGES 16 /* ranges that are told one by one */
@@ -141,11 +140,9 @@ static int cat_run(struct cli *cli, void *state, char **arguments, int count)
 				  "give a path, or a process by --pid and its descriptor by --fd");
 	if (cat->path && cat->path[0] != '/')
 		return cli_misuse(cli, NULL, "the path \"%s\" does not begin with /", cat->path);
-	if ((!cat->output.path || !strcmp(cat->output.path, "-")) && isatty(STDOUT_FILENO))
-		return cli_misuse(cli, NULL,
-				  "a file of the guest is not written to a terminal, which "
-				  "its bytes could control; redirect the output, or give -o FILE");
-	status = held_check(cli, arguments[0]);
+	status = output_file_check(cli, cat->output.path);
+	if (!status)
+		status = held_check(cli, arguments[0]);
 	if (!status)
 		status = output_file_open(cli, &cat->output);
 	if (!status)

@@ -259,6 +259,8 @@ struct output_file {
 	int fd;           /* -1: standard output */
 };
 
+/* Refuses to write bytes of the guest to a terminal; path is that of -o, or NULL. */
+int output_file_check(struct cli *cli, const char *path);
 /*
  * Makes a new file under a temporary name in the same directory, or opens a device or pipe as it
  * is; before the guest is opened.

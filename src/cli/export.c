@@ -11,11 +11,12 @@ static const struct cli_option export_options[] = {
 static const struct kind {
 	const char *word;
 	enum nunchi_export what;
+	bool is_text;
 } kinds[] = {
-    {"isf", NUNCHI_EXPORT_ISF},
-    {"btf", NUNCHI_EXPORT_BTF},
-    {"system-map", NUNCHI_EXPORT_SYSTEM_MAP},
-    {"elf", NUNCHI_EXPORT_ELF},
+    {"isf", NUNCHI_EXPORT_ISF, true},
+    {"btf", NUNCHI_EXPORT_BTF, false},
+    {"system-map", NUNCHI_EXPORT_SYSTEM_MAP, true},
+    {"elf", NUNCHI_EXPORT_ELF, false},
 };
 
 struct export
@@ -72,7 +73,9 @@ static int export_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, suggest(arguments[1], kind_word, NULL),
 				  "export makes isf, btf, system-map or elf, not \"%s\"",
 				  arguments[1]);
-	status = cli_open(cli, arguments[0]);
+	status = kind->is_text ? CLI_DONE : output_file_check(cli, export->path);
+	if (!status)
+		status = cli_open(cli, arguments[0]);
 	if (status)
 		return status;
 	if (export->path)

@@ -42,6 +42,15 @@ static int open_special(const char *path)
 	return fd;
 }
 
+int output_file_check(struct cli *cli, const char *path)
+{
+	if ((path && strcmp(path, "-")) || !isatty(STDOUT_FILENO))
+		return CLI_DONE;
+	return cli_misuse(cli, NULL,
+			  "bytes of the guest are not written to a terminal, which they could "
+			  "control; redirect the output, or give -o FILE");
+}
+
 int output_file_open(struct cli *cli, struct output_file *file)
 {
 	struct stat st;

@@ -191,7 +191,9 @@ static int read_run(struct cli *cli, void *state, char **arguments, int count)
 		return cli_misuse(cli, NULL,
 				  "\"%s\" is not a length; write it as 128, 0x80, 4k or 1M",
 				  arguments[2]);
-	status = output_file_open(cli, &read->output);
+	status = read->output.path ? output_file_check(cli, read->output.path) : CLI_DONE;
+	if (!status)
+		status = output_file_open(cli, &read->output);
 	if (!status)
 		status = cli_open(cli, arguments[0]);
 	if (!status)
