@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for nunchi(1). What can be completed is asked of nunchi itself: commands and
-# options from its help, views and columns from `nunchi views`, guests from `nunchi list`.
+# options from its help, checks too, views and columns from `nunchi views`, guests from `nunchi list`.
 
 # The commands: the words that begin the lines below "Commands:".
 _nunchi_commands()
@@ -31,6 +31,12 @@ _nunchi_first()
 _nunchi_prefixes()
 {
 	"$1" help 2>/dev/null | sed -n '/^TARGET is/,/^$/s/^  \([a-z]*:\)[A-Z]* .*/\1/p' | sort -u
+}
+
+# The checks: the words below "Checks:".
+_nunchi_checks()
+{
+	"$1" help check 2>/dev/null | sed -n '/^Checks:/,/^$/s/^  //p' | tr -d ,
 }
 
 _nunchi_reply()
@@ -75,7 +81,7 @@ _nunchi_argument()
 	views,0 | show,1) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
 	probes,0) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	list,* | version,* | help,* | views,* | probes,*) ;;
-	*,0 | top,* | metrics,*)
+	*,0 | top,* | metrics,* | diff,1)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		files=("${COMPREPLY[@]}")
@@ -88,6 +94,8 @@ _nunchi_argument()
 		fi
 		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 		;;
+	check,*) _nunchi_reply -W "$(_nunchi_checks "$program")" -- "$cur" ;;
+	diff,*) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
 	trace,*) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	doctor,0)
 		compopt -o filenames

@@ -111,6 +111,18 @@ class Documents(unittest.TestCase):
             for option in self.options(command):
                 self.assertRegex(text, rf"\n\.It Fl (?:\w , )?{option[1:]}\b", command)
 
+    def test_every_check_is_named(self):
+        lines = re.findall(r"CHECK\((\w+)\)\n", (ROOT / "src/check/checks.def").read_text(encoding="utf-8"))
+        text = run("help", "check").stdout
+        listed = re.search(r"\nChecks:\n((?:  .*\n)+)", text)
+        self.assertIsNotNone(listed, text)
+        self.assertEqual(re.split(r",\s+", listed[1].strip()), lines)
+        self.assertEqual(self.complete("check", "x", ""), set(lines))
+        page = (ROOT / "man/nunchi.1").read_text(encoding="utf-8")
+        section = page[page.index(".It Cm check\n"):page.index(".It Cm diff\n")]
+        for name in lines:
+            self.assertRegex(section, rf"\n\.(Pq )?Cm {name}\b")
+
     def complete(self, *words):
         script = (f"source {ROOT}/completion/nunchi.bash; COMP_WORDS=(\"$@\"); "
                   "COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; COMP_POINT=${#COMP_LINE}; "
@@ -143,6 +155,10 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete("probes", ""), probes)
         self.assertEqual(self.complete("trace", "x", "exec", ""), probes)
         self.assertIn("cmdline", self.complete("trace", "x", "exec", "--columns", ""))
+        self.assertIn("syscalls", self.complete("check", "x", ""))
+        self.assertEqual(self.complete("check", "x", "sys"), {"syscalls"})
+        self.assertEqual(self.complete("diff", "x", "y", ""), views)
+        self.assertEqual(self.complete("diff", "x", "xe"), {"xen:"})
         # Without a guest or file of such a name, what a guest's word begins with.
         self.assertEqual(self.complete("ps", "xe"), {"xen:"})
         for command in COMMANDS:
@@ -287,6 +303,10 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("show", "x", "processes", "--columns", "pid,")
         self.check_wrong("show", "x", "processes", "--where", "pdi=1",
                          says=['did you mean "pid"?'])
+
+    def test_mistyped_check(self):
+        self.check_wrong("check", "x", "modules", "proceses",
+                         says=['no check "proceses"', 'did you mean "processes"?'])
 
     def test_mistyped_option(self):
         self.check_wrong("--jsno", "list", says=['did you mean "--json"?'])

@@ -532,6 +532,11 @@ struct nunchi_view {
 NUNCHI_API const struct nunchi_view *const *nunchi_views(size_t *ret_count);
 /* The view with this name, or NULL. Static storage; any thread may call this. */
 NUNCHI_API const struct nunchi_view *nunchi_view_find(const char *name);
+/*
+ * The name of the n-th check, counted from 0, as the column `check` of the view findings has it;
+ * NULL if there are no more. Static storage; any thread may call this.
+ */
+NUNCHI_API const char *nunchi_check_name(size_t n);
 
 enum nunchi_cell_kind { NUNCHI_CELL_ABSENT, NUNCHI_CELL_VALUE };
 

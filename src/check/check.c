@@ -25,6 +25,11 @@ const struct check *const *check_registry(size_t *ret_count)
 	return registry;
 }
 
+const char *nunchi_check_name(size_t n)
+{
+	return n < ARRAY_SIZE(registry) ? registry[n]->name : NULL;
+}
+
 const char *check_severity_string(enum check_severity severity)
 {
 	static const char *const names[] = {"ok", "unknown", "note", "warning", "alarm"};

@@ -29,9 +29,6 @@ struct page {
 	struct cli *cli;
 	struct nunchi_writer *writer; /* NULL: the page is written */
 	uint64_t counts[SEVERITIES];
-	char **names; /* of the checks that were asked for */
-	int name_count;
-	uint64_t named; /* a bit for each of them that had a row */
 };
 
 static bool is(const struct nunchi_cell *cell, const char *text)
@@ -124,9 +121,6 @@ static struct nunchi_error *take_row(const struct nunchi_cell *cells, bool torn,
 	size_t severity = severity_of(&cells[SEVERITY]);
 
 	page->counts[severity]++;
-	for (int i = 0; i < page->name_count; i++)
-		if (is(&cells[CHECK], page->names[i]))
-			page->named |= (uint64_t)1 << i;
 	if (page->writer)
 		return nunchi_writer_row(page->writer, cells, torn);
 	print_finding(page, severity, cells);
@@ -162,23 +156,33 @@ static void print_counts(const struct page *page)
 	cli_write("\n", 1, page->cli);
 }
 
-/* A check that was named and had no row is none: each has at least one. */
 static int end_page(struct page *page, int status)
 {
 	if (page->writer && !status)
 		status = cli_fail(page->cli, nunchi_writer_finish(page->writer));
-	for (int i = 0; i < page->name_count && !status; i++)
-		if (!(page->named >> i & 1))
-			status =
-			    cli_misuse(page->cli, NULL,
-				       "there is no check \"%s\"; without names all checks are "
-				       "made",
-				       page->names[i]);
 	if (status)
 		return status;
 	if (!page->writer)
 		print_counts(page);
 	return page->counts[SEVERITIES - 1] || page->counts[SEVERITIES - 2] ? CLI_FOUND : CLI_DONE;
+}
+
+static const char *check_name(size_t i, const void *data)
+{
+	(void)data;
+	return nunchi_check_name(i);
+}
+
+/* Whether there is a check of that name. */
+static int name_argument(struct cli *cli, const char *word)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = nunchi_check_name(i)); i++)
+		if (!strcmp(name, word))
+			return CLI_DONE;
+	return cli_misuse(cli, suggest(word, check_name, NULL),
+			  "there is no check \"%s\"; without names all checks are made", word);
 }
 
 static int check_run(struct cli *cli, void *state, char **arguments, int count)
@@ -189,13 +193,15 @@ static int check_run(struct cli *cli, void *state, char **arguments, int count)
 				     .column_count = ARRAY_SIZE(wanted),
 				     .constraints = &names,
 				     .constraint_count = count > 1};
-	struct page page = {.cli = cli, .names = arguments + 1, .name_count = count - 1};
+	struct page page = {.cli = cli};
 	const struct nunchi_view *view = NULL;
 	int status = view_argument(cli, "findings", &view);
 
 	(void)state;
 	names.values = (const char *const *)arguments + 1;
 	names.value_count = (size_t)count - 1;
+	for (int i = 1; i < count && !status; i++)
+		status = name_argument(cli, arguments[i]);
 	if (!status)
 		status = cli_open(cli, arguments[0]);
 	if (!status)
@@ -225,6 +231,8 @@ const struct command command_check = {
     .examples = "  nunchi check xen:web\n"
 		"  nunchi check memory.raw processes modules\n"
 		"  nunchi check qemu:demo --json\n",
+    .words = "Checks",
+    .word = nunchi_check_name,
     .options = NULL,
     .least = 1,
     .most = 32,

@@ -86,6 +86,10 @@ struct command {
 	const char *summary;     /* one line */
 	const char *description; /* paragraphs, a newline between two */
 	const char *examples;    /* lines, each ending in a newline */
+	/* What the n-th word of an argument can be, NULL behind the last, and the heading of these
+	 * in help; NULL if help lists none. */
+	const char *words;
+	const char *(*word)(size_t n);
 	const struct cli_option *options;
 	size_t option_count;
 	int least, most;   /* arguments */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,11 +284,34 @@ void options_help_status(struct cli *cli)
 	    0, 0);
 }
 
+/* "Checks:" and the words on lines of their own, separated by commas. */
+static void print_words(struct cli *cli, const struct command *command)
+{
+	enum { INDENT = 2 };
+	const char *word;
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (!stream) {
+		cli->write_errno = ENOMEM;
+		return;
+	}
+	for (size_t n = 0; (word = command->word(n)); n++)
+		fprintf(stream, "%s%s", n ? ", " : "", word);
+	fclose(stream);
+	cli_printf(cli, "\n%s:\n%*s", command->words, INDENT, "");
+	cli_print_wrapped(cli, text ? text : "", INDENT, INDENT);
+	free(text);
+}
+
 void options_help(struct cli *cli, const struct command *command)
 {
 	cli_printf(cli, "usage: nunchi %s [OPTION]…%s%s\n\n", command->name,
 		   command->arguments[0] ? " " : "", command->arguments);
 	cli_print_wrapped(cli, command->description, 0, 0);
+	if (command->words)
+		print_words(cli, command);
 	if (command->option_count)
 		cli_printf(cli, "\nOptions:\n");
 	for (size_t i = 0; i < command->option_count; i++)
