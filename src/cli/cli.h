@@ -182,8 +182,8 @@ int options_after(struct cli *cli, void *state, int argc, char **argv, char ***r
 		  int *ret_count);
 /* Prints the help of a subcommand. */
 void options_help(struct cli *cli, const struct command *command);
-/* Prints the options that every command takes. */
-void options_help_common(struct cli *cli);
+/* Prints the options that every command takes; with --version in the overview of all commands. */
+void options_help_common(struct cli *cli, bool overview);
 /* Prints what the exit statuses mean. */
 void options_help_status(struct cli *cli);
 

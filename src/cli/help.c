@@ -34,7 +34,7 @@ static void print_overview(struct cli *cli)
 		cli_printf(cli, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	cli_printf(cli, "\n");
 	print_targets(cli);
-	options_help_common(cli);
+	options_help_common(cli, true);
 	cli_printf(cli,
 		   "\nExamples:\n"
 		   "  nunchi list                          the guests that run on this host\n"

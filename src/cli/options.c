@@ -267,11 +267,15 @@ static void print_option(struct cli *cli, const struct cli_option *option)
 	cli_print_wrapped(cli, option->help, INDENT, INDENT);
 }
 
-void options_help_common(struct cli *cli)
+void options_help_common(struct cli *cli, bool overview)
 {
-	cli_printf(cli, "\nOptions of every command, before or after its name:\n");
+	cli_printf(
+	    cli, "\nOptions of every command, before or after its name. Where one means nothing,\n"
+		 "as --csv for cat, it is refused or changes nothing:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(common_options); i++)
 		print_option(cli, &common_options[i]);
+	if (overview)
+		print_option(cli, &version_option);
 }
 
 void options_help_status(struct cli *cli)
@@ -316,7 +320,7 @@ void options_help(struct cli *cli, const struct command *command)
 		cli_printf(cli, "\nOptions:\n");
 	for (size_t i = 0; i < command->option_count; i++)
 		print_option(cli, &command->options[i]);
-	options_help_common(cli);
+	options_help_common(cli, false);
 	cli_printf(cli, "\nExamples:\n%s", command->examples);
 	options_help_status(cli);
 }
