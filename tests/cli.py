@@ -77,6 +77,7 @@ class Help(unittest.TestCase):
         self.assertEqual(text, self.check_help("help"))
         listed = re.findall(r"^  ([a-z]+) ", text[text.index("Commands:"):], re.M)
         self.assertEqual(listed[:len(COMMANDS)], COMMANDS)
+        self.assertRegex(text, r"\n      --version +print the version\n")
 
     def test_version(self):
         self.assertRegex(run("version").stdout, r"^nunchi \d+\.\d+\.\d+\n$")

@@ -217,6 +217,8 @@ void draw_foot(struct area *area)
 	} else if (pane->source.now && pane->source.now->warning_count) {
 		top_text_append(pane->source.now, &pane->source.now->warnings[0], &text);
 		pair = PAIR_BAD;
+	} else if (screen->help || pane->details != TOP_NO_DETAILS) {
+		buffer_append_string(&text, "h help  Esc back");
 	} else if (pane->source.now && !pane->source.now->general.live) {
 		buffer_append_string(&text,
 				     "a saved guest: one reading, so no CPU%  h help  q end");
