@@ -195,6 +195,22 @@ static const struct {
     {"task", task},
 };
 
+static struct nunchi_error *no_function(const struct parser *parser, const char *name)
+{
+	_cleanup_buffer_ struct buffer known = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		buffer_printf(&known, "%s%s()", i ? ", " : "", functions[i].name);
+	if (known.failed)
+		return &error_nomem;
+	return parser_error(parser, parser->at,
+			    error_hint(error_create(NUNCHI_ERROR_ARGUMENT,
+						    "functions of the guest cannot be called, and "
+						    "there is no %s() here",
+						    name),
+				       "there are %s", buffer_string(&known)));
+}
+
 struct nunchi_error *parser_call(struct parser *parser, const char *name, value_t *ret,
 				 bool *ret_found)
 {
@@ -204,5 +220,6 @@ struct nunchi_error *parser_call(struct parser *parser, const char *name, value_
 			*ret_found = true;
 			return functions[i].call(parser, ret);
 		}
-	return NULL;
+	parser_skip(parser);
+	return *parser->at == '(' ? no_function(parser, name) : NULL;
 }

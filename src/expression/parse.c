@@ -250,7 +250,7 @@ static struct nunchi_error *element(struct parser *parser, const char *where, va
 static struct nunchi_error *literal(struct parser *parser, value_t *ret)
 {
 	const char *start = parser->at;
-	unsigned base = start[0] == '0' && (start[1] == 'x' || start[1] == 'X') ? 16 : 10;
+	unsigned base = start[0] != '0' ? 10 : start[1] == 'x' || start[1] == 'X' ? 16 : 8;
 	uint64_t value = 0;
 
 	if (base == 16)
@@ -263,9 +263,11 @@ static struct nunchi_error *literal(struct parser *parser, value_t *ret)
 			return parser_error(parser, start,
 					    error_create(NUNCHI_ERROR_ARGUMENT,
 							 "the number needs more than 64 bits"));
+	if (base == 8 && digit_value(*parser->at) < 10)
+		return parser_syntax(parser, "a number that begins with 0 is octal, as in C");
 	if (is_letter(*parser->at))
 		return parser_syntax(parser, "this does not belong to a number");
-	*ret = parser_number(value, base == 10 && value <= INT64_MAX);
+	*ret = parser_number(value, base != 16 && value <= INT64_MAX);
 	return NULL;
 }
 
@@ -493,7 +495,9 @@ static struct nunchi_error *evaluate(struct parser *parser, value_t *ret)
 	err = parser_expression(parser, &value);
 	parser_skip(parser);
 	if (!err && *parser->at)
-		err = parser_syntax(parser, "an operator is needed here");
+		err =
+		    parser_syntax(parser, *parser->at == '=' ? "nothing is assigned to; == compares"
+							     : "an operator is needed here");
 	*ret = value;
 	return err;
 }

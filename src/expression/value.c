@@ -74,6 +74,10 @@ struct nunchi_error *expression_load(const struct expression_guest *guest,
 		*ret = value->in_memory ? value->address : value->number;
 		return NULL;
 	}
+	if (!value->type && !value->stars)
+		return error_hint(error_create(NUNCHI_ERROR_ARGUMENT, "its type is not known"),
+				  "take its address, as in string(&NAME), or cast that: "
+				  "*(unsigned long *)&NAME");
 	if (type.kind != TYPE_INT && type.kind != TYPE_ENUM && type.kind != TYPE_POINTER)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "a number or pointer is needed");
 	if (value->bit_size)

@@ -254,6 +254,8 @@ static void test_numbers(void **state)
 {
 	(void)state;
 	check("1 + 2 * 3", "7");
+	check("010 + 0 + 00", "8");
+	check("0777 == 0x1ff", "1");
 	check("(1 + 2) * 3", "9");
 	check("10 - 2 - 3", "5");
 	check("-7 / 2", "-3");
@@ -561,6 +563,12 @@ static void test_errors(void **state)
 	refuse("0x", NUNCHI_ERROR_ARGUMENT, "a digit is missing");
 	refuse("12a", NUNCHI_ERROR_ARGUMENT, "character 3");
 	refuse("18446744073709551616", NUNCHI_ERROR_ARGUMENT, "more than 64 bits");
+	refuse("08", NUNCHI_ERROR_ARGUMENT, "character 2: a number that begins with 0 is octal");
+	refuse("1 = 1", NUNCHI_ERROR_ARGUMENT, "character 3: nothing is assigned to");
+	refuse("strlen(1)", NUNCHI_ERROR_ARGUMENT, "character 7: functions of the guest");
+	refuse("thing (1)", NUNCHI_ERROR_ARGUMENT, "there is no thing() here");
+	refuse("string(thing)", NUNCHI_ERROR_ARGUMENT, "character 8: its type is not known");
+	refuse("thing + 1", NUNCHI_ERROR_ARGUMENT, "character 1: its type is not known");
 	refuse("1 / 0", NUNCHI_ERROR_ARGUMENT, "division by 0");
 	refuse("nothing", NUNCHI_ERROR_NOT_FOUND, "character 1: no symbol");
 	refuse("thing", NUNCHI_ERROR_ARGUMENT, "its type is not known");
