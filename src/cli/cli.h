@@ -317,6 +317,10 @@ typedef struct nunchi_error *cli_row(const struct nunchi_cell *cells, bool torn,
  */
 int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
 	     cli_row *row, void *data);
+/* The same, with the warnings given to warn(). */
+typedef void cli_warning(struct cli *cli, const char *text, void *data);
+int cli_rows_warned(struct cli *cli, const struct nunchi_view *view,
+		    const struct nunchi_query *query, cli_row *row, cli_warning *warn, void *data);
 /* Prints the rows of a query as they come. */
 int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query);
 /*

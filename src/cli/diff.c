@@ -9,6 +9,9 @@
 /* Limit of the memory for the rows of one view of one guest. */
 #define MOST_BYTES ((size_t)64 << 20)
 
+/* Warnings that are remembered, so that they are printed once; others may come again. */
+#define MOST_WARNED 64
+
 /* Views that are compared only if they are named: the table of symbols is as large as all others.
  */
 static const char *const on_request[] = {"symbols", "kernel_log"};
@@ -33,6 +36,8 @@ struct rows {
 	size_t count, capacity, bytes;
 	size_t columns;
 	bool too_large;
+	struct diff *diff;
+	size_t which; /* of the two guests */
 };
 
 struct diff {
@@ -44,6 +49,9 @@ struct diff {
 	uint64_t key;      /* columns by which rows are found again */
 	uint64_t compared; /* columns that are compared */
 	uint64_t found;    /* differences */
+	/* Warnings that were printed, each with the number of its guest before it; owned. */
+	char *warned[MOST_WARNED];
+	size_t warned_count;
 };
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -288,6 +296,32 @@ static struct nunchi_error *merge(struct diff *diff, const struct rows *before,
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
+/* Several views read the same of a guest, and warn of the same. */
+static void warn(struct cli *cli, const char *text, void *data)
+{
+	const struct rows *rows = data;
+	struct diff *diff = rows->diff;
+	char *known, *shown;
+
+	if (asprintf(&known, "%zu %s", rows->which, text) < 0) {
+		cli_warn(cli, text);
+		return;
+	}
+	for (size_t i = 0; i < diff->warned_count; i++)
+		if (!strcmp(diff->warned[i], known)) {
+			free(known);
+			return;
+		}
+	if (diff->warned_count < MOST_WARNED)
+		diff->warned[diff->warned_count++] = known;
+	else
+		free(known);
+	if (asprintf(&shown, "%s: %s", diff->view->name, text) < 0)
+		shown = NULL;
+	cli_warn(cli, shown ? shown : text);
+	free(shown);
+}
+
 static int read_rows(struct diff *diff, size_t which, struct rows *ret)
 {
 	struct cli *cli = diff->cli;
@@ -296,10 +330,10 @@ static int read_rows(struct diff *diff, size_t which, struct rows *ret)
 	struct nunchi_query query = {.size = sizeof(query)};
 	int status;
 
-	*ret = (struct rows){.columns = diff->view->column_count};
+	*ret = (struct rows){.columns = diff->view->column_count, .diff = diff, .which = which};
 	cli->guest = diff->targets.guests[which];
 	cli->target = diff->targets.words[which];
-	status = cli_rows(cli, diff->view, &query, add_row, ret);
+	status = cli_rows_warned(cli, diff->view, &query, add_row, warn, ret);
 	if (!status && ret->too_large)
 		status = cli_fail_with(cli, "the view %s has more rows than are compared (64 MiB)",
 				       diff->view->name);
@@ -383,7 +417,9 @@ static int diff_run(struct cli *cli, void *data, char **arguments, int count)
 	status = cli_fail(cli, cli_list_writer(cli, columns, ARRAY_SIZE(columns), &diff->writer));
 	if (!status)
 		status = diff_views(diff, arguments + 2, count - 2);
-	if (diff->writer) {
+	if (!status && !diff->found && cli->output == NUNCHI_OUTPUT_TABLE) {
+		cli_printf(cli, "no difference\n");
+	} else if (diff->writer) {
 		finished = cli_fail(cli, nunchi_writer_finish(diff->writer));
 		status = status ? status : finished;
 	}
@@ -408,6 +444,8 @@ static void diff_clean(void *data)
 	struct diff *diff = data;
 
 	targets_close(&diff->targets);
+	for (size_t i = 0; i < diff->warned_count; i++)
+		free(diff->warned[i]);
 }
 
 static const struct cli_option diff_options[] = {

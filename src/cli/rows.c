@@ -136,7 +136,8 @@ int cli_open(struct cli *cli, const char *target)
 	return CLI_DONE;
 }
 
-static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, void *data)
+static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, cli_warning *warn,
+		 void *data)
 {
 	const struct nunchi_cell *cells;
 	struct nunchi_error *err;
@@ -149,7 +150,7 @@ static int drain(struct cli *cli, struct nunchi_cursor *cursor, cli_row *row, vo
 			err = row(cells, torn, data);
 	} while (!err);
 	for (size_t i = 0; (warning = nunchi_cursor_warning(cursor, i)); i++)
-		cli_warn(cli, warning);
+		warn(cli, warning, data);
 	if (nunchi_error_code(err) != NUNCHI_ERROR_STOP)
 		return cli_fail(cli, err);
 	nunchi_error_destroy(err);
@@ -167,8 +168,20 @@ static struct nunchi_error *open_cursor(struct cli *cli, const struct nunchi_vie
 	return err;
 }
 
+static void print_warning(struct cli *cli, const char *text, void *data)
+{
+	(void)data;
+	cli_warn(cli, text);
+}
+
 int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunchi_query *query,
 	     cli_row *row, void *data)
+{
+	return cli_rows_warned(cli, view, query, row, print_warning, data);
+}
+
+int cli_rows_warned(struct cli *cli, const struct nunchi_view *view,
+		    const struct nunchi_query *query, cli_row *row, cli_warning *warn, void *data)
 {
 	struct nunchi_cursor *cursor;
 	struct nunchi_error *err = open_cursor(cli, view, query, &cursor);
@@ -176,7 +189,7 @@ int cli_rows(struct cli *cli, const struct nunchi_view *view, const struct nunch
 
 	if (err)
 		return cli_fail(cli, err);
-	status = drain(cli, cursor, row, data);
+	status = drain(cli, cursor, row, warn, data);
 	nunchi_cursor_close(cursor);
 	return status;
 }
@@ -202,7 +215,7 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
 	status = cli_fail(cli, cli_writer(cli, columns, count, false,
 					  "--wide shows all, --columns A,B,… some", &writer));
 	if (!status) {
-		status = drain(cli, cursor, write_row, writer);
+		status = drain(cli, cursor, write_row, print_warning, writer);
 		/* Rows read before a failure are shown too. */
 		finished = cli_fail(cli, nunchi_writer_finish(writer));
 		status = status ? status : finished;

@@ -469,6 +469,10 @@ def diff(subject: Subject, image: raw.Image) -> None:
     done = subject.nunchi.run("diff", *targets)
     account.check(done.status == 0 and not done.rows, f"diff: of one moment: {done.status}",
                   done.first_error, *map(str, done.rows))
+    done = subject.nunchi.run("diff", *(word for word in targets if word != "--json"))
+    warnings = [line for line in done.err.splitlines() if "warning" in line]
+    account.check(done.out == b"no difference\n" and len(set(warnings)) == len(warnings),
+                  "diff: in words", done.out.decode("utf-8", "replace"), *warnings)
     with raw.changed(image):
         victim = Victim(subject, image)
         pid = victim.process(1)["pid"]
