@@ -353,7 +353,7 @@ def compare_symbols(rows: list[Row], a: Oracle, b: Oracle) -> Result:
 
 
 # What the check of registers says where the target does not have all of them.
-UNTOLD = re.compile(r"^the registers of the vCPUs are not known: .|is not told here$|"
+UNTOLD = re.compile(r"^the registers of the vCPUs are not known: .|neither the hypervisor nor the file gives it$|"
                     r"^of a PV guest the hypervisor has these registers$")
 
 

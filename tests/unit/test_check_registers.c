@@ -233,10 +233,14 @@ static void test_unknown(void **state)
 	struct world *world = *state;
 
 	world->vcpus[1].has_syscall = false;
-	expect(world, CHECK_UNKNOWN, NULL, "LSTAR, where system calls enter, is not told here");
+	expect(world, CHECK_UNKNOWN, NULL,
+	       "LSTAR, where system calls enter, is not known: neither the hypervisor nor the file "
+	       "gives it");
 	world->vcpus[1] = good;
 	world->vcpus[1].has_idt = false;
-	expect(world, CHECK_UNKNOWN, NULL, "the base of the interrupt table is not told here");
+	expect(world, CHECK_UNKNOWN, NULL,
+	       "the base of the interrupt table is not known: neither the hypervisor nor the file "
+	       "gives it");
 	world->vcpus[1] = good;
 	world->vcpus[1].in_smm = true;
 	expect(world, CHECK_UNKNOWN, NULL, "vCPU 1 executes something else than the kernel");

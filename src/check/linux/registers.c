@@ -115,7 +115,8 @@ static void look_at_idt(struct look *look, const struct linux_vcpu *vcpu)
 	if (vcpu->registers.cr4 & CR4_FRED)
 		return;
 	if (!vcpu->registers.has_idt) {
-		check_unknown(look->report, "the base of the interrupt table is not told here");
+		check_unknown(look->report, "the base of the interrupt table is not known: neither "
+					    "the hypervisor nor the file gives it");
 		return;
 	}
 	if (!look->kernel->symbol[LINUX_idt_table]) {
@@ -205,7 +206,8 @@ static void look_at_calls(struct look *look, const struct linux_vcpu *vcpu)
 	if (look->kernel->word_size != 8 || registers->cr4 & CR4_FRED)
 		return;
 	if (!registers->has_syscall) {
-		check_unknown(look->report, "LSTAR, where system calls enter, is not told here");
+		check_unknown(look->report, "LSTAR, where system calls enter, is not known: "
+					    "neither the hypervisor nor the file gives it");
 		return;
 	}
 	look_at_lstar(look, vcpu);
