@@ -12,7 +12,8 @@ static const struct cli_option cat_options[] = {
     {"pid", OPTION_PID, "N", "the process that has the file open, or whose path it is"},
     {"fd", OPTION_FD, "N", "the number of the file's descriptor in that process"},
     {"output", 'o', "FILE",
-     "write to FILE, which is named when it is complete (-: standard output)"},
+     "write to FILE, which is named when it is complete, in place of one that is there (-: "
+     "standard output)"},
     {"fill", OPTION_FILL, NULL, "write zeros in place of bytes that are not in the memory"},
 };
 

@@ -18,7 +18,8 @@ static const struct nunchi_column columns[] = {
 };
 
 static const struct cli_option read_options[] = {
-    {"output", 'o', "FILE", "write the raw bytes to FILE (-: standard output)"},
+    {"output", 'o', "FILE",
+     "write the raw bytes to FILE, in place of one that is there (-: standard output)"},
     {"pid", OPTION_PID, "N", "ADDRESS is in the address space of process N"},
     {"cr3", OPTION_CR3, "ADDRESS",
      "use the page table whose root is at this guest-physical address"},
