@@ -794,6 +794,14 @@ class Views(unittest.TestCase):
                 self.assertIn(column["unit"], ("-", "bytes", "milliseconds", "seconds",
                                                "seconds since 1970", "octal"))
 
+    def test_columns_of_sockets(self):
+        """On a terminal it has all columns of the view, in another order."""
+        text = (ROOT / "src/cli/sockets.c").read_text(encoding="utf-8")
+        text = text[text.index("columns[] ="):text.index("sockets_run")]
+        names = "".join(re.findall(r'"([a-z_,]+)"', text)).split(",")
+        self.assertEqual(sorted(names),
+                         sorted(row["column"] for row in self.rows("process_open_sockets")))
+
     def test_columns_that_commands_use(self):
         self.assertLessEqual({"pid", "parent", "uid", "state", "threads", "resident_size", "name",
                               "start_time", "cmdline", "is_kernel_thread"},
