@@ -399,6 +399,9 @@ class Failure(unittest.TestCase):
             self.check_failed(command[0], "/nonexistent/guest", *command[1:],
                               says=["/nonexistent/guest", "no such file"])
 
+    def test_empty_target(self):
+        self.check_failed("ps", "", says=["the name of the target is empty", "nunchi list"])
+
     def test_no_memory_image(self):
         self.file.write(b"root:x:0:0:root:/root:/bin/sh\n" * 1000)
         self.file.flush()

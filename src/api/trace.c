@@ -41,8 +41,10 @@ static struct nunchi_error *check_guest(const struct nunchi_guest *guest)
 	const struct target *target = guest->target;
 
 	if (!target->support[TARGET_EVENTS].available || !target->ops->stops)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be traced: %s",
-				    target->support[TARGET_EVENTS].reason);
+		return error_hint(error_create(NUNCHI_ERROR_UNSUPPORTED, "it cannot be traced: %s",
+					       target->support[TARGET_EVENTS].reason),
+				  "nunchi info TARGET says what a guest can be asked for, nunchi "
+				  "list which ones run here");
 	if (!guest->events)
 		return error_create(NUNCHI_ERROR_ARGUMENT,
 				    "a guest that is to be traced is opened with "

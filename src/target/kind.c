@@ -64,6 +64,10 @@ struct nunchi_error *target_no_such_file(const char *word)
 	const struct target_kind *kind;
 	struct nunchi_error *err;
 
+	if (!*word)
+		return error_hint(
+		    error_create(NUNCHI_ERROR_NOT_FOUND, "the name of the target is empty"),
+		    "`nunchi list` shows the guests that run here");
 	if (has_scheme(word))
 		return no_such_kind(word);
 	err = error_create(NUNCHI_ERROR_NOT_FOUND, "%s: no such file", word);

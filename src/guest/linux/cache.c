@@ -109,6 +109,9 @@ static struct nunchi_error *find_content(struct linux_cache *cache, uint64_t add
 		result = linux_read_field(kernel, cache->mapping, &layout->mapping_host, &host);
 	if (result != READ_OK)
 		return unread("the inode", result);
+	if (S_ISDIR(object_u64(&inode, &layout->content_mode)))
+		return error_hint(cannot("it is not a regular file"),
+				  "it is a directory, which nunchi ls lists");
 	if ((object_u64(&inode, &layout->content_mode) & S_IFMT) != type)
 		return cannot("it is not a regular file");
 	if (host != address)

@@ -145,7 +145,10 @@ static struct nunchi_error *not_found(const char *name, const struct symbol_inde
 	buffer_deinit(&unread.text);
 	if (symbols)
 		near = symbol_index_suggest(symbols, name);
-	return near ? error_hint(err, "did you mean %s?", near) : err;
+	if (near)
+		return error_hint(err, "did you mean %s?", near);
+	return error_hint(err, "nunchi show TARGET symbols --where 'name^=PREFIX' lists those that "
+			       "begin so");
 }
 
 /*

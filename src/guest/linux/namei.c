@@ -179,10 +179,34 @@ static struct nunchi_error *arrive(struct lookup *lookup, struct linux_path path
 	return NULL;
 }
 
-static struct nunchi_error *not_cached(const char *name, size_t size)
+/* Whether the directory is of proc or sysfs, which make their files when they are read. */
+static bool is_made_when_read(const struct lookup *lookup)
 {
-	return error_hint(error_create(NUNCHI_ERROR_NOT_FOUND, "the name \"%.*s\" is not cached",
-				       (int)size, name),
+	static const char *const made[] = {"proc", "sysfs"};
+	const struct layout *layout = linux_layout(lookup->kernel, LAYOUT_GROUP_cache);
+	char name[LINUX_FS_NAME];
+	uint64_t super, flags;
+	size_t size;
+
+	if (linux_read_field(lookup->kernel, lookup->at.inode, &layout->content_sb, &super) !=
+		READ_OK ||
+	    linux_file_system(lookup->kernel, super, name, &size, &flags) != READ_OK)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		if (size == strlen(made[i]) && !memcmp(name, made[i], size))
+			return true;
+	return false;
+}
+
+static struct nunchi_error *not_cached(const struct lookup *lookup, const char *name, size_t size)
+{
+	struct nunchi_error *err = error_create(NUNCHI_ERROR_NOT_FOUND,
+						"the name \"%.*s\" is not cached", (int)size, name);
+
+	if (is_made_when_read(lookup))
+		return error_hint(err, "files of proc and sysfs are made when they are read, and "
+				       "their bytes are never in memory");
+	return error_hint(err,
 			  "the guest's kernel keeps in memory the names that were used lately, and "
 			  "those of a tmpfs; others may exist");
 }
@@ -206,7 +230,7 @@ static struct nunchi_error *find_name(struct lookup *lookup, const char *name, s
 	else if (!err)
 		err = walk.broken || cancel_requested(lookup->kernel->guest.cancel)
 			  ? unread(lookup, "the names in a directory", walk.broken)
-			  : not_cached(name, size);
+			  : not_cached(lookup, name, size);
 	linux_children_deinit(&walk);
 	return err;
 }

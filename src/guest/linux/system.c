@@ -131,9 +131,11 @@ static struct nunchi_error *type_find(struct guest_kernel *guest, const char *na
 
 static struct nunchi_error *no_process(uint64_t pid, bool broken)
 {
-	return error_create(NUNCHI_ERROR_NOT_FOUND, "no process %llu%s", (unsigned long long)pid,
-			    broken ? " in the list of processes, which cannot be read to its end"
-				   : "");
+	return error_hint(
+	    error_create(NUNCHI_ERROR_NOT_FOUND, "no process %llu%s", (unsigned long long)pid,
+			 broken ? " in the list of processes, which cannot be read to its end"
+				: ""),
+	    "nunchi ps TARGET shows the processes");
 }
 
 /* Whether kernel->chosen is still the process pid, so that no search is needed. */
