@@ -38,6 +38,24 @@ static void fault(struct linux_code *code, const char *what, enum read_result wh
 	code->incomplete = what;
 }
 
+/*
+ * Remembers that a variable is missing whose feature this kernel has, since it has a function of
+ * it: kernels without CONFIG_KALLSYMS_ALL know the names of functions alone. A structure does not
+ * tell that, because kernels without the feature may have it.
+ */
+static void miss(struct linux_kernel *kernel, struct linux_code *code, const char *what,
+		 const char *function)
+{
+	struct symbol_index *symbols;
+	_cleanup_error_ struct nunchi_error *err = linux_symbols(kernel, &symbols);
+	size_t at;
+
+	if (error_is(err, NUNCHI_ERROR_NOMEM))
+		fault(code, what, READ_NO_MEMORY);
+	else if (!err && symbol_index_find(symbols, function, &at))
+		fault(code, what, READ_NO_SYMBOL);
+}
+
 static struct nunchi_error *add_modules(struct linux_kernel *kernel, struct linux_code *code)
 {
 	struct linux_module_index *modules;
@@ -70,6 +88,8 @@ static struct nunchi_error *add_bpf(struct linux_kernel *kernel, struct linux_co
 	_cleanup_hash_map_ struct hash_map seen = {0};
 	struct linux_list list;
 
+	if (!head)
+		miss(kernel, code, "the list of BPF programs", "bpf_ksym_add");
 	if (!head || !layout->bpf_ksym_lnode.present)
 		return NULL;
 	linux_list_init(&list, kernel, head, MAX_BPF, &seen);
@@ -136,20 +156,27 @@ static struct nunchi_error *add_ftrace(struct linux_kernel *kernel, struct linux
 	struct trampolines state = {code, linux_layout(kernel, LAYOUT_GROUP_code), false};
 	enum read_result broken;
 
+	if (!kernel->symbol[LINUX_ftrace_ops_list] || !kernel->symbol[LINUX_ftrace_list_end])
+		miss(kernel, code, "the list of ftrace's users", "register_ftrace_function");
 	linux_ftrace_each(kernel, &broken, add_trampoline, &state);
 	fault(code, "the list of ftrace's users", broken);
 	return state.no_memory ? &error_nomem : NULL;
 }
 
-/* Adds the pages in which kprobes keep copies of instructions, of one struct kprobe_insn_cache. */
+/*
+ * Adds the pages in which kprobes keep copies of instructions, of one struct kprobe_insn_cache;
+ * `function` is one that needs them.
+ */
 static struct nunchi_error *add_slots(struct linux_kernel *kernel, struct linux_code *code,
-				      uint64_t cache)
+				      uint64_t cache, const char *function)
 {
 	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_code);
 	_cleanup_hash_map_ struct hash_map seen = {0};
 	uint64_t node, page;
 	struct linux_list list;
 
+	if (!cache)
+		miss(kernel, code, "the pages of kprobes", function);
 	if (!cache || !layout->kprobe_insn_cache_pages.present ||
 	    !layout->kprobe_insn_page_list.present)
 		return NULL;
@@ -166,6 +193,19 @@ static struct nunchi_error *add_slots(struct linux_kernel *kernel, struct linux_
 	}
 	fault(code, "the pages of kprobes", list.broken);
 	return NULL;
+}
+
+/*
+ * Adds the page with the instruction that calls Hyper-V, to which a static call of newer kernels
+ * leads (hyperv_init() of arch/x86/hyperv/hv_init.c). Guests of other hypervisors have none.
+ */
+static struct nunchi_error *add_hypercalls(struct linux_kernel *kernel, struct linux_code *code)
+{
+	uint64_t variable = kernel->symbol[LINUX_hv_hypercall_pg], page = 0;
+	enum read_result result = variable ? linux_read_word(kernel, variable, &page) : READ_OK;
+
+	fault(code, "the page for calls of Hyper-V", result);
+	return add(code, page, PAGE_SIZE, LINUX_CODE_HYPERCALLS, "") ? NULL : &error_nomem;
 }
 
 static int by_start(const void *a, const void *b)
@@ -195,9 +235,13 @@ struct nunchi_error *linux_code_collect(struct linux_kernel *kernel, struct linu
 	if (!err)
 		err = add_ftrace(kernel, &code);
 	if (!err)
-		err = add_slots(kernel, &code, kernel->symbol[LINUX_kprobe_insn_slots]);
+		err = add_slots(kernel, &code, kernel->symbol[LINUX_kprobe_insn_slots],
+				"arch_prepare_kprobe");
 	if (!err)
-		err = add_slots(kernel, &code, kernel->symbol[LINUX_kprobe_optinsn_slots]);
+		err = add_slots(kernel, &code, kernel->symbol[LINUX_kprobe_optinsn_slots],
+				"arch_prepare_optimized_kprobe");
+	if (!err)
+		err = add_hypercalls(kernel, &code);
 	if (!err && code.broken == READ_NO_MEMORY)
 		err = &error_nomem;
 	if (err) {
@@ -244,6 +288,8 @@ void linux_code_describe(struct linux_kernel *kernel, const struct linux_code *c
 		buffer_append_string(ret, "a trampoline of ftrace");
 	else if (area && area->owner == LINUX_CODE_KPROBES)
 		buffer_append_string(ret, "an instruction copied by kprobes");
+	else if (area && area->owner == LINUX_CODE_HYPERCALLS)
+		buffer_append_string(ret, "the page for calls of Hyper-V");
 	if (area && area->owner != LINUX_CODE_KERNEL && area->owner != LINUX_CODE_MODULE)
 		return;
 	err = linux_symbol_at(kernel, address, &found);

@@ -16,6 +16,7 @@ enum linux_code_owner {
 	LINUX_CODE_BPF,
 	LINUX_CODE_FTRACE,
 	LINUX_CODE_KPROBES,
+	LINUX_CODE_HYPERCALLS, /* of Hyper-V */
 };
 
 struct linux_code_area {
