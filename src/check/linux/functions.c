@@ -133,11 +133,23 @@ static bool is_thunk(struct linux_kernel *kernel, uint64_t address)
 	return code[at] == 0xff && (code[at + 1] & 0xf8) == 0xe0;
 }
 
+/* Whether a function may lead to this code at once; `area` is NULL if nobody is known to own it. */
+static bool is_permitted(const struct search *search, const struct symbol *symbol,
+			 const struct linux_code_area *area)
+{
+	if (!area)
+		return search->code.broken;
+	/* A static call leads where the kernel set it, which may be in a module (kvm, tracing). */
+	return (area->owner != LINUX_CODE_MODULE && area->owner != LINUX_CODE_HYPERCALLS) ||
+	       !strncmp(symbol->name, "__SCT__", 7);
+}
+
 static void look(struct search *search, const struct symbol *symbol)
 {
 	const uint8_t *code = code_of(search, symbol->address);
 	const struct linux_code_area *area;
 	_cleanup_buffer_ struct buffer found = {0};
+	bool of_module;
 	uint64_t to;
 
 	if (!code)
@@ -145,23 +157,24 @@ static void look(struct search *search, const struct symbol *symbol)
 	search->functions++;
 	to = leads_to(search->kernel, code, symbol->address);
 	area = to ? linux_code_at(&search->code, to) : NULL;
-	/* A static call leads where the kernel set it, which may be in a module (kvm, tracing). */
-	if (area && area->owner == LINUX_CODE_MODULE && !strncmp(symbol->name, "__SCT__", 7))
+	if (!to || is_permitted(search, symbol, area) || is_thunk(search->kernel, to))
 		return;
-	if (!to || (area ? area->owner != LINUX_CODE_MODULE : search->code.broken) ||
-	    is_thunk(search->kernel, to))
-		return;
+	of_module = area && area->owner == LINUX_CODE_MODULE;
 	linux_code_describe(search->kernel, &search->code, to, &found);
 	check_add(search->report,
 		  &(struct check_finding){
-		      .severity = CHECK_ALARM,
+		      .severity = of_module ? CHECK_WARNING : CHECK_ALARM,
 		      .pid = -1,
 		      .address = symbol->address,
 		      .subject = symbol->name,
 		      .expected = "code of the kernel, or a trampoline of ftrace, BPF or kprobes",
 		      .found = check_text(search->report, &found),
-		      .meaning = "The first instruction of a function of the kernel leads to "
-				 "other code: the function is hooked.",
+		      .meaning = of_module
+				     ? "The first instruction of a function of the kernel leads "
+				       "to a module: the function is hooked, or a live patch of "
+				       "Ksplice or KernelCare replaced it."
+				     : "The first instruction of a function of the kernel leads "
+				       "to other code: the function is hooked.",
 		  });
 }
 
