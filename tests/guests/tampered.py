@@ -235,7 +235,7 @@ def hidden_tracer(victim: Victim) -> tuple[str, dict[str, Any]]:
         victim.put(victim.member("ftrace_ops", place, member), 0)
     victim.put(victim.symbol("ftrace_ops_list"), place)
     victim.hide_module()
-    return "ftrace", {"severity": "alarm", "found": f"{function:#x}, where no known code is"}
+    return "ftrace", {"severity": "warning", "found": f"{function:#x}, where no known code is"}
 
 
 def hidden_kprobe(victim: Victim) -> tuple[str, dict[str, Any]]:
@@ -248,7 +248,7 @@ def hidden_kprobe(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.put(victim.member("kprobe", place, "post_handler"), 0)
     victim.put(victim.symbol("kprobe_table") + 5 * victim.word, place)
     victim.hide_module()
-    return "kprobes", {"severity": "alarm", "subject": "schedule",
+    return "kprobes", {"severity": "warning", "subject": "schedule",
                        "found": f"{function:#x}, where no known code is"}
 
 
@@ -258,7 +258,7 @@ def hidden_filter(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.write(victim.member("nf_hook_entries", place, "num_hook_entries"), b"\1\0")
     victim.put(victim.member("nf_hook_entries", place, "hooks"), function)
     victim.put(victim.member("net", victim.symbol("init_net"), "nf.hooks_ipv4[1]"), place)
-    return "netfilter", {"severity": "alarm", "subject": "netfilter, IPv4, hook 1",
+    return "netfilter", {"severity": "warning", "subject": "netfilter, IPv4, hook 1",
                          "found": f"{function:#x}, where no known code is"}
 
 
@@ -271,7 +271,7 @@ def hidden_ingress(victim: Victim) -> tuple[str, dict[str, Any]]:
     offset = victim.member("net_device", place, "dev_list") - place
     device = victim.read("net", net, "dev_base_head.next") - offset
     victim.put(victim.member("net_device", device, "nf_hooks_ingress"), place)
-    return "netfilter", {"severity": "alarm", "subject": "netfilter, ingress"}
+    return "netfilter", {"severity": "warning", "subject": "netfilter, ingress"}
 
 
 def hidden_notifier(victim: Victim) -> tuple[str, dict[str, Any]]:
@@ -280,7 +280,7 @@ def hidden_notifier(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.put(victim.member("notifier_block", place, "notifier_call"), function)
     victim.put(victim.member("atomic_notifier_head", victim.symbol("keyboard_notifier_list"),
                              "head"), place)
-    return "notifiers", {"severity": "alarm", "subject": "keyboard_notifier_list"}
+    return "notifiers", {"severity": "warning", "subject": "keyboard_notifier_list"}
 
 
 def hidden_permission(victim: Victim) -> tuple[str, dict[str, Any]]:
@@ -293,7 +293,7 @@ def hidden_permission(victim: Victim) -> tuple[str, dict[str, Any]]:
         hook = victim.read("lsm_static_calls_table", victim.symbol("static_calls_table"),
                            "file_open[0].hl")
     victim.put(victim.member("security_hook_list", hook, "hook"), function)
-    return "lsm", {"severity": "alarm", "subject": "security hook"}
+    return "lsm", {"severity": "warning", "subject": "security hook"}
 
 
 def hidden_sniffer(victim: Victim) -> tuple[str, dict[str, Any]]:
@@ -305,7 +305,7 @@ def hidden_sniffer(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.put(node, first, head)
     victim.put(head, node)
     victim.put(first + victim.word, node)
-    return "operations", {"severity": "alarm", "subject": "ptype_base.func"}
+    return "operations", {"severity": "warning", "subject": "ptype_base.func"}
 
 
 def hidden_tracepoint(victim: Victim) -> tuple[str, dict[str, Any]]:
@@ -313,7 +313,7 @@ def hidden_tracepoint(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.put(place, function)
     victim.put(victim.member("tracepoint", victim.symbol("__tracepoint_sched_switch"), "funcs"),
                place)
-    return "tracepoints", {"severity": "alarm", "subject": "tracepoint sched_switch"}
+    return "tracepoints", {"severity": "warning", "subject": "tracepoint sched_switch"}
 
 
 def hook_protocol(victim: Victim) -> tuple[str, dict[str, Any]]:

@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "guest/linux/code.h"
 #include "guest/linux/xarray.h"
+#include "target/target.h"
 
 #include "toy_kernel.h"
 
@@ -162,6 +163,54 @@ static void test_code(void **state)
 	linux_code_deinit(&code);
 }
 
+/* The page for calls of Hyper-V, of which the kernel keeps the address. */
+static void test_hypercalls(void **state)
+{
+	struct toy *toy = *state;
+	struct linux_code code;
+	uint64_t variable = toy_alloc(toy, 8);
+
+	code_layout(toy);
+	toy->kernel.symbol[LINUX_hv_hypercall_pg] = variable;
+	assert_null(linux_code_collect(&toy->kernel, &code));
+	assert_int_equal(code.count, 2);
+	linux_code_deinit(&code);
+	toy_put(toy, variable, TOY_BASE + 0x20000, 8);
+	assert_null(linux_code_collect(&toy->kernel, &code));
+	assert_int_equal(linux_code_at(&code, TOY_BASE + 0x20fff)->owner, LINUX_CODE_HYPERCALLS);
+	assert_null(linux_code_at(&code, TOY_BASE + 0x21000));
+	linux_code_deinit(&code);
+}
+
+/* Symbols of functions alone, as of kernels without CONFIG_KALLSYMS_ALL. */
+static void test_code_without_variables(void **state)
+{
+	static const char *const functions[] = {"arch_prepare_kprobe",
+						"arch_prepare_optimized_kprobe", "bpf_ksym_add",
+						"register_ftrace_function"};
+	struct toy *toy = *state;
+
+	code_layout(toy);
+	for (size_t i = 0; i < 4; i++) {
+		struct nunchi_error *err = symbol_index_create(&toy->kernel.symbols);
+		struct linux_code code;
+
+		if (i == 3)
+			toy->kernel.symbol[LINUX_ftrace_ops_list] = 0;
+		if (!err)
+			err = symbol_index_add(toy->kernel.symbols, functions[i],
+					       strlen(functions[i]), TOY_BASE + 0x100, 'T');
+		if (!err)
+			err = symbol_index_seal(toy->kernel.symbols);
+		assert_null(err);
+		assert_null(linux_code_collect(&toy->kernel, &code));
+		assert_int_equal(code.broken, READ_NO_SYMBOL);
+		linux_code_deinit(&code);
+		symbol_index_unref(toy->kernel.symbols);
+		toy->kernel.symbols = NULL;
+	}
+}
+
 /* A probe that leads to itself, and one that is its own other: each is looked at once. */
 static void test_kprobes_in_a_circle(void **state)
 {
@@ -233,6 +282,43 @@ static void test_moments_are_no_findings(void **state)
 	assert_int_equal(runs, 1);
 	assert_int_equal(report.count, 2);
 	check_report_deinit(&report);
+}
+
+/* Two places of a saved guest may be of two moments, those of a running one are not. */
+static struct nunchi_error *run_compared(struct guest_kernel *kernel, struct check_report *report)
+{
+	struct check_finding finding = {
+	    .severity = CHECK_ALARM, .pid = 7, .meaning = "It was hidden"};
+
+	check_add_compared(report, kernel, &finding, "it ended");
+	finding.severity = CHECK_NOTE;
+	check_add_compared(report, kernel, &finding, "it ended");
+	return NULL;
+}
+
+static void test_moments_of_a_saved_guest(void **state)
+{
+	static const struct check check = {.run = run_compared};
+	struct toy *toy = *state;
+	struct target target = {.live = true};
+	struct check_report report;
+
+	assert_null(check_run(&check, &toy->kernel.guest, &report));
+	assert_int_equal(report.findings[0].severity, CHECK_WARNING);
+	assert_string_equal(report.findings[0].meaning,
+			    "It was hidden, or it ended while a tool saved the running guest.");
+	assert_int_equal(report.findings[1].severity, CHECK_NOTE);
+	assert_string_equal(report.findings[1].meaning, "It was hidden.");
+	check_report_deinit(&report);
+	/* Running, and paused or copied by nunchi itself. */
+	toy->kernel.guest.target = &target;
+	for (int live = 0; live < 2; live++) {
+		toy->kernel.guest.live = live;
+		assert_null(check_run(&check, &toy->kernel.guest, &report));
+		assert_int_equal(report.findings[0].severity, CHECK_ALARM);
+		check_report_deinit(&report);
+	}
+	toy->kernel.guest.target = NULL;
 }
 
 static struct nunchi_error *run_unsupported(struct guest_kernel *kernel,
@@ -344,7 +430,10 @@ int main(void)
 	    TEST(xarray_of_one),
 	    TEST(xarray_of_nonsense),
 	    TEST(code),
+	    TEST(hypercalls),
+	    TEST(code_without_variables),
 	    TEST(moments_are_no_findings),
+	    TEST(moments_of_a_saved_guest),
 	    TEST(what_could_not_be_checked),
 	    TEST(a_new_name_does_not_help),
 	    TEST(too_many_findings),

@@ -5,7 +5,7 @@
  * to another process's credentials, or to init_cred, gets its rights without any of them. The field
  * `cred` may differ for a moment (override_creds()), `real_cred` does not. Linux 5.10 to 7.2.
  */
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "guest/linux/code.h"
 #include "guest/linux/task.h"
 
@@ -23,27 +23,31 @@ struct owners {
 static void shared(struct owners *owners, const struct object *task, int64_t owner, uint64_t cred)
 {
 	char found[64] = "init_cred";
+	struct check_finding finding = {
+	    .severity = CHECK_ALARM,
+	    .pid = object_s64(task, &owners->kernel->layout.task_tgid),
+	    .address = cred,
+	    .expected = "credentials of its own",
+	};
 
 	buffer_clear(&owners->name);
 	if (linux_task_name(owners->kernel, task, &owners->name) != READ_OK)
 		buffer_clear(&owners->name);
 	if (owner)
 		snprintf(found, sizeof(found), "those of process %" PRId64, owner);
-	check_add(owners->report,
-		  &(struct check_finding){
-		      .severity = CHECK_ALARM,
-		      .pid = object_s64(task, &owners->kernel->layout.task_tgid),
-		      .address = cred,
-		      .subject = check_text(owners->report, &owners->name),
-		      .expected = "credentials of its own",
-		      .found = found,
-		      .meaning = owner
-				     ? "Two processes have the same credentials, which no system "
-				       "call brings about: they were written by an exploit."
-				     : "A process has the credentials of the kernel's first task, "
-				       "which no system call gives: they were written by an "
-				       "exploit.",
-		  });
+	finding.subject = check_text(owners->report, &owners->name);
+	finding.found = found;
+	/* init_cred is never freed: no other moment explains who has it. */
+	if (owner) {
+		finding.meaning = "Two processes have the same credentials, which no system call "
+				  "brings about: they were written by an exploit";
+		check_add_compared(owners->report, &owners->kernel->guest, &finding,
+				   "one of them ended and the other began");
+	} else {
+		finding.meaning = "A process has the credentials of the kernel's first task, which "
+				  "no system call gives: they were written by an exploit.";
+		check_add(owners->report, &finding);
+	}
 }
 
 static struct nunchi_error *compare(struct owners *owners, struct linux_tasks *walk,

@@ -3,7 +3,7 @@
  * Users of ftrace: functions that the kernel calls whenever others begin. Tracing, live patches and
  * most rootkits since 5.7 use it. Source: kernel/trace/ftrace.c, include/linux/ftrace.h.
  */
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "guest/linux/code.h"
 
 struct users {
@@ -30,10 +30,11 @@ static bool look(const struct object *ops, void *data)
 	finding.expected = "code of the kernel or of a module";
 	finding.found = check_text(users->report, &found);
 	finding.meaning = area ? "A module has the kernel call it when other functions begin, as "
-				 "tracing modules, live patches and rootkits do."
+				 "tracing modules, live patches and rootkits do"
 			       : "The kernel calls code that belongs to no module when other "
-				 "functions begin: a hidden module hooks them.";
-	check_add(users->report, &finding);
+				 "functions begin: a hidden module hooks them";
+	check_add_compared(users->report, &users->kernel->guest, &finding,
+			   "a module was loaded or unloaded");
 	return true;
 }
 

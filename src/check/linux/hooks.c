@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check/linux/hooks.h"
+#include "check/linux/compared.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -33,28 +34,32 @@ uint64_t hooks_symbol(const struct hooks *hooks, const char *name)
 		   : 0;
 }
 
-/* Whether the first element of a list leads back to its head. */
-static bool is_head(struct linux_kernel *kernel, uint64_t head)
+/* READ_OK if the first element of a list leads back to its head. */
+static enum read_result is_head(struct linux_kernel *kernel, uint64_t head)
 {
 	uint64_t first, back;
+	enum read_result result = linux_read_word(kernel, head, &first);
 
-	return linux_read_word(kernel, head, &first) == READ_OK &&
-	       linux_read_word(kernel, first + kernel->word_size, &back) == READ_OK && back == head;
+	if (result == READ_OK)
+		result = linux_read_word(kernel, first + kernel->word_size, &back);
+	return result == READ_OK && back != head ? READ_BAD_DATA : result;
 }
 
 uint64_t hooks_list(const struct hooks *hooks, const char *name)
 {
 	uint64_t first = hooks_symbol(hooks, name);
+	enum read_result result = first ? is_head(hooks->kernel, first) : READ_OK;
 
-	if (!first || is_head(hooks->kernel, first))
+	if (result == READ_OK)
 		return first;
 	for (size_t i = 0; i < symbol_index_count(hooks->symbols); i++) {
 		struct symbol symbol = symbol_index_get(hooks->symbols, i);
 
-		if (!strcmp(symbol.name, name) && is_head(hooks->kernel, symbol.address))
+		if (!strcmp(symbol.name, name) && is_head(hooks->kernel, symbol.address) == READ_OK)
 			return symbol.address;
 	}
-	return first;
+	check_unread(hooks->report, result, "%s", name);
+	return 0;
 }
 
 bool hooks_in_image(const struct hooks *hooks, uint64_t address)
@@ -70,23 +75,25 @@ static void report_hook(struct hooks *hooks, const struct hook_place *place, uin
 	buffer_printf(&subject, "%s%s%s", place->name, place->member ? "." : "",
 		      place->member ? place->member : "");
 	linux_code_describe(hooks->kernel, &hooks->code, function, &found);
-	check_add(hooks->report,
-		  &(struct check_finding){
-		      .severity = of_module ? place->of_module : CHECK_ALARM,
-		      .pid = -1,
-		      .address = place->address,
-		      .subject = check_text(hooks->report, &subject),
-		      .expected = of_module && place->of_module > CHECK_NOTE
-				      ? "code of the kernel's image"
-				      : "code of the kernel or of a module",
-		      .found = check_text(hooks->report, &found),
-		      .meaning = !of_module ? "The kernel calls code here that belongs to no "
-					      "module: a hidden module hooks it."
-				 : place->of_module > CHECK_NOTE
-				     ? "The kernel's own function was replaced by one of a module."
-				     : "A module has the kernel call it here, which few modules "
-				       "do.",
-		  });
+	check_add_compared(
+	    hooks->report, &hooks->kernel->guest,
+	    &(struct check_finding){
+		.severity = of_module ? place->of_module : CHECK_ALARM,
+		.pid = -1,
+		.address = place->address,
+		.subject = check_text(hooks->report, &subject),
+		.expected = of_module && place->of_module > CHECK_NOTE
+				? "code of the kernel's image"
+				: "code of the kernel or of a module",
+		.found = check_text(hooks->report, &found),
+		.meaning = !of_module ? "The kernel calls code here that belongs to no "
+					"module: a hidden module hooks it"
+			   : place->of_module > CHECK_NOTE
+			       ? "The kernel's own function was replaced by one of a module"
+			       : "A module has the kernel call it here, which few modules "
+				 "do",
+	    },
+	    "a module was loaded or unloaded");
 }
 
 void hooks_look(struct hooks *hooks, const struct hook_place *place, uint64_t function)

@@ -37,7 +37,7 @@ void hooks_deinit(struct hooks *hooks);
 uint64_t hooks_symbol(const struct hooks *hooks, const char *name);
 /*
  * The same for a struct list_head, of a name that several variables may have: the one that is the
- * head of a list, or the first if none is.
+ * head of a list. If none of them is, that is remembered as unread, and 0 is returned.
  */
 uint64_t hooks_list(const struct hooks *hooks, const char *name);
 /* Whether an address lies in the kernel's image. */

@@ -3,7 +3,7 @@
  * Kprobes: breakpoints in the kernel, with functions that are called there. Source:
  * kernel/kprobes.c, include/linux/kprobes.h.
  */
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "guest/linux/code.h"
 
 #define BUCKETS    64 /* KPROBE_TABLE_SIZE */
@@ -34,10 +34,11 @@ static void look_at(struct probes *probes, uint64_t function)
 	finding.subject = check_text(probes->report, &subject);
 	finding.expected = "code of the kernel or of a module";
 	finding.found = check_text(probes->report, &found);
-	finding.meaning = area ? "A module has a breakpoint in the kernel."
+	finding.meaning = area ? "A module has a breakpoint in the kernel"
 			       : "A breakpoint in the kernel calls code that belongs to no module: "
-				 "a hidden module hooks it.";
-	check_add(probes->report, &finding);
+				 "a hidden module hooks it";
+	check_add_compared(probes->report, &probes->kernel->guest, &finding,
+			   "a module was loaded or unloaded");
 }
 
 /* Looks at a probe. False if it was met before, or there are too many of them. */

@@ -5,7 +5,7 @@
  * itself leaves the list, and often /sys/module too; it cannot leave the tree without losing its
  * exception table. Sources: kernel/module/{main,tree_lookup,sysfs}.c of Linux 5.10 to 7.2.
  */
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "guest/linux/code.h"
 #include "guest/linux/module.h"
 #include "guest/linux/rbtree.h"
@@ -25,8 +25,6 @@ static void differs(struct places *places, uint64_t module, const char *expected
 		    const char *meaning)
 {
 	struct linux_kernel *kernel = places->kernel;
-	bool live = kernel->guest.live;
-	_cleanup_buffer_ struct buffer text = {0};
 	char name[64] = "";
 	size_t length = 0;
 
@@ -34,18 +32,17 @@ static void differs(struct places *places, uint64_t module, const char *expected
 			      sizeof(name) - 1, &length) != READ_OK)
 		length = 0;
 	name[length] = '\0';
-	buffer_printf(&text, "%s%s.", meaning,
-		      live ? ""
-			   : ", or it was loaded or unloaded while a tool saved the running guest");
-	check_add(places->report, &(struct check_finding){
-				      .severity = live ? CHECK_ALARM : CHECK_WARNING,
-				      .pid = -1,
-				      .address = module,
-				      .subject = name,
-				      .expected = expected,
-				      .found = found,
-				      .meaning = check_text(places->report, &text),
-				  });
+	check_add_compared(places->report, &kernel->guest,
+			   &(struct check_finding){
+			       .severity = CHECK_ALARM,
+			       .pid = -1,
+			       .address = module,
+			       .subject = name,
+			       .expected = expected,
+			       .found = found,
+			       .meaning = meaning,
+			   },
+			   "it was loaded or unloaded");
 }
 
 static bool note(struct places *places, struct hash_map *map, uint64_t module, uint64_t state)

@@ -4,16 +4,13 @@
  * each, the table of process ids, and the children of each process. Whoever hides a process takes
  * it out of one of them. Sources: kernel/{fork,exit,pid}.c of Linux 4.20 to 7.2.
  */
-#include "check/check.h"
+#include "check/linux/compared.h"
 #include "core/array.h"
 #include "guest/linux/task.h"
-#include "guest/linux/time.h"
 #include "guest/linux/xarray.h"
 
 /* Limit of the nodes of the table of ids, which has at most LINUX_MAX_TASKS entries. */
 #define MAX_NODES (LINUX_MAX_TASKS / 8)
-/* A task younger than this, ten minutes, may have begun while a tool saved the running guest. */
-#define YOUNG_NS ((int64_t)600 * 1000000000)
 
 struct places {
 	struct linux_kernel *kernel;
@@ -24,54 +21,33 @@ struct places {
 	struct object task;
 	struct buffer name;
 	uint64_t processes, threads, numbers, children;
-	int64_t uptime_ns; /* 0: unknown */
 	/* A place that could be read only in part is not one from which anything is missing. */
 	bool list_is_whole, ids_are_whole;
 };
 
-/*
- * Whether the difference may be one of two moments: tools that save a running guest copy one page
- * after another, and the task may have begun or ended meanwhile. On a running guest check_run()
- * finds that out. `ended` says that only an end would explain it.
- */
-static bool may_be_moment(const struct places *places, const struct object *task, bool ended)
-{
-	const struct layout *layout = &places->kernel->layout;
-	uint64_t age;
-
-	if (places->kernel->guest.live)
-		return false;
-	age = (uint64_t)places->uptime_ns - object_u64(task, &layout->task_start_boottime);
-	return ended || (int64_t)age < YOUNG_NS;
-}
-
 /* Reports a task that one place has and another lacks. */
 static void differs(struct places *places, uint64_t address, const char *expected,
-		    const char *found, const char *meaning, bool ended)
+		    const char *found, const char *meaning)
 {
 	const struct layout *layout = &places->kernel->layout;
 	struct object *task = &places->task;
-	_cleanup_buffer_ struct buffer text = {0};
-	bool doubtful;
 	enum read_result result;
 
 	buffer_clear(&places->name);
 	result = linux_read_object(places->kernel, LAYOUT_task, address, task);
 	if (result == READ_OK)
 		result = linux_task_name(places->kernel, task, &places->name);
-	doubtful = result == READ_OK && may_be_moment(places, task, ended);
-	buffer_printf(&text, "%s: it was hidden%s.", meaning,
-		      doubtful ? ", or it began or ended while the guest was saved" : "");
-	check_add(places->report,
-		  &(struct check_finding){
-		      .severity = doubtful ? CHECK_WARNING : CHECK_ALARM,
-		      .pid = result == READ_OK ? object_s64(task, &layout->task_tgid) : -1,
-		      .address = address,
-		      .subject = check_text(places->report, &places->name),
-		      .expected = expected,
-		      .found = found,
-		      .meaning = check_text(places->report, &text),
-		  });
+	check_add_compared(places->report, &places->kernel->guest,
+			   &(struct check_finding){
+			       .severity = CHECK_ALARM,
+			       .pid = result == READ_OK ? object_s64(task, &layout->task_tgid) : -1,
+			       .address = address,
+			       .subject = check_text(places->report, &places->name),
+			       .expected = expected,
+			       .found = found,
+			       .meaning = meaning,
+			   },
+			   "it began or ended");
 }
 
 static bool note(struct places *places, struct hash_map *map, uint64_t task)
@@ -163,8 +139,8 @@ static struct nunchi_error *read_ids(struct places *places)
 		if (places->list_is_whole && !hash_map_find(&places->listed, task))
 			differs(places, task, "in the list of processes",
 				"in the table of process ids only",
-				"The process has an id, but the list of all processes lacks it",
-				false);
+				"The process has an id, but the list of all processes lacks it: it "
+				"was hidden");
 	}
 	check_unread(places->report, walk.broken, "the table of process ids");
 	return NULL;
@@ -181,8 +157,7 @@ static void compare_list(struct places *places)
 			differs(places, entry->key, "in the table of process ids",
 				"in the list of processes only",
 				"The process is alive and has no id, so that the guest's ps does "
-				"not show it",
-				true);
+				"not show it: it was hidden");
 	}
 }
 
@@ -220,7 +195,8 @@ static void compare_children(struct places *places, uint64_t parent, struct pare
 			continue;
 		differs(places, child, "in the list of processes",
 			"among the children of its parent",
-			"A process has this child, but the list of all processes lacks it", false);
+			"A process has this child, but the list of all processes lacks it: it was "
+			"hidden");
 		push(places, parents, child);
 	}
 	check_unread(places->report, list.broken, "the children of a process");
@@ -247,10 +223,7 @@ static struct nunchi_error *run(struct guest_kernel *guest, struct check_report 
 {
 	struct places places = {.kernel = linux_kernel_of(guest), .report = report};
 	struct nunchi_error *err = linux_threads_check(places.kernel);
-	struct linux_clock clock = {0};
 
-	if (linux_clock_read(places.kernel, &clock) == READ_OK)
-		places.uptime_ns = clock.uptime_ns;
 	if (!err)
 		err = read_list(&places);
 	places.list_is_whole = !report->unread;
