@@ -28,11 +28,16 @@ struct search {
 static bool has_prefix(const char *name)
 {
 	static const char *const prefixes[] = {"__x64_", "__ia32_", "__x32_compat_", "sys_",
-					       "__se_",  "__do_",   "compat_sys_",   "stub_"};
+					       "__se_",  "__do_",   "ptregs_",       "compat_sys_"};
+	/* Of arch/x86/, until 4.16: sys32_mmap, stub32_clone, stub_execve. */
+	static const char *const whole[] = {"sys32_", "stub32_", "stub_"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
 			return strstr(name, "sys_") != NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		if (!strncmp(name, whole[i], strlen(whole[i])))
+			return true;
 	return false;
 }
 
