@@ -75,7 +75,8 @@ static void map_image(struct toy *toy)
 		toy_put_physical(toy, table + (8 + i) * 8, (PLACE + i * LARGE) | flags[i], 8);
 }
 
-static void add_symbols(struct linux_kernel *kernel)
+/* `more` is a function that the image lacks otherwise, or NULL. */
+static void add_symbols(struct linux_kernel *kernel, const char *more)
 {
 	struct nunchi_error *err = symbol_index_create(&kernel->symbols);
 
@@ -83,6 +84,8 @@ static void add_symbols(struct linux_kernel *kernel)
 		err = symbol_index_add(kernel->symbols, "entry_SYSCALL_64", 16, ENTRY, 'T');
 	if (!err)
 		err = symbol_index_add(kernel->symbols, "entry_SYSENTER_compat", 21, COMPAT, 'T');
+	if (!err && more)
+		err = symbol_index_add(kernel->symbols, more, strlen(more), TEXT + 0x3000, 't');
 	if (!err)
 		err = symbol_index_seal(kernel->symbols);
 	assert_null(err);
@@ -114,7 +117,7 @@ static int setup(void **state)
 	toy_array(toy, LAYOUT_cpuinfo_x86, &L->cpuinfo_x86_capability, 16, 4, 20);
 	toy->kernel.symbol[LINUX_cr4_pinned_bits] = PINNED;
 	toy_put(toy, PINNED, 1 << 20 | 1 << 21 | 1 << 11, 8);
-	add_symbols(&toy->kernel);
+	add_symbols(&toy->kernel, NULL);
 	world->vcpus[0] = world->vcpus[1] = good;
 	*state = world;
 	return 0;
@@ -204,6 +207,31 @@ static void test_hooks(void **state)
 	expect(world, CHECK_ALARM, "vCPU 1, STAR", "0x23001800000000");
 }
 
+/* KVM has run a guest, and the CPU has not returned to a program since. */
+static void test_kvm(void **state)
+{
+	struct world *world = *state;
+	struct x86_registers *vcpu = &world->vcpus[1];
+
+	symbol_index_unref(world->toy.kernel.symbols);
+	add_symbols(&world->toy.kernel, "vmx_vcpu_run");
+	expect(world, CHECK_OK, NULL, "registers of 2 vCPUs");
+	vcpu->lstar = TEXT + 16 * LARGE;
+	expect(world, CHECK_NOTE, "vCPU 1, LSTAR", "0xffffffff83000000");
+	vcpu->lstar = ENTRY + 4;
+	expect(world, CHECK_UNKNOWN, NULL, "LSTAR of vCPU 1, 0xffffffff81001004, may be that");
+	*vcpu = good;
+	vcpu->star = 0x0023001800000000;
+	expect(world, CHECK_NOTE, "vCPU 1, STAR", "0x23001800000000");
+	*vcpu = good;
+	vcpu->cstar = TEXT + 16 * LARGE;
+	expect(world, CHECK_NOTE, "vCPU 1, CSTAR", "0xffffffff83000000");
+	/* VMX itself puts this one back. */
+	*vcpu = good;
+	vcpu->sysenter_eip = COMPAT + 8;
+	expect(world, CHECK_ALARM, "vCPU 1, SYSENTER_EIP", "entry_SYSENTER_compat+0x8");
+}
+
 static void test_protections(void **state)
 {
 	struct world *world = *state;
@@ -258,10 +286,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(good),
-	    TEST(hooks),
-	    TEST(protections),
-	    TEST(unknown),
+	    TEST(good), TEST(hooks), TEST(kvm), TEST(protections), TEST(unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ struct look {
 	struct linux_code code;
 	struct linux_image image;
 	uint64_t wanted;           /* bits that CR4 must have */
+	bool has_vmx;              /* KVM for Intel's processors, loaded or built in */
 	unsigned compared, others; /* vCPUs in the kernel, and elsewhere */
 };
 
@@ -141,6 +142,33 @@ static void look_at_idt(struct look *look, const struct linux_vcpu *vcpu)
 
 /* ---- System calls ---------------------------------------------------------------------------- */
 
+/*
+ * Whether KVM may have left the value of a guest of its own in one of these registers, which is
+ * then no alarm: on Intel's processors it puts the kernel's value back only when the CPU returns to
+ * a program (kvm_on_user_return() of arch/x86/kvm/x86.c), and an idle CPU does not. What leads to
+ * code of this kernel may be a hook all the same.
+ */
+static bool is_left_by_kvm(struct look *look, const struct linux_vcpu *vcpu, const char *name,
+			   const char *expected, uint64_t value)
+{
+	struct x86_walk walk;
+	char found[32];
+
+	if (!look->has_vmx)
+		return false;
+	snprintf(found, sizeof(found), "0x%" PRIx64, value);
+	if (address_space_walk(look->kernel->guest.space, gva(value), &walk) == X86_FAULT_NONE &&
+	    walk.executable && !walk.user)
+		check_unknown(look->report,
+			      "%s of vCPU %u, %s, may be that of a guest that KVM has run", name,
+			      vcpu->number, found);
+	else
+		add(look, vcpu, CHECK_NOTE, name, expected, found,
+		    "It is not the kernel's value and leads to no code here: KVM leaves the value "
+		    "of its last guest in this register until the CPU returns to a program.");
+	return true;
+}
+
 static void look_at_lstar(struct look *look, const struct linux_vcpu *vcpu)
 {
 	static const enum linux_symbol entries[] = {LINUX_entry_syscall, LINUX_entry_trampoline};
@@ -159,7 +187,7 @@ static void look_at_lstar(struct look *look, const struct linux_vcpu *vcpu)
 		if (result != READ_OK)
 			return;
 	}
-	if (!same)
+	if (!same && !is_left_by_kvm(look, vcpu, "LSTAR", "entry_SYSCALL_64", lstar))
 		add_address(look, vcpu, "LSTAR", lstar, "entry_SYSCALL_64",
 			    "System calls of the vCPU enter the kernel at another place than its "
 			    "own: all of them are hooked.");
@@ -172,7 +200,7 @@ static void look_at_lstar(struct look *look, const struct linux_vcpu *vcpu)
  * arch/x86/kvm/svm/svm.c); SYSENTER does not exist in their 64-bit mode.
  */
 static void look_at_entry(struct look *look, const struct linux_vcpu *vcpu, const char *name,
-			  uint64_t address)
+			  uint64_t address, bool kvm_changes_it)
 {
 	const struct linux_code_area *area = linux_code_at(&look->code, address);
 	_cleanup_error_ struct nunchi_error *err = NULL;
@@ -185,7 +213,8 @@ static void look_at_entry(struct look *look, const struct linux_vcpu *vcpu, cons
 		err = linux_symbol_at(look->kernel, address, &symbol);
 		begins = err || symbol.symbol.address == address;
 	}
-	if (!begins)
+	if (!begins && !(kvm_changes_it &&
+			 is_left_by_kvm(look, vcpu, name, "an entry of the kernel", address)))
 		add_address(
 		    look, vcpu, name, address, "an entry of the kernel",
 		    "System calls of 32-bit programs enter the kernel at another place than "
@@ -201,7 +230,7 @@ static void look_at_calls(struct look *look, const struct linux_vcpu *vcpu)
 	if (look->kernel->word_size == 8 && sysenter <= UINT32_MAX)
 		sysenter = (uint64_t)(int64_t)(int32_t)(uint32_t)sysenter;
 	if (registers->has_sysenter)
-		look_at_entry(look, vcpu, "SYSENTER_EIP", sysenter);
+		look_at_entry(look, vcpu, "SYSENTER_EIP", sysenter, false);
 	/* 32-bit kernels set no SYSCALL; with FRED, system calls enter as interrupts do. */
 	if (look->kernel->word_size != 8 || registers->cr4 & CR4_FRED)
 		return;
@@ -212,9 +241,10 @@ static void look_at_calls(struct look *look, const struct linux_vcpu *vcpu)
 	}
 	look_at_lstar(look, vcpu);
 	if (registers->has_cstar)
-		look_at_entry(look, vcpu, "CSTAR", registers->cstar);
+		look_at_entry(look, vcpu, "CSTAR", registers->cstar, true);
 	snprintf(found, sizeof(found), "0x%" PRIx64, registers->star);
-	if (registers->has_star && registers->star >> 32 != STAR_SELECTORS)
+	if (registers->has_star && registers->star >> 32 != STAR_SELECTORS &&
+	    !is_left_by_kvm(look, vcpu, "STAR", "0x23001000000000", registers->star))
 		add(look, vcpu, CHECK_ALARM, "STAR", "0x23001000000000", found,
 		    "System calls load other segments than the kernel's.");
 }
@@ -302,6 +332,20 @@ static void read_wanted(struct look *look)
 	check_unread(look->report, result, "which protections the kernel has switched on");
 }
 
+static bool has_vmx(struct look *look)
+{
+	struct symbol_index *symbols;
+	_cleanup_error_ struct nunchi_error *err = linux_symbols(look->kernel, &symbols);
+	size_t at;
+
+	look->report->no_memory |= error_is(err, NUNCHI_ERROR_NOMEM);
+	for (size_t i = 0; i < look->code.count; i++)
+		if (!strcmp(look->code.areas[i].name, "kvm_intel") &&
+		    look->code.areas[i].owner == LINUX_CODE_MODULE)
+			return true;
+	return !err && symbol_index_find(symbols, "vmx_vcpu_run", &at);
+}
+
 /*
  * Fails if the vCPUs' registers are not known, or are not the kernel's own: those of a PV guest of
  * Xen are the hypervisor's.
@@ -339,6 +383,7 @@ static struct nunchi_error *run(struct guest_kernel *guest, struct check_report 
 		err = linux_code_collect(kernel, &look.code);
 	if (err)
 		return err;
+	look.has_vmx = has_vmx(&look);
 	read_wanted(&look);
 	if (!linux_vcpus_each(guest->target, visit, &look))
 		report->no_memory = true;
