@@ -5,7 +5,6 @@
  */
 #include "check/check.h"
 #include "core/hash.h"
-#include "guest/linux/mm.h"
 #include "guest/linux/path.h"
 #include "guest/linux/process.h"
 #include "guest/linux/task.h"
@@ -118,8 +117,7 @@ static uint64_t find_memory(struct search *search)
 	uint64_t mm = object_u64(&search->task, field);
 	struct linux_threads threads;
 
-	if (mm || !linux_task_has_other_threads(search->kernel, &search->task) ||
-	    !linux_threads_init(&threads, search->kernel, &search->task, &seen))
+	if (mm || !linux_threads_init(&threads, search->kernel, &search->task, &seen))
 		return mm;
 	while (!mm && linux_threads_next(&threads, &search->task))
 		mm = object_u64(&search->task, field);
