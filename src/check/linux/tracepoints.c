@@ -65,7 +65,7 @@ static void look_at_point(struct points *points, uint64_t point)
 }
 
 /*
- * The table's entries: pointers; or distances of 32 bits from their own place, which x86-64 has
+ * The table's entries: pointers; or distances of 32 bits from their own place, which x86 has
  * since 4.19 (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS).
  */
 struct entries {
@@ -73,6 +73,7 @@ struct entries {
 	uint64_t start, size; /* its address; bytes */
 	unsigned step;        /* bytes of an entry */
 	bool relative;
+	bool narrow; /* addresses have 32 bits */
 };
 
 static uint64_t point_at(const struct entries *entries, uint64_t at)
@@ -85,7 +86,8 @@ static uint64_t point_at(const struct entries *entries, uint64_t at)
 		return pointer;
 	}
 	memcpy(&distance, entries->bytes + at, sizeof(distance));
-	return entries->start + at + (uint64_t)(int64_t)distance;
+	pointer = entries->start + at + (uint64_t)(int64_t)distance;
+	return entries->narrow ? pointer & UINT32_MAX : pointer;
 }
 
 static void look_at_entries(struct points *points, struct entries *entries)
@@ -93,8 +95,8 @@ static void look_at_entries(struct points *points, struct entries *entries)
 	struct hooks *hooks = points->hooks;
 
 	entries->step = hooks->kernel->word_size;
-	if (entries->step == 8 && entries->size >= 8 &&
-	    !hooks_in_image(hooks, point_at(entries, 0))) {
+	entries->narrow = entries->step == sizeof(uint32_t);
+	if (entries->size >= entries->step && !hooks_in_image(hooks, point_at(entries, 0))) {
 		entries->step = sizeof(int32_t);
 		entries->relative = true;
 	}
