@@ -8,7 +8,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -237,8 +236,6 @@ def lost(subject: Subject, guest: machine.Guest, server: Server, parser) -> None
 
 def run(subject: Subject, guest: machine.Guest) -> None:
     """Ends with the guest gone."""
-    # Where Debian's package has it, for another Python too.
-    sys.path.append("/usr/lib/python3/dist-packages")
     try:
         from prometheus_client import parser as text
         from prometheus_client.openmetrics import parser
