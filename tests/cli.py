@@ -43,6 +43,19 @@ def run(*args, **kwargs):
                           encoding="utf-8", errors="surrogateescape", **kwargs)
 
 
+def pipe_with_reader(path):
+    """A named pipe, open for reading: nunchi does not wait for a reader of one."""
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    return open(fd, "rb")
+
+
+def wait_for_writer(pipe):
+    """Until the pipe has something; before its first writer comes, read() would find its end."""
+    select.select([pipe], [], [], 30)
+
+
 class Help(unittest.TestCase):
     def check_help(self, *args):
         done = run(*args)
@@ -709,9 +722,15 @@ class Read(unittest.TestCase):
     def test_closed_standard_error(self):
         """No message goes into a file that got its number; on a small stack."""
         target = os.path.join(self.directory.name, "pipe")
-        os.mkfifo(target)
         got = []
-        reader = threading.Thread(target=lambda: got.append(pathlib.Path(target).read_bytes()))
+        pipe = pipe_with_reader(target)
+
+        def read():
+            with pipe:
+                wait_for_writer(pipe)
+                got.append(pipe.read())
+
+        reader = threading.Thread(target=read)
         reader.start()
 
         def limit():
@@ -730,22 +749,22 @@ class Read(unittest.TestCase):
 
     def test_interrupted_in_the_middle(self):
         out = os.path.join(self.directory.name, "fifo")
-        os.mkfifo(out)
+        reader = pipe_with_reader(out)
         for extra in ([], ["--json"], ["-o", "-"], ["-o", out]):
             # Nobody reads more than the first bytes.
             with subprocess.Popen([NUNCHI, "read", self.path, "0", "16M", "--phys", *extra],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   preexec_fn=lambda: signal.signal(signal.SIGINT,
                                                                    signal.SIG_DFL)) as process:
-                if out in extra:
-                    with open(out, "rb") as reader:
-                        reader.read(10)
-                        process.send_signal(signal.SIGINT)
-                        self.assertEqual(process.wait(10), 130)
-                else:
-                    process.stdout.read(10)
+                try:
+                    if out in extra:
+                        wait_for_writer(reader)
+                    (reader if out in extra else process.stdout).read(10)
                     process.send_signal(signal.SIGINT)
                     self.assertEqual(process.wait(10), 130)
+                finally:
+                    process.kill()
+        reader.close()
 
     def test_interrupted_before_a_write(self):
         """A signal that comes too late to interrupt a write() ends nunchi, too."""
