@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import machine
+from common import LabError
 from qmp import Qmp
 
 if TYPE_CHECKING:
@@ -207,6 +209,14 @@ def serve(subject: Subject, server: Server, parsers: tuple) -> None:
     account.check(used <= SCRAPE_SECONDS, "metrics: CPU time of a scrape", f"{used:.4f} s")
 
 
+def monitor(guest: machine.Guest) -> Qmp:
+    """The monitor that nunchi has not connected to: it takes any that is free when it opens a guest."""
+    try:
+        return Qmp(guest.control, timeout=3.0)
+    except LabError:
+        return Qmp(guest.qmp)
+
+
 def lost(subject: Subject, guest: machine.Guest, server: Server, parser) -> None:
     """A guest that is reset, boots again, and goes away."""
     account, target = subject.account, f"qemu:{guest.name}"
@@ -219,7 +229,7 @@ def lost(subject: Subject, guest: machine.Guest, server: Server, parser) -> None
                 return True
         return False
 
-    with Qmp(guest.control) as qmp:
+    with monitor(guest) as qmp:
         qmp.command("stop")
         qmp.command("set-action", reboot="reset")
         qmp.command("system_reset")
@@ -229,13 +239,15 @@ def lost(subject: Subject, guest: machine.Guest, server: Server, parser) -> None
     account.check(wait(1, BOOT_SECONDS), "metrics: nunchi_up of a guest that rebooted")
     uptime = samples(server.get()[2], parser)[key("uptime_seconds")]
     account.check(uptime < BOOT_SECONDS, "metrics: uptime of a guest that rebooted", str(uptime))
-    with Qmp(guest.control) as qmp:
+    with monitor(guest) as qmp:
         qmp.command("quit")
     account.check(wait(0, 60), "metrics: nunchi_up of a guest that went away")
 
 
 def run(subject: Subject, guest: machine.Guest) -> None:
     """Ends with the guest gone."""
+    # Where Debian's package has it, for another Python too.
+    sys.path.append("/usr/lib/python3/dist-packages")
     try:
         from prometheus_client import parser as text
         from prometheus_client.openmetrics import parser
