@@ -20,11 +20,11 @@ static const struct library names[] = {
 struct nunchi_error *libedit_load(struct libedit *ret)
 {
 	struct nunchi_error *err = library_load(&names[0], ret, &ret->handle);
+	struct nunchi_error *also;
 
 	if (!err)
 		return NULL;
-	if (library_load(&names[1], ret, &ret->handle))
-		return err;
-	nunchi_error_destroy(err);
-	return NULL;
+	also = library_load(&names[1], ret, &ret->handle);
+	nunchi_error_destroy(also ? also : err);
+	return also ? err : NULL;
 }
