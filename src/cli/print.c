@@ -228,8 +228,8 @@ static bool names_target(const char *message, const char *target)
 	return !strncmp(message, target, length) || (length > 3 && strstr(message, target));
 }
 
-/* "nunchi: qemu:demo: message", and the hint on a line of its own. */
-static void print_message(struct cli *cli, const char *message, const char *hint)
+/* "nunchi: qemu:demo: KINDmessage", and the hint on a line of its own. */
+static void print_message(struct cli *cli, const char *kind, const char *message, const char *hint)
 {
 	char *shown = cli_escape(message, strlen(message));
 
@@ -245,7 +245,7 @@ static void print_message(struct cli *cli, const char *message, const char *hint
 		fprintf(stderr, "%s: ", target);
 		free(target);
 	}
-	fprintf(stderr, "%s\n", shown);
+	fprintf(stderr, "%s%s\n", kind, shown);
 	free(shown);
 	if (hint) {
 		shown = cli_escape(hint, strlen(hint));
@@ -303,7 +303,7 @@ int cli_fail(struct cli *cli, struct nunchi_error *err)
 	 * cancelled it. */
 	if (code != NUNCHI_ERROR_CANCELLED || (!cli->write_errno && !cli_interrupted())) {
 		message = message_with_address(err);
-		print_message(cli, message ? message : "out of memory",
+		print_message(cli, "", message ? message : "out of memory",
 			      code == NUNCHI_ERROR_NOMEM ? memory_hint : nunchi_error_hint(err));
 		free(message);
 		if (nunchi_error_is_host(err))
@@ -322,7 +322,7 @@ int cli_fail_with(struct cli *cli, const char *format, ...)
 	if (vasprintf(&message, format, args) < 0)
 		message = NULL;
 	va_end(args);
-	print_message(cli, message ? message : "out of memory", NULL);
+	print_message(cli, "", message ? message : "out of memory", NULL);
 	free(message);
 	return CLI_FAILED;
 }
@@ -351,24 +351,14 @@ int cli_misuse(struct cli *cli, const char *hint, const char *format, ...)
 	return CLI_USAGE;
 }
 
-static void say(struct cli *cli, const char *what, const char *text)
-{
-	char *message;
-
-	if (asprintf(&message, "%s: %s", what, text) < 0)
-		return;
-	print_message(cli, message, NULL);
-	free(message);
-}
-
 void cli_warn(struct cli *cli, const char *text)
 {
-	say(cli, "warning", text);
+	print_message(cli, "warning: ", text, NULL);
 	if (strstr(text, "out of memory"))
 		fprintf(stderr, "  hint: %s\n", memory_hint);
 }
 
 void cli_note(struct cli *cli, const char *text)
 {
-	say(cli, "note", text);
+	print_message(cli, "note: ", text, NULL);
 }
