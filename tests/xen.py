@@ -60,6 +60,8 @@ LAB_FAILED, GUEST_FAILED = 125, 75
 KILL_ROUNDS = {"pvh": 12, "pv": 6}
 EVENT_ROUNDS = 4
 BREAKPOINT_ROUNDS = 8
+# What the scripts below read in dom0.
+SHELL = (ROOT / "tests/xen/common.sh",)
 
 
 class Ended(Exception):
@@ -187,7 +189,7 @@ def look(part: Part, account: Account) -> None:
     symbols = "--symbols" if "symbols" in views else ""
     script = (f"VIEWS='{' '.join(views)}'\nFEW='{' '.join(FEW)}'\nSYMBOLS={symbols}\n"
               + (ROOT / "tests/xen/views.sh").read_text())
-    files = (ROOT / "tests/xen/breakpoints.sh",) if lab.in_bochs else ()
+    files = SHELL + (ROOT / "tests/xen/breakpoints.sh",) if lab.in_bochs else ()
     if lab.in_bochs:
         script += f"sh ./breakpoints.sh pvh {BREAKPOINT_ROUNDS}\necho done\n"
     with runs.workplace(f"xen-{release}", part.keep) as work:
@@ -232,8 +234,8 @@ def rights(part: Part, account: Account) -> None:
 def kill(part: Part, account: Account) -> None:
     """Whoever paused or watched a guest is killed."""
     here = part.lab.nunchi.parent / "tests/xen"
-    files = (here / "pauser", here / "nunchi-guard", here.parent / "confined/confined", ROOT / "tests/xen/kill.sh",
-             ROOT / "tests/xen/events.sh")
+    files = (*SHELL, here / "pauser", here / "nunchi-guard", here.parent / "confined/confined",
+             ROOT / "tests/xen/kill.sh", ROOT / "tests/xen/events.sh")
     script = "".join(f"sh ./kill.sh {guest} {rounds}\n"
                      for guest, rounds in KILL_ROUNDS.items())
     script += f"sh ./events.sh pvh {EVENT_ROUNDS}\necho done\n"

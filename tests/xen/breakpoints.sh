@@ -8,23 +8,7 @@
 guest=$1 rounds=$2
 work=$(mktemp -d)
 
-expect()
-{
-	what=$1
-	shift
-	if "$@"; then
-		echo "passed $guest: $what"
-	else
-		echo "FAILED $guest: $what"
-	fi
-}
-
-named()
-{
-	for stat in /proc/[0-9]*/stat; do
-		read -r pid name _ 2>/dev/null <"$stat" && [ "$name" = "($1)" ] && echo "$pid"
-	done
-}
+. ./common.sh
 
 # The guest runs: its agent says in time how a program ended. Bochs gives a program a wrong address of
 # a page fault now and then (see docs/xen-lab.md), of which it dies or fails: that too is an answer.

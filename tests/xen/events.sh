@@ -9,23 +9,7 @@ guest=$1 rounds=$2
 work=$(mktemp -d)
 fs_base=0xc0000100 # each program of 64 bits writes it when it starts
 
-expect()
-{
-	what=$1
-	shift
-	if "$@"; then
-		echo "passed $guest: $what"
-	else
-		echo "FAILED $guest: $what"
-	fi
-}
-
-named()
-{
-	for stat in /proc/[0-9]*/stat; do
-		read -r pid name _ 2>/dev/null <"$stat" && [ "$name" = "($1)" ] && echo "$pid"
-	done
-}
+. ./common.sh
 
 # The guest runs: it answers, and has no vCPU that waits.
 answers()

@@ -6,21 +6,11 @@
 #
 #	kill.sh GUEST ROUNDS
 guest=$1 rounds=$2
+. ./common.sh
 
 is_paused()
 {
 	xl list "$guest" | awk 'NR == 2 { exit index($5, "p") ? 0 : 1 }'
-}
-
-expect()
-{
-	what=$1
-	shift
-	if "$@"; then
-		echo "passed $guest: $what"
-	else
-		echo "FAILED $guest: $what"
-	fi
 }
 
 runs_soon()
@@ -30,13 +20,6 @@ runs_soon()
 		usleep 100000
 	done
 	return 1
-}
-
-guards()
-{
-	for stat in /proc/[0-9]*/stat; do
-		read -r pid name _ 2>/dev/null <"$stat" && [ "$name" = "(nunchi-guard)" ] && echo "$pid"
-	done
 }
 
 # A moment of the round, from 0.05 to 0.55 s after the start; different ones each time.
@@ -89,7 +72,7 @@ while [ $round -lt "$rounds" ]; do
 		expect "round $round: the guest goes on after its owner was killed" runs_soon
 		;;
 	1)
-		for pid in $(guards); do kill -9 "$pid"; done
+		for pid in $(named nunchi-guard); do kill -9 "$pid"; done
 		usleep 100000
 		kill -9 $owner
 		usleep 100000
@@ -98,7 +81,7 @@ while [ $round -lt "$rounds" ]; do
 		;;
 	2)
 		kill -STOP $owner
-		for pid in $(guards); do kill -9 "$pid"; done
+		for pid in $(named nunchi-guard); do kill -9 "$pid"; done
 		kill -9 $owner
 		usleep 100000
 		is_paused && repaired=$((repaired + 1))
@@ -168,5 +151,5 @@ expect "pauses within it come to their end" pauses 5 20
 expect "it stays when nobody is killed" stays_paused
 xl unpause "$guest"
 expect "it was counted exactly" runs_soon
-expect "no guard is left" test -z "$(guards)"
+expect "no guard is left" test -z "$(named nunchi-guard)"
 expect "no undo log is left" test -z "$(ls /run/nunchi 2>/dev/null)"
