@@ -328,6 +328,10 @@ int cli_show(struct cli *cli, const struct nunchi_view *view, const struct nunch
  * files and guests that are mapped do not count for. A lower limit of the user stays.
  */
 void cli_limit_memory(const struct cli *cli);
+/* For top and metrics, which have a process read each guest: what that process does first, and
+ * whether they are to end. `cli` is a struct cli. */
+void cli_worker_prepare(void *cli);
+bool cli_worker_ended(void *cli);
 /*
  * Prints notes on a guest, the first *printed of which were printed already; counts those that it
  * prints.
@@ -433,6 +437,9 @@ int show_selected(struct cli *cli, struct select *select, const char *target, co
 bool parse_number(const char *text, uint64_t *ret);
 /* The same with an optional k, M or G behind it (powers of 1024). */
 bool parse_size(const char *text, uint64_t *ret);
+/* Seconds, as the value of an option; says what is wrong with it, and gives the exit status. */
+int cli_seconds(struct cli *cli, const char *option, const char *value, double least, double most,
+		double *ret);
 /* "0x…", a decimal number or 16 hexadecimal digits beginning with a letter. */
 bool parse_address(const char *text, uint64_t *ret);
 /* ADDRESS or SYMBOL, either with +OFFSET; gives the exit status. */

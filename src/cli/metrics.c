@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_SECONDS 1.0
-#define MOST_SECONDS  86400.0
-#define BACKLOG       16
+#define BACKLOG 16
 
 static const struct cli_option metrics_options[] = {
     {"listen", OPTION_LISTEN, "unix:PATH|127.0.0.1:PORT",
@@ -34,7 +32,6 @@ struct metrics_state {
 static int metrics_option(struct cli *cli, void *state_pointer, int letter, const char *value)
 {
 	struct metrics_state *state = state_pointer;
-	char *end;
 
 	switch (letter) {
 	case OPTION_LISTEN:
@@ -47,25 +44,8 @@ static int metrics_option(struct cli *cli, void *state_pointer, int letter, cons
 		state->findings = true;
 		return CLI_DONE;
 	default:
-		state->seconds = strtod(value, &end);
-		if (end == value || *end ||
-		    !(state->seconds >= LEAST_SECONDS && state->seconds <= MOST_SECONDS))
-			return cli_misuse(cli, NULL,
-					  "--interval takes seconds from 1 to 86400, not \"%s\"",
-					  value);
-		return CLI_DONE;
+		return cli_seconds(cli, "--interval", value, 1, 86400, &state->seconds);
 	}
-}
-
-static void prepare(void *cli)
-{
-	cli_limit_memory(cli);
-}
-
-static bool ended(void *cli)
-{
-	(void)cli;
-	return cli_interrupted();
 }
 
 static void file_fail(const struct nunchi_error *err, void *cli_pointer)
@@ -169,8 +149,8 @@ static int metrics_command_run(struct cli *cli, void *state_pointer, char **argu
 	    .listener = -1,
 	    .textfile = state->textfile,
 	    .interval_us = (uint64_t)(state->seconds * 1e6),
-	    .prepare = prepare,
-	    .ended = ended,
+	    .prepare = cli_worker_prepare,
+	    .ended = cli_worker_ended,
 	    .write = cli_write,
 	    .fail = fail,
 	    .back = back,

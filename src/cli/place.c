@@ -55,6 +55,18 @@ bool parse_size(const char *text, uint64_t *ret)
 	return true;
 }
 
+int cli_seconds(struct cli *cli, const char *option, const char *value, double least, double most,
+		double *ret)
+{
+	char *end;
+
+	*ret = strtod(value, &end);
+	if (end != value && !*end && *ret >= least && *ret <= most)
+		return CLI_DONE;
+	return cli_misuse(cli, NULL, "%s takes seconds from %g to %g, not \"%s\"", option, least,
+			  most, value);
+}
+
 bool parse_address(const char *text, uint64_t *ret)
 {
 	size_t length = strlen(text);

@@ -113,6 +113,17 @@ void cli_limit_memory(const struct cli *cli)
 }
 #endif
 
+void cli_worker_prepare(void *cli)
+{
+	cli_limit_memory(cli);
+}
+
+bool cli_worker_ended(void *cli)
+{
+	(void)cli;
+	return cli_interrupted();
+}
+
 int cli_open(struct cli *cli, const char *target)
 {
 	struct nunchi_error *err;

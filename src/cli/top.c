@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-#define LEAST_SECONDS 0.2
-#define MOST_SECONDS  3600.0
-
 static const struct cli_option top_options[] = {
     {"batch", 'b', NULL, "write text instead of using the terminal"},
     {"count", 'n', "N", "with --batch: end after N refreshes"},
@@ -24,7 +21,6 @@ struct top_state {
 static int top_option(struct cli *cli, void *state_pointer, int letter, const char *value)
 {
 	struct top_state *state = state_pointer;
-	char *end;
 
 	switch (letter) {
 	case 'b':
@@ -39,25 +35,8 @@ static int top_option(struct cli *cli, void *state_pointer, int letter, const ch
 					  value);
 		return CLI_DONE;
 	default:
-		state->seconds = strtod(value, &end);
-		if (end == value || *end ||
-		    !(state->seconds >= LEAST_SECONDS && state->seconds <= MOST_SECONDS))
-			return cli_misuse(cli, NULL,
-					  "--interval takes seconds from 0.2 to 3600, not \"%s\"",
-					  value);
-		return CLI_DONE;
+		return cli_seconds(cli, "--interval", value, 0.2, 3600, &state->seconds);
 	}
-}
-
-static void prepare(void *cli)
-{
-	cli_limit_memory(cli);
-}
-
-static bool ended(void *cli)
-{
-	(void)cli;
-	return cli_interrupted();
 }
 
 /* Each refresh is seen at once. */
@@ -101,8 +80,8 @@ static int top_command_run(struct cli *cli, void *state_pointer, char **argument
 	    .threads = state->threads,
 	    .color = cli->color,
 	    .width = cli->width,
-	    .prepare = prepare,
-	    .ended = ended,
+	    .prepare = cli_worker_prepare,
+	    .ended = cli_worker_ended,
 	    .write = write_text,
 	    .warn = warn,
 	    .data = cli,
