@@ -847,7 +847,7 @@ NUNCHI_API struct nunchi_error *nunchi_registers(struct nunchi_guest *guest, uin
 struct nunchi_file;
 
 enum nunchi_file_kind {
-	NUNCHI_FILE_DATA,   /* bytes of the page cache */
+	NUNCHI_FILE_DATA,   /* bytes of the page cache, or of a process */
 	NUNCHI_FILE_HOLE,   /* zeros, which the file system (a tmpfs) stores nowhere */
 	NUNCHI_FILE_MISSING /* bytes that are not in the memory; `why` says more */
 };
@@ -870,6 +870,9 @@ struct nunchi_piece {
  */
 NUNCHI_API struct nunchi_error *nunchi_file_open(struct nunchi_guest *guest, uint64_t pid,
 						 uint64_t fd, struct nunchi_file **ret);
+/* The same for the file that a process has mapped at an address. */
+NUNCHI_API struct nunchi_error *nunchi_file_open_mapped(struct nunchi_guest *guest, uint64_t pid,
+							uint64_t address, struct nunchi_file **ret);
 /*
  * The same for an absolute path, as it is for process `pid` (usually 1): from its root directory,
  * in its mount namespace. Symbolic links are followed, at most 40; of overlayfs the file in the
@@ -888,6 +891,17 @@ NUNCHI_API uint64_t nunchi_file_size(const struct nunchi_file *file);
 NUNCHI_API struct nunchi_error *nunchi_file_read(struct nunchi_file *file, uint64_t offset,
 						 size_t size, void *buffer,
 						 struct nunchi_piece *ret);
+/*
+ * Reads a piece of a process's memory by its page table, at most `size` bytes; when the guest can
+ * be read is as for nunchi_file_open(). A HOLE is where the process has no page: it has mapped
+ * nothing there, or never used it; of a file that is mapped, the page cache may have the page.
+ * Pages to which the process has no access (PROT_NONE) are read too. A piece that is not DATA may
+ * be larger than `size`, and buffer then has nothing. Fails with NUNCHI_ERROR_NOT_FOUND if there is
+ * no such process, and with NUNCHI_ERROR_UNSUPPORTED if it is a thread of the kernel.
+ */
+NUNCHI_API struct nunchi_error *nunchi_process_read(struct nunchi_guest *guest, uint64_t pid,
+						    uint64_t address, size_t size, void *buffer,
+						    struct nunchi_piece *ret);
 /* Frees the file. NULL is accepted. */
 NUNCHI_API void nunchi_file_close(struct nunchi_file *file);
 

@@ -15,8 +15,9 @@ struct nunchi_file {
 
 /* What a file is asked for by. */
 struct wanted {
-	uint64_t pid, fd;
-	const char *path; /* NULL: by the descriptor */
+	uint64_t pid, fd, address;
+	const char *path; /* NULL: by the address or the descriptor */
+	bool is_mapped;   /* by the address */
 };
 
 static bool is_held(const struct nunchi_guest *guest)
@@ -31,11 +32,24 @@ static struct nunchi_error *still_kernel(struct nunchi_guest *guest, struct gues
 
 	if (guest->target->live && !is_held(guest))
 		err = error_create(NUNCHI_ERROR_ARGUMENT,
-				   "%s: files can be read only while the guest stands still",
+				   "%s: files and processes can be read only while the guest "
+				   "stands still",
 				   guest->target->name);
 	if (!err)
 		err = session_begin(guest);
 	return err ? err : guest_kernel_quickly(guest, ret);
+}
+
+static struct nunchi_error *find_wanted(struct guest_kernel *kernel, const struct wanted *wanted,
+					struct guest_file **ret)
+{
+	const struct guest_system *system = kernel->system;
+
+	if (wanted->path)
+		return system->path_open(kernel, wanted->pid, wanted->path, ret);
+	if (wanted->is_mapped)
+		return system->mapped_open(kernel, wanted->pid, wanted->address, ret);
+	return system->file_open(kernel, wanted->pid, wanted->fd, ret);
 }
 
 static struct nunchi_error *open_wanted(struct nunchi_guest *guest, const struct wanted *wanted,
@@ -52,9 +66,7 @@ static struct nunchi_error *open_wanted(struct nunchi_guest *guest, const struct
 		return &error_nomem;
 	*file = (struct nunchi_file){.guest = guest, .system = kernel->system};
 	file->session = is_held(guest) ? guest->session.serial : 0;
-	err = wanted->path
-		  ? kernel->system->path_open(kernel, wanted->pid, wanted->path, &file->file)
-		  : kernel->system->file_open(kernel, wanted->pid, wanted->fd, &file->file);
+	err = find_wanted(kernel, wanted, &file->file);
 	if (err) {
 		free(file);
 		return guest_error(guest, err);
@@ -69,6 +81,15 @@ struct nunchi_error *nunchi_file_open(struct nunchi_guest *guest, uint64_t pid, 
 	API_REQUIRE(guest && ret);
 
 	return open_wanted(guest, &(struct wanted){.pid = pid, .fd = fd}, ret);
+}
+
+struct nunchi_error *nunchi_file_open_mapped(struct nunchi_guest *guest, uint64_t pid,
+					     uint64_t address, struct nunchi_file **ret)
+{
+	API_REQUIRE(guest && ret);
+
+	return open_wanted(
+	    guest, &(struct wanted){.pid = pid, .address = address, .is_mapped = true}, ret);
 }
 
 struct nunchi_error *nunchi_file_open_path(struct nunchi_guest *guest, uint64_t pid,
@@ -153,6 +174,33 @@ struct nunchi_error *nunchi_file_read(struct nunchi_file *file, uint64_t offset,
 		ret->kind = first == READ_NONE ? NUNCHI_FILE_HOLE : NUNCHI_FILE_MISSING;
 	if (ret->kind == NUNCHI_FILE_MISSING)
 		ret->why = row_absence_of(first);
+	return NULL;
+}
+
+struct nunchi_error *nunchi_process_read(struct nunchi_guest *guest, uint64_t pid, uint64_t address,
+					 size_t size, void *buffer, struct nunchi_piece *ret)
+{
+	API_REQUIRE(guest && buffer && ret);
+
+	struct guest_kernel *kernel;
+	struct nunchi_error *err = still_kernel(guest, &kernel);
+	struct nunchi_piece piece = {.size = 0};
+	enum read_result result = READ_OK;
+
+	if (!err && size && cancel_requested(&guest->cancel))
+		err = error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
+	if (!err)
+		err = guest_error(guest, kernel->system->process_piece(kernel, pid, address, buffer,
+								       size, &piece.size, &result));
+	if (!err && result == READ_NO_MEMORY)
+		err = &error_nomem;
+	if (err)
+		return err;
+	if (result != READ_OK)
+		piece.kind = result == READ_NONE ? NUNCHI_FILE_HOLE : NUNCHI_FILE_MISSING;
+	if (piece.kind == NUNCHI_FILE_MISSING)
+		piece.why = row_absence_of(result);
+	*ret = piece;
 	return NULL;
 }
 

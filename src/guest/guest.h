@@ -126,6 +126,13 @@ struct guest_system {
 	 */
 	struct nunchi_error *(*process_space)(struct guest_kernel *kernel, uint64_t pid,
 					      struct address_space **ret);
+	/*
+	 * Reads a piece of a process's memory, of a guest that stands still or is saved; see
+	 * linux_process_piece(). Errors are those of process_space().
+	 */
+	struct nunchi_error *(*process_piece)(struct guest_kernel *kernel, uint64_t pid,
+					      uint64_t address, void *buffer, size_t size,
+					      uint64_t *ret_size, enum read_result *ret);
 	/* Gets the address of the kernel's structure of a process; NUNCHI_ERROR_NOT_FOUND. */
 	struct nunchi_error *(*process_find)(struct guest_kernel *kernel, uint64_t pid,
 					     uint64_t *ret);
@@ -149,6 +156,9 @@ struct guest_system {
 	 */
 	struct nunchi_error *(*file_open)(struct guest_kernel *kernel, uint64_t pid, uint64_t fd,
 					  struct guest_file **ret);
+	/* The same for the file that a process has mapped at an address. */
+	struct nunchi_error *(*mapped_open)(struct guest_kernel *kernel, uint64_t pid,
+					    uint64_t address, struct guest_file **ret);
 	/* The same for a path, as it is for that process; symbolic links are followed. */
 	struct nunchi_error *(*path_open)(struct guest_kernel *kernel, uint64_t pid,
 					  const char *path, struct guest_file **ret);

@@ -135,6 +135,47 @@ static void test_absent(void **state)
 			 MEMORY_NOT_MAPPED);
 }
 
+/* Pieces of one kind: pages, what an empty entry of each level stands for, a table out of RAM. */
+static void test_pieces(void **state)
+{
+	static const struct {
+		uint64_t address;
+		enum read_result result;
+		uint64_t size;
+	} rows[] = {
+	    {USER + 2 * PAGE_SIZE, READ_PAGED_OUT, PAGE_SIZE},
+	    {USER + 3 * PAGE_SIZE, READ_NONE, PAGE_SIZE},
+	    {USER + 3 * PAGE_SIZE + 16, READ_NONE, PAGE_SIZE - 16},
+	    {USER + (2 << 20) + PAGE_SIZE, READ_NO_RAM, (2 << 20) - PAGE_SIZE},
+	    {USER + (4 << 20) + PAGE_SIZE, READ_NONE, (2 << 20) - PAGE_SIZE},
+	    {USER - (USER & 0x3fffffff) - 16, READ_NONE, 16},
+	    {USER & ~((UINT64_C(1) << 39) - 1), READ_NONE, 1 << 30},
+	    {0, READ_NONE, UINT64_C(1) << 39},
+	};
+	struct toy *toy = *state;
+	struct process process = new_process(toy);
+	struct address_space *space;
+	char buffer[8 * PAGE_SIZE];
+	uint64_t size;
+
+	map(toy, &process, 0, new_page(toy, "hello") | PRESENT);
+	map(toy, &process, 1, (~new_page(toy, "world") & ADDRESS_BITS) | 0x8000000000000160ull);
+	map(toy, &process, 2, (~0x1234ull << 14 >> 5) | 1ull << 59);
+	toy_put_physical(toy, process.pd + ((USER + (2 << 20)) >> 21 & 511) * 8,
+			 0xfffff000ull | PRESENT, 8);
+	assert_int_equal(linux_mm_space(&toy->kernel, process.pgd, &space), READ_OK);
+	assert_int_equal(linux_process_piece(space, USER, buffer, sizeof(buffer), &size), READ_OK);
+	assert_int_equal(size, 2 * PAGE_SIZE);
+	assert_string_equal(buffer, "hello");
+	assert_string_equal(buffer + PAGE_SIZE, "world");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(
+		    linux_process_piece(space, rows[i].address, buffer, sizeof(buffer), &size),
+		    rows[i].result);
+		assert_int_equal(size, rows[i].size);
+	}
+}
+
 /* A large page without access, and one that is being split: present bit clear, large bit set. */
 static void test_large(void **state)
 {
@@ -357,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_processes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_levels, setup, teardown),

@@ -434,6 +434,27 @@ static void test_vmas_list(void **state)
 			     READ_OK);
 }
 
+/* The file that is mapped at an address. */
+static void test_vma_file(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t mm = toy_alloc(toy, 64), file = 0, first, second;
+
+	vma_layout(toy, true);
+	second = vma(toy, mm, 0x4000, 0x6000, 0);
+	first = vma(toy, mm, 0x1000, 0x2000, second);
+	toy_put(toy, mm, first, 8);
+	assert_int_equal(linux_vma_file(&toy->kernel, mm, 0x4000, &file), READ_NO_LAYOUT);
+	/* The toy's mappings have their mm_struct there. */
+	toy_field(toy, LAYOUT_vma, &L->vma_file, 16, 8);
+	assert_int_equal(linux_vma_file(&toy->kernel, mm, 0x4000, &file), READ_OK);
+	assert_int_equal(file, mm);
+	assert_int_equal(linux_vma_file(&toy->kernel, mm, 0x3fff, &file), READ_NONE);
+	assert_int_equal(linux_vma_file(&toy->kernel, mm, 0x6000, &file), READ_NONE);
+	toy_put(toy, second + 8, 0x3000, 8);
+	assert_int_equal(linux_vma_file(&toy->kernel, mm, 0x4000, &file), READ_BAD_DATA);
+}
+
 static void test_vmas_tree(void **state)
 {
 	struct toy *toy = *state;
@@ -631,6 +652,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_list_containers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_tree_containers, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_list, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_vma_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vmas_tree, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_mounts_counted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_files, setup, teardown),

@@ -145,6 +145,75 @@ enum read_result linux_process_read(struct linux_kernel *kernel, uint64_t pgd, u
 	return fault;
 }
 
+/* How many bytes follow from the address on to the end of what an entry of this level maps. */
+static uint64_t rest_of_entry(const struct x86_paging *paging, unsigned level, uint64_t address)
+{
+	unsigned bits = paging->mode == X86_MODE_32BIT ? 10 : 9;
+	uint64_t span = (uint64_t)1 << (PAGE_SHIFT + (level - 1) * bits);
+
+	return span - (address & (span - 1));
+}
+
+/*
+ * What is at an address that could not be read because of `fault`, and how far that is so: as far
+ * as the last entry of the page tables reaches that could be read.
+ */
+static enum read_result absent_piece(struct address_space *space, gva_t address,
+				     enum read_result fault, void *buffer, size_t size,
+				     uint64_t *ret_size)
+{
+	const struct x86_paging *paging = address_space_paging(space);
+	const struct x86_level *last;
+	struct x86_walk walk = {0};
+	enum x86_fault why = address_space_walk(space, address, &walk);
+	enum read_result result;
+	gpa_t place;
+
+	/* The page cannot be read, or nothing of the page tables. */
+	if (why == X86_FAULT_NONE || !walk.level_count)
+		return fault;
+	last = &walk.levels[walk.level_count - 1];
+	if (why != X86_FAULT_NOT_PRESENT || !last->entry)
+		*ret_size = rest_of_entry(paging, last->level, address.v);
+	if (why != X86_FAULT_NOT_PRESENT)
+		return fault == READ_NOT_MAPPED ? READ_BAD_DATA : fault;
+	if (!last->entry)
+		return READ_NONE;
+	result = decode_absent(paging, last, address, &place);
+	if (result == READ_OK)
+		result = read_result_of(
+		    memory_read(address_space_memory(space), place, buffer, size, NULL));
+	return result;
+}
+
+enum read_result linux_process_piece(struct address_space *space, uint64_t address, void *buffer,
+				     size_t size, uint64_t *ret_size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		gva_t at = gva(address + done);
+		uint64_t part = PAGE_SIZE - (at.v & PAGE_MASK);
+		char *to = (char *)buffer + done;
+		enum read_result result;
+
+		if (part > size - done)
+			part = size - done;
+		result = read_result_of(address_space_read(space, at, to, (size_t)part, NULL));
+		if (result != READ_OK)
+			result = absent_piece(space, at, result, to, (size_t)part, &part);
+		if (result != READ_OK && !done) {
+			*ret_size = part;
+			return result;
+		}
+		if (result != READ_OK)
+			break;
+		done += (size_t)part;
+	}
+	*ret_size = done;
+	return READ_OK;
+}
+
 bool linux_task_keeps(struct linux_kernel *kernel, const struct object *task,
 		      const struct field *field)
 {

@@ -23,6 +23,15 @@ enum read_result linux_process_read(struct linux_kernel *kernel, uint64_t pgd, u
 				    void *buffer, size_t size, size_t *ret_done);
 
 /*
+ * Reads a piece of a process's memory, of a guest that stands still, within one page table: bytes
+ * of which one result is true. READ_OK: *ret_size bytes, at most size, are in buffer. READ_NONE: no
+ * page was ever there. Other results say why the bytes are not in memory. *ret_size may be larger
+ * than size unless it is READ_OK: all that an entry of a directory stands for is one piece.
+ */
+enum read_result linux_process_piece(struct address_space *space, uint64_t address, void *buffer,
+				     size_t size, uint64_t *ret_size);
+
+/*
  * Whether the copied task is still the same process and its field (task_mm, task_files …) still has
  * the same value. If so, what was read through the field belongs to this process.
  */

@@ -12,6 +12,7 @@
 #include "guest/linux/names.h"
 #include "guest/linux/overlay.h"
 #include "guest/linux/task.h"
+#include "guest/linux/vma.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,18 @@ static struct nunchi_error *process_space(struct guest_kernel *guest, uint64_t p
 	return NULL;
 }
 
+static struct nunchi_error *process_piece(struct guest_kernel *guest, uint64_t pid,
+					  uint64_t address, void *buffer, size_t size,
+					  uint64_t *ret_size, enum read_result *ret)
+{
+	struct address_space *space;
+	struct nunchi_error *err = process_space(guest, pid, &space);
+
+	if (!err)
+		*ret = linux_process_piece(space, address, buffer, size, ret_size);
+	return err;
+}
+
 static struct nunchi_error *process_find(struct guest_kernel *guest, uint64_t pid, uint64_t *ret)
 {
 	struct linux_kernel *kernel = linux_kernel_of(guest);
@@ -314,23 +327,55 @@ static struct nunchi_error *open_inode(struct linux_kernel *kernel, uint64_t ino
 	return NULL;
 }
 
-static struct nunchi_error *file_open(struct guest_kernel *guest, uint64_t pid, uint64_t fd,
-				      struct guest_file **ret)
+/* Opens the file of a struct file. */
+static struct nunchi_error *open_opened(struct linux_kernel *kernel, uint64_t file,
+					struct guest_file **ret)
 {
-	struct linux_kernel *kernel = linux_kernel_of(guest);
-	struct nunchi_error *err = find_process(kernel, pid);
 	enum read_result result;
-	uint64_t file, inode;
+	uint64_t inode;
 
-	if (!err)
-		err = find_descriptor(kernel, fd, &file);
-	if (err)
-		return err;
 	result = linux_read_field(kernel, file, &kernel->layout.file_inode, &inode);
 	if (result != READ_OK)
 		return error_create(NUNCHI_ERROR_FAULT, "the open file cannot be read: %s",
 				    read_result_string(result));
 	return open_inode(kernel, inode, ret);
+}
+
+static struct nunchi_error *file_open(struct guest_kernel *guest, uint64_t pid, uint64_t fd,
+				      struct guest_file **ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = find_process(kernel, pid);
+	uint64_t file;
+
+	if (!err)
+		err = find_descriptor(kernel, fd, &file);
+	return err ? err : open_opened(kernel, file, ret);
+}
+
+static struct nunchi_error *mapped_open(struct guest_kernel *guest, uint64_t pid, uint64_t address,
+					struct guest_file **ret)
+{
+	struct linux_kernel *kernel = linux_kernel_of(guest);
+	struct nunchi_error *err = find_process(kernel, pid);
+	enum read_result result;
+	uint64_t file = 0;
+
+	if (!err)
+		err = linux_mappings_check(kernel);
+	if (err)
+		return err;
+	result = linux_vma_file(kernel, object_u64(&kernel->chosen, &kernel->layout.task_mm),
+				address, &file);
+	if (result == READ_NONE || (result == READ_OK && !file))
+		return error_create(NUNCHI_ERROR_NOT_FOUND,
+				    "process %llu has no file mapped at 0x%llx",
+				    (unsigned long long)pid, (unsigned long long)address);
+	if (result != READ_OK)
+		return error_create(NUNCHI_ERROR_FAULT,
+				    "the mappings of process %llu cannot be read: %s",
+				    (unsigned long long)pid, read_result_string(result));
+	return open_opened(kernel, file, ret);
 }
 
 /* Finds the root directory of a process. */
@@ -399,11 +444,13 @@ const struct guest_system guest_linux = {
     .symbol_at = symbol_at,
     .type_find = type_find,
     .process_space = process_space,
+    .process_piece = process_piece,
     .process_find = process_find,
     .container = linux_container,
     .per_cpu = per_cpu,
     .process_stays = process_stays,
     .file_open = file_open,
+    .mapped_open = mapped_open,
     .path_open = path_open,
     .file_page = file_page,
     .file_close = file_close,

@@ -331,6 +331,32 @@ enum read_result linux_vma_overlaps(struct linux_kernel *kernel, uint64_t mm, ui
 	return result;
 }
 
+enum read_result linux_vma_file(struct linux_kernel *kernel, uint64_t mm, uint64_t address,
+				uint64_t *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	_cleanup_object_ struct object vma = {0};
+	struct linux_vmas walk;
+	enum read_result result = linux_vmas_init(&walk, kernel, mm);
+	bool found = false;
+
+	/* In a list all mappings before it are read. */
+	if (result == READ_OK && walk.is_tree)
+		linux_maple_seek(&walk.maple, address);
+	while (result == READ_OK && !found && linux_vmas_next(&walk, &vma))
+		found = object_u64(&vma, &layout->vma_end) > address;
+	if (result == READ_OK && !found && walk.broken)
+		result = walk.broken;
+	else if (result == READ_OK && (!found || object_u64(&vma, &layout->vma_start) > address))
+		result = READ_NONE;
+	else if (result == READ_OK && !layout->vma_file.present)
+		result = READ_NO_LAYOUT;
+	linux_vmas_deinit(&walk);
+	if (result == READ_OK)
+		*ret = object_u64(&vma, &layout->vma_file);
+	return result;
+}
+
 enum read_result linux_gate_vma(struct linux_kernel *kernel, const struct object *mm,
 				struct object *vma)
 {

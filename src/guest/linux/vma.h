@@ -40,6 +40,13 @@ bool linux_vmas_next(struct linux_vmas *walk, struct object *vma);
 enum read_result linux_vma_overlaps(struct linux_kernel *kernel, uint64_t mm, uint64_t start,
 				    uint64_t end, bool *ret);
 
+/*
+ * Gets the address of the struct file that is mapped at an address; 0: the mapping there has none.
+ * READ_NONE if there is no mapping; otherwise why that is unknown.
+ */
+enum read_result linux_vma_file(struct linux_kernel *kernel, uint64_t mm, uint64_t address,
+				uint64_t *ret);
+
 /* The properties of a mapping. */
 struct linux_mapping {
 	uint64_t start, end; /* set by linux_mappings_get() only, like flags */
