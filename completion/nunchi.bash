@@ -106,7 +106,7 @@ _nunchi_argument()
 		_nunchi_reply -f -- "$cur"
 		;;
 	export,1) _nunchi_reply -W 'isf btf system-map elf' -- "$cur" ;;
-	snapshot,1)
+	snapshot,1 | core,2)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;

@@ -33,7 +33,7 @@ import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check diff log symbol type print "
-            "translate read cat ls find snapshot export gdb rescue doctor help version").split()
+            "translate read cat ls find snapshot core export gdb rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -375,6 +375,12 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("find", "x", "/", "--pid", "-1", says=['"-1"'])
         self.check_wrong("find", "qemu:x", "/", says=["--pause always"])
         self.check_wrong("cat", "qemu:x", "--pid", "1", "--fd", "1", says=["--pause always"])
+        self.check_wrong("core", "x", "one", "y", says=['"one" is not a process id'])
+        self.check_wrong("core", "x", "0", "y", says=['"0" is not a process id'])
+        self.check_wrong("core", "qemu:x", "1", "y", says=["--pause always"])
+        self.check_wrong("core", "x", "1", "-", says=["to a file"])
+        self.check_wrong("core", "x", "1", "/dev/null", says=["to a file"])
+        self.check_wrong("core", "x", "1", "y", "--limit", "0", says=["--limit takes a size"])
         self.check_wrong("translate", "x", "0", "--cr3", "y")
         self.check_wrong("snapshot", "x", "y", "--format", "zip")
 

@@ -58,6 +58,69 @@ nunchi_gdb_take(struct nunchi_gdb *gdb, const char *bytes, size_t size,
 /* Frees a server, and resumes the guest if it was paused for it. NULL is accepted. */
 NUNCHI_API struct nunchi_error *nunchi_gdb_destroy(struct nunchi_gdb *gdb);
 
+/* ---- A process as an ELF core ---------------------------------------------------------------- */
+
+/* A range of a process's memory that is not in its core. */
+struct nunchi_core_gap {
+	uint64_t start, end;
+	const char
+	    *mapping; /* path or name of the mapping, mapping_size bytes, as the guest has it */
+	size_t mapping_size;
+	const char *reason; /* one line, static storage */
+	/* it holds nothing of the process: zeros, a page of the kernel such as [vdso], no page */
+	bool untouched;
+};
+
+/* Who takes the core, and what is said of it. The functions are passed `data`. */
+struct nunchi_core_output {
+	size_t size; /* sizeof(struct nunchi_core_output) */
+	void *data;
+	/*
+	 * Writes bytes at a place in the file, which is zeros elsewhere. If it returns false the
+	 * call fails with NUNCHI_ERROR_CANCELLED.
+	 */
+	bool (*write)(uint64_t at, const void *bytes, size_t count, void *data);
+	/* NULL: not told. */
+	void (*gap)(const struct nunchi_core_gap *gap, void *data);
+	/* What the core lacks beside memory, one line, which may have bytes of the guest; or NULL.
+	 */
+	void (*warn)(const char *text, void *data);
+	/* Told how many bytes were copied; cancels if it returns false. NULL: not told. */
+	bool (*progress)(uint64_t done, void *data);
+};
+
+struct nunchi_core_options {
+	size_t size;    /* sizeof(struct nunchi_core_options) */
+	uint64_t pid;   /* of the process */
+	bool hold;      /* pauses a running guest meanwhile, without which it is refused */
+	uint64_t limit; /* bytes of memory that are copied at most; 0: 16 GiB */
+};
+
+/* What a core has. */
+struct nunchi_core_result {
+	size_t size;                     /* set by the caller: sizeof(struct nunchi_core_result) */
+	uint64_t file_size;              /* of the file, with its holes */
+	bool is_64;                      /* the program has 64 bits */
+	uint32_t threads, threads_known; /* threads; those whose registers are known */
+	uint64_t memory;                 /* bytes of pages of the process */
+	uint64_t cached;                 /* of files that it has mapped, out of the page cache */
+	uint64_t zeros;                  /* of memory that it has never written */
+	uint64_t untouched;              /* of gaps that hold nothing of the process */
+	uint64_t missing; /* bytes that are not in the guest's memory, nor in the core */
+};
+
+/*
+ * Writes a process as an ELF core, as Linux does when a signal ends it: its memory, its threads
+ * with the registers with which they entered the kernel, its auxiliary vector and the paths of its
+ * files. There are no registers of the FPU. Missing memory is no part of a segment's bytes. The
+ * guest must be saved, or `hold` be set. Fails with NUNCHI_ERROR_NOT_FOUND if there is no such
+ * process, and with _UNSUPPORTED if it is a thread of the kernel or has more than the limit.
+ */
+NUNCHI_API struct nunchi_error *nunchi_core(struct nunchi_guest *guest,
+					    const struct nunchi_core_options *options,
+					    const struct nunchi_core_output *output,
+					    struct nunchi_core_result *ret);
+
 #ifdef __cplusplus
 }
 #endif

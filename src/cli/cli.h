@@ -138,6 +138,7 @@ const char *command_suggest(const char *word);
 
 extern const struct command command_cat;
 extern const struct command command_check;
+extern const struct command command_core;
 extern const struct command command_diff;
 extern const struct command command_doctor;
 extern const struct command command_export;
@@ -271,9 +272,34 @@ int output_file_check(struct cli *cli, const char *path);
  */
 int output_file_open(struct cli *cli, struct output_file *file);
 int output_file_write(struct cli *cli, struct output_file *file, const void *data, size_t size);
+/*
+ * Writes at a place of a new file, of which the rest is holes. False with errno if that fails, or a
+ * signal came.
+ */
+bool output_file_write_at(struct output_file *file, uint64_t at, const void *data, size_t size);
 /* Gives the file its name if status is CLI_DONE. Returns the status, or that of a failure here. */
 int output_file_close(struct cli *cli, struct output_file *file, int status);
 void output_file_clean(struct output_file *file);
+
+/* ---- progress.c ---- */
+
+/* Of a long copy, on standard error. `always`: also where that is no terminal. */
+struct progress {
+	bool always;
+	bool terminal;
+	bool shown; /* a line stands on the terminal without a newline */
+	double last;
+};
+
+#define PROGRESS_OPTION                                                                            \
+	{                                                                                          \
+		"progress", OPTION_PROGRESS, NULL,                                                 \
+		    "print progress every two seconds also where standard error is no terminal"    \
+	}
+void progress_begin(struct progress *progress);
+/* Shows how many bytes were copied, if it is time; total 0: not known. */
+void progress_show(struct progress *progress, uint64_t done, uint64_t total);
+void progress_end(struct progress *progress);
 
 /* ---- held.c ---- */
 

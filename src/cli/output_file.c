@@ -99,6 +99,24 @@ int output_file_write(struct cli *cli, struct output_file *file, const void *dat
 	return CLI_DONE;
 }
 
+bool output_file_write_at(struct output_file *file, uint64_t at, const void *data, size_t size)
+{
+	const char *bytes = data;
+
+	while (size) {
+		ssize_t written = pwrite(file->fd, bytes, size, (off_t)at);
+
+		if (written < 0 && errno == EINTR && !cli_interrupted())
+			continue;
+		if (written <= 0)
+			return false;
+		bytes += written;
+		at += (uint64_t)written;
+		size -= (size_t)written;
+	}
+	return true;
+}
+
 int output_file_close(struct cli *cli, struct output_file *file, int status)
 {
 	struct nunchi_error *err;

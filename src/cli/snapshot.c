@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
-#include <inttypes.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 static const struct cli_option snapshot_options[] = {
     {"format", OPTION_FORMAT, "elf|lime|raw", "format of the file (default: elf)"},
-    {"progress", OPTION_PROGRESS, NULL,
-     "print progress every two seconds also where standard error is no terminal"},
+    PROGRESS_OPTION,
 };
 
 struct snapshot_state {
 	enum nunchi_format format;
-	bool progress;
-	bool terminal;
-	bool shown; /* a line of progress stands on the terminal without a newline */
-	double last;
+	struct progress progress;
 };
 
 static int snapshot_option(struct cli *cli, void *state, int letter, const char *value)
@@ -25,7 +18,7 @@ static int snapshot_option(struct cli *cli, void *state, int letter, const char 
 	struct snapshot_state *snapshot = state;
 
 	if (letter == OPTION_PROGRESS)
-		snapshot->progress = true;
+		snapshot->progress.always = true;
 	else if (!strcmp(value, "elf"))
 		snapshot->format = NUNCHI_FORMAT_ELF;
 	else if (!strcmp(value, "lime"))
@@ -37,31 +30,13 @@ static int snapshot_option(struct cli *cli, void *state, int letter, const char 
 	return CLI_DONE;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static bool progress(uint64_t done, uint64_t total, void *data)
 {
 	struct snapshot_state *snapshot = data;
-	double time = now();
 
 	if (cli_interrupted())
 		return false;
-	if (!snapshot->terminal && !snapshot->progress)
-		return true;
-	if (time - snapshot->last < (snapshot->terminal ? 0.1 : 2.0) && done < total)
-		return true;
-	snapshot->last = time;
-	snapshot->shown = snapshot->terminal;
-	fprintf(stderr, "%s%3d %%  %" PRIu64 " of %" PRIu64 " MiB%s",
-		snapshot->terminal ? "\r" : "",
-		total ? (int)((double)done * 100.0 / (double)total) : 100, done >> 20, total >> 20,
-		snapshot->terminal ? "" : "\n");
+	progress_show(&snapshot->progress, done, total);
 	return true;
 }
 
@@ -72,15 +47,13 @@ static int snapshot_run(struct cli *cli, void *state, char **arguments, int coun
 	int status;
 
 	(void)count;
-	snapshot->terminal = isatty(STDERR_FILENO);
 	cli->guest_options.snapshot_path = arguments[1];
 	status = cli_open(cli, arguments[0]);
 	if (status)
 		return status;
-	snapshot->last = now();
+	progress_begin(&snapshot->progress);
 	err = nunchi_snapshot(cli->guest, arguments[1], snapshot->format, progress, snapshot);
-	if (snapshot->shown)
-		fputs("\n", stderr);
+	progress_end(&snapshot->progress);
 	return cli_fail(cli, err);
 }
 

@@ -118,6 +118,9 @@ const struct gdb_thread *gdb_find_thread(const struct nunchi_gdb *gdb, uint64_t 
 
 /* Whether a thread's program counter is known. */
 bool gdb_knows_place(struct nunchi_gdb *gdb, const struct gdb_thread *thread);
+/* Gets the registers that a program's thread has in user mode; false if they are not known. */
+bool gdb_program_registers(struct nunchi_gdb *gdb, const struct gdb_thread *thread,
+			   struct gdb_values *ret);
 /* Appends the answer to `g`, or to `p` for one register. False if there is no such register. */
 bool gdb_put_registers(struct nunchi_gdb *gdb, const struct gdb_thread *thread);
 bool gdb_put_register(struct nunchi_gdb *gdb, const struct gdb_thread *thread, uint64_t number);

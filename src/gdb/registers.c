@@ -251,6 +251,11 @@ static void take_user(struct nunchi_gdb *gdb, const uint8_t *regs, struct gdb_va
 	memcpy(&selector, regs + user->cs, sizeof(selector));
 	ret->registers.cs = selector;
 	know(gdb, ret, AT(cs), true);
+	if (user->ss > user->size - 4)
+		return;
+	memcpy(&selector, regs + user->ss, sizeof(selector));
+	ret->registers.ss = selector;
+	know(gdb, ret, AT(ss), true);
 }
 
 /*
@@ -339,6 +344,25 @@ static struct nunchi_error *read_thread(struct nunchi_gdb *gdb, const struct gdb
 	read_task(gdb, thread, ret);
 	know(gdb, ret, AT(rip), thread->id == GDB_NOWHERE);
 	return NULL;
+}
+
+bool gdb_program_registers(struct nunchi_gdb *gdb, const struct gdb_thread *thread,
+			   struct gdb_values *ret)
+{
+	static const uint16_t needed[] = {AT(rip), AT(rsp), AT(rax), AT(cs)};
+	struct gdb_values values = {.orig_ax = UINT64_MAX}, wanted = {.known = 0};
+	struct nunchi_error *err = read_program(gdb, thread, &values);
+
+	if (err) {
+		gdb_refuse_error(gdb, err);
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		know(gdb, &wanted, needed[i], true);
+	if (wanted.known & ~values.known)
+		return false;
+	*ret = values;
+	return true;
 }
 
 bool gdb_knows_place(struct nunchi_gdb *gdb, const struct gdb_thread *thread)

@@ -20,9 +20,9 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (contents, crash, damage, debugger, endless, exports, expressions, files, partial,
-                    pauses, python_rows, raw, reset, scrape, screen, shuffled, speed, sql, storm, tampered,
-                    trace, types, vmware, zeroed)
+from guests import (contents, core, crash, damage, debugger, endless, exports, expressions, files,
+                    partial, pauses, python_rows, raw, reset, scrape, screen, shuffled, speed, sql,
+                    storm, tampered, trace, types, vmware, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -322,7 +322,14 @@ def look(subject: Subject, guest: machine.Guest) -> None:
             # Types from DWARF take half a second to read, for each file.
             if not subject.options:
                 contents.check(subject, "live always", target, said, "--pause", "always")
+    processes: dict[int, core.Told] = {}
+    if "core" in subject.config.tests:
+        with account.timed("core"):
+            processes = core.look(subject, guest)
     busy = hold(subject, guest)
+    if "core" in subject.config.tests:
+        with account.timed("core"):
+            core.check(subject, subject.raw, processes)
     if "contents" in subject.config.tests:
         with account.timed("contents"):
             contents.check(subject, "nunchi raw", subject.raw, said)
