@@ -32,8 +32,8 @@ import compare  # noqa: E402
 import packages  # noqa: E402
 
 NUNCHI = None
-COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check diff log symbol type print "
-            "translate read cat ls find snapshot core export gdb rescue doctor help version").split()
+COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check report diff log symbol type "
+            "print translate read cat ls find snapshot core export gdb rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -359,6 +359,8 @@ class WrongUse(unittest.TestCase):
                 (["--pause", "always"], "never pauses a guest"),
                 (["x"], "given twice")):
             self.check_wrong("metrics", "x", *words, says=[says])
+        for form in ("--json", "--csv"):
+            self.check_wrong("report", "x", form, says=["a report is HTML", "nunchi show TARGET VIEW"])
         self.check_wrong("read", "x", "0", "8q", says=['"8q"'])
         self.check_wrong("read", "x", "0", "0")
         self.check_wrong("read", "x", "0", "99999999999999999999")
@@ -414,9 +416,20 @@ class Failure(unittest.TestCase):
         for command in (["ps"], ["info"], ["modules"], ["symbol", "init_task"],
                         ["type", "list_head"], ["translate", "0"], ["read", "0", "8"],
                         ["snapshot", "/tmp/never"], ["export", "isf"],
-                        ["export", "isf", "-o", "/tmp/never"]):
+                        ["export", "isf", "-o", "/tmp/never"], ["report"],
+                        ["report", "-o", "/tmp/never"]):
             self.check_failed(command[0], "/nonexistent/guest", *command[1:],
                               says=["/nonexistent/guest", "no such file"])
+
+    def test_failed_report_leaves_what_was_there(self):
+        self.file.write(bytes(1 << 20))
+        self.file.flush()
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder, "report.html")
+            page.write_text("the one before")
+            self.check_failed("report", self.file.name, "-o", page, says=["no Linux kernel found"])
+            self.assertEqual(page.read_text(), "the one before")
+            self.assertEqual(os.listdir(folder), ["report.html"])
 
     def test_empty_target(self):
         self.check_failed("ps", "", says=["the name of the target is empty", "nunchi list"])
@@ -871,7 +884,8 @@ class Views(unittest.TestCase):
     def test_bytes_of_the_guest_not_to_a_terminal(self):
         for words in (["cat", "/dev/null", "/a"], ["cat", "/dev/null", "/a", "-o", "-"],
                       ["read", "/dev/null", "0", "8", "-o", "-"], ["export", "/dev/null", "btf"],
-                      ["export", "/dev/null", "elf", "-o", "-"]):
+                      ["export", "/dev/null", "elf", "-o", "-"], ["report", "/dev/null"],
+                      ["report", "/dev/null", "-o", "-"]):
             self.assertIn("not written to a terminal", self.on_terminal(80, *words, status=2))
         self.assertNotIn("terminal", self.on_terminal(80, "export", "/dev/null", "isf", status=1))
 

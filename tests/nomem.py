@@ -83,6 +83,7 @@ COMMANDS = {
     "xz": "read {guest}.xz 0xffffffff9a63ffc0 64",
     "print": "print {guest} sizeof(long)",
     "check": "check {guest} --json",
+    "report": "report {guest}",
     "translate": "translate {guest} 0xffffffff9a63ffc0",
     "elf": "snapshot {guest} {out} --format elf",
     "lime": "snapshot {guest} {out} --format lime",
@@ -94,6 +95,10 @@ COMMANDS = {
 EACH, SAMPLE = 80, 40
 RUN_SECONDS = 30
 MEMORY = re.compile(r"out of memory|Cannot allocate memory|memory ran out")
+
+
+# When a report was written.
+NOW = re.compile(rb" at [\d-]{10} [\d:]{8} by this host")
 
 
 class Command:
@@ -113,7 +118,7 @@ class Command:
         done = subprocess.run(self.command, capture_output=True, timeout=RUN_SECONDS,
                               stdin=subprocess.DEVNULL, env={**self.env, **more})
         wrote = self.out.read_bytes() if self.out.exists() else b""
-        return done.returncode, done.stdout, done.stderr.decode(errors="replace"), wrote
+        return done.returncode, NOW.sub(b"", done.stdout), done.stderr.decode(errors="replace"), wrote
 
     def wrong(self, got: tuple[int, bytes, str, bytes]) -> str | None:
         status, printed, said, _ = got

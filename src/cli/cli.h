@@ -155,6 +155,7 @@ extern const struct command command_print;
 extern const struct command command_probes;
 extern const struct command command_ps;
 extern const struct command command_read;
+extern const struct command command_report;
 extern const struct command command_rescue;
 extern const struct command command_show;
 extern const struct command command_snapshot;
