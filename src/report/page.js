@@ -35,12 +35,17 @@
 
 	/* ---- Sort ---- */
 
+	/* Without the branches of the tree, and the button that folds them. */
+	const textOf = (cell) => [...cell.childNodes].filter(
+		(node) => !(node instanceof Element && node.matches('.tree, .fold'))
+	).map((node) => node.textContent).join('');
+
 	/* A cell without a value comes last, whatever the direction is. */
 	const valueOf = (row, column) => {
 		const cell = row.cells[column];
 		if (!cell || cell.classList.contains('absent'))
 			return null;
-		const text = cell.dataset.v === undefined ? cell.textContent : cell.dataset.v;
+		const text = cell.dataset.v === undefined ? textOf(cell) : cell.dataset.v;
 		if (cell.classList.contains('number') || cell.dataset.v !== undefined) {
 			try {
 				return BigInt(text);
