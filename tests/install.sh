@@ -27,8 +27,10 @@ export PKG_CONFIG_PATH
 libdir=$root/tree$(pkg-config --variable=libdir nunchi)
 include=$root/tree$(pkg-config --variable=includedir nunchi)/nunchi
 for file in bin/nunchi libexec/nunchi-guard share/man/man1/nunchi.1 \
-	share/bash-completion/completions/nunchi; do
-	[ -e "$root/tree$prefix/$file" ] || fail "no $file"
+	share/bash-completion/completions/nunchi share/zsh/*/_nunchi \
+	share/fish/vendor_completions.d/nunchi.fish; do
+	# shellcheck disable=SC2086 # a pattern
+	ls $root/tree$prefix/$file >/dev/null 2>&1 || fail "no $file"
 done
 "$root/tree$prefix/bin/nunchi" version >"$root/version"
 [ "$(cat "$root/version")" = "nunchi $(pkg-config --modversion nunchi)" ] || fail "versions differ"
