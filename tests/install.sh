@@ -35,6 +35,19 @@ done
 "$root/tree$prefix/bin/nunchi" version >"$root/version"
 [ "$(cat "$root/version")" = "nunchi $(pkg-config --modversion nunchi)" ] || fail "versions differ"
 
+# A page of the manual for each command, with the options of its help.
+nunchi=$root/tree$prefix/bin/nunchi
+pages=$root/tree$prefix/share/man/man1
+for command in $("$nunchi" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+	page=$pages/nunchi-$command.1
+	[ -e "$page" ] || fail "no nunchi-$command.1"
+	for option in $("$nunchi" help "$command" | sed -n \
+		'/^Options:/,/^$/s/^  \(-.,\|   \) \(--[a-z0-9-]*\).*/\2/p'); do
+		sed 's/\\-/-/g' "$page" | grep -qF -- "$option\\fR" ||
+			fail "nunchi-$command.1 does not explain $option"
+	done
+done
+
 # shows LIBRARY HEADER…: the names that the shared and the static library show are the headers'.
 shows()
 {
