@@ -5,7 +5,7 @@
 BUILD := build
 PREFIX ?= /usr/local
 
-.PHONY: all setup demo trace-demo xen-demo check check-unit check-kernels check-xen check-bochs check-doctor-trial bench fuzz damage install clean
+.PHONY: all setup demo trace-demo xen-demo check check-unit check-kernels check-xen check-bochs check-doctor-trial check-packages deb bench fuzz damage install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -58,6 +58,15 @@ check-bochs: setup
 check-doctor-trial: setup
 	@$(MAKE) --no-print-directory all
 	@tests/run doctor-trial
+
+# Debian packages of what is committed, in build/deb. `check-packages` also builds them a second time,
+# which must give the same bytes, and installs, upgrades and removes them (docs/packages.md).
+deb: setup
+	@tests/debian.py --build-only --output $(BUILD)/deb
+
+check-packages: setup
+	@$(MAKE) --no-print-directory all
+	@tests/run packages
 
 bench: all
 	@bench/run

@@ -71,6 +71,19 @@ shows()
 shows libnunchi gdb.h nunchi.h sql.h trace.h
 shows libnunchi-doctor doctor.h
 
+# lists PACKAGE LIBRARY: debian/PACKAGE.symbols has the names that the shared library shows.
+lists()
+{
+	sed -n 's/^ \(nunchi_[a-z_]*\)@.*/\1/p' "$source/debian/$1.symbols" | sort >"$root/listed"
+	nm -D --defined-only "$libdir/$2.so" | sed -n 's/.* T \([^@]*\).*/\1/p' | sort |
+		diff "$root/listed" - >"$root/diff" || {
+		cat "$root/diff" >&2
+		fail "debian/$1.symbols does not list what $2 shows: add the name with the version of meson.build"
+	}
+}
+lists libnunchi0 libnunchi
+lists libnunchi-doctor0 libnunchi-doctor
+
 # What only the doctor loads or calls is not part of libnunchi.
 if strings "$libdir/libnunchi.so" | grep -E 'libhs\.|dgettext'; then
 	fail "libnunchi has what only the doctor uses"
