@@ -68,14 +68,24 @@ static struct nunchi_error *take_mapping(struct core *core, const struct nunchi_
 	return NULL;
 }
 
-/* The rows are in order of their addresses, unless a hostile guest has them otherwise. */
-static bool is_behind(const struct core *core, const struct nunchi_cell *cells)
+/*
+ * Why a row is no mapping of the core; NULL if it is one. The rows are in order of their addresses,
+ * unless a hostile guest has them otherwise.
+ */
+static const char *why_not(const struct core *core, const struct nunchi_cell *cells)
 {
 	uint64_t last = core->mapping_count ? core->mappings[core->mapping_count - 1].end : 0;
+	uint64_t start = cells[START].address, end = cells[END].address;
 
-	return is_known(&cells[START]) && is_known(&cells[END]) && cells[START].address >= last &&
-	       cells[START].address < cells[END].address &&
-	       !((cells[START].address | cells[END].address) % CORE_PAGE);
+	if (!is_known(&cells[START]) || !is_known(&cells[END]))
+		return "its addresses cannot be read";
+	if (start >= end || (start | end) % CORE_PAGE)
+		return "its addresses are not those of pages in a row";
+	if (start < last)
+		return "it overlaps another one";
+	if (!core->is_64 && end > (uint64_t)UINT32_MAX + 1 && !(start >> 63))
+		return "it is beyond the 4 GiB of a program of 32 bits";
+	return NULL;
 }
 
 static struct nunchi_error *take_mappings(struct core *core, struct nunchi_cursor *cursor)
@@ -86,10 +96,12 @@ static struct nunchi_error *take_mappings(struct core *core, struct nunchi_curso
 	bool torn;
 
 	while (!(err = nunchi_cursor_next(cursor, &cells, &torn))) {
-		if (is_behind(core, cells))
-			err = take_mapping(core, cells);
+		const char *reason = why_not(core, cells);
+
+		if (reason)
+			core_warn(core, "a mapping is left out: %s", reason);
 		else
-			core_warn(core, "a mapping that overlaps another one is left out");
+			err = take_mapping(core, cells);
 		if (err)
 			return err;
 	}
@@ -301,6 +313,8 @@ static struct nunchi_error *open_file(struct core *core, struct copy *copy)
 	    nunchi_file_open_mapped(core->guest, core->pid, copy->mapping->start, &copy->file);
 
 	copy->tried = true;
+	/* Where the mappings are a list, all before this one were read. */
+	core->steps += (uint64_t)(copy->mapping - core->mappings);
 	if (!err || !is_of_file(err))
 		return err;
 	core_warn(core, "what the process has not used of the file at 0x%" PRIx64 ": %s",

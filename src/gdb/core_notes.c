@@ -179,6 +179,9 @@ enum { NAME, CMDLINE, STATE, UID, GID, PARENT, PGROUP, SESSION, NICE };
 static const char *const columns[] = {"name",   "cmdline", "state",   "uid", "gid",
 				      "parent", "pgroup",  "session", "nice"};
 
+/* What a number of 16 bits has for the id of a user or group that is larger. */
+#define OVERFLOW_ID 65534
+
 /* What the notes say of the process; ids are 0 where they are not known. */
 struct process {
 	char name[17], arguments[81], state;
@@ -237,6 +240,14 @@ static struct nunchi_error *read_process(struct core *core, struct process *ret)
 	return err;
 }
 
+static void put_id(struct core *core, uint64_t id)
+{
+	if (core->is_64)
+		put(&core->notes, id, 4);
+	else
+		put(&core->notes, id <= UINT16_MAX ? id : OVERFLOW_ID, 2);
+}
+
 /* struct elf_prpsinfo. */
 static void put_process(struct core *core, const struct process *process)
 {
@@ -252,8 +263,8 @@ static void put_process(struct core *core, const struct process *process)
 	if (core->is_64)
 		put(out, 0, 4);
 	put_long(core, out, 0); /* flags of the task */
-	put(out, process->uid, core->is_64 ? 4 : 2);
-	put(out, process->gid, core->is_64 ? 4 : 2);
+	put_id(core, process->uid);
+	put_id(core, process->gid);
 	put(out, core->pid, 4);
 	put(out, process->parent, 4);
 	put(out, process->group, 4);
