@@ -296,6 +296,19 @@ class WrongUse(unittest.TestCase):
         for text in says:
             self.assertIn(text, done.stderr)
 
+    def test_output_is_not_the_guest(self):
+        with tempfile.TemporaryDirectory() as folder:
+            guest, link = pathlib.Path(folder, "guest"), pathlib.Path(folder, "link")
+            guest.write_bytes(b"guest" * 1000)
+            link.hardlink_to(guest)
+            for words in (["snapshot", guest, guest], ["snapshot", guest, link],
+                          ["report", guest, "-o", guest], ["cat", guest, "/x", "-o", link],
+                          ["read", guest, "0", "8", "-o", guest], ["core", guest, "1", guest],
+                          ["export", guest, "isf", "-o", guest]):
+                self.check_wrong(*words, says=["is the saved guest, which would be lost"])
+            self.assertEqual(guest.read_bytes(), b"guest" * 1000)
+            self.assertEqual(sorted(os.listdir(folder)), ["guest", "link"])
+
     def test_no_command(self):
         self.check_wrong()
         self.check_wrong("--json")

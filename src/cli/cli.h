@@ -107,6 +107,7 @@ struct cli {
 	struct nunchi_context *context;
 	struct nunchi_guest *guest;
 	struct nunchi_guest_options guest_options;
+	const char *output_path; /* the file that the command makes; NULL if it makes none */
 	const char *target; /* the TARGET given, for error messages; NULL before there is one */
 	enum nunchi_output output;
 	bool help;

@@ -56,6 +56,7 @@ int output_file_open(struct cli *cli, struct output_file *file)
 	struct stat st;
 
 	file->fd = -1;
+	cli->output_path = file->path;
 	if (!file->path || !strcmp(file->path, "-"))
 		return CLI_DONE;
 	if (!stat(file->path, &st) && !S_ISREG(st.st_mode)) {

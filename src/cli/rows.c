@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* The size of the heap for some 400 processes; a multiple of the size of a page. */
@@ -124,12 +125,24 @@ bool cli_worker_ended(void *cli)
 	return cli_interrupted();
 }
 
+static bool is_same_file(const char *target, const char *path)
+{
+	struct stat read, written;
+
+	return path && !stat(target, &read) && !stat(path, &written) && S_ISREG(read.st_mode) &&
+	       read.st_dev == written.st_dev && read.st_ino == written.st_ino;
+}
+
 int cli_open(struct cli *cli, const char *target)
 {
 	struct nunchi_error *err;
 
 	cli_limit_memory(cli);
 	load_locale();
+	if (is_same_file(target, cli->output_path) ||
+	    is_same_file(target, cli->guest_options.snapshot_path))
+		return cli_misuse(cli, NULL, "\"%s\" is the saved guest, which would be lost",
+				  target);
 	cli->target = target;
 	err = nunchi_guest_open(cli->context, target, &cli->guest_options, &cli->guest);
 	if (err)
