@@ -1426,11 +1426,25 @@ class Bundles(unittest.TestCase):
             self.assertIn(run(self.path).returncode, (0, 1))
 
 
+def run_class(name: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, __file__, NUNCHI, name], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
 def main() -> int:
+    """All classes, each in a process of its own, or the tests that are named."""
     global NUNCHI
     NUNCHI = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    result = unittest.main(exit=False, verbosity=1).result
-    return 0 if result.wasSuccessful() else 1
+    if len(sys.argv) > 1:
+        result = unittest.main(exit=False, verbosity=1).result
+        return 0 if result.wasSuccessful() else 1
+    names = [name for name, what in globals().items()
+             if isinstance(what, type) and issubclass(what, unittest.TestCase)]
+    failed = 0
+    for name, done in of_each(run_class, names):
+        print(f"{name}: {done.stdout.decode(errors='replace')}", flush=True)
+        failed += done.returncode != 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
