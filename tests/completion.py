@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What zsh and fish offer behind the words of a command line: completion.py path/to/nunchi [TEST…].
 
-Real shells are asked; one that is not installed is skipped. bash is asked in tests/cli.py; all three
-must offer the same.
+Real shells are asked; one that is not installed is skipped. tests/cli.py asks bash.
 """
 from __future__ import annotations
 
