@@ -391,4 +391,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: shell.py NUNCHI [TEST]...")
     NUNCHI = os.path.abspath(sys.argv.pop(1))
+    # Under nohup it is ignored, and so it would be in nunchi, which is ended by it here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     unittest.main()
