@@ -12,8 +12,8 @@
 #include <strings.h>
 
 /*
- * Times are counted by ticks of 10 ms at most, and the clock and the counters are not read at the
- * same moment: a share may come out this much above what is possible.
+ * The kernel counts time by ticks of up to 10 ms, and a task's time of one tick later than the
+ * clock's: a counter may be this much above what is possible.
  */
 #define SLACK_MS 50
 
@@ -209,16 +209,34 @@ static const struct top_task *find_before(const struct top_task *const *tasks, s
 	return *found;
 }
 
+/* The time from one reading of the tasks to the next, by the guest's clock. */
 struct interval {
-	int64_t ms; /* of the guest's clock */
+	int64_t ms;   /* from the middle of one to the middle of the other */
+	int64_t most; /* from the begin of one to the end of the other */
 	int64_t cpus;
 	int32_t absence; /* TOP_KNOWN, or why it is not known */
 };
 
+/*
+ * A host that does other things takes long for a reading, and the guest goes on meanwhile: a task's
+ * counter is of some moment between both clocks. False if the clocks contradict each other.
+ */
+static bool moments_of(const struct top_general *general, int64_t *ret_begin, int64_t *ret_end)
+{
+	const struct top_cell *end = &general->tasks_end_ms;
+
+	*ret_begin = *ret_end = general->uptime_ms.value;
+	if (top_known(end))
+		*ret_end = end->value;
+	return *ret_begin >= 0 && *ret_end >= *ret_begin && *ret_end - *ret_begin <= MOST_MS;
+}
+
 static struct interval interval_of(const struct top_reading *now, const struct top_reading *before)
 {
 	const struct top_cell *a, *b = &now->general.uptime_ms;
-	struct interval ret = {0, (int64_t)now->cpu_count, NUNCHI_ABSENT_NOT_COMPUTED};
+	struct interval ret = {.cpus = now->cpu_count ? (int64_t)now->cpu_count : 1,
+			       .absence = NUNCHI_ABSENT_NOT_COMPUTED};
+	int64_t old_begin, old_end, begin, end;
 
 	if (!before)
 		return ret;
@@ -228,22 +246,26 @@ static struct interval interval_of(const struct top_reading *now, const struct t
 		return ret;
 	}
 	ret.absence = NUNCHI_ABSENT_BAD_DATA;
-	if (a->value < 0 || b->value < a->value || b->value - a->value > MOST_MS)
+	if (!moments_of(&before->general, &old_begin, &old_end) ||
+	    !moments_of(&now->general, &begin, &end) || begin < old_end ||
+	    end - old_begin > MOST_MS)
 		return ret;
-	ret.ms = b->value - a->value;
+	ret.ms = begin - old_end + (end - begin + old_end - old_begin) / 2;
+	ret.most = end - old_begin;
 	ret.absence = TOP_KNOWN;
 	return ret;
 }
 
 /*
- * Of one CPU, as top has it. A task that was not there before has used all of its time since. One
- * whose counter went back, or that had more time than all CPUs have, is not believed.
+ * Of one CPU, as top has it; at most all that the CPUs have. A task that was not there before has
+ * used all of its time since. One whose counter went back, or that had more time than all CPUs
+ * have, is not believed.
  */
 static struct top_share cpu_share(const struct top_task *task, const struct top_task *old,
 				  const struct interval *interval)
 {
 	struct top_cell time = time_of(task), before = {0, TOP_KNOWN};
-	int64_t spent, most;
+	int64_t spent;
 
 	if (interval->absence != TOP_KNOWN)
 		return (struct top_share){.absence = interval->absence};
@@ -253,13 +275,14 @@ static struct top_share cpu_share(const struct top_task *task, const struct top_
 		return (struct top_share){.absence =
 					      top_known(&time) ? before.absence : time.absence};
 	spent = time.value - before.value;
-	most = interval->ms * (interval->cpus ? interval->cpus : 1) + SLACK_MS;
 	if (spent < 0 && spent >= -SLACK_MS)
 		spent = 0;
-	if (spent < 0 || spent > most)
+	if (spent < 0 || spent > interval->most * interval->cpus + SLACK_MS)
 		return bad_data;
 	if (!interval->ms)
 		return spent ? not_compared : (struct top_share){0, TOP_KNOWN};
+	if (spent > interval->ms * interval->cpus)
+		spent = interval->ms * interval->cpus;
 	return share_of(spent, interval->ms);
 }
 

@@ -90,6 +90,15 @@ static void take_uptime(void *reader_pointer, const struct nunchi_cell *cells, s
 	reader->reading->general.uptime_ms = number_of(&cells[0]);
 }
 
+static void take_tasks_end(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
+			   bool torn)
+{
+	struct reader *reader = reader_pointer;
+	(void)count;
+	(void)torn;
+	reader->reading->general.tasks_end_ms = number_of(&cells[0]);
+}
+
 static const char *const load_columns[] = {"period", "average"};
 
 static void take_load(void *reader_pointer, const struct nunchi_cell *cells, size_t count,
@@ -329,19 +338,22 @@ static struct nunchi_error *read_details(struct reader *reader, const struct top
 static struct nunchi_error *read_all(struct reader *reader, const struct top_request *request)
 {
 	const struct rows_query queries[] = {
-	    QUERY("uptime", uptime_columns, take_uptime),
-	    QUERY("cpu_time", cpu_columns, take_cpu),
-	    QUERY("processes", process_columns, take_process),
 	    QUERY("load_average", load_columns, take_load),
 	    QUERY("memory_info", memory_columns, take_memory),
+	    QUERY("cpu_time", cpu_columns, take_cpu),
+	    QUERY("uptime", uptime_columns, take_uptime),
+	    QUERY("processes", process_columns, take_process),
 	};
 	const struct rows_query threads = QUERY("threads", thread_columns, take_thread);
+	const struct rows_query end = QUERY("uptime", uptime_columns, take_tasks_end);
 	struct nunchi_error *err = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(queries) && !err; i++)
 		err = read_rows(reader, &queries[i]);
 	if (!err && request->threads)
 		err = read_rows(reader, &threads);
+	if (!err)
+		err = read_rows(reader, &end);
 	if (!err && (request->files || request->maps))
 		err = read_details(reader, request);
 	return err;
@@ -373,7 +385,7 @@ static struct top_reading *begin(struct reader *reader, bool opened)
 	general = &reading->general;
 	general->live = reader->live;
 	general->opened = opened;
-	general->uptime_ms.absence = NUNCHI_ABSENT_NOT_COMPUTED;
+	general->uptime_ms.absence = general->tasks_end_ms.absence = NUNCHI_ABSENT_NOT_COMPUTED;
 	for (size_t i = 0; i < ARRAY_SIZE(general->load); i++)
 		general->load[i].absence = NUNCHI_ABSENT_NOT_COMPUTED;
 	for (size_t i = 0; i < TOP_MEMORIES; i++)

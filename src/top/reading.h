@@ -81,7 +81,8 @@ enum top_memory {
 };
 
 struct top_general {
-	struct top_cell uptime_ms;
+	/* The guest's clock before its tasks were read, and after them. */
+	struct top_cell uptime_ms, tasks_end_ms;
 	struct top_real load[3];
 	struct top_cell memory[TOP_MEMORIES]; /* bytes */
 	struct top_text hostname;

@@ -28,6 +28,7 @@ static struct top_reading *reading_at(int64_t uptime_ms)
 
 	assert_non_null(reading);
 	reading->general.uptime_ms = known(uptime_ms);
+	reading->general.tasks_end_ms.absence = NUNCHI_ABSENT_NOT_COMPUTED;
 	for (size_t i = 0; i < TOP_MEMORIES; i++)
 		reading->general.memory[i] = known(0);
 	reading->general.memory[TOP_MEMORY_TOTAL] = known(1000);
@@ -175,6 +176,43 @@ static void test_damaged_counters(void **state)
 	now->general.memory[TOP_MEMORY_SHARED] = known(INT64_MAX);
 	update(&model, now, before, &by_cpu);
 	assert_int_equal(model.memory_used.absence, NUNCHI_ABSENT_BAD_DATA);
+	top_model_deinit(&model);
+	top_reading_destroy(before);
+	top_reading_destroy(now);
+}
+
+/* A task's time counts on while a slow host reads: what it had meanwhile is no damage. */
+static void test_slow_reading(void **state)
+{
+	struct top_reading *before = reading_at(10000), *now = reading_at(11000);
+	struct top_model model = {0};
+
+	(void)state;
+	add_cpu(before, 0, 0, 0);
+	add_cpu(now, 0, 1000, 0);
+	add_task(before, 1, 0, 0, "busy");
+	add_task(now, 1, 0, 1300, "busy");
+	update(&model, now, before, &by_cpu);
+	assert_int_equal(row_of(&model, 1)->cpu.absence, NUNCHI_ABSENT_BAD_DATA);
+	before->general.tasks_end_ms = known(10200);
+	now->general.tasks_end_ms = known(11400);
+	update(&model, now, before, &by_cpu);
+	check_share(row_of(&model, 1)->cpu, 100);
+	now->tasks[0].numbers[TOP_USER_MS] = known(550);
+	update(&model, now, before, &by_cpu);
+	check_share(row_of(&model, 1)->cpu, 50);
+	now->tasks[0].numbers[TOP_USER_MS] = known(1451);
+	update(&model, now, before, &by_cpu);
+	assert_int_equal(row_of(&model, 1)->cpu.absence, NUNCHI_ABSENT_BAD_DATA);
+	/* An end before the begin, and a reading that begins before the last one ended. */
+	now->tasks[0].numbers[TOP_USER_MS] = known(550);
+	now->general.tasks_end_ms = known(10999);
+	update(&model, now, before, &by_cpu);
+	assert_int_equal(row_of(&model, 1)->cpu.absence, NUNCHI_ABSENT_BAD_DATA);
+	now->general.tasks_end_ms = known(11400);
+	before->general.tasks_end_ms = known(11001);
+	update(&model, now, before, &by_cpu);
+	assert_int_equal(row_of(&model, 1)->cpu.absence, NUNCHI_ABSENT_BAD_DATA);
 	top_model_deinit(&model);
 	top_reading_destroy(before);
 	top_reading_destroy(now);
@@ -436,11 +474,12 @@ static void test_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_shares), cmocka_unit_test(test_damaged_counters),
-	    cmocka_unit_test(test_order),  cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_one_id), cmocka_unit_test(test_comparison),
-	    cmocka_unit_test(test_frames), cmocka_unit_test(test_hostile_text),
-	    cmocka_unit_test(test_cells),  cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_shares),       cmocka_unit_test(test_damaged_counters),
+	    cmocka_unit_test(test_slow_reading), cmocka_unit_test(test_order),
+	    cmocka_unit_test(test_many),         cmocka_unit_test(test_one_id),
+	    cmocka_unit_test(test_comparison),   cmocka_unit_test(test_frames),
+	    cmocka_unit_test(test_hostile_text), cmocka_unit_test(test_cells),
+	    cmocka_unit_test(test_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
