@@ -158,7 +158,7 @@ class Documents(unittest.TestCase):
         for option in (name for name, has_value in self.options("show").items() if has_value):
             self.assertEqual(self.complete("show", option, "5", "x", "pro"),
                              {"processes", "process_envs", "process_memory_map",
-                              "process_open_files", "process_open_sockets"}, option)
+                              "process_namespaces", "process_open_files", "process_open_sockets"}, option)
 
     def test_completion(self):
         self.assertEqual(self.complete(""), set(COMMANDS))

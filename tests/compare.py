@@ -92,6 +92,9 @@ VIEWS = {
         ("pid", "start"),
         ("end", "permissions", "offset", "device", "inode", "path", "pseudo")),
     "process_envs": View(("pid", "position"), ("key", "value")),
+    "process_namespaces": View(
+        ("pid",), tuple(f"{kind}_namespace" for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time",
+                                                         "user", "uts"))),
     "process_open_files": View(
         ("pid", "fd"), ("path", "offset", "flags", "inode"), {}, {"file": POINTER}),
     # Those of no process have -1 as process and descriptor.

@@ -238,8 +238,6 @@ static void emit_process(long pid, const struct bytes *status, const struct stat
 {
 	static const char *const user[] = {"uid", "euid", "suid"};
 	static const char *const group[] = {"gid", "egid", "sgid"};
-	static const char *const others[] = {"cgroup", "ipc", "net", "user", "uts"};
-	char column[32];
 
 	row_begin("processes");
 	row_number("pid", pid);
@@ -257,9 +255,23 @@ static void emit_process(long pid, const struct bytes *status, const struct stat
 	row_cgroup(pid);
 	row_namespace("pid_namespace", pid, "pid");
 	remember_namespace(row_namespace("mount_namespace", pid, "mnt"), (pid_t)pid);
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		snprintf(column, sizeof(column), "%s_namespace", others[i]);
-		row_namespace(column, pid, others[i]);
+	row_end();
+}
+
+/* A kind that this kernel does not have is left out. */
+static void emit_namespaces(long pid)
+{
+	static const char *const kinds[] = {"cgroup", "ipc",  "mnt",  "net",
+					    "pid",    "time", "user", "uts"};
+	char column[32], path[32];
+
+	row_begin("process_namespaces");
+	row_number("pid", pid);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
+		snprintf(column, sizeof(column), "%s_namespace", kinds[i]);
+		if (access(path, F_OK) == 0)
+			row_namespace(column, pid, kinds[i]);
 	}
 	row_end();
 }
@@ -421,6 +433,7 @@ static void emit_processes(void)
 		    !read_file(2, &status, "/proc/%ld/status", pids[i]))
 			continue;
 		emit_process(pids[i], &status, &stat);
+		emit_namespaces(pids[i]);
 		emit_threads(pids[i]);
 		emit_maps(pids[i]);
 		emit_environment(pids[i]);

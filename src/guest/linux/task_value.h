@@ -84,6 +84,14 @@ extern const struct linux_value linux_value_pgroup;  /* process group id */
 extern const struct linux_value linux_value_session; /* session id */
 extern const struct linux_value linux_value_pid_namespace;
 extern const struct linux_value linux_value_mount_namespace;
+/* namespaces.c: inode numbers of the namespaces, as in /proc/PID/ns */
+extern const struct linux_value linux_value_cgroup_namespace;
+extern const struct linux_value linux_value_ipc_namespace;
+extern const struct linux_value linux_value_mnt_namespace;
+extern const struct linux_value linux_value_net_namespace;
+extern const struct linux_value linux_value_time_namespace;
+extern const struct linux_value linux_value_user_namespace;
+extern const struct linux_value linux_value_uts_namespace;
 /* CPU time in milliseconds: of a process with all its threads, or of one thread. */
 extern const struct linux_value linux_value_user_time;
 extern const struct linux_value linux_value_system_time;
