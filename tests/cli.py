@@ -157,8 +157,9 @@ class Documents(unittest.TestCase):
                              self.complete(command, "no"), option)
         for option in (name for name, has_value in self.options("show").items() if has_value):
             self.assertEqual(self.complete("show", option, "5", "x", "pro"),
-                             {"processes", "process_envs", "process_memory_map",
-                              "process_namespaces", "process_open_files", "process_open_sockets"}, option)
+                             {"processes", "process_capabilities", "process_envs",
+                              "process_memory_map", "process_namespaces", "process_open_files",
+                              "process_open_sockets", "process_rlimits"}, option)
 
     def test_completion(self):
         self.assertEqual(self.complete(""), set(COMMANDS))

@@ -23,6 +23,8 @@ class View:
     uncompared: dict[str, str] = dataclasses.field(default_factory=dict)
     # Whether the cells of a row's tolerant columns may be absent, with a reason.
     lacks: Callable[[Row], bool] = lambda row: False
+    # A view that has the names of kernel threads, too, and does not say which these are.
+    names_workers: bool = False
 
 
 @dataclasses.dataclass
@@ -72,6 +74,25 @@ AT_WORK = "RSDI"
 # What a worker does or did last follows its name, and changes as often.
 WORK = re.compile(r"^(kworker/u?\d+:\d+H?)[-+].*")
 
+CAPABILITY_SETS = ("effective", "permitted", "inheritable", "bounding", "ambient")
+# capabilities(7), by number.
+CAPABILITIES = (
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
+    "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "
+    "sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time "
+    "sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog "
+    "wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore").split()
+SECCOMP = ("disabled", "strict", "filter")
+# The lines of /proc/PID/limits, and what prlimit(1) calls them.
+LIMITS = {
+    "Max cpu time": "cpu", "Max file size": "fsize", "Max data size": "data",
+    "Max stack size": "stack", "Max core file size": "core", "Max resident set": "rss",
+    "Max processes": "nproc", "Max open files": "nofile", "Max locked memory": "memlock",
+    "Max address space": "as", "Max file locks": "locks", "Max pending signals": "sigpending",
+    "Max msgqueue size": "msgqueue", "Max nice priority": "nice",
+    "Max realtime priority": "rtprio", "Max realtime timeout": "rttime"}
+LIMIT = re.compile(r"^(Max .{21}) *(\w+) +(\w+) *(\w*) *$", re.M)
+
 POINTER = "the guest does not tell addresses of its structures"
 
 VIEWS = {
@@ -92,6 +113,11 @@ VIEWS = {
         ("pid", "start"),
         ("end", "permissions", "offset", "device", "inode", "path", "pseudo")),
     "process_envs": View(("pid", "position"), ("key", "value")),
+    "process_capabilities": View(
+        ("pid",), ("name", "euid", "seccomp", "seccomp_filters", "no_new_privs",
+                   *CAPABILITY_SETS, *(f"{name}_set" for name in CAPABILITY_SETS)),
+        names_workers=True),
+    "process_rlimits": View(("pid", "resource"), ("soft", "hard", "units")),
     "process_namespaces": View(
         ("pid",), tuple(f"{kind}_namespace" for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time",
                                                          "user", "uts"))),
@@ -187,6 +213,33 @@ def expect_file(row: Row, meta: Row) -> Row:
     return out
 
 
+def capability_names(of: int, last: int) -> str:
+    if of == (2 << last) - 1:
+        return "all"
+    return ",".join(name for i, name in enumerate(CAPABILITIES) if of >> i & 1)
+
+
+def expect_rights(row: Row, meta: Row) -> Row:
+    names = {name: capability_names(row[f"{name}_set"], meta["cap_last_cap"])
+             for name in CAPABILITY_SETS}
+    if "seccomp_mode" in row:
+        names["seccomp"] = SECCOMP[row["seccomp_mode"]]
+    return dict(row, **names)
+
+
+def limit(text: str) -> int | None:
+    """None: more than a cell holds."""
+    number = -1 if text == "unlimited" else int(text)
+    return number if number < 1 << 63 else None
+
+
+def expect_limits(row: Row, meta: Row) -> list[Row]:
+    units = {"us": "microseconds"}
+    return [{"pid": row["pid"], "resource": LIMITS[name.rstrip()], "soft": limit(soft),
+             "hard": limit(hard), "units": units.get(unit, unit)}
+            for name, soft, hard, unit in LIMIT.findall(row["raw"])]
+
+
 def expect_module(row: Row, meta: Row) -> Row:
     return dict(row, references=row["refcount"], used_by=row["used_by"].rstrip(","))
 
@@ -214,12 +267,17 @@ EXPECT: dict[str, Callable[[Row, Row], Row]] = {
     "process_memory_map": expect_map,
     "process_envs": expect_env,
     "process_open_files": expect_file,
+    "process_capabilities": expect_rights,
     "kernel_modules": expect_module,
     "kernel_info": expect_kernel,
     "system_info": expect_system,
     "uptime": lambda row, meta: dict(row, boot_time=meta["boot_time"]),
     "kernel_log": lambda row, meta: dict(row, time=row["timestamp_us"]),
 }
+
+
+# Those of which a row of the oracle's tells several.
+EXPECT_MANY: dict[str, Callable[[Row, Row], list[Row]]] = {"process_rlimits": expect_limits}
 
 
 class Oracle:
@@ -248,9 +306,11 @@ class Oracle:
         expect = EXPECT.get(name, lambda row, meta: row)
         if name == "system_info" and not self.tells_dmi:
             expect = expect_without_dmi
-        return [expect(row, self.meta) for row in self.rows[name]
-                if row.get("pid") not in observers or "pid" not in row
-                or name == "mounts"]
+        rows = [row for row in self.rows[name]
+                if row.get("pid") not in observers or "pid" not in row or name == "mounts"]
+        if name in EXPECT_MANY:
+            return [one for row in rows for one in EXPECT_MANY[name](row, self.meta)]
+        return [expect(row, self.meta) for row in rows]
 
 
 def normal(value: Any) -> Any:
@@ -315,7 +375,7 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
         result.cells += 1
         if of_task and (row["is_kernel_thread"] or AGENT in (row.get("pid"), row.get("tid"))):
             values.append("R")
-        if column == "name" and row.get("is_kernel_thread"):
+        if column == "name" and row.get("is_kernel_thread", view.names_workers):
             values = [WORK.sub(r"\1", value) for value in values]
             row = dict(row, name=WORK.sub(r"\1", row["name"]))
         if normal(row.get(column)) not in values:

@@ -276,6 +276,46 @@ static void emit_namespaces(long pid)
 	row_end();
 }
 
+static void row_status(const struct bytes *status, const char *line, const char *column, int base)
+{
+	const char *text = status_line(status, line);
+
+	if (text)
+		row_unsigned(column, strtoull(text, NULL, base));
+}
+
+/* A line that this kernel does not have is left out. */
+static void emit_rights(long pid, const struct bytes *status)
+{
+	static const char *const user[] = {"uid", "euid", "suid"};
+
+	row_begin("process_capabilities");
+	row_number("pid", pid);
+	row_comm("/proc/%ld/comm", pid, 0);
+	row_ids(status, "Uid", user);
+	row_status(status, "CapEff", "effective_set", 16);
+	row_status(status, "CapPrm", "permitted_set", 16);
+	row_status(status, "CapInh", "inheritable_set", 16);
+	row_status(status, "CapBnd", "bounding_set", 16);
+	row_status(status, "CapAmb", "ambient_set", 16);
+	row_status(status, "Seccomp", "seccomp_mode", 10);
+	row_status(status, "Seccomp_filters", "seccomp_filters", 10);
+	row_status(status, "NoNewPrivs", "no_new_privs", 10);
+	row_end();
+}
+
+static void emit_limits(long pid)
+{
+	struct bytes text;
+
+	if (!read_file(1, &text, "/proc/%ld/limits", pid) || !text.size)
+		return;
+	row_begin("process_rlimits");
+	row_number("pid", pid);
+	row_bytes("raw", text.data, text.size);
+	row_end();
+}
+
 static void emit_threads(long pid)
 {
 	static const char *const user[] = {"uid", "euid", "suid"};
@@ -434,6 +474,8 @@ static void emit_processes(void)
 			continue;
 		emit_process(pids[i], &status, &stat);
 		emit_namespaces(pids[i]);
+		emit_rights(pids[i], &status);
+		emit_limits(pids[i]);
 		emit_threads(pids[i]);
 		emit_maps(pids[i]);
 		emit_environment(pids[i]);

@@ -38,6 +38,7 @@ void emit_meta(const char *pass)
 	row_number("boot_time", line ? atoll(line + 7) : -1);
 	row_number("clk_tck", sysconf(_SC_CLK_TCK));
 	row_number("page_size", sysconf(_SC_PAGESIZE));
+	row_number("cap_last_cap", read_number("/proc/sys/kernel/cap_last_cap"));
 	row_clock("realtime", CLOCK_REALTIME);
 	row_clock("monotonic", CLOCK_MONOTONIC);
 	row_clock("boottime", CLOCK_BOOTTIME);

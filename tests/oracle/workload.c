@@ -21,12 +21,6 @@
 
 #include "workload.h"
 
-/*
- * Inherited descriptors: where to say ready, what an executed program is to do,
- * where the manager says ready. Below 64, so that no table of files grows.
- */
-enum { READY_FD = 60, INSTRUCTION_FD = 61, MANAGER_FD = 62, READY_TIMEOUT_MS = 30000 };
-
 const char *const hostile[HOSTILE_COUNT] = {
     "line\nbreak",
     "\033[31mred\033[0m",

@@ -9,6 +9,12 @@
 
 enum { HOSTILE_COUNT = 22 };
 
+/*
+ * Inherited descriptors: where to say ready, what an executed program is to do,
+ * where the manager says ready. Below 64, so that no table of files grows.
+ */
+enum { READY_FD = 60, INSTRUCTION_FD = 61, MANAGER_FD = 62, READY_TIMEOUT_MS = 30000 };
+
 /* Names made to break parsers and terminals; none holds '/'. */
 extern const char *const hostile[HOSTILE_COUNT];
 

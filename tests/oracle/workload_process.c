@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +16,7 @@
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -236,10 +240,90 @@ static void credentials(long number)
 	ready();
 }
 
+/* Rights */
+
+static void some_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {
+	    {.effective = 1 << CAP_NET_RAW,
+	     .permitted = 1 << CAP_NET_RAW | 1 << CAP_NET_BIND_SERVICE | 1 << CAP_CHOWN,
+	     .inheritable = 1 << CAP_NET_BIND_SERVICE},
+	    {.permitted = 1 << (CAP_WAKE_ALARM - 32), .inheritable = 1 << (CAP_SYSLOG - 32)}};
+
+	for (int i = CAP_SYS_MODULE; i <= CAP_SYS_ADMIN; i++)
+		REQUIRE(prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0);
+	data[1].permitted |= data[1].inheritable;
+	REQUIRE(syscall(SYS_capset, &header, data) == 0);
+	REQUIRE(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) == 0);
+}
+
+static void filtered(int count)
+{
+	struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+	struct sock_fprog program = {.len = 1, .filter = &allow};
+
+	REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	for (int i = 0; i < count; i++)
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+			complain("a filter of system calls");
+}
+
+/* It may read, write and end alone, so that it waits for a pipe. */
+static void strict(void)
+{
+	int pipes[2];
+	char byte;
+
+	REQUIRE(pipe(pipes) == 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+		complain("strict seccomp");
+	if (write(READY_FD, "R", 1) == 1)
+		while (read(pipes[0], &byte, 1) != 1)
+			;
+}
+
+static void limited(void)
+{
+	static const struct rlimit limits[] = {
+	    [RLIMIT_CPU] = {7200, RLIM_INFINITY},
+	    [RLIMIT_DATA] = {RLIM_INFINITY - 1, RLIM_INFINITY - 1},
+	    [RLIMIT_CORE] = {0, 0},
+	    [RLIMIT_NPROC] = {1001, 1003},
+	    [RLIMIT_NOFILE] = {77, 99},
+	    [RLIMIT_SIGPENDING] = {5, 6},
+	    [RLIMIT_NICE] = {15, 20},
+	    [RLIMIT_RTPRIO] = {1, 2},
+	    [RLIMIT_RTTIME] = {100000, 200000},
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if ((limits[i].rlim_max || i == RLIMIT_CORE) && setrlimit((int)i, &limits[i]) < 0)
+			complain("a limit");
+}
+
+static void confined(long number)
+{
+	set_name("confined");
+	if (number == 0)
+		some_capabilities();
+	else if (number == 1)
+		filtered(2);
+	else if (number == 2)
+		filtered(0);
+	else if (number == 3)
+		limited();
+	else
+		strict();
+	ready();
+}
+
 void start_credentials(void)
 {
 	for (long i = 0; i < 6; i++)
 		spawn(credentials, i);
+	for (long i = 0; i < 5; i++)
+		spawn(confined, i);
 }
 
 /* States */

@@ -29,8 +29,11 @@ struct linux_task {
 	enum read_result root_result, clock_result;
 	struct linux_path root; /* of process 1 */
 	struct linux_clock clock;
-	uint64_t threads_left; /* number of threads that may still be read for CPU times */
-	struct hash_map seen;  /* scratch space */
+	bool has_all_capabilities;
+	enum read_result all_capabilities_result;
+	uint64_t all_capabilities; /* that this kernel has */
+	uint64_t threads_left;     /* number of threads that may still be read for CPU times */
+	struct hash_map seen;      /* scratch space */
 };
 
 /*
@@ -92,6 +95,15 @@ extern const struct linux_value linux_value_net_namespace;
 extern const struct linux_value linux_value_time_namespace;
 extern const struct linux_value linux_value_user_namespace;
 extern const struct linux_value linux_value_uts_namespace;
+/* rights.c: names of capabilities with commas, and the sets as numbers */
+extern const struct linux_value linux_value_effective, linux_value_effective_set;
+extern const struct linux_value linux_value_permitted, linux_value_permitted_set;
+extern const struct linux_value linux_value_inheritable, linux_value_inheritable_set;
+extern const struct linux_value linux_value_bounding, linux_value_bounding_set;
+extern const struct linux_value linux_value_ambient, linux_value_ambient_set;
+extern const struct linux_value linux_value_seccomp; /* "disabled", "filter" … */
+extern const struct linux_value linux_value_seccomp_filters;
+extern const struct linux_value linux_value_no_new_privs; /* 0 or 1 */
 /* CPU time in milliseconds: of a process with all its threads, or of one thread. */
 extern const struct linux_value linux_value_user_time;
 extern const struct linux_value linux_value_system_time;
