@@ -89,9 +89,11 @@ static void test_breakpoints(void **state)
 	assert_null(xen_host_no_breakpoints(root, true, 1));
 	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "QEMU Virtual CPU version 2.5+"));
 	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "QEMU"));
-	write_file("proc/cpuinfo", PROCESSOR("GenuineIntel", "Intel(R) Xeon(R)"));
-	assert_non_null(
-	    strstr(xen_host_no_breakpoints(root, true, 1), "only on processors of AMD"));
+	/* QEMU does not emulate VT-x: there it is the processor's own. */
+	write_file("proc/cpuinfo", PROCESSOR("GenuineIntel", "QEMU Virtual CPU version 2.5+"));
+	assert_null(xen_host_no_breakpoints(root, true, 1));
+	write_file("proc/cpuinfo", PROCESSOR("CentaurHauls", "VIA Nano"));
+	assert_non_null(strstr(xen_host_no_breakpoints(root, true, 1), "only on processors of"));
 	make_folder("sys");
 	make_folder("sys/class");
 	make_folder("sys/class/dmi");
@@ -130,9 +132,13 @@ static void test_length_of_a_trap(void **state)
 	make_folder("sys/class/dmi");
 	make_folder("sys/class/dmi/id");
 	write_file("sys/class/dmi/id/bios_vendor", "Dell Inc.\n");
+	make_folder("proc");
+	write_file("proc/cpuinfo", PROCESSOR("AuthenticAMD", "AMD Ryzen 7 1700"));
 	assert_false(xen_host_ignores_length(root));
 	write_file("sys/class/dmi/id/bios_vendor", "The Bochs Project\n");
 	assert_true(xen_host_ignores_length(root));
+	write_file("proc/cpuinfo", PROCESSOR("GenuineIntel", "Intel(R) Core(TM) i7-7800X"));
+	assert_false(xen_host_ignores_length(root));
 }
 
 /* ---- xenstored ------------------------------------------------------------------------------- */

@@ -146,21 +146,25 @@ static bool is_qemu(const char *root)
 
 bool xen_host_ignores_length(const char *root)
 {
-	char maker[32];
+	char maker[32], vendor[32];
 
-	return read_line(root, "/sys/class/dmi/id/bios_vendor", maker, sizeof(maker)) &&
+	read_processor(root, "vendor_id", vendor, sizeof(vendor));
+	return !strcmp(vendor, "AuthenticAMD") &&
+	       read_line(root, "/sys/class/dmi/id/bios_vendor", maker, sizeof(maker)) &&
 	       strstr(maker, "Bochs");
 }
 
 const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus)
 {
 	char vendor[32];
+	bool amd;
 
 	read_processor(root, "vendor_id", vendor, sizeof(vendor));
-	if (strcmp(vendor, "AuthenticAMD") != 0)
-		return "tried only on processors of AMD";
+	amd = !strcmp(vendor, "AuthenticAMD");
+	if (!amd && strcmp(vendor, "GenuineIntel") != 0)
+		return "tried only on processors of Intel and AMD";
 	/* It looks for the intercept of INT n in place of that of #BP: seen with 7.2. */
-	if (is_qemu(root))
+	if (amd && is_qemu(root))
 		return "in QEMU's emulation of AMD-V the guest itself gets the trap";
 	if (!pvh || vcpus != 1)
 		return "tried only with PVH guests of one vCPU";

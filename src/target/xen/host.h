@@ -38,7 +38,8 @@ const char *xen_host_no_breakpoints(const char *root, bool pvh, unsigned vcpus);
 
 /*
  * Whether this host's processor, given a trap by Xen, tells the guest RIP as the address behind the
- * INT3, though Xen gives it the right one too. Bochs' emulation of AMD-V does.
+ * INT3, though Xen gives it the right one too. Bochs' emulation of AMD-V does; that of VT-x does
+ * not.
  */
 bool xen_host_ignores_length(const char *root);
 
