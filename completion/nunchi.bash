@@ -33,10 +33,21 @@ _nunchi_prefixes()
 	"$1" help 2>/dev/null | sed -n '/^TARGET is/,/^$/s/^  \([a-z]*:\)[A-Z]* .*/\1/p' | sort -u
 }
 
-# The checks: the words below "Checks:".
-_nunchi_checks()
+# The words that the help of a command lists below a heading, as "Checks:".
+_nunchi_listed()
 {
-	"$1" help check 2>/dev/null | sed -n '/^Checks:/,/^$/s/^  //p' | tr -d ,
+	"$1" help "$2" 2>/dev/null | sed -n "/^$3:/,/^\$/s/^  //p" | tr -d ,
+}
+
+# The columns of a view or probe, or those of a command that has its own.
+_nunchi_columns()
+{
+	local program=$1 command=$2 list=$3 view=$4
+
+	case $command in
+	yara) _nunchi_listed "$program" "$command" Columns ;;
+	*) _nunchi_first "$program" "$list" "$view" ;;
+	esac
 }
 
 _nunchi_reply()
@@ -60,12 +71,13 @@ _nunchi_value()
 	--columns)
 		[[ $cur == *,* ]] && before=${cur%,*},
 		compopt -o nospace
-		_nunchi_reply -P "$before" -W "$(_nunchi_first "$program" "$list" "$view")" \
-			-- "${cur##*,}"
+		_nunchi_reply -P "$before" \
+			-W "$(_nunchi_columns "$program" "$command" "$list" "$view")" -- "${cur##*,}"
 		;;
 	--where)
 		compopt -o nospace
-		_nunchi_reply -S = -W "$(_nunchi_first "$program" "$list" "$view")" -- "$cur"
+		_nunchi_reply -S = -W "$(_nunchi_columns "$program" "$command" "$list" "$view")" \
+			-- "$cur"
 		;;
 	*) _nunchi_takes_value "$program" "$command" "$prev" ;;
 	esac
@@ -94,7 +106,7 @@ _nunchi_argument()
 		fi
 		declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 		;;
-	check,*) _nunchi_reply -W "$(_nunchi_checks "$program")" -- "$cur" ;;
+	check,*) _nunchi_reply -W "$(_nunchi_listed "$program" check Checks)" -- "$cur" ;;
 	diff,*) _nunchi_reply -W "$(_nunchi_first "$program" views)" -- "$cur" ;;
 	trace,*) _nunchi_reply -W "$(_nunchi_first "$program" probes)" -- "$cur" ;;
 	doctor,0)
@@ -106,7 +118,7 @@ _nunchi_argument()
 		_nunchi_reply -f -- "$cur"
 		;;
 	export,1) _nunchi_reply -W 'isf btf system-map elf' -- "$cur" ;;
-	snapshot,1 | core,2)
+	snapshot,1 | core,2 | yara,*)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"
 		;;

@@ -30,8 +30,19 @@ function __nunchi_prefixes
     $argv[1] help 2>/dev/null | sed -n '/^TARGET is/,/^$/s/^  \([a-z]*:\)[A-Z]* .*/\1/p' | sort -u
 end
 
-function __nunchi_checks
-    $argv[1] help check 2>/dev/null | sed -n '/^Checks:/,/^$/s/^  //p' | tr -d , | string split -n ' '
+# The words that the help of a command lists below a heading, as "Checks:".
+function __nunchi_listed -a program command heading
+    $program help $command 2>/dev/null | sed -n "/^$heading:/,/^\$/s/^  //p" | tr -d , | string split -n ' '
+end
+
+# The columns of a view or probe, or those of a command that has its own.
+function __nunchi_columns -a program command view registry
+    switch "$command"
+        case yara
+            __nunchi_listed $program $command Columns
+        case '*'
+            __nunchi_first $program $registry $view
+    end
 end
 
 function __nunchi_guests
@@ -56,9 +67,9 @@ function __nunchi_value -a program command view registry option
             __fish_complete_path $current
         case --columns
             set -l before (string match -r '^.*,' -- $current)
-            __nunchi_first $program $registry $view | sed "s/^/$before/"
+            __nunchi_columns $program "$command" "$view" $registry | sed "s/^/$before/"
         case --where
-            __nunchi_first $program $registry $view | sed 's/$/=/'
+            __nunchi_columns $program "$command" "$view" $registry | sed 's/$/=/'
         case '*'
             __nunchi_takes_value $program "$command" $option
     end
@@ -77,12 +88,12 @@ function __nunchi_argument -a program command count
         case doctor,0
             printf '%s\n' plan apply undo stay
             __fish_complete_path (commandline -ct)
-        case 'doctor,*' snapshot,1
+        case 'doctor,*' snapshot,1 core,2 'yara,*'
             __fish_complete_path (commandline -ct)
         case '*,0' 'top,*' 'metrics,*' diff,1
             __nunchi_guests $program
         case 'check,*'
-            __nunchi_checks $program
+            __nunchi_listed $program check Checks
         case 'diff,*'
             __nunchi_first $program views
         case 'trace,*'

@@ -33,7 +33,7 @@ import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check report diff log symbol type "
-            "print translate read cat ls find snapshot core export gdb rescue doctor help version").split()
+            "print translate read cat ls find yara snapshot core export gdb rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -172,6 +172,7 @@ class Documents(unittest.TestCase):
         self.assertIn("cmdline", self.complete("trace", "x", "exec", "--columns", ""))
         self.assertIn("syscalls", self.complete("check", "x", ""))
         self.assertEqual(self.complete("check", "x", "sys"), {"syscalls"})
+        self.assertEqual(self.complete("yara", "x", "y", "--columns", "ru"), {"rule"})
         self.assertEqual(self.complete("diff", "x", "y", ""), views)
         self.assertEqual(self.complete("diff", "x", "xe"), {"xen:"})
         # Without a guest or file of such a name, what a guest's word begins with.

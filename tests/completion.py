@@ -147,6 +147,9 @@ class Offers:
         self.assertIn("cmdline", self.ask("nunchi trace x exec --columns "))
         where = {word.rstrip("=") for word in self.ask("nunchi show x mounts --where ")}
         self.assertEqual(where, columns)
+        own = set(re.search(r"^Columns:\n((?:  .*\n)+)", help_of("yara"), re.M)[1].replace(",", " ").split())
+        self.assertEqual(self.ask("nunchi yara x y --columns "), own)
+        self.assertEqual({word.rstrip("=") for word in self.ask("nunchi yara x y --where ")}, own)
 
     def test_arguments(self) -> None:
         views, probes = listed("views"), listed("probes")
@@ -163,6 +166,7 @@ class Offers:
     def test_targets(self) -> None:
         open(os.path.join(self.directory, "a-file"), "wb").close()
         self.assertEqual(self.ask("nunchi ps a-"), {"a-file"})
+        self.assertEqual(self.ask("nunchi yara x a-"), {"a-file"})
         self.assertEqual(self.ask("nunchi ps xe"), {"xen:"})
         self.assertEqual(self.ask("nunchi diff a-file xe"), {"xen:"})
 

@@ -67,7 +67,8 @@ def replay(program: Path) -> tuple[bool, int, list[str]]:
 
 # ---- The command -----------------------------------------------------------------------------------
 
-# {guest} is the saved guest, {guest}.gz and .xz the same packed, {out} a file that the command may write, {log} one of tests/doctor/.
+# {guest} is the saved guest, {guest}.gz and .xz the same packed, {out} a file that the command may write, {log} one of tests/doctor/,
+# {rules} those of YARA.
 COMMANDS = {
     "info": "info {guest} --json",
     "symbols": "show {guest} symbols --json",
@@ -84,6 +85,7 @@ COMMANDS = {
     "print": "print {guest} sizeof(long)",
     "check": "check {guest} --json",
     "report": "report {guest}",
+    "yara": "yara {guest} {rules} --jobs 2 --json",
     "translate": "translate {guest} 0xffffffff9a63ffc0",
     "elf": "snapshot {guest} {out} --format elf",
     "lime": "snapshot {guest} {out} --format lime",
@@ -92,6 +94,7 @@ COMMANDS = {
     "help": "--help",
     "doctor": "doctor {log}",
 }
+RULES = 'rule linux : a b { strings: $a = "Linux" $b = /phys_[a-z]+/ condition: any of them }\n'
 EACH, SAMPLE = 80, 40
 RUN_SECONDS = 30
 MEMORY = re.compile(r"out of memory|Cannot allocate memory|memory ran out")
@@ -106,7 +109,7 @@ class Command:
 
     def __init__(self, nunchi: Path, name: str, guest: Path, work: Path) -> None:
         self.name, self.out, self.count = name, work / name, work / f"{name}.count"
-        words = COMMANDS[name].format(guest=guest, out=self.out,
+        words = COMMANDS[name].format(guest=guest, out=self.out, rules=guest.with_suffix(".yar"),
                                       log=ROOT / "tests/doctor/black-screen.txt")
         self.command = [nunchi, *words.split()]
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
@@ -169,6 +172,7 @@ def main() -> int:
           concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
         guest = Path(shutil.move(written, Path(work) / "guest.raw"))
         guest.with_suffix(".raw.gz").write_bytes(gzip.compress(guest.read_bytes()))
+        guest.with_suffix(".yar").write_text(RULES, encoding="ascii")
         guest.with_suffix(".raw.xz").write_bytes(lzma.compress(guest.read_bytes()))
         jobs = [pool.submit(replay, program) for program in programs]
         jobs += [pool.submit(Command(nunchi, name, guest, Path(work)).run_all) for name in names]

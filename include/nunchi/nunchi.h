@@ -680,6 +680,15 @@ NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
 					    const struct nunchi_place *place, size_t size,
 					    void *buffer);
 
+/*
+ * Finds the first stretch of the guest's RAM at or after a physical address of which there are
+ * bytes: its start, and the address behind its end. What lies between two stretches is no RAM, or
+ * zeros that the guest's file stores nowhere. Fails with NUNCHI_ERROR_STOP if there are no more. Of
+ * a raw file find the kernel before (nunchi_guest_attach()), which tells where its bytes lie.
+ */
+NUNCHI_API struct nunchi_error *nunchi_memory_next(struct nunchi_guest *guest, uint64_t address,
+						   uint64_t *ret_start, uint64_t *ret_end);
+
 struct nunchi_translation_level {
 	const char *table;      /* "PML5", "PML4", "PDPT", "PD", "PT" */
 	uint64_t entry_address; /* guest-physical address of the entry */

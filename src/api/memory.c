@@ -191,6 +191,23 @@ struct nunchi_error *nunchi_read(struct nunchi_guest *guest, const struct nunchi
 	return read_fault(&read);
 }
 
+struct nunchi_error *nunchi_memory_next(struct nunchi_guest *guest, uint64_t address,
+					uint64_t *ret_start, uint64_t *ret_end)
+{
+	API_REQUIRE(guest && ret_start && ret_end);
+
+	struct nunchi_error *err = session_begin(guest);
+	gpa_t start, end;
+
+	if (err)
+		return err;
+	if (!memory_next_data(guest->target->memory, gpa(address), &start, &end))
+		return &error_stop;
+	*ret_start = start.v;
+	*ret_end = end.v;
+	return NULL;
+}
+
 static const char *table_name(unsigned level)
 {
 	static const char *const names[] = {"", "PT", "PD", "PDPT", "PML4", "PML5"};

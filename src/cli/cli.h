@@ -67,7 +67,11 @@ enum {
 	OPTION_FILL,
 	OPTION_NAME,
 	OPTION_TEXTFILE,
-	OPTION_FINDINGS
+	OPTION_FINDINGS,
+	OPTION_RAM,
+	OPTION_KERNEL_IMAGE,
+	OPTION_TIMEOUT,
+	OPTION_JOBS
 };
 
 struct cli_option {
@@ -169,6 +173,7 @@ extern const struct command command_translate;
 extern const struct command command_type;
 extern const struct command command_version;
 extern const struct command command_views;
+extern const struct command command_yara;
 
 /* ---- options.c ---- */
 
@@ -421,6 +426,31 @@ int select_option(struct cli *cli, void *state, int letter, const char *value);
  */
 int select_finish(struct cli *cli, struct select *select, const struct nunchi_view *view);
 void select_clean(void *state);
+
+/* ---- filter.c: --columns, --where and --limit of rows that no cursor gives ---- */
+
+#define FILTER_MOST_COLUMNS 16
+
+struct filter {
+	const struct nunchi_view *view;
+	const struct select *select;
+	struct nunchi_writer *writer;
+	size_t chosen[FILTER_MOST_COLUMNS];
+	size_t chosen_count;
+	uint64_t given;
+};
+
+/* Whether the values of --where are of the columns' types; gives the exit status. */
+int filter_check(struct cli *cli, const struct nunchi_view *view, const struct select *select);
+/* Begins to write rows; the select was finished with this view. Gives the exit status. */
+int filter_open(struct cli *cli, struct filter *filter, const struct nunchi_view *view,
+		const struct select *select);
+/* Writes a row, a cell for each column of the view, if it meets the conditions. */
+struct nunchi_error *filter_row(struct filter *filter, const struct nunchi_cell *cells);
+/* Whether there are as many rows as --limit says. */
+bool filter_is_full(const struct filter *filter);
+/* Ends writing; returns the status, or that of a failure here. */
+int filter_close(struct cli *cli, struct filter *filter, int status);
 
 /* ---- views.c ---- */
 

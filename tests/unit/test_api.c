@@ -454,6 +454,8 @@ static void test_null_arguments(void **state)
 	NULL_REFUSED(nunchi_translate(guest, NULL, &translation));
 	NULL_REFUSED(nunchi_translate(guest, &place, NULL));
 	NULL_REFUSED(nunchi_translate_address(guest, NULL, &address));
+	NULL_REFUSED(nunchi_memory_next(guest, 0, NULL, &address));
+	NULL_REFUSED(nunchi_memory_next(NULL, 0, &address, &address));
 	NULL_REFUSED(nunchi_symbol_find(guest, NULL, &symbol));
 	NULL_REFUSED(nunchi_symbol_find(guest, "_text", NULL));
 	NULL_REFUSED(nunchi_symbol_at(guest, 0, NULL));

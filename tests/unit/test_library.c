@@ -13,6 +13,9 @@
 #ifdef HAVE_LIBEDIT
 #include "edit/libedit.h"
 #endif
+#ifdef HAVE_YARA
+#include "scan/libyara.h"
+#endif
 #ifdef HAVE_SQLITE
 #include "sql/library.h"
 #endif
@@ -240,6 +243,9 @@ static int use_all(void)
 #ifdef HAVE_LIBEDIT
 	say(libedit_load(&(struct libedit){0}));
 #endif
+#ifdef HAVE_YARA
+	say(libyara_load(&(struct libyara){0}));
+#endif
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -277,6 +283,13 @@ static const struct {
 #endif
 #ifdef HAVE_LIBEDIT
     {"libedit.so.2", "line editing in nunchi sql", "libedit2 (Debian, Ubuntu) or libedit (Fedora)"},
+#endif
+#ifdef HAVE_YARA
+#if YR_MINOR_VERSION >= 3
+    {"libyara.so.10", "rules of YARA", "libyara10 (Debian, Ubuntu) or yara (Fedora)"},
+#else
+    {"libyara.so.9", "rules of YARA", "libyara9 (Debian, Ubuntu) or yara (Fedora)"},
+#endif
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles, compressed initramfs and saved guests",

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Blocks of memory, and rules of YARA over a memory of our own. */
+#include "config.h"
+#include "core/cleanup.h"
+#include "core/clock.h"
+#include "core/confine.h"
+#include "scan/blocks.h"
+#include "scan/scan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- Blocks ---------------------------------------------------------------------------------- */
+
+#define PAGES 2048
+
+/* Pages from address 0 on, of which some cannot be read. */
+struct toy {
+	uint8_t *bytes;
+	bool missing[PAGES];
+};
+
+static size_t toy_read(void *data, uint64_t address, size_t size, void *buffer)
+{
+	const struct toy *toy = data;
+	size_t done = 0;
+
+	while (done < size) {
+		uint64_t at = address + done, rest = BLOCK_PAGE - at % BLOCK_PAGE;
+
+		if (at / BLOCK_PAGE >= PAGES || toy->missing[at / BLOCK_PAGE])
+			break;
+		if (rest > size - done)
+			rest = size - done;
+		memcpy((uint8_t *)buffer + done, toy->bytes + at, rest);
+		done += rest;
+	}
+	return done;
+}
+
+static struct toy *toy_create(void)
+{
+	struct toy *toy = calloc(1, sizeof(*toy));
+
+	assert_non_null(toy);
+	toy->bytes = calloc(PAGES, BLOCK_PAGE);
+	assert_non_null(toy->bytes);
+	return toy;
+}
+
+static void toy_destroy(struct toy *toy)
+{
+	free(toy->bytes);
+	free(toy);
+}
+
+static void test_regions(void **state)
+{
+	struct scan_regions regions = {0}, pieces;
+
+	(void)state;
+	assert_true(scan_regions_add(&regions, 0x1000, 0x2000));
+	assert_true(scan_regions_add(&regions, 0x2000, 0x3000)); /* joined */
+	assert_true(scan_regions_add(&regions, 0x3000, 0x3000)); /* nothing */
+	assert_true(scan_regions_add(&regions, 0x10000, 0x10000 + 2 * BLOCK_OWN + 1));
+	assert_int_equal(regions.count, 2);
+	assert_int_equal(scan_regions_size(&regions), 0x2000 + 2 * BLOCK_OWN + 1);
+	assert_true(scan_regions_cut(&regions, &pieces));
+	assert_int_equal(pieces.count, 4);
+	assert_int_equal(pieces.items[0].end, 0x3000);
+	assert_int_equal(pieces.items[3].start, 0x10000 + 2 * BLOCK_OWN);
+	assert_int_equal(pieces.items[3].end, 0x10000 + 2 * BLOCK_OWN + 1);
+	scan_regions_deinit(&regions);
+	scan_regions_deinit(&pieces);
+}
+
+static void test_block(void **state)
+{
+	struct toy *toy = toy_create();
+	_cleanup_free_ uint8_t *buffer = malloc(BLOCK_ROOM);
+	struct block block;
+
+	(void)state;
+	assert_non_null(buffer);
+	for (size_t i = 0; i < (size_t)PAGES * BLOCK_PAGE; i++)
+		toy->bytes[i] = (uint8_t)(i / 7);
+	toy->missing[9] = true;
+	/* With bytes before and behind, and a page that cannot be read. */
+	block = block_read((struct scan_region){0x8000, 0xb000}, toy_read, toy, buffer);
+	assert_int_equal(block.address, 0x8000 - BLOCK_LEAD);
+	assert_int_equal(block.size, BLOCK_LEAD + 0x3000 + BLOCK_TAIL);
+	assert_int_equal(block.unread, BLOCK_PAGE);
+	assert_memory_equal(buffer, toy->bytes + 0x8000 - BLOCK_LEAD, BLOCK_LEAD + 0x1000);
+	for (size_t i = 0; i < BLOCK_PAGE; i++)
+		assert_int_equal(buffer[BLOCK_LEAD + 0x1000 + i], 0);
+	assert_memory_equal(buffer + BLOCK_LEAD + 0x2000, toy->bytes + 0xa000, 0x1000 + BLOCK_TAIL);
+	/* Nothing before and nothing behind. */
+	block = block_read((struct scan_region){0xa000, 0xa800}, toy_read, toy, buffer);
+	assert_int_equal(block.address, 0xa000);
+	toy->missing[11] = true;
+	block = block_read((struct scan_region){0xa000, 0xb000}, toy_read, toy, buffer);
+	assert_int_equal(block.size, 0x1000);
+	assert_int_equal(block.unread, 0);
+	/* At both ends of the address space. */
+	block = block_read((struct scan_region){0, 0x1000}, toy_read, toy, buffer);
+	assert_int_equal(block.address, 0);
+	block =
+	    block_read((struct scan_region){UINT64_MAX - 0xfff, UINT64_MAX}, toy_read, toy, buffer);
+	assert_int_equal(block.unread, 0xfff);
+	toy_destroy(toy);
+}
+
+/* ---- Rules ----------------------------------------------------------------------------------- */
+
+#ifdef HAVE_YARA
+
+static void no_warning(const char *text, void *data)
+{
+	(void)data;
+	fail_msg("%s", text);
+}
+
+static struct nunchi_error *compile(const char *text, struct scan_rules **ret)
+{
+	char path[] = "/tmp/nunchi-rules-XXXXXX";
+	char *const paths[] = {path};
+	int fd = mkstemp(path);
+	struct nunchi_error *err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	err = scan_rules_compile(paths, 1, no_warning, NULL, ret);
+	unlink(path);
+	return err;
+}
+
+static bool go_on(uint64_t done, void *data)
+{
+	(void)done;
+	(void)data;
+	return true;
+}
+
+/* "rule string address length" of each row, on a line. */
+static bool write_row(const struct scan_row *row, void *file)
+{
+	fprintf(file, "%s", row->rule);
+	if (row->match)
+		fprintf(file, " %s %llx %u %.*s", row->string,
+			(unsigned long long)row->match->address, row->match->length,
+			(int)row->match->data_size, (const char *)row->match->data);
+	fprintf(file, "\n");
+	return true;
+}
+
+/* The rows of rules over the toy, by two processes. */
+static char *rows_of(const char *text, const struct scan_regions *regions, struct toy *toy)
+{
+	const struct scan_options options = {.jobs = 2, .open = true};
+	const struct scan_job job = {
+	    .regions = regions, .read = toy_read, .data = toy, .go_on = go_on};
+	struct scan_result result = {0};
+	struct scan_rules *rules;
+	struct scanner *scanner;
+	char *rows;
+	size_t size;
+	FILE *file = open_memstream(&rows, &size);
+
+	assert_null(compile(text, &rules));
+	assert_null(scanner_start(rules, &options, &scanner));
+	assert_null(scanner_run(scanner, &job, &result));
+	assert_null(result.judging);
+	assert_int_equal(result.missed.count, 0);
+	assert_null(scan_rows(rules, &result, write_row, file));
+	fclose(file);
+	scan_result_deinit(&result);
+	scanner_destroy(scanner);
+	scan_rules_destroy(rules);
+	return rows;
+}
+
+static void put(struct toy *toy, uint64_t address, const char *text)
+{
+	memcpy(toy->bytes + address, text, strlen(text));
+}
+
+/* Strings at and over borders of blocks are found once; conditions count those of all blocks. */
+static void test_borders(void **state)
+{
+	static const char text[] =
+	    "rule four { strings: $a = \"needle\" condition: #a == 4 }\n"
+	    "rule less { strings: $a = \"needle\" condition: #a < 4 }\n"
+	    "rule word { strings: $b = \"beta\" fullword condition: $b }\n"
+	    "rule integer { condition: uint32(0x1ffffe) == 0x6465656e }\n"
+	    "rule placed { strings: $a = \"needle\" condition: $a at 0x400000 }\n"
+	    "rule not_there { strings: $c = \"absent\" condition: not $c }\n"
+	    "rule far { strings: $d = { 61 6c 66 61 [0-9000] 6f 6d 65 67 61 } condition: $d }\n";
+	struct toy *toy = toy_create();
+	struct scan_regions regions = {0};
+	char *rows;
+
+	(void)state;
+	put(toy, 0, "needle");
+	put(toy, BLOCK_OWN - 2, "needle");
+	put(toy, 2 * BLOCK_OWN, "needle");
+	put(toy, 3 * BLOCK_OWN - 6, "needle");
+	put(toy, BLOCK_OWN + 0x100000, "alphabeta beta");
+	/* Not a word, though a block begins with it. */
+	put(toy, 3 * BLOCK_OWN - 1, "xbeta");
+	put(toy, 2 * BLOCK_OWN - 0x100, "alfa");
+	put(toy, 2 * BLOCK_OWN + 0x2000, "omega");
+	toy->bytes[3 * BLOCK_OWN - 1] = 'e';
+	assert_true(scan_regions_add(&regions, 0, (uint64_t)PAGES * BLOCK_PAGE));
+	rows = rows_of(text, &regions, toy);
+	assert_string_equal(rows, "four $a 0 6 needle\n"
+				  "four $a 1ffffe 6 needle\n"
+				  "four $a 400000 6 needle\n"
+				  "four $a 5ffffa 6 needle\n"
+				  "word $b 30000a 4 beta\n"
+				  "integer\n"
+				  "placed $a 400000 6 needle\n"
+				  "not_there\n"
+				  "far $d 3fff00 8453 alfa\n");
+	free(rows);
+	scan_regions_deinit(&regions);
+	toy_destroy(toy);
+}
+
+static size_t nothing(void *data, uint64_t address, size_t size, void *buffer)
+{
+	(void)data, (void)address, (void)size, (void)buffer;
+	return 0;
+}
+
+static bool not_for_long(uint64_t done, void *data)
+{
+	(void)done;
+	return clock_us() < *(const uint64_t *)data + CLOCK_US_PER_S;
+}
+
+/*
+ * Ends a scan in the middle of a condition, in a process that is confined as one that has opened a
+ * guest; gives the seconds until the scanner's processes have ended, or 99.
+ */
+static int seconds_to_end(void)
+{
+	static const char text[] = "rule endless { condition: for all i in (0..1000000000) : "
+				   "(for all j in (0..1000000000) : (i + j >= 0)) }\n";
+	const struct scan_options options = {.jobs = 2};
+	const struct confine_options none = {.device = -1};
+	struct confine_result confined;
+	const struct scan_regions regions = {0};
+	uint64_t start = clock_us();
+	const struct scan_job job = {
+	    .regions = &regions, .read = nothing, .data = &start, .go_on = not_for_long};
+	struct scan_result result = {0};
+	struct scan_rules *rules;
+	struct scanner *scanner;
+	struct nunchi_error *err;
+	bool good;
+
+	if (compile(text, &rules) || scanner_start(rules, &options, &scanner) ||
+	    confine_process(&none, &confined))
+		return 99;
+	err = scanner_run(scanner, &job, &result);
+	good = nunchi_error_code(err) == NUNCHI_ERROR_CANCELLED;
+	nunchi_error_destroy(err);
+	scan_result_deinit(&result);
+	scanner_destroy(scanner);
+	scan_rules_destroy(rules);
+	return good ? (int)((clock_us() - start) / CLOCK_US_PER_S) : 99;
+}
+
+/* A scan can be ended at any time: neither it nor what follows waits for YARA. */
+static void test_ended(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (!child)
+		_exit(seconds_to_end());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_in_range(WEXITSTATUS(status), 0, 10);
+}
+
+static void refused(const char *text, const char *says)
+{
+	struct scan_rules *rules = NULL;
+	struct nunchi_error *err = compile(text, &rules);
+
+	assert_non_null(err);
+	assert_null(rules);
+	if (!strstr(nunchi_error_message(err), says))
+		fail_msg("%s", nunchi_error_message(err));
+	nunchi_error_destroy(err);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	refused("rule a { condition: true }\nrule b { condition: }\n", ":2: syntax error");
+	refused("include \"/etc/passwd\"\n", ":1: includes are disabled");
+	refused("YARAxxxxxxxx", "yarac");
+}
+
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_regions), cmocka_unit_test(test_block),
+#ifdef HAVE_YARA
+	    cmocka_unit_test(test_borders), cmocka_unit_test(test_ended),
+	    cmocka_unit_test(test_refused),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
