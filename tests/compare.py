@@ -376,7 +376,8 @@ def compare_row(view: View, where: str, row: Row, said: list[Row], result: Resul
         if of_task and (row["is_kernel_thread"] or AGENT in (row.get("pid"), row.get("tid"))):
             values.append("R")
         if column == "name" and row.get("is_kernel_thread", view.names_workers):
-            values = [WORK.sub(r"\1", value) for value in values]
+            # A program may have an empty name.
+            values = [value and WORK.sub(r"\1", value) for value in values]
             row = dict(row, name=WORK.sub(r"\1", row["name"]))
         if normal(row.get(column)) not in values:
             result.wrong.append(f"{where}.{column}: nunchi {row.get(column)!r}, guest {values!r}"
