@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct cli_option core_options[] = {
@@ -175,6 +176,7 @@ static int write_core(struct cli *cli, struct core_state *core, uint64_t pid)
 static int core_run(struct cli *cli, void *state, char **arguments, int count)
 {
 	struct core_state *core = state;
+	struct stat st;
 	uint64_t pid;
 	int status;
 
@@ -182,12 +184,16 @@ static int core_run(struct cli *cli, void *state, char **arguments, int count)
 	if (!parse_number(arguments[1], &pid) || !pid || pid > INT32_MAX)
 		return cli_misuse(cli, NULL, "\"%s\" is not a process id", arguments[1]);
 	core->output.path = arguments[2];
+	/* Opening some devices does something: a tape is rewound, a watchdog is started. */
+	if (!strcmp(arguments[2], "-") || (!stat(arguments[2], &st) && !S_ISREG(st.st_mode)))
+		return cli_misuse(cli, NULL, "a core is written to a file, not to \"%s\"",
+				  arguments[2]);
 	status = held_check(cli, arguments[0]);
 	if (!status)
 		status = output_file_open(cli, &core->output);
+	/* It may have been exchanged since. */
 	if (!status && !core->output.temporary)
-		status = cli_misuse(cli, NULL, "a core is written to a file, not to \"%s\"",
-				    arguments[2]);
+		status = cli_fail_with(cli, "%s is not a file any more", arguments[2]);
 	if (!status)
 		status = cli_open(cli, arguments[0]);
 	if (status)

@@ -4,6 +4,7 @@
 #include "core/options.h"
 
 #include <elf.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ void core_warn(struct core *core, const char *format, ...)
 	char text[512];
 	va_list args;
 
-	if (!core->output->warn)
+	if (!core->output->warn || core->warnings++ >= CORE_MOST_WARNINGS)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -172,6 +173,17 @@ static struct nunchi_error *make(struct core *core, bool hold)
 	return err ? err : write_file(core);
 }
 
+/* Tells how many warnings were left out. */
+static void end_warnings(struct core *core)
+{
+	uint64_t left = core->warnings - CORE_MOST_WARNINGS;
+
+	if (core->warnings <= CORE_MOST_WARNINGS)
+		return;
+	core->warnings = 0;
+	core_warn(core, "%" PRIu64 " more warnings are left out", left);
+}
+
 static struct nunchi_error *take(const struct nunchi_core_options *options,
 				 const struct nunchi_core_output *output,
 				 struct nunchi_core_options *ret_options,
@@ -210,6 +222,7 @@ struct nunchi_error *nunchi_core(struct nunchi_guest *guest,
 	core.pid = own.pid;
 	core.limit = own.limit ? own.limit : DEFAULT_LIMIT;
 	err = make(&core, own.hold);
+	end_warnings(&core);
 	ended = nunchi_gdb_destroy(core.gdb);
 	free(core.mappings);
 	free(core.segments);

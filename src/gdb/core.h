@@ -14,11 +14,13 @@
 
 struct core_mapping {
 	uint64_t start, end;
-	uint64_t offset; /* in the file */
+	uint64_t offset; /* in the file, if has_offset */
 	size_t name;     /* place of the path or name in core.names, which ends it by a NUL */
 	size_t name_size;
-	bool has_file, in_note;
+	bool has_file, has_offset, in_note;
 	bool reads, writes, executes;
+	/* Why it is not known what the process would find where it has no page; NULL: it is. */
+	const char *unsure;
 };
 
 /* A part of a mapping that is in the file, or of which only the file's absence is known. */
@@ -46,17 +48,27 @@ struct core {
 	/* A range that is not in the file, and goes on if the next one is like it. */
 	struct nunchi_core_gap gap;
 	struct buffer notes;
+	uint64_t warnings; /* given, and left out */
 	struct nunchi_core_result result;
 };
 
 /* ---- core.c ---- */
 
+/* A hostile guest may give cause for millions of warnings: those after the first are counted. */
+#define CORE_MOST_WARNINGS 256
 void core_warn(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- core_memory.c ---- */
 
 #define CORE_CHUNK ((size_t)256 << 10)
 
+/*
+ * Takes a row of the view process_memory_map, the cells of which are start, end, permissions,
+ * offset, path and pseudo. What it leaves out it tells.
+ */
+struct nunchi_error *core_take_mapping(struct core *core, const struct nunchi_cell *cells);
+/* Whether the error is about the one thing that was read, and other things can be. */
+bool core_is_partial(const struct nunchi_error *err);
 /* Lists the mappings in core->mappings. */
 struct nunchi_error *core_list_mappings(struct core *core);
 /* Writes the bytes of all mappings behind core->at, and lists the segments. */

@@ -20,6 +20,8 @@
  * a file system may have: 16 TiB on ext4.
  */
 #define MAX_UNTOUCHED ((uint64_t)64 << 30)
+/* arch/x86/include/uapi/asm/vsyscall.h */
+#define VSYSCALL UINT64_C(0xffffffffff600000)
 
 /* ---- Mappings -------------------------------------------------------------------------------- */
 
@@ -31,41 +33,49 @@ static bool is_known(const struct nunchi_cell *cell)
 	return cell->kind == NUNCHI_CELL_VALUE;
 }
 
-static struct nunchi_error *take_mapping(struct core *core, const struct nunchi_cell *cells)
+/* Takes what may be unknown, and says so. */
+static void take_place(struct core *core, const struct nunchi_cell *cells,
+		       struct core_mapping *mapping)
 {
-	struct core_mapping mapping = {
-	    .start = cells[START].address, .end = cells[END].address, .name = core->names.size};
 	const char *permissions = cells[PERMISSIONS].text;
 
-	/* The vsyscall page is the kernel's, and the same in all processes. */
-	if (mapping.start >> 63)
-		return NULL;
-	if (core->mapping_count == MAX_MAPPINGS)
-		return error_create(NUNCHI_ERROR_UNSUPPORTED, "more than %zu mappings",
-				    MAX_MAPPINGS);
-	mapping.offset = is_known(&cells[OFFSET]) ? (uint64_t)cells[OFFSET].integer : 0;
-	mapping.has_file = is_known(&cells[PSEUDO]) && !cells[PSEUDO].integer;
+	mapping->has_file = is_known(&cells[PSEUDO]) && !cells[PSEUDO].integer;
+	mapping->has_offset = is_known(&cells[OFFSET]);
+	if (mapping->has_offset)
+		mapping->offset = (uint64_t)cells[OFFSET].integer;
+	else if (mapping->has_file)
+		mapping->unsure = "its place in the file is not known";
+	if (!is_known(&cells[PSEUDO]))
+		mapping->unsure = "whether it is of a file is not known";
 	if (is_known(&cells[PERMISSIONS]) && cells[PERMISSIONS].text_size >= 3) {
-		mapping.reads = permissions[0] == 'r';
-		mapping.writes = permissions[1] == 'w';
-		mapping.executes = permissions[2] == 'x';
+		mapping->reads = permissions[0] == 'r';
+		mapping->writes = permissions[1] == 'w';
+		mapping->executes = permissions[2] == 'x';
+	} else if (!mapping->unsure) {
+		mapping->unsure = "its permissions are not known";
 	}
-	if (is_known(&cells[PATH]) && !memchr(cells[PATH].text, '\0', cells[PATH].text_size) &&
-	    buffer_append(&core->names, cells[PATH].text, cells[PATH].text_size))
-		mapping.name_size = cells[PATH].text_size;
-	else if (mapping.has_file)
+	if (mapping->unsure)
+		core_warn(core, "of the mapping at 0x%" PRIx64 " %s", mapping->start,
+			  mapping->unsure);
+}
+
+/* Takes its path, or name. */
+static struct nunchi_error *take_name(struct core *core, const struct nunchi_cell *path,
+				      struct core_mapping *mapping)
+{
+	mapping->name = core->names.size;
+	if (is_known(path) && !memchr(path->text, '\0', path->text_size) &&
+	    buffer_append(&core->names, path->text, path->text_size))
+		mapping->name_size = path->text_size;
+	else if (mapping->has_file)
 		core_warn(core, "the path of the file at 0x%" PRIx64 " is not in the core",
-			  mapping.start);
-	if (!buffer_append_char(&core->names, '\0'))
-		return core->names.no_memory
-			   ? &error_nomem
-			   : error_create(NUNCHI_ERROR_UNSUPPORTED,
-					  "the paths of its files have more than %zu bytes",
-					  MAX_NAMES);
-	if (!ARRAY_RESERVE(core->mappings, core->mapping_count, core->mapping_capacity, 1))
-		return &error_nomem;
-	core->mappings[core->mapping_count++] = mapping;
-	return NULL;
+			  mapping->start);
+	if (buffer_append_char(&core->names, '\0'))
+		return NULL;
+	return core->names.no_memory
+		   ? &error_nomem
+		   : error_create(NUNCHI_ERROR_UNSUPPORTED,
+				  "the paths of its files have more than %zu bytes", MAX_NAMES);
 }
 
 /*
@@ -83,8 +93,36 @@ static const char *why_not(const struct core *core, const struct nunchi_cell *ce
 		return "its addresses are not those of pages in a row";
 	if (start < last)
 		return "it overlaps another one";
-	if (!core->is_64 && end > (uint64_t)UINT32_MAX + 1 && !(start >> 63))
+	if (end >> 63)
+		return "it is in the kernel's half of the addresses";
+	if (!core->is_64 && end > (uint64_t)UINT32_MAX + 1)
 		return "it is beyond the 4 GiB of a program of 32 bits";
+	return NULL;
+}
+
+struct nunchi_error *core_take_mapping(struct core *core, const struct nunchi_cell *cells)
+{
+	struct core_mapping mapping = {.start = cells[START].address, .end = cells[END].address};
+	const char *reason = why_not(core, cells);
+	struct nunchi_error *err;
+
+	/* The vsyscall page is the kernel's, and the same in all processes. */
+	if (reason && is_known(&cells[START]) && mapping.start == VSYSCALL)
+		return NULL;
+	if (reason) {
+		core_warn(core, "a mapping is left out: %s", reason);
+		return NULL;
+	}
+	if (core->mapping_count == MAX_MAPPINGS)
+		return error_create(NUNCHI_ERROR_UNSUPPORTED, "more than %zu mappings",
+				    MAX_MAPPINGS);
+	take_place(core, cells, &mapping);
+	err = take_name(core, &cells[PATH], &mapping);
+	if (err)
+		return err;
+	if (!ARRAY_RESERVE(core->mappings, core->mapping_count, core->mapping_capacity, 1))
+		return &error_nomem;
+	core->mappings[core->mapping_count++] = mapping;
 	return NULL;
 }
 
@@ -96,12 +134,7 @@ static struct nunchi_error *take_mappings(struct core *core, struct nunchi_curso
 	bool torn;
 
 	while (!(err = nunchi_cursor_next(cursor, &cells, &torn))) {
-		const char *reason = why_not(core, cells);
-
-		if (reason)
-			core_warn(core, "a mapping is left out: %s", reason);
-		else
-			err = take_mapping(core, cells);
+		err = core_take_mapping(core, cells);
 		if (err)
 			return err;
 	}
@@ -298,10 +331,9 @@ static struct nunchi_error *copy_cached(struct core *core, struct copy *copy, ui
 	return err;
 }
 
-/* Whether the error is about the one file. */
-static bool is_of_file(const struct nunchi_error *err)
+bool core_is_partial(const struct nunchi_error *err)
 {
-	enum nunchi_error_code code = nunchi_error_code(err);
+	enum nunchi_error_code code = err ? nunchi_error_code(err) : 0;
 
 	return code == NUNCHI_ERROR_NOT_FOUND || code == NUNCHI_ERROR_UNSUPPORTED ||
 	       code == NUNCHI_ERROR_FAULT || code == NUNCHI_ERROR_DATA;
@@ -315,7 +347,7 @@ static struct nunchi_error *open_file(struct core *core, struct copy *copy)
 	copy->tried = true;
 	/* Where the mappings are a list, all before this one were read. */
 	core->steps += (uint64_t)(copy->mapping - core->mappings);
-	if (!err || !is_of_file(err))
+	if (!core_is_partial(err))
 		return err;
 	core_warn(core, "what the process has not used of the file at 0x%" PRIx64 ": %s",
 		  copy->mapping->start, nunchi_error_message(err));
@@ -332,6 +364,8 @@ static struct nunchi_error *copy_untouched(struct core *core, struct copy *copy,
 	struct nunchi_error *err = NULL;
 
 	*ret_size = size;
+	if (mapping->unsure)
+		return leave_out(core, mapping, start, size, mapping->unsure, false);
 	if (mapping->has_file && !copy->tried)
 		err = open_file(core, copy);
 	if (err)

@@ -87,8 +87,12 @@ static bool take_number(const struct nunchi_printed *printed, void *data)
 	return false;
 }
 
-/* Reads a number of the process's mm_context_t; false if this kernel has no such member. */
-static bool read_context(struct core *core, uint64_t mm, const char *member, uint64_t *ret)
+/*
+ * Reads a number of the process's mm_context_t; *ret_found is false if this kernel has no such
+ * member, or it cannot be read. Fails only where nothing could be.
+ */
+static struct nunchi_error *read_context(struct core *core, uint64_t mm, const char *member,
+					 uint64_t *ret, bool *ret_found)
 {
 	struct number number = {.found = false};
 	struct nunchi_error *err;
@@ -97,44 +101,54 @@ static bool read_context(struct core *core, uint64_t mm, const char *member, uin
 	snprintf(expression, sizeof(expression), "((struct mm_struct *)0x%" PRIx64 ")->context.%s",
 		 mm, member);
 	err = nunchi_print(core->guest, expression, 0, take_number, &number);
-	nunchi_error_destroy(err);
+	if (core_is_partial(err) || error_is(err, NUNCHI_ERROR_ARGUMENT)) {
+		nunchi_error_destroy(err);
+		err = NULL;
+	}
 	*ret = number.value;
-	return number.found;
+	*ret_found = number.found;
+	return err;
 }
 
 /*
  * Whether the program has 32 bits, as set_personality_ia32() of arch/x86/kernel/process_64.c noted
- * it; false if that is not known.
+ * it; *ret_found is false if that is not known.
  */
-static bool read_narrow(struct core *core, bool *ret)
+static struct nunchi_error *read_narrow(struct core *core, bool *ret, bool *ret_found)
 {
 	const struct gdb_offsets *offsets = &core->gdb->offsets;
 	const struct gdb_thread *first = gdb_find_thread(core->gdb, core->pid);
+	struct nunchi_error *err;
 	uint64_t mm, number;
 
+	*ret_found = false;
 	if (!first || offsets->mm == GDB_UNKNOWN ||
 	    !gdb_read_word(core->gdb, first->task + offsets->mm, &mm))
-		return false;
-	if (read_context(core, mm, "flags", &number)) {
+		return NULL;
+	err = read_context(core, mm, "flags", &number, ret_found);
+	if (err || *ret_found) {
 		*ret = number & MM_CONTEXT_UPROBE_IA32;
-		return true;
+		return err;
 	}
 	/* Until Linux 5.11; of the x32 ABI too. */
-	if (!read_context(core, mm, "ia32_compat", &number))
-		return false;
-	*ret = number != 0;
-	return true;
+	err = read_context(core, mm, "ia32_compat", &number, ret_found);
+	*ret = *ret_found && number != 0;
+	return err;
 }
 
 struct nunchi_error *core_find_class(struct core *core)
 {
 	const struct nunchi_gdb *gdb = core->gdb;
-	bool narrow = false, wide_code = false;
+	bool narrow = false, wide_code = false, found;
+	struct nunchi_error *err;
 
 	core->is_64 = gdb->is_64;
 	if (!gdb->is_64)
 		return NULL;
-	if (!read_narrow(core, &narrow))
+	err = read_narrow(core, &narrow, &found);
+	if (err)
+		return err;
+	if (!found)
 		core_warn(core, "whether the program has 32 bits is not known; the core has 64");
 	for (size_t i = 0; narrow && i < gdb->thread_count && !gdb->err; i++) {
 		struct gdb_values values = {.known = 0};
@@ -145,8 +159,9 @@ struct nunchi_error *core_find_class(struct core *core)
 	}
 	if (wide_code)
 		return error_create(NUNCHI_ERROR_UNSUPPORTED,
-				    "process %" PRIu64 " executes code of 64 bits with addresses "
-				    "of 32 bits (x32), of which nunchi writes no core",
+				    "process %" PRIu64 " has addresses of 32 bits, and a thread "
+				    "that executes code of 64 bits, as the x32 ABI has it; nunchi "
+				    "writes no core of such a process",
 				    core->pid);
 	core->is_64 = !narrow;
 	return NULL;
@@ -370,8 +385,11 @@ static void put_files(struct core *core)
 		struct core_mapping *mapping = &core->mappings[i];
 		size_t needed = 24 + mapping->name_size + 1;
 
-		mapping->in_note = mapping->has_file && needed <= FILE_NOTE_LIMIT - size;
-		left += mapping->has_file && !mapping->in_note;
+		/* That its place in the file is not known was said. */
+		if (!mapping->has_file || !mapping->has_offset)
+			continue;
+		mapping->in_note = needed <= FILE_NOTE_LIMIT - size;
+		left += !mapping->in_note;
 		count += mapping->in_note;
 		size += mapping->in_note ? needed : 0;
 	}

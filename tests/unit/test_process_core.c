@@ -309,6 +309,127 @@ static void test_memory_is_limited(void **state)
 	assert_int_equal(test->core.result.memory, test->core.limit);
 }
 
+enum { CELLS = 6 };
+
+/* A row of process_memory_map: start, end, permissions, offset, path, pseudo; all of them known. */
+static void make_row(struct nunchi_cell cells[CELLS], uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < CELLS; i++)
+		cells[i] = (struct nunchi_cell){.kind = NUNCHI_CELL_VALUE};
+	cells[0].address = start;
+	cells[1].address = end;
+	cells[2].text = "r--p";
+	cells[2].text_size = 4;
+	cells[3].integer = 8 * PAGE;
+	cells[4].text = "/lib/x";
+	cells[4].text_size = 6;
+}
+
+static void take(struct nunchi_cell cells[CELLS], size_t unknown)
+{
+	if (unknown < CELLS)
+		cells[unknown] = (struct nunchi_cell){.absence = NUNCHI_ABSENT_NOT_MAPPED};
+	assert_null(core_take_mapping(&test->core, cells));
+}
+
+static void check_left_out(uint64_t start, uint64_t end, const char *reason)
+{
+	struct nunchi_cell cells[CELLS];
+	size_t before = test->core.mapping_count;
+
+	test->said[0] = '\0';
+	make_row(cells, start, end);
+	take(cells, CELLS);
+	assert_int_equal(test->core.mapping_count, before);
+	assert_non_null(strstr(test->said, reason));
+}
+
+static void test_rows(void **state)
+{
+	const uint64_t end = UINT64_C(1) << 32;
+	struct nunchi_cell cells[CELLS];
+
+	(void)state;
+	check_left_out(START + 1, START + PAGE, "not those of pages");
+	check_left_out(START, START, "not those of pages");
+	check_left_out((UINT64_C(1) << 63) - PAGE, UINT64_C(1) << 63, "kernel's half");
+	check_left_out(UINT64_C(0xffff800000000000), UINT64_MAX - PAGE + 1, "kernel's half");
+	/* The vsyscall page is left out without a word. */
+	check_left_out(UINT64_C(0xffffffffff600000), UINT64_C(0xffffffffff601000), "");
+	assert_string_equal(test->said, "");
+	make_row(cells, START, START + PAGE);
+	take(cells, 1);
+	assert_non_null(strstr(test->said, "cannot be read"));
+	make_row(cells, START, START + PAGE);
+	take(cells, CELLS);
+	assert_int_equal(test->core.mapping_count, 1);
+	assert_int_equal(test->core.mappings[0].offset, 8 * PAGE);
+	assert_true(test->core.mappings[0].has_file && test->core.mappings[0].reads);
+	check_left_out(START, START + 2 * PAGE, "overlaps");
+	/* Only a program of 64 bits has it. */
+	test->core.is_64 = false;
+	check_left_out(end - PAGE, end + PAGE, "4 GiB");
+	make_row(cells, end - PAGE, end);
+	take(cells, CELLS);
+	assert_int_equal(test->core.mapping_count, 2);
+	test->core.is_64 = true;
+	make_row(cells, end, end + PAGE);
+	take(cells, CELLS);
+	assert_int_equal(test->core.mapping_count, 3);
+}
+
+/* Where the process has no page, nobody knows what it would find. What it has is stored. */
+static void test_unknown(void **state)
+{
+	static const struct {
+		size_t cell;
+		const char *reason;
+	} rows[] = {{2, "its permissions are not known"},
+		    {3, "its place in the file is not known"},
+		    {5, "whether it is of a file is not known"}};
+	static const struct piece pieces[] = {{0, START + PAGE, READ_OK, 'a'},
+					      {0, UINT64_MAX, READ_NONE, 0}};
+	struct nunchi_cell cells[CELLS];
+
+	(void)state;
+	test->pieces = pieces;
+	test->cached = pieces;
+	test->file_size = 100 * PAGE;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		make_row(cells, START + 4 * i * PAGE, START + (4 * i + 4) * PAGE);
+		take(cells, rows[i].cell);
+		assert_non_null(strstr(test->said, rows[i].reason));
+	}
+	assert_null(core_write_memory(&test->core));
+	check_segment(0, START, PAGE, true, 0);
+	check_segment(1, START + PAGE, 3 * PAGE, false, 0);
+	check_gap(0, START + PAGE, START + 4 * PAGE, rows[0].reason, false);
+	check_gap(1, START + 4 * PAGE, START + 8 * PAGE, rows[1].reason, false);
+	check_gap(2, START + 8 * PAGE, START + 12 * PAGE, rows[2].reason, false);
+	assert_int_equal(test->core.result.missing, 11 * PAGE);
+	assert_int_equal(test->opened, 0);
+}
+
+static void count_warning(const char *text, void *data)
+{
+	(void)data;
+	(void)text;
+	test->opened++;
+}
+
+static void test_warnings_are_limited(void **state)
+{
+	struct nunchi_cell cells[CELLS];
+
+	(void)state;
+	test->output.warn = count_warning;
+	make_row(cells, START + 1, START + PAGE);
+	for (size_t i = 0; i < 3 * CORE_MOST_WARNINGS; i++)
+		take(cells, CELLS);
+	assert_int_equal(test->opened, CORE_MOST_WARNINGS);
+	assert_int_equal(test->core.warnings, 3 * CORE_MOST_WARNINGS);
+}
+
 static bool stop(uint64_t done, void *data)
 {
 	(void)data;
@@ -338,6 +459,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_untouched_is_limited, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_memory_is_limited, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_warnings_are_limited, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

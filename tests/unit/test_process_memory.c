@@ -176,6 +176,40 @@ static void test_pieces(void **state)
 	}
 }
 
+/* The last page of all addresses; behind it is not the first one. */
+static void test_last_page(void **state)
+{
+	const uint64_t last = UINT64_MAX - PAGE_SIZE + 1;
+	struct toy *toy = *state;
+	struct process process = new_process(toy);
+	uint64_t table = process.pgd - TOY_BASE, page;
+	struct address_space *space;
+	char buffer[2 * PAGE_SIZE];
+	uint64_t size;
+
+	for (unsigned i = 0; i < 3; i++) {
+		page = toy_alloc_page(toy) - TOY_BASE;
+		toy_put_physical(toy, table + 511 * 8, page | PRESENT, 8);
+		table = page;
+	}
+	toy_put_physical(toy, table + 511 * 8, new_page(toy, "last") | PRESENT, 8);
+	/* The first page of all. */
+	table = process.pgd - TOY_BASE;
+	for (unsigned i = 0; i < 3; i++) {
+		page = toy_alloc_page(toy) - TOY_BASE;
+		toy_put_physical(toy, table, page | PRESENT, 8);
+		table = page;
+	}
+	toy_put_physical(toy, table, new_page(toy, "first") | PRESENT, 8);
+	memory_new_generation(toy->memory);
+	assert_int_equal(linux_mm_space(&toy->kernel, process.pgd, &space), READ_OK);
+	assert_int_equal(linux_process_piece(space, last, buffer, sizeof(buffer), &size), READ_OK);
+	assert_int_equal(size, PAGE_SIZE);
+	assert_string_equal(buffer, "last");
+	assert_int_equal(linux_process_piece(space, UINT64_MAX, buffer, 1, &size), READ_OK);
+	assert_int_equal(size, 1);
+}
+
 /* A large page without access, and one that is being split: present bit clear, large bit set. */
 static void test_large(void **state)
 {
@@ -399,6 +433,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_read, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_last_page, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_processes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_levels, setup, teardown),

@@ -191,6 +191,9 @@ enum read_result linux_process_piece(struct address_space *space, uint64_t addre
 {
 	size_t done = 0;
 
+	/* Addresses end at 2^64. */
+	if (size && size - 1 > UINT64_MAX - address)
+		size = (size_t)(UINT64_MAX - address) + 1;
 	while (done < size) {
 		gva_t at = gva(address + done);
 		uint64_t part = PAGE_SIZE - (at.v & PAGE_MASK);
