@@ -33,7 +33,7 @@ import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check report diff log symbol type "
-            "print translate read cat ls find yara snapshot core export gdb rescue doctor help version").split()
+            "print translate read cat ls find extract yara snapshot core export gdb rescue doctor help version").split()
 
 
 def run(*args, **kwargs):
@@ -392,6 +392,15 @@ class WrongUse(unittest.TestCase):
         self.check_wrong("find", "x", "/", "--pid", "-1", says=['"-1"'])
         self.check_wrong("find", "qemu:x", "/", says=["--pause always"])
         self.check_wrong("cat", "qemu:x", "--pid", "1", "--fd", "1", says=["--pause always"])
+        self.check_wrong("extract", "x", says=["DIR"])
+        self.check_wrong("extract", "x", "d", "a", says=['"a" does not begin with /'])
+        self.check_wrong("extract", "x", "d", "/a/../b", says=["has a part"])
+        self.check_wrong("extract", "x", "d", "/a//b", says=["has a part"])
+        self.check_wrong("extract", "x", "d", "/a/b", "/a/", says=['"/a/b" is below "/a/"'])
+        self.check_wrong("extract", "x", "d", "/a", "/a", says=['"/a" is below "/a"'])
+        self.check_wrong("extract", "x", "d", "--limit", "0", says=["--limit takes a size"])
+        self.check_wrong("extract", "x", "d", "--pid", "one", says=['"one"'])
+        self.check_wrong("extract", "qemu:x", "d", says=["--pause always"])
         self.check_wrong("core", "x", "one", "y", says=['"one" is not a process id'])
         self.check_wrong("core", "x", "0", "y", says=['"0" is not a process id'])
         self.check_wrong("core", "qemu:x", "1", "y", says=["--pause always"])

@@ -67,8 +67,8 @@ def replay(program: Path) -> tuple[bool, int, list[str]]:
 
 # ---- The command -----------------------------------------------------------------------------------
 
-# {guest} is the saved guest, {guest}.gz and .xz the same packed, {out} a file that the command may write, {log} one of tests/doctor/,
-# {rules} those of YARA.
+# {guest} is the saved guest, {guest}.gz and .xz the same packed, {out} a file that the command may write, {out}.d a directory, {log} one of
+# tests/doctor/, {rules} those of YARA.
 COMMANDS = {
     "info": "info {guest} --json",
     "symbols": "show {guest} symbols --json",
@@ -90,6 +90,8 @@ COMMANDS = {
     "elf": "snapshot {guest} {out} --format elf",
     "lime": "snapshot {guest} {out} --format lime",
     "raw": "snapshot {guest} {out} --format raw",
+    "core": "core {guest} 1 {out}",
+    "extract": "extract {guest} {out}.d /",
     "views": "views",
     "help": "--help",
     "doctor": "doctor {log}",
@@ -118,6 +120,7 @@ class Command:
     def run(self, **more: str) -> tuple[int, bytes, str, bytes]:
         """Its status, what it printed, what it said, and the file that it wrote."""
         self.out.unlink(missing_ok=True)
+        shutil.rmtree(f"{self.out}.d", ignore_errors=True)
         done = subprocess.run(self.command, capture_output=True, timeout=RUN_SECONDS,
                               stdin=subprocess.DEVNULL, env={**self.env, **more})
         wrote = self.out.read_bytes() if self.out.exists() else b""

@@ -890,6 +890,12 @@ NUNCHI_API struct nunchi_error *nunchi_file_open_mapped(struct nunchi_guest *gue
  */
 NUNCHI_API struct nunchi_error *nunchi_file_open_path(struct nunchi_guest *guest, uint64_t pid,
 						      const char *path, struct nunchi_file **ret);
+/*
+ * The same for the file of the row that nunchi_names() gives, only within give(): without following
+ * the path again, which takes as long as its directories have names.
+ */
+NUNCHI_API struct nunchi_error *nunchi_file_open_name(struct nunchi_guest *guest,
+						      struct nunchi_file **ret);
 /* The size of the file in bytes, as the guest's kernel has it. */
 NUNCHI_API uint64_t nunchi_file_size(const struct nunchi_file *file);
 /*

@@ -16,8 +16,9 @@ struct nunchi_file {
 /* What a file is asked for by. */
 struct wanted {
 	uint64_t pid, fd, address;
-	const char *path; /* NULL: by the address or the descriptor */
-	bool is_mapped;   /* by the address */
+	const char *path; /* NULL: by one of the others */
+	const struct guest_name *name;
+	bool is_mapped; /* by the address */
 };
 
 static bool is_held(const struct nunchi_guest *guest)
@@ -45,6 +46,8 @@ static struct nunchi_error *find_wanted(struct guest_kernel *kernel, const struc
 {
 	const struct guest_system *system = kernel->system;
 
+	if (wanted->name)
+		return system->name_open(kernel, wanted->name, ret);
 	if (wanted->path)
 		return system->path_open(kernel, wanted->pid, wanted->path, ret);
 	if (wanted->is_mapped)
@@ -98,6 +101,18 @@ struct nunchi_error *nunchi_file_open_path(struct nunchi_guest *guest, uint64_t 
 	API_REQUIRE(guest && path && ret);
 
 	return open_wanted(guest, &(struct wanted){.pid = pid, .path = path}, ret);
+}
+
+struct nunchi_error *nunchi_file_open_name(struct nunchi_guest *guest, struct nunchi_file **ret)
+{
+	API_REQUIRE(guest && ret);
+
+	if (!guest->given)
+		return error_create(NUNCHI_ERROR_ARGUMENT,
+				    "%s: a file can be opened by its name only while "
+				    "nunchi_names() gives it",
+				    guest->target->name);
+	return open_wanted(guest, &(struct wanted){.name = guest->given}, ret);
 }
 
 uint64_t nunchi_file_size(const struct nunchi_file *file)
@@ -239,6 +254,7 @@ const struct nunchi_column *nunchi_name_columns(size_t *ret_count)
 }
 
 struct giving {
+	struct nunchi_guest *guest;
 	bool (*give)(const struct nunchi_cell *cells, void *data);
 	void *data;
 };
@@ -281,7 +297,7 @@ static bool give_cells(const struct guest_name *name, void *data)
 	const struct giving *giving = data;
 	const char *type = name->result == READ_OK ? type_of(name->mode) : "";
 	enum read_result known = name->result, content = name->content_result;
-	bool is_regular = known != READ_OK || (name->mode & S_IFMT) == S_IFREG;
+	bool is_regular = known != READ_OK || (name->mode & S_IFMT) == S_IFREG, goes_on;
 	struct nunchi_cell cells[COLUMN_COUNT] = {
 	    [COLUMN_path] = text_cell(READ_OK, name->path, name->path_size),
 	    [COLUMN_type] = text_cell(type ? known : READ_BAD_DATA, type, type ? strlen(type) : 0),
@@ -299,7 +315,10 @@ static bool give_cells(const struct guest_name *name, void *data)
 		text_cell(name->target_result, name->target, name->target_size),
 	};
 
-	return giving->give(cells, giving->data);
+	giving->guest->given = name;
+	goes_on = giving->give(cells, giving->data);
+	giving->guest->given = NULL;
+	return goes_on;
 }
 
 struct nunchi_error *nunchi_names(struct nunchi_guest *guest, uint64_t pid, const char *path,
@@ -309,7 +328,7 @@ struct nunchi_error *nunchi_names(struct nunchi_guest *guest, uint64_t pid, cons
 {
 	API_REQUIRE(guest && path && give);
 
-	struct giving giving = {give, data};
+	struct giving giving = {guest, give, data};
 	struct guest_kernel *kernel;
 	struct nunchi_error *err = still_kernel(guest, &kernel);
 

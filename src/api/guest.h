@@ -35,7 +35,8 @@ struct nunchi_guest {
 	struct cancel cancel; /* of the session; its parent is that of the context */
 	struct nunchi_session session;
 	struct target *target;
-	struct guest_kernel *kernel; /* NULL until attached */
+	struct guest_kernel *kernel;    /* NULL until attached */
+	const struct guest_name *given; /* by nunchi_names(), which is in give(); or NULL */
 	enum nunchi_pause pause;
 	bool count_pages, until_exit, remains;
 	bool events;             /* opened for traces */

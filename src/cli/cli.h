@@ -71,7 +71,8 @@ enum {
 	OPTION_RAM,
 	OPTION_KERNEL_IMAGE,
 	OPTION_TIMEOUT,
-	OPTION_JOBS
+	OPTION_JOBS,
+	OPTION_DELETED
 };
 
 struct cli_option {
@@ -147,6 +148,7 @@ extern const struct command command_core;
 extern const struct command command_diff;
 extern const struct command command_doctor;
 extern const struct command command_export;
+extern const struct command command_extract;
 extern const struct command command_find_names;
 extern const struct command command_gdb;
 extern const struct command command_help;
@@ -287,6 +289,36 @@ bool output_file_write_at(struct output_file *file, uint64_t at, const void *dat
 /* Gives the file its name if status is CLI_DONE. Returns the status, or that of a failure here. */
 int output_file_close(struct cli *cli, struct output_file *file, int status);
 void output_file_clean(struct output_file *file);
+
+/* ---- extract_files.c ---- */
+
+/* Bytes of one record, at most. */
+#define EXTRACT_CHUNK ((size_t)256 << 10)
+
+enum extract_kind {
+	EXTRACT_FILE,     /* begins a file: its path below the directory; is answered */
+	EXTRACT_DATA,     /* its bytes at a place */
+	EXTRACT_END,      /* its size is `at`; is answered */
+	EXTRACT_MANIFEST, /* bytes of the manifest */
+	EXTRACT_DONE,     /* the manifest is whole, and gets its name; is answered */
+	EXTRACT_END_ALL   /* the process ends */
+};
+
+/* A process that makes files below one directory. */
+struct extract_files {
+	pid_t pid; /* 0: there is none */
+	int fd;
+};
+
+/* Makes the directory, unless it is there, empty and the caller's, and starts the process. */
+int extract_start(struct cli *cli, const char *path, struct extract_files *files);
+/* Sends a record; false if the process has ended. */
+bool extract_send(struct extract_files *files, enum extract_kind kind, uint64_t at,
+		  const void *bytes, size_t size);
+/* The errno of what failed; 0: nothing did; -1: the process has ended. */
+int extract_answer(struct extract_files *files);
+/* Ends the process. */
+void extract_end(struct extract_files *files);
 
 /* ---- progress.c ---- */
 

@@ -58,6 +58,7 @@ struct guest_name {
 	enum read_result target_result;
 	const char *target;
 	size_t target_size;
+	uint64_t file; /* for name_open() */
 };
 
 /* What guest_system.container() walks; `head` is the address of … */
@@ -168,6 +169,9 @@ struct guest_system {
 	 */
 	enum read_result (*file_page)(struct guest_file *file, uint64_t number, gpa_t *ret);
 	void (*file_close)(struct guest_file *file);
+	/* Opens the file of a name, while names() gives it. */
+	struct nunchi_error *(*name_open)(struct guest_kernel *kernel,
+					  const struct guest_name *name, struct guest_file **ret);
 	/*
 	 * Gives the file at a path of a process, and those below it, to that depth, whose names the
 	 * kernel has in memory; of a guest that stands still or is saved. give() returns false to

@@ -66,7 +66,7 @@ CONFIGS = (
                   "report")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys", "trace", "python", "export", "expressions", "gdb",
-                  "core", "tampered", "contents", "holes", "report")),
+                  "core", "tampered", "contents", "holes", "extract", "report")),
     Config("6.12-cloud", "trixie", "cloud-amd64", memory=512, kaslr=False,
            tests=("zeroed", "reset", "sql", "endless")),
     Config("6.12-rt-la57", "trixie", "rt-amd64", cpus=2, cpu=LA57, backing="anonymous",

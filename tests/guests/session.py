@@ -20,7 +20,7 @@ from qmp import Qmp
 
 import decoys
 
-from guests import (contents, core, crash, damage, debugger, endless, exports, expressions, files,
+from guests import (contents, core, crash, damage, debugger, endless, exports, expressions, extract, files,
                     partial, pauses, python_rows, raw, report, reset, scrape, screen, shuffled, speed,
                     sql, storm, tampered, trace, types, vmware, zeroed)
 from guests.matrix import Config
@@ -319,9 +319,12 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "contents" in subject.config.tests:
         with account.timed("contents"):
             said = contents.told(subject, guest)
+            summed = extract.told(guest)
             # Types from DWARF take half a second to read, for each file.
             if not subject.options:
                 contents.check(subject, "live always", target, said, "--pause", "always")
+                extract.check(subject, "live always", target, said, summed, "--pause",
+                              "always")
     processes: dict[int, core.Told] = {}
     if "core" in subject.config.tests:
         with account.timed("core"):
@@ -333,6 +336,7 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "contents" in subject.config.tests:
         with account.timed("contents"):
             contents.check(subject, "nunchi raw", subject.raw, said)
+            extract.check(subject, "nunchi raw", subject.raw, said, summed)
     subject.b = oracle(subject, guest, "b")
     if "pauses" in subject.config.tests:
         with account.timed("pauses"):
@@ -391,7 +395,7 @@ AFTERWARDS = {"python": python_saved, "export": exports.run, "report": report.ru
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
               "expressions": expressions.run, "gdb": debugger.run, "tampered": tampered.run,
-              "holes": contents.holes,
+              "holes": contents.holes, "extract": extract.saved,
               # Last: it changes the file for good.
               "endless": endless.run}
 

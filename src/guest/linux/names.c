@@ -88,6 +88,7 @@ static bool give(struct names *names, uint64_t inode, struct guest_name *name,
 
 	name->path = path->data;
 	name->path_size = path->size;
+	name->file = inode;
 	name->result = linux_read_object(names->kernel, LAYOUT_stat, inode, copy);
 	name->content_result = name->result;
 	name->target_result = READ_NONE;

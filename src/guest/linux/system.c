@@ -416,6 +416,12 @@ static struct nunchi_error *path_open(struct guest_kernel *guest, uint64_t pid, 
 	return err ? err : open_inode(kernel, found.inode, ret);
 }
 
+static struct nunchi_error *name_open(struct guest_kernel *guest, const struct guest_name *name,
+				      struct guest_file **ret)
+{
+	return open_inode(linux_kernel_of(guest), name->file, ret);
+}
+
 static struct nunchi_error *names(struct guest_kernel *guest, uint64_t pid, const char *path,
 				  unsigned depth,
 				  bool (*each)(const struct guest_name *name, void *data),
@@ -455,4 +461,5 @@ const struct guest_system guest_linux = {
     .file_page = file_page,
     .file_close = file_close,
     .names = names,
+    .name_open = name_open,
 };
