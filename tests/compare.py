@@ -127,7 +127,8 @@ VIEWS = {
     "process_open_sockets": View(
         ("pid", "fd", "protocol", "local_address", "local_port", "remote_address", "remote_port",
          "net_namespace"),
-        ("socket", "family", "path", "state", "type"), {}, {"sock": POINTER}),
+        ("socket", "family", "path", "state", "type", "recv_queue", "send_queue"), {},
+        {"sock": POINTER}),
     "arp_cache": View(
         ("net_namespace", "interface", "address"), ("mac", "permanent", "state")),
     "interface_addresses": View(
@@ -297,6 +298,9 @@ class Oracle:
                 self.observers.add(row["pid"])
             else:
                 self.rows[view].append(row)
+        queues = {row["socket"]: row for row in self.rows["socket_queues"]}
+        for row in self.rows["process_open_sockets"]:
+            row.update(queues.get(row["socket"], {}))
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "Oracle":

@@ -4,7 +4,8 @@
 /* All columns of the view, those first that a person looks for: on a terminal the last are left
  * out. */
 static const char columns[] = "pid,fd,type,state,local_address,local_port,remote_address,"
-			      "remote_port,path,family,protocol,socket,net_namespace,sock";
+			      "remote_port,path,recv_queue,send_queue,family,protocol,socket,"
+			      "net_namespace,sock";
 
 static int sockets_run(struct cli *cli, void *state, char **arguments, int count)
 {

@@ -62,7 +62,7 @@ static struct nunchi_error *listening_ports_next(void *data, struct view_row *ro
 {
 	struct listening_ports *state = data;
 
-	return process_sockets_next(&state->sockets, row, fill, state);
+	return process_sockets_next(&state->sockets, row, UINT64_MAX, fill, state);
 }
 
 static void listening_ports_close(void *data)

@@ -14,6 +14,9 @@
 	X(path, TEXT, "path of a UNIX socket; in the abstract name space each NUL is '@'")         \
 	X(state, TEXT, "of TCP and UNIX sockets: LISTEN, ESTABLISHED, CLOSED …")                   \
 	X(net_namespace, INTEGER, "number of the socket's namespace, as in /proc/PID/ns/net")      \
+	X(recv_queue, INTEGER,                                                                     \
+	  "bytes not read yet, as ss has it; listening: connections to accept")                    \
+	X(send_queue, INTEGER, "bytes not acknowledged or sent; listening: limit of recv_queue")   \
 	X(type, TEXT, "stream, dgram, raw, seqpacket …, or its number")                            \
 	X(sock, ADDRESS, "address of its struct sock")
 
@@ -23,6 +26,9 @@ static const struct nunchi_column columns[] = {COLUMNS(VIEW_COLUMN)};
 /* The columns that need no more than the table of files. */
 #define OF_FILES                                                                                   \
 	(VIEW_COLUMN_BIT(COLUMN_pid) | VIEW_COLUMN_BIT(COLUMN_fd) | VIEW_COLUMN_BIT(COLUMN_socket))
+
+/* Columns that change all the time while a socket is used. */
+#define UNSTABLE (VIEW_COLUMN_BIT(COLUMN_recv_queue) | VIEW_COLUMN_BIT(COLUMN_send_queue))
 
 struct open_sockets {
 	struct process_sockets sockets;
@@ -69,6 +75,22 @@ static void put_state(struct open_sockets *state, struct view_row *row)
 	row_read_text(row, COLUMN_state, result, &processes->text);
 }
 
+static void put_queues(struct open_sockets *state, struct view_row *row)
+{
+	struct linux_kernel *kernel = state->sockets.files.processes.kernel;
+	enum read_result result;
+	int64_t bytes = 0;
+
+	if (view_wants(state->request, COLUMN_recv_queue)) {
+		result = linux_socket_received(kernel, &state->sockets.socket, &bytes);
+		row_read_integer(row, COLUMN_recv_queue, result, bytes);
+	}
+	if (view_wants(state->request, COLUMN_send_queue)) {
+		result = linux_socket_sent(kernel, &state->sockets.socket, &bytes);
+		row_read_integer(row, COLUMN_send_queue, result, bytes);
+	}
+}
+
 static void put_socket(struct open_sockets *state, struct view_row *row)
 {
 	struct process_sockets *sockets = &state->sockets;
@@ -83,6 +105,7 @@ static void put_socket(struct open_sockets *state, struct view_row *row)
 	row_socket_port(row, COLUMN_local_port, sockets, false);
 	row_socket_port(row, COLUMN_remote_port, sockets, true);
 	put_state(state, row);
+	put_queues(state, row);
 	if (view_wants(state->request, COLUMN_path))
 		row_socket_path(row, COLUMN_path, sockets);
 	if (view_wants(state->request, COLUMN_net_namespace))
@@ -108,7 +131,7 @@ static struct nunchi_error *open_sockets_next(void *data, struct view_row *row)
 {
 	struct open_sockets *state = data;
 
-	return process_sockets_next(&state->sockets, row, fill, state);
+	return process_sockets_next(&state->sockets, row, ~UNSTABLE, fill, state);
 }
 
 static void open_sockets_close(void *data)
@@ -124,7 +147,8 @@ const struct view view_process_open_sockets = {
 	 "sockets of processes, of closed connections and of the kernel, in all network namespaces",
 	 columns, ARRAY_SIZE(columns),
 	 .key = VIEW_COLUMN_BIT(COLUMN_pid) | VIEW_COLUMN_BIT(COLUMN_fd) |
-		VIEW_COLUMN_BIT(COLUMN_sock)},
+		VIEW_COLUMN_BIT(COLUMN_sock),
+	 .changing = UNSTABLE},
     .providers = {{&guest_linux, sizeof(struct open_sockets), open_sockets_open, open_sockets_next,
 		   open_sockets_close}},
 };

@@ -101,6 +101,7 @@ void process_sockets_read(struct process_sockets *walk)
 }
 
 struct nunchi_error *process_sockets_next(struct process_sockets *walk, struct view_row *row,
+					  uint64_t stable,
 					  bool (*fill)(void *state, struct view_row *row),
 					  void *state)
 {
@@ -112,7 +113,7 @@ struct nunchi_error *process_sockets_next(struct process_sockets *walk, struct v
 		linux_socket_tables_collect(tables);
 	walk->collects = false;
 	if (!walk->own)
-		err = process_files_next(&walk->files, row, UINT64_MAX, fill, state);
+		err = process_files_next(&walk->files, row, stable, fill, state);
 	if (!walk->own && err != &error_stop)
 		return err;
 	if (!walk->own && tables->broken)
@@ -120,7 +121,7 @@ struct nunchi_error *process_sockets_next(struct process_sockets *walk, struct v
 			 read_result_string(tables->broken));
 	while (walk->next < tables->count) {
 		walk->own = &tables->items[walk->next++];
-		if (row_settle(row, &tables->kernel->guest, UINT64_MAX, fill, state))
+		if (row_settle(row, &tables->kernel->guest, stable, fill, state))
 			return NULL;
 	}
 	return &error_stop;

@@ -39,8 +39,9 @@ void process_sockets_close(struct process_sockets *walk);
 bool process_sockets_get(struct process_sockets *walk, struct view_row *row);
 /* For fill(), after process_sockets_get(): reads the socket. */
 void process_sockets_read(struct process_sockets *walk);
-/* As process_files_next(), with all columns compared; then the sockets of no process. */
+/* As process_files_next(); then the sockets of no process. */
 struct nunchi_error *process_sockets_next(struct process_sockets *walk, struct view_row *row,
+					  uint64_t stable,
 					  bool (*fill)(void *state, struct view_row *row),
 					  void *state);
 

@@ -68,7 +68,7 @@ static void row_side(const char *address_column, const char *port_column,
 static void row_internet(int fd, int family, int protocol)
 {
 	struct sockaddr_storage own = {0}, other = {.ss_family = (sa_family_t)family};
-	struct tcp_info info;
+	struct tcp_info info = {0};
 	socklen_t size = sizeof(own);
 
 	if (getsockname(fd, (struct sockaddr *)&own, &size) == 0)
@@ -83,6 +83,9 @@ static void row_internet(int fd, int family, int protocol)
 		row_null("state");
 	else if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
 		row_text("state", states[info.tcpi_state]);
+	/* The tables do not have the limit of a socket that listens (tcp_get_info()). */
+	if (protocol == IPPROTO_TCP && info.tcpi_state == STATE_LISTEN)
+		row_number("send_queue", info.tcpi_sacked);
 }
 
 /* The state as the socket's namespace tells it; 0: this process is in another. */
@@ -154,6 +157,8 @@ static void row_none(bool path)
 		row_null("path");
 	if (path)
 		row_null("state");
+	row_null("recv_queue");
+	row_null("send_queue");
 }
 
 static void row_namespace_of(int fd)
@@ -325,6 +330,17 @@ static void row_hex_side(const char *address_column, const char *port_column, in
 	row_side(address_column, port_column, &side);
 }
 
+/* What waits in a socket that was emitted with its process. */
+static void emit_queues(unsigned long long inode, unsigned sent, unsigned received, bool listens)
+{
+	row_begin("socket_queues");
+	row_unsigned("socket", inode);
+	row_number("recv_queue", received);
+	if (!listens)
+		row_number("send_queue", sent);
+	row_end();
+}
+
 static void emit_table(unsigned long long namespace, const char *name, int family, int protocol)
 {
 	struct bytes text;
@@ -334,14 +350,18 @@ static void emit_table(unsigned long long namespace, const char *name, int famil
 		return;
 	for (char *at = strchr(text.data, '\n'); at && *++at; at = strchr(at, '\n')) {
 		char own[33], other[33];
-		unsigned own_port, other_port, state;
+		unsigned own_port, other_port, state, sent, received;
 		unsigned long long inode;
 
-		if (sscanf(at,
-			   "%*u: %32[0-9A-F]:%x %32[0-9A-F]:%x %x %*x:%*x %*x:%*x %*x %*u %*u %llu",
-			   own, &own_port, other, &other_port, &state, &inode) != 6)
+		if (sscanf(
+			at, "%*u: %32[0-9A-F]:%x %32[0-9A-F]:%x %x %x:%x %*x:%*x %*x %*u %*u %llu",
+			own, &own_port, other, &other_port, &state, &sent, &received, &inode) != 8)
 			continue;
-		if (inode && is_held(inode))
+		if (inode && is_held(inode)) {
+			emit_queues(inode, sent, received, tcp && state == STATE_LISTEN);
+			continue;
+		}
+		if (protocol == IPPROTO_RAW || protocol == IPPROTO_ICMP)
 			continue;
 		row_begin("process_open_sockets");
 		row_number("pid", -1);
@@ -360,6 +380,9 @@ static void emit_table(unsigned long long namespace, const char *name, int famil
 		else
 			row_null("state");
 		row_text("type", tcp ? "stream" : "dgram");
+		row_number("recv_queue", received);
+		if (!tcp || state != STATE_LISTEN)
+			row_number("send_queue", sent);
 		row_unsigned("net_namespace", namespace);
 		row_end();
 	}
@@ -373,4 +396,9 @@ void emit_sockets_of_no_process(unsigned long long namespace)
 	emit_table(namespace, "udp6", AF_INET6, IPPROTO_UDP);
 	emit_table(namespace, "udplite", AF_INET, IPPROTO_UDPLITE);
 	emit_table(namespace, "udplite6", AF_INET6, IPPROTO_UDPLITE);
+	/* Of these the sockets of processes alone. */
+	emit_table(namespace, "raw", AF_INET, IPPROTO_RAW);
+	emit_table(namespace, "raw6", AF_INET6, IPPROTO_RAW);
+	emit_table(namespace, "icmp", AF_INET, IPPROTO_ICMP);
+	emit_table(namespace, "icmp6", AF_INET6, IPPROTO_ICMP);
 }

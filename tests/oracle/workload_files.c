@@ -303,6 +303,34 @@ static void half_closed(void)
 		complain("a half-closed connection");
 }
 
+/* Bytes that nobody reads, as many as the other end's window takes, and some more. */
+static void unread(void)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(own);
+	static char bytes[5000];
+	int listener = socket(AF_INET, SOCK_STREAM, 0), room = 4096, client, datagrams;
+
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	own.sin_port = htons(8093);
+	if (bind(listener, (struct sockaddr *)&own, size) < 0 || listen(listener, 7) < 0)
+		complain("a socket that listens");
+	client = connect_to(AF_INET, 8093);
+	if (accept(listener, NULL, NULL) < 0)
+		complain("a connection");
+	for (int i = 0; i < 4; i++)
+		send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+	datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+	own.sin_port = 0;
+	if (bind(datagrams, (struct sockaddr *)&own, size) < 0 ||
+	    getsockname(datagrams, (struct sockaddr *)&own, &size) < 0)
+		complain("a datagram socket");
+	for (int i = 0; i < 5; i++)
+		sendto(datagrams, bytes, 100 + (size_t)i, 0, (struct sockaddr *)&own, size);
+	if (recv(datagrams, bytes, sizeof(bytes), 0) != 100)
+		complain("a datagram");
+}
+
 /*
  * Ends of connections that no process holds: not accepted, not even made as the listener waits for
  * data, and closed while the other end is not. The last one stays as it is for ten hours.
@@ -388,6 +416,7 @@ static void more_sockets(long number)
 		complain("a loopback interface");
 	mapped();
 	half_closed();
+	unread();
 	sockets_of_no_process();
 	plain_sockets(AF_INET, (struct sockaddr *)&four, sizeof(four));
 	plain_sockets(AF_INET6, (struct sockaddr *)&six, sizeof(six));

@@ -108,6 +108,7 @@ void linux_socket_read(struct linux_kernel *kernel, uint64_t address, struct lin
 	uint64_t sock = 0;
 
 	ret->address = address;
+	ret->is_bare = false;
 	ret->family = 0;
 	ret->type_result = linux_read_field(kernel, address, &layout->socket_type, &ret->type);
 	ret->result = linux_read_field(kernel, address, &layout->socket_sk, &sock);
@@ -144,6 +145,7 @@ void linux_socket_read_bare(struct linux_kernel *kernel, uint64_t sock, struct l
 
 	linux_layout(kernel, LAYOUT_GROUP_socket_table);
 	ret->address = 0;
+	ret->is_bare = false;
 	ret->result = linux_read_object(kernel, LAYOUT_sock_common, sock, &ret->sock);
 	ret->type_result = ret->protocol_result = ret->result;
 	if (ret->result != READ_OK)
@@ -158,7 +160,8 @@ void linux_socket_read_bare(struct linux_kernel *kernel, uint64_t sock, struct l
 		if (result != READ_OK)
 			ret->result = result;
 	}
-	if (linux_socket_is_bare(object_u64(&ret->sock, &layout->sock_common_state)))
+	ret->is_bare = linux_socket_is_bare(object_u64(&ret->sock, &layout->sock_common_state));
+	if (ret->is_bare)
 		return;
 	ret->protocol_result =
 	    linux_read_field(kernel, sock, &layout->sock_protocol, &ret->protocol);

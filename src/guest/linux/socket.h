@@ -33,6 +33,7 @@ struct linux_socket {
 	enum read_result protocol_result;
 	uint64_t state; /* TCP_ESTABLISHED …, where the family has states */
 	uint64_t type;  /* SOCK_STREAM … */
+	bool is_bare;   /* see linux_socket_is_bare() */
 	enum read_result type_result;
 };
 
@@ -90,6 +91,17 @@ enum read_result linux_socket_state(struct linux_kernel *kernel, const struct li
  */
 enum read_result linux_socket_listens(struct linux_kernel *kernel,
 				      const struct linux_socket *socket, bool *ret);
+/*
+ * Read what waits in a socket of IPv4 or IPv6, as ss shows it (socket_queues.c). Received: bytes
+ * that nobody has read yet; of a TCP socket that listens the connections that nobody has accepted.
+ * Sent: bytes that the other end has not acknowledged, or the device not sent; of a TCP socket that
+ * listens the limit of these connections. Of datagrams the bytes count that the kernel takes for
+ * them. READ_NONE for others: SCTP, MPTCP, UNIX ….
+ */
+enum read_result linux_socket_received(struct linux_kernel *kernel,
+				       const struct linux_socket *socket, int64_t *ret);
+enum read_result linux_socket_sent(struct linux_kernel *kernel, const struct linux_socket *socket,
+				   int64_t *ret);
 /* Reads the inode number of a struct socket; READ_NONE for address 0. */
 enum read_result linux_socket_inode(struct linux_kernel *kernel, uint64_t address, uint64_t *ret);
 /* Reads the number of the socket's network namespace, as in /proc/PID/ns/net. */
