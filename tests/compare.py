@@ -74,6 +74,11 @@ AT_WORK = "RSDI"
 # What a worker does or did last follows its name, and changes as often.
 WORK = re.compile(r"^(kworker/u?\d+:\d+H?)[-+].*")
 
+NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+# The cgroups of the workload's containers, and the runtimes that make such ones.
+CONTAINER = re.compile(r"(.*/(docker|cri-containerd)[-/]([0-9a-f]{64})(?:\.scope)?)(?:/.*)?")
+RUNTIMES = {"docker": "docker", "cri-containerd": "containerd"}
+POD = re.compile(r"-pod([0-9a-f_]{36})\.slice")
 CAPABILITY_SETS = ("effective", "permitted", "inheritable", "bounding", "ambient")
 # capabilities(7), by number.
 CAPABILITIES = (
@@ -119,8 +124,7 @@ VIEWS = {
         names_workers=True),
     "process_rlimits": View(("pid", "resource"), ("soft", "hard", "units")),
     "process_namespaces": View(
-        ("pid",), tuple(f"{kind}_namespace" for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time",
-                                                         "user", "uts"))),
+        ("pid",), tuple(f"{kind}_namespace" for kind in NAMESPACES)),
     "process_open_files": View(
         ("pid", "fd"), ("path", "offset", "flags", "inode"), {}, {"file": POINTER}),
     # Those of no process have -1 as process and descriptor.
@@ -157,6 +161,10 @@ VIEWS = {
     "system_info": View(
         (), ("hostname", "cpu_type", "cpu_brand", "cpu_logical_cores", "physical_memory",
              "hardware_vendor", "hardware_model", "hardware_version", "hardware_serial")),
+    "containers": View(
+        ("pid",),
+        ("runtime", "id", "pod", "processes", "cgroup_path", "hostname", "name", "root",
+         *(f"{kind}_namespace" for kind in NAMESPACES))),
     "cpu_time": View(("core",), (), {mode: CPU_MODE for mode in CPU_MODES}),
     "load_average": View(("period",), (), {"average": LOAD}),
     "memory_info": View(
@@ -306,7 +314,33 @@ class Oracle:
     def load(cls, path: pathlib.Path) -> "Oracle":
         return cls(path.read_bytes().decode("utf-8", "surrogateescape").splitlines())
 
+    def containers(self, observers: set[int]) -> list[Row]:
+        """The processes by their cgroups, or else by their pid namespaces."""
+        namespaces = {row["pid"]: row for row in self.rows["process_namespaces"]}
+        hostnames = {row["uts_namespace"]: row["hostname"] for row in self.rows["hostnames"]}
+        first, found = namespaces[1]["pid_namespace"], {}
+        for row in sorted(self.rows["processes"],
+                          key=lambda one: (one["start_time_ticks"], one["pid"])):
+            own = namespaces.get(row["pid"], {})
+            paths = [line.split(":", 2) for line in (row["cgroups_raw"] or "").splitlines()]
+            match = next((CONTAINER.fullmatch(path) for _, kind, path in reversed(paths)
+                          if not kind.startswith("name=") and CONTAINER.fullmatch(path)), None)
+            if row["pid"] in observers or \
+                    not (match or own.get("pid_namespace") not in (None, first)):
+                continue
+            pod = POD.search(match[0]) if match else None
+            one = found.setdefault(match[1] if match else own["pid_namespace"], {
+                **own, "pid": row["pid"], "name": row["name"], "root": row["root"],
+                "hostname": hostnames.get(own.get("uts_namespace")), "processes": 0,
+                "cgroup_path": match[1] if match else row["cgroup_path"],
+                "runtime": RUNTIMES[match[2]] if match else None, "id": match and match[3],
+                "pod": pod and pod[1].replace("_", "-")})
+            one["processes"] += 1
+        return list(found.values())
+
     def view(self, name: str, observers: set[int]) -> list[Row]:
+        if name == "containers":
+            return self.containers(observers)
         expect = EXPECT.get(name, lambda row, meta: row)
         if name == "system_info" and not self.tells_dmi:
             expect = expect_without_dmi

@@ -10,6 +10,8 @@
  * the guest does not have is null.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,11 +260,42 @@ static void emit_process(long pid, const struct bytes *status, const struct stat
 	row_end();
 }
 
+/* The host name in a UTS namespace, once. */
+static void emit_hostname(long pid, unsigned long long inode)
+{
+	static unsigned long long seen[64];
+	static size_t count;
+	char path[32], name[65] = "";
+	int there, back;
+
+	for (size_t i = 0; i < count; i++)
+		if (seen[i] == inode)
+			return;
+	if (!inode || count == sizeof(seen) / sizeof(seen[0]))
+		return;
+	seen[count++] = inode;
+	snprintf(path, sizeof(path), "/proc/%ld/ns/uts", pid);
+	there = open(path, O_RDONLY | O_CLOEXEC);
+	back = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+	if (there >= 0 && back >= 0 && setns(there, CLONE_NEWUTS) == 0) {
+		gethostname(name, sizeof(name) - 1);
+		if (setns(back, CLONE_NEWUTS) < 0)
+			exit(1);
+		row_begin("hostnames");
+		row_unsigned("uts_namespace", inode);
+		row_text("hostname", name);
+		row_end();
+	}
+	close(there);
+	close(back);
+}
+
 /* A kind that this kernel does not have is left out. */
 static void emit_namespaces(long pid)
 {
 	static const char *const kinds[] = {"cgroup", "ipc",  "mnt",  "net",
 					    "pid",    "time", "user", "uts"};
+	unsigned long long inode = 0;
 	char column[32], path[32];
 
 	row_begin("process_namespaces");
@@ -271,9 +304,11 @@ static void emit_namespaces(long pid)
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
 		snprintf(column, sizeof(column), "%s_namespace", kinds[i]);
 		if (access(path, F_OK) == 0)
-			row_namespace(column, pid, kinds[i]);
+			inode = row_namespace(column, pid, kinds[i]);
 	}
 	row_end();
+	/* The last one is that of the host name. */
+	emit_hostname(pid, inode);
 }
 
 static void row_status(const struct bytes *status, const char *line, const char *column, int base)

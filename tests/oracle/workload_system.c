@@ -71,6 +71,7 @@ void start_mounts(void)
 	try_mount("hugetlbfs", "/dev/hugepages", "hugetlbfs", 0, "pagesize=2M");
 	try_mount("ramfs", "/run/ramfs", "ramfs", MS_NOATIME, NULL);
 	try_mount("none", "/run/named", "cgroup", 0, "none,name=nunchi");
+	try_mount("none", "/run/freezer", "cgroup", 0, "freezer");
 	try_mount("tmpfs", "/run/options", "tmpfs", MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOATIME,
 		  "size=1m,nr_inodes=100,mode=1750,uid=7,gid=8");
 	try_mount("/bin", "/run/bound", NULL, MS_BIND, NULL);
@@ -303,9 +304,40 @@ static void nested(long number)
 	ready();
 }
 
+/*
+ * The cgroups that runtimes make, here without a runtime: docker and Kubernetes with systemd,
+ * docker with version 1. The second one has none.
+ */
+static void join_container(long number)
+{
+	static const char *const paths[][5] = {
+	    {"/sys/fs/cgroup", "system.slice",
+	     "docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope"},
+	    {"/sys/fs/cgroup", "kubepods.slice", "kubepods-burstable.slice",
+	     "kubepods-burstable-pod2fc932ce_fdcc_454b_97bd_aadfdeb4c340.slice",
+	     "cri-containerd-fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
+	     ".scope"},
+	    {NULL},
+	    {"/run/freezer", "docker",
+	     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"},
+	};
+	char path[512] = "";
+
+	for (size_t i = 0; i < 5 && paths[number][i]; i++) {
+		size_t size = strlen(path);
+
+		snprintf(path + size, sizeof(path) - size, "%s%s", i ? "/" : "", paths[number][i]);
+		if (i && !make_directory(path))
+			complain(path);
+	}
+	if (path[0])
+		join_group(path, getpid());
+}
+
 static void container(long number)
 {
 	set_name("container");
+	join_container(number);
 	if (number % 2)
 		enter_user_namespace();
 	REQUIRE(unshare(ALL_NAMESPACES) == 0);

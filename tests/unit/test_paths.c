@@ -11,6 +11,7 @@
 #include "guest/linux/cgroup.h"
 #include "guest/linux/mounts.h"
 #include "guest/linux/path.h"
+#include "guest/linux/runtime.h"
 
 #include "toy_kernel.h"
 
@@ -296,44 +297,92 @@ static void test_cgroup(void **state)
 	assert_int_equal(text.size, 0);
 }
 
-#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID2 "89abcdef89abcdef89abcdef89abcdef89abcdef89abcdef89abcdef89abcdef"
+
+/* Paths as reports and documentation of the runtimes show them. */
+#define POD     "2fc932ce-fdcc-454b-97bd-aadfdeb4c340"
+#define POD_    "2fc932ce_fdcc_454b_97bd_aadfdeb4c340"
+#define STATIC  "36b6d6be73b1065af369b3985edafa09"
+#define PODS    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_ ".slice/"
+#define SESSION "/user.slice/user-1000.slice/user@1000.service/user.slice/"
+
+static const struct {
+	const char *path, *runtime, *id, *pod;
+} container_paths[] = {
+    {"/system.slice/docker-" ID ".scope", "docker", ID, NULL},
+    {"/docker/" ID, "docker", ID, NULL},
+    {"/docker/" ID "/init.scope", "docker", ID, NULL},
+    {"/docker/" ID " (deleted)", "docker", ID, NULL},
+    {"/system.slice/system.slice:docker:" ID, "docker", ID, NULL},
+    {SESSION "docker-" ID ".scope", "docker", ID, NULL},
+    {PODS "docker-" ID ".scope", "docker", ID, POD},
+    {"/" ID, NULL, ID, NULL},
+    {"/ecs/0123456789abcdef0123456789abcdef/" ID, NULL, ID, NULL},
+    {"/machine.slice/libpod-" ID ".scope/container", "podman", ID, NULL},
+    {"/machine.slice/machine-libpod_pod_" ID ".slice/libpod-" ID2 ".scope", "podman", ID2, NULL},
+    {SESSION "libpod-" ID ".scope/container", "podman", ID, NULL},
+    {"/libpod_parent/libpod-" ID, "podman", ID, NULL},
+    {"/system.slice/web.service/libpod-payload-" ID, "podman", ID, NULL},
+    {PODS "cri-containerd-" ID ".scope", "containerd", ID, POD},
+    {PODS "crio-" ID ".scope", "cri-o", ID, POD},
+    {"/kubepods.slice/kubepods-pod" POD_ ".slice/cri-containerd-" ID ".scope", "containerd", ID,
+     POD},
+    {"/kubepods/besteffort/pod" POD "/" ID, NULL, ID, POD},
+    {"/kubepods/pod" POD "/crio-" ID, "cri-o", ID, POD},
+    {"/system.slice/containerd.service/kubepods-burstable-pod" STATIC ".slice:cri-containerd:" ID,
+     "containerd", ID, STATIC},
+    {"/system.slice/nerdctl-" ID ".scope", "containerd", ID, NULL},
+    {"/lxc.payload.web/system.slice/cron.service", "lxc", "web", NULL},
+    {"/lxc.payload.web (deleted)", "lxc", "web", NULL},
+    {"/lxc/101/ns/system.slice", "lxc", "101", NULL},
+    {"/machine.slice/systemd-nspawn@deb\\x2d12.service/payload/init.scope", "systemd-nspawn",
+     "deb-12", NULL},
+    {"/machine.slice/machine-fedora.scope/payload", "systemd-nspawn", "fedora", NULL},
+    {"/machine.slice/machine-lxc\\x2d1268\\x2dsl.scope", "libvirt-lxc", "1268-sl", NULL},
+    {"/machine/lxc-1268-sl.libvirt-lxc", "libvirt-lxc", "1268-sl", NULL},
+    /* The innermost one. */
+    {"/lxc.payload.web/docker/" ID, "docker", ID, NULL},
+    /* Not in a container: what watches it, a virtual machine, other groups. */
+    {"/machine.slice/libpod-conmon-" ID ".scope", NULL, NULL, NULL},
+    {PODS "crio-conmon-" ID ".scope", NULL, NULL, NULL},
+    {"/machine.slice/systemd-nspawn@web.service/supervisor", NULL, NULL, NULL},
+    {"/machine.slice/machine-qemu\\x2d1\\x2dweb.scope", NULL, NULL, NULL},
+    {"/lxc.monitor.web", NULL, NULL, NULL},
+    {"/lxc", NULL, NULL, NULL},
+    {"/a/lxc/b", NULL, NULL, NULL},
+    {"/system.slice/docker.service", NULL, NULL, NULL},
+    {"/docker/" ID "0", NULL, NULL, NULL},
+    {"/docker/abc", NULL, NULL, NULL},
+    {"/lxc.payload.", NULL, NULL, NULL},
+    {"/machine.slice/machine-.scope", NULL, NULL, NULL},
+    {PODS, NULL, NULL, NULL},
+    {"/user.slice/user-0.slice", NULL, NULL, NULL},
+    {"/", NULL, NULL, NULL},
+    {"", NULL, NULL, NULL},
+};
 
 static void test_container(void **state)
 {
-	static const struct {
-		const char *path, *container;
-	} cases[] = {
-	    {"/system.slice/docker-" ID ".scope", ID},
-	    {"/docker/" ID, ID},
-	    {"/docker/" ID "/init.scope", ID},
-	    {"/docker/" ID " (deleted)", ID},
-	    {"/machine.slice/libpod-" ID ".scope/container", ID},
-	    {"/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID ".scope", ID},
-	    {"/lxc.payload.web/system.slice/cron.service", "web"},
-	    {"/lxc.payload.web (deleted)", "web"},
-	    /* The innermost one. */
-	    {"/lxc.payload.web/docker/" ID, ID},
-	    {"/machine.slice/libpod-conmon-" ID ".scope", NULL},
-	    {"/docker/" ID "0", NULL},
-	    {"/docker/abc", NULL},
-	    {"/lxc.payload.", NULL},
-	    {"/user.slice/user-0.slice", NULL},
-	    {"/", NULL},
-	    {"", NULL},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const char *path = cases[i].path, *found = NULL;
-		size_t size = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(container_paths); i++) {
+		const char *path = container_paths[i].path, *id = container_paths[i].id;
+		const char *runtime = container_paths[i].runtime, *pod = container_paths[i].pod;
+		_cleanup_buffer_ struct buffer text = {0};
+		struct linux_runtime found;
 
-		if (linux_cgroup_container(path, strlen(path), &found, &size) !=
-		    !!cases[i].container)
+		if (linux_runtime_find(path, strlen(path), &found) != !!id)
 			fail_msg("%s", path);
-		if (!cases[i].container)
+		if (!id)
 			continue;
-		assert_int_equal(size, strlen(cases[i].container));
-		assert_memory_equal(found, cases[i].container, size);
+		if (!found.runtime != !runtime || (runtime && strcmp(found.runtime, runtime)))
+			fail_msg("%s: %s", path, found.runtime);
+		assert_int_equal(linux_runtime_id(&found, &text), READ_OK);
+		assert_string_equal(buffer_string(&text), id);
+		assert_true(found.path_size <= strlen(path));
+		buffer_clear(&text);
+		assert_int_equal(linux_runtime_pod(&found, &text), pod ? READ_OK : READ_NONE);
+		assert_string_equal(buffer_string(&text), pod ? pod : "");
 	}
 }
 

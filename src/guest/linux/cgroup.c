@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/linux/cgroup.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define CGROUP_PATH_MAX 4096 /* PATH_MAX, the kernel's own limit */
 #define KERNFS_NAME_MAX 255
-/* Digits of a container's id. */
-#define ID_SIZE    64
-#define CSS_ONLINE ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
+#define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
 
 /*
  * Reads the name of a kernfs node and the address of its parent. The root of the hierarchy has no
@@ -86,56 +83,32 @@ enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set
 	return buffer_append_string(ret, " (deleted)") ? READ_OK : READ_NO_MEMORY;
 }
 
-static bool has_prefix(const char *text, size_t size, const char *prefix)
+enum read_result linux_cgroup_path_of(struct linux_kernel *kernel, uint64_t css_set,
+				      unsigned controller, struct buffer *ret)
 {
-	return size > strlen(prefix) && !memcmp(text, prefix, strlen(prefix));
-}
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_cgroup);
+	uint64_t state = 0, cgroup, first, own, root, node;
+	enum read_result result;
 
-/* Finds a container's id or name in one component of a path, such as "docker-<id>.scope". */
-static bool find_container(const char *text, size_t size, const char **ret, size_t *ret_size)
-{
-	static const char lxc[] = "lxc.payload.";
-	size_t digits = 0;
-
-	if (has_prefix(text, size, lxc)) {
-		*ret = text + strlen(lxc);
-		*ret_size = size - strlen(lxc);
-		return true;
-	}
-	/* The programs that watch a container are outside of it. */
-	if (has_prefix(text, size, "libpod-conmon-") || has_prefix(text, size, "crio-conmon-"))
-		return false;
-	for (size_t i = 0; i <= size; i++) {
-		if (i < size && isxdigit((unsigned char)text[i])) {
-			digits++;
-			continue;
-		}
-		if (digits == ID_SIZE) {
-			*ret = text + i - ID_SIZE;
-			*ret_size = ID_SIZE;
-			return true;
-		}
-		digits = 0;
-	}
-	return false;
-}
-
-bool linux_cgroup_container(const char *path, size_t size, const char **ret, size_t *ret_size)
-{
-	static const char deleted[] = " (deleted)";
-	size_t end = size;
-
-	if (size > strlen(deleted) &&
-	    !memcmp(path + size - strlen(deleted), deleted, strlen(deleted)))
-		end -= strlen(deleted);
-	while (end) {
-		size_t start = end;
-
-		while (start && path[start - 1] != '/')
-			start--;
-		if (find_container(path + start, end - start, ret, ret_size))
-			return true;
-		end = start ? start - 1 : 0;
-	}
-	return false;
+	if (controller >= layout->css_set_subsys.elements)
+		return READ_NONE;
+	result = linux_read_word(kernel,
+				 css_set + layout->css_set_subsys.offset +
+				     (uint64_t)controller * kernel->word_size,
+				 &state);
+	if (result == READ_OK && !state)
+		return READ_NONE;
+	if (result == READ_OK)
+		result = linux_read_field(kernel, state, &layout->css_cgroup, &cgroup);
+	if (result == READ_OK)
+		result = linux_read_field(kernel, cgroup, &layout->cgroup_root, &root);
+	if (result == READ_OK)
+		result = linux_read_field(kernel, css_set, &layout->css_set_dfl_cgrp, &first);
+	if (result == READ_OK)
+		result = linux_read_field(kernel, first, &layout->cgroup_root, &own);
+	if (result == READ_OK && root == own)
+		return READ_NONE;
+	if (result == READ_OK)
+		result = linux_read_field(kernel, cgroup, &layout->cgroup_kn, &node);
+	return result == READ_OK ? append_node_path(kernel, node, ret) : result;
 }

@@ -16,11 +16,13 @@
 enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set,
 				   struct buffer *ret);
 
+/* Limit of the controllers of a kernel: CGROUP_SUBSYS_COUNT is 14 in Linux 7.2. */
+#define LINUX_CGROUP_CONTROLLERS 32
 /*
- * Finds the container that a cgroup path belongs to, the innermost one: the id of 64 hexadecimal
- * digits that Docker, Podman, containerd and CRI-O give it, or the name that LXC and Incus do.
- * False if it is none of these.
+ * Appends the path in the hierarchy of a controller, by its number, if that is one of version 1.
+ * READ_NONE if there is no such controller, or it is in the default hierarchy.
  */
-bool linux_cgroup_container(const char *path, size_t size, const char **ret, size_t *ret_size);
+enum read_result linux_cgroup_path_of(struct linux_kernel *kernel, uint64_t css_set,
+				      unsigned controller, struct buffer *ret);
 
 #endif

@@ -63,3 +63,25 @@ static enum read_result get_user_namespace(struct linux_task *task, int64_t *ret
 
 const struct linux_value linux_value_user_namespace = {
     .number = get_user_namespace, .needs = {offsetof(struct layout, task_real_cred)}};
+
+static enum read_result get_hostname(struct linux_task *task, struct buffer *ret)
+{
+	_cleanup_object_ struct object uts = {0};
+	struct linux_kernel *kernel = task->kernel;
+	const struct layout *layout = linux_layout(kernel, LAYOUT_GROUP_system);
+	uint64_t proxy = object_u64(&task->task, &layout->task_nsproxy), namespace = 0;
+	enum read_result result;
+
+	if (!layout->task_nsproxy.present)
+		return READ_NO_LAYOUT;
+	if (!proxy)
+		return READ_NONE;
+	result = linux_read_field(kernel, proxy, &layout->namespaces_uts, &namespace);
+	if (result == READ_OK)
+		result = linux_read_object(kernel, LAYOUT_uts_namespace, namespace, &uts);
+	return result == READ_OK ? object_append_text(&uts, &layout->uts_namespace_nodename, ret)
+				 : result;
+}
+
+const struct linux_value linux_value_hostname = {.text = get_hostname,
+						 .needs = {offsetof(struct layout, task_nsproxy)}};

@@ -4,6 +4,7 @@
 #include "guest/linux/cgroup.h"
 #include "guest/linux/fetch.h"
 #include "guest/linux/machine.h"
+#include "guest/linux/runtime.h"
 
 #include <string.h>
 
@@ -337,17 +338,14 @@ static enum read_result get_cgroup_path(struct linux_task *task, struct buffer *
 
 static enum read_result get_container(struct linux_task *task, struct buffer *ret)
 {
-	size_t start = ret->size, size;
-	enum read_result result = get_cgroup_path(task, ret);
-	const char *container;
+	_cleanup_buffer_ struct buffer path = {0};
+	struct linux_runtime found;
+	enum read_result result = get_cgroup_path(task, &path);
 
-	if (result == READ_OK &&
-	    !linux_cgroup_container(ret->data + start, ret->size - start, &container, &size))
-		result = READ_NONE;
-	if (result == READ_OK)
-		memmove(ret->data + start, container, size);
-	ret->size = result == READ_OK ? start + size : start;
-	return result;
+	if (result != READ_OK)
+		return result;
+	return linux_runtime_find(path.data, path.size, &found) ? linux_runtime_id(&found, ret)
+								: READ_NONE;
 }
 
 /* ---- Directories ----------------------------------------------------------------------------- */

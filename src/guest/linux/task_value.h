@@ -95,6 +95,7 @@ extern const struct linux_value linux_value_net_namespace;
 extern const struct linux_value linux_value_time_namespace;
 extern const struct linux_value linux_value_user_namespace;
 extern const struct linux_value linux_value_uts_namespace;
+extern const struct linux_value linux_value_hostname; /* of the UTS namespace */
 /* rights.c: names of capabilities with commas, and the sets as numbers */
 extern const struct linux_value linux_value_effective, linux_value_effective_set;
 extern const struct linux_value linux_value_permitted, linux_value_permitted_set;
@@ -121,6 +122,6 @@ extern const struct linux_value linux_value_environment; /* variables separated 
 extern const struct linux_value linux_value_cwd;
 extern const struct linux_value linux_value_root;
 extern const struct linux_value linux_value_cgroup_path;
-extern const struct linux_value linux_value_container; /* see linux_cgroup_container() */
+extern const struct linux_value linux_value_container; /* see linux_runtime_id() */
 
 #endif
