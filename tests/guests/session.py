@@ -22,7 +22,7 @@ import decoys
 
 from guests import (contents, core, crash, damage, debugger, endless, exports, expressions, extract, files,
                     partial, pauses, python_rows, raw, report, reset, scrape, screen, shuffled, speed,
-                    sql, storm, tampered, trace, types, vmware, zeroed)
+                    sql, storm, tampered, trace, types, vmware, yara, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -329,7 +329,14 @@ def look(subject: Subject, guest: machine.Guest) -> None:
     if "core" in subject.config.tests:
         with account.timed("core"):
             processes = core.look(subject, guest)
+    scanned = None
+    if "yara" in subject.config.tests:
+        with account.timed("yara"):
+            scanned = yara.look(subject, guest)
     busy = hold(subject, guest)
+    if "yara" in subject.config.tests:
+        with account.timed("yara"):
+            yara.check(subject, scanned)
     if "core" in subject.config.tests:
         with account.timed("core"):
             core.check(subject, subject.raw, processes)
