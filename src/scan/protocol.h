@@ -64,6 +64,6 @@ struct scan_process_start {
 };
 
 /* In the process; ends when the descriptor is closed. */
-void scan_process(const void *start, int fd);
+void scan_process(const void *data, int fd);
 
 #endif
