@@ -45,7 +45,7 @@ _nunchi_columns()
 	local program=$1 command=$2 list=$3 view=$4
 
 	case $command in
-	yara) _nunchi_listed "$program" "$command" Columns ;;
+	yara | strings) _nunchi_listed "$program" "$command" Columns ;;
 	*) _nunchi_first "$program" "$list" "$view" ;;
 	esac
 }

@@ -38,7 +38,7 @@ end
 # The columns of a view or probe, or those of a command that has its own.
 function __nunchi_columns -a program command view registry
     switch "$command"
-        case yara
+        case yara strings
             __nunchi_listed $program $command Columns
         case '*'
             __nunchi_first $program $registry $view

@@ -85,6 +85,7 @@ COMMANDS = {
     "print": "print {guest} sizeof(long)",
     "check": "check {guest} --json",
     "report": "report {guest}",
+    "strings": "strings {guest} --min 5 --json",
     "yara": "yara {guest} {rules} --jobs 2 --json",
     "translate": "translate {guest} 0xffffffff9a63ffc0",
     "elf": "snapshot {guest} {out} --format elf",

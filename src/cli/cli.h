@@ -72,7 +72,8 @@ enum {
 	OPTION_KERNEL_IMAGE,
 	OPTION_TIMEOUT,
 	OPTION_JOBS,
-	OPTION_DELETED
+	OPTION_DELETED,
+	OPTION_MIN
 };
 
 struct cli_option {
@@ -168,6 +169,7 @@ extern const struct command command_show;
 extern const struct command command_snapshot;
 extern const struct command command_sockets;
 extern const struct command command_sql;
+extern const struct command command_strings;
 extern const struct command command_symbol;
 extern const struct command command_top;
 extern const struct command command_trace;

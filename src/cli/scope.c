@@ -95,6 +95,44 @@ bool look_goes_on(struct look *look, uint64_t done, uint64_t total)
 	return !look->late;
 }
 
+int look_fail(struct cli *cli, struct look *look, struct scope_area *area, struct nunchi_error *err)
+{
+	if (nunchi_error_code(err) != NUNCHI_ERROR_CANCELLED)
+		return cli_fail(cli, err);
+	if (area->memory.err) {
+		nunchi_error_destroy(err);
+		err = area->memory.err;
+		area->memory.err = NULL;
+		return cli_fail(cli, err);
+	}
+	if (!look->late)
+		return cli_fail(cli, err);
+	nunchi_error_destroy(err);
+	return cli_fail_with(cli, "the scan did not end within %" PRIu64 " s", look->timeout);
+}
+
+void scope_warn(struct cli *cli, const struct scope_area *area, const char *text)
+{
+	char line[320];
+
+	if (area->pid >= 0)
+		snprintf(line, sizeof(line), "process %" PRId64 ": %s", area->pid, text);
+	else
+		snprintf(line, sizeof(line), "%s", text);
+	cli_warn(cli, line);
+}
+
+void scope_warn_unread(struct cli *cli, const struct scope_area *area, uint64_t bytes)
+{
+	char text[128];
+
+	if (!bytes)
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64 " KiB could not be read, and were left out",
+		 (bytes + 1023) >> 10);
+	scope_warn(cli, area, text);
+}
+
 /* ---- Places ---------------------------------------------------------------------------------- */
 
 const struct scope_map *scope_map_at(const struct scope_area *area, uint64_t address)

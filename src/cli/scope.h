@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A memory that is looked through, by nunchi yara. */
+/* A memory that is looked through, by nunchi yara and nunchi strings. */
 #ifndef NUNCHI_CLI_SCOPE_H
 #define NUNCHI_CLI_SCOPE_H
 
@@ -88,6 +88,16 @@ const struct scope_map *scope_map_at(const struct scope_area *area, uint64_t add
  */
 int scope_run(struct cli *cli, const struct scope *scope, const char *target,
 	      int (*work)(struct cli *cli, struct scope_area *area, void *data), void *data);
+/*
+ * Tells why looking through an area ended early, and gives the exit status. An error of
+ * NUNCHI_ERROR_CANCELLED stands for what look_goes_on() or the area's memory knows.
+ */
+int look_fail(struct cli *cli, struct look *look, struct scope_area *area,
+	      struct nunchi_error *err);
+/* A warning that names the process. */
+void scope_warn(struct cli *cli, const struct scope_area *area, const char *text);
+/* A warning of bytes that could not be read, if there are any. */
+void scope_warn_unread(struct cli *cli, const struct scope_area *area, uint64_t bytes);
 /* Fills these cells. */
 void scope_cells(struct scope_area *area, uint64_t address, struct nunchi_cell *cells);
 

@@ -93,48 +93,32 @@ static bool give_row(const struct scan_row *row, void *data)
 	return !yara->err;
 }
 
-/* "process 12: " before a warning, or nothing. */
-static void warn_of(const struct yara_state *yara, const char *text)
-{
-	char line[320];
-
-	if (yara->area->pid >= 0)
-		snprintf(line, sizeof(line), "process %" PRId64 ": %s", yara->area->pid, text);
-	else
-		snprintf(line, sizeof(line), "%s", text);
-	cli_warn(yara->cli, line);
-}
-
 static void warn_of_all(const struct yara_state *yara, const struct scan_result *result)
 {
 	const struct scan_missed *missed = &result->missed;
 	char text[256];
 
-	if (result->unread) {
-		snprintf(text, sizeof(text), "%" PRIu64 " KiB could not be read, and were left out",
-			 (result->unread + 1023) >> 10);
-		warn_of(yara, text);
-	}
+	scope_warn_unread(yara->cli, yara->area, result->unread);
 	if (missed->count) {
 		snprintf(text, sizeof(text),
 			 "%" PRIu64 " blocks of 2 MiB could not be scanned (took longer than %d s, "
 			 "or too much memory), the first at 0x%" PRIx64 "; YARA's error %d",
 			 missed->count, SCAN_MOST_SECONDS, missed->first, missed->status);
-		warn_of(yara, text);
+		scope_warn(yara->cli, yara->area, text);
 	}
 	if (result->left_out) {
 		snprintf(text, sizeof(text),
 			 "there are %" PRIu64 " more matches than the %d that are kept; conditions "
 			 "do not count them",
 			 result->left_out, SCAN_MOST_MATCHES);
-		warn_of(yara, text);
+		scope_warn(yara->cli, yara->area, text);
 	}
 	if (result->many) {
 		snprintf(text, sizeof(text),
 			 "in %" PRIu64 " blocks of 2 MiB a string has too many matches for YARA, "
 			 "and some are missing",
 			 result->many);
-		warn_of(yara, text);
+		scope_warn(yara->cli, yara->area, text);
 	}
 }
 
@@ -152,25 +136,6 @@ static bool go_on(uint64_t done, void *data)
 	struct yara_state *yara = data;
 
 	return look_goes_on(&yara->look, done, yara->total) && !yara->area->memory.err;
-}
-
-/* The exit status of a scan that ended early. */
-static int fail(struct yara_state *yara, struct nunchi_error *err)
-{
-	struct cli *cli = yara->cli;
-
-	if (nunchi_error_code(err) != NUNCHI_ERROR_CANCELLED)
-		return cli_fail(cli, err);
-	if (yara->area->memory.err) {
-		nunchi_error_destroy(err);
-		err = yara->area->memory.err;
-		yara->area->memory.err = NULL;
-		return cli_fail(cli, err);
-	}
-	if (!yara->look.late)
-		return cli_fail(cli, err);
-	nunchi_error_destroy(err);
-	return cli_fail_with(cli, "the scan did not end within %" PRIu64 " s", yara->look.timeout);
 }
 
 static int show(struct yara_state *yara, const struct scan_result *result)
@@ -204,7 +169,7 @@ static int scan_area(struct cli *cli, struct scope_area *area, void *data)
 	yara->total = scan_regions_size(&area->regions);
 	err = scanner_run(yara->scanner, &job, &result);
 	progress_end(&yara->look.progress);
-	status = err || area->memory.err ? fail(yara, err) : CLI_DONE;
+	status = err || area->memory.err ? look_fail(cli, &yara->look, area, err) : CLI_DONE;
 	if (!status) {
 		warn_of_all(yara, &result);
 		status = show(yara, &result);

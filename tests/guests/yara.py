@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What nunchi yara finds: the arguments of a process and the first page of its program at the addresses
-which the guest tells; and all that the program yara finds in the same file."""
+which the guest tells; and all that the program yara finds in the same file. nunchi strings: all that GNU strings finds there."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ rule absent { strings: $a = "Linux version " condition: #a > 100000 }
 """
 ENDLESS = "rule endless { condition: for all i in (0..1000000000) : (for all j in (0..1000000000) : (i + j >= 0)) }\n"
 SECONDS_TO_END = 5.0
+LEAST, MOST_TEXT = 24, 16384
 
 
 @dataclasses.dataclass
@@ -78,6 +79,11 @@ def check_process(subject: Subject, form: str, target: str | Path, said: Told, *
                       arguments["length"] == len(said.arguments) and arguments["pid"] == said.pid and
                       arguments["path"] == "[stack]" and arguments["offset"] is None,
                       f"yara, {form}: the arguments", str(arguments), str(physical.rows[-1]))
+    done = nunchi.run("strings", target, "--pid", str(said.pid), "--json", *options)
+    # The argument begins behind the end of the one before.
+    place = said.address + said.arguments.index(ARGUMENT.encode())
+    account.check(any(int(row["address"], 16) == place and row["text"] == ARGUMENT and row["path"] == "[stack]"
+                      for row in done.rows), f"strings, {form}: no argument at {place:#x}", done.first_error)
     program = found.get(("program", said.start))
     account.check(program is not None and program["path"] == said.program and program["offset"] == 0,
                   f"yara, {form}: the program", str(program), *map(str, found))
@@ -114,6 +120,25 @@ def check_ram(subject: Subject, path: Path) -> None:
                   f"yara, RAM: {len(ours)} matches, yara {len(want)}",
                   *map(str, sorted(ours ^ want)[:10]))
     account.say(f"yara: {len(ours)} matches in RAM in {done.seconds:.1f} s, yara {seconds:.1f} s")
+
+
+def check_strings(subject: Subject, path: Path) -> None:
+    """Against GNU strings, on the same file."""
+    account = subject.account
+    for encoding, letter in (("ascii", "s"), ("utf-16le", "l")):
+        done = subject.nunchi.run("strings", path, "--min", str(LEAST), "--where", f"encoding={encoding}",
+                                  "--columns", "physical,text", "--json", *subject.options)
+        if not good_run(account, done, f"strings, {encoding}"):
+            return
+        ours = [(int(row["physical"], 16), row["text"]) for row in done.rows]
+        text = subprocess.run(["strings", "-a", "-n", str(LEAST), "-t", "d", "-e", letter, path], timeout=120,
+                              capture_output=True, text=True, errors="replace", check=True).stdout
+        lines = [line.lstrip(" ").partition(" ") for line in text.split("\n")[:-1]]
+        want = [(int(address), text[:MOST_TEXT]) for address, _, text in lines]
+        account.check(ours == want and (encoding != "ascii" or len(ours) > 100),
+                      f"strings, {encoding}: {len(ours)}, GNU strings {len(want)}",
+                      *(str(one)[:200] for one in sorted(set(ours) ^ set(want))[:6]))
+        account.say(f"strings: {len(ours)} of {encoding} in {done.seconds:.1f} s")
 
 
 def check_ended(subject: Subject, guest: machine.Guest) -> None:
@@ -168,3 +193,4 @@ def check(subject: Subject, said: Told | None) -> None:
     if said:
         check_process(subject, "saved", subject.raw, said)
     check_ram(subject, subject.raw)
+    check_strings(subject, subject.raw)

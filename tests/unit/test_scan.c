@@ -6,6 +6,7 @@
 #include "core/confine.h"
 #include "scan/blocks.h"
 #include "scan/scan.h"
+#include "scan/strings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +118,101 @@ static void test_block(void **state)
 	    block_read((struct scan_region){UINT64_MAX - 0xfff, UINT64_MAX}, toy_read, toy, buffer);
 	assert_int_equal(block.unread, 0xfff);
 	toy_destroy(toy);
+}
+
+/* ---- Strings --------------------------------------------------------------------------------- */
+
+/* "address length encoding text" of each string, on a line; at most `left` of them. */
+struct listing {
+	FILE *file;
+	unsigned left;
+};
+
+static bool list_string(const struct strings_found *found, void *data)
+{
+	struct listing *listing = data;
+
+	fprintf(listing->file, "%llx %llu %c %.*s\n", (unsigned long long)found->address,
+		(unsigned long long)found->length, found->wide ? 'w' : 'a', (int)found->text_size,
+		found->text);
+	return --listing->left > 0;
+}
+
+/* The strings of bytes that come in pieces of a size. */
+static char *strings_of(const void *bytes, size_t size, size_t piece, unsigned most)
+{
+	struct strings *strings = calloc(1, sizeof(*strings));
+	struct listing listing = {.left = most};
+	const uint64_t base = 0x1000;
+	char *text;
+	size_t length;
+
+	assert_non_null(strings);
+	listing.file = open_memstream(&text, &length);
+	strings->least = 4;
+	strings->give = list_string;
+	strings->data = &listing;
+	for (size_t at = 0; at < size; at += piece)
+		if (!strings_feed(strings, base + at, (const uint8_t *)bytes + at,
+				  piece < size - at ? piece : size - at))
+			break;
+	strings_break(strings);
+	fclose(listing.file);
+	free(strings);
+	return text;
+}
+
+static void test_strings(void **state)
+{
+	static const char bytes[] = "abc\0abcd\0a\tb~\x7f"
+				    "\0\0\0\0\0\0\0\0\0\0\0\0" /* from 14 */
+				    "w\0i\0d\0e\0\0\0"         /* from 26 */
+				    "\0\0\0\0\0\0\0\0x\0\0"    /* from 36 */
+				    "o\0d\0d\0!\0\0\0\0"       /* from 47 */
+				    "\0\0\0\0\0\0\0nextn\0e\0x\0t\0\xff last";
+	static const char want[] = "1004 4 a abcd\n1009 4 a a\tb~\n101a 4 w wide\n"
+				   "102f 4 w odd!\n1041 5 a nextn\n1045 4 w next\n"
+				   "104e 5 a  last\n";
+
+	(void)state;
+	for (size_t piece = 1; piece < sizeof(bytes); piece++) {
+		char *got = strings_of(bytes, sizeof(bytes) - 1, piece, 100);
+
+		assert_string_equal(got, want);
+		free(got);
+	}
+}
+
+/* A long one is kept in part; no more are given than are wanted; a gap ends a string. */
+static void test_long_string(void **state)
+{
+	const size_t size = STRINGS_MOST_TEXT + 5;
+	_cleanup_free_ uint8_t *bytes = malloc(size);
+	struct strings *strings = calloc(1, sizeof(*strings));
+	struct listing listing = {.left = 2};
+	char *got;
+	size_t length;
+
+	(void)state;
+	assert_non_null(bytes);
+	assert_non_null(strings);
+	memset(bytes, 'x', size);
+	got = strings_of(bytes, size, 4096, 100);
+	assert_memory_equal(got, "1000 16389 a xxx", 16);
+	assert_int_equal(strlen(got), strlen("1000 16389 a \n") + STRINGS_MOST_TEXT);
+	free(got);
+	got = strings_of("one_\0two_\0three", 15, 64, 2);
+	assert_string_equal(got, "1000 4 a one_\n1005 4 a two_\n");
+	free(got);
+	*strings = (struct strings){.least = 2, .give = list_string, .data = &listing};
+	listing.file = open_memstream(&got, &length);
+	assert_true(strings_feed(strings, 0x10, (const uint8_t *)"ab", 2));
+	assert_true(strings_break(strings));
+	assert_false(strings_feed(strings, 0x20, (const uint8_t *)"cd\0ef\0", 6));
+	fclose(listing.file);
+	assert_string_equal(got, "10 2 a ab\n20 2 a cd\n");
+	free(got);
+	free(strings);
 }
 
 /* ---- Rules ----------------------------------------------------------------------------------- */
@@ -322,6 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_regions), cmocka_unit_test(test_block),
+	    cmocka_unit_test(test_strings), cmocka_unit_test(test_long_string),
 #ifdef HAVE_YARA
 	    cmocka_unit_test(test_borders), cmocka_unit_test(test_ended),
 	    cmocka_unit_test(test_refused),
