@@ -78,6 +78,11 @@ struct nunchi_error *core_write_memory(struct core *core);
 
 /* Whether the program has 32 bits in a kernel of 64. Fails for one of the x32 ABI. */
 struct nunchi_error *core_find_class(struct core *core);
+/*
+ * Appends the id of a user or group: 32 bits, or 16 in a program of 32 bits, where a larger one is
+ * 65534, as high2lowuid() of Linux has it.
+ */
+void core_put_id(struct core *core, uint64_t id);
 /* Appends the notes to core->notes. */
 struct nunchi_error *core_make_notes(struct core *core);
 

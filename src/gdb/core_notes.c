@@ -255,7 +255,7 @@ static struct nunchi_error *read_process(struct core *core, struct process *ret)
 	return err;
 }
 
-static void put_id(struct core *core, uint64_t id)
+void core_put_id(struct core *core, uint64_t id)
 {
 	if (core->is_64)
 		put(&core->notes, id, 4);
@@ -278,8 +278,8 @@ static void put_process(struct core *core, const struct process *process)
 	if (core->is_64)
 		put(out, 0, 4);
 	put_long(core, out, 0); /* flags of the task */
-	put_id(core, process->uid);
-	put_id(core, process->gid);
+	core_put_id(core, process->uid);
+	core_put_id(core, process->gid);
 	put(out, core->pid, 4);
 	put(out, process->parent, 4);
 	put(out, process->group, 4);

@@ -144,6 +144,7 @@ static int setup(void **state)
 				   .limit = UINT64_C(1) << 30,
 				   .is_64 = true};
 	buffer_init(&test->core.names, 0);
+	buffer_init(&test->core.notes, 0);
 	return 0;
 }
 
@@ -430,6 +431,25 @@ static void test_warnings_are_limited(void **state)
 	assert_int_equal(test->core.warnings, 3 * CORE_MOST_WARNINGS);
 }
 
+static void test_ids(void **state)
+{
+	static const uint8_t narrow[] = {0xe8, 3, 0xff, 0xff, 0xfe, 0xff}, wide[] = {0, 0, 1, 0};
+	struct core *core = &test->core;
+
+	(void)state;
+	core->is_64 = false;
+	core_put_id(core, 1000);
+	core_put_id(core, 65535);
+	core_put_id(core, 65536);
+	assert_int_equal(core->notes.size, sizeof(narrow));
+	assert_memory_equal(core->notes.data, narrow, sizeof(narrow));
+	buffer_clear(&core->notes);
+	core->is_64 = true;
+	core_put_id(core, 65536);
+	assert_int_equal(core->notes.size, sizeof(wide));
+	assert_memory_equal(core->notes.data, wide, sizeof(wide));
+}
+
 static bool stop(uint64_t done, void *data)
 {
 	(void)data;
@@ -460,6 +480,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_memory_is_limited, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_warnings_are_limited, setup, teardown),
 	};
