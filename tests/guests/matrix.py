@@ -63,7 +63,7 @@ CONFIGS = (
            forms=("raw", "elf", "kdump-zlib"), tests=("partial", "zeroed", "types")),
     Config("6.1-686-pae", "bookworm", "686-pae", files=BOTH,
            tests=("partial", "zeroed", "types", "trace", "expressions", "gdb", "core", "contents",
-                  "report", "yara")),
+                  "report")),
     Config("6.12-amd64", "trixie", "amd64", cpus=2, firmware="uefi",
            tests=("partial", "zeroed", "decoys", "trace", "python", "export", "expressions", "gdb",
                   "core", "tampered", "contents", "holes", "extract", "report")),
