@@ -145,6 +145,17 @@ def take_name_of_others(victim: Victim) -> tuple[str, dict[str, Any]]:
     return "impostors", {"pid": leader["tgid"], "severity": "warning"}
 
 
+def inject_program(victim: Victim) -> tuple[str, dict[str, Any]]:
+    """An ELF header in anonymous memory that may be executed."""
+    subject = victim.subject
+    rows = subject.nunchi.show(subject.raw, "process_memory_map", *subject.options).rows
+    area = next(row for row in rows if row["permissions"] == "rwxp" and not row["path"])
+    physical = subject.nunchi.physical(subject.raw, int(area["start"], 16), "--pid",
+                                       str(area["pid"]), *subject.options)
+    victim.image.write(physical, b"\x7fELF\2\1\1")
+    return "memory", {"pid": area["pid"], "severity": "warning", "address": area["start"]}
+
+
 def hide_module(victim: Victim) -> tuple[str, dict[str, Any]]:
     victim.hide_module()
     return "modules", {"subject": MODULE, "found": "in /sys/module only"}
@@ -344,8 +355,8 @@ HIDDEN: tuple[Attack, ...] = (
 ALSO: dict[Attack, set[str]] = {hook_call: {"constants"}} | {one: {"modules"} for one in HIDDEN}
 ATTACKS: tuple[Attack, ...] = (
     hide_process, take_id, hide_everywhere, steal_credentials, init_credentials, take_name,
-    take_name_of_others, hide_module, hide_module_twice, hide_from_sysfs, hook_call, swap_call,
-    hook_interrupt, hook_operation, hook_function, hook_function_far, hook_behind_mark,
+    take_name_of_others, inject_program, hide_module, hide_module_twice, hide_from_sysfs, hook_call,
+    swap_call, hook_interrupt, hook_operation, hook_function, hook_function_far, hook_behind_mark,
     jump_through_memory, push_and_return, hook_protocol, hook_terminal, hook_programs, *HIDDEN)
 
 
