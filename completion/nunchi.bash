@@ -118,6 +118,10 @@ _nunchi_argument()
 		_nunchi_reply -f -- "$cur"
 		;;
 	export,1) _nunchi_reply -W 'isf btf system-map elf' -- "$cur" ;;
+	mount,1)
+		compopt -o filenames
+		_nunchi_reply -d -- "$cur"
+		;;
 	snapshot,1 | core,2 | yara,*)
 		compopt -o filenames
 		_nunchi_reply -f -- "$cur"

@@ -90,6 +90,8 @@ function __nunchi_argument -a program command count
             __fish_complete_path (commandline -ct)
         case 'doctor,*' snapshot,1 core,2 'yara,*'
             __fish_complete_path (commandline -ct)
+        case mount,1
+            __fish_complete_directories (commandline -ct) ''
         case '*,0' 'top,*' 'metrics,*' diff,1
             __nunchi_guests $program
         case 'check,*'

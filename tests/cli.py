@@ -33,7 +33,7 @@ import packages  # noqa: E402
 
 NUNCHI = None
 COMMANDS = ("list info views show sql ps top metrics probes trace modules sockets check report diff log symbol type "
-            "print translate read cat ls find extract yara strings snapshot core export gdb rescue doctor help "
+            "print translate read cat ls find extract yara strings mount snapshot core export gdb rescue doctor help "
             "version").split()
 
 

@@ -689,6 +689,13 @@ NUNCHI_API struct nunchi_error *nunchi_read(struct nunchi_guest *guest,
 NUNCHI_API struct nunchi_error *nunchi_memory_next(struct nunchi_guest *guest, uint64_t address,
 						   uint64_t *ret_start, uint64_t *ret_end);
 
+/*
+ * Stores where range number n of the guest-physical memory, counted from 0 in ascending order,
+ * begins, and its size in bytes. False if there are no more.
+ */
+NUNCHI_API bool nunchi_memory_range(const struct nunchi_guest *guest, size_t n, uint64_t *ret_start,
+				    uint64_t *ret_size);
+
 struct nunchi_translation_level {
 	const char *table;      /* "PML5", "PML4", "PDPT", "PD", "PT" */
 	uint64_t entry_address; /* guest-physical address of the entry */

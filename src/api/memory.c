@@ -354,3 +354,16 @@ struct nunchi_error *nunchi_translate_address(struct nunchi_guest *guest,
 	*ret = physical.v;
 	return NULL;
 }
+
+bool nunchi_memory_range(const struct nunchi_guest *guest, size_t n, uint64_t *ret_start,
+			 uint64_t *ret_size)
+{
+	size_t count;
+	const struct memory_range *ranges = memory_ranges(guest->target->memory, &count);
+
+	if (n >= count)
+		return false;
+	*ret_start = ranges[n].start.v;
+	*ret_size = ranges[n].size;
+	return true;
+}

@@ -159,6 +159,7 @@ extern const struct command command_log;
 extern const struct command command_ls;
 extern const struct command command_metrics;
 extern const struct command command_modules;
+extern const struct command command_mount;
 extern const struct command command_print;
 extern const struct command command_probes;
 extern const struct command command_ps;
@@ -406,6 +407,14 @@ bool cli_worker_ended(void *cli);
 void cli_notes(struct cli *cli, const struct nunchi_guest *guest, size_t *printed);
 /* Opens cli->guest; prints why if it cannot. */
 int cli_open(struct cli *cli, const char *target);
+
+/* ---- log.c ---- */
+
+#define LOG_COLUMN_COUNT 2
+extern const char *const log_columns[LOG_COLUMN_COUNT];
+/* Writes a row of these columns of kernel_log as dmesg does. */
+void log_record(const struct nunchi_cell *cells, bool torn,
+		bool (*write)(const char *text, size_t size, void *to), void *to);
 
 /* ---- targets.c: several guests ---- */
 

@@ -2,14 +2,29 @@
 /* The view `kernel_log` as dmesg prints it. */
 #include "cli.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const wanted[] = {"time", "message"};
+const char *const log_columns[LOG_COLUMN_COUNT] = {"time", "message"};
 enum { TIME, MESSAGE };
 
+typedef bool write_text(const char *text, size_t size, void *to);
+
+__attribute__((format(printf, 3, 4))) static void put(write_text *write, void *to,
+						      const char *format, ...)
+{
+	char text[64];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	write(text, strlen(text), to);
+}
+
 /* The second and later lines of a record are indented, so that none looks like a record. */
-static void print_message(struct cli *cli, const struct nunchi_cell *message)
+static void write_message(const struct nunchi_cell *message, write_text *write, void *to)
 {
 	const char *text = message->text;
 	size_t left = message->text_size;
@@ -19,30 +34,33 @@ static void print_message(struct cli *cli, const struct nunchi_cell *message)
 		size_t size = newline ? (size_t)(newline - text) : left;
 		char *escaped = cli_escape(text, size);
 
-		cli_printf(cli, "%s", escaped);
+		write(escaped, strlen(escaped), to);
 		free(escaped);
 		size += newline != NULL;
 		text += size;
 		left -= size;
 		if (left)
-			cli_printf(cli, "\n%15s", "");
+			put(write, to, "\n%15s", "");
 	}
 }
 
 /* "[    1.234567] text". */
+void log_record(const struct nunchi_cell *cells, bool torn, write_text *write, void *to)
+{
+	if (cells[TIME].kind == NUNCHI_CELL_VALUE)
+		put(write, to, "[%12.6f] ", cells[TIME].real);
+	else
+		put(write, to, "[%12s] ", "?");
+	if (cells[MESSAGE].kind == NUNCHI_CELL_VALUE)
+		write_message(&cells[MESSAGE], write, to);
+	else
+		put(write, to, "<%s>", nunchi_absence_string(cells[MESSAGE].absence));
+	put(write, to, torn ? " ~\n" : "\n");
+}
+
 static struct nunchi_error *print_record(const struct nunchi_cell *cells, bool torn, void *data)
 {
-	struct cli *cli = data;
-
-	if (cells[TIME].kind == NUNCHI_CELL_VALUE)
-		cli_printf(cli, "[%12.6f] ", cells[TIME].real);
-	else
-		cli_printf(cli, "[%12s] ", "?");
-	if (cells[MESSAGE].kind == NUNCHI_CELL_VALUE)
-		print_message(cli, &cells[MESSAGE]);
-	else
-		cli_printf(cli, "<%s>", nunchi_absence_string(cells[MESSAGE].absence));
-	cli_printf(cli, torn ? " ~\n" : "\n");
+	log_record(cells, torn, cli_write, data);
 	return NULL;
 }
 
@@ -62,8 +80,8 @@ static int log_run(struct cli *cli, void *state, char **arguments, int count)
 		status = cli_open(cli, arguments[0]);
 	if (status)
 		return status;
-	select->query.columns = wanted;
-	select->query.column_count = ARRAY_SIZE(wanted);
+	select->query.columns = log_columns;
+	select->query.column_count = LOG_COLUMN_COUNT;
 	return cli_rows(cli, view, &select->query, print_record, cli);
 }
 

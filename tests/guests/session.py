@@ -21,8 +21,8 @@ from qmp import Qmp
 import decoys
 
 from guests import (contents, core, crash, damage, debugger, endless, exports, expressions, extract, files,
-                    partial, pauses, python_rows, raw, report, reset, scrape, screen, shuffled, speed,
-                    sql, storm, tampered, trace, types, vmware, yara, zeroed)
+                    mount, partial, pauses, python_rows, raw, report, reset, scrape, screen, shuffled,
+                    speed, sql, storm, tampered, trace, types, vmware, yara, zeroed)
 from guests.matrix import Config
 from guests.tool import (FEW, NO_MODULES, VIEWS, Account, Done, Nunchi, against_oracle, good_run,
                          identical, incomplete)
@@ -398,7 +398,8 @@ def python_saved(subject: Subject) -> None:
     python_rows.circles(subject)
 
 
-AFTERWARDS = {"python": python_saved, "export": exports.run, "report": report.run, "types": types.run,
+AFTERWARDS = {"python": python_saved, "export": exports.run, "report": report.run, "mount": mount.run,
+              "types": types.run,
               "partial": partial.run, "zeroed": zeroed.run, "damage": damage.run,
               "decoys": plant_decoys, "files": files.run, "speed": speed.run, "sql": sql.run,
               "expressions": expressions.run, "gdb": debugger.run, "tampered": tampered.run,

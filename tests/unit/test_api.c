@@ -199,6 +199,20 @@ static void test_read(void **state)
 	assert_null(nunchi_read(api->guest, &place, 0, NULL));
 }
 
+static void test_memory_range(void **state)
+{
+	struct api *api = *state;
+	uint64_t start, size, end = 0;
+	size_t n = 0;
+
+	open_guest(api);
+	for (; nunchi_memory_range(api->guest, n, &start, &size); n++) {
+		assert_true(size && start >= end);
+		end = start + size;
+	}
+	assert_true(n && end > PHYSICAL + BANNER);
+}
+
 static void test_translate_address(void **state)
 {
 	struct api *api = *state;
@@ -527,6 +541,7 @@ int main(void)
 	    TEST(timing),
 	    TEST(no_such_process),
 	    TEST(read),
+	    TEST(memory_range),
 	    TEST(translate_address),
 	    TEST(type_of_endless_members),
 	    TEST(cancelled_for_good),

@@ -16,6 +16,9 @@
 #ifdef HAVE_YARA
 #include "scan/libyara.h"
 #endif
+#ifdef HAVE_FUSE
+#include "mount/libfuse.h"
+#endif
 #ifdef HAVE_SQLITE
 #include "sql/library.h"
 #endif
@@ -246,6 +249,9 @@ static int use_all(void)
 #ifdef HAVE_YARA
 	say(libyara_load(&(struct libyara){0}));
 #endif
+#ifdef HAVE_FUSE
+	say(libfuse_load(&(struct libfuse){0}));
+#endif
 #ifdef HAVE_LIBARCHIVE
 	say(bundle_parse("x", 1, "input", &tree));
 	printf("%d\n", initramfs_list(read_gzip, NULL, &modules) == ELIBACC);
@@ -290,6 +296,10 @@ static const struct {
 #else
     {"libyara.so.9", "rules of YARA", "libyara9 (Debian, Ubuntu) or yara (Fedora)"},
 #endif
+#endif
+#ifdef HAVE_FUSE
+    {"libfuse3.so.3", "nunchi mount",
+     "fuse3 and libfuse3-3 (Debian, Ubuntu) or fuse3 and fuse3-libs (Fedora)"},
 #endif
 #ifdef HAVE_LIBARCHIVE
     {"libarchive.so.13", "bundles, compressed initramfs and saved guests",
