@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
+#include "config.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -93,7 +94,7 @@ static void load_locale(void)
 	(void)strerror(EIO);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
 /* What a sanitizer maps for itself is larger than any limit. */
 void cli_limit_memory(const struct cli *cli)
 {

@@ -324,7 +324,7 @@ static bool confine(const struct scan_process_start *start)
 	struct confine_result result;
 	struct nunchi_error *err;
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZED
 	struct rlimit limit = {start->memory, start->memory};
 
 	if (start->memory)
