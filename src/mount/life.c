@@ -22,7 +22,8 @@
 /* What libfuse said last: it prints its errors, and gives no text. */
 static char last_words[256];
 
-static void listen_to_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+listen_to_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
 	(void)level;
 	vsnprintf(last_words, sizeof(last_words), format, arguments);
