@@ -111,6 +111,7 @@ struct nunchi_error *error_create_errno(int errnum, const char *format, ...)
 
 struct nunchi_error *error_context(struct nunchi_error *err, const char *format, ...)
 {
+	struct nunchi_error *whole;
 	char *context = NULL;
 	char *message;
 	va_list args;
@@ -122,15 +123,23 @@ struct nunchi_error *error_context(struct nunchi_error *err, const char *format,
 		context = NULL;
 	va_end(args);
 	if (!context)
-		return err;
+		goto no_memory;
 	if (err->is_static) {
-		err = error_create(err->code, "%s: %s", context, err->message);
-	} else if (asprintf(&message, "%s: %s", context, err->message) >= 0) {
-		free(err->message);
-		err->message = message;
+		whole = error_create(err->code, "%s: %s", context, err->message);
+		free(context);
+		return whole;
 	}
+	if (asprintf(&message, "%s: %s", context, err->message) < 0)
+		goto no_memory;
 	free(context);
+	free(err->message);
+	err->message = message;
 	return err;
+
+no_memory:
+	free(context);
+	nunchi_error_destroy(err);
+	return &error_nomem;
 }
 
 struct nunchi_error *error_hint(struct nunchi_error *err, const char *format, ...)

@@ -36,7 +36,8 @@ struct nunchi_error *error_create_at(enum nunchi_error_code code, uint64_t addre
 
 /*
  * Puts "context: " before the message; takes err and gives it back (or a static one). NULL stays
- * NULL, so `return error_context(f(), "while ...")` is the idiom.
+ * NULL, so `return error_context(f(), "while ...")` is the idiom. If memory runs out it is
+ * error_nomem: what is wrong must not be said without where.
  */
 struct nunchi_error *error_context(struct nunchi_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));

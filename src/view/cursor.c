@@ -123,7 +123,7 @@ static struct nunchi_error *next_match(struct view_cursor *cursor)
 		cursor->source.kernel->text_limit = 0;
 		if (!err)
 			err = row_finish(&cursor->row);
-		else if (err == &error_stop && cursor->row.no_memory)
+		else if (err == &error_stop && (cursor->row.no_memory || cursor->row.warning_lost))
 			err = &error_nomem;
 		err = check_state(cursor, err);
 		if (err || selection_accepts(&cursor->selection, &cursor->row))

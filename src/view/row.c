@@ -172,7 +172,7 @@ void row_warn(struct view_row *row, const char *format, ...)
 		text = NULL;
 	va_end(args);
 	if (!text) {
-		row->no_memory = true;
+		row->warning_lost = true;
 		return;
 	}
 	for (size_t i = 0; i < row->warning_count; i++) {
@@ -186,7 +186,7 @@ void row_warn(struct view_row *row, const char *format, ...)
 
 struct nunchi_error *row_finish(struct view_row *row)
 {
-	if (row->no_memory || row->text.no_memory)
+	if (row->no_memory || row->warning_lost || row->text.no_memory)
 		return &error_nomem;
 	for (uint64_t left = row->texts; left; left &= left - 1) {
 		int column = __builtin_ctzll(left);

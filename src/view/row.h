@@ -16,8 +16,9 @@ struct view_row {
 	size_t text_offset[VIEW_MAX_COLUMNS];
 	struct buffer text;
 	bool torn;
-	bool changed;   /* see row_changed() */
-	bool no_memory; /* this process ran out of memory while the row was filled */
+	bool changed;      /* see row_changed() */
+	bool no_memory;    /* this process ran out of memory while the row was filled */
+	bool warning_lost; /* the same for a warning, which belongs to no row */
 	char *warnings[ROW_MAX_WARNINGS];
 	size_t warning_count;
 };
