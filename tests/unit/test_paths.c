@@ -274,9 +274,13 @@ static void test_cgroup(void **state)
 	toy_field(toy, LAYOUT_cgroup, &L->cgroup_kn, 8, 8);
 	toy_field(toy, LAYOUT_kernfs_node, &L->kernfs_node_parent, 0, 8);
 	toy_field(toy, LAYOUT_kernfs_node, &L->kernfs_node_name, 8, 8);
+	toy_field(toy, LAYOUT_kernfs_node, &L->kernfs_node_priv, 16, 8);
 	toy_put(toy, set + 8, cgroup, 8);
 	toy_put(toy, cgroup, 2, 4);
 	toy_put(toy, cgroup + 8, root, 8);
+	toy_put(toy, root + 8, toy_string(toy, ""), 8);
+	toy_put(toy, root + 16, cgroup, 8);
+	toy_put(toy, leaf + 16, cgroup, 8);
 	toy_put(toy, slice, root, 8);
 	toy_put(toy, slice + 8, toy_string(toy, "a.slice"), 8);
 	toy_put(toy, leaf, slice, 8);
@@ -292,6 +296,13 @@ static void test_cgroup(void **state)
 	assert_int_equal(linux_cgroup_path(&toy->kernel, set, &text), MEMORY_OK);
 	assert_string_equal(buffer_string(&text), "/a.slice/b (deleted)");
 	buffer_clear(&text);
+	/* A node without a parent that is not the root's. */
+	toy_put(toy, slice, 0, 8);
+	assert_int_equal(linux_cgroup_path(&toy->kernel, set, &text), READ_BAD_DATA);
+	/* Bytes that are not the node of this cgroup. */
+	toy_put(toy, leaf + 16, set, 8);
+	assert_int_equal(linux_cgroup_path(&toy->kernel, set, &text), READ_BAD_DATA);
+	toy_put(toy, leaf + 16, cgroup, 8);
 	toy_put(toy, slice, leaf, 8);
 	assert_int_equal(linux_cgroup_path(&toy->kernel, set, &text), READ_LIMIT);
 	assert_int_equal(text.size, 0);

@@ -8,8 +8,8 @@
 #define CSS_ONLINE      ((uint64_t)1 << 1) /* include/linux/cgroup-defs.h */
 
 /*
- * Reads the name of a kernfs node and the address of its parent. The root of the hierarchy has no
- * name and no parent.
+ * Reads the name of a kernfs node and the address of its parent. The root of the hierarchy has an
+ * empty name and no parent; other bytes that look like a node without a parent have another name.
  */
 static enum read_result read_node(struct linux_kernel *kernel, uint64_t address,
 				  struct object *node, char *name, size_t *ret_size,
@@ -21,11 +21,23 @@ static enum read_result read_node(struct linux_kernel *kernel, uint64_t address,
 	if (fault != READ_OK)
 		return fault;
 	*ret_parent = object_u64(node, &layout->kernfs_node_parent);
-	*ret_size = 0;
-	if (!*ret_parent)
-		return READ_OK;
-	return linux_read_string(kernel, object_u64(node, &layout->kernfs_node_name), name,
-				 KERNFS_NAME_MAX, ret_size);
+	fault = linux_read_string(kernel, object_u64(node, &layout->kernfs_node_name), name,
+				  KERNFS_NAME_MAX, ret_size);
+	if (fault == READ_OK && !*ret_parent != !*ret_size)
+		return READ_BAD_DATA;
+	return fault;
+}
+
+/* Reads the address of a cgroup's kernfs node, which points back to the cgroup. */
+static enum read_result read_node_of(struct linux_kernel *kernel, uint64_t cgroup, uint64_t *ret)
+{
+	const struct layout *layout = &kernel->layout;
+	uint64_t back = cgroup;
+	enum read_result fault = linux_read_field(kernel, cgroup, &layout->cgroup_kn, ret);
+
+	if (fault == READ_OK && layout->kernfs_node_priv.present)
+		fault = linux_read_field(kernel, *ret, &layout->kernfs_node_priv, &back);
+	return fault == READ_OK && back != cgroup ? READ_BAD_DATA : fault;
 }
 
 /*
@@ -73,7 +85,7 @@ enum read_result linux_cgroup_path(struct linux_kernel *kernel, uint64_t css_set
 		return READ_NOT_MAPPED;
 	fault = linux_read_field(kernel, css_set, &layout->css_set_dfl_cgrp, &cgroup);
 	if (fault == READ_OK)
-		fault = linux_read_field(kernel, cgroup, &layout->cgroup_kn, &node);
+		fault = read_node_of(kernel, cgroup, &node);
 	if (fault == READ_OK && layout->cgroup_flags.present)
 		fault = linux_read_field(kernel, cgroup, &layout->cgroup_flags, &flags);
 	if (fault == READ_OK)
@@ -109,6 +121,6 @@ enum read_result linux_cgroup_path_of(struct linux_kernel *kernel, uint64_t css_
 	if (result == READ_OK && root == own)
 		return READ_NONE;
 	if (result == READ_OK)
-		result = linux_read_field(kernel, cgroup, &layout->cgroup_kn, &node);
+		result = read_node_of(kernel, cgroup, &node);
 	return result == READ_OK ? append_node_path(kernel, node, ret) : result;
 }
