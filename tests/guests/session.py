@@ -318,8 +318,9 @@ def look(subject: Subject, guest: machine.Guest) -> None:
             debugger.look(subject, guest)
     if "contents" in subject.config.tests:
         with account.timed("contents"):
-            said = contents.told(subject, guest)
+            # First: whoever reads a file for the first time changes its atime.
             summed = extract.told(guest)
+            said = contents.told(subject, guest)
             # Types from DWARF take half a second to read, for each file.
             if not subject.options:
                 contents.check(subject, "live always", target, said, "--pause", "always")
