@@ -651,6 +651,47 @@ static void test_cpu_time_of_threads(void **state)
 	    READ_NO_LAYOUT);
 }
 
+/* A process with two threads, of which the first has ended. */
+static void test_process_mm(void **state)
+{
+	struct toy *toy = *state;
+	uint64_t task[] = {toy_alloc(toy, 256), toy_alloc(toy, 256)}, at = toy_alloc(toy, 128), mm;
+	_cleanup_object_ struct object process = {0};
+
+	toy_task_layout(toy);
+	times_layout(toy);
+	toy_field(toy, LAYOUT_task, &L->task_mm, 176, 8);
+	toy_field(toy, LAYOUT_task, &L->task_active_mm, 184, 8);
+	for (size_t i = 0; i < 2; i++)
+		toy_set(toy, task[i], &L->task_signal, at);
+	toy_put(toy, at + 8, task[0] + 160, 8);
+	toy_put(toy, task[0] + 160, task[1] + 160, 8);
+	toy_put(toy, task[1] + 160, at + 8, 8);
+	toy_put(toy, at + 16, task[1] + 160, 8);
+	toy_put(toy, task[1] + 168, task[0] + 160, 8);
+	toy_put(toy, task[0] + 168, at + 8, 8);
+	toy_set(toy, at, &L->signal_nr_threads, 2);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &process), READ_OK);
+	assert_int_equal(linux_process_mm(&toy->kernel, &process, &mm), READ_NONE);
+	toy_set(toy, task[1], &L->task_mm, at);
+	toy_set(toy, task[1], &L->task_active_mm, at);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &process), READ_OK);
+	assert_int_equal(linux_process_mm(&toy->kernel, &process, &mm), READ_OK);
+	assert_int_equal(mm, at);
+	assert_int_equal(process.address, task[1]);
+	/* One word of the two is changed. */
+	toy_set(toy, task[1], &L->task_mm, at + 8);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[1], &process), READ_OK);
+	assert_int_equal(linux_process_mm(&toy->kernel, &process, &mm), READ_BAD_DATA);
+	toy->kernel.guest.live = true;
+	assert_int_equal(linux_process_mm(&toy->kernel, &process, &mm), READ_OK);
+	toy->kernel.guest.live = false;
+	/* None of the threads can be found. */
+	toy_put(toy, task[0] + 160, 0, 8);
+	assert_int_equal(linux_read_object(&toy->kernel, LAYOUT_task, task[0], &process), READ_OK);
+	assert_int_equal(linux_process_mm(&toy->kernel, &process, &mm), READ_NOT_MAPPED);
+}
+
 static void test_pid_namespace(void **state)
 {
 	struct toy *toy = *state;
@@ -946,6 +987,7 @@ int main(void)
 	    TEST(resident_counters),
 	    TEST(resident_per_cpu),
 	    TEST(cpu_time_of_threads),
+	    TEST(process_mm),
 	    TEST(pid_namespace),
 	    TEST(name_of_worker),
 	    TEST(is_same),

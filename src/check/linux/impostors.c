@@ -4,7 +4,6 @@
  * was started from memory without a file (memfd_create() and execveat()).
  */
 #include "check/check.h"
-#include "core/hash.h"
 #include "guest/linux/path.h"
 #include "guest/linux/process.h"
 #include "guest/linux/task.h"
@@ -106,26 +105,6 @@ static void look_at_file(struct search *search)
 		       "trace.");
 }
 
-/*
- * Gets the program's memory, 0 for none. If its first thread has ended, search->task becomes
- * another one that has the memory still.
- */
-static uint64_t find_memory(struct search *search)
-{
-	const struct field *field = &search->kernel->layout.task_mm;
-	_cleanup_hash_map_ struct hash_map seen = {0};
-	uint64_t mm = object_u64(&search->task, field);
-	struct linux_threads threads;
-
-	if (mm || !linux_threads_init(&threads, search->kernel, &search->task, &seen))
-		return mm;
-	while (!mm && linux_threads_next(&threads, &search->task))
-		mm = object_u64(&search->task, field);
-	if (!mm)
-		missed(search, threads.list.broken ? threads.list.broken : threads.why_unread);
-	return mm;
-}
-
 static void look(struct search *search)
 {
 	struct linux_kernel *kernel = search->kernel;
@@ -134,8 +113,9 @@ static void look(struct search *search)
 
 	if (linux_task_is_kernel_thread(kernel, &search->task))
 		return;
-	mm = find_memory(search);
-	if (!mm)
+	result = linux_process_mm(kernel, &search->task, &mm);
+	missed(search, result);
+	if (result != READ_OK)
 		return;
 	search->programs++;
 	buffer_clear(&search->name);

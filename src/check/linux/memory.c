@@ -4,8 +4,8 @@
  * or unpacked, and that of JIT compilers; memory that may be written and executed.
  */
 #include "check/check.h"
-#include "core/hash.h"
 #include "guest/linux/mm.h"
+#include "guest/linux/process.h"
 #include "guest/linux/task.h"
 #include "guest/linux/vma.h"
 
@@ -142,27 +142,16 @@ static void look_at_memory(struct search *search)
 
 static void look(struct search *search)
 {
-	const struct field *mm = &search->kernel->layout.task_mm;
-	_cleanup_hash_map_ struct hash_map seen = {0};
-	struct linux_threads threads;
 	enum read_result result;
+	uint64_t mm;
 
 	if (linux_task_is_kernel_thread(search->kernel, &search->task))
 		return;
 	buffer_clear(&search->process);
-	result = linux_task_name(search->kernel, &search->task, &search->process);
+	missed(search, linux_task_name(search->kernel, &search->task, &search->process));
+	result = linux_process_mm(search->kernel, &search->task, &mm);
 	missed(search, result);
-	/* If the first thread has ended, the others have the memory. */
-	if (!object_u64(&search->task, mm) &&
-	    linux_threads_init(&threads, search->kernel, &search->task, &seen)) {
-		while (!object_u64(&search->task, mm) &&
-		       linux_threads_next(&threads, &search->task))
-			;
-		if (!object_u64(&search->task, mm))
-			missed(search,
-			       threads.list.broken ? threads.list.broken : threads.why_unread);
-	}
-	if (!object_u64(&search->task, mm))
+	if (result != READ_OK)
 		return;
 	search->programs++;
 	look_at_memory(search);

@@ -320,3 +320,25 @@ enum read_result linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsp
 		return fault;
 	return linux_read_field(kernel, namespace, &layout->mnt_namespace_inum, ret);
 }
+
+enum read_result linux_process_mm(struct linux_kernel *kernel, struct object *task, uint64_t *ret)
+{
+	const struct field *mm = &kernel->layout.task_mm, *active = &kernel->layout.task_active_mm;
+	_cleanup_hash_map_ struct hash_map seen = {0};
+	struct linux_threads threads;
+
+	*ret = object_u64(task, mm);
+	if (!*ret && linux_threads_init(&threads, kernel, task, &seen)) {
+		while (!*ret && linux_threads_next(&threads, task))
+			*ret = object_u64(task, mm);
+		if (!*ret && threads.list.broken != READ_OK)
+			return threads.list.broken;
+		if (!*ret && threads.why_unread != READ_OK)
+			return threads.why_unread;
+	}
+	if (!*ret)
+		return READ_NONE;
+	if (!kernel->guest.live && active->present && object_u64(task, active) != *ret)
+		return READ_BAD_DATA;
+	return READ_OK;
+}

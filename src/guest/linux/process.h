@@ -11,6 +11,14 @@
 #define LINUX_MAX_CMDLINE ((size_t)1 << 20)
 
 /*
+ * Gets the address of a process's memory (mm); READ_NONE: it has none, as a kernel thread. If its
+ * first thread has ended, *task becomes one that has the memory still. READ_BAD_DATA if task_struct
+ * names two: active_mm of a thread with memory of its own is that memory (kernel/sched/core.c,
+ * context_switch()). In a running guest both may change between two reads, and that is not asked.
+ */
+enum read_result linux_process_mm(struct linux_kernel *kernel, struct object *task, uint64_t *ret);
+
+/*
  * Appends the command line as in /proc/PID/cmdline, with NULs: the argument area, or the title that
  * setproctitle() wrote there and into the environment after it. READ_LIMIT if the area is larger
  * than LINUX_MAX_CMDLINE. Source: fs/proc/base.c, get_mm_cmdline().
