@@ -34,10 +34,10 @@ def run(*args: str, **more: object) -> subprocess.CompletedProcess:
     return subprocess.run([NUNCHI, *args], capture_output=True, timeout=60, check=False, **more)
 
 
-def gdb(*commands: str) -> str:
-    """What gdb prints of the commands, connected to the guest."""
+def gdb(*commands: str, before: str = "") -> str:
+    """What gdb prints of the commands, connected to the guest; a shell runs BEFORE first."""
     lines = ("set pagination off", "set confirm off",
-             f"target remote | {NUNCHI} gdb {GUEST} --stdio", *commands)
+             f"target remote | {before} exec {NUNCHI} gdb {GUEST} --stdio", *commands)
     done = subprocess.run(["gdb", "-nx", "-batch", *(part for line in lines
                                                      for part in ("-ex", line))],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -61,6 +61,12 @@ class RealGdb(unittest.TestCase):
         shown = "".join(re.findall(r"0x([0-9a-f]{2})\b", text.rpartition('SMP"')[2]))
         row = json.loads(run("read", GUEST, banner, "16", "--json").stdout)
         self.assertEqual(shown[:32], row["hex"])
+
+    def test_a_guest_that_is_opened_slowly(self) -> None:
+        """gdb has sent its first packet three times by then."""
+        text = gdb("info registers rip", "info threads", before="sleep 5;")
+        self.assertRegex(text, r"rip +0x")
+        self.assertIn('"kernel"', text)
 
     def test_thread_and_tables(self) -> None:
         text = gdb("info threads", "info os", "info registers rax")
@@ -230,15 +236,19 @@ class Listening(unittest.TestCase):
             server, where = self.start(address)
             with self.connect(where) as connection:
                 connection.settimeout(1)
+                # Not the same one twice in a row, which would be sent again.
+                packets = b"".join(packet(f"m{symbol('linux_banner')},{size}")
+                                   for size in ("1000", "fff"))
                 with self.assertRaises(TimeoutError):
                     while True:
-                        connection.sendall(packet(f"m{symbol('linux_banner')},1000") * 1000)
+                        connection.sendall(packets * 500)
                 server.send_signal(signal.SIGTERM)
                 self.assertEqual(server.wait(20), 0)
         with subprocess.Popen([NUNCHI, "gdb", GUEST], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
             self.addCleanup(server.kill)
-            server.stdin.write(packet(f"m{symbol('linux_banner')},f00") * 64)
+            server.stdin.write(b"".join(packet(f"m{symbol('linux_banner')},{size}")
+                                        for size in ("f00", "eff")) * 32)
             server.stdin.flush()
             # The first answer is there, and the pipe is full soon.
             self.assertEqual(server.stdout.read(1), b"+")

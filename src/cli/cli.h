@@ -538,6 +538,8 @@ int show_selected(struct cli *cli, struct select *select, const char *target, co
 bool parse_number(const char *text, uint64_t *ret);
 /* The same with an optional k, M or G behind it (powers of 1024). */
 bool parse_size(const char *text, uint64_t *ret);
+/* Seconds of the monotonic clock. */
+double cli_now(void);
 /* Seconds, as the value of an option; says what is wrong with it, and gives the exit status. */
 int cli_seconds(struct cli *cli, const char *option, const char *value, double least, double most,
 		double *ret);

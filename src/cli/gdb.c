@@ -175,9 +175,26 @@ static int try_once(struct cli *cli, const struct gdb *given)
 	return status ? status : ended;
 }
 
+/*
+ * gdb sends its first packet four times, each two seconds after the other, and then goes on without
+ * an answer.
+ */
+#define GDB_WAITS_S 8
+
+static void note_slow_start(double took_s)
+{
+	if (took_s > GDB_WAITS_S)
+		fprintf(
+		    stderr,
+		    "nunchi: it took %.0f s to open the guest, for longer than gdb waits: if gdb "
+		    "does not connect, begin with gdb -ex 'set remotetimeout 60'\n",
+		    took_s);
+}
+
 static int gdb_run(struct cli *cli, void *state, char **arguments, int count)
 {
 	struct connection standard = {cli, STDIN_FILENO, STDOUT_FILENO};
+	double start = cli_now();
 	struct gdb *gdb = state;
 	int status = CLI_DONE;
 	bool next;
@@ -219,6 +236,7 @@ static int gdb_run(struct cli *cli, void *state, char **arguments, int count)
 		announce(gdb);
 		return serve_listener(cli, gdb);
 	}
+	note_slow_start(cli_now() - start);
 	return cli_fail(cli, serve(&standard, &gdb->options, &next));
 }
 

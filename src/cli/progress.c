@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static double now(void)
+double cli_now(void)
 {
 	struct timespec time;
 
@@ -17,7 +17,7 @@ static double now(void)
 void progress_begin(struct progress *progress)
 {
 	progress->terminal = isatty(STDERR_FILENO);
-	progress->last = now();
+	progress->last = cli_now();
 }
 
 void progress_show(struct progress *progress, uint64_t done, uint64_t total)
@@ -27,7 +27,7 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t total)
 
 	if (!progress->terminal && !progress->always)
 		return;
-	time = now();
+	time = cli_now();
 	if (time - progress->last < (progress->terminal ? 0.1 : 2.0) && (done < total || !total))
 		return;
 	progress->last = time;

@@ -409,6 +409,16 @@ static bool passes(struct nunchi_gdb *gdb, char c)
 	return true;
 }
 
+/*
+ * Whether the packet of `size` bytes before `next` comes once more: gdb sends one again if it is
+ * not acknowledged within two seconds (its "remotetimeout"), as happens while the guest is opened.
+ * gdb would take a second answer for that of its next packet.
+ */
+static bool comes_again(const struct nunchi_gdb *gdb, const char *next, size_t size, size_t left)
+{
+	return !gdb->no_ack && left >= size && !memcmp(next - size, next, size);
+}
+
 /* The error that ends the connection, which is the caller's from then on; NULL: there is none. */
 static struct nunchi_error *give_up_error(struct nunchi_gdb *gdb)
 {
@@ -424,7 +434,7 @@ struct nunchi_error *nunchi_gdb_take(struct nunchi_gdb *gdb, const char *bytes, 
 				     void *data, bool *ret_open)
 {
 	struct nunchi_error *err;
-	size_t used = 0;
+	size_t used = 0, start;
 
 	if (!gdb || !bytes || !write || !ret_open)
 		return error_create(NUNCHI_ERROR_ARGUMENT, "nunchi_gdb_take() was given NULL");
@@ -435,7 +445,11 @@ struct nunchi_error *nunchi_gdb_take(struct nunchi_gdb *gdb, const char *bytes, 
 			used++;
 			continue;
 		}
+		start = used;
 		used += gdb_parse(&gdb->parser, bytes + used, size - used, &piece);
+		if (piece == GDB_PACKET &&
+		    comes_again(gdb, bytes + used, used - start, size - used))
+			continue;
 		take_piece(gdb, piece);
 		if (gdb->out.size && !write(gdb->out.data, gdb->out.size, data))
 			fail(gdb, error_create(NUNCHI_ERROR_CANCELLED,

@@ -33,7 +33,8 @@ def gdb(nunchi: Path, target: str | Path, order: dict[str, Any], *options: str |
         before: tuple[str, ...] = ()) -> tuple[dict[str, Any] | None, str]:
     """What in_gdb.py found, None if there is nothing; and all that gdb printed."""
     server = shlex.join([str(nunchi), "gdb", str(target), "--stdio", *map(str, options)])
-    lines = ("set pagination off", "set confirm off", *before, f"target remote | {server}",
+    # Reading types from DWARF takes seconds on a busy machine.
+    lines = ("set pagination off", "set confirm off", "set remotetimeout 60", *before, f"target remote | {server}",
              f"python ORDER = {order!r}", f"source {HERE / 'in_gdb.py'}")
     command = ["gdb", "-nx", "-batch", *(part for line in lines for part in ("-ex", line))]
     try:

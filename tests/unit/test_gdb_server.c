@@ -131,6 +131,23 @@ static void test_acknowledges_until_told_not_to(void **state)
 	assert_string_equal(buffer_string(&server->out), "$T05thread:7fffffff;#a7");
 }
 
+/* gdb sends a packet again and again as long as nothing acknowledges it, and wants one answer. */
+static void test_packets_that_come_again(void **state)
+{
+	struct server *server = *state;
+
+	assert_null(take(server, "+$?#3f$?#3f$?#3f", 16));
+	assert_string_equal(buffer_string(&server->out), "+$T05thread:7fffffff;#a7");
+	assert_null(take(server, "$?#3f+$?#3f", 11));
+	assert_string_equal(buffer_string(&server->out),
+			    "+$T05thread:7fffffff;#a7+$T05thread:7fffffff;#a7");
+	replies(server, "QStartNoAckMode", "OK");
+	/* Now none is sent again. */
+	assert_null(take(server, "$?#3f$?#3f", 10));
+	assert_string_equal(buffer_string(&server->out),
+			    "$T05thread:7fffffff;#a7$T05thread:7fffffff;#a7");
+}
+
 /* A packet that comes byte by byte is the same packet; 0x03 between packets asks nothing. */
 static void test_packets_in_pieces(void **state)
 {
@@ -454,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	    TEST(test_acknowledges_until_told_not_to),
+	    TEST(test_packets_that_come_again),
 	    TEST(test_packets_in_pieces),
 	    TEST(test_what_is_supported),
 	    TEST(test_threads),
