@@ -30,6 +30,8 @@ TOOLS = ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "libxl
          "xenctx", "xen-hvmctx", "xen-mfndump", "xen-diag")
 # For a kernel: emulated, trying all it has of cryptography takes it 3 s in QEMU and 20 s in Bochs.
 NO_TESTS = "cryptomgr.notests=1"
+# The emulated machine has one processor, which a guest's vCPUs share.
+MOST_VCPUS = 8
 # Seconds of dom0's time for a guest to come up.
 PATIENCE = 400
 # How many images, and how many saved states, stay in the cache.
@@ -40,11 +42,12 @@ LIBC = ("ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libdl.so.2", "libpthr
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """One guest: its type and the suite of its kernel."""
+    """One guest: its type, the suite of its kernel, and how many vCPUs it has."""
 
     name: str
     type: str
     suite: str
+    vcpus: int = 1
     memory: int = 256
 
 
@@ -99,18 +102,22 @@ class Image:
 
 
 def parse_guests(text: str, suite: str) -> tuple[GuestSpec, ...]:
-    """"pv,pvh=trixie,hvm": types, each with the suite of its kernel if not SUITE."""
+    """"pv,pvh=trixie,hvm:2": types, each with the suite of its kernel if not SUITE, and how many
+    vCPUs if not one."""
     guests = []
     for part in filter(None, text.split(",")):
-        kind, _, own = part.partition("=")
+        start, _, own = part.partition("=")
+        kind, _, count = start.partition(":")
+        if count not in ("", *map(str, range(2, MOST_VCPUS + 1))):
+            raise LabError(f"{count!r} is no number of vCPUs from 2 to {MOST_VCPUS}")
         if kind not in TYPES:
             raise LabError(f"{kind!r} is no type of guest: {', '.join(TYPES)}")
         if (own or suite) not in kernels.SUITES:
             raise LabError(f"no kernels of {own or suite}: {', '.join(kernels.SUITES)}")
-        name = f"{kind}-{own}" if own else kind
+        name = "-".join(filter(None, (kind, count, own)))
         if any(guest.name == name for guest in guests):
             raise LabError(f"two guests would be called {name}")
-        guests.append(GuestSpec(name, kind, own or suite))
+        guests.append(GuestSpec(name, kind, own or suite, int(count or 1)))
     return tuple(guests)
 
 
@@ -142,7 +149,7 @@ def _guest_config(guest: GuestSpec, device_model: str, spec: Spec) -> str:
     image, root = ("vmlinuz", "initrd.gz") if guest.type == "hvm" else ("vmlinux", "initrd")
     lines = [f'name="{guest.name}"', f'type="{guest.type}"',
              f'kernel="/guest/{guest.suite}/{image}"', f'ramdisk="/guest/{guest.suite}/{root}"',
-             f"memory={guest.memory}", "vcpus=1", 'on_crash="preserve"', 'on_reboot="restart"',
+             f"memory={guest.memory}", f"vcpus={guest.vcpus}", 'on_crash="preserve"', 'on_reboot="restart"',
              # An emulated RDTSC doubles the time of a boot.
              'tsc_mode="native"',
              f'extra="console=hvc0 quiet nunchi.hostname={guest.name} '
