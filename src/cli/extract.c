@@ -9,8 +9,12 @@
 #include <string.h>
 
 #define DEFAULT_LIMIT ((uint64_t)16 << 30)
-/* Pages of all files that are looked for: those of 256 GiB. Files may have any size. */
+/*
+ * Pages of all files that are looked for: those of 256 GiB. Files may have any size, so one file
+ * gets an eighth of those that are left; the others are not lost for it.
+ */
 #define MAX_PAGES ((uint64_t)1 << 26)
+#define ONE_OF    8
 #define PAGE      4096u
 /* Ranges of missing bytes that are told of a file. */
 #define MAX_RANGES 16
@@ -74,6 +78,8 @@ struct extract {
 	struct nunchi_error *err; /* that ended it */
 	struct progress progress;
 	uint64_t rows, made, kept, incomplete, refused, unnamed; /* kept: bytes of those made */
+	uint64_t cut;                                            /* files with too many holes */
+	uint64_t unknown; /* descriptors of which it is not known whether the file has a name */
 };
 
 /* A file that was found, and what was read of it. */
@@ -209,13 +215,15 @@ static struct nunchi_error *begin(struct extract *extract, struct found *found)
 	return error < 0 ? lost_maker() : NULL;
 }
 
-/* Why no more bytes are copied; NULL: some are. */
-static const char *spent(const struct extract *extract)
+/* Why no more bytes of a file are copied; NULL: some are. pages: what it may have looked for at
+ * most. */
+static const char *spent(const struct extract *extract, uint64_t pages)
 {
 	if (extract->done >= extract->limit)
 		return "not copied: all files have more bytes than --limit says";
-	if (extract->pages >= MAX_PAGES)
-		return "not looked for: all files have more than 256 GiB with their holes";
+	if (extract->pages >= pages)
+		return "not looked for: the file has too many holes; nunchi cat with the path "
+		       "reads it";
 	return NULL;
 }
 
@@ -223,14 +231,16 @@ static struct nunchi_error *copy(struct extract *extract, struct nunchi_file *fi
 				 struct found *found)
 {
 	static char chunk[EXTRACT_CHUNK];
+	const uint64_t pages = extract->pages + (MAX_PAGES - extract->pages) / ONE_OF;
 	struct nunchi_error *err = NULL;
 	struct nunchi_piece piece;
 
 	for (uint64_t at = 0; !err && at < found->size; at += piece.size) {
 		uint64_t most = extract->limit - extract->done;
-		const char *why = spent(extract);
+		const char *why = spent(extract, pages);
 
 		if (why) {
+			extract->cut += extract->done < extract->limit;
 			add_missing(found, at, found->size - at);
 			say(found, why);
 			return NULL;
@@ -481,6 +491,8 @@ static struct nunchi_error *take_open(const struct nunchi_cell *cells, bool torn
 	struct deleted *entry;
 
 	(void)torn;
+	extract->unknown +=
+	    cells[2].kind == NUNCHI_CELL_ABSENT && cells[2].absence != NUNCHI_ABSENT_NOT_APPLICABLE;
 	if (!is_deleted(&cells[2]) || cells[0].kind != NUNCHI_CELL_VALUE ||
 	    cells[1].kind != NUNCHI_CELL_VALUE || cells[0].integer < 0 || cells[1].integer < 0)
 		return NULL;
@@ -596,6 +608,25 @@ static void tell(struct extract *extract)
 	cli_warn(cli, text);
 }
 
+/* What was not looked for as it was asked for is no success. */
+static int fail_for_the_left_out(struct extract *extract)
+{
+	int status = CLI_DONE;
+
+	if (extract->cut)
+		status = cli_fail_with(
+		    extract->cli, "%" PRIu64 " files have too many holes to look for all of them",
+		    extract->cut);
+	if (extract->unknown)
+		status = cli_fail_with(
+		    extract->cli,
+		    "of %" PRIu64 " descriptors the path cannot be read, so that it is "
+		    "not known whether their files were deleted; nunchi show TARGET "
+		    "process_open_files says why",
+		    extract->unknown);
+	return status;
+}
+
 /* Gives the manifest its name: all that was found is in it. */
 static int name_manifest(struct extract *extract)
 {
@@ -634,7 +665,8 @@ static int extract_held(struct cli *cli, void *data)
 		failed = name_manifest(extract);
 		status = failed ? failed : status;
 		tell(extract);
-		return status;
+		failed = fail_for_the_left_out(extract);
+		return failed ? failed : status;
 	}
 	if (cli_interrupted()) {
 		nunchi_error_destroy(extract->err);

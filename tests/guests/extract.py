@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from guests.session import Subject
 
 PATHS = (contents.TOP, "/tmp/files", "/run/disk", contents.OVERLAY, "/run/hostile")
+WIDE = "/run/wide"
 FEWEST_PATHS = 20
 FEWEST_DESCRIPTORS = {1: 2, 3: 8}  # without a name, by the number of processes
 KNOWN = {r"\\": b"\\", r"\n": b"\n", r"\t": b"\t", r"\r": b"\r"}
@@ -30,7 +31,10 @@ ESCAPE = re.compile(r"\\(?:[\\ntr]|x[0-9a-f]{2}|u\{[0-9a-f]+\})")
 
 
 def told(guest: machine.Guest) -> dict[bytes, str]:
-    """The sum of each regular file below PATHS."""
+    """The sum of each regular file below PATHS. Makes files of 1 TiB beside a small one."""
+    machine.execute(guest, f"mkdir -p {WIDE} && for i in 1 2 3; do "
+                           f"dd if=/dev/null of={WIDE}/a$i bs=1048576 seek=1048576 count=0; done; "
+                           f"echo small >{WIDE}/b")
     text = machine.execute(guest, f'find {" ".join(PATHS)} -type f -exec sha256sum {{}} \\;')
     return {path: value.decode() for value, path in SUM.findall(text)}
 
@@ -159,6 +163,14 @@ def saved(subject: Subject) -> None:
                   f"{form}: --limit", str(cut))
     again = subject.nunchi.run("extract", subject.raw, top)
     account.check(again.status == 1 and "is not empty" in again.err, f"{form}: twice", again.err)
+    shutil.rmtree(top, ignore_errors=True)
+    top, rows = write(subject, f"{form}, holes", subject.raw, WIDE, status=1)
+    check_tree(subject, f"{form}, holes", top, rows)
+    # Each of them is looked at, not the first one alone.
+    account.check({row["path"] for row in rows
+                   if "too many holes" in (row["error"] or "") and row["holes"]} ==
+                  {f"{WIDE}/a{i}" for i in (1, 2, 3)} and (top / f"files{WIDE}/b").read_bytes() ==
+                  b"small\n", f"{form}: files with holes, and one beside them", str(rows))
     shutil.rmtree(top, ignore_errors=True)
     with subprocess.Popen([subject.nunchi.path, "extract", subject.raw, top, "/", "--json",
                            *subject.options], stdout=subprocess.DEVNULL,
