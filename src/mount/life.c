@@ -116,13 +116,19 @@ static int serve(struct mounted *mounted)
 
 /* ---- The first process ----------------------------------------------------------------------- */
 
-static int exit_status(int status)
+/* A child that exits has said why itself. */
+static struct nunchi_error *child_error(int status, int *ret_status)
 {
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	if (!WIFSIGNALED(status))
+		return NULL;
+	return error_create(NUNCHI_ERROR_IO,
+			    "the process that reads the guest was ended by signal %d (%s)",
+			    WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
 /* Waits until the child ends or a signal comes; unmounts. Gives the exit status. */
-static int stay(struct mounted *mounted, pid_t child, int fd)
+static struct nunchi_error *stay(struct mounted *mounted, pid_t child, int fd, int *ret_status)
 {
 	const struct mount_options *options = mounted->options;
 	bool asked = !options->wait(fd, POLLIN);
@@ -133,16 +139,17 @@ static int stay(struct mounted *mounted, pid_t child, int fd)
 	/* If it was unmounted by somebody else, libfuse finds that out. */
 	mounted->library.fuse_unmount(mounted->fuse);
 	if (!asked)
-		return exit_status(status);
+		return child_error(status, ret_status);
+	*ret_status = 0;
 	/* It ends by itself, unless it waits for the guest, or somebody still uses a file. */
 	if (io_reap(child, clock_us() + END_US, NULL, &status))
-		return 0;
+		return NULL;
 	kill(child, SIGTERM);
 	if (io_reap(child, clock_us() + END_US, NULL, &status))
-		return 0;
+		return NULL;
 	kill(child, SIGKILL);
 	io_reap(child, CLOCK_NEVER, NULL, &status);
-	return 0;
+	return NULL;
 }
 
 struct nunchi_error *mount_run(const struct mount_options *options, enum mount_end *ret,
@@ -186,7 +193,7 @@ struct nunchi_error *mount_run(const struct mount_options *options, enum mount_e
 		mounted.library.fuse_unmount(mounted.fuse);
 	} else {
 		*ret = MOUNT_ENDED;
-		*ret_status = stay(&mounted, child, pipes[0]);
+		err = stay(&mounted, child, pipes[0], ret_status);
 	}
 	mounted.library.fuse_destroy(mounted.fuse);
 	close(pipes[0]);

@@ -167,6 +167,17 @@ def check_programs(account: Account, where: Path) -> None:
     account.check(modes == {0o500, 0o400}, "mount: modes", str(modes))
 
 
+def check_child_killed(account: Account, mount: Mount, where: Path) -> None:
+    """The process that reads the guest."""
+    pid = mount.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    account.check(len(children) == 1 and mount.status() == 1 and "was ended by signal 9" in mount.errors(),
+                  "mount: the process that reads the guest is killed", mount.errors())
+    account.check(not is_mounted(where), "mount: nothing is left when it is killed")
+
+
 def check_killed(account: Account, nunchi: Nunchi, target: Path, where: Path, *options: str) -> None:
     """What a nunchi leaves that is killed is taken away by the next one; an own unmount ends it."""
     mount = Mount(nunchi, target, where, *options)
@@ -179,6 +190,9 @@ def check_killed(account: Account, nunchi: Nunchi, target: Path, where: Path, *o
     account.check((where / "log").exists(), "mount: it works after kill -9")
     again = nunchi.run("mount", target, where, *options)
     account.check(again.status == 2 and "is not empty" in again.err, "mount: twice", again.err)
+    check_child_killed(account, mount, where)
+    mount = Mount(nunchi, target, where, *options)
+    account.check(mount.is_ready(), "mount: it is mounted to be unmounted", mount.errors())
     subprocess.run(["fusermount3", "-u", where], check=False)
     account.check(mount.status() == 0, "mount: status of fusermount3 -u", mount.errors())
     account.check(not is_mounted(where), "mount: nothing is left by fusermount3 -u")
