@@ -48,10 +48,12 @@ static void hear(int level, const char *file, int line, const YR_RULE *rule, con
 static bool is_compiled(FILE *file)
 {
 	char magic[4];
-	bool is = fread(magic, 1, sizeof(magic), file) == sizeof(magic) &&
-		  !memcmp(magic, "YARA", sizeof(magic));
+	size_t size = fread(magic, 1, sizeof(magic), file);
+	bool is = size == sizeof(magic) && !memcmp(magic, "YARA", sizeof(magic));
 
-	rewind(file);
+	/* Pushed back, since a pipe cannot be rewound. */
+	while (size)
+		ungetc((unsigned char)magic[--size], file);
 	return is;
 }
 

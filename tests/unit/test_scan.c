@@ -240,6 +240,28 @@ static struct nunchi_error *compile(const char *text, struct scan_rules **ret)
 	return err;
 }
 
+/* Rules that come out of a pipe, of which the first bytes are looked at twice. */
+static void test_rules_of_a_pipe(void **state)
+{
+	static const char text[] = "rule a { strings: $a = \"xyzw\" condition: $a }";
+	struct scan_rules *rules = NULL;
+	struct nunchi_error *err;
+	char path[64];
+	char *const paths[] = {path};
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(write(pipes[1], text, strlen(text)), strlen(text));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pipes[0]);
+	close(pipes[1]);
+	err = scan_rules_compile(paths, 1, no_warning, NULL, &rules);
+	close(pipes[0]);
+	if (err)
+		fail_msg("%s", nunchi_error_message(err));
+	scan_rules_destroy(rules);
+}
+
 static bool go_on(uint64_t done, void *data)
 {
 	(void)done;
@@ -421,7 +443,7 @@ int main(void)
 	    cmocka_unit_test(test_strings), cmocka_unit_test(test_long_string),
 #ifdef HAVE_YARA
 	    cmocka_unit_test(test_borders), cmocka_unit_test(test_ended),
-	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_refused), cmocka_unit_test(test_rules_of_a_pipe),
 #endif
 	};
 
