@@ -187,7 +187,10 @@ void scope_cells(struct scope_area *area, uint64_t address, struct nunchi_cell *
 
 struct scoping {
 	struct cli *cli;
-	const struct scope *scope;
+	struct look *look;
+	const struct scope *scope; /* of look */
+	bool several;              /* processes may be asked for */
+	int failed;                /* the exit status of a process that was left out */
 	int (*work)(struct cli *cli, struct scope_area *area, void *data);
 	void *data;
 	/* The processes that were chosen. */
@@ -253,6 +256,24 @@ static int compare_maps(const void *one, const void *other)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
+static bool goes_on(void *data)
+{
+	return look_goes_on(data, 0, 0);
+}
+
+/* Whether the error is one of this process's memory, and others may be read. */
+static bool is_of_memory(const struct nunchi_error *err)
+{
+	switch (nunchi_error_code(err)) {
+	case NUNCHI_ERROR_FAULT:
+	case NUNCHI_ERROR_DATA:
+	case NUNCHI_ERROR_NOT_FOUND:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Finds what is mapped, and works on it. */
 static int work_mapped(struct scoping *scoping, struct scope_area *area, const char *what)
 {
@@ -265,13 +286,15 @@ static int work_mapped(struct scoping *scoping, struct scope_area *area, const c
 	if (area->map_count)
 		qsort(area->maps, area->map_count, sizeof(*area->maps), compare_maps);
 	for (size_t i = 0; i < area->map_count && !err && !cut; i++) {
-		if (cli_interrupted())
-			return CLI_FAILED;
 		err = scan_mapped(&area->memory, area->maps[i].start, area->maps[i].end, &left,
-				  &area->regions, &cut);
+				  goes_on, scoping->look, &area->regions, &cut);
+	}
+	if (err && scoping->several && is_of_memory(err)) {
+		scoping->failed = cli_fail(cli, err);
+		return CLI_DONE;
 	}
 	if (err)
-		return cli_fail(cli, err);
+		return look_fail(cli, scoping->look, area, err);
 	if (cut) {
 		snprintf(text, sizeof(text),
 			 "%s maps more than %d times the guest's RAM; the rest is left out", what,
@@ -395,8 +418,10 @@ static int work_processes(struct scoping *scoping)
 		snprintf(pid, sizeof(pid), "%" PRIu64, scope->pids[i]);
 		status = choose_processes(scoping, &where);
 	}
+	scoping->several = scoping->chosen_count > 1;
 	for (size_t i = 0; i < scoping->chosen_count && !status; i++)
 		status = work_process(scoping, &scoping->chosen[i]);
+	scoping->several = false;
 	return status;
 }
 
@@ -478,7 +503,7 @@ static int work_all(struct cli *cli, void *data)
 	for (size_t i = 0; i < scoping->chosen_count; i++)
 		free(scoping->chosen[i].name);
 	free(scoping->chosen);
-	return status;
+	return status ? status : scoping->failed;
 }
 
 /* RAM can be looked through without a kernel; of a raw file it tells where the bytes lie. */
@@ -497,10 +522,12 @@ static int find_kernel(struct cli *cli)
 	return CLI_DONE;
 }
 
-int scope_run(struct cli *cli, const struct scope *scope, const char *target,
+int scope_run(struct cli *cli, struct look *look, const char *target,
 	      int (*work)(struct cli *cli, struct scope_area *area, void *data), void *data)
 {
-	struct scoping scoping = {.cli = cli, .scope = scope, .work = work, .data = data};
+	const struct scope *scope = &look->scope;
+	struct scoping scoping = {
+	    .cli = cli, .look = look, .scope = scope, .work = work, .data = data};
 	const bool only_ram = !scope->pid_count && !scope->name && !scope->all && !scope->kernel;
 	int status = cli_open(cli, target);
 

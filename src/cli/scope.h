@@ -84,9 +84,10 @@ const struct scope_map *scope_map_at(const struct scope_area *area, uint64_t add
 
 /*
  * Opens the guest, and calls work() for each memory: the RAM, each process, the kernel. The guest
- * stands still meanwhile if --pause always was given.
+ * stands still meanwhile if --pause always was given. A process whose memory cannot be read does
+ * not keep the others from being looked at; the exit status tells of it.
  */
-int scope_run(struct cli *cli, const struct scope *scope, const char *target,
+int scope_run(struct cli *cli, struct look *look, const char *target,
 	      int (*work)(struct cli *cli, struct scope_area *area, void *data), void *data);
 /*
  * Tells why looking through an area ended early, and gives the exit status. An error of

@@ -148,7 +148,7 @@ static int strings_run(struct cli *cli, void *data, char **arguments, int count)
 		status = filter_open(cli, &state->look.filter, &strings_view, &state->look.select);
 	if (status)
 		return status;
-	status = scope_run(cli, &state->look.scope, arguments[0], strings_area, state);
+	status = scope_run(cli, &state->look, arguments[0], strings_area, state);
 	return filter_close(cli, &state->look.filter, status);
 }
 

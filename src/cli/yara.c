@@ -211,7 +211,7 @@ static int yara_run(struct cli *cli, void *state, char **arguments, int count)
 		status = filter_open(cli, &yara->look.filter, &yara_view, &yara->look.select);
 	if (status)
 		return status;
-	status = scope_run(cli, &yara->look.scope, arguments[0], scan_area, yara);
+	status = scope_run(cli, &yara->look, arguments[0], scan_area, yara);
 	return filter_close(cli, &yara->look.filter, status);
 }
 

@@ -61,6 +61,14 @@ struct nunchi_error *scan_ram(struct nunchi_guest *guest, struct scan_regions *r
 	return NULL;
 }
 
+/* Between two questions whether to go on there are so many walks. */
+#define ASK_EACH 4096
+/*
+ * Bytes that a page counts for which is not mapped. A table of 512 pages of which one is mapped
+ * counts for three pages.
+ */
+#define UNMAPPED_COST 16
+
 /* How many bytes from this address on a walk has told of: those of a page, or of a missing table.
  */
 static uint64_t told(const struct nunchi_translation *walk, uint64_t address)
@@ -86,14 +94,17 @@ static uint64_t told(const struct nunchi_translation *walk, uint64_t address)
 }
 
 struct nunchi_error *scan_mapped(struct scan_memory *memory, uint64_t start, uint64_t end,
-				 uint64_t *left, struct scan_regions *ret, bool *ret_cut)
+				 uint64_t *left, bool (*goes_on)(void *data), void *data,
+				 struct scan_regions *ret, bool *ret_cut)
 {
 	struct nunchi_translation walk;
 	struct nunchi_error *err;
 
-	while (start < end) {
-		uint64_t size;
+	for (uint64_t steps = 0; start < end; steps++) {
+		uint64_t size, cost;
 
+		if (steps % ASK_EACH == 0 && !goes_on(data))
+			return error_create(NUNCHI_ERROR_CANCELLED, "cancelled");
 		memory->place.address = start;
 		err = nunchi_translate(memory->guest, &memory->place, &walk);
 		if (err)
@@ -101,15 +112,14 @@ struct nunchi_error *scan_mapped(struct scan_memory *memory, uint64_t start, uin
 		size = told(&walk, start);
 		if (size > end - start)
 			size = end - start;
-		if (walk.mapped && size > *left) {
+		cost = walk.mapped ? size : UNMAPPED_COST;
+		if (cost > *left) {
 			*ret_cut = true;
 			return NULL;
 		}
-		if (walk.mapped) {
-			if (!scan_regions_add(ret, start, start + size))
-				return &error_nomem;
-			*left -= size;
-		}
+		*left -= cost;
+		if (walk.mapped && !scan_regions_add(ret, start, start + size))
+			return &error_nomem;
 		start += size;
 	}
 	return NULL;

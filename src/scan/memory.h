@@ -22,9 +22,12 @@ size_t scan_memory_read(void *data, uint64_t address, size_t size, void *buffer)
 struct nunchi_error *scan_ram(struct nunchi_guest *guest, struct scan_regions *ret);
 /*
  * Adds what the page table of memory->place maps between two addresses, at most *left bytes, of
- * which it takes what it adds. *ret_cut is set if there were more.
+ * which it takes what it adds, and something for each page that a table says is not mapped, so that
+ * tables of a hostile guest have an end. *ret_cut is set if there were more. goes_on() is asked now
+ * and then; if it says no, the error is NUNCHI_ERROR_CANCELLED.
  */
 struct nunchi_error *scan_mapped(struct scan_memory *memory, uint64_t start, uint64_t end,
-				 uint64_t *left, struct scan_regions *ret, bool *ret_cut);
+				 uint64_t *left, bool (*goes_on)(void *data), void *data,
+				 struct scan_regions *ret, bool *ret_cut);
 
 #endif

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import machine
 from qmp import Qmp
 
-from guests import pauses
+from guests import pauses, raw
+from guests.expressions import value
 from guests.tool import Done, good_run
 
 if TYPE_CHECKING:
@@ -141,6 +142,23 @@ def check_strings(subject: Subject, path: Path) -> None:
         account.say(f"strings: {len(ours)} of {encoding} in {done.seconds:.1f} s")
 
 
+def check_others(subject: Subject, pid: int) -> None:
+    """A process whose page table lies nowhere: the others are looked at, and the status tells of it."""
+    account, nunchi, options = subject.account, subject.nunchi, subject.options
+    words = ("strings", subject.raw, "--all", "--min", "64", "--columns", "pid,text", "--json")
+    whole = nunchi.run(*words, *options)
+    task = nunchi.show(subject.raw, "processes", "--where", f"pid={pid}", *options).rows[0]["task"]
+    place = int(value(subject, f"(unsigned long)&((struct task_struct *){task})->mm->pgd"), 0)
+    with raw.opened(subject.raw) as image:
+        image.write(nunchi.physical(subject.raw, place, *options), b"\xf8" * (4 if subject.config.is_32bit else 8))
+        done = nunchi.run(*words, *options)
+        image.restore()
+    want = [row for row in whole.rows if row["pid"] != pid]
+    account.check(whole.status == 0 and done.status == 1 and done.rows == want and len(want) < len(whole.rows) and
+                  f"process {pid} cannot be reached" in done.err,
+                  f"strings, one page table of all is nowhere: {len(done.rows)} rows, not {len(want)}", done.err)
+
+
 def check_ended(subject: Subject, guest: machine.Guest) -> None:
     """A scan that a signal ends in the middle, with the guest held, lets it go on and leaves no process."""
     account, rules = subject.account, subject.work / "endless.yar"
@@ -192,5 +210,6 @@ def check(subject: Subject, said: Told | None) -> None:
     """The saved guest."""
     if said:
         check_process(subject, "saved", subject.raw, said)
+        check_others(subject, said.pid)
     check_ram(subject, subject.raw)
     check_strings(subject, subject.raw)
