@@ -55,6 +55,9 @@ SIZE = near(1 << 18, 0)
 LOAD = near(0.5, 0.1)
 # Programs begin and end between the passes, and the oracle itself takes memory while it reads.
 MEMORY = near(16 << 20, 0.05)
+# Free pages that wait on the lists of a CPU are not counted; since 6.7 these lists grow and shrink by
+# themselves. A 6.12 of 512 MiB had 21 MiB less for seconds, and all other values as before and after.
+FREE_MEMORY = near(48 << 20, 0.05)
 # What a CPU did: the clock of a CPU that is idle stands at its last tick.
 CPU_MODE = near(2 * TICKS, 0.02)
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest",
@@ -169,8 +172,9 @@ VIEWS = {
     "load_average": View(("period",), (), {"average": LOAD}),
     "memory_info": View(
         (), ("memory_total", "swap_total"),
-        {column: MEMORY for column in ("memory_free", "buffers", "cached", "swap_cached", "active",
-                                       "inactive", "swap_free", "shared", "slab_reclaimable")}),
+        {"memory_free": FREE_MEMORY,
+         **dict.fromkeys(("buffers", "cached", "swap_cached", "active", "inactive", "swap_free",
+                          "shared", "slab_reclaimable"), MEMORY)}),
     "uptime": View(
         (), ("boot_time",),
         {"total_seconds": lambda value, said: int(min(said)) <= value <= max(said) + 1,
