@@ -118,11 +118,18 @@ static YR_MEMORY_BLOCK *scan_next(YR_MEMORY_BLOCK_ITERATOR *iterator)
 {
 	struct process *process = iterator->context;
 	const YR_RULES *rules = process->start->rules->compiled;
+	YR_MATCH match;
 
-	for (uint32_t i = 0; i < rules->num_strings; i++)
-		for (const YR_MATCH *match = process->scanner->matches[i].head; match;
-		     match = match->next)
-			take_match(process, i, match);
+	for (uint32_t i = 0; i < rules->num_strings; i++) {
+		const void *next = process->scanner->matches[i].head;
+
+		/* Copied: libyara puts them at addresses that are not aligned
+		 * (yr_notebook_alloc()). */
+		for (; next; next = match.next) {
+			memcpy(&match, next, sizeof(match));
+			take_match(process, i, &match);
+		}
+	}
 	flush_items(process, ANSWER_MATCHES, sizeof(struct scan_match));
 	process->harvested = true;
 	iterator->last_error = ERROR_CALLBACK_ERROR;
