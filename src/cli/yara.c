@@ -41,6 +41,9 @@ static const char *column_name(size_t n)
 	return n < ARRAY_SIZE(columns) ? columns[n].name : NULL;
 }
 
+/* Strings with too many matches that a warning names. */
+#define MOST_CUT_NAMED 8
+
 struct yara_state {
 	struct look look; /* the first member: scope_option() and select_clean() get it */
 	struct scan_rules *rules;
@@ -49,6 +52,7 @@ struct yara_state {
 	struct cli *cli;
 	struct scope_area *area;  /* that is scanned */
 	uint64_t total;           /* its bytes */
+	uint64_t cut;             /* strings of which not all matches are kept */
 	struct nunchi_error *err; /* of writing */
 };
 
@@ -93,6 +97,22 @@ static bool give_row(const struct scan_row *row, void *data)
 	return !yara->err;
 }
 
+static void warn_of_cut(const char *rule, const char *string, const struct scan_share *share,
+			void *data)
+{
+	struct yara_state *yara = data;
+	char text[256];
+
+	yara->cut++;
+	if (yara->cut > MOST_CUT_NAMED)
+		return;
+	snprintf(text, sizeof(text),
+		 "rule %.64s, string %.64s: of %" PRIu64 " matches the first %" PRIu64
+		 " are kept, which conditions count",
+		 rule, string, share->found, share->kept);
+	scope_warn(yara->cli, yara->area, text);
+}
+
 static void warn_of_all(const struct yara_state *yara, const struct scan_result *result)
 {
 	const struct scan_missed *missed = &result->missed;
@@ -104,13 +124,6 @@ static void warn_of_all(const struct yara_state *yara, const struct scan_result 
 			 "%" PRIu64 " blocks of 2 MiB could not be scanned (took longer than %d s, "
 			 "or too much memory), the first at 0x%" PRIx64 "; YARA's error %d",
 			 missed->count, SCAN_MOST_SECONDS, missed->first, missed->status);
-		scope_warn(yara->cli, yara->area, text);
-	}
-	if (result->left_out) {
-		snprintf(text, sizeof(text),
-			 "there are %" PRIu64 " more matches than the %d that are kept; conditions "
-			 "do not count them",
-			 result->left_out, SCAN_MOST_MATCHES);
 		scope_warn(yara->cli, yara->area, text);
 	}
 	if (result->many) {
@@ -172,6 +185,7 @@ static int scan_area(struct cli *cli, struct scope_area *area, void *data)
 	status = err || area->memory.err ? look_fail(cli, &yara->look, area, err) : CLI_DONE;
 	if (!status) {
 		warn_of_all(yara, &result);
+		scan_cut_strings(yara->rules, &result, warn_of_cut, yara);
 		status = show(yara, &result);
 	}
 	scan_result_deinit(&result);
@@ -212,7 +226,14 @@ static int yara_run(struct cli *cli, void *state, char **arguments, int count)
 	if (status)
 		return status;
 	status = scope_run(cli, &yara->look, arguments[0], scan_area, yara);
-	return filter_close(cli, &yara->look.filter, status);
+	status = filter_close(cli, &yara->look.filter, status);
+	if (!status && yara->cut)
+		status =
+		    cli_fail_with(cli,
+				  "%" PRIu64 " strings have too many matches; not all are shown, "
+				  "and conditions do not count those that are left out",
+				  yara->cut);
+	return status;
 }
 
 static void yara_clean(void *state)

@@ -162,12 +162,12 @@ static bool join_tags(const YR_RULE *rule, struct buffer *ret)
 /* The first match of the string, or the end of all. */
 static size_t first_match(const struct scan_result *result, uint32_t string)
 {
-	size_t low = 0, high = result->count;
+	size_t low = 0, high = result->matches.count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (result->matches[middle].string < string)
+		if (result->matches.items[middle].string < string)
 			low = middle + 1;
 		else
 			high = middle;
@@ -188,9 +188,10 @@ static bool give_rule(const YR_RULE *rule, const struct scan_result *result, str
 			continue;
 		row->string = string->identifier;
 		for (size_t i = first_match(result, string->idx);
-		     i < result->count && result->matches[i].string == string->idx; i++) {
+		     i < result->matches.count && result->matches.items[i].string == string->idx;
+		     i++) {
 			any = true;
-			row->match = &result->matches[i];
+			row->match = &result->matches.items[i];
 			if (!give(row, data))
 				return false;
 		}
@@ -216,4 +217,24 @@ struct nunchi_error *scan_rows(const struct scan_rules *rules, const struct scan
 			break;
 	}
 	return NULL;
+}
+
+void scan_cut_strings(const struct scan_rules *rules, const struct scan_result *result,
+		      void (*give)(const char *rule, const char *string,
+				   const struct scan_share *share, void *data),
+		      void *data)
+{
+	const YR_RULE *rule;
+	const YR_STRING *string;
+
+	yr_rules_foreach(rules->compiled, rule)
+	{
+		yr_rule_strings_foreach(rule, string)
+		{
+			const struct scan_share *share = &result->matches.shares[string->idx];
+
+			if (share->kept < share->found)
+				give(rule->identifier, string->identifier, share, data);
+		}
+	}
 }

@@ -12,13 +12,12 @@
 #define NUNCHI_SCAN_SCAN_H
 
 #include "scan/blocks.h"
+#include "scan/matches.h"
 
 #include <nunchi/nunchi.h>
 
-/* Matches that are kept of one memory; YARA's own limit for each string. */
+/* Matches that are kept of one memory; YARA's own limit for each string in a block. */
 #define SCAN_MOST_MATCHES 1000000
-/* Bytes that are kept of each match. */
-#define SCAN_MATCH_DATA 32
 /* Seconds that YARA may take for a block, and for the conditions. */
 #define SCAN_MOST_SECONDS 60
 #define SCAN_MOST_JOBS    64
@@ -39,14 +38,6 @@ void scan_rules_destroy(struct scan_rules *rules);
 
 /* ---- Scanning -------------------------------------------------------------------------------- */
 
-struct scan_match {
-	uint32_t string; /* YARA's number of the string */
-	uint32_t length; /* of the match in bytes */
-	uint64_t address;
-	uint32_t data_size;
-	uint8_t data[SCAN_MATCH_DATA]; /* its first bytes */
-};
-
 /* Blocks of which matches are missing. */
 struct scan_missed {
 	uint64_t count;
@@ -55,13 +46,10 @@ struct scan_missed {
 };
 
 struct scan_result {
-	/* By string, then by address. */
-	struct scan_match *matches;
-	size_t count, capacity;
+	struct scan_matches matches;
 	uint32_t *rules; /* the rules whose conditions are met, in the order of the files; owned */
 	size_t rule_count;
 	uint64_t unread;           /* bytes that could not be read */
-	uint64_t left_out;         /* matches beyond SCAN_MOST_MATCHES */
 	uint64_t many;             /* blocks in which YARA stopped looking for a string */
 	struct scan_missed missed; /* blocks that could not be looked through */
 	const char *judging;       /* why conditions could not be evaluated; NULL: they were */
@@ -103,6 +91,12 @@ struct scan_row {
 	const char *string;             /* "$a"; NULL: the condition is met without a string */
 	const struct scan_match *match; /* NULL likewise */
 };
+
+/* Calls give() for each string of which not all matches are kept. */
+void scan_cut_strings(const struct scan_rules *rules, const struct scan_result *result,
+		      void (*give)(const char *rule, const char *string,
+				   const struct scan_share *share, void *data),
+		      void *data);
 
 /* Calls give() for each match of each rule whose condition is met, until that returns false. */
 struct nunchi_error *scan_rows(const struct scan_rules *rules, const struct scan_result *result,

@@ -49,7 +49,7 @@ struct run {
 
 void scan_result_deinit(struct scan_result *result)
 {
-	free(result->matches);
+	scan_matches_deinit(&result->matches);
 	free(result->rules);
 	*result = (struct scan_result){0};
 }
@@ -160,14 +160,7 @@ static struct nunchi_error *add_match(struct run *run, const struct scan_region 
 	    match->data_size > SCAN_MATCH_DATA || match->length > INT32_MAX ||
 	    match->address < own->start || match->address >= own->end)
 		return broken();
-	if (result->count >= SCAN_MOST_MATCHES) {
-		result->left_out++;
-		return NULL;
-	}
-	if (!ARRAY_RESERVE(result->matches, result->count, result->capacity, 1))
-		return &error_nomem;
-	result->matches[result->count++] = *match;
-	return NULL;
+	return scan_matches_add(&result->matches, match) ? NULL : &error_nomem;
 }
 
 static struct nunchi_error *add_rules(struct run *run, const uint8_t *items, uint32_t count)
@@ -384,15 +377,6 @@ static struct nunchi_error *find_strings(struct run *run)
 
 /* ---- Conditions ------------------------------------------------------------------------------ */
 
-static int compare_matches(const void *one, const void *other)
-{
-	const struct scan_match *a = one, *b = other;
-
-	if (a->string != b->string)
-		return a->string < b->string ? -1 : 1;
-	return a->address < b->address ? -1 : a->address > b->address;
-}
-
 /* Asks the first process something, and waits until it is done. */
 static struct nunchi_error *ask_judge(struct run *run, enum ask_kind kind, uint64_t count)
 {
@@ -429,13 +413,13 @@ static struct nunchi_error *give_matches(struct run *run)
 	const struct scan_result *result = run->result;
 	struct nunchi_error *err = NULL;
 
-	for (size_t at = 0; at < result->count && !err;) {
-		size_t count = result->count - at;
+	for (size_t at = 0; at < result->matches.count && !err;) {
+		size_t count = result->matches.count - at;
 
 		if (count > SLOT_ITEMS(struct placed_match))
 			count = SLOT_ITEMS(struct placed_match);
 		for (size_t i = 0; i < count; i++) {
-			const struct scan_match *match = &result->matches[at + i];
+			const struct scan_match *match = &result->matches.items[at + i];
 
 			slot[i] =
 			    (struct placed_match){match->string, match->length, match->address};
@@ -465,9 +449,8 @@ static struct nunchi_error *judge(struct run *run)
 	struct nunchi_error *err;
 
 	run->judging = true;
-	if (run->result->count)
-		qsort(run->result->matches, run->result->count, sizeof(*run->result->matches),
-		      compare_matches);
+	if (!scan_matches_end(&run->result->matches))
+		return &error_nomem;
 	err = give_blocks(run);
 	if (!err)
 		err = give_matches(run);
@@ -483,6 +466,8 @@ struct nunchi_error *scanner_run(struct scanner *scanner, const struct scan_job 
 	struct run run = {.scanner = scanner, .job = job, .result = ret};
 	struct nunchi_error *err;
 
+	ret->matches.string_count = scanner->rules->compiled->num_strings;
+	ret->matches.most = SCAN_MOST_MATCHES;
 	if (!scan_regions_cut(job->regions, &run.blocks))
 		return &error_nomem;
 	err = find_strings(&run);

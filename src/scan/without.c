@@ -50,3 +50,11 @@ struct nunchi_error *scan_rows(const struct scan_rules *rules, const struct scan
 	(void)rules, (void)result, (void)give, (void)data;
 	return NULL;
 }
+
+void scan_cut_strings(const struct scan_rules *rules, const struct scan_result *result,
+		      void (*give)(const char *rule, const char *string,
+				   const struct scan_share *share, void *data),
+		      void *data)
+{
+	(void)rules, (void)result, (void)give, (void)data;
+}

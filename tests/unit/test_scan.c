@@ -84,6 +84,53 @@ static void test_regions(void **state)
 	scan_regions_deinit(&pieces);
 }
 
+static void add_matches(struct scan_matches *matches, uint32_t string, uint64_t first, size_t count,
+			bool backwards)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct scan_match match = {.string = string,
+						 .length = 4,
+						 .address =
+						     first + (backwards ? count - 1 - i : i)};
+
+		assert_true(scan_matches_add(matches, &match));
+		assert_true(matches->count <= matches->most + matches->most / 4 + 1);
+	}
+}
+
+/* Two strings that match everywhere take no room from others, in whatever order matches come. */
+static void test_matches_are_shared(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 3; order++) {
+		struct scan_matches matches = {.string_count = 5, .most = 100};
+		static const uint64_t kept[] = {39, 10, 39, 12, 0};
+		size_t at = 0;
+
+		if (order)
+			add_matches(&matches, 2, 0, 5000, order == 2);
+		add_matches(&matches, 0, 1000, 3000, order == 1);
+		add_matches(&matches, 1, 77, 10, false);
+		add_matches(&matches, 3, 5, 12, true);
+		if (!order)
+			add_matches(&matches, 2, 0, 5000, false);
+		assert_true(scan_matches_end(&matches));
+		assert_int_equal(matches.count, 100);
+		assert_int_equal(matches.shares[0].found, 3000);
+		assert_int_equal(matches.shares[2].found, 5000);
+		for (uint32_t string = 0; string < 5; string++) {
+			static const uint64_t firsts[] = {1000, 77, 0, 5, 0};
+
+			assert_int_equal(matches.shares[string].kept, kept[string]);
+			for (uint64_t i = 0; i < kept[string]; i++, at++) {
+				assert_int_equal(matches.items[at].string, string);
+				assert_int_equal(matches.items[at].address, firsts[string] + i);
+			}
+		}
+		scan_matches_deinit(&matches);
+	}
+}
+
 static void test_block(void **state)
 {
 	struct toy *toy = toy_create();
@@ -439,11 +486,16 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_regions), cmocka_unit_test(test_block),
-	    cmocka_unit_test(test_strings), cmocka_unit_test(test_long_string),
+	    cmocka_unit_test(test_matches_are_shared),
+	    cmocka_unit_test(test_regions),
+	    cmocka_unit_test(test_block),
+	    cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_long_string),
 #ifdef HAVE_YARA
-	    cmocka_unit_test(test_borders), cmocka_unit_test(test_ended),
-	    cmocka_unit_test(test_refused), cmocka_unit_test(test_rules_of_a_pipe),
+	    cmocka_unit_test(test_borders),
+	    cmocka_unit_test(test_ended),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_rules_of_a_pipe),
 #endif
 	};
 
