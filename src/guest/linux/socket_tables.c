@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define MAX_SLOTS      ((uint64_t)1 << 24) /* of all tables; the kernel makes at most 512 Ki */
+#define MAX_SLOTS      ((uint64_t)1 << 22) /* of all tables; the kernel makes at most 512 Ki */
 #define MAX_SOCKETS    ((size_t)1 << 20)
 #define LISTEN_SLOTS   32                  /* INET_LHTABLE_SIZE */
 #define LISTEN_BASE    ((uint64_t)1 << 29) /* LISTENING_NULLS_BASE */
