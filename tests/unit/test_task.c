@@ -707,6 +707,8 @@ static void test_pid_namespace(void **state)
 	toy_put(toy, space + 8, 4026531836, 4);
 	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), MEMORY_OK);
 	assert_int_equal(inum, 4026531836);
+	toy_put(toy, space + 8, 0, 4);
+	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), READ_BAD_DATA);
 	toy_put(toy, pid, 33, 4);
 	assert_int_equal(linux_pid_namespace(&toy->kernel, pid, &inum), READ_BAD_DATA);
 }

@@ -136,11 +136,15 @@ static bool place_process(struct linux_containers *containers, struct place *pla
 {
 	struct linux_contained *item;
 	uint64_t key = key_of(containers, place), *known;
+	enum read_result space = place->namespace_result;
 
+	/* The kernel takes the pid away together with the place in the list of processes. */
+	if (space == READ_NONE)
+		space = containers->task.kernel->guest.live ? READ_OK : READ_BAD_DATA;
 	if (!key && place->path_result != READ_OK && place->path_result != READ_NONE)
 		note_unread(containers, place->path_result);
-	else if (!key && place->namespace_result != READ_OK && place->namespace_result != READ_NONE)
-		note_unread(containers, place->namespace_result);
+	else if (!key && space != READ_OK)
+		note_unread(containers, space);
 	if (!key)
 		return true;
 	known = hash_map_find(&containers->by_key, key);
@@ -182,10 +186,13 @@ bool linux_containers_find(struct linux_containers *containers, struct linux_tas
 		linux_task_need(task, containers->values[i]);
 	while (good && linux_tasks_next(walk, &task->task)) {
 		for (int tries = 0; tries < MAX_TRIES; tries++) {
-			if (linux_task_take(task) != READ_OK)
-				listed = false;
-			else
+			enum read_result taken = linux_task_take(task);
+
+			listed = taken == READ_OK;
+			if (listed)
 				find_place(containers, &place);
+			else if (!walk->kernel->guest.live)
+				note_unread(containers, taken);
 			if (!listed || is_steady(containers, &listed))
 				break;
 		}

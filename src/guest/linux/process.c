@@ -304,9 +304,10 @@ enum read_result linux_pid_namespace(struct linux_kernel *kernel, uint64_t pid, 
 	fault = linux_read_word(
 	    kernel, pid + layout->pid_namespace.offset + level * layout->size[LAYOUT_upid],
 	    &namespace);
-	if (fault != READ_OK)
-		return fault;
-	return linux_read_field(kernel, namespace, &layout->pid_namespace_inum, ret);
+	if (fault == READ_OK)
+		fault = linux_read_field(kernel, namespace, &layout->pid_namespace_inum, ret);
+	/* Each namespace has a number. */
+	return fault == READ_OK && !*ret ? READ_BAD_DATA : fault;
 }
 
 enum read_result linux_mount_namespace(struct linux_kernel *kernel, uint64_t nsproxy, uint64_t *ret)
