@@ -63,6 +63,18 @@ static void warn(const char *text, void *data)
 	cli_warn(mount->cli, text);
 }
 
+/*
+ * Takes "/" and "/." from the end. The kernel would ask the file system for that ".", and so this
+ * process itself, which waits for the answer.
+ */
+static void strip_dots(char *path)
+{
+	size_t size = strlen(path);
+
+	while (size > 1 && (path[size - 1] == '/' || (size > 2 && !strcmp(path + size - 2, "/."))))
+		path[--size] = '\0';
+}
+
 static int mount_command_run(struct cli *cli, void *state, char **arguments, int count)
 {
 	struct mount_state *mount = state;
@@ -77,6 +89,7 @@ static int mount_command_run(struct cli *cli, void *state, char **arguments, int
 				  "takes neither --json nor --csv: the file system has both");
 	mount->cli = cli;
 	mount->target = arguments[0];
+	strip_dots(arguments[1]);
 	options->directory = arguments[1];
 	options->log.view = "kernel_log";
 	options->log.columns = log_columns;

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,24 +71,20 @@ static bool find_mount(const char *path, char *ret_type, char *ret_source)
 	return found;
 }
 
-/* The absolute path; that of a mount that does not answer cannot be asked for as a whole. */
+/* The absolute path of a mount, whatever links lead to it; one that does not answer can be opened
+ * so. */
 static char *absolute(const char *directory)
 {
-	_cleanup_free_ char *copy = strdup(directory), *parent = NULL;
-	char *slash, *path = NULL;
-	size_t size = copy ? strlen(copy) : 0;
+	int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char link[32], path[PATH_MAX];
+	ssize_t length;
 
-	while (size > 1 && copy[size - 1] == '/')
-		copy[--size] = '\0';
-	slash = copy ? strrchr(copy, '/') : NULL;
-	if (slash)
-		*slash = '\0';
-	if (copy)
-		parent = realpath(!slash ? "." : *copy ? copy : "/", NULL);
-	if (parent &&
-	    asprintf(&path, "%s/%s", parent[1] ? parent : "", slash ? slash + 1 : copy) < 0)
+	if (fd < 0)
 		return NULL;
-	return path;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(path));
+	close(fd);
+	return length > 0 && (size_t)length < sizeof(path) ? strndup(path, (size_t)length) : NULL;
 }
 
 static bool run_fusermount(const char *path)

@@ -37,8 +37,9 @@ def is_mounted(where: Path) -> bool:
 
 
 class Mount:
-    def __init__(self, nunchi: Nunchi, target: str | Path, where: Path, *options: str) -> None:
-        self.where, self.said = where, where.with_suffix(".said")
+    def __init__(self, nunchi: Nunchi, target: str | Path, where: str | Path, *options: str) -> None:
+        self.where = Path(where)
+        self.said = Path(os.path.normpath(where)).with_suffix(".said")
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 [nunchi.path, "mount", str(target), str(where), *options],
@@ -167,6 +168,17 @@ def check_programs(account: Account, where: Path) -> None:
     account.check(modes == {0o500, 0o400}, "mount: modes", str(modes))
 
 
+def wait_for_death(where: Path) -> None:
+    """Until the process that reads the guest has followed the one that was killed."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            os.listdir(where)
+        except OSError:
+            return
+        time.sleep(0.02)
+
+
 def check_child_killed(account: Account, mount: Mount, where: Path) -> None:
     """The process that reads the guest."""
     pid = mount.process.pid
@@ -184,9 +196,19 @@ def check_killed(account: Account, nunchi: Nunchi, target: Path, where: Path, *o
     account.check(mount.is_ready(), "mount: it is mounted to be killed", mount.errors())
     mount.process.kill()
     mount.process.wait()
-    mount = Mount(nunchi, target, where, *options)
-    account.check(mount.is_ready() and "was taken away" in mount.errors(),
-                  "mount: after kill -9", mount.errors())
+    wait_for_death(where)
+    link = where.with_name("link")
+    link.symlink_to(where)
+    for form in (str(link), f"{where}/.", str(where)):
+        mount = Mount(nunchi, target, form, *options)
+        account.check(mount.is_ready() and "was taken away" in mount.errors(),
+                      f"mount: after kill -9, as {form}", mount.errors())
+        if form != str(where):
+            account.check((where / "log").exists(), f"mount: it works as {form}")
+            mount.process.kill()
+            mount.process.wait()
+            wait_for_death(where)
+    link.unlink()
     account.check((where / "log").exists(), "mount: it works after kill -9")
     again = nunchi.run("mount", target, where, *options)
     account.check(again.status == 2 and "is not empty" in again.err, "mount: twice", again.err)
